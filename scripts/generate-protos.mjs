@@ -1,0 +1,114 @@
+/**
+ * Generates the TypeScript codecs of every protobuf message that crosses the xDS seam.
+ *
+ * Envoy's v3 API comes from the copies that grpc-js-xds carries; Istio's own few messages, written from their documented field numbers, are in `proto/`.
+ * The output goes to `src/xds/proto/generated` (git-ignored): generated code is built, not committed.
+ * Plain JavaScript, because it runs before anything is installed for TypeScript.
+ */
+import { execFileSync } from 'node:child_process'
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
+import { dirname, join, relative } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+const root = join(dirname(fileURLToPath(import.meta.url)), '..')
+const staging = join(root, 'build', 'proto')
+const output = join(root, 'src', 'xds', 'proto', 'generated')
+const deps = join(root, 'node_modules', '@grpc', 'grpc-js-xds', 'deps')
+
+/** Files that import packages which the copies do not carry. None of them is part of what the mesh uses. */
+const droppedFiles = [
+  'envoy/config/trace/v3/opencensus.proto',
+  'envoy/config/trace/v3/trace.proto',
+  'envoy/extensions/access_loggers/open_telemetry',
+  'envoy/service/metrics/v3/metrics_service.proto',
+  'envoy/service/trace/v3',
+]
+
+/** Where an import path is looked up, in order. */
+const trees = ['envoy-api', 'xds', 'protoc-gen-validate', 'googleapis'].map((tree) =>
+  join(deps, tree),
+)
+
+/** Copies one .proto file and all that it imports, once each. */
+function stage(path, staged) {
+  if (staged.has(path) || path.startsWith('google/protobuf/')) return
+  staged.add(path)
+  const from = trees.map((tree) => join(tree, path)).find((file) => existsSync(file))
+  if (from === undefined)
+    throw new Error(`${path}: imported, and in none of the copies under ${deps}`)
+  // `ignore_empty` is an older field option, unknown to the protoc-gen-validate copy beside it.
+  const text = readFileSync(from, 'utf8').replaceAll(' ignore_empty: true', '')
+  const target = join(staging, path)
+  mkdirSync(dirname(target), { recursive: true })
+  writeFileSync(target, text)
+  for (const [, imported] of text.matchAll(/^import (?:public )?"([^"]+)";/gm))
+    stage(imported, staged)
+}
+
+function isWanted(path) {
+  if (!path.endsWith('.proto') || /(^|\/)v2(alpha)?[0-9]*(\/|$)/.test(path)) return false
+  return !droppedFiles.some((dropped) => path.startsWith(dropped))
+}
+
+function listFiles(folder) {
+  return readdirSync(folder).flatMap((name) => {
+    const path = join(folder, name)
+    return statSync(path).isDirectory() ? listFiles(path) : [path]
+  })
+}
+
+rmSync(staging, { recursive: true, force: true })
+rmSync(output, { recursive: true, force: true })
+const staged = new Set()
+const envoyApi = join(deps, 'envoy-api')
+for (const file of listFiles(join(envoyApi, 'envoy'))) {
+  const path = relative(envoyApi, file)
+  if (isWanted(path)) stage(path, staged)
+}
+if (existsSync(join(root, 'proto'))) cpSync(join(root, 'proto'), staging, { recursive: true })
+mkdirSync(output, { recursive: true })
+
+writeFileSync(join(staging, 'buf.yaml'), 'version: v2\n')
+writeFileSync(
+  join(staging, 'buf.gen.yaml'),
+  JSON.stringify({
+    version: 'v2',
+    plugins: [
+      {
+        local: join(root, 'node_modules', '.bin', 'protoc-gen-ts_proto'),
+        out: output,
+        strategy: 'all',
+        opt: [
+          'esModuleInterop=true',
+          'importSuffix=.ts',
+          'env=node',
+          'forceLong=number',
+          'oneof=unions-value',
+          'stringEnums=false',
+          'enumsAsLiterals=true',
+          'unrecognizedEnum=false',
+          'useDate=false',
+          'outputServices=false',
+          'outputPartialMethods=true',
+          'outputClientImpl=false',
+          'exportCommonSymbols=false',
+          'comments=false',
+          'useDuration=string',
+        ],
+      },
+    ],
+  }),
+)
+execFileSync(join(root, 'node_modules', '.bin', 'buf'), ['generate', '.'], {
+  cwd: staging,
+  stdio: 'inherit',
+})

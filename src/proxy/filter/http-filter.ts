@@ -1,0 +1,44 @@
+/**
+ * The contract of an HTTP filter: one stage of the ordered `http_filters` list, compiled from its
+ * configuration. Stages are synchronous; one that must wait (a delay, an external call, a key fetch)
+ * suspends the request and resumes it later. The router is the exchange itself and is always last.
+ */
+import type { Failure } from '../failure.ts'
+import type { RequestHead, ResponseHead } from '../http/message.ts'
+import type { MatchedRoute } from '../route/route-table.ts'
+import type { RequestRecord } from '../telemetry/request-record.ts'
+
+/** A response that a filter gives instead of the upstream's. */
+export interface LocalReply {
+  readonly failure: Failure
+  /** Overrides the table's status, details or body. */
+  readonly status?: number
+  readonly details?: string
+  readonly body?: string
+  readonly headers?: readonly (readonly [name: string, value: string])[]
+}
+
+/** What a filter sees of the request; owned by the exchange, valid until the exchange ends. */
+export interface FilterContext {
+  readonly request: RequestHead
+  /** The route chosen when the filters started; a filter that changes the path asks for another match. */
+  readonly route: MatchedRoute | undefined
+  readonly record: RequestRecord
+  readonly downstreamRemoteAddress: string
+  /** URI SAN of the peer's certificate, or undefined on plaintext. */
+  readonly peerPrincipal: string | undefined
+  clearRoute(): void
+  /** Continues a suspended request; a reply ends it. Ignored when the exchange has ended meanwhile. */
+  resume(reply?: LocalReply): void
+}
+
+export type FilterVerdict = 'continue' | 'suspend' | LocalReply
+
+export interface HttpFilter {
+  /** The name in `http_filters`, for config_dump and errors. */
+  readonly name: string
+  onRequest?(context: FilterContext): FilterVerdict
+  onResponse?(context: FilterContext, response: ResponseHead): void
+  /** The exchange has ended, whatever the reason; cancel what is pending. */
+  onEnd?(context: FilterContext): void
+}

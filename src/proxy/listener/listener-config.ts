@@ -1,0 +1,76 @@
+/**
+ * The compiled form of one Listener: where it listens and what happens to a connection.
+ * Built by config/; a change of everything but the address swaps this object and cuts no connection.
+ */
+import type { HttpFilter } from '../filter/http-filter.ts'
+import type { RouteTable } from '../route/route-table.ts'
+import type { DownstreamStats, TcpStats } from '../telemetry/cluster-stats.ts'
+import type { RequestObserver, TcpObserver } from '../telemetry/request-record.ts'
+import type { WireAddress } from '../wire/wire.ts'
+
+export interface ListenerConfig {
+  readonly name: string
+  readonly address: WireAddress
+  /** False: the listener is part of the config and somebody else accepts for it (Envoy bind_to_port). */
+  readonly bindToPort: boolean
+  /** Ceiling of open connections; 0 = none. */
+  readonly connectionsMax: number
+  readonly bufferLimitBytes: number
+  readonly trafficDirection: 'inbound' | 'outbound' | 'unspecified'
+  readonly chains: readonly FilterChain[]
+}
+
+/** Chosen by the connection's first match; only the match-all chain exists until TLS inspection arrives. */
+export interface FilterChain {
+  readonly name: string
+  readonly network: NetworkFilter
+}
+
+export type NetworkFilter =
+  | { readonly kind: 'http'; readonly manager: HttpConnectionManager }
+  | { readonly kind: 'tcp'; readonly proxy: TcpProxyConfig }
+
+export interface HttpConnectionManager {
+  readonly statPrefix: string
+  /** The current table: a function, because RDS swaps it while connections live. Undefined: 404 NR. */
+  readonly routes: () => RouteTable | undefined
+  /** In order, without the router. */
+  readonly filters: readonly HttpFilter[]
+  readonly observers: readonly RequestObserver[]
+  readonly stats: DownstreamStats
+  readonly headersBytesMax: number
+  readonly headersCountMax: number
+  /** 0 = off, as are all the time-outs below. */
+  readonly idleTimeoutMs: number
+  readonly streamIdleTimeoutMs: number
+  readonly requestTimeoutMs: number
+  readonly requestHeadersTimeoutMs: number
+  readonly maxConnectionDurationMs: number
+  readonly drainTimeoutMs: number
+  readonly requestsPerConnectionMax: number
+  readonly serverName: string
+  readonly serverHeader: 'overwrite' | 'append-if-absent' | 'pass-through'
+  readonly generateRequestId: boolean
+  readonly preserveExternalRequestId: boolean
+  readonly useRemoteAddress: boolean
+  readonly xffTrustedHops: number
+  readonly skipXffAppend: boolean
+  readonly normalizePath: boolean
+  readonly mergeSlashes: boolean
+  readonly escapedSlashes: 'keep' | 'reject' | 'unescape-redirect' | 'unescape-forward'
+  readonly stripPort: 'none' | 'matching' | 'any'
+  readonly acceptHttp10: boolean
+  readonly allowAbsoluteUrl: boolean
+  readonly upgrades: ReadonlySet<string>
+  readonly via: string | undefined
+}
+
+export interface TcpProxyConfig {
+  readonly statPrefix: string
+  readonly pickCluster: (draw: number) => string
+  readonly stats: TcpStats
+  readonly observers: readonly TcpObserver[]
+  readonly idleTimeoutMs: number
+  readonly connectAttemptsMax: number
+  readonly maxDurationMs: number
+}

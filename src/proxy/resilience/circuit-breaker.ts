@@ -1,0 +1,26 @@
+/**
+ * Ceilings of one cluster (Envoy `circuit_breakers.thresholds`, priority DEFAULT): connections, pending
+ * requests, active requests, active retries. Counts live in shared slots, so that workers share them.
+ */
+
+export type BreakerResource = 'connections' | 'pending' | 'requests' | 'retries'
+
+export interface BreakerLimits {
+  readonly connectionsMax: number
+  readonly pendingMax: number
+  readonly requestsMax: number
+  readonly retriesMax: number
+  /** Envoy retry_budget: when set it replaces `retriesMax`. */
+  readonly retryBudget?: { readonly budgetPercent: number; readonly retryConcurrencyMin: number }
+}
+
+export interface CircuitBreaker {
+  /** Takes one unit, or says false: overflow (flag UO), counted. Each taken unit is released once. */
+  tryAcquire(resource: BreakerResource): boolean
+  /** Takes one unit whatever the limit says (Envoy: a host without a connection may always open one). */
+  acquire(resource: BreakerResource): void
+  release(resource: BreakerResource): void
+  active(resource: BreakerResource): number
+  /** New limits apply to what comes next; counts stay. */
+  setLimits(limits: BreakerLimits): void
+}

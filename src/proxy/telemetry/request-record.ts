@@ -1,0 +1,74 @@
+/**
+ * What is known about one exchange when it has ended: the input of access logs, metrics and traces.
+ * The exchange owns one record and fills it as it goes; observers read it in `onEnd` and keep nothing.
+ */
+import type { Failure } from '../failure.ts'
+import type { RequestHead, ResponseHead } from '../http/message.ts'
+import type { Cluster } from '../upstream/cluster.ts'
+import type { Host } from '../upstream/host.ts'
+
+export interface RequestRecord {
+  /** Wall clock at the first byte of the request, in milliseconds. */
+  startMs: number
+  /** Whole life of the exchange in milliseconds, with a fraction. */
+  durationMs: number
+  /** From the request's end to the first byte of the upstream's response; undefined without an upstream. */
+  upstreamServiceTimeMs: number | undefined
+  request: RequestHead
+  /** The path before any rewrite. */
+  originalPath: string
+  response: ResponseHead | undefined
+  /** Status sent downstream; 0 when none was. */
+  status: number
+  /** Envoy's short flags, joined by commas; `-` for none. */
+  flags: string
+  /** `%RESPONSE_CODE_DETAILS%`: via_upstream, route_not_found, … */
+  details: string
+  failure: Failure | undefined
+  transportFailure: string | undefined
+  /** Body bytes received from and sent to the downstream. */
+  bytesReceived: number
+  bytesSent: number
+  /** All bytes, heads included: for istio_request_bytes and istio_response_bytes. */
+  wireBytesReceived: number
+  wireBytesSent: number
+  attempts: number
+  routeName: string
+  virtualHost: string
+  cluster: Cluster | undefined
+  clusterName: string
+  host: Host | undefined
+  upstreamLocalAddress: string | undefined
+  downstreamLocalAddress: string
+  downstreamRemoteAddress: string
+  requestedServerName: string | undefined
+  connectionId: number
+  isGrpc: boolean
+  grpcStatus: number | undefined
+}
+
+/** Told once per exchange. Must not throw and must not keep the record. */
+export interface RequestObserver {
+  onEnd(record: RequestRecord): void
+}
+
+/** Told about TCP connections; byte counts are since the last call. */
+export interface TcpRecord {
+  startMs: number
+  durationMs: number
+  bytesReceived: number
+  bytesSent: number
+  flags: string
+  details: string
+  cluster: Cluster | undefined
+  clusterName: string
+  host: Host | undefined
+  downstreamLocalAddress: string
+  downstreamRemoteAddress: string
+  connectionId: number
+}
+
+export interface TcpObserver {
+  onOpen(record: TcpRecord): void
+  onEnd(record: TcpRecord): void
+}

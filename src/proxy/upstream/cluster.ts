@@ -1,0 +1,50 @@
+/**
+ * A cluster and its hosts as the request path sees them. Compiled from CDS and EDS by config/; a change of
+ * endpoints keeps the `Host` objects of addresses that stay, so that pools, counts and ejections survive.
+ */
+import type { Balancer } from '../balance/balancer.ts'
+import type { CircuitBreaker } from '../resilience/circuit-breaker.ts'
+import type { OutlierDetector } from '../resilience/outlier-detector.ts'
+import type { ClusterStats } from '../telemetry/cluster-stats.ts'
+import type { Host } from './host.ts'
+
+export interface Cluster {
+  readonly name: string
+  /** Service that the cluster stands for, from Istio's cluster metadata; for metric labels. */
+  readonly service: ClusterService
+  readonly connectTimeoutMs: number
+  /** Idle time of a pooled connection; 0 = never. Envoy HttpProtocolOptions.idle_timeout, 1 h. */
+  readonly idleTimeoutMs: number
+  /** 0 = unlimited. Envoy HttpProtocolOptions.max_requests_per_connection. */
+  readonly requestsPerConnectionMax: number
+  /** Protocol for upstream connections. */
+  readonly protocol: 'http1' | 'http2' | 'use-downstream'
+  readonly bufferLimitBytes: number
+  readonly balancer: Balancer
+  readonly breaker: CircuitBreaker
+  readonly outlierDetector: OutlierDetector | undefined
+  readonly stats: ClusterStats
+  readonly hosts: readonly Host[]
+  /**
+   * Set on a dynamic forward proxy cluster (Envoy `envoy.clusters.dynamic_forward_proxy`): the host is found by
+   * resolving the request's authority, and the balancer is not asked. `done` gets undefined when the name
+   * does not resolve (flag DF).
+   */
+  readonly resolveHost:
+    | ((authority: string, done: (host: Host | undefined) => void) => void)
+    | undefined
+  /** Aborts when the cluster is removed: its pools drain. */
+  readonly removed: AbortSignal
+}
+
+/** Istio's `services` metadata: what `destination_service*` labels say. */
+export interface ClusterService {
+  readonly host: string
+  readonly name: string
+  readonly namespace: string
+}
+
+/** Looks up clusters by name on the request path. */
+export interface ClusterSet {
+  get(name: string): Cluster | undefined
+}

@@ -1,0 +1,72 @@
+/**
+ * A wire: bytes in both directions over one connection, and nothing else.
+ *
+ * The request path is written against this contract, so that the way the bytes reach the kernel can change
+ * (public `net.Socket`, libuv's handles, TLS) without touching a codec. Every implementation passes
+ * test/contract/wire.ts.
+ *
+ * Rules:
+ * - A chunk given to `onData` is valid during the call only: copy what must outlive it.
+ * - What one turn of the event loop writes leaves in one system call where the wire can do so.
+ * - `write` returns false when the wire's buffer is above its high watermark; `onDrain` says when it is not.
+ * - `onClose` is called exactly once, also after `destroy`; no other callback follows it.
+ */
+
+export interface WireEvents {
+  onData(chunk: Uint8Array): void
+  /** The peer has ended its direction (FIN). Writing is still possible. */
+  onEnd(): void
+  /** The write buffer fell below the watermark again. */
+  onDrain(): void
+  /** The connection is gone; `error` is set where it did not end in an orderly way. */
+  onClose(error: Error | undefined): void
+}
+
+export interface Wire {
+  readonly localAddress: string
+  readonly localPort: number
+  readonly remoteAddress: string
+  readonly remotePort: number
+  /** Bytes accepted by `write` and not yet taken by the kernel. */
+  readonly bufferedBytes: number
+  /** Sets who is told; may be changed at any time (a pool hands an idle connection on). */
+  listen(events: WireEvents): void
+  /** False when the caller must stop until `onDrain`. Strings are latin1 (heads); bodies are bytes. */
+  write(data: Uint8Array | string): boolean
+  pause(): void
+  resume(): void
+  /** Sends FIN after what was written. */
+  end(): void
+  /** Closes at once; what was written and not sent is lost. */
+  destroy(): void
+}
+
+/**
+ * Where to connect or listen: an IP address and port, the path of a Unix socket, or the name of a listener
+ * in this process (Envoy internal address), which is reached without a socket.
+ */
+export type WireAddress =
+  | { readonly kind: 'ip'; readonly address: string; readonly port: number }
+  | { readonly kind: 'unix'; readonly path: string }
+  | { readonly kind: 'internal'; readonly listener: string }
+
+export interface ConnectOptions {
+  readonly address: WireAddress
+  readonly connectTimeoutMs: number
+  readonly tcpKeepaliveMs?: number
+}
+
+/** How a connection attempt ended. */
+export type ConnectResult =
+  | { readonly ok: true; readonly wire: Wire }
+  | {
+      readonly ok: false
+      readonly reason: 'refused' | 'timeout' | 'failed'
+      readonly message: string
+    }
+
+/** Opens wires; one per kind of transport socket (plain now, TLS beside it). */
+export interface Connector {
+  /** `done` is called once, never before `connect` returned. The returned function gives up. */
+  connect(options: ConnectOptions, done: (result: ConnectResult) => void): () => void
+}

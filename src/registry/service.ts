@@ -1,0 +1,109 @@
+/**
+ * What runs, as the translation sees it: services, their ports, and the endpoints behind them. Built from
+ * Service, ServiceEntry, WorkloadEntry, WorkloadGroup, the mesh file and the workloads that have joined.
+ */
+
+/** Application protocol of a port, after Istio's protocol selection (port name, appProtocol). */
+export type PortProtocol =
+  | 'http'
+  | 'http2'
+  | 'grpc'
+  | 'grpc-web'
+  | 'https'
+  | 'tls'
+  | 'tcp'
+  | 'mongo'
+  | 'udp'
+  | 'auto'
+
+export interface ServicePort {
+  readonly number: number
+  readonly name: string
+  readonly protocol: PortProtocol
+  /** Port of the workload that serves it; a name refers to the workload's own port names. */
+  readonly targetPort: number | string
+}
+
+export type Resolution = 'none' | 'static' | 'dns' | 'dns-round-robin' | 'dynamic-dns'
+
+export interface Service {
+  /** Fully qualified, lower case: `reviews.default.svc.cluster.local`, or a ServiceEntry's own host. */
+  readonly hostname: string
+  /** Short name for labels: the Service's name, or the host. */
+  readonly name: string
+  readonly namespace: string
+  readonly ports: readonly ServicePort[]
+  /** Virtual addresses, when it has any. */
+  readonly addresses: readonly string[]
+  readonly resolution: Resolution
+  readonly isMeshExternal: boolean
+  readonly exportTo: readonly string[]
+  readonly subjectAltNames: readonly string[]
+  /** What declared it, for messages: `Service default/reviews`, `mesh.yaml:12`. */
+  readonly declaredBy: string
+}
+
+export type EndpointHealth = 'healthy' | 'unhealthy' | 'draining'
+
+/** One address of one service port. */
+export interface Endpoint {
+  /** IP, host name (DNS resolution) or `unix:///path`. */
+  readonly address: string
+  /** 0 for a Unix socket. */
+  readonly port: number
+  readonly servicePort: number
+  readonly labels: Readonly<Record<string, string>>
+  readonly workload: string
+  readonly namespace: string
+  readonly serviceAccount: string
+  readonly canonicalName: string
+  readonly canonicalRevision: string
+  readonly cluster: string
+  readonly network: string
+  /** `region/zone/subzone`, parts may be empty. */
+  readonly locality: string
+  /** 0 = unset, which counts as 1. */
+  readonly weight: number
+  readonly health: EndpointHealth
+  /** `istio` when a sidecar that speaks mTLS stands before it; undefined: plaintext. */
+  readonly tlsMode: 'istio' | undefined
+}
+
+/** A workload that stands behind a stream or a WorkloadEntry. */
+export interface Workload {
+  /** The node id for a connected one, `WorkloadEntry ns/name` else. */
+  readonly id: string
+  readonly name: string
+  readonly namespace: string
+  readonly serviceAccount: string
+  readonly address: string
+  readonly labels: Readonly<Record<string, string>>
+  readonly ports: readonly WorkloadPort[]
+  readonly health: EndpointHealth
+  readonly healthMessage: string
+  /** `connected`; `gone` since its stream ended and within its grace period; `static` for a WorkloadEntry;
+   * `restored` from before a restart of the control plane, and not back yet. */
+  readonly presence: 'connected' | 'gone' | 'static' | 'restored'
+  readonly locality: string
+  readonly network: string
+  readonly cluster: string
+  readonly weight: number
+}
+
+export interface WorkloadPort {
+  readonly name: string
+  /** Where the application listens; inbound cluster and listener carry this number. */
+  readonly appPort: number
+  /** Where its sidecar accepts for it; equal to `appPort` when there is no sidecar. */
+  readonly meshPort: number
+  /** Service port that it serves, when the workload says so; else matched by name and target port. */
+  readonly servicePort: number | undefined
+}
+
+/** An immutable view; a change makes a new one. `endpoints` keys are `hostname|servicePort`. */
+export interface RegistrySnapshot {
+  readonly revision: number
+  readonly services: ReadonlyMap<string, Service>
+  readonly endpoints: ReadonlyMap<string, readonly Endpoint[]>
+  readonly workloads: ReadonlyMap<string, Workload>
+}

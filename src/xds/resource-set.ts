@@ -1,0 +1,63 @@
+/**
+ * The seam between what makes configuration (translate/) and what carries it (the ADS server).
+ *
+ * Resources are encoded once, addressed by their content, and shared by every stream that gets them.
+ * A `ResourceView` is one consistent answer for one scope class: a client never sees half of an old one and
+ * half of a new one.
+ */
+
+/** One resource, encoded: `any` is the serialized google.protobuf.Any. */
+export interface EncodedResource {
+  readonly name: string
+  readonly typeUrl: string
+  /** Hash of the content: equal versions mean equal bytes. */
+  readonly version: string
+  /** Serialized `google.protobuf.Any` that holds the resource. */
+  readonly any: Uint8Array
+}
+
+/** All resources that one class of clients may get, of all types, at one revision. */
+export interface ResourceView {
+  readonly revision: string
+  /** By name; the wildcard of LDS and CDS means all of these. */
+  resources(typeUrl: string): ReadonlyMap<string, EncodedResource>
+}
+
+/** What a stream said of itself in its first request. */
+export interface StreamNode {
+  readonly id: string
+  readonly cluster: string
+  readonly metadata: Readonly<Record<string, unknown>>
+  readonly userAgentName: string
+  readonly userAgentVersion: string
+  readonly clientFeatures: readonly string[]
+  readonly locality: { readonly region: string; readonly zone: string; readonly subZone: string }
+}
+
+/** Implemented by the control plane; the server calls it for each stream. */
+export interface ViewSource {
+  /** The view for a client now. The same object for clients of one scope class. */
+  viewOf(node: StreamNode): ResourceView
+  /** Told whenever views may have changed; the server then asks `viewOf` for each stream again. */
+  onChange(listener: () => void): Disposable
+}
+
+export const typeUrls = {
+  listener: 'type.googleapis.com/envoy.config.listener.v3.Listener',
+  route: 'type.googleapis.com/envoy.config.route.v3.RouteConfiguration',
+  cluster: 'type.googleapis.com/envoy.config.cluster.v3.Cluster',
+  endpoint: 'type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment',
+  secret: 'type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret',
+  extensionConfig: 'type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig',
+  healthInformation: 'type.googleapis.com/istio.v1.HealthInformation',
+} as const
+
+/** Order in which one change is sent: what is referred to comes before what refers (xDS protocol, make before break). */
+export const pushOrder: readonly string[] = [
+  typeUrls.cluster,
+  typeUrls.endpoint,
+  typeUrls.secret,
+  typeUrls.listener,
+  typeUrls.route,
+  typeUrls.extensionConfig,
+]
