@@ -1,0 +1,110 @@
+/**
+ * What `npm start`, `npm test` and `npm run bench` do: set up what is missing, then run the job on our Node.
+ * Plain JavaScript for Node 20, because it runs before anything is installed.
+ */
+import { spawn, spawnSync } from 'node:child_process'
+import { readdirSync, statSync } from 'node:fs'
+import { join, relative } from 'node:path'
+
+import { root, setUp } from './setup.mjs'
+
+const [job, ...args] = process.argv.slice(2)
+const node = setUp()
+const bin = (name) => join(root, 'node_modules', '.bin', name)
+
+switch (job) {
+  case 'setup':
+    break
+  case 'start':
+    await follow(node, [join(root, 'src', 'bin', 'tulle.ts'), 'up', exampleMesh(), ...args])
+    break
+  case 'test':
+    await test(args)
+    break
+  case 'check':
+    check()
+    break
+  default:
+    await follow(node, [join(root, job), ...args])
+}
+
+/** The example's services are written in Go; where there is no Go toolchain their twins in Node are run. */
+function exampleMesh() {
+  const folder = join(root, 'examples', 'my-go-service')
+  const hasGo = spawnSync('go', ['version'], { stdio: 'ignore' }).status === 0
+  const mesh = hasGo ? 'mesh.yaml' : 'mesh-node.yaml'
+  const why = hasGo ? 'services in Go' : 'no Go toolchain found: the same services in Node'
+  process.stderr.write(`tulle: starting examples/my-go-service/${mesh} (${why})\n`)
+  return join(folder, mesh)
+}
+
+/** Format, lint and types; stops at the first that fails. */
+function check() {
+  const folders = ['src', 'test', 'bench', 'examples', 'scripts']
+  tool('format', bin('oxfmt'), ['--check', ...folders])
+  tool('lint', bin('oxlint'), folders)
+  tool('types', bin('tsc'), ['--noEmit', '-p', join(root, 'tsconfig.json')])
+}
+
+function tool(name, command, toolArgs) {
+  const startedMs = Date.now()
+  const result = spawnSync(command, toolArgs, { cwd: root, encoding: 'utf8' })
+  const seconds = ((Date.now() - startedMs) / 1000).toFixed(1)
+  if (result.status === 0) {
+    process.stdout.write(`ok ${name} (${seconds} s)\n`)
+    return
+  }
+  process.stdout.write(`${result.stdout ?? ''}${result.stderr ?? ''}not ok ${name}\n`)
+  process.exit(1)
+}
+
+/** Without arguments everything; with arguments only the test files whose path contains one of them. */
+async function test(filters) {
+  if (filters.length === 0) check()
+  const files = ['src', 'test', 'examples']
+    .flatMap((folder) => testFiles(join(root, folder)))
+    .map((file) => relative(root, file))
+    .filter((file) => filters.length === 0 || filters.some((filter) => file.includes(filter)))
+    .sort((a, b) => a.localeCompare(b))
+  const options = ['--test', '--test-concurrency=2', '--test-timeout=120000']
+  if (process.env.CI === 'true') options.push('--test-reporter=spec')
+  await follow(node, [...options, ...files])
+}
+
+function testFiles(folder) {
+  return readdirSync(folder).flatMap((name) => {
+    const path = join(folder, name)
+    if (name === 'generated' || name === 'testdata' || name === 'node_modules') return []
+    if (statSync(path).isDirectory()) return testFiles(path)
+    return name.endsWith('.test.ts') ? [path] : []
+  })
+}
+
+/** Runs a command in the foreground, passes signals on, and ends with its exit code. */
+function follow(command, commandArgs) {
+  return new Promise((resolve) => {
+    const child = spawn(command, commandArgs, {
+      cwd: root,
+      stdio: 'inherit',
+      env: {
+        ...process.env,
+        NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE ?? join(root, 'build', 'compile-cache'),
+      },
+    })
+    // The terminal sends Ctrl-C to the whole group: the child decides, we wait for it.
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
+      process.on(signal, () => {
+        if (signal !== 'SIGINT' || !process.stdin.isTTY) child.kill(signal)
+      })
+    }
+    child.on('exit', (code, signal) => {
+      process.exitCode = code ?? (signal === 'SIGINT' ? 130 : 1)
+      resolve()
+    })
+    child.on('error', (error) => {
+      process.stderr.write(`tulle: cannot run ${command}: ${error.message}\n`)
+      process.exitCode = 1
+      resolve()
+    })
+  })
+}
