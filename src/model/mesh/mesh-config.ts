@@ -1,0 +1,50 @@
+/**
+ * Settings of the whole mesh: the fields of Istio's MeshConfig that make sense without Kubernetes, by Istio's
+ * names, and a few of our own. Other fields of Istio's are known by name and reported as having no effect.
+ */
+import type {
+  ConnectionPoolSettings,
+  LocalityLbSetting,
+  OutlierDetection,
+} from '../istio/destination-rule.ts'
+import type { HttpRetry } from '../istio/virtual-service.ts'
+
+export interface MeshConfig {
+  readonly outboundTrafficPolicy?: { readonly mode?: OutboundTrafficMode }
+  /** File, or `/dev/stdout`; empty = off. */
+  readonly accessLogFile?: string
+  readonly accessLogFormat?: string
+  readonly accessLogEncoding?: 'TEXT' | 'JSON'
+  readonly connectTimeout?: string
+  readonly rootNamespace?: string
+  readonly trustDomain?: string
+  readonly trustDomainAliases?: readonly string[]
+  readonly defaultServiceExportTo?: readonly string[]
+  readonly defaultVirtualServiceExportTo?: readonly string[]
+  readonly defaultDestinationRuleExportTo?: readonly string[]
+  readonly defaultHttpRetryPolicy?: HttpRetry
+  readonly defaultTrafficPolicy?: {
+    readonly connectionPool?: ConnectionPoolSettings
+    readonly outlierDetection?: OutlierDetection
+  }
+  readonly localityLbSetting?: LocalityLbSetting
+  readonly h2UpgradePolicy?: 'DO_NOT_UPGRADE' | 'UPGRADE'
+  readonly protocolDetectionTimeout?: string
+  readonly dnsRefreshRate?: string
+  readonly enableAutoMtls?: boolean
+  readonly enableTracing?: boolean
+  readonly pathNormalization?: { readonly normalization?: PathNormalization }
+  /** Ours: infer subsets from the label `version` where no DestinationRule names them. Default true. */
+  readonly inferSubsets?: boolean
+  /** Ours: how long a workload stays after its stream ended. Default 10s. */
+  readonly workloadGracePeriod?: string
+}
+
+export type OutboundTrafficMode = 'ALLOW_ANY' | 'REGISTRY_ONLY' | 'ALLOW_ANY_DYNAMIC_DNS'
+
+export type PathNormalization =
+  | 'DEFAULT'
+  | 'NONE'
+  | 'BASE'
+  | 'MERGE_SLASHES'
+  | 'DECODE_AND_MERGE_SLASHES'
