@@ -63,6 +63,8 @@ export interface HttpConnectionManager {
   readonly allowAbsoluteUrl: boolean
   readonly upgrades: ReadonlySet<string>
   readonly via: string | undefined
+  /** Router option: no `x-envoy-*` header is added to requests or responses. */
+  readonly suppressEnvoyHeaders?: boolean
 }
 
 export interface TcpProxyConfig {
