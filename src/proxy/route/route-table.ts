@@ -56,6 +56,12 @@ export interface ForwardAction {
   readonly rewriteAuthority: string | undefined
   /** Whether upgrades (websocket) may pass on this route. */
   readonly upgrades: ReadonlySet<string>
+  /** Virtual host's `include_request_attempt_count`: adds x-envoy-attempt-count to the request. */
+  readonly includeAttemptCount?: boolean
+  /** Hash of the request for hashing balancers; undefined where there is no hash policy. */
+  readonly hashRequest?: (head: RequestHead, remoteAddress: string) => number | undefined
+  /** Envoy `max_stream_duration`; 0 or absent = none. */
+  readonly maxStreamDurationMs?: number
 }
 
 export interface PickedCluster {

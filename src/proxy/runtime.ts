@@ -1,0 +1,63 @@
+/**
+ * What every connection of one sidecar shares: time, chance, the log, clusters, pools and limits.
+ *
+ * Made once by the composition root (sidecar.ts) and passed down by argument; nothing here is global, so one
+ * process can hold many sidecars. Listeners, exchanges and tunnels read it; only config/ changes `clusters`.
+ */
+import type { Clock } from '../lib/clock.ts'
+import type { Log } from '../lib/log.ts'
+import type { Random } from '../lib/random.ts'
+import { InternalListeners } from './listener/internal-listener.ts'
+import { Overload } from './listener/overload.ts'
+import type { ClusterSet } from './upstream/cluster.ts'
+import { UpstreamPools } from './upstream/pool.ts'
+import { createConnector } from './wire/connector.ts'
+import { FlushTurn } from './wire/flush-turn.ts'
+import type { Connector } from './wire/wire.ts'
+
+export interface ProxyRuntime {
+  readonly clock: Clock
+  readonly random: Random
+  readonly log: Log
+  readonly clusters: ClusterSet
+  readonly connector: Connector
+  readonly pools: UpstreamPools
+  /** Listeners of this process that are reached by name (Envoy internal addresses). */
+  readonly internalListeners: InternalListeners
+  readonly overload: Overload
+  /** Collects what one turn of the event loop writes; every wire of the runtime shares it. */
+  readonly turn: FlushTurn
+  /** Unique within the process, from 1: `%CONNECTION_ID%`. */
+  nextConnectionId(): number
+}
+
+export interface ProxyRuntimeOptions {
+  readonly clock: Clock
+  readonly random: Random
+  readonly log: Log
+  readonly clusters: ClusterSet
+  /** Ceiling of open downstream connections over all listeners; 0 or absent = none. */
+  readonly connectionsMax?: number
+}
+
+export function createProxyRuntime(options: ProxyRuntimeOptions): ProxyRuntime {
+  const { clock, random, log, clusters } = options
+  const turn = new FlushTurn()
+  const internalListeners = new InternalListeners(turn)
+  const connector = createConnector({ clock, turn, internalListeners })
+  const pools = new UpstreamPools({ clock, connector })
+  const overload = new Overload({ connectionsMax: options.connectionsMax ?? 0 })
+  let connections = 0
+  return {
+    clock,
+    random,
+    log,
+    clusters,
+    connector,
+    pools,
+    internalListeners,
+    overload,
+    turn,
+    nextConnectionId: () => ++connections,
+  }
+}
