@@ -12,16 +12,20 @@ import {
   mkdirSync,
   readFileSync,
   readdirSync,
+  renameSync,
   rmSync,
   statSync,
   writeFileSync,
 } from 'node:fs'
 import { dirname, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { gzipSync } from 'node:zlib'
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..')
 const staging = join(root, 'build', 'proto')
 const output = join(root, 'src', 'xds', 'proto', 'generated')
+/** Filled first and then moved to `output`, so that what runs meanwhile sees the old code or the new. */
+const fresh = join(root, 'build', 'generated')
 const deps = join(root, 'node_modules', '@grpc', 'grpc-js-xds', 'deps')
 
 /** Files that import packages which the copies do not carry. None of them is part of what the mesh uses. */
@@ -32,6 +36,9 @@ const droppedFiles = [
   'envoy/service/metrics/v3/metrics_service.proto',
   'envoy/service/trace/v3',
 ]
+
+/** Wanted although nothing of Envoy's imports them: configuration of extensions that the receiver may not know. */
+const extraFiles = ['udpa/type/v1/typed_struct.proto', 'xds/type/v3/typed_struct.proto']
 
 /** Where an import path is looked up, in order. */
 const trees = ['envoy-api', 'xds', 'protoc-gen-validate', 'googleapis'].map((tree) =>
@@ -67,15 +74,16 @@ function listFiles(folder) {
 }
 
 rmSync(staging, { recursive: true, force: true })
-rmSync(output, { recursive: true, force: true })
+rmSync(fresh, { recursive: true, force: true })
 const staged = new Set()
 const envoyApi = join(deps, 'envoy-api')
 for (const file of listFiles(join(envoyApi, 'envoy'))) {
   const path = relative(envoyApi, file)
   if (isWanted(path)) stage(path, staged)
 }
+for (const path of extraFiles) stage(path, staged)
 if (existsSync(join(root, 'proto'))) cpSync(join(root, 'proto'), staging, { recursive: true })
-mkdirSync(output, { recursive: true })
+mkdirSync(fresh, { recursive: true })
 
 writeFileSync(join(staging, 'buf.yaml'), 'version: v2\n')
 writeFileSync(
@@ -85,7 +93,7 @@ writeFileSync(
     plugins: [
       {
         local: join(root, 'node_modules', '.bin', 'protoc-gen-ts_proto'),
-        out: output,
+        out: fresh,
         strategy: 'all',
         opt: [
           'esModuleInterop=true',
@@ -112,3 +120,20 @@ execFileSync(join(root, 'node_modules', '.bin', 'buf'), ['generate', '.'], {
   cwd: staging,
   stdio: 'inherit',
 })
+
+// The same types as descriptors, for JSON (src/xds/json.ts): without comments and build-only options.
+const image = execFileSync(
+  join(root, 'node_modules', '.bin', 'buf'),
+  [
+    ...['build', '.', '--as-file-descriptor-set', '--exclude-source-info'],
+    ...['--exclude-source-retention-options', '-o', '-'],
+  ],
+  { cwd: staging, maxBuffer: 64 << 20, stdio: ['ignore', 'pipe', 'inherit'] },
+)
+writeFileSync(
+  join(fresh, 'descriptors.ts'),
+  `// A google.protobuf.FileDescriptorSet: gzip, base64.\nexport const descriptors =\n  '${gzipSync(image, { level: 9 }).toString('base64')}'\n`,
+)
+rmSync(output, { recursive: true, force: true })
+mkdirSync(dirname(output), { recursive: true })
+renameSync(fresh, output)
