@@ -1,0 +1,3 @@
+module tulle.dev/examples/my-go-service
+
+go 1.21
