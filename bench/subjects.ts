@@ -1,0 +1,304 @@
+/**
+ * What is compared: each proxy with one listener in front of one origin, on one worker, set up for the same work.
+ *
+ * "plain" is the least that proxies a request. "as Istio" is what a sidecar carries by default: route table,
+ * retry policy, breakers, outlier detection, statistics and a JSON access log. Envoy and Tulle run from one and
+ * the same bootstrap file.
+ */
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+
+import { findEnvoy, findProgram } from '../test/support/programs.ts'
+
+export interface Subject {
+  readonly name: string
+  readonly command: readonly string[]
+  readonly port: number
+}
+
+/** Features of a sidecar that are measured one by one. */
+export type Feature =
+  | 'access-log'
+  | 'istio-stats'
+  | 'retries'
+  | 'outliers'
+  | 'request-id'
+  | 'routes'
+
+export const allFeatures: readonly Feature[] = [
+  'access-log',
+  'istio-stats',
+  'retries',
+  'outliers',
+  'request-id',
+  'routes',
+]
+
+export interface SubjectOptions {
+  readonly folder: string
+  readonly originPort: number
+  readonly port: number
+}
+
+export function nginxOrigin(folder: string, port: number): Subject | undefined {
+  const nginx = findProgram('nginx')
+  if (nginx === undefined) return undefined
+  const file = join(folder, 'origin.conf')
+  writeFileSync(
+    file,
+    `daemon off; master_process off; worker_processes 1; pid ${folder}/origin.pid; error_log /dev/null;
+events { worker_connections 4096; }
+http { access_log off; keepalive_requests 100000000; keepalive_timeout 3600s;
+  server { listen 127.0.0.1:${String(port)} backlog=4096; location / { default_type text/plain; return 200 "${'x'.repeat(128)}"; } } }
+`,
+  )
+  return { name: 'origin', command: [nginx, '-p', folder, '-c', file], port }
+}
+
+export function nginx(options: SubjectOptions): Subject | undefined {
+  const program = findProgram('nginx')
+  if (program === undefined) return undefined
+  const file = join(options.folder, 'nginx.conf')
+  writeFileSync(
+    file,
+    `daemon off; master_process off; worker_processes 1; pid ${options.folder}/nginx.pid; error_log /dev/null;
+events { worker_connections 4096; }
+http { access_log off; keepalive_requests 100000000; keepalive_timeout 3600s;
+  upstream origin { server 127.0.0.1:${String(options.originPort)}; keepalive 256; keepalive_requests 100000000; }
+  server { listen 127.0.0.1:${String(options.port)} backlog=4096;
+    location / { proxy_pass http://origin; proxy_http_version 1.1; proxy_set_header Connection ""; proxy_set_header Host $host; } } }
+`,
+  )
+  return { name: 'nginx', command: [program, '-p', options.folder, '-c', file], port: options.port }
+}
+
+export function haproxy(options: SubjectOptions): Subject | undefined {
+  const program = findProgram('haproxy')
+  if (program === undefined) return undefined
+  const file = join(options.folder, 'haproxy.cfg')
+  writeFileSync(
+    file,
+    `global
+  nbthread 1
+  maxconn 8192
+defaults
+  mode http
+  timeout connect 5s
+  timeout client 1h
+  timeout server 1h
+  http-reuse always
+frontend in
+  bind 127.0.0.1:${String(options.port)}
+  default_backend origin
+backend origin
+  server o 127.0.0.1:${String(options.originPort)}
+`,
+  )
+  return { name: 'HAProxy', command: [program, '-db', '-q', '-f', file], port: options.port }
+}
+
+export function envoy(options: SubjectOptions, features: readonly Feature[]): Subject | undefined {
+  const program = findEnvoy()
+  if (program === undefined) return undefined
+  const name = features.length === 0 ? 'Envoy, plain' : 'Envoy, as Istio sets it up'
+  const file = writeBootstrap(options, features)
+  return {
+    name,
+    command: [program, '-c', file, '--concurrency', '1', '-l', 'off', '--disable-hot-restart'],
+    port: options.port,
+  }
+}
+
+export function tulle(
+  options: SubjectOptions,
+  features: readonly Feature[],
+  name: string,
+): Subject {
+  const entry = join(import.meta.dirname, '..', 'src', 'bin', 'tulle.ts')
+  return {
+    name,
+    command: [process.execPath, entry, 'sidecar', '-c', writeBootstrap(options, features)],
+    port: options.port,
+  }
+}
+
+const httpManager =
+  'type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager'
+
+/** One bootstrap file for Envoy and for Tulle. */
+function writeBootstrap(options: SubjectOptions, features: readonly Feature[]): string {
+  const has = (feature: Feature): boolean => features.includes(feature)
+  const file = join(options.folder, `bootstrap-${String(options.port)}.json`)
+  const manager = {
+    '@type': httpManager,
+    stat_prefix: 'outbound_0.0.0.0_8080',
+    generate_request_id: has('request-id'),
+    stream_idle_timeout: '0s',
+    normalize_path: true,
+    route_config: routeConfig(has),
+    http_filters: [
+      ...(has('istio-stats') ? [istioStats] : []),
+      {
+        name: 'envoy.filters.http.router',
+        typed_config: {
+          '@type': 'type.googleapis.com/envoy.extensions.filters.http.router.v3.Router',
+        },
+      },
+    ],
+    ...(has('access-log')
+      ? { access_log: [accessLog(join(options.folder, `access-${String(options.port)}.log`))] }
+      : {}),
+  }
+  const listener = {
+    name: 'bench',
+    address: { socket_address: { address: '127.0.0.1', port_value: options.port } },
+    filter_chains: [
+      {
+        filters: [{ name: 'envoy.filters.network.http_connection_manager', typed_config: manager }],
+      },
+    ],
+  }
+  writeFileSync(
+    file,
+    JSON.stringify({
+      node: { id: 'sidecar~127.0.0.1~bench.default~default.svc.cluster.local', cluster: 'bench' },
+      static_resources: { listeners: [listener], clusters: [cluster(options.originPort, has)] },
+    }),
+  )
+  return file
+}
+
+function routeConfig(has: (feature: Feature) => boolean): object {
+  const clusterName = 'outbound|8080||origin.default.svc.cluster.local'
+  const retry = {
+    retry_on: 'connect-failure,refused-stream,unavailable,cancelled,retriable-status-codes',
+    num_retries: 2,
+    retry_host_predicate: [
+      {
+        name: 'envoy.retry_host_predicates.previous_hosts',
+        typed_config: {
+          '@type':
+            'type.googleapis.com/envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate',
+        },
+      },
+    ],
+    host_selection_retry_max_attempts: '5',
+  }
+  const route = {
+    cluster: clusterName,
+    timeout: '0s',
+    ...(has('retries') ? { retry_policy: retry } : {}),
+  }
+  const others = has('routes')
+    ? Array.from({ length: 20 }, (_, index) => ({
+        match: {
+          prefix: `/other-${String(index)}/`,
+          headers: [{ name: 'x-user', string_match: { exact: 'jason' } }],
+        },
+        route,
+      }))
+    : []
+  const hosts = has('routes')
+    ? Array.from({ length: 100 }, (_, index) => ({
+        name: `service-${String(index)}`,
+        domains: [`service-${String(index)}.default.svc.cluster.local`, `service-${String(index)}`],
+        routes: [{ match: { prefix: '/' }, route }],
+      }))
+    : []
+  return {
+    name: '8080',
+    virtual_hosts: [
+      ...hosts,
+      { name: 'origin', domains: ['*'], routes: [...others, { match: { prefix: '/' }, route }] },
+    ],
+  }
+}
+
+function cluster(originPort: number, has: (feature: Feature) => boolean): object {
+  const unlimited = 4_294_967_295
+  return {
+    name: 'outbound|8080||origin.default.svc.cluster.local',
+    type: 'STATIC',
+    connect_timeout: '10s',
+    lb_policy: 'LEAST_REQUEST',
+    circuit_breakers: {
+      thresholds: [
+        {
+          max_connections: unlimited,
+          max_pending_requests: unlimited,
+          max_requests: unlimited,
+          max_retries: unlimited,
+        },
+      ],
+    },
+    ...(has('outliers')
+      ? { outlier_detection: { consecutive_5xx: 5, interval: '30s', base_ejection_time: '30s' } }
+      : {}),
+    load_assignment: {
+      cluster_name: 'outbound|8080||origin.default.svc.cluster.local',
+      endpoints: [
+        {
+          lb_endpoints: [
+            {
+              endpoint: {
+                address: { socket_address: { address: '127.0.0.1', port_value: originPort } },
+              },
+            },
+          ],
+        },
+      ],
+    },
+  }
+}
+
+const istioStats = {
+  name: 'istio.stats',
+  is_optional: true,
+  typed_config: {
+    '@type': 'type.googleapis.com/udpa.type.v1.TypedStruct',
+    type_url: 'type.googleapis.com/stats.PluginConfig',
+    value: {
+      reporter: 'source',
+      labels: { source_workload: 'bench', source_workload_namespace: 'default' },
+    },
+  },
+}
+
+/** Istio's default JSON access log. */
+function accessLog(path: string): object {
+  return {
+    name: 'envoy.access_loggers.file',
+    typed_config: {
+      '@type': 'type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog',
+      path,
+      log_format: {
+        json_format: {
+          start_time: '%START_TIME%',
+          route_name: '%ROUTE_NAME%',
+          method: '%REQ(:METHOD)%',
+          path: '%REQ(X-ENVOY-ORIGINAL-PATH?:PATH)%',
+          protocol: '%PROTOCOL%',
+          response_code: '%RESPONSE_CODE%',
+          response_flags: '%RESPONSE_FLAGS%',
+          response_code_details: '%RESPONSE_CODE_DETAILS%',
+          connection_termination_details: '%CONNECTION_TERMINATION_DETAILS%',
+          bytes_received: '%BYTES_RECEIVED%',
+          bytes_sent: '%BYTES_SENT%',
+          duration: '%DURATION%',
+          upstream_service_time: '%RESP(X-ENVOY-UPSTREAM-SERVICE-TIME)%',
+          x_forwarded_for: '%REQ(X-FORWARDED-FOR)%',
+          user_agent: '%REQ(USER-AGENT)%',
+          request_id: '%REQ(X-REQUEST-ID)%',
+          authority: '%REQ(:AUTHORITY)%',
+          upstream_host: '%UPSTREAM_HOST%',
+          upstream_cluster: '%UPSTREAM_CLUSTER%',
+          upstream_local_address: '%UPSTREAM_LOCAL_ADDRESS%',
+          downstream_local_address: '%DOWNSTREAM_LOCAL_ADDRESS%',
+          downstream_remote_address: '%DOWNSTREAM_REMOTE_ADDRESS%',
+          requested_server_name: '%REQUESTED_SERVER_NAME%',
+          upstream_transport_failure_reason: '%UPSTREAM_TRANSPORT_FAILURE_REASON%',
+        },
+      },
+    },
+  }
+}
