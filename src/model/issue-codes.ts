@@ -1,0 +1,99 @@
+/**
+ * The catalogue of issue codes. IST… codes and their titles are Istio's own, used where Istio has one for the
+ * finding, so that what is known about them elsewhere applies; TUL… codes are ours. docs/reference/issues.md has
+ * a row for each; a tidy test compares both. A code is never given a second meaning.
+ */
+
+export interface IssueCode {
+  readonly title: string
+  readonly meaning: string
+}
+
+const istio = {
+  IST0002: code(
+    'Deprecated',
+    'a field that still works, or is still read, and should no longer be used',
+  ),
+  IST0101: code(
+    'ReferencedResourceNotFound',
+    'a host, subset or gateway that is named does not exist',
+  ),
+  IST0106: code(
+    'SchemaValidationError',
+    'a value that the kind does not allow: type, format, range or combination',
+  ),
+  IST0109: code(
+    'ConflictingMeshGatewayVirtualServiceHosts',
+    'two VirtualServices of the mesh claim one host; the oldest is used',
+  ),
+  IST0112: code(
+    'VirtualServiceDestinationPortSelectorRequired',
+    'a route to a service with several ports names none',
+  ),
+  IST0118: code(
+    'PortNameIsNotUnderNamingConvention',
+    "the port's name says no protocol; it is detected",
+  ),
+  IST0127: code('NoMatchingWorkloadsFound', 'a selector selects no workload'),
+  IST0128: code(
+    'NoServerCertificateVerificationDestinationLevel',
+    'TLS to a destination without CA certificates',
+  ),
+  IST0129: code(
+    'NoServerCertificateVerificationPortLevel',
+    'TLS to a port of a destination without CA certificates',
+  ),
+  IST0130: code(
+    'VirtualServiceUnreachableRule',
+    'a route that can never be used, because earlier ones take its requests',
+  ),
+  IST0131: code('VirtualServiceIneffectiveMatch', 'a match that an earlier route already has'),
+  IST0133: code('SchemaWarning', 'accepted, and most likely not what was meant'),
+  IST0134: code('ServiceEntryAddressesRequired', 'a TCP port of a ServiceEntry without addresses'),
+  IST0173: code('DestinationRuleSubsetNotSelectPods', 'a subset selects no workload'),
+  IST0174: code('UnknownDestinationRuleHost', 'a DestinationRule for a host that no service has'),
+  IST0177: code(
+    'ConflictingServiceEntryProtocol',
+    'ServiceEntries give one port of one host different protocols',
+  ),
+}
+
+const own = {
+  TUL0001: code('SyntaxError', 'the text is not YAML or JSON'),
+  TUL0002: code('DuplicateKey', 'a field is written twice in one object'),
+  TUL0003: code(
+    'UnsupportedYaml',
+    'YAML that has no JSON form: custom tags, keys that are not plain, endless aliases',
+  ),
+  TUL0004: code('TooLarge', 'a document, or the whole text, is over its ceiling'),
+  TUL0005: code('NotAResource', 'a document without apiVersion or kind, or that is no object'),
+  TUL0006: code(
+    'InvalidMetadata',
+    'metadata that Kubernetes would refuse: name, namespace, labels, annotations',
+  ),
+  TUL0007: code('UnknownKind', 'a kind or version that does not exist'),
+  TUL0008: code('SkippedKind', 'a resource that only a Kubernetes cluster can use; it is not read'),
+  TUL0009: code('KindNotImplemented', 'a kind that is known and has no effect in this version'),
+  TUL0010: code('UnknownField', 'a field that the kind does not have'),
+  TUL0011: code(
+    'FieldNotImplemented',
+    'a field that is understood and has no effect in this version',
+  ),
+  TUL0012: code('DuplicateResource', 'one resource is declared twice; the first is used'),
+  TUL0013: code(
+    'InferredSubset',
+    'a subset that no DestinationRule names was inferred from the label `version`',
+  ),
+  TUL0014: code('FileUnreadable', 'a configuration file or folder could not be read'),
+}
+
+export const issueCodes: Readonly<Record<string, IssueCode>> & typeof istio & typeof own = {
+  ...istio,
+  ...own,
+}
+
+export type KnownIssueCode = keyof typeof istio | keyof typeof own
+
+function code(title: string, meaning: string): IssueCode {
+  return { title, meaning }
+}
