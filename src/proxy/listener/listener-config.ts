@@ -65,6 +65,21 @@ export interface HttpConnectionManager {
   readonly via: string | undefined
   /** Router option: no `x-envoy-*` header is added to requests or responses. */
   readonly suppressEnvoyHeaders?: boolean
+  /** How long to wait for the peer's FIN after a response that closes. Envoy's default (absent): 1 s. */
+  readonly delayedCloseTimeoutMs?: number
+  /** Absent: allow. */
+  readonly headersWithUnderscores?: 'allow' | 'reject' | 'drop'
+  /** Envoy `allow_chunked_length`: Content-Length beside chunked is removed instead of refused. */
+  readonly allowChunkedLength?: boolean
+  /** Whether chunked trailers are forwarded; absent: dropped, as Envoy's default. */
+  readonly enableTrailers?: boolean
+  /** Absent: only the methods that Envoy knows. */
+  readonly allowCustomMethods?: boolean
+  readonly stripTrailingHostDot?: boolean
+  /** Host for HTTP/1.0 requests without one. */
+  readonly defaultHostHttp10?: string
+  /** Addresses whose requests are internal (Envoy `internal_address_config`); absent: none. */
+  readonly isInternalAddress?: (address: string) => boolean
 }
 
 export interface TcpProxyConfig {
