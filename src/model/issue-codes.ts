@@ -79,12 +79,15 @@ const own = {
     'FieldNotImplemented',
     'a field that is understood and has no effect in this version',
   ),
-  TUL0012: code('DuplicateResource', 'one resource is declared twice; the first is used'),
+  TUL0202: code(
+    'DuplicateResource',
+    'one resource is declared twice; the message says which is in force',
+  ),
   TUL0013: code(
     'InferredSubset',
     'a subset that no DestinationRule names was inferred from the label `version`',
   ),
-  TUL0014: code('FileUnreadable', 'a configuration file or folder could not be read'),
+  TUL0201: code('FileUnreadable', 'a configuration file or folder could not be read'),
 }
 
 export const issueCodes: Readonly<Record<string, IssueCode>> & typeof istio & typeof own = {

@@ -70,11 +70,12 @@ export const kinds: readonly Kind[] = [
  * Kinds that stand beside Istio's in the same files and belong to a cluster only: they are skipped with a note,
  * not reported as unknown.
  */
-export const clusterKinds: ReadonlySet<string> = new Set([
-  ...['ConfigMap', 'Endpoints', 'Event', 'LimitRange', 'Namespace', 'Node', 'PersistentVolume'],
-  ...['PersistentVolumeClaim', 'Pod', 'ReplicationController', 'ResourceQuota', 'Secret'],
-  ...['ServiceAccount'],
-])
+export const clusterKinds: ReadonlySet<string> = new Set(
+  (
+    'ConfigMap Endpoints Event LimitRange Namespace Node PersistentVolume PersistentVolumeClaim Pod ' +
+    'ReplicationController ResourceQuota Secret ServiceAccount'
+  ).split(' '),
+)
 
 /** Group and version of `networking.istio.io/v1`; the core group is empty. */
 export function splitApiVersion(apiVersion: string): { group: string; version: string } {
