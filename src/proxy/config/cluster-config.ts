@@ -1,0 +1,92 @@
+/**
+ * The compiled form of one Cluster message: plain data, no lifetime. live-cluster.ts gives it hosts, a balancer and
+ * counters; two configs with the same `transportKey` may follow each other without a connection being closed.
+ */
+import type { BreakerLimits } from '../resilience/circuit-breaker.ts'
+import type { ClusterService } from '../upstream/cluster.ts'
+import type { EndpointList } from './compile-endpoints.ts'
+
+export type ClusterType = 'static' | 'eds' | 'strict-dns' | 'logical-dns' | 'dynamic-forward-proxy'
+
+export interface BalancingConfig {
+  readonly policy: 'round-robin' | 'least-request' | 'random'
+  /** least-request: how many hosts are drawn. */
+  readonly choiceCount: number
+  /** least-request with unequal weights: exponent of the active requests. */
+  readonly activeRequestBias: number
+  /** 0 switches panic mode off. */
+  readonly panicThresholdPercent: number
+}
+
+/** Envoy `cluster.OutlierDetection` with every default filled in. */
+export interface OutlierConfig {
+  readonly intervalMs: number
+  readonly baseEjectionTimeMs: number
+  readonly maxEjectionTimeMs: number
+  readonly maxEjectionTimeJitterMs: number
+  readonly maxEjectionPercent: number
+  readonly alwaysEjectOneHost: boolean
+  readonly splitExternalLocalOriginErrors: boolean
+  readonly consecutive5xx: number
+  readonly enforcingConsecutive5xx: number
+  readonly consecutiveGatewayFailure: number
+  readonly enforcingConsecutiveGatewayFailure: number
+  readonly consecutiveLocalOriginFailure: number
+  readonly enforcingConsecutiveLocalOriginFailure: number
+  readonly enforcingSuccessRate: number
+  readonly enforcingLocalOriginSuccessRate: number
+  readonly successRateMinimumHosts: number
+  readonly successRateRequestVolume: number
+  readonly successRateStdevFactor: number
+  readonly failurePercentageThreshold: number
+  readonly enforcingFailurePercentage: number
+  readonly enforcingFailurePercentageLocalOrigin: number
+  readonly failurePercentageMinimumHosts: number
+  readonly failurePercentageRequestVolume: number
+}
+
+/** How names become addresses. */
+export interface DnsConfig {
+  readonly refreshMs: number
+  /** Jittered back-off after a failed look-up. */
+  readonly failureRefreshBaseMs: number
+  readonly failureRefreshMaxMs: number
+  readonly respectTtl: boolean
+  readonly family: 'auto' | 'v4-only' | 'v6-only' | 'v4-preferred' | 'all'
+}
+
+/** Names found at request time (dynamic forward proxy): a cache with a ceiling. */
+export interface DnsCacheConfig extends DnsConfig {
+  readonly hostTtlMs: number
+  readonly hostsMax: number
+  readonly pendingMax: number
+  readonly queryTimeoutMs: number
+}
+
+export interface ClusterConfig {
+  readonly name: string
+  readonly type: ClusterType
+  /** In the names of statistics; the cluster's name unless `alt_stat_name` is set. */
+  readonly statName: string
+  readonly service: ClusterService
+  /** The EDS resource; the cluster's name unless `service_name` is set. */
+  readonly edsName: string
+  /** 0: waits for ever. */
+  readonly edsInitialFetchTimeoutMs: number
+  /** From `load_assignment`; undefined for EDS and the dynamic forward proxy. */
+  readonly endpoints: EndpointList | undefined
+  readonly connectTimeoutMs: number
+  readonly idleTimeoutMs: number
+  readonly requestsPerConnectionMax: number
+  readonly protocol: 'http1' | 'http2' | 'use-downstream'
+  readonly bufferLimitBytes: number
+  readonly tcpKeepaliveMs: number | undefined
+  readonly balancing: BalancingConfig
+  readonly breakerLimits: BreakerLimits
+  readonly outlier: OutlierConfig | undefined
+  readonly dns: DnsConfig
+  readonly dnsCache: DnsCacheConfig | undefined
+  readonly waitForWarmOnInit: boolean
+  /** Whether a change needs new connections: what they are made of, as one string. */
+  readonly transportKey: string
+}

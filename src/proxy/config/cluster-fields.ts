@@ -1,0 +1,357 @@
+/** What we read of a Cluster (CDS, or the bootstrap's static resources). */
+import { assignmentRule, metadataRule } from './endpoint-fields.ts'
+import { type FieldRule, type MessageRule, ignored, refusedField, used } from './field-rule.ts'
+
+const noHealthChecks = 'active health checks are not implemented yet'
+const noBind = 'choosing the source address of upstream connections is not implemented'
+const noTls = 'TLS is not implemented yet'
+
+/** Where a resource comes from: ADS only; checked in code, because it is a question of the case. */
+export const configSourceRule: MessageRule = {
+  type: 'envoy.config.core.v3.ConfigSource',
+  fields: {
+    ads: used(),
+    initialFetchTimeout: used(),
+    resourceApiVersion: used(undefined, 'V3; AUTO means V3'),
+    self: refusedField('a config source of its own is not implemented: use ads'),
+    path: refusedField('configuration from files is not implemented: use ads'),
+    pathConfigSource: refusedField('configuration from files is not implemented: use ads'),
+    apiConfigSource: refusedField('a stream of its own per resource is not implemented: use ads'),
+    authorities: refusedField('xdstp authorities are not implemented'),
+  },
+}
+
+export const typedExtensionRule: MessageRule = {
+  type: 'envoy.config.core.v3.TypedExtensionConfig',
+  fields: { name: used(), typedConfig: used() },
+}
+
+const percentRule: MessageRule = { type: 'envoy.type.v3.Percent', fields: { value: used() } }
+
+const runtimeDouble: MessageRule = {
+  type: 'envoy.config.core.v3.RuntimeDouble',
+  fields: {
+    defaultValue: used(),
+    runtimeKey: ignored('there is no runtime layer: the default is what holds'),
+  },
+}
+
+const thresholds: MessageRule = {
+  type: 'envoy.config.cluster.v3.CircuitBreakers.Thresholds',
+  fields: {
+    priority: used(
+      undefined,
+      'DEFAULT; thresholds of HIGH have no effect, routes with that priority are refused',
+    ),
+    maxConnections: used(),
+    maxPendingRequests: used(),
+    maxRequests: used(),
+    maxRetries: used(),
+    retryBudget: used({
+      type: 'envoy.config.cluster.v3.CircuitBreakers.Thresholds.RetryBudget',
+      fields: { budgetPercent: used(percentRule), minRetryConcurrency: used() },
+    }),
+    trackRemaining: ignored('it only adds gauges'),
+    maxConnectionPools: refusedField('a limit on connection pools is not implemented'),
+  },
+}
+
+const outlierFields: Record<string, FieldRule> = {
+  consecutive5xx: used(),
+  interval: used(),
+  baseEjectionTime: used(),
+  maxEjectionPercent: used(),
+  enforcingConsecutive5xx: used(),
+  enforcingSuccessRate: used(),
+  successRateMinimumHosts: used(),
+  successRateRequestVolume: used(),
+  successRateStdevFactor: used(),
+  consecutiveGatewayFailure: used(),
+  enforcingConsecutiveGatewayFailure: used(),
+  splitExternalLocalOriginErrors: used(),
+  consecutiveLocalOriginFailure: used(),
+  enforcingConsecutiveLocalOriginFailure: used(),
+  enforcingLocalOriginSuccessRate: used(),
+  failurePercentageThreshold: used(),
+  enforcingFailurePercentage: used(),
+  enforcingFailurePercentageLocalOrigin: used(),
+  failurePercentageMinimumHosts: used(),
+  failurePercentageRequestVolume: used(),
+  maxEjectionTime: used(),
+  maxEjectionTimeJitter: used(),
+  successfulActiveHealthCheckUnejectHost: ignored(noHealthChecks),
+  alwaysEjectOneHost: used(),
+  monitors: refusedField('outlier detection monitors are not implemented'),
+}
+
+export const outlierRule: MessageRule = {
+  type: 'envoy.config.cluster.v3.OutlierDetection',
+  fields: outlierFields,
+}
+
+const slowStart = refusedField('slow start is not implemented yet')
+const localityLb = refusedField('locality-aware load balancing is not implemented yet')
+
+export const leastRequestRule: MessageRule = {
+  type: 'envoy.extensions.load_balancing_policies.least_request.v3.LeastRequest',
+  fields: {
+    choiceCount: used(),
+    activeRequestBias: used(runtimeDouble),
+    slowStartConfig: slowStart,
+    localityLbConfig: localityLb,
+    enableFullScan: refusedField('full scan is not implemented', false),
+    selectionMethod: refusedField('full scan is not implemented'),
+  },
+}
+
+export const roundRobinRule: MessageRule = {
+  type: 'envoy.extensions.load_balancing_policies.round_robin.v3.RoundRobin',
+  fields: { slowStartConfig: slowStart, localityLbConfig: localityLb },
+}
+
+export const randomRule: MessageRule = {
+  type: 'envoy.extensions.load_balancing_policies.random.v3.Random',
+  fields: { localityLbConfig: localityLb },
+}
+
+const commonLb: MessageRule = {
+  type: 'envoy.config.cluster.v3.Cluster.CommonLbConfig',
+  fields: {
+    healthyPanicThreshold: used(percentRule),
+    zoneAwareLbConfig: localityLb,
+    localityWeightedLbConfig: localityLb,
+    updateMergeWindow: ignored('updates are applied as they come, which is never later'),
+    ignoreNewHostsUntilFirstHc: refusedField(noHealthChecks),
+    closeConnectionsOnHostSetChange: refusedField(
+      'closing connections when hosts change is not implemented',
+    ),
+    consistentHashingLbConfig: ignored('only hashing policies read it'),
+    overrideHostStatus: ignored('only stateful sessions read it'),
+  },
+}
+
+export const http1Rule: MessageRule = {
+  type: 'envoy.config.core.v3.Http1ProtocolOptions',
+  fields: {
+    allowAbsoluteUrl: used(undefined, 'listeners; absent means true'),
+    acceptHttp10: used(undefined, 'listeners'),
+    defaultHostForHttp10: refusedField('a default host for HTTP/1.0 is not implemented'),
+    headerKeyFormat: refusedField(
+      'header names leave in lower case; other spellings are not implemented',
+    ),
+    enableTrailers: refusedField('trailers are dropped; passing them on is not implemented yet'),
+    allowChunkedLength: refusedField(
+      'a message with Content-Length and Transfer-Encoding is always refused',
+    ),
+    overrideStreamErrorOnInvalidHttpMessage: refusedField(
+      'an invalid message always ends its connection',
+      false,
+    ),
+    sendFullyQualifiedUrl: refusedField('absolute URLs to the upstream are not implemented'),
+    useBalsaParser: ignored('there is one parser, and it is strict'),
+    allowCustomMethods: used(undefined, 'any token is accepted as a method in either case'),
+  },
+}
+
+const commonHttp: MessageRule = {
+  type: 'envoy.config.core.v3.HttpProtocolOptions',
+  fields: {
+    idleTimeout: used(),
+    maxRequestsPerConnection: used(),
+    maxConnectionDuration: refusedField(
+      'a limit on the life of upstream connections is not implemented yet',
+    ),
+    maxHeadersCount: refusedField(
+      'another limit than 100 on response headers is not implemented yet',
+      100,
+    ),
+    maxStreamDuration: refusedField('max_stream_duration of a cluster is not implemented yet'),
+    headersWithUnderscoresAction: ignored('Envoy reads it on listeners only'),
+  },
+}
+
+/** Parts of HTTP/2 options are read when HTTP/2 arrives; until then only the control plane's cluster may have them. */
+const http2 = used(
+  undefined,
+  'only on the cluster of the ADS server: HTTP/2 to upstreams is not implemented yet',
+)
+
+export const upstreamHttpRule: MessageRule = {
+  type: 'envoy.extensions.upstreams.http.v3.HttpProtocolOptions',
+  fields: {
+    commonHttpProtocolOptions: used(commonHttp),
+    upstreamHttpProtocolOptions: ignored('it only concerns TLS, and that is refused'),
+    explicitHttpConfig: used({
+      type: 'envoy.extensions.upstreams.http.v3.HttpProtocolOptions.ExplicitHttpConfig',
+      fields: {
+        httpProtocolOptions: used(http1Rule),
+        http2ProtocolOptions: http2,
+        http3ProtocolOptions: refusedField('HTTP/3 is not implemented'),
+      },
+    }),
+    useDownstreamProtocolConfig: used({
+      type: 'envoy.extensions.upstreams.http.v3.HttpProtocolOptions.UseDownstreamHttpConfig',
+      fields: {
+        httpProtocolOptions: used(http1Rule),
+        http2ProtocolOptions: ignored('downstream HTTP/2 is refused, so it is never chosen'),
+        http3ProtocolOptions: ignored('downstream HTTP/3 is refused, so it is never chosen'),
+      },
+    }),
+    autoConfig: refusedField(
+      'choosing the protocol by ALPN needs TLS, which is not implemented yet',
+    ),
+    httpFilters: refusedField('HTTP filters of a cluster are not implemented yet'),
+    headerValidationConfig: refusedField('custom header validation is not implemented'),
+  },
+}
+
+const dnsSettings: Record<string, FieldRule> = {
+  dnsRefreshRate: used(),
+  dnsFailureRefreshRate: used({
+    type: 'envoy.config.cluster.v3.Cluster.RefreshRate',
+    fields: { baseInterval: used(), maxInterval: used() },
+  }),
+  dnsLookupFamily: used(),
+  useTcpForDnsLookups: ignored(
+    'names are resolved by the operating system’s resolver, which decides',
+  ),
+  dnsResolutionConfig: refusedField('DNS servers of a cluster’s own are not implemented'),
+  typedDnsResolverConfig: used(
+    undefined,
+    'getaddrinfo, and c-ares without servers of its own; both mean the system’s resolver',
+  ),
+}
+
+export const dnsCacheRule: MessageRule = {
+  type: 'envoy.extensions.common.dynamic_forward_proxy.v3.DnsCacheConfig',
+  fields: {
+    ...dnsSettings,
+    name: used(),
+    dnsMinRefreshRate: used(),
+    hostTtl: used(),
+    maxHosts: used(),
+    dnsCacheCircuitBreaker: used({
+      type: 'envoy.extensions.common.dynamic_forward_proxy.v3.DnsCacheCircuitBreakers',
+      fields: { maxPendingRequests: used() },
+    }),
+    preresolveHostnames: refusedField('names to resolve at start are not implemented'),
+    dnsQueryTimeout: used(),
+    keyValueConfig: refusedField('a stored DNS cache is not implemented'),
+  },
+}
+
+export const forwardProxyClusterRule: MessageRule = {
+  type: 'envoy.extensions.clusters.dynamic_forward_proxy.v3.ClusterConfig',
+  fields: {
+    dnsCacheConfig: used(dnsCacheRule),
+    subClustersConfig: refusedField('sub clusters are not implemented'),
+    allowInsecureClusterOptions: ignored('it only concerns TLS, and that is refused'),
+    allowCoalescedConnections: refusedField('coalesced connections are not implemented'),
+  },
+}
+
+export const clusterRule: MessageRule = {
+  type: 'envoy.config.cluster.v3.Cluster',
+  fields: {
+    ...dnsSettings,
+    dnsResolvers: refusedField('DNS servers of a cluster’s own are not implemented'),
+    name: used(),
+    altStatName: used(),
+    type: used(
+      undefined,
+      'STATIC, STRICT_DNS, LOGICAL_DNS, EDS; ORIGINAL_DST is not implemented yet',
+    ),
+    clusterType: used(undefined, 'envoy.clusters.dynamic_forward_proxy only'),
+    edsClusterConfig: used({
+      type: 'envoy.config.cluster.v3.Cluster.EdsClusterConfig',
+      fields: { edsConfig: used(configSourceRule), serviceName: used() },
+    }),
+    connectTimeout: used(),
+    perConnectionBufferLimitBytes: used(),
+    lbPolicy: used(
+      undefined,
+      'ROUND_ROBIN, LEAST_REQUEST, RANDOM, CLUSTER_PROVIDED; hashing is not implemented yet',
+    ),
+    loadAssignment: used(assignmentRule),
+    healthChecks: refusedField(noHealthChecks),
+    maxRequestsPerConnection: used(),
+    circuitBreakers: used({
+      type: 'envoy.config.cluster.v3.CircuitBreakers',
+      fields: {
+        thresholds: used(thresholds),
+        perHostThresholds: refusedField('limits per host are not implemented yet'),
+      },
+    }),
+    upstreamHttpProtocolOptions: ignored('it only concerns TLS, and that is refused'),
+    commonHttpProtocolOptions: used(commonHttp),
+    httpProtocolOptions: used(http1Rule),
+    http2ProtocolOptions: http2,
+    typedExtensionProtocolOptions: used(
+      undefined,
+      'envoy.extensions.upstreams.http.v3.HttpProtocolOptions only',
+    ),
+    respectDnsTtl: used(),
+    waitForWarmOnInit: used(),
+    outlierDetection: used(outlierRule),
+    cleanupInterval: ignored('only ORIGINAL_DST clusters read it'),
+    upstreamBindConfig: refusedField(noBind),
+    lbSubsetConfig: refusedField(
+      'subset load balancing is not implemented: subsets are clusters of their own',
+    ),
+    leastRequestLbConfig: used({
+      type: 'envoy.config.cluster.v3.Cluster.LeastRequestLbConfig',
+      fields: {
+        choiceCount: used(),
+        activeRequestBias: used(runtimeDouble),
+        slowStartConfig: slowStart,
+      },
+    }),
+    roundRobinLbConfig: used({
+      type: 'envoy.config.cluster.v3.Cluster.RoundRobinLbConfig',
+      fields: { slowStartConfig: slowStart },
+    }),
+    ringHashLbConfig: refusedField('hashing load balancers are not implemented yet'),
+    maglevLbConfig: refusedField('hashing load balancers are not implemented yet'),
+    originalDstLbConfig: refusedField('original destination clusters are not implemented yet'),
+    commonLbConfig: used(commonLb),
+    transportSocket: used(undefined, `envoy.transport_sockets.raw_buffer only: ${noTls}`),
+    transportSocketMatches: refusedField(`transport sockets by endpoint: ${noTls}`),
+    metadata: used(metadataRule),
+    protocolSelection: refusedField(
+      'protocol_selection is not implemented: use typed_extension_protocol_options',
+    ),
+    upstreamConnectionOptions: used({
+      type: 'envoy.config.cluster.v3.UpstreamConnectionOptions',
+      fields: {
+        tcpKeepalive: used({
+          type: 'envoy.config.core.v3.TcpKeepalive',
+          fields: {
+            keepaliveTime: used(),
+            keepaliveProbes: ignored('the system’s number holds; Node cannot set it'),
+            keepaliveInterval: ignored('the system’s interval holds; Node cannot set it'),
+          },
+        }),
+        setLocalInterfaceNameOnUpstreamConnections: ignored('nothing reads the name'),
+        happyEyeballsConfig: refusedField('happy eyeballs is not implemented'),
+      },
+    }),
+    closeConnectionsOnHostHealthFailure: refusedField(
+      'closing connections when a host turns unhealthy is not implemented',
+    ),
+    ignoreHealthOnHostRemoval: ignored('only active health checks keep a removed host'),
+    filters: refusedField('network filters of a cluster are not implemented'),
+    loadBalancingPolicy: used(
+      undefined,
+      'round_robin, least_request, random: the first that is known',
+    ),
+    lrsServer: refusedField('load reports are not implemented'),
+    lrsReportEndpointMetrics: refusedField('load reports are not implemented'),
+    trackTimeoutBudgets: ignored('it only adds statistics'),
+    trackClusterStats: ignored('it only adds statistics'),
+    upstreamConfig: refusedField('custom upstreams are not implemented'),
+    preconnectPolicy: refusedField('preconnecting is not implemented'),
+    connectionPoolPerDownstreamConnection: refusedField(
+      'a pool for each downstream connection is not implemented',
+    ),
+  },
+}

@@ -1,0 +1,123 @@
+/** Load balancing of a Cluster: the enum with its per-policy messages, or the typed `load_balancing_policy`. */
+import {
+  type Cluster,
+  Cluster_LbPolicy,
+  type LoadBalancingPolicy,
+} from '../../xds/proto/generated/envoy/config/cluster/v3/cluster.ts'
+import { LeastRequest } from '../../xds/proto/generated/envoy/extensions/load_balancing_policies/least_request/v3/least_request.ts'
+import { Random } from '../../xds/proto/generated/envoy/extensions/load_balancing_policies/random/v3/random.ts'
+import { RoundRobin } from '../../xds/proto/generated/envoy/extensions/load_balancing_policies/round_robin/v3/round_robin.ts'
+import type { Any } from '../../xds/proto/generated/google/protobuf/any.ts'
+import type { BalancingConfig, ClusterType } from './cluster-config.ts'
+import { leastRequestRule, randomRule, roundRobinRule } from './cluster-fields.ts'
+import { type FieldReport, at, checkFields, refuse } from './field-rule.ts'
+import { decodeTyped, typeName } from './message-value.ts'
+
+const panicDefault = 50
+
+interface Choice {
+  readonly choiceCount?: number | undefined
+  readonly activeRequestBias?: { readonly defaultValue: number } | undefined
+}
+
+export function compileBalancing(
+  cluster: Cluster,
+  type: ClusterType,
+  report: FieldReport,
+): BalancingConfig {
+  const panicThresholdPercent = panicThreshold(cluster, report)
+  if (cluster.loadBalancingPolicy !== undefined) {
+    const here = at(report, 'load_balancing_policy')
+    return { ...compileTyped(cluster.loadBalancingPolicy, here), panicThresholdPercent }
+  }
+  return { ...compileEnum(cluster, type, report), panicThresholdPercent }
+}
+
+type Policy = Omit<BalancingConfig, 'panicThresholdPercent'>
+
+const roundRobin: Policy = { policy: 'round-robin', choiceCount: 2, activeRequestBias: 1 }
+
+const refusedPolicies: Readonly<Record<number, string>> = {
+  [Cluster_LbPolicy.RING_HASH]: 'hashing load balancers are not implemented yet',
+  [Cluster_LbPolicy.MAGLEV]: 'hashing load balancers are not implemented yet',
+  [Cluster_LbPolicy.LOAD_BALANCING_POLICY_CONFIG]: 'needs load_balancing_policy',
+}
+
+function compileEnum(cluster: Cluster, type: ClusterType, report: FieldReport): Policy {
+  const here = at(report, 'lb_policy')
+  const isProvided = cluster.lbPolicy === Cluster_LbPolicy.CLUSTER_PROVIDED
+  if (isProvided !== (type === 'dynamic-forward-proxy')) {
+    refuse(here, `CLUSTER_PROVIDED belongs to dynamic forward proxies, this cluster is ${type}`)
+  }
+  const reason = refusedPolicies[cluster.lbPolicy]
+  if (reason !== undefined) refuse(here, reason)
+  if (cluster.lbPolicy === Cluster_LbPolicy.RANDOM) return { ...roundRobin, policy: 'random' }
+  if (cluster.lbPolicy !== Cluster_LbPolicy.LEAST_REQUEST) return roundRobin
+  const config = cluster.lbConfig
+  const choice = config?.$case === 'leastRequestLbConfig' ? config.value : undefined
+  return leastRequest(choice ?? {}, at(report, 'least_request_lb_config'))
+}
+
+/** Envoy takes the first policy of the list that it knows. */
+function compileTyped(value: LoadBalancingPolicy, report: FieldReport): Policy {
+  const unknown: string[] = []
+  for (const [index, { typedExtensionConfig }] of value.policies.entries()) {
+    const any = typedExtensionConfig?.typedConfig
+    if (any === undefined) continue
+    const here = at(report, 'policies', index, 'typed_extension_config', 'typed_config')
+    const policy = compilePolicy(any, here)
+    if (policy !== undefined) return policy
+    unknown.push(typeName(any.typeUrl))
+  }
+  refuse(
+    report,
+    `no policy of the list is implemented: ${unknown.join(', ') || 'the list is empty'}`,
+  )
+  return roundRobin
+}
+
+function compilePolicy(any: Any, report: FieldReport): Policy | undefined {
+  switch (typeName(any.typeUrl)) {
+    case roundRobinRule.type: {
+      const config = decodeTyped(any, RoundRobin, report)
+      if (config !== undefined) checkFields(config, roundRobinRule, report)
+      return roundRobin
+    }
+    case leastRequestRule.type: {
+      const config = decodeTyped(any, LeastRequest, report)
+      if (config === undefined) return roundRobin
+      checkFields(config, leastRequestRule, report)
+      return leastRequest(config, report)
+    }
+    case randomRule.type: {
+      const config = decodeTyped(any, Random, report)
+      if (config !== undefined) checkFields(config, randomRule, report)
+      return { ...roundRobin, policy: 'random' }
+    }
+    default:
+      return undefined
+  }
+}
+
+function leastRequest(choice: Choice, report: FieldReport): Policy {
+  const choiceCount = choice.choiceCount ?? 2
+  if (choiceCount < 2) {
+    refuse(
+      at(report, 'choice_count'),
+      `value must be greater than or equal to 2, got ${choiceCount}`,
+    )
+  }
+  const activeRequestBias = choice.activeRequestBias?.defaultValue ?? 1
+  if (activeRequestBias < 0) {
+    refuse(at(report, 'active_request_bias'), `must be at least 0, got ${activeRequestBias}`)
+  }
+  return { policy: 'least-request', choiceCount, activeRequestBias }
+}
+
+function panicThreshold(cluster: Cluster, report: FieldReport): number {
+  const percent = cluster.commonLbConfig?.healthyPanicThreshold?.value ?? panicDefault
+  if (percent >= 0 && percent <= 100) return Math.trunc(percent)
+  const here = at(report, 'common_lb_config', 'healthy_panic_threshold')
+  refuse(here, `value must be inside range [0, 100], got ${percent}`)
+  return panicDefault
+}

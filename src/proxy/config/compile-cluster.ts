@@ -1,0 +1,182 @@
+/**
+ * Cluster → ClusterConfig, or every reason why it is refused. What passes here is either fully in effect or listed as
+ * safe to ignore in cluster-fields.ts.
+ */
+import {
+  type Cluster,
+  Cluster_DiscoveryType,
+} from '../../xds/proto/generated/envoy/config/cluster/v3/cluster.ts'
+import { ClusterConfig as ForwardProxyClusterConfig } from '../../xds/proto/generated/envoy/extensions/clusters/dynamic_forward_proxy/v3/cluster.ts'
+import type { ClusterService } from '../upstream/cluster.ts'
+import type { ClusterConfig, ClusterType, DnsCacheConfig } from './cluster-config.ts'
+import { clusterRule, forwardProxyClusterRule } from './cluster-fields.ts'
+import { compileBalancing } from './compile-balancing.ts'
+import { compileDns, compileDnsCache } from './compile-dns.ts'
+import { type EndpointList, compileEndpoints } from './compile-endpoints.ts'
+import { compileBreakers, compileOutlier } from './compile-resilience.ts'
+import { type UpstreamHttpScope, compileUpstreamHttp } from './compile-upstream-http.ts'
+import { type Compiled, compiled, refused } from './compiled.ts'
+import { type FieldReport, at, checkFields, refuse, showValue } from './field-rule.ts'
+import { durationMs, typeName } from './message-value.ts'
+
+const initialFetchTimeoutDefaultMs = 15_000
+const bufferLimitDefault = 1_048_576
+
+export function compileCluster(
+  cluster: Cluster,
+  scope: UpstreamHttpScope = { http2Allowed: false },
+): Compiled<ClusterConfig> {
+  const report: FieldReport = { path: '', reasons: [] }
+  checkFields(cluster, clusterRule, report)
+  if (cluster.name === '') {
+    refuse(at(report, 'name'), 'value length must be at least 1 characters')
+  }
+  const type = clusterType(cluster, report)
+  checkTransportSocket(cluster, report)
+  const http = compileUpstreamHttp(cluster, scope, report)
+  const connectTimeoutMs = durationMs(
+    cluster.connectTimeout,
+    { absentMs: 5_000, least: 'positive' },
+    at(report, 'connect_timeout'),
+  )
+  const config: ClusterConfig = {
+    name: cluster.name,
+    type,
+    statName: cluster.altStatName || cluster.name,
+    service: clusterService(cluster),
+    ...edsSettings(cluster, type, report),
+    endpoints: ownEndpoints(cluster, type, report),
+    connectTimeoutMs,
+    ...http,
+    bufferLimitBytes: cluster.perConnectionBufferLimitBytes ?? bufferLimitDefault,
+    tcpKeepaliveMs: keepaliveMs(cluster),
+    balancing: compileBalancing(cluster, type, report),
+    breakerLimits: compileBreakers(cluster, report),
+    outlier: compileOutlier(cluster.outlierDetection, at(report, 'outlier_detection')),
+    dns: compileDns(cluster, { refreshMs: 5_000 }, report),
+    dnsCache: forwardProxyCache(cluster, type, report),
+    waitForWarmOnInit: cluster.waitForWarmOnInit ?? true,
+    transportKey: `${type === 'dynamic-forward-proxy'} ${http.protocol}`,
+  }
+  return report.reasons.length > 0 ? refused(...report.reasons) : compiled(config)
+}
+
+const plainTypes: Readonly<Record<number, ClusterType>> = {
+  [Cluster_DiscoveryType.STATIC]: 'static',
+  [Cluster_DiscoveryType.STRICT_DNS]: 'strict-dns',
+  [Cluster_DiscoveryType.LOGICAL_DNS]: 'logical-dns',
+  [Cluster_DiscoveryType.EDS]: 'eds',
+}
+
+function clusterType(cluster: Cluster, report: FieldReport): ClusterType {
+  const discovery = cluster.clusterDiscoveryType
+  if (discovery?.$case === 'clusterType') {
+    const name = typeName(discovery.value.typedConfig?.typeUrl ?? '')
+    if (name === forwardProxyClusterRule.type) return 'dynamic-forward-proxy'
+    refuse(
+      at(report, 'cluster_type'),
+      `${showValue(discovery.value.name)} (${name || 'no typed_config'}) is not implemented`,
+    )
+    return 'static'
+  }
+  const type = plainTypes[discovery?.value ?? Cluster_DiscoveryType.STATIC]
+  if (type !== undefined) return type
+  refuse(at(report, 'type'), 'ORIGINAL_DST is not implemented yet')
+  return 'static'
+}
+
+type EdsSettings = Pick<ClusterConfig, 'edsName' | 'edsInitialFetchTimeoutMs'>
+
+function edsSettings(cluster: Cluster, type: ClusterType, report: FieldReport): EdsSettings {
+  const eds = cluster.edsClusterConfig
+  if (type === 'eds' && eds?.edsConfig === undefined) {
+    refuse(at(report, 'eds_cluster_config', 'eds_config'), 'is required for a cluster of type EDS')
+  }
+  if (type !== 'eds' && eds !== undefined) {
+    refuse(at(report, 'eds_cluster_config'), 'set in a non-EDS cluster')
+  }
+  return {
+    edsName: eds?.serviceName || cluster.name,
+    edsInitialFetchTimeoutMs: durationMs(
+      eds?.edsConfig?.initialFetchTimeout,
+      { absentMs: initialFetchTimeoutDefaultMs },
+      at(report, 'eds_cluster_config', 'eds_config', 'initial_fetch_timeout'),
+    ),
+  }
+}
+
+function ownEndpoints(
+  cluster: Cluster,
+  type: ClusterType,
+  report: FieldReport,
+): EndpointList | undefined {
+  const here = at(report, 'load_assignment')
+  const assignment = cluster.loadAssignment
+  const isDns = type === 'strict-dns' || type === 'logical-dns'
+  if (type === 'eds' || type === 'dynamic-forward-proxy') {
+    if (assignment !== undefined) refuse(here, `does not fit a cluster of type ${type}`)
+    return undefined
+  }
+  if (assignment === undefined) {
+    if (type === 'logical-dns') refuse(here, oneEndpoint)
+    return { clusterName: cluster.name, endpoints: [] }
+  }
+  const result = compileEndpoints(assignment, isDns ? 'resolve' : 'refuse')
+  if (!result.ok) {
+    for (const reason of result.reasons) refuse(report, `load_assignment.${reason}`)
+    return undefined
+  }
+  if (type === 'logical-dns' && result.value.endpoints.length !== 1) refuse(here, oneEndpoint)
+  return result.value
+}
+
+const oneEndpoint =
+  'LOGICAL_DNS clusters must have a single locality_lb_endpoint and a single lb_endpoint'
+
+function forwardProxyCache(
+  cluster: Cluster,
+  type: ClusterType,
+  report: FieldReport,
+): DnsCacheConfig | undefined {
+  if (type !== 'dynamic-forward-proxy') return undefined
+  const discovery = cluster.clusterDiscoveryType
+  const any = discovery?.$case === 'clusterType' ? discovery.value.typedConfig : undefined
+  if (any === undefined) return undefined
+  const here = at(report, 'cluster_type', 'typed_config')
+  const config = ForwardProxyClusterConfig.decode(any.value)
+  checkFields(config, forwardProxyClusterRule, here)
+  const specifier = config.clusterImplementationSpecifier
+  const cache = specifier?.$case === 'dnsCacheConfig' ? specifier.value : undefined
+  return compileDnsCache(cache, at(here, 'dns_cache_config'))
+}
+
+function checkTransportSocket(cluster: Cluster, report: FieldReport): void {
+  const any = cluster.transportSocket?.configType?.value
+  if (cluster.transportSocket === undefined) return
+  const name = typeName(any?.typeUrl ?? '')
+  if (name === rawBuffer) return
+  const here = at(report, 'transport_socket')
+  const isTls = name.endsWith('.UpstreamTlsContext')
+  const what = `${cluster.transportSocket.name} (${name || 'no typed_config'})`
+  refuse(here, isTls ? `${what}: TLS is not implemented yet` : `${what} is not implemented`)
+}
+
+export const rawBuffer = 'envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer'
+
+function keepaliveMs(cluster: Cluster): number | undefined {
+  const keepalive = cluster.upstreamConnectionOptions?.tcpKeepalive
+  if (keepalive === undefined) return undefined
+  // Linux's own default, which Envoy leaves in force where the field is absent.
+  return (keepalive.keepaliveTime ?? 7_200) * 1000
+}
+
+/** Istio's cluster metadata; a cluster without it stands for itself. */
+function clusterService(cluster: Cluster): ClusterService {
+  const services: unknown = cluster.metadata?.filterMetadata['istio']?.['services']
+  const first: unknown = Array.isArray(services) ? services[0] : undefined
+  const field = (key: string): string => {
+    if (typeof first !== 'object' || first === null || !(key in first)) return ''
+    return String((first as Readonly<Record<string, unknown>>)[key])
+  }
+  return { host: field('host'), name: field('name'), namespace: field('namespace') }
+}

@@ -1,0 +1,153 @@
+import type { Metadata } from '../../xds/proto/generated/envoy/config/core/v3/base.ts'
+import { HealthStatus } from '../../xds/proto/generated/envoy/config/core/v3/health_check.ts'
+/**
+ * ClusterLoadAssignment → the list of endpoints a cluster is to have. Pure: turning the list into `Host` objects, and
+ * keeping those of addresses that stay, is the cluster's work (live-cluster.ts).
+ */
+import type { ClusterLoadAssignment } from '../../xds/proto/generated/envoy/config/endpoint/v3/endpoint.ts'
+import type { LbEndpoint } from '../../xds/proto/generated/envoy/config/endpoint/v3/endpoint_components.ts'
+import type { HostHealth, HostMetadata } from '../upstream/host.ts'
+import type { WireAddress } from '../wire/wire.ts'
+import { type Compiled, compiled, refused } from './compiled.ts'
+import { assignmentRule } from './endpoint-fields.ts'
+import { type FieldReport, at, checkFields, refuse, showValue } from './field-rule.ts'
+import { addressText, socketHostPort, wireAddress } from './message-value.ts'
+
+export interface EndpointLocality {
+  readonly region: string
+  readonly zone: string
+  readonly subZone: string
+}
+
+/** Where an endpoint is: an address, or a name that a DNS cluster resolves. */
+export type EndpointTarget =
+  | { readonly kind: 'address'; readonly address: WireAddress }
+  | { readonly kind: 'name'; readonly host: string; readonly port: number }
+
+export interface Endpoint {
+  readonly target: EndpointTarget
+  readonly hostname: string
+  readonly weight: number
+  readonly health: HostHealth
+  /** Envoy's word for the health in EDS, for /clusters. */
+  readonly healthStatus: string
+  readonly metadata: HostMetadata
+  readonly locality: EndpointLocality
+}
+
+export interface EndpointList {
+  readonly clusterName: string
+  readonly endpoints: readonly Endpoint[]
+}
+
+/** Whether names are addresses to resolve (DNS clusters) or an error (everything else). */
+export type NameUse = 'resolve' | 'refuse'
+
+export function compileEndpoints(
+  assignment: ClusterLoadAssignment,
+  names: NameUse,
+): Compiled<EndpointList> {
+  const report: FieldReport = { path: '', reasons: [] }
+  checkFields(assignment, assignmentRule, report)
+  if (assignment.clusterName === '') {
+    refuse(at(report, 'cluster_name'), 'value length must be at least 1 characters')
+  }
+  const endpoints: Endpoint[] = []
+  assignment.endpoints.forEach((group, groupIndex) => {
+    const here = at(report, 'endpoints', groupIndex)
+    const locality = {
+      region: group.locality?.region ?? '',
+      zone: group.locality?.zone ?? '',
+      subZone: group.locality?.subZone ?? '',
+    }
+    group.lbEndpoints.forEach((endpoint, index) => {
+      const one = compileEndpoint(endpoint, names, at(here, 'lb_endpoints', index))
+      if (one !== undefined) endpoints.push({ ...one, locality })
+    })
+  })
+  if (report.reasons.length > 0) return refused(...report.reasons)
+  return compiled({ clusterName: assignment.clusterName, endpoints })
+}
+
+function compileEndpoint(
+  value: LbEndpoint,
+  names: NameUse,
+  report: FieldReport,
+): Omit<Endpoint, 'locality'> | undefined {
+  const identifier = value.hostIdentifier
+  if (identifier?.$case !== 'endpoint') {
+    refuse(report, 'endpoint is required')
+    return undefined
+  }
+  const target = compileTarget(value, names, at(report, 'endpoint', 'address'))
+  if (target === undefined) return undefined
+  const weight = value.loadBalancingWeight ?? 1
+  if (weight < 1) {
+    refuse(
+      at(report, 'load_balancing_weight'),
+      `value must be greater than or equal to 1, got ${weight}`,
+    )
+  }
+  const named = target.kind === 'name' ? target.host : ''
+  return {
+    target,
+    hostname: identifier.value.hostname || named,
+    weight,
+    health: healths[value.healthStatus] ?? 'healthy',
+    healthStatus: healthName(value.healthStatus),
+    metadata: hostMetadata(value.metadata),
+  }
+}
+
+function compileTarget(
+  value: LbEndpoint,
+  names: NameUse,
+  report: FieldReport,
+): EndpointTarget | undefined {
+  const address =
+    value.hostIdentifier?.$case === 'endpoint' ? value.hostIdentifier.value.address : undefined
+  if (names === 'refuse' || address?.address?.$case !== 'socketAddress') {
+    const wire = wireAddress(address, report)
+    return wire && { kind: 'address', address: wire }
+  }
+  const target = socketHostPort(address.address.value, at(report, 'socket_address'))
+  return target && { kind: 'name', ...target }
+}
+
+const healths: Readonly<Record<number, HostHealth>> = {
+  [HealthStatus.UNHEALTHY]: 'unhealthy',
+  [HealthStatus.TIMEOUT]: 'unhealthy',
+  [HealthStatus.DRAINING]: 'draining',
+  [HealthStatus.DEGRADED]: 'degraded',
+}
+
+function healthName(status: HealthStatus): string {
+  const found = Object.entries(HealthStatus).find(([, value]) => value === status)
+  return found === undefined || found[0] === 'UNKNOWN' ? 'HEALTHY' : found[0]
+}
+
+/** Istio's endpoint metadata; an endpoint without it gets empty strings, which metrics print as `unknown`. */
+export function hostMetadata(metadata: Metadata | undefined): HostMetadata {
+  const istio = metadata?.filterMetadata['istio']
+  const workload: unknown = istio?.['workload']
+  const parts = typeof workload === 'string' ? workload.split(';') : []
+  const tlsMode: unknown = metadata?.filterMetadata['envoy.transport_socket_match']?.['tlsMode']
+  return {
+    workload: parts[0] ?? '',
+    namespace: parts[1] ?? '',
+    canonicalName: parts[2] ?? '',
+    canonicalRevision: parts[3] ?? '',
+    cluster: parts[4] ?? '',
+    tlsMode: typeof tlsMode === 'string' ? tlsMode : undefined,
+  }
+}
+
+/** `host:port` of an endpoint, for messages. */
+export function targetText(target: EndpointTarget): string {
+  return target.kind === 'name' ? `${target.host}:${target.port}` : addressText(target.address)
+}
+
+/** Says that an assignment is for another cluster than the one that asked. */
+export function wrongAssignment(expected: string, got: string): string {
+  return `cluster_name: expected ${showValue(expected)}, got ${showValue(got)}`
+}

@@ -1,0 +1,110 @@
+/** Circuit breakers and outlier detection of a Cluster, with Envoy's defaults and ranges. */
+import type { Cluster } from '../../xds/proto/generated/envoy/config/cluster/v3/cluster.ts'
+import type { OutlierDetection } from '../../xds/proto/generated/envoy/config/cluster/v3/outlier_detection.ts'
+import { RoutingPriority } from '../../xds/proto/generated/envoy/config/core/v3/base.ts'
+import type { BreakerLimits } from '../resilience/circuit-breaker.ts'
+import type { OutlierConfig } from './cluster-config.ts'
+import { type FieldReport, at, refuse, snakeCase } from './field-rule.ts'
+import { durationMs } from './message-value.ts'
+
+/** The first entry of priority DEFAULT counts, as in Envoy. */
+export function compileBreakers(cluster: Cluster, report: FieldReport): BreakerLimits {
+  const index = cluster.circuitBreakers?.thresholds.findIndex(
+    (threshold) => threshold.priority === RoutingPriority.DEFAULT,
+  )
+  const found = cluster.circuitBreakers?.thresholds[index ?? -1]
+  const limits = {
+    connectionsMax: found?.maxConnections ?? 1024,
+    pendingMax: found?.maxPendingRequests ?? 1024,
+    requestsMax: found?.maxRequests ?? 1024,
+    retriesMax: found?.maxRetries ?? 3,
+  }
+  const budget = found?.retryBudget
+  if (budget === undefined) return limits
+  const budgetPercent = budget.budgetPercent?.value ?? 20
+  if (budgetPercent < 0 || budgetPercent > 100) {
+    const here = at(report, 'circuit_breakers', 'thresholds', index ?? 0, 'retry_budget')
+    refuse(at(here, 'budget_percent'), `value must be inside range [0, 100], got ${budgetPercent}`)
+  }
+  const retryConcurrencyMin = budget.minRetryConcurrency ?? 3
+  return { ...limits, retryBudget: { budgetPercent, retryConcurrencyMin } }
+}
+
+const percentFields = [
+  'maxEjectionPercent',
+  'enforcingConsecutive5xx',
+  'enforcingSuccessRate',
+  'enforcingConsecutiveGatewayFailure',
+  'enforcingConsecutiveLocalOriginFailure',
+  'enforcingLocalOriginSuccessRate',
+  'failurePercentageThreshold',
+  'enforcingFailurePercentage',
+  'enforcingFailurePercentageLocalOrigin',
+] as const
+
+export function compileOutlier(
+  value: OutlierDetection | undefined,
+  report: FieldReport,
+): OutlierConfig | undefined {
+  if (value === undefined) return undefined
+  for (const field of percentFields) {
+    const percent = value[field]
+    if (percent === undefined || percent <= 100) continue
+    refuse(at(report, snakeCase(field)), `value must be less than or equal to 100, got ${percent}`)
+  }
+  return { ...outlierTimes(value, report), ...outlierCounts(value) }
+}
+
+type OutlierTimes = Pick<
+  OutlierConfig,
+  'intervalMs' | 'baseEjectionTimeMs' | 'maxEjectionTimeMs' | 'maxEjectionTimeJitterMs'
+>
+
+function outlierTimes(value: OutlierDetection, report: FieldReport): OutlierTimes {
+  const read = (name: 'interval' | 'baseEjectionTime' | 'maxEjectionTime', absentMs: number) =>
+    durationMs(value[name], { absentMs, least: 'positive' }, at(report, snakeCase(name)))
+  const baseEjectionTimeMs = read('baseEjectionTime', 30_000)
+  return {
+    intervalMs: read('interval', 10_000),
+    baseEjectionTimeMs,
+    // Envoy: the default of 300 s, or the base if that is larger.
+    maxEjectionTimeMs: read('maxEjectionTime', Math.max(300_000, baseEjectionTimeMs)),
+    maxEjectionTimeJitterMs: durationMs(
+      value.maxEjectionTimeJitter,
+      { absentMs: 0 },
+      at(report, 'max_ejection_time_jitter'),
+    ),
+  }
+}
+
+const countDefaults = {
+  maxEjectionPercent: 10,
+  consecutive5xx: 5,
+  enforcingConsecutive5xx: 100,
+  consecutiveGatewayFailure: 5,
+  enforcingConsecutiveGatewayFailure: 0,
+  consecutiveLocalOriginFailure: 5,
+  enforcingConsecutiveLocalOriginFailure: 100,
+  enforcingSuccessRate: 100,
+  enforcingLocalOriginSuccessRate: 100,
+  successRateMinimumHosts: 5,
+  successRateRequestVolume: 100,
+  successRateStdevFactor: 1900,
+  failurePercentageThreshold: 85,
+  enforcingFailurePercentage: 0,
+  enforcingFailurePercentageLocalOrigin: 0,
+  failurePercentageMinimumHosts: 5,
+  failurePercentageRequestVolume: 50,
+}
+
+function outlierCounts(value: OutlierDetection): Omit<OutlierConfig, keyof OutlierTimes> {
+  const counts = { ...countDefaults }
+  for (const key of Object.keys(countDefaults) as (keyof typeof countDefaults)[]) {
+    counts[key] = value[key] ?? countDefaults[key]
+  }
+  return {
+    ...counts,
+    alwaysEjectOneHost: value.alwaysEjectOneHost ?? false,
+    splitExternalLocalOriginErrors: value.splitExternalLocalOriginErrors,
+  }
+}

@@ -1,0 +1,91 @@
+/**
+ * Which protocol a cluster's connections speak, and their limits: from `typed_extension_protocol_options`, or from the
+ * older fields on the Cluster itself. Envoy refuses a cluster that uses both; so do we.
+ */
+import type { Cluster } from '../../xds/proto/generated/envoy/config/cluster/v3/cluster.ts'
+import type { HttpProtocolOptions as CommonOptions } from '../../xds/proto/generated/envoy/config/core/v3/protocol.ts'
+import { HttpProtocolOptions } from '../../xds/proto/generated/envoy/extensions/upstreams/http/v3/http_protocol_options.ts'
+import type { ClusterConfig } from './cluster-config.ts'
+import { upstreamHttpRule } from './cluster-fields.ts'
+import { type FieldReport, at, checkFields, refuse } from './field-rule.ts'
+import { decodeTyped, durationMs, typeName } from './message-value.ts'
+
+type UpstreamHttp = Pick<ClusterConfig, 'protocol' | 'idleTimeoutMs' | 'requestsPerConnectionMax'>
+
+const optionsKey = 'envoy.extensions.upstreams.http.v3.HttpProtocolOptions'
+const idleTimeoutDefaultMs = 3_600_000
+
+export interface UpstreamHttpScope {
+  /** The ADS server's cluster is dialled by the ADS client, which speaks HTTP/2. */
+  readonly http2Allowed: boolean
+}
+
+export function compileUpstreamHttp(
+  cluster: Cluster,
+  scope: UpstreamHttpScope,
+  report: FieldReport,
+): UpstreamHttp {
+  const options = typedOptions(cluster, report)
+  const hasOldFields =
+    cluster.http2ProtocolOptions !== undefined ||
+    cluster.httpProtocolOptions !== undefined ||
+    cluster.commonHttpProtocolOptions !== undefined
+  if (options !== undefined && hasOldFields) {
+    refuse(
+      at(report, 'typed_extension_protocol_options'),
+      'cannot be used together with the protocol options on the cluster itself',
+    )
+  }
+  const protocol = protocolOf(cluster, options)
+  if (protocol === 'http2' && !scope.http2Allowed) {
+    refuse(report, 'http2_protocol_options: HTTP/2 to upstreams is not implemented yet')
+  }
+  const common = options?.commonHttpProtocolOptions ?? cluster.commonHttpProtocolOptions
+  return { protocol, ...commonLimits(common, cluster, report) }
+}
+
+function typedOptions(cluster: Cluster, report: FieldReport): HttpProtocolOptions | undefined {
+  let options: HttpProtocolOptions | undefined
+  for (const [key, any] of Object.entries(cluster.typedExtensionProtocolOptions)) {
+    const here = at(report, `typed_extension_protocol_options[${key}]`)
+    if (typeName(any.typeUrl) !== optionsKey) {
+      refuse(here, `protocol options ${typeName(any.typeUrl)} are not implemented`)
+      continue
+    }
+    options = decodeTyped(any, HttpProtocolOptions, here)
+    if (options === undefined) continue
+    checkFields(options, upstreamHttpRule, here)
+    if (options.upstreamProtocolOptions === undefined) {
+      refuse(at(here, 'upstream_protocol_options'), 'is required')
+    }
+  }
+  return options
+}
+
+function protocolOf(
+  cluster: Cluster,
+  options: HttpProtocolOptions | undefined,
+): ClusterConfig['protocol'] {
+  const specifier = options?.upstreamProtocolOptions
+  if (specifier?.$case === 'useDownstreamProtocolConfig') return 'use-downstream'
+  if (specifier?.$case === 'explicitHttpConfig') {
+    return specifier.value.protocolConfig?.$case === 'http2ProtocolOptions' ? 'http2' : 'http1'
+  }
+  return cluster.http2ProtocolOptions === undefined ? 'http1' : 'http2'
+}
+
+function commonLimits(
+  common: CommonOptions | undefined,
+  cluster: Cluster,
+  report: FieldReport,
+): Omit<UpstreamHttp, 'protocol'> {
+  return {
+    idleTimeoutMs: durationMs(
+      common?.idleTimeout,
+      { absentMs: idleTimeoutDefaultMs },
+      at(report, 'common_http_protocol_options', 'idle_timeout'),
+    ),
+    requestsPerConnectionMax:
+      common?.maxRequestsPerConnection ?? cluster.maxRequestsPerConnection ?? 0,
+  }
+}

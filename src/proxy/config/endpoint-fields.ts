@@ -1,0 +1,100 @@
+/** What we read of a ClusterLoadAssignment (EDS, or a cluster's own `load_assignment`). */
+import { type MessageRule, ignored, refusedField, used } from './field-rule.ts'
+
+const socketAddress: MessageRule = {
+  type: 'envoy.config.core.v3.SocketAddress',
+  fields: {
+    protocol: used(undefined, 'TCP only'),
+    address: used(),
+    portValue: used(),
+    namedPort: refusedField('named ports are not implemented'),
+    resolverName: refusedField('custom resolvers are not implemented'),
+    ipv4Compat: refusedField('IPv4-mapped addresses are not implemented'),
+  },
+}
+
+export const addressRule: MessageRule = {
+  type: 'envoy.config.core.v3.Address',
+  fields: {
+    socketAddress: used(socketAddress),
+    pipe: used({
+      type: 'envoy.config.core.v3.Pipe',
+      fields: { path: used(), mode: used(undefined, 'listeners and the admin interface') },
+    }),
+    envoyInternalAddress: used({
+      type: 'envoy.config.core.v3.EnvoyInternalAddress',
+      fields: { serverListenerName: used(), endpointId: used() },
+    }),
+  },
+}
+
+export const metadataRule: MessageRule = {
+  type: 'envoy.config.core.v3.Metadata',
+  fields: {
+    filterMetadata: used(
+      undefined,
+      'Istio’s `istio` and `envoy.transport_socket_match`; other keys have no reader',
+    ),
+    typedFilterMetadata: ignored('no reader of typed metadata exists here'),
+  },
+}
+
+const endpoint: MessageRule = {
+  type: 'envoy.config.endpoint.v3.Endpoint',
+  fields: {
+    address: used(addressRule),
+    hostname: used(),
+    healthCheckConfig: ignored(
+      'only active health checks read it, and those are refused on the cluster',
+    ),
+    additionalAddresses: refusedField('several addresses for one endpoint are not implemented'),
+  },
+}
+
+const lbEndpoint: MessageRule = {
+  type: 'envoy.config.endpoint.v3.LbEndpoint',
+  fields: {
+    endpoint: used(endpoint),
+    endpointName: refusedField('named endpoints are not implemented'),
+    healthStatus: used(),
+    metadata: used(metadataRule),
+    loadBalancingWeight: used(),
+  },
+}
+
+const localityEndpoints: MessageRule = {
+  type: 'envoy.config.endpoint.v3.LocalityLbEndpoints',
+  fields: {
+    locality: used({
+      type: 'envoy.config.core.v3.Locality',
+      fields: { region: used(), zone: used(), subZone: used() },
+    }),
+    metadata: ignored('locality metadata is only read by subset load balancing, which is refused'),
+    lbEndpoints: used(lbEndpoint),
+    loadBalancerEndpoints: refusedField('endpoint lists beside lb_endpoints are not implemented'),
+    ledsClusterLocalityConfig: refusedField('LEDS is not implemented'),
+    loadBalancingWeight: ignored(
+      'only locality-weighted load balancing reads it, and that is refused on the cluster',
+    ),
+    priority: refusedField('priorities other than 0 are not implemented yet'),
+    proximity: ignored('Envoy does not use it either'),
+  },
+}
+
+export const assignmentRule: MessageRule = {
+  type: 'envoy.config.endpoint.v3.ClusterLoadAssignment',
+  fields: {
+    clusterName: used(),
+    endpoints: used(localityEndpoints),
+    namedEndpoints: refusedField('named endpoints are not implemented'),
+    policy: used({
+      type: 'envoy.config.endpoint.v3.ClusterLoadAssignment.Policy',
+      fields: {
+        dropOverloads: refusedField('drop_overloads is not implemented yet'),
+        overprovisioningFactor: ignored('it weighs priorities and localities, which are refused'),
+        endpointStaleAfter: refusedField('stale endpoints are not implemented yet'),
+        weightedPriorityHealth: ignored('it weighs priorities, which are refused'),
+      },
+    }),
+  },
+}
