@@ -1,0 +1,26 @@
+/** Whether processes still run: a zombie, dead and not yet collected by its parent, does not. */
+import { execFileSync } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+
+export function isRunning(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+  } catch {
+    // No such process.
+    return false
+  }
+  return stateOf(pid) !== 'Z'
+}
+
+/** One letter as `ps` shows it; empty when the process has just gone. */
+function stateOf(pid: number): string {
+  try {
+    if (process.platform === 'linux') {
+      const text = readFileSync(`/proc/${pid}/stat`, 'utf8')
+      return text.slice(text.lastIndexOf(')') + 2).charAt(0)
+    }
+    return execFileSync('ps', ['-o', 'state=', '-p', String(pid)], { encoding: 'utf8' }).charAt(0)
+  } catch {
+    return 'Z'
+  }
+}
