@@ -11,6 +11,7 @@ export interface Counter {
 
 export interface Gauge {
   add(amount: number): void
+  set(value: number): void
   value(): number
 }
 
@@ -27,6 +28,8 @@ export interface HostStats {
   readonly rqError: Counter
   readonly rqTimeout: Counter
   readonly rqActive: Gauge
+  /** The host is gone: its slots may be used again. */
+  close(): void
 }
 
 export interface ClusterStats {
@@ -58,12 +61,38 @@ export interface ClusterStats {
   readonly rqTime: Histogram
   readonly rxBytes: Counter
   readonly txBytes: Counter
-  readonly outlierEjectionsActive: Gauge
-  readonly outlierEjectionsTotal: Counter
-  readonly outlierEjectionsOverflow: Counter
-  readonly outlierEjectionsConsecutive5xx: Counter
-  readonly outlierEjectionsConsecutiveGateway: Counter
-  readonly outlierEjectionsConsecutiveLocal: Counter
+  /** Counter of one status code, `upstream_rq_503`; the same object on every call. */
+  rqByCode(status: number): Counter
+  readonly membershipTotal: Gauge
+  readonly membershipHealthy: Gauge
+  readonly membershipDegraded: Gauge
+  readonly membershipExcluded: Gauge
+  readonly membershipChange: Counter
+  /** Picks made while a priority was in panic. */
+  readonly lbHealthyPanic: Counter
+  readonly outlier: OutlierStats
+  /** The cluster is gone: forgets its stats. */
+  close(): void
+}
+
+/** What can make a host an outlier, in the words of Envoy's counters. */
+export type EjectionKind =
+  | 'consecutive_5xx'
+  | 'consecutive_gateway_failure'
+  | 'consecutive_local_origin_failure'
+  | 'success_rate'
+  | 'local_origin_success_rate'
+  | 'failure_percentage'
+  | 'local_origin_failure_percentage'
+
+/** `cluster.<name>.outlier_detection.…` */
+export interface OutlierStats {
+  readonly ejectionsActive: Gauge
+  readonly ejectionsEnforcedTotal: Counter
+  readonly ejectionsOverflow: Counter
+  /** An outlier was seen, whether or not chance or the ceiling let it be ejected. */
+  readonly detected: Readonly<Record<EjectionKind, Counter>>
+  readonly enforced: Readonly<Record<EjectionKind, Counter>>
 }
 
 /** Counters of one connection manager: `http.<stat_prefix>.downstream_…`. */
@@ -82,6 +111,7 @@ export interface DownstreamStats {
   readonly txBytes: Counter
   /** One counter for each reason that a message was refused, by the codec's own name for it. */
   rejected(reason: string): Counter
+  close(): void
 }
 
 /** Counters of one TCP proxy: `tcp.<stat_prefix>.…`. */
@@ -92,4 +122,5 @@ export interface TcpStats {
   readonly rxBytes: Counter
   readonly txBytes: Counter
   readonly idleTimeout: Counter
+  close(): void
 }

@@ -17,9 +17,27 @@ export interface Slots {
   counter(): CounterSlot
   /** A run of neighbouring counters, for a histogram's buckets; returns the first. */
   counterBlock(length: number): CounterSlot
+  /** Gives a slot (of a block: its first) back. It is handed out again only after `reclaim`. */
   free(slot: GaugeSlot | CounterSlot): void
+  /** Every worker has acknowledged that it forgot what was freed before this call: zero it and reuse it. */
+  reclaim(): void
   add(slot: CounterSlot, amount: number): void
+  /** Sum over all workers. */
   read(slot: CounterSlot): number
+  /** The value after the change. */
   addGauge(slot: GaugeSlot, amount: number): number
   readGauge(slot: GaugeSlot): number
+  /** Cells of this worker's counters, indexed by slot: for handles that add without a call. */
+  readonly counterCells: Float64Array
+  readonly gaugeCells: Int32Array
+  usage(): SlotsUsage
+}
+
+export interface SlotsUsage {
+  readonly gauges: number
+  readonly gaugesMax: number
+  readonly counters: number
+  readonly countersMax: number
+  /** Freed and not yet acknowledged. */
+  readonly retired: number
 }

@@ -1,0 +1,296 @@
+/**
+ * Every counter, gauge and histogram of one sidecar, by Envoy's name.
+ *
+ * A stat has two names: the dotted one of admin `/stats` (`cluster.outbound|80||a.b.upstream_rq_total`) and a metric
+ * with labels for Prometheus (`envoy_cluster_upstream_rq_total{envoy_cluster_name="outbound|80||a.b"}`). Envoy gets
+ * the second from the first by regular expressions, which a dot in a cluster's name defeats; here whoever creates a
+ * scope says what is name and what is label. Stats of the same name are one stat, counted by reference, so that a
+ * cluster that is replaced goes on counting where it was.
+ */
+import type { Counter, Gauge, Histogram } from './cluster-stats.ts'
+import { bucketOf, histogramCells, overflowCell, sumCell } from './histogram-buckets.ts'
+import type { CounterSlot, GaugeSlot, Slots } from './slots.ts'
+
+export type StatLabels = readonly (readonly [name: string, value: string])[]
+
+export interface StatScopeOptions {
+  /** Start of the dotted names, without the last dot: `cluster.outbound|80||a.b`. */
+  readonly path: string
+  /** Start of the metric's name: `envoy_cluster`. */
+  readonly metric: string
+  readonly labels: StatLabels
+}
+
+/** For stats whose last part is a label to Prometheus: `upstream_rq_2xx` is `upstream_rq_xx`, class 2. */
+export interface StatNaming {
+  readonly metric: string
+  readonly labels: StatLabels
+}
+
+export type StatKind = 'counter' | 'gauge' | 'histogram'
+
+/** What a renderer sees of a stat. */
+export interface Stat {
+  readonly kind: StatKind
+  readonly name: string
+  readonly metric: string
+  readonly labels: StatLabels
+  /** Of a histogram: the number of values. */
+  value(): number
+  /** Of a histogram: counts of our buckets, of what is above them, and the sum; otherwise empty. */
+  cells(): readonly number[]
+}
+
+export class StatsRegistry {
+  readonly #slots: Slots
+  readonly #stats = new Map<string, StatEntry>()
+
+  constructor(slots: Slots) {
+    this.#slots = slots
+  }
+
+  get slots(): Slots {
+    return this.#slots
+  }
+
+  scope(options: StatScopeOptions): StatScope {
+    return new StatScope(this, options)
+  }
+
+  /** Sorted by dotted name. */
+  list(): readonly Stat[] {
+    return [...this.#stats.values()].sort((a, b) => (a.name < b.name ? -1 : 1))
+  }
+
+  get size(): number {
+    return this.#stats.size
+  }
+
+  /** Envoy's POST /reset_counters. */
+  resetCounters(): void {
+    for (const entry of this.#stats.values()) if (entry.kind !== 'gauge') entry.reset()
+  }
+
+  /** Finds or makes a stat, and holds it. */
+  acquire(kind: StatKind, options: StatScopeOptions & { readonly name: string }): StatEntry {
+    const name = options.path === '' ? options.name : `${options.path}.${options.name}`
+    let entry = this.#stats.get(name)
+    if (entry === undefined) {
+      entry = createEntry(this.#slots, kind, { ...options, name })
+      this.#stats.set(name, entry)
+    }
+    entry.references += 1
+    return entry
+  }
+
+  release(entry: StatEntry): void {
+    entry.references -= 1
+    if (entry.references > 0) return
+    this.#stats.delete(entry.name)
+    entry.free()
+  }
+}
+
+/** Stats that come and go together: those of a cluster, a host, a connection manager. */
+export class StatScope {
+  readonly #registry: StatsRegistry
+  readonly #options: StatScopeOptions
+  readonly #held: StatEntry[] = []
+
+  constructor(registry: StatsRegistry, options: StatScopeOptions) {
+    this.#registry = registry
+    this.#options = options
+  }
+
+  counter(name: string, naming?: StatNaming): Counter {
+    return this.#acquire('counter', name, naming) as CounterEntry // kind 'counter'
+  }
+
+  gauge(name: string, naming?: StatNaming): Gauge {
+    return this.#acquire('gauge', name, naming) as GaugeEntry // kind 'gauge'
+  }
+
+  histogram(name: string, naming?: StatNaming): Histogram {
+    return this.#acquire('histogram', name, naming) as HistogramEntry // kind 'histogram'
+  }
+
+  /** Forgets the stats, where nobody else holds them. Handles must not be used afterwards. */
+  close(): void {
+    for (const entry of this.#held) this.#registry.release(entry)
+    this.#held.length = 0
+  }
+
+  #acquire(kind: StatKind, name: string, naming: StatNaming | undefined): StatEntry {
+    const { path, metric, labels } = this.#options
+    const entry = this.#registry.acquire(kind, {
+      path,
+      name,
+      metric: metricName(metric, naming?.metric ?? name),
+      labels: naming === undefined ? labels : [...naming.labels, ...labels],
+    })
+    this.#held.push(entry)
+    return entry
+  }
+}
+
+/** Prometheus allows letters, digits and underscores; Envoy replaces the rest. */
+function metricName(scope: string, name: string): string {
+  return (scope === '' ? name : `${scope}_${name}`).replaceAll(/[^a-zA-Z0-9_]/g, '_')
+}
+
+interface EntryNames {
+  readonly name: string
+  readonly metric: string
+  readonly labels: StatLabels
+}
+
+interface StatEntry extends Stat {
+  references: number
+  reset(): void
+  free(): void
+}
+
+function createEntry(slots: Slots, kind: StatKind, names: EntryNames): StatEntry {
+  switch (kind) {
+    case 'counter':
+      return new CounterEntry(slots, names)
+    case 'gauge':
+      return new GaugeEntry(slots, names)
+    case 'histogram':
+      return new HistogramEntry(slots, names)
+  }
+}
+
+class CounterEntry implements StatEntry, Counter {
+  readonly kind = 'counter'
+  readonly name: string
+  readonly metric: string
+  readonly labels: StatLabels
+  references = 0
+  readonly #slots: Slots
+  readonly #cells: Float64Array
+  readonly #slot: CounterSlot
+
+  constructor(slots: Slots, names: EntryNames) {
+    this.name = names.name
+    this.metric = names.metric
+    this.labels = names.labels
+    this.#slots = slots
+    this.#cells = slots.counterCells
+    this.#slot = slots.counter()
+  }
+
+  add(amount: number): void {
+    this.#cells[this.#slot] = (this.#cells[this.#slot] as number) + amount // in bounds: our slot
+  }
+
+  value(): number {
+    return this.#slots.read(this.#slot)
+  }
+
+  cells(): readonly number[] {
+    return []
+  }
+
+  /** Exact while this is the only worker; another worker's share stays. */
+  reset(): void {
+    this.#cells[this.#slot] = 0
+  }
+
+  free(): void {
+    this.#slots.free(this.#slot)
+  }
+}
+
+class GaugeEntry implements StatEntry, Gauge {
+  readonly kind = 'gauge'
+  readonly name: string
+  readonly metric: string
+  readonly labels: StatLabels
+  references = 0
+  readonly #slots: Slots
+  readonly #slot: GaugeSlot
+
+  constructor(slots: Slots, names: EntryNames) {
+    this.name = names.name
+    this.metric = names.metric
+    this.labels = names.labels
+    this.#slots = slots
+    this.#slot = slots.gauge()
+  }
+
+  add(amount: number): void {
+    this.#slots.addGauge(this.#slot, amount)
+  }
+
+  set(value: number): void {
+    this.#slots.addGauge(this.#slot, value - this.#slots.readGauge(this.#slot))
+  }
+
+  value(): number {
+    return this.#slots.readGauge(this.#slot)
+  }
+
+  cells(): readonly number[] {
+    return []
+  }
+
+  reset(): void {
+    // A gauge says what is, not what was: Envoy's reset leaves it.
+  }
+
+  free(): void {
+    this.#slots.free(this.#slot)
+  }
+}
+
+class HistogramEntry implements StatEntry, Histogram {
+  readonly kind = 'histogram'
+  readonly name: string
+  readonly metric: string
+  readonly labels: StatLabels
+  references = 0
+  readonly #slots: Slots
+  readonly #cells: Float64Array
+  readonly #first: CounterSlot
+
+  constructor(slots: Slots, names: EntryNames) {
+    this.name = names.name
+    this.metric = names.metric
+    this.labels = names.labels
+    this.#slots = slots
+    this.#cells = slots.counterCells
+    this.#first = slots.counterBlock(histogramCells)
+  }
+
+  record(value: number): void {
+    const cells = this.#cells
+    const bucket = this.#first + bucketOf(value)
+    const sum = this.#first + sumCell
+    // In bounds: both lie in our block.
+    cells[bucket] = (cells[bucket] as number) + 1
+    cells[sum] = (cells[sum] as number) + value
+  }
+
+  value(): number {
+    let count = 0
+    for (let index = 0; index <= overflowCell; index += 1) count += this.#read(index)
+    return count
+  }
+
+  cells(): readonly number[] {
+    return Array.from({ length: histogramCells }, (_, index) => this.#read(index))
+  }
+
+  reset(): void {
+    this.#cells.fill(0, this.#first, this.#first + histogramCells)
+  }
+
+  free(): void {
+    this.#slots.free(this.#first)
+  }
+
+  #read(index: number): number {
+    return this.#slots.read((this.#first + index) as CounterSlot) // inside our block
+  }
+}
