@@ -1,0 +1,128 @@
+/**
+ * Writes the bootstrap of a workload's sidecar: an Envoy v3 bootstrap as JSON that Envoy itself runs too.
+ *
+ * Node id and metadata are Istio's (registry/node-metadata.ts has the table). The one static cluster is
+ * `xds-grpc`, which leads to the agent's relay, never straight to the control plane.
+ */
+import { mkdirSync, renameSync, writeFileSync } from 'node:fs'
+import { dirname } from 'node:path'
+
+import type { WorkloadAddresses, WorkloadPlan } from './workload-plan.ts'
+
+/** Where the relay listens: `/path/of/socket` or `127.0.0.1:port`. */
+export interface BootstrapOptions {
+  readonly plan: WorkloadPlan
+  readonly addresses: WorkloadAddresses
+  readonly relayAddress: string
+}
+
+type Json = string | number | boolean | readonly Json[] | { readonly [key: string]: Json }
+
+export function nodeId(plan: WorkloadPlan): string {
+  const { instance, namespace } = plan
+  return `sidecar~127.0.0.1~${instance}.${namespace}~${namespace}.svc.cluster.local`
+}
+
+export function createBootstrap(options: BootstrapOptions): Record<string, Json> {
+  const { plan, addresses, relayAddress } = options
+  const [region = '', zone = '', subZone = ''] = plan.locality.split('/')
+  return {
+    node: {
+      id: nodeId(plan),
+      cluster: `${plan.labels['app'] ?? plan.workload}.${plan.namespace}`,
+      metadata: nodeMetadata(plan, addresses),
+      ...(plan.locality === '' ? {} : { locality: { region, zone, sub_zone: subZone } }),
+    },
+    admin: { address: envoyAddress(addresses.admin) },
+    bootstrap_extensions: [
+      {
+        name: 'envoy.bootstrap.internal_listener',
+        typed_config: {
+          '@type':
+            'type.googleapis.com/envoy.extensions.bootstrap.internal_listener.v3.InternalListener',
+        },
+      },
+    ],
+    dynamic_resources: dynamicResources(),
+    static_resources: { clusters: [xdsCluster(relayAddress)] },
+  }
+}
+
+/** In one step, so that a reader never sees half a file. */
+export function writeBootstrap(path: string, bootstrap: Record<string, unknown>): void {
+  mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
+  const draft = `${path}.draft`
+  writeFileSync(draft, `${JSON.stringify(bootstrap, undefined, 2)}\n`, { mode: 0o600 })
+  renameSync(draft, path)
+}
+
+function nodeMetadata(plan: WorkloadPlan, addresses: WorkloadAddresses): Record<string, Json> {
+  return {
+    NAMESPACE: plan.namespace,
+    WORKLOAD_NAME: plan.workload,
+    NAME: plan.instance,
+    SERVICE_ACCOUNT: plan.serviceAccount,
+    LABELS: plan.labels,
+    CLUSTER_ID: 'Kubernetes',
+    MESH_ID: plan.mesh.trustDomain,
+    NETWORK: '',
+    BIND_ADDRESS: plan.bindAddress,
+    ADMIN_ADDRESS: addresses.admin,
+    HTTP_PROXY_PORT: addresses.httpProxyPort,
+    MESH_PORTS: addresses.ports.map((port) => ({
+      name: port.name,
+      ...(port.servicePort === undefined ? {} : { servicePort: port.servicePort }),
+      appPort: port.appPort,
+      meshPort: port.meshPort,
+    })),
+    UPSTREAMS: addresses.upstreams.map(({ host, port, localPort }) => ({ host, port, localPort })),
+    ...(plan.group === undefined ? {} : { AUTO_REGISTER_GROUP: plan.group }),
+    ...(plan.service === undefined ? {} : { SERVICE: plan.service }),
+  }
+}
+
+function dynamicResources(): Json {
+  const ads = { ads: {}, initial_fetch_timeout: '0s', resource_api_version: 'V3' }
+  return {
+    ads_config: {
+      api_type: 'DELTA_GRPC',
+      transport_api_version: 'V3',
+      set_node_on_first_message_only: true,
+      grpc_services: [{ envoy_grpc: { cluster_name: 'xds-grpc' } }],
+    },
+    lds_config: ads,
+    cds_config: ads,
+  }
+}
+
+function xdsCluster(relayAddress: string): Json {
+  const address = envoyAddress(relayAddress)
+  return {
+    name: 'xds-grpc',
+    type: 'STATIC',
+    connect_timeout: '1s',
+    typed_extension_protocol_options: {
+      'envoy.extensions.upstreams.http.v3.HttpProtocolOptions': {
+        '@type': 'type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions',
+        explicit_http_config: { http2_protocol_options: {} },
+      },
+    },
+    load_assignment: {
+      cluster_name: 'xds-grpc',
+      endpoints: [{ lb_endpoints: [{ endpoint: { address } }] }],
+    },
+  }
+}
+
+/** `127.0.0.1:15000`, `unix:/path` or `/path` as Envoy writes an address. */
+function envoyAddress(address: string): Json {
+  const path = address.replace(/^unix:/, '')
+  if (path.startsWith('/')) return { pipe: { path } }
+  const colon = address.lastIndexOf(':')
+  return {
+    socket_address: {
+      address: address.slice(0, colon),
+      port_value: Number(address.slice(colon + 1)),
+    },
+  }
+}

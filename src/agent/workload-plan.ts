@@ -1,0 +1,98 @@
+/**
+ * All that the agent needs to know to put a workload into the mesh: who it is, what it serves, how its
+ * application is started, and where the control plane is. `tulle up` makes one for each replica of the mesh file,
+ * `tulle run` makes one from its command line; it crosses a process boundary as JSON.
+ */
+import type { ProbeConfig } from './probe/probe.ts'
+
+export interface WorkloadPlan {
+  readonly mesh: MeshIdentity
+  /** Unique in its namespace: the workload's name, with `-1`, `-2` for replicas. */
+  readonly instance: string
+  /** Name of the workload (a Deployment's, in Kubernetes), shared by its replicas. */
+  readonly workload: string
+  readonly namespace: string
+  readonly serviceAccount: string
+  readonly labels: Readonly<Record<string, string>>
+  /** WorkloadGroup that it belongs to; undefined for an ad-hoc workload. */
+  readonly group: string | undefined
+  /** Service that an ad-hoc workload serves. */
+  readonly service: string | undefined
+  readonly ports: readonly PlannedPort[]
+  readonly upstreams: readonly { readonly host: string; readonly port: number }[]
+  /** `region/zone/subzone`, parts may be empty. */
+  readonly locality: string
+  /** Address that inbound listeners bind. */
+  readonly bindAddress: string
+  readonly application: ApplicationPlan
+  /** `host:port` of the control plane's xDS. */
+  readonly controlPlane: string
+  /** This workload's own folder: last accepted resources, sockets. */
+  readonly stateFolder: string
+  /** Shared by all workloads of the user on this host. */
+  readonly portFolder: string
+  readonly proxy: ProxyPlan
+}
+
+export interface MeshIdentity {
+  readonly name: string
+  readonly trustDomain: string
+}
+
+export interface PlannedPort {
+  readonly name: string
+  readonly servicePort: number | undefined
+  /** 0 = the agent picks a free one. */
+  readonly appPort: number
+}
+
+export interface ApplicationPlan {
+  /** One line or words, with `${NAME}` not yet replaced. */
+  readonly command: string | readonly string[]
+  readonly cwd: string
+  /** Added to the agent's own environment. */
+  readonly env: Readonly<Record<string, string>>
+  /** Undefined: healthy when its first port accepts connections; without ports, while it runs. */
+  readonly probe: PlannedProbe | undefined
+  /** `never`: its end is the workload's end, and its exit code is passed on. */
+  readonly restart: 'never' | 'always'
+  /** From SIGTERM to SIGKILL. */
+  readonly stopGraceMs: number
+  /** Start it only once its sidecar can route (Istio's holdApplicationUntilProxyStarts). */
+  readonly isHeldUntilProxyStarts: boolean
+}
+
+/** A probe whose port may still be the application's own, which is known only when it has been picked. */
+export type PlannedProbe = Omit<ProbeConfig, 'action'> & {
+  readonly action:
+    | Exclude<ProbeConfig['action'], { kind: 'http' | 'tcp' }>
+    | WithOptionalPort<Extract<ProbeConfig['action'], { kind: 'http' }>>
+    | WithOptionalPort<Extract<ProbeConfig['action'], { kind: 'tcp' }>>
+}
+
+type WithOptionalPort<Action> = Omit<Action, 'port'> & { readonly port: number | undefined }
+
+export interface ProxyPlan {
+  readonly kind: 'tulle' | 'envoy'
+  /** Path of the program, for `envoy`. */
+  readonly program: string | undefined
+  /** Ceiling of the time that a draining sidecar waits for requests under way. */
+  readonly drainMs: number
+}
+
+/** Addresses that the agent has assigned; told to whoever started it. */
+export interface WorkloadAddresses {
+  readonly admin: string
+  readonly httpProxyPort: number
+  readonly ports: readonly {
+    readonly name: string
+    readonly servicePort: number | undefined
+    readonly appPort: number
+    readonly meshPort: number
+  }[]
+  readonly upstreams: readonly {
+    readonly host: string
+    readonly port: number
+    readonly localPort: number
+  }[]
+}
