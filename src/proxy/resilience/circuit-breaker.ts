@@ -21,6 +21,9 @@ export interface CircuitBreaker {
   acquire(resource: BreakerResource): void
   release(resource: BreakerResource): void
   active(resource: BreakerResource): number
+  limits(): BreakerLimits
   /** New limits apply to what comes next; counts stay. */
   setLimits(limits: BreakerLimits): void
+  /** The cluster is gone and nothing is in flight: gives the slots back. */
+  close(): void
 }

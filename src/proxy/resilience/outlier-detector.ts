@@ -1,7 +1,8 @@
 /**
  * Ejects hosts that answer badly (Envoy `cluster.OutlierDetection`). Fed with the end of every attempt;
- * consecutive counts act at once, intervals only un-eject and judge success rates.
+ * consecutive counts act at once, intervals un-eject and judge success rates.
  */
+import type { EjectionKind } from '../telemetry/cluster-stats.ts'
 import type { Host } from '../upstream/host.ts'
 
 /** What an attempt said about its host. A local-origin failure never produced a response. */
@@ -10,9 +11,67 @@ export type HostOutcome =
   | { readonly kind: 'local-failure'; readonly reason: 'connect-failure' | 'timeout' | 'reset' }
   | { readonly kind: 'connected' }
 
+/** Envoy `cluster.OutlierDetection` with every default filled in: percents are whole, 0 never fires or enforces. */
+export interface OutlierSettings {
+  readonly intervalMs: number
+  readonly baseEjectionTimeMs: number
+  readonly maxEjectionTimeMs: number
+  readonly maxEjectionTimeJitterMs: number
+  readonly maxEjectionPercent: number
+  readonly alwaysEjectOneHost: boolean
+  readonly splitExternalLocalOriginErrors: boolean
+  readonly consecutive5xx: number
+  readonly enforcingConsecutive5xx: number
+  readonly consecutiveGatewayFailure: number
+  readonly enforcingConsecutiveGatewayFailure: number
+  readonly consecutiveLocalOriginFailure: number
+  readonly enforcingConsecutiveLocalOriginFailure: number
+  readonly enforcingSuccessRate: number
+  readonly enforcingLocalOriginSuccessRate: number
+  readonly successRateMinimumHosts: number
+  readonly successRateRequestVolume: number
+  /** In thousandths. */
+  readonly successRateStdevFactor: number
+  readonly failurePercentageThreshold: number
+  readonly enforcingFailurePercentage: number
+  readonly enforcingFailurePercentageLocalOrigin: number
+  readonly failurePercentageMinimumHosts: number
+  readonly failurePercentageRequestVolume: number
+}
+
+/** What admin /clusters and `tulle proxy-config endpoints` show of a host. */
+export interface OutlierState {
+  readonly isEjected: boolean
+  /** Until the ejection's time is over; the next sweep then ends it. 0 when not ejected. */
+  readonly ejectionRemainingMs: number
+  readonly ejections: number
+  /** The factor of the base time: grows with each ejection, shrinks with each healthy interval. */
+  readonly ejectionsInARow: number
+  readonly consecutive5xx: number
+  readonly consecutiveGatewayFailure: number
+  readonly consecutiveLocalOriginFailure: number
+  /** Percent in the last interval; -1 when there was not enough traffic to say. */
+  readonly successRate: number
+  readonly localOriginSuccessRate: number
+}
+
+export interface OutlierEvent {
+  readonly action: 'eject' | 'uneject'
+  readonly host: Host
+  /** Why; undefined for the end of an ejection. */
+  readonly reason: EjectionKind | undefined
+  /** False: seen, and spared by its enforcing percentage. */
+  readonly enforced: boolean
+}
+
 export interface OutlierDetector {
   report(host: Host, outcome: HostOutcome): void
   /** Hosts of the cluster changed; state of the ones that stay is kept. */
   update(hosts: readonly Host[]): void
+  /** New settings; counts and ejections stay. */
+  configure(settings: OutlierSettings): void
+  /** Undefined for a host that the cluster does not have. */
+  state(host: Host): OutlierState | undefined
+  /** Ends all ejections (outlier detection was removed from the cluster) and the sweep. */
   close(): void
 }

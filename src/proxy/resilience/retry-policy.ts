@@ -3,23 +3,28 @@
  * Envoy `route.RetryPolicy`; the condition names are those of `x-envoy-retry-on`.
  */
 import type { Failure } from '../failure.ts'
+import type { HeaderList } from '../http/header-list.ts'
 
-export type RetryCondition =
-  | '5xx'
-  | 'gateway-error'
-  | 'reset'
-  | 'reset-before-request'
-  | 'connect-failure'
-  | 'envoy-ratelimited'
-  | 'retriable-4xx'
-  | 'refused-stream'
-  | 'retriable-status-codes'
-  | 'retriable-headers'
-  | 'cancelled'
-  | 'deadline-exceeded'
-  | 'internal'
-  | 'resource-exhausted'
-  | 'unavailable'
+/** In the order of Envoy's documentation. */
+export const retryConditions = [
+  '5xx',
+  'gateway-error',
+  'reset',
+  'reset-before-request',
+  'connect-failure',
+  'envoy-ratelimited',
+  'retriable-4xx',
+  'refused-stream',
+  'retriable-status-codes',
+  'retriable-headers',
+  'cancelled',
+  'deadline-exceeded',
+  'internal',
+  'resource-exhausted',
+  'unavailable',
+] as const
+
+export type RetryCondition = (typeof retryConditions)[number]
 
 export interface RetryPolicy {
   readonly conditions: ReadonlySet<RetryCondition>
@@ -27,12 +32,27 @@ export interface RetryPolicy {
   readonly retriesMax: number
   /** 0: none. Ignored when it is not below the route's time-out. */
   readonly perTryTimeoutMs: number
+  /** No progress within one attempt; 0: none. */
+  readonly perTryIdleTimeoutMs: number
   readonly retriableStatusCodes: ReadonlySet<number>
+  /** `retriable-headers`: any of these. */
+  readonly retriableHeaders: readonly ((headers: HeaderList, status: number) => boolean)[]
   readonly backoffBaseMs: number
   readonly backoffMaxMs: number
+  readonly rateLimitedBackoff: RateLimitedBackoff | undefined
   /** Envoy `previous_hosts`: a retry avoids hosts already tried, for this many re-selections. */
   readonly avoidPreviousHosts: boolean
   readonly hostSelectionAttemptsMax: number
+}
+
+/** Envoy `rate_limited_retry_back_off`: the upstream says when to come back. */
+export interface RateLimitedBackoff {
+  readonly headers: readonly {
+    readonly name: string
+    readonly format: 'seconds' | 'unix-timestamp'
+  }[]
+  /** A longer wait than this is not believed. */
+  readonly maxMs: number
 }
 
 /** How one attempt ended, as far as a retry decision needs it. */
@@ -43,7 +63,11 @@ export interface AttemptOutcome {
   readonly status: number | undefined
   /** `grpc-status` of a trailers-only response. */
   readonly grpcStatus: number | undefined
+  /** Header fields of the response, when there was one. */
+  readonly responseHeaders?: HeaderList | undefined
   readonly failure: Failure | undefined
+  /** HTTP/2 REFUSED_STREAM: the upstream says that it did nothing with the request. */
+  readonly isRefusedStream?: boolean
   /** Whether any byte of the request may have reached the upstream application. */
   readonly requestSent: boolean
   /** Whether the whole request is still held, so that it can be sent again. */
@@ -52,4 +76,5 @@ export interface AttemptOutcome {
   readonly responseStarted: boolean
 }
 
-export type RetryDecision = 'retry' | 'give-up'
+/** `limit-exceeded`: the policy says retry, and its retries are used up (flag URX, counted). */
+export type RetryDecision = 'retry' | 'give-up' | 'limit-exceeded'

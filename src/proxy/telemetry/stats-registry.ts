@@ -7,6 +7,7 @@
  * scope says what is name and what is label. Stats of the same name are one stat, counted by reference, so that a
  * cluster that is replaced goes on counting where it was.
  */
+import { unreachable } from '../../lib/assert.ts'
 import type { Counter, Gauge, Histogram } from './cluster-stats.ts'
 import { bucketOf, histogramCells, overflowCell, sumCell } from './histogram-buckets.ts'
 import type { CounterSlot, GaugeSlot, Slots } from './slots.ts'
@@ -158,6 +159,8 @@ function createEntry(slots: Slots, kind: StatKind, names: EntryNames): StatEntry
       return new GaugeEntry(slots, names)
     case 'histogram':
       return new HistogramEntry(slots, names)
+    default:
+      return unreachable(kind)
   }
 }
 

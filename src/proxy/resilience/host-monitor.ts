@@ -1,0 +1,109 @@
+/**
+ * What outlier detection knows of one host: failures in a row, successes in this interval and the last, ejections.
+ * Envoy's DetectorHostMonitorImpl. It counts and says what fired; the detector decides.
+ */
+import { unreachable } from '../../lib/assert.ts'
+import type { EjectionKind } from '../telemetry/cluster-stats.ts'
+import type { HostOutcome, OutlierSettings } from './outlier-detector.ts'
+import { SuccessRate } from './success-rate.ts'
+
+export class HostMonitor {
+  consecutive5xx = 0
+  consecutiveGateway = 0
+  consecutiveLocal = 0
+  /** Answers of the host, and in non-split mode failures to reach it. */
+  readonly external = new SuccessRate()
+  /** Whether it could be reached; split mode only. */
+  readonly local = new SuccessRate()
+  isEjected = false
+  ejections = 0
+  ejectionsInARow = 0
+  ejectedAtMs = 0
+  unejectedAtMs: number | undefined
+  #jitterMs = 0
+
+  /** Counts one outcome; the kinds whose threshold it reached, or undefined (nearly always). */
+  count(outcome: HostOutcome, settings: OutlierSettings): readonly EjectionKind[] | undefined {
+    switch (outcome.kind) {
+      case 'response':
+        return this.#countStatus(outcome.status, settings)
+      case 'connected':
+        // Without the split a connection says nothing: the response will.
+        if (settings.splitExternalLocalOriginErrors) this.#countReached()
+        return undefined
+      case 'local-failure':
+        if (settings.splitExternalLocalOriginErrors) return this.#countUnreached(settings)
+        return this.#countStatus(outcome.reason === 'timeout' ? 504 : 503, settings)
+      default:
+        return unreachable(outcome)
+    }
+  }
+
+  /** Starts the count of that kind again. */
+  restart(kind: EjectionKind): void {
+    if (kind === 'consecutive_5xx') this.consecutive5xx = 0
+    else if (kind === 'consecutive_gateway_failure') this.consecutiveGateway = 0
+    else if (kind === 'consecutive_local_origin_failure') this.consecutiveLocal = 0
+  }
+
+  eject(nowMs: number, jitterMs: number, settings: OutlierSettings): void {
+    this.isEjected = true
+    this.ejections += 1
+    this.ejectedAtMs = nowMs
+    this.#jitterMs = jitterMs
+    // The factor stops growing one step past the ceiling, so that it takes few healthy intervals to come down.
+    const { baseEjectionTimeMs, maxEjectionTimeMs } = settings
+    if (this.ejectionsInARow * baseEjectionTimeMs < maxEjectionTimeMs + baseEjectionTimeMs) {
+      this.ejectionsInARow += 1
+    }
+  }
+
+  uneject(nowMs: number): void {
+    this.isEjected = false
+    this.unejectedAtMs = nowMs
+    this.consecutive5xx = 0
+    this.consecutiveGateway = 0
+    this.consecutiveLocal = 0
+  }
+
+  ejectedForMs(settings: OutlierSettings): number {
+    const grown = settings.baseEjectionTimeMs * this.ejectionsInARow
+    return Math.min(grown, settings.maxEjectionTimeMs) + this.#jitterMs
+  }
+
+  #countStatus(status: number, settings: OutlierSettings): readonly EjectionKind[] | undefined {
+    if (status < 500 || status > 599) {
+      this.external.count(true)
+      this.consecutive5xx = 0
+      this.consecutiveGateway = 0
+      return undefined
+    }
+    this.external.count(false)
+    let fired: EjectionKind[] | undefined
+    if (status >= 502 && status <= 504) {
+      this.consecutiveGateway += 1
+      if (this.consecutiveGateway === settings.consecutiveGatewayFailure) {
+        fired = ['consecutive_gateway_failure']
+      }
+    } else {
+      this.consecutiveGateway = 0
+    }
+    this.consecutive5xx += 1
+    if (this.consecutive5xx === settings.consecutive5xx) {
+      fired = [...(fired ?? []), 'consecutive_5xx']
+    }
+    return fired
+  }
+
+  #countReached(): void {
+    this.local.count(true)
+    this.consecutiveLocal = 0
+  }
+
+  #countUnreached(settings: OutlierSettings): readonly EjectionKind[] | undefined {
+    this.local.count(false)
+    this.consecutiveLocal += 1
+    const fires = this.consecutiveLocal === settings.consecutiveLocalOriginFailure
+    return fires ? ['consecutive_local_origin_failure'] : undefined
+  }
+}

@@ -1,0 +1,110 @@
+/**
+ * The retry policy of one request: the route's, as the request's own `x-envoy-…` headers change it.
+ *
+ * Envoy reads these headers from any client of a sidecar, because a sidecar does not use the remote address to tell
+ * edge from mesh (Istio documents them); an edge removes them before. A request without them costs one look at the
+ * first letters of its header names.
+ */
+import type { HeaderList } from '../http/header-list.ts'
+import { type RetryCondition, type RetryPolicy, retryConditions } from './retry-policy.ts'
+
+/** Read by the retry policy, and kept from the upstream. */
+const retryHeaders = [
+  'x-envoy-retry-on',
+  'x-envoy-retry-grpc-on',
+  'x-envoy-max-retries',
+  'x-envoy-retriable-status-codes',
+  'x-envoy-retriable-header-names',
+  'x-envoy-hedge-on-per-try-timeout',
+  'x-envoy-upstream-rq-per-try-timeout-ms',
+] as const
+
+/** A policy that retries nothing: what the headers of a request without a route policy build on. */
+export const emptyRetryPolicy: RetryPolicy = {
+  conditions: new Set(),
+  retriesMax: 1,
+  perTryTimeoutMs: 0,
+  perTryIdleTimeoutMs: 0,
+  retriableStatusCodes: new Set(),
+  retriableHeaders: [],
+  backoffBaseMs: 25,
+  backoffMaxMs: 250,
+  rateLimitedBackoff: undefined,
+  avoidPreviousHosts: false,
+  hostSelectionAttemptsMax: 1,
+}
+
+const httpConditions = new Set<string>(retryConditions.slice(0, 10))
+const grpcConditions = new Set<string>(retryConditions.slice(10))
+
+/** Whether the request has any header that this file or the time-outs read. */
+export function hasEnvoyHeaders(headers: HeaderList): boolean {
+  const { fields } = headers
+  for (let index = 0; index < fields.length; index += 2) {
+    if ((fields[index] as string).startsWith('x-envoy-')) return true // in bounds
+  }
+  return false
+}
+
+/** Undefined when neither the route nor the request asks for retries. Reads the headers and leaves them. */
+export function requestRetryPolicy(
+  route: RetryPolicy | undefined,
+  headers: HeaderList,
+): RetryPolicy | undefined {
+  if (!hasEnvoyHeaders(headers)) return route
+  const retryOn = headers.getAll('x-envoy-retry-on')
+  const retryGrpcOn = headers.getAll('x-envoy-retry-grpc-on')
+  const perTryMs = unsigned(headers.get('x-envoy-upstream-rq-per-try-timeout-ms'))
+  if (route === undefined && retryOn === undefined && retryGrpcOn === undefined) return undefined
+  const base = route ?? emptyRetryPolicy
+  const conditions = new Set<RetryCondition>([
+    ...base.conditions,
+    ...namedConditions(retryOn, httpConditions),
+    ...namedConditions(retryGrpcOn, grpcConditions),
+  ])
+  return {
+    ...base,
+    conditions,
+    retriesMax: unsigned(headers.get('x-envoy-max-retries')) ?? base.retriesMax,
+    perTryTimeoutMs: perTryMs ?? base.perTryTimeoutMs,
+    retriableStatusCodes: new Set([
+      ...base.retriableStatusCodes,
+      ...list(headers.getAll('x-envoy-retriable-status-codes'))
+        .map(Number)
+        .filter(Number.isInteger),
+    ]),
+    retriableHeaders: [
+      ...base.retriableHeaders,
+      ...list(headers.getAll('x-envoy-retriable-header-names')).map(
+        (name) => (response: HeaderList) => response.has(name.toLowerCase()),
+      ),
+    ],
+  }
+}
+
+/** Envoy consumes these, so that they do not act again one hop further. */
+export function removeRetryHeaders(headers: HeaderList): void {
+  if (!hasEnvoyHeaders(headers)) return
+  for (const name of retryHeaders) headers.remove(name)
+}
+
+/** Names of another list, or of nobody, are skipped: a header is not a configuration that could be refused. */
+function namedConditions(
+  value: string | undefined,
+  known: ReadonlySet<string>,
+): readonly RetryCondition[] {
+  // Members of `known` are conditions.
+  return list(value).filter((name) => known.has(name)) as RetryCondition[]
+}
+
+function list(value: string | undefined): readonly string[] {
+  if (value === undefined) return []
+  return value
+    .split(',')
+    .map((part) => part.trim())
+    .filter((part) => part !== '')
+}
+
+function unsigned(value: string | undefined): number | undefined {
+  return value !== undefined && /^\d{1,15}$/.test(value) ? Number(value) : undefined
+}

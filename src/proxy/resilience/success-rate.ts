@@ -1,0 +1,94 @@
+/**
+ * Success rates by interval, and the two judgements over them: a host far below the others (mean minus so many
+ * standard deviations), and a host whose share of failures is too high by itself.
+ */
+import type { OutlierSettings } from './outlier-detector.ts'
+
+/** Successes of one host: the interval that runs, and the one before it, which is judged. */
+export class SuccessRate {
+  /** Percent over the last interval if it had enough traffic to be judged, otherwise -1. */
+  shownRate = -1
+  total = 0
+  #successes = 0
+  #lastTotal = 0
+  #lastSuccesses = 0
+
+  count(success: boolean): void {
+    this.total += 1
+    if (success) this.#successes += 1
+  }
+
+  /** The interval is over. */
+  turn(): void {
+    this.#lastTotal = this.total
+    this.#lastSuccesses = this.#successes
+    this.total = 0
+    this.#successes = 0
+    this.shownRate = -1
+  }
+
+  /** Requests of the last interval. */
+  get volume(): number {
+    return this.#lastTotal
+  }
+
+  /** Percent of the last interval. */
+  get percent(): number {
+    return (this.#lastSuccesses * 100) / this.#lastTotal
+  }
+}
+
+interface Rated {
+  readonly rate: SuccessRate
+}
+
+export interface Judgement<T> {
+  readonly subject: T
+  readonly kind: 'success_rate' | 'failure_percentage'
+}
+
+/** The outliers among the hosts that are in; `hostsTotal` counts the ejected ones too, as Envoy does. */
+export function judgeRates<T extends Rated>(
+  rated: readonly T[],
+  hostsTotal: number,
+  settings: OutlierSettings,
+): readonly Judgement<T>[] {
+  const hostsMin = Math.min(
+    settings.successRateMinimumHosts,
+    settings.failurePercentageMinimumHosts,
+  )
+  if (hostsTotal < hostsMin) return []
+  const shownFrom = Math.min(
+    settings.successRateRequestVolume,
+    settings.failurePercentageRequestVolume,
+  )
+  const counted = rated.filter(({ rate }) => rate.volume > 0)
+  for (const { rate } of counted) if (rate.volume >= shownFrom) rate.shownRate = rate.percent
+  return [...farBelowOthers(counted, settings), ...failTooOften(counted, settings)]
+}
+
+function farBelowOthers<T extends Rated>(
+  counted: readonly T[],
+  settings: OutlierSettings,
+): readonly Judgement<T>[] {
+  const valid = counted.filter(({ rate }) => rate.volume >= settings.successRateRequestVolume)
+  if (valid.length === 0 || valid.length < settings.successRateMinimumHosts) return []
+  const mean = valid.reduce((sum, { rate }) => sum + rate.percent, 0) / valid.length
+  const variance =
+    valid.reduce((sum, { rate }) => sum + (rate.percent - mean) ** 2, 0) / valid.length
+  const threshold = mean - (settings.successRateStdevFactor / 1000) * Math.sqrt(variance)
+  return valid
+    .filter(({ rate }) => rate.percent < threshold)
+    .map((subject) => ({ subject, kind: 'success_rate' }))
+}
+
+function failTooOften<T extends Rated>(
+  counted: readonly T[],
+  settings: OutlierSettings,
+): readonly Judgement<T>[] {
+  const valid = counted.filter(({ rate }) => rate.volume >= settings.failurePercentageRequestVolume)
+  if (valid.length === 0 || valid.length < settings.failurePercentageMinimumHosts) return []
+  return valid
+    .filter(({ rate }) => 100 - rate.percent >= settings.failurePercentageThreshold)
+    .map((subject) => ({ subject, kind: 'failure_percentage' }))
+}
