@@ -3,6 +3,7 @@
  * counters; two configs with the same `transportKey` may follow each other without a connection being closed.
  */
 import type { BreakerLimits } from '../resilience/circuit-breaker.ts'
+import type { OutlierSettings } from '../resilience/outlier-detector.ts'
 import type { ClusterService } from '../upstream/cluster.ts'
 import type { EndpointList } from './compile-endpoints.ts'
 
@@ -18,40 +19,12 @@ export interface BalancingConfig {
   readonly panicThresholdPercent: number
 }
 
-/** Envoy `cluster.OutlierDetection` with every default filled in. */
-export interface OutlierConfig {
-  readonly intervalMs: number
-  readonly baseEjectionTimeMs: number
-  readonly maxEjectionTimeMs: number
-  readonly maxEjectionTimeJitterMs: number
-  readonly maxEjectionPercent: number
-  readonly alwaysEjectOneHost: boolean
-  readonly splitExternalLocalOriginErrors: boolean
-  readonly consecutive5xx: number
-  readonly enforcingConsecutive5xx: number
-  readonly consecutiveGatewayFailure: number
-  readonly enforcingConsecutiveGatewayFailure: number
-  readonly consecutiveLocalOriginFailure: number
-  readonly enforcingConsecutiveLocalOriginFailure: number
-  readonly enforcingSuccessRate: number
-  readonly enforcingLocalOriginSuccessRate: number
-  readonly successRateMinimumHosts: number
-  readonly successRateRequestVolume: number
-  readonly successRateStdevFactor: number
-  readonly failurePercentageThreshold: number
-  readonly enforcingFailurePercentage: number
-  readonly enforcingFailurePercentageLocalOrigin: number
-  readonly failurePercentageMinimumHosts: number
-  readonly failurePercentageRequestVolume: number
-}
-
 /** How names become addresses. */
 export interface DnsConfig {
   readonly refreshMs: number
   /** Jittered back-off after a failed look-up. */
   readonly failureRefreshBaseMs: number
   readonly failureRefreshMaxMs: number
-  readonly respectTtl: boolean
   readonly family: 'auto' | 'v4-only' | 'v6-only' | 'v4-preferred' | 'all'
 }
 
@@ -83,7 +56,7 @@ export interface ClusterConfig {
   readonly tcpKeepaliveMs: number | undefined
   readonly balancing: BalancingConfig
   readonly breakerLimits: BreakerLimits
-  readonly outlier: OutlierConfig | undefined
+  readonly outlier: OutlierSettings | undefined
   readonly dns: DnsConfig
   readonly dnsCache: DnsCacheConfig | undefined
   readonly waitForWarmOnInit: boolean

@@ -133,9 +133,9 @@ const commonLb: MessageRule = {
 export const http1Rule: MessageRule = {
   type: 'envoy.config.core.v3.Http1ProtocolOptions',
   fields: {
-    allowAbsoluteUrl: used(undefined, 'listeners; absent means true'),
-    acceptHttp10: used(undefined, 'listeners'),
-    defaultHostForHttp10: refusedField('a default host for HTTP/1.0 is not implemented'),
+    allowAbsoluteUrl: ignored('Envoy reads it on listeners only'),
+    acceptHttp10: ignored('Envoy reads it on listeners only'),
+    defaultHostForHttp10: ignored('Envoy reads it on listeners only'),
     headerKeyFormat: refusedField(
       'header names leave in lower case; other spellings are not implemented',
     ),
@@ -149,7 +149,7 @@ export const http1Rule: MessageRule = {
     ),
     sendFullyQualifiedUrl: refusedField('absolute URLs to the upstream are not implemented'),
     useBalsaParser: ignored('there is one parser, and it is strict'),
-    allowCustomMethods: used(undefined, 'any token is accepted as a method in either case'),
+    allowCustomMethods: ignored('Envoy reads it on listeners only'),
   },
 }
 
@@ -290,7 +290,9 @@ export const clusterRule: MessageRule = {
       undefined,
       'envoy.extensions.upstreams.http.v3.HttpProtocolOptions only',
     ),
-    respectDnsTtl: used(),
+    respectDnsTtl: ignored(
+      'the system’s resolver does not tell the TTL, so the refresh rate holds',
+    ),
     waitForWarmOnInit: used(),
     outlierDetection: used(outlierRule),
     cleanupInterval: ignored('only ORIGINAL_DST clusters read it'),

@@ -16,7 +16,6 @@ interface DnsSettings {
   readonly dnsFailureRefreshRate: Cluster_RefreshRate | undefined
   readonly dnsLookupFamily: Cluster_DnsLookupFamily
   readonly typedDnsResolverConfig: TypedExtensionConfig | undefined
-  readonly respectDnsTtl?: boolean
 }
 
 const families: Readonly<Record<number, DnsConfig['family']>> = {
@@ -57,7 +56,6 @@ export function compileDns(
     refreshMs,
     failureRefreshBaseMs: baseMs,
     failureRefreshMaxMs: maxMs,
-    respectTtl: value.respectDnsTtl ?? false,
     family: families[value.dnsLookupFamily] ?? 'auto',
   }
 }

@@ -1,33 +1,41 @@
+import type { CircuitBreakers_Thresholds_RetryBudget } from '../../xds/proto/generated/envoy/config/cluster/v3/circuit_breaker.ts'
 /** Circuit breakers and outlier detection of a Cluster, with Envoy's defaults and ranges. */
 import type { Cluster } from '../../xds/proto/generated/envoy/config/cluster/v3/cluster.ts'
 import type { OutlierDetection } from '../../xds/proto/generated/envoy/config/cluster/v3/outlier_detection.ts'
 import { RoutingPriority } from '../../xds/proto/generated/envoy/config/core/v3/base.ts'
 import type { BreakerLimits } from '../resilience/circuit-breaker.ts'
-import type { OutlierConfig } from './cluster-config.ts'
+import { breakerLimitsDefault } from '../resilience/create-circuit-breaker.ts'
+import type { OutlierSettings } from '../resilience/outlier-detector.ts'
 import { type FieldReport, at, refuse, snakeCase } from './field-rule.ts'
 import { durationMs } from './message-value.ts'
 
 /** The first entry of priority DEFAULT counts, as in Envoy. */
 export function compileBreakers(cluster: Cluster, report: FieldReport): BreakerLimits {
-  const index = cluster.circuitBreakers?.thresholds.findIndex(
-    (threshold) => threshold.priority === RoutingPriority.DEFAULT,
-  )
-  const found = cluster.circuitBreakers?.thresholds[index ?? -1]
+  const thresholds = cluster.circuitBreakers?.thresholds ?? []
+  const index = thresholds.findIndex((entry) => entry.priority === RoutingPriority.DEFAULT)
+  const found = thresholds[index]
+  if (found === undefined) return breakerLimitsDefault
   const limits = {
-    connectionsMax: found?.maxConnections ?? 1024,
-    pendingMax: found?.maxPendingRequests ?? 1024,
-    requestsMax: found?.maxRequests ?? 1024,
-    retriesMax: found?.maxRetries ?? 3,
+    connectionsMax: found.maxConnections ?? breakerLimitsDefault.connectionsMax,
+    pendingMax: found.maxPendingRequests ?? breakerLimitsDefault.pendingMax,
+    requestsMax: found.maxRequests ?? breakerLimitsDefault.requestsMax,
+    retriesMax: found.maxRetries ?? breakerLimitsDefault.retriesMax,
   }
-  const budget = found?.retryBudget
-  if (budget === undefined) return limits
+  if (found.retryBudget === undefined) return limits
+  const here = at(report, 'circuit_breakers', 'thresholds', index, 'retry_budget')
+  return { ...limits, retryBudget: compileBudget(found.retryBudget, here) }
+}
+
+function compileBudget(
+  budget: CircuitBreakers_Thresholds_RetryBudget,
+  report: FieldReport,
+): NonNullable<BreakerLimits['retryBudget']> {
   const budgetPercent = budget.budgetPercent?.value ?? 20
   if (budgetPercent < 0 || budgetPercent > 100) {
-    const here = at(report, 'circuit_breakers', 'thresholds', index ?? 0, 'retry_budget')
-    refuse(at(here, 'budget_percent'), `value must be inside range [0, 100], got ${budgetPercent}`)
+    const here = at(report, 'budget_percent')
+    refuse(here, `value must be inside range [0, 100], got ${budgetPercent}`)
   }
-  const retryConcurrencyMin = budget.minRetryConcurrency ?? 3
-  return { ...limits, retryBudget: { budgetPercent, retryConcurrencyMin } }
+  return { budgetPercent, retryConcurrencyMin: budget.minRetryConcurrency ?? 3 }
 }
 
 const percentFields = [
@@ -45,7 +53,7 @@ const percentFields = [
 export function compileOutlier(
   value: OutlierDetection | undefined,
   report: FieldReport,
-): OutlierConfig | undefined {
+): OutlierSettings | undefined {
   if (value === undefined) return undefined
   for (const field of percentFields) {
     const percent = value[field]
@@ -56,7 +64,7 @@ export function compileOutlier(
 }
 
 type OutlierTimes = Pick<
-  OutlierConfig,
+  OutlierSettings,
   'intervalMs' | 'baseEjectionTimeMs' | 'maxEjectionTimeMs' | 'maxEjectionTimeJitterMs'
 >
 
@@ -97,7 +105,7 @@ const countDefaults = {
   failurePercentageRequestVolume: 50,
 }
 
-function outlierCounts(value: OutlierDetection): Omit<OutlierConfig, keyof OutlierTimes> {
+function outlierCounts(value: OutlierDetection): Omit<OutlierSettings, keyof OutlierTimes> {
   const counts = { ...countDefaults }
   for (const key of Object.keys(countDefaults) as (keyof typeof countDefaults)[]) {
     counts[key] = value[key] ?? countDefaults[key]

@@ -20,6 +20,8 @@ export interface Cluster {
   /** Protocol for upstream connections. */
   readonly protocol: 'http1' | 'http2' | 'use-downstream'
   readonly bufferLimitBytes: number
+  /** Idle time before the kernel probes an upstream connection; undefined leaves keep-alive off. */
+  readonly tcpKeepaliveMs?: number | undefined
   readonly balancer: Balancer
   readonly breaker: CircuitBreaker
   readonly outlierDetector: OutlierDetector | undefined

@@ -1,0 +1,251 @@
+import { HttpProtocolOptions_HeadersWithUnderscoresAction as Underscores } from '../../xds/proto/generated/envoy/config/core/v3/protocol.ts'
+/** HttpConnectionManager → HttpPlan: settings, the ordered filters, and where routes come from. */
+import {
+  HttpConnectionManager,
+  HttpConnectionManager_CodecType,
+  HttpConnectionManager_PathWithEscapedSlashesAction as SlashAction,
+  HttpConnectionManager_ServerHeaderTransformation as ServerHeader,
+} from '../../xds/proto/generated/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager.ts'
+import type { Any } from '../../xds/proto/generated/google/protobuf/any.ts'
+import { compileRouteConfiguration } from '../route/compile-route-configuration.ts'
+import type { RouteTable } from '../route/route-table.ts'
+import { compileCidrRanges } from './cidr.ts'
+import { compileHttpAccessLogs } from './compile-access-log.ts'
+import { compileHttpFilters } from './compile-http-filter.ts'
+import { type FieldReport, at, checkFields, refuse } from './field-rule.ts'
+import { connectionManagerRule } from './listener-fields.ts'
+import type { HttpPlan, HttpSettings, RouteSource } from './listener-plan.ts'
+import { decodeTyped, durationMs, typeName } from './message-value.ts'
+
+export function compileConnectionManager(any: Any, report: FieldReport): HttpPlan | undefined {
+  const manager = decodeTyped(any, HttpConnectionManager, report)
+  if (manager === undefined) return undefined
+  checkFields(manager, connectionManagerRule, report)
+  checkManager(manager, report)
+  const chain = compileHttpFilters(manager.httpFilters, at(report, 'http_filters'))
+  const settings: HttpSettings = {
+    statPrefix: manager.statPrefix,
+    ...limits(manager, report),
+    ...timeouts(manager, report),
+    ...identity(manager, report),
+    ...pathSettings(manager),
+    ...http1Settings(manager),
+    upgrades: upgrades(manager, report),
+    suppressEnvoyHeaders: chain.suppressEnvoyHeaders,
+  }
+  return {
+    kind: 'http',
+    settings,
+    routes: routeSource(manager, report),
+    filters: chain.filters,
+    accessLogs: compileHttpAccessLogs(manager.accessLog, at(report, 'access_log')),
+  }
+}
+
+const uuidExtension = 'envoy.extensions.request_id.uuid.v3.UuidRequestIdConfig'
+
+function checkManager(manager: HttpConnectionManager, report: FieldReport): void {
+  if (manager.statPrefix === '') {
+    refuse(at(report, 'stat_prefix'), 'value length must be at least 1 characters')
+  }
+  const codec = manager.codecType
+  if (codec === HttpConnectionManager_CodecType.HTTP2) {
+    refuse(at(report, 'codec_type'), 'HTTP/2 from clients is not implemented yet')
+  } else if (codec === HttpConnectionManager_CodecType.HTTP3) {
+    refuse(at(report, 'codec_type'), 'HTTP/3 is not implemented')
+  }
+  const extension = manager.requestIdExtension?.typedConfig
+  if (extension !== undefined && typeName(extension.typeUrl) !== uuidExtension) {
+    refuse(at(report, 'request_id_extension'), `${typeName(extension.typeUrl)} is not implemented`)
+  }
+}
+
+type Limits = Pick<
+  HttpSettings,
+  'headersBytesMax' | 'headersCountMax' | 'requestsPerConnectionMax' | 'headersWithUnderscores'
+>
+
+const underscores: Readonly<Record<number, 'allow' | 'reject' | 'drop'>> = {
+  [Underscores.ALLOW]: 'allow',
+  [Underscores.REJECT_REQUEST]: 'reject',
+  [Underscores.DROP_HEADER]: 'drop',
+}
+
+function limits(manager: HttpConnectionManager, report: FieldReport): Limits {
+  const kilobytes = manager.maxRequestHeadersKb ?? 60
+  if (kilobytes < 1 || kilobytes > 8192) {
+    const here = at(report, 'max_request_headers_kb')
+    refuse(here, `value must be inside range (0, 8192], got ${kilobytes}`)
+  }
+  const common = manager.commonHttpProtocolOptions
+  const count = common?.maxHeadersCount ?? 100
+  if (count < 1) {
+    const here = at(report, 'common_http_protocol_options', 'max_headers_count')
+    refuse(here, `value must be greater than or equal to 1, got ${count}`)
+  }
+  return {
+    headersBytesMax: kilobytes * 1024,
+    headersCountMax: count,
+    requestsPerConnectionMax: common?.maxRequestsPerConnection ?? 0,
+    headersWithUnderscores: underscores[common?.headersWithUnderscoresAction ?? 0] ?? 'allow',
+  }
+}
+
+type Timeouts = Pick<
+  HttpSettings,
+  | 'idleTimeoutMs'
+  | 'streamIdleTimeoutMs'
+  | 'requestTimeoutMs'
+  | 'requestHeadersTimeoutMs'
+  | 'maxConnectionDurationMs'
+  | 'drainTimeoutMs'
+  | 'delayedCloseTimeoutMs'
+>
+
+function timeouts(manager: HttpConnectionManager, report: FieldReport): Timeouts {
+  const common = manager.commonHttpProtocolOptions
+  const inCommon = at(report, 'common_http_protocol_options')
+  const own = (value: HttpConnectionManager['drainTimeout'], absentMs: number, field: string) =>
+    durationMs(value, { absentMs }, at(report, field))
+  return {
+    idleTimeoutMs: durationMs(
+      common?.idleTimeout,
+      { absentMs: 3_600_000 },
+      at(inCommon, 'idle_timeout'),
+    ),
+    maxConnectionDurationMs: durationMs(
+      common?.maxConnectionDuration,
+      { absentMs: 0 },
+      at(inCommon, 'max_connection_duration'),
+    ),
+    streamIdleTimeoutMs: own(manager.streamIdleTimeout, 300_000, 'stream_idle_timeout'),
+    requestTimeoutMs: own(manager.requestTimeout, 0, 'request_timeout'),
+    requestHeadersTimeoutMs: own(manager.requestHeadersTimeout, 0, 'request_headers_timeout'),
+    drainTimeoutMs: own(manager.drainTimeout, 5_000, 'drain_timeout'),
+    delayedCloseTimeoutMs: own(manager.delayedCloseTimeout, 1_000, 'delayed_close_timeout'),
+  }
+}
+
+type Identity = Pick<
+  HttpSettings,
+  | 'serverName'
+  | 'serverHeader'
+  | 'generateRequestId'
+  | 'preserveExternalRequestId'
+  | 'useRemoteAddress'
+  | 'xffTrustedHops'
+  | 'skipXffAppend'
+  | 'via'
+  | 'isInternalAddress'
+>
+
+const serverHeaders: Readonly<Record<number, HttpSettings['serverHeader']>> = {
+  [ServerHeader.OVERWRITE]: 'overwrite',
+  [ServerHeader.APPEND_IF_ABSENT]: 'append-if-absent',
+  [ServerHeader.PASS_THROUGH]: 'pass-through',
+}
+
+function identity(manager: HttpConnectionManager, report: FieldReport): Identity {
+  const ranges = manager.internalAddressConfig?.cidrRanges ?? []
+  const inRanges = at(report, 'internal_address_config', 'cidr_ranges')
+  return {
+    // Envoy's default name, so that a bootstrap behaves the same in both.
+    serverName: manager.serverName || 'envoy',
+    serverHeader: serverHeaders[manager.serverHeaderTransformation] ?? 'overwrite',
+    generateRequestId: manager.generateRequestId ?? true,
+    preserveExternalRequestId: manager.preserveExternalRequestId,
+    useRemoteAddress: manager.useRemoteAddress ?? false,
+    xffTrustedHops: manager.xffNumTrustedHops,
+    skipXffAppend: manager.skipXffAppend,
+    via: manager.via === '' ? undefined : manager.via,
+    ...(ranges.length > 0 && { isInternalAddress: compileCidrRanges(ranges, inRanges) }),
+  }
+}
+
+type PathSettings = Pick<
+  HttpSettings,
+  'normalizePath' | 'mergeSlashes' | 'escapedSlashes' | 'stripPort' | 'stripTrailingHostDot'
+>
+
+const slashActions: Readonly<Record<number, HttpSettings['escapedSlashes']>> = {
+  [SlashAction.IMPLEMENTATION_SPECIFIC_DEFAULT]: 'keep',
+  [SlashAction.KEEP_UNCHANGED]: 'keep',
+  [SlashAction.REJECT_REQUEST]: 'reject',
+  [SlashAction.UNESCAPE_AND_REDIRECT]: 'unescape-redirect',
+  [SlashAction.UNESCAPE_AND_FORWARD]: 'unescape-forward',
+}
+
+function pathSettings(manager: HttpConnectionManager): PathSettings {
+  const stripAny = manager.stripPortMode?.value === true
+  const stripMatching = manager.stripMatchingHostPort ? 'matching' : 'none'
+  return {
+    normalizePath: manager.normalizePath ?? false,
+    mergeSlashes: manager.mergeSlashes,
+    escapedSlashes: slashActions[manager.pathWithEscapedSlashesAction] ?? 'keep',
+    stripPort: stripAny ? 'any' : stripMatching,
+    stripTrailingHostDot: manager.stripTrailingHostDot,
+  }
+}
+
+type Http1Settings = Pick<
+  HttpSettings,
+  | 'acceptHttp10'
+  | 'allowAbsoluteUrl'
+  | 'allowChunkedLength'
+  | 'enableTrailers'
+  | 'allowCustomMethods'
+  | 'defaultHostHttp10'
+>
+
+function http1Settings(manager: HttpConnectionManager): Http1Settings {
+  const options = manager.httpProtocolOptions
+  const host = options?.defaultHostForHttp10 ?? ''
+  return {
+    acceptHttp10: options?.acceptHttp10 ?? false,
+    allowAbsoluteUrl: options?.allowAbsoluteUrl ?? true,
+    allowChunkedLength: options?.allowChunkedLength ?? false,
+    enableTrailers: options?.enableTrailers ?? false,
+    allowCustomMethods: options?.allowCustomMethods ?? false,
+    ...(host !== '' && { defaultHostHttp10: host }),
+  }
+}
+
+function upgrades(manager: HttpConnectionManager, report: FieldReport): ReadonlySet<string> {
+  const types = new Set<string>()
+  for (const [index, config] of manager.upgradeConfigs.entries()) {
+    const type = config.upgradeType.toLowerCase()
+    if (types.has(type)) {
+      refuse(at(report, 'upgrade_configs', index, 'upgrade_type'), `duplicate upgrade ${type}`)
+    }
+    if (config.enabled ?? true) types.add(type)
+  }
+  return types
+}
+
+const emptyTable: RouteTable = { name: '', match: () => undefined }
+
+function routeSource(manager: HttpConnectionManager, report: FieldReport): RouteSource {
+  const specifier = manager.routeSpecifier
+  if (specifier?.$case === 'routeConfig') {
+    const here = at(report, 'route_config')
+    const result = compileRouteConfiguration(specifier.value)
+    if (result.ok) return { kind: 'inline', table: result.value }
+    for (const reason of result.reasons) refuse(here, reason)
+    return { kind: 'inline', table: emptyTable }
+  }
+  if (specifier?.$case === 'rds') {
+    const here = at(report, 'rds')
+    const { routeConfigName, configSource } = specifier.value
+    if (routeConfigName === '') refuse(at(here, 'route_config_name'), 'is required')
+    if (configSource === undefined) refuse(at(here, 'config_source'), 'is required')
+    const timeout = at(here, 'config_source', 'initial_fetch_timeout')
+    const initialFetchTimeoutMs = durationMs(
+      configSource?.initialFetchTimeout,
+      { absentMs: 15_000 },
+      timeout,
+    )
+    return { kind: 'rds', name: routeConfigName, initialFetchTimeoutMs }
+  }
+  if (specifier === undefined) refuse(at(report, 'route_specifier'), 'is required')
+  return { kind: 'inline', table: emptyTable }
+}

@@ -1,0 +1,79 @@
+/** TcpProxy → TcpPlan. */
+import { TcpProxy } from '../../xds/proto/generated/envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy.ts'
+import type { Any } from '../../xds/proto/generated/google/protobuf/any.ts'
+import type { TcpObserver } from '../telemetry/request-record.ts'
+import { compileTcpAccessLogs } from './compile-access-log.ts'
+import { type FieldReport, at, checkFields, refuse } from './field-rule.ts'
+import { tcpProxyRule } from './listener-fields.ts'
+import type { Opener, TcpPlan } from './listener-plan.ts'
+import { decodeTyped, durationMs } from './message-value.ts'
+
+/** `observers` are those of the network filters before the proxy (istio.stats). */
+export function compileTcpProxy(
+  any: Any,
+  observers: readonly Opener<TcpObserver>[],
+  report: FieldReport,
+): TcpPlan | undefined {
+  const proxy = decodeTyped(any, TcpProxy, report)
+  if (proxy === undefined) return undefined
+  checkFields(proxy, tcpProxyRule, report)
+  if (proxy.statPrefix === '') {
+    refuse(at(report, 'stat_prefix'), 'value length must be at least 1 characters')
+  }
+  const connectAttemptsMax = proxy.maxConnectAttempts ?? 1
+  if (connectAttemptsMax < 1) {
+    const here = at(report, 'max_connect_attempts')
+    refuse(here, `value must be greater than or equal to 1, got ${connectAttemptsMax}`)
+  }
+  const accessLogs = compileTcpAccessLogs(proxy.accessLog, at(report, 'access_log'))
+  return {
+    kind: 'tcp',
+    settings: {
+      statPrefix: proxy.statPrefix,
+      pickCluster: compileTarget(proxy, report),
+      idleTimeoutMs: durationMs(
+        proxy.idleTimeout,
+        { absentMs: 3_600_000 },
+        at(report, 'idle_timeout'),
+      ),
+      connectAttemptsMax,
+      maxDurationMs: durationMs(
+        proxy.maxDownstreamConnectionDuration,
+        { absentMs: 0 },
+        at(report, 'max_downstream_connection_duration'),
+      ),
+    },
+    observers: [...observers, ...accessLogs],
+  }
+}
+
+type PickCluster = (draw: number) => string
+
+function compileTarget(proxy: TcpProxy, report: FieldReport): PickCluster {
+  const specifier = proxy.clusterSpecifier
+  if (specifier?.$case === 'cluster') {
+    const name = specifier.value
+    if (name === '') refuse(at(report, 'cluster'), 'value length must be at least 1 characters')
+    return () => name
+  }
+  const here = at(report, 'weighted_clusters', 'clusters')
+  if (specifier === undefined) {
+    refuse(at(report, 'cluster_specifier'), 'is required')
+    return () => ''
+  }
+  const { clusters } = specifier.value
+  if (clusters.length === 0) refuse(here, 'value must contain at least 1 item')
+  const ceilings: number[] = []
+  let total = 0
+  for (const [index, { weight }] of clusters.entries()) {
+    if (weight < 1) refuse(at(here, index, 'weight'), 'value must be greater than or equal to 1')
+    total += weight
+    ceilings.push(total)
+  }
+  const names = clusters.map((cluster) => cluster.name)
+  return (draw) => {
+    const mark = draw * total
+    const index = ceilings.findIndex((ceiling) => mark < ceiling)
+    return names[index] ?? ''
+  }
+}

@@ -1,0 +1,293 @@
+/** What we read of a Listener, and of the network filters inside it. */
+import { configSourceRule } from './cluster-fields.ts'
+import { addressRule } from './endpoint-fields.ts'
+import { type FieldRule, type MessageRule, ignored, refusedField, used } from './field-rule.ts'
+
+const noTls = 'TLS is not implemented yet'
+const oneChain = 'matching connections to several filter chains is not implemented yet'
+const noTrailingLog = 'logging before the end is not implemented'
+
+export const filterRule: MessageRule = {
+  type: 'envoy.config.listener.v3.Filter',
+  fields: {
+    name: used(),
+    typedConfig: used(
+      undefined,
+      'http_connection_manager, tcp_proxy, and istio.stats before tcp_proxy',
+    ),
+    configDiscovery: refusedField('ECDS is not implemented yet'),
+  },
+}
+
+const filterChain: MessageRule = {
+  type: 'envoy.config.listener.v3.FilterChain',
+  fields: {
+    filterChainMatch: used({
+      type: 'envoy.config.listener.v3.FilterChainMatch',
+      fields: {
+        destinationPort: refusedField(oneChain),
+        prefixRanges: refusedField(oneChain),
+        addressSuffix: refusedField(oneChain),
+        suffixLen: refusedField(oneChain),
+        directSourcePrefixRanges: refusedField(oneChain),
+        sourceType: refusedField(oneChain),
+        sourcePrefixRanges: refusedField(oneChain),
+        sourcePorts: refusedField(oneChain),
+        serverNames: refusedField(oneChain),
+        transportProtocol: refusedField(oneChain),
+        applicationProtocols: refusedField(oneChain),
+      },
+    }),
+    filters: used(filterRule),
+    name: used(),
+    metadata: ignored('nothing reads it'),
+    useProxyProto: refusedField('the PROXY protocol is not implemented', false),
+    transportSocket: used(undefined, `envoy.transport_sockets.raw_buffer only: ${noTls}`),
+    transportSocketConnectTimeout: ignored('it limits the TLS handshake, and TLS is refused'),
+    onDemandConfiguration: refusedField('filter chains on demand are not implemented'),
+  },
+}
+
+export const listenerRule: MessageRule = {
+  type: 'envoy.config.listener.v3.Listener',
+  fields: {
+    name: used(),
+    address: used(addressRule, 'an IP and port, a pipe, or none for an internal listener'),
+    additionalAddresses: refusedField('several addresses for one listener are not implemented yet'),
+    statPrefix: ignored('statistics of a listener carry its name'),
+    filterChains: used(filterChain),
+    filterChainMatcher: refusedField(oneChain),
+    useOriginalDst: refusedField('original destinations are not implemented yet', false),
+    defaultFilterChain: used(filterChain, 'in place of the one filter chain'),
+    perConnectionBufferLimitBytes: used(),
+    metadata: ignored('nothing reads it'),
+    deprecatedV1: refusedField('deprecated_v1 is not implemented: use bind_to_port'),
+    drainType: ignored(
+      'a listener drains when it is removed and when the process ends, in both modes',
+    ),
+    listenerFilters: used(
+      undefined,
+      'tls_inspector and http_inspector, which change nothing while there is one filter chain',
+    ),
+    listenerFiltersTimeout: ignored('no listener filter waits for bytes'),
+    continueOnListenerFiltersTimeout: ignored('no listener filter waits for bytes'),
+    transparent: refusedField('transparent sockets are not implemented', false),
+    freebind: refusedField('freebind is not implemented', false),
+    socketOptions: refusedField('socket options are not implemented'),
+    tcpFastOpenQueueLength: ignored('TCP fast open is off; it only saves a round trip'),
+    trafficDirection: used(),
+    udpListenerConfig: refusedField('UDP is not implemented'),
+    apiListener: refusedField('API listeners are for gRPC clients, not for proxies'),
+    connectionBalanceConfig: ignored('there is one worker, so there is nothing to balance'),
+    reusePort: ignored('there is one worker, so there is one socket'),
+    enableReusePort: ignored('there is one worker, so there is one socket'),
+    accessLog: refusedField('access logs of a listener are not implemented yet'),
+    tcpBacklogSize: ignored('the backlog is the system’s maximum'),
+    maxConnectionsToAcceptPerSocketEvent: ignored('Node accepts all that wait'),
+    bindToPort: used(),
+    internalListener: used({
+      type: 'envoy.config.listener.v3.Listener.InternalListenerConfig',
+      fields: {},
+    }),
+    enableMptcp: refusedField('multipath TCP is not implemented'),
+    ignoreGlobalConnLimit: refusedField('ignoring the global limit is not implemented'),
+    bypassOverloadManager: refusedField('bypassing the overload manager is not implemented'),
+  },
+}
+
+const commonHttp: MessageRule = {
+  type: 'envoy.config.core.v3.HttpProtocolOptions',
+  fields: {
+    idleTimeout: used(),
+    maxConnectionDuration: used(),
+    maxHeadersCount: used(),
+    maxStreamDuration: refusedField('max_stream_duration is implemented on routes only'),
+    headersWithUnderscoresAction: used(),
+    maxRequestsPerConnection: used(),
+  },
+}
+
+const http1: MessageRule = {
+  type: 'envoy.config.core.v3.Http1ProtocolOptions',
+  fields: {
+    allowAbsoluteUrl: used(),
+    acceptHttp10: used(),
+    defaultHostForHttp10: used(),
+    headerKeyFormat: refusedField(
+      'header names leave in lower case; other spellings are not implemented',
+    ),
+    enableTrailers: used(),
+    allowChunkedLength: used(),
+    overrideStreamErrorOnInvalidHttpMessage: refusedField(
+      'an invalid message always ends its connection',
+      false,
+    ),
+    sendFullyQualifiedUrl: ignored('Envoy reads it on clusters only'),
+    useBalsaParser: ignored('there is one parser, and it is strict'),
+    allowCustomMethods: used(),
+  },
+}
+
+const noSpans = 'spans are not implemented yet'
+
+const tracing: Record<string, FieldRule> = {
+  clientSampling: ignored(noSpans),
+  randomSampling: ignored(noSpans),
+  overallSampling: ignored(noSpans),
+  verbose: ignored(noSpans),
+  maxPathTagLength: ignored(noSpans),
+  customTags: ignored(noSpans),
+  spawnUpstreamSpan: ignored(noSpans),
+  provider: refusedField('exporting spans is not implemented yet'),
+}
+
+export const httpFilterRule: MessageRule = {
+  type: 'envoy.extensions.filters.network.http_connection_manager.v3.HttpFilter',
+  fields: {
+    name: used(),
+    typedConfig: used(undefined, 'see the list of HTTP filters'),
+    configDiscovery: refusedField('ECDS is not implemented yet'),
+    isOptional: used(),
+    disabled: used(),
+  },
+}
+
+const hcmName = 'envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager'
+
+export const connectionManagerRule: MessageRule = {
+  type: hcmName,
+  fields: {
+    codecType: used(undefined, 'AUTO and HTTP1; HTTP2 is not implemented yet'),
+    statPrefix: used(),
+    rds: used({
+      type: 'envoy.extensions.filters.network.http_connection_manager.v3.Rds',
+      fields: { configSource: used(configSourceRule), routeConfigName: used() },
+    }),
+    routeConfig: used(undefined, 'see the fields of RouteConfiguration'),
+    scopedRoutes: refusedField('scoped routes are not implemented'),
+    httpFilters: used(httpFilterRule),
+    addUserAgent: refusedField('add_user_agent is not implemented', false),
+    tracing: used({ type: `${hcmName}.Tracing`, fields: tracing }),
+    commonHttpProtocolOptions: used(commonHttp),
+    httpProtocolOptions: used(http1),
+    http2ProtocolOptions: ignored(
+      'HTTP/2 from clients is not implemented yet, so they limit nothing',
+    ),
+    http3ProtocolOptions: refusedField('HTTP/3 is not implemented'),
+    serverName: used(),
+    serverHeaderTransformation: used(),
+    schemeHeaderTransformation: refusedField('rewriting the scheme is not implemented'),
+    maxRequestHeadersKb: used(),
+    streamIdleTimeout: used(),
+    requestTimeout: used(),
+    requestHeadersTimeout: used(),
+    drainTimeout: used(),
+    delayedCloseTimeout: used(),
+    accessLog: used(),
+    accessLogFlushInterval: refusedField(noTrailingLog),
+    flushAccessLogOnNewRequest: refusedField(noTrailingLog),
+    accessLogOptions: refusedField(noTrailingLog),
+    useRemoteAddress: used(),
+    xffNumTrustedHops: used(),
+    originalIpDetectionExtensions: refusedField('original IP detection is not implemented'),
+    earlyHeaderMutationExtensions: refusedField('early header mutation is not implemented'),
+    internalAddressConfig: used({
+      type: `${hcmName}.InternalAddressConfig`,
+      fields: {
+        unixSockets: refusedField('Unix sockets as internal addresses are not implemented'),
+        cidrRanges: used({
+          type: 'envoy.config.core.v3.CidrRange',
+          fields: { addressPrefix: used(), prefixLen: used() },
+        }),
+      },
+    }),
+    skipXffAppend: used(),
+    via: used(),
+    generateRequestId: used(),
+    preserveExternalRequestId: used(),
+    alwaysSetRequestIdInResponse: refusedField('the request id in responses is not implemented'),
+    forwardClientCertDetails: refusedField(`only SANITIZE: ${noTls}`),
+    setCurrentClientCertDetails: ignored('only forward_client_cert_details reads it'),
+    proxy100Continue: refusedField(
+      '100 Continue is answered here; passing it on is not implemented',
+    ),
+    representIpv4RemoteAddressAsIpv4MappedIpv6: refusedField(
+      'IPv4-mapped addresses are not implemented',
+    ),
+    upgradeConfigs: used({
+      type: `${hcmName}.UpgradeConfig`,
+      fields: {
+        upgradeType: used(),
+        filters: refusedField('filters of their own for upgrades are not implemented'),
+        enabled: used(),
+      },
+    }),
+    normalizePath: used(),
+    mergeSlashes: used(),
+    pathWithEscapedSlashesAction: used(),
+    requestIdExtension: used(undefined, 'envoy.request_id.uuid only'),
+    localReplyConfig: refusedField('changing local replies is not implemented yet'),
+    stripMatchingHostPort: used(),
+    stripAnyHostPort: used(),
+    streamErrorOnInvalidHttpMessage: refusedField(
+      'an invalid message always ends its connection',
+      false,
+    ),
+    pathNormalizationOptions: refusedField('custom path normalization is not implemented'),
+    stripTrailingHostDot: used(),
+    proxyStatusConfig: refusedField('the Proxy-Status header is not implemented'),
+    typedHeaderValidationConfig: refusedField('custom header validation is not implemented'),
+    appendXForwardedPort: refusedField('x-forwarded-port is not implemented'),
+    appendLocalOverload: refusedField('x-envoy-local-overloaded is not implemented'),
+    addProxyProtocolConnectionState: ignored('the PROXY protocol is refused'),
+  },
+}
+
+export const tcpProxyRule: MessageRule = {
+  type: 'envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy',
+  fields: {
+    statPrefix: used(),
+    cluster: used(),
+    weightedClusters: used({
+      type: 'envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy.WeightedCluster',
+      fields: {
+        clusters: used({
+          type: 'envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy.WeightedCluster.ClusterWeight',
+          fields: {
+            name: used(),
+            weight: used(),
+            metadataMatch: refusedField('subset load balancing is not implemented'),
+          },
+        }),
+      },
+    }),
+    onDemand: refusedField('clusters on demand are not implemented'),
+    metadataMatch: refusedField('subset load balancing is not implemented'),
+    idleTimeout: used(),
+    downstreamIdleTimeout: refusedField('Envoy does not implement it either: use idle_timeout'),
+    upstreamIdleTimeout: refusedField('Envoy does not implement it either: use idle_timeout'),
+    accessLog: used(),
+    maxConnectAttempts: used(),
+    hashPolicy: refusedField('hashing load balancers are not implemented yet'),
+    tunnelingConfig: refusedField('tunnelling TCP over HTTP is not implemented yet'),
+    maxDownstreamConnectionDuration: used(),
+    accessLogFlushInterval: refusedField(noTrailingLog),
+    flushAccessLogOnConnected: refusedField(noTrailingLog),
+    accessLogOptions: refusedField(noTrailingLog),
+  },
+}
+
+export const routerRule: MessageRule = {
+  type: 'envoy.extensions.filters.http.router.v3.Router',
+  fields: {
+    dynamicStats: ignored('it only concerns statistics'),
+    startChildSpan: ignored(noSpans),
+    upstreamLog: refusedField('access logs of upstream attempts are not implemented'),
+    upstreamLogOptions: refusedField('access logs of upstream attempts are not implemented'),
+    suppressEnvoyHeaders: used(),
+    strictCheckHeaders: refusedField('checking x-envoy headers strictly is not implemented'),
+    respectExpectedRqTimeout: refusedField('respect_expected_rq_timeout is not implemented'),
+    suppressGrpcRequestFailureCodeStats: ignored('it only concerns statistics'),
+    upstreamHttpFilters: refusedField('filters of upstream requests are not implemented'),
+  },
+}

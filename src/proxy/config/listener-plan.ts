@@ -1,0 +1,70 @@
+/**
+ * The compiled form of one Listener message before it lives: plain data and functions that open what has a lifetime
+ * (statistics, log files). live-listener.ts makes a `ListenerConfig` of it. Compiling has no effect, so a resource that
+ * is refused leaves nothing behind.
+ */
+import type { Clock } from '../../lib/clock.ts'
+import type { Log } from '../../lib/log.ts'
+import type { HttpFilter } from '../filter/http-filter.ts'
+import type { HttpConnectionManager, TcpProxyConfig } from '../listener/listener-config.ts'
+import type { RouteTable } from '../route/route-table.ts'
+import type { RequestObserver, TcpObserver } from '../telemetry/request-record.ts'
+import type { StatsRegistry } from '../telemetry/stats-registry.ts'
+import type { WireAddress } from '../wire/wire.ts'
+
+/** What filters and logs of one sidecar share when they are opened. */
+export interface PlanScope {
+  readonly clock: Clock
+  readonly log: Log
+  readonly stats: StatsRegistry
+}
+
+/** Something opened from a plan, with what must be released when its listener goes. */
+export interface Opened<T> {
+  readonly value: T
+  close?(): void
+}
+
+export type Opener<T> = (scope: PlanScope) => Opened<T>
+
+/** One entry of `http_filters`, the router left out; entries that only observe have no stage. */
+export interface HttpFilterPlan {
+  readonly name: string
+  readonly openFilter?: Opener<HttpFilter>
+  readonly openObserver?: Opener<RequestObserver>
+}
+
+export type RouteSource =
+  | { readonly kind: 'inline'; readonly table: RouteTable }
+  | { readonly kind: 'rds'; readonly name: string; readonly initialFetchTimeoutMs: number }
+
+export type HttpSettings = Omit<HttpConnectionManager, 'routes' | 'filters' | 'observers' | 'stats'>
+
+export interface HttpPlan {
+  readonly kind: 'http'
+  readonly settings: HttpSettings
+  readonly routes: RouteSource
+  readonly filters: readonly HttpFilterPlan[]
+  readonly accessLogs: readonly Opener<RequestObserver>[]
+}
+
+export type TcpSettings = Omit<TcpProxyConfig, 'stats' | 'observers'>
+
+export interface TcpPlan {
+  readonly kind: 'tcp'
+  readonly settings: TcpSettings
+  readonly observers: readonly Opener<TcpObserver>[]
+}
+
+export interface ListenerPlan {
+  readonly name: string
+  readonly address: WireAddress
+  /** Mode of a Unix socket; 0 leaves the process's umask. */
+  readonly pipeMode: number
+  readonly bindToPort: boolean
+  readonly connectionsMax: number
+  readonly bufferLimitBytes: number
+  readonly trafficDirection: 'inbound' | 'outbound' | 'unspecified'
+  readonly chainName: string
+  readonly network: HttpPlan | TcpPlan
+}

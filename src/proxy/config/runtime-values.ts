@@ -1,0 +1,46 @@
+/**
+ * Envoy's runtime, as far as a sidecar has one: the static layers of the bootstrap, read once. Only limits on
+ * connections are looked up; every other key is reported by the bootstrap as without effect.
+ */
+export interface RuntimeValues {
+  /** Ceiling of open connections of one listener; 0 = none. */
+  listenerConnectionsMax(listener: string): number
+  /** Ceiling over all listeners; 0 = none. */
+  readonly connectionsMax: number
+}
+
+export const noRuntime: RuntimeValues = { listenerConnectionsMax: () => 0, connectionsMax: 0 }
+
+const globalKey = 'overload.global_downstream_max_connections'
+const listenerKey = /^envoy\.resource_limits\.listener\.(.+)\.connection_limit$/
+
+export interface RuntimeReading {
+  readonly values: RuntimeValues
+  /** Keys that nothing here reads. */
+  readonly unread: readonly string[]
+}
+
+/** Reads the layers in order; a later one wins. Nested objects are keys with dots, as in Envoy. */
+export function readRuntime(layers: readonly Readonly<Record<string, unknown>>[]): RuntimeReading {
+  const flat = new Map<string, unknown>()
+  for (const layer of layers) flatten(layer, '', flat)
+  const limits = new Map<string, number>()
+  const unread: string[] = []
+  let connectionsMax = 0
+  for (const [key, value] of flat) {
+    const listener = listenerKey.exec(key)?.[1]
+    if (listener !== undefined) limits.set(listener, Number(value))
+    else if (key === globalKey) connectionsMax = Number(value)
+    else unread.push(key)
+  }
+  const values = { connectionsMax, listenerConnectionsMax: (name: string) => limits.get(name) ?? 0 }
+  return { values, unread }
+}
+
+function flatten(value: object, path: string, into: Map<string, unknown>): void {
+  for (const [key, inner] of Object.entries(value)) {
+    const name = path === '' ? key : `${path}.${key}`
+    if (typeof inner === 'object' && inner !== null) flatten(inner as object, name, into)
+    else into.set(name, inner)
+  }
+}
