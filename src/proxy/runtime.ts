@@ -6,6 +6,7 @@
  */
 import type { Clock } from '../lib/clock.ts'
 import type { Log } from '../lib/log.ts'
+import { describeError } from '../lib/mesh-error.ts'
 import type { Random } from '../lib/random.ts'
 import { InternalListeners } from './listener/internal-listener.ts'
 import { Overload } from './listener/overload.ts'
@@ -42,7 +43,9 @@ export interface ProxyRuntimeOptions {
 
 export function createProxyRuntime(options: ProxyRuntimeOptions): ProxyRuntime {
   const { clock, random, log, clusters } = options
-  const turn = new FlushTurn()
+  const turn = new FlushTurn((error) =>
+    log.error({ error: describeError(error) }, 'connection lost by a bug'),
+  )
   const internalListeners = new InternalListeners(turn)
   const connector = createConnector({ clock, turn, internalListeners })
   const pools = new UpstreamPools({ clock, connector })

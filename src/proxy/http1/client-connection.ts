@@ -1,0 +1,215 @@
+/**
+ * One HTTP/1.1 connection to an upstream: one request at a time, reused only when both messages ended where
+ * their framing said, and nothing else came.
+ */
+import type { HeaderList } from '../http/header-list.ts'
+import type { RequestHead, ResponseHead } from '../http/message.ts'
+import type { ResponseEvents, UpstreamStream } from '../http/stream.ts'
+import type { Wire, WireEvents } from '../wire/wire.ts'
+import { encodeLastChunk, encodeRequestHead } from './encoder.ts'
+import { responseFailure, type Refusal } from './refusal.ts'
+import { ResponseParser, type ResponseParserOptions, type ResponseSink } from './response-parser.ts'
+
+export interface ClientConnectionOwner {
+  /** The connection can take another request. */
+  onConnectionIdle(connection: ClientConnection): void
+  onConnectionClose(connection: ClientConnection): void
+  /** Bytes that crossed the wire for one request. */
+  onBytes(received: number, sent: number): void
+}
+
+export interface ClientConnectionOptions {
+  readonly wire: Wire
+  readonly parser: ResponseParserOptions
+  readonly owner: ClientConnectionOwner
+}
+
+/** The rest of a response that nobody wants is read up to this to keep the connection. */
+const discardBytesMax = 64 * 1024
+
+export class ClientConnection implements WireEvents, UpstreamStream, ResponseSink {
+  readonly #wire: Wire
+  readonly #parser: ResponseParser
+  readonly #owner: ClientConnectionOwner
+  readonly #keepsTrailers: boolean
+  readonly localAddress: string
+  #events: ResponseEvents | undefined
+  #isChunked = false
+  #isRequestEnded = false
+  #isHeadSent = false
+  #isBusy = false
+  #isTunnel = false
+  #isClosed = false
+  #isPaused = false
+  /** Requests that it was given, for the pool's ceiling. */
+  requests = 0
+  wireBytesSent = 0
+
+  constructor(options: ClientConnectionOptions) {
+    const { wire } = options
+    this.#wire = wire
+    this.#owner = options.owner
+    this.#parser = new ResponseParser(options.parser, this)
+    this.#keepsTrailers = options.parser.keepsTrailers
+    this.localAddress = wire.localPort === 0 ? '' : `${wire.localAddress}:${wire.localPort}`
+    wire.listen(this)
+  }
+
+  get wireBytesReceived(): number {
+    return this.#parser.messageBytes
+  }
+
+  get isClosed(): boolean {
+    return this.#isClosed
+  }
+
+  /** Takes the idle connection for one request. */
+  take(events: ResponseEvents): void {
+    this.#events = events
+    this.#isBusy = true
+    this.#isHeadSent = false
+    this.#isRequestEnded = false
+    this.#isTunnel = false
+    this.requests += 1
+    this.wireBytesSent = 0
+  }
+
+  sendHead(head: RequestHead, isEnd: boolean): void {
+    this.#isHeadSent = true
+    this.#isChunked = head.bodyLength === 'until-end' && head.method !== 'CONNECT'
+    this.#isRequestEnded = isEnd
+    this.#parser.expect(head.method, head.upgrade)
+    this.#write(encodeRequestHead(head))
+  }
+
+  sendData(chunk: Uint8Array): boolean {
+    if (chunk.length === 0 || this.#isClosed) return true
+    this.wireBytesSent += chunk.length
+    if (!this.#isChunked) return this.#wire.write(chunk)
+    this.#write(`${chunk.length.toString(16)}\r\n`)
+    this.#wire.write(chunk)
+    return this.#write('\r\n')
+  }
+
+  sendEnd(trailers: HeaderList | undefined): void {
+    if (this.#isClosed) return
+    this.#isRequestEnded = true
+    if (this.#isTunnel) this.#wire.end()
+    else if (this.#isChunked) {
+      this.#write(encodeLastChunk(this.#keepsTrailers ? trailers?.fields : undefined))
+    }
+  }
+
+  reset(): void {
+    this.#events = undefined
+    this.close()
+  }
+
+  discard(): void {
+    if (this.#events === undefined) return
+    this.#events = undefined
+    if (!this.#isRequestEnded || this.#parser.bodyRemaining > discardBytesMax) this.close()
+    else this.resumeResponse()
+  }
+
+  pauseResponse(): void {
+    if (this.#isPaused) return
+    this.#isPaused = true
+    this.#wire.pause()
+  }
+
+  resumeResponse(): void {
+    if (!this.#isPaused) return
+    this.#isPaused = false
+    this.#wire.resume()
+  }
+
+  close(): void {
+    this.#isBusy = false
+    if (!this.#isClosed) this.#wire.destroy()
+  }
+
+  // The wire's events.
+
+  onData(chunk: Uint8Array): void {
+    if (!this.#isBusy || !this.#isHeadSent) {
+      // Bytes that answer no request (RFC 9112 §9.2): perhaps a 408 before an idle close. Never a response.
+      this.#fail('upstream-termination', 'bytes without a request')
+      return
+    }
+    const bytes = chunk as Buffer // Wires hand out Buffers; the contract only promises their base.
+    const next = this.#parser.feed(bytes, 0)
+    if (this.#parser.state === 'ended') this.#afterResponse(next < bytes.length)
+  }
+
+  onEnd(): void {
+    if (this.#isTunnel) {
+      this.#parser.endOfInput()
+      return
+    }
+    if (this.#isBusy && this.#parser.endOfInput()) this.close()
+    else this.#fail('upstream-termination', 'connection ended by the upstream')
+  }
+
+  onDrain(): void {
+    this.#events?.onUpstreamDrain()
+  }
+
+  onClose(error: Error | undefined): void {
+    this.#isClosed = true
+    const message = error?.message ?? 'connection closed'
+    this.#fail('upstream-termination', message)
+    this.#owner.onConnectionClose(this)
+  }
+
+  // The parser's events.
+
+  onInformational(head: ResponseHead): void {
+    this.#events?.onInformational(head)
+  }
+
+  onResponseHead(head: ResponseHead): void {
+    this.#isTunnel = this.#parser.state === 'raw'
+    if (this.#isTunnel) this.#isChunked = false
+    this.#events?.onResponseHead(head, head.bodyLength === 0)
+  }
+
+  onBody(chunk: Uint8Array): void {
+    this.#events?.onResponseData(chunk)
+  }
+
+  onBodyEnd(trailers: HeaderList | undefined): void {
+    this.#parser.markEnded()
+    const events = this.#events
+    if (!this.#isTunnel) this.#events = undefined
+    this.#owner.onBytes(this.wireBytesReceived, this.wireBytesSent)
+    events?.onResponseEnd(trailers)
+  }
+
+  onRefused(refusal: Refusal): void {
+    this.#fail(responseFailure(refusal), refusal)
+  }
+
+  #write(text: string): boolean {
+    this.wireBytesSent += text.length
+    return this.#wire.write(text)
+  }
+
+  #afterResponse(hasExtraBytes: boolean): void {
+    if (this.#isTunnel || !this.#isBusy) return
+    if (hasExtraBytes || !this.#isRequestEnded || !this.#parser.keepsAlive) {
+      this.close()
+      return
+    }
+    this.#isBusy = false
+    this.resumeResponse()
+    this.#owner.onConnectionIdle(this)
+  }
+
+  #fail(failure: ReturnType<typeof responseFailure> | 'upstream-termination', message: string): void {
+    const events = this.#events
+    this.#events = undefined
+    this.close()
+    events?.onUpstreamReset({ failure, message, requestSent: this.#isHeadSent })
+  }
+}

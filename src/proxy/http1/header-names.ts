@@ -1,0 +1,61 @@
+/**
+ * Header names in lower case, each checked once: a name that was seen before is one map lookup instead of a
+ * validation, a new string and a chain of comparisons. Bounded, because clients choose names; past the ceiling
+ * they are checked every time. A `Map`, so that `__proto__` is a name like any other.
+ */
+import { isAll, isToken } from './char-class.ts'
+
+const namesMax = 1024
+const nameLengthMax = 64
+
+/** Names that the codec itself reads or removes; everything else is `other`. */
+export type HeaderKind =
+  | 'other'
+  | 'host'
+  | 'content-length'
+  | 'transfer-encoding'
+  | 'connection'
+  | 'upgrade'
+  | 'expect'
+  | 'te'
+  | 'hop'
+
+export interface HeaderName {
+  readonly lower: string
+  readonly kind: HeaderKind
+  readonly hasUnderscore: boolean
+}
+
+export class HeaderNames {
+  readonly #known = new Map<string, HeaderName>()
+
+  /** Undefined when the name is not a token (RFC 9110 §5.1). */
+  find(raw: string): HeaderName | undefined {
+    const known = this.#known.get(raw)
+    if (known !== undefined) return known
+    if (raw === '' || !isAll(isToken, raw)) return undefined
+    const lower = copy(raw.toLowerCase())
+    const name = { lower, kind: kinds.get(lower) ?? 'other', hasUnderscore: lower.includes('_') }
+    if (this.#known.size < namesMax && raw.length <= nameLengthMax) this.#known.set(copy(raw), name)
+    return name
+  }
+}
+
+const kinds: ReadonlyMap<string, HeaderKind> = new Map<string, HeaderKind>([
+  ['host', 'host'],
+  ['content-length', 'content-length'],
+  ['transfer-encoding', 'transfer-encoding'],
+  ['connection', 'connection'],
+  ['upgrade', 'upgrade'],
+  ['expect', 'expect'],
+  ['te', 'te'],
+  ['keep-alive', 'hop'],
+  ['proxy-connection', 'hop'],
+  ['proxy-authorization', 'hop'],
+  ['http2-settings', 'hop'],
+])
+
+/** A slice keeps its whole head alive; what is kept for long must be its own string. */
+function copy(text: string): string {
+  return Buffer.from(text, 'latin1').toString('latin1')
+}

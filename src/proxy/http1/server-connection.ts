@@ -1,0 +1,443 @@
+/**
+ * One client's HTTP/1.1 connection: requests are read and answered one after the other, in order.
+ *
+ * While one is being answered, what the client pipelined behind it waits unread: at most one chunk is held,
+ * then the wire is paused. A connection ends after a response that said so, after a request that was refused,
+ * and when a response is over before its request is and the rest is not worth reading.
+ */
+import type { Clock } from '../../lib/clock.ts'
+import type { HeaderList } from '../http/header-list.ts'
+import type { RequestHead, ResponseHead } from '../http/message.ts'
+import type { DownstreamStream, RequestEvents, RequestRefusal } from '../http/stream.ts'
+import { LazyTimer } from '../wire/lazy-timer.ts'
+import type { Wire, WireEvents } from '../wire/wire.ts'
+import {
+  encodeInformationalHead,
+  encodeLastChunk,
+  encodeResponseHead,
+  encodeTunnelHead,
+} from './encoder.ts'
+import { requestFailure, type Refusal } from './refusal.ts'
+import { RequestParser, type RequestParserOptions, type RequestSink } from './request-parser.ts'
+
+export interface ServerConnectionOptions {
+  readonly wire: Wire
+  readonly clock: Clock
+  readonly parser: RequestParserOptions
+  /** 0 = off, as are all time-outs. Without a request in flight. */
+  readonly idleTimeoutMs: number
+  /** From the first byte of a head to its end. */
+  readonly headTimeoutMs: number
+  /** From the first byte of a request to its end. */
+  readonly requestTimeoutMs: number
+  readonly maxDurationMs: number
+  readonly delayedCloseTimeoutMs: number
+  /** 0 = no limit. */
+  readonly requestsMax: number
+  readonly keepsTrailers: boolean
+  readonly owner: ServerConnectionOwner
+}
+
+export interface ServerConnectionOwner {
+  /** A request; the exchange that is returned hears the rest of it. */
+  onRequest(head: RequestHead, stream: DownstreamStream): RequestEvents
+  /** A head that was refused; whoever is returned has the reply to give. */
+  onRefusedRequest(
+    refusal: RequestRefusal,
+    head: RequestHead,
+    stream: DownstreamStream,
+  ): RequestEvents
+  /** Asked at each response head: whether the connection should end after it (drain, overload). */
+  wantsClose(): boolean
+  onConnectionClose(): void
+}
+
+/** A rest of a request body up to this is read and dropped to keep the connection. */
+const drainBytesMax = 64 * 1024
+/** Held behind a request that is being answered; the wire is paused meanwhile. */
+const heldBytesMax = 256 * 1024
+
+type Phase = 'idle' | 'head' | 'request' | 'exchange' | 'closing'
+
+export class ServerConnection implements WireEvents, DownstreamStream, RequestSink {
+  readonly #options: ServerConnectionOptions
+  readonly #wire: Wire
+  readonly #parser: RequestParser
+  readonly #timer: LazyTimer
+  readonly #lifetime: LazyTimer | undefined
+  #phase: Phase = 'idle'
+  #exchange: RequestEvents | undefined
+  #request: RequestHead | undefined
+  #requests = 0
+  #isRequestEnded = false
+  #isHeadSent = false
+  #isLast = false
+  #isChunked = false
+  #isTunnel = false
+  #hasNoBody = false
+  #sentContinue = false
+  #isPumping = false
+  #isClosed = false
+  #isDraining = false
+  #held: Buffer | undefined
+  #isPausedByExchange = false
+  #isPaused = false
+  wireBytesSent = 0
+
+  constructor(options: ServerConnectionOptions) {
+    this.#options = options
+    this.#wire = options.wire
+    this.#parser = new RequestParser(options.parser, this)
+    this.#timer = new LazyTimer(options.clock, () => this.#onTimeout())
+    if (options.maxDurationMs !== 0) {
+      this.#lifetime = new LazyTimer(options.clock, () => this.closeWhenIdle())
+      this.#lifetime.set(options.maxDurationMs, options.clock.monotonicMs())
+    }
+    this.#startTimer(options.idleTimeoutMs)
+    this.#wire.listen(this)
+  }
+
+  get wireBytesReceived(): number {
+    return this.#parser.messageBytes
+  }
+
+  /** Ends now when nothing is in flight, otherwise after the response that is. */
+  closeWhenIdle(): void {
+    if (this.#isClosed) return
+    this.#isDraining = true
+    if (this.#phase === 'idle') this.#closeGracefully()
+  }
+
+  /** Cuts the connection. */
+  destroy(): void {
+    this.#wire.destroy()
+  }
+
+  // The wire's events.
+
+  onData(chunk: Uint8Array): void {
+    if (this.#phase === 'closing') return
+    const bytes = chunk as Buffer // Wires hand out Buffers; the contract only promises their base.
+    if (this.#held === undefined) this.#pump(bytes)
+    else this.#hold(Buffer.concat([this.#held, bytes]))
+  }
+
+  onEnd(): void {
+    if (this.#isTunnel) {
+      this.#parser.endOfInput()
+      return
+    }
+    // As Envoy: a client that ends its direction is gone, even when its request was complete.
+    this.#abortExchange()
+    this.#wire.end()
+    if (this.#phase !== 'closing') this.#startClosing()
+  }
+
+  onDrain(): void {
+    this.#exchange?.onDownstreamDrain()
+  }
+
+  onClose(): void {
+    this.#isClosed = true
+    this.#phase = 'closing'
+    this.#timer.close()
+    this.#lifetime?.close()
+    this.#held = undefined
+    this.#abortExchange()
+    this.#options.owner.onConnectionClose()
+  }
+
+  // The parser's events.
+
+  onRequestHead(head: RequestHead): void {
+    this.#startExchange(head)
+    this.#isRequestEnded = false
+    if (this.#options.requestTimeoutMs === 0 || head.upgrade !== undefined) this.#timer.clear()
+    this.#exchange = this.#options.owner.onRequest(head, this)
+    if (this.#phase !== 'exchange') this.#exchange = undefined
+  }
+
+  onBody(chunk: Uint8Array): void {
+    this.#exchange?.onRequestData(chunk)
+  }
+
+  onBodyEnd(trailers: HeaderList | undefined): void {
+    this.#isRequestEnded = true
+    if (this.#phase === 'exchange') this.#timer.clear()
+    this.#exchange?.onRequestEnd(trailers)
+  }
+
+  onRefused(refusal: Refusal): void {
+    const reason = { reason: refusal, failure: requestFailure(refusal) }
+    if (this.#phase === 'request') {
+      // The response is out already: nothing to say, nothing more to read.
+      this.#closeGracefully()
+      return
+    }
+    this.#isLast = true
+    this.#timer.clear()
+    if (this.#exchange !== undefined) {
+      this.#isRequestEnded = true
+      this.#exchange.onRequestInvalid(reason)
+      return
+    }
+    const head = this.#parser.partialHead
+    this.#startExchange(head)
+    this.#isLast = true
+    this.#isRequestEnded = true
+    this.#exchange = this.#options.owner.onRefusedRequest(reason, head, this)
+    if (this.#phase !== 'exchange') this.#exchange = undefined
+  }
+
+  // The exchange's side.
+
+  sendInformational(head: ResponseHead): void {
+    if (this.#request?.protocol !== 'HTTP/1.1' || this.#isHeadSent) return
+    if (head.status === 100) this.#sentContinue = true
+    this.#write(encodeInformationalHead(head))
+  }
+
+  sendHead(head: ResponseHead, isEnd: boolean): void {
+    const request = this.#request
+    if (request === undefined || this.#phase !== 'exchange') return
+    this.#isHeadSent = true
+    if (this.#isTunnel) {
+      this.#write(encodeTunnelHead(head))
+      return
+    }
+    this.#parser.refuseUpgrade()
+    const isHttp11 = request.protocol === 'HTTP/1.1'
+    this.#hasNoBody = request.method === 'HEAD' || head.status === 204 || head.status === 304
+    this.#isChunked = head.bodyLength === 'until-end' && !this.#hasNoBody
+    if (this.#isChunked && !isHttp11) {
+      this.#isChunked = false
+      this.#isLast = true
+    }
+    if (!this.#isLast) this.#isLast = this.#endsAfter(request, isEnd)
+    const framing = { isHttp11, hasNoBody: this.#hasNoBody, isLast: this.#isLast }
+    this.#write(encodeResponseHead(head, framing))
+    if (isEnd) this.#finishResponse()
+  }
+
+  sendData(chunk: Uint8Array): boolean {
+    if (this.#hasNoBody || chunk.length === 0 || this.#phase !== 'exchange') return true
+    this.wireBytesSent += chunk.length
+    if (!this.#isChunked) return this.#wire.write(chunk)
+    this.#write(`${chunk.length.toString(16)}\r\n`)
+    this.#wire.write(chunk)
+    return this.#write('\r\n')
+  }
+
+  sendEnd(trailers: HeaderList | undefined): void {
+    if (this.#phase !== 'exchange') return
+    if (this.#isTunnel) {
+      this.#endTunnel()
+      return
+    }
+    if (this.#isChunked) {
+      this.#write(encodeLastChunk(this.#options.keepsTrailers ? trailers?.fields : undefined))
+    }
+    this.#finishResponse()
+  }
+
+  openTunnel(): void {
+    this.#isTunnel = true
+    this.#hasNoBody = false
+    this.#isChunked = false
+    this.#timer.clear()
+    if (this.#parser.state === 'held') this.#parser.openTunnel()
+    if (this.#isPumping || this.#held === undefined) return
+    // The head that accepts is written first; what the client sent early follows in the next turn.
+    process.nextTick(() => this.#pumpHeld())
+  }
+
+  closeAfterResponse(): void {
+    this.#isLast = true
+  }
+
+  reset(): void {
+    this.#exchange = undefined
+    this.#startClosing()
+    this.#wire.destroy()
+  }
+
+  pauseRequest(): void {
+    this.#isPausedByExchange = true
+    this.#updatePause()
+  }
+
+  resumeRequest(): void {
+    this.#isPausedByExchange = false
+    this.#updatePause()
+  }
+
+  // Inner life.
+
+  #startExchange(head: RequestHead): void {
+    this.#phase = 'exchange'
+    this.#request = head
+    this.#requests += 1
+    this.#isHeadSent = false
+    this.#isLast = false
+    this.#isTunnel = false
+    this.#isChunked = false
+    this.#hasNoBody = false
+    this.#sentContinue = false
+    this.wireBytesSent = 0
+  }
+
+  #write(text: string): boolean {
+    this.wireBytesSent += text.length
+    return this.#wire.write(text)
+  }
+
+  #pump(chunk: Buffer): void {
+    let position = 0
+    this.#isPumping = true
+    while (position < chunk.length && this.#canRead()) {
+      if (this.#phase === 'idle') this.#startHead()
+      position = this.#parser.feed(chunk, position)
+    }
+    this.#isPumping = false
+    if (this.#phase === 'closing') return
+    if (position < chunk.length) this.#hold(Buffer.from(chunk.subarray(position)))
+  }
+
+  /** Whether the parser may have the next bytes; makes it ready for the next message when it may. */
+  #canRead(): boolean {
+    switch (this.#parser.state) {
+      case 'head':
+      case 'body':
+      case 'raw':
+        return this.#phase !== 'closing'
+      case 'ended':
+        if (this.#phase !== 'idle' && this.#phase !== 'request') return false
+        this.#nextMessage()
+        return true
+      case 'held':
+      case 'refused':
+        return false
+    }
+  }
+
+  #nextMessage(): void {
+    this.#parser.next()
+    this.#phase = 'idle'
+    this.#request = undefined
+  }
+
+  #startHead(): void {
+    this.#phase = 'head'
+    const { headTimeoutMs, requestTimeoutMs } = this.#options
+    if (headTimeoutMs === 0 && requestTimeoutMs === 0) this.#timer.clear()
+    else this.#startTimer(headTimeoutMs === 0 ? requestTimeoutMs : headTimeoutMs)
+  }
+
+  #hold(rest: Buffer): void {
+    this.#held = rest
+    if (rest.length > heldBytesMax) this.#wire.destroy()
+    else this.#updatePause()
+  }
+
+  #pumpHeld(): void {
+    const held = this.#held
+    if (held === undefined || this.#isClosed || this.#isPumping) return
+    this.#held = undefined
+    this.#pump(held)
+    this.#updatePause()
+  }
+
+  #updatePause(): void {
+    const isPaused = (this.#isPausedByExchange || this.#held !== undefined) && !this.#isClosed
+    if (isPaused === this.#isPaused) return
+    this.#isPaused = isPaused
+    if (isPaused) this.#wire.pause()
+    else this.#wire.resume()
+  }
+
+  #endsAfter(request: RequestHead, isEnd: boolean): boolean {
+    const { requestsMax, owner } = this.#options
+    if (request.wantsClose || this.#isDraining) return true
+    if (requestsMax !== 0 && this.#requests >= requestsMax) return true
+    if (owner.wantsClose()) return true
+    return !this.#isRequestEnded && isEnd && !this.#isRestCheap(request)
+  }
+
+  /** Whether the rest of the request is small and certain to come. */
+  #isRestCheap(request: RequestHead): boolean {
+    if (request.upgrade !== undefined) return true
+    if (request.method === 'CONNECT') return false
+    if (!this.#sentContinue && request.headers.has('expect')) return false
+    return typeof request.bodyLength === 'number' && request.bodyLength <= drainBytesMax
+  }
+
+  #finishResponse(): void {
+    this.#exchange = undefined
+    const request = this.#request
+    const isWhole = this.#isRequestEnded || request?.upgrade !== undefined
+    if (this.#isLast || (!isWhole && (request === undefined || !this.#isRestCheap(request)))) {
+      this.#closeGracefully()
+      return
+    }
+    this.#resumeAfterExchange()
+    this.#phase = isWhole ? 'idle' : 'request'
+    this.#startTimer(this.#options.idleTimeoutMs)
+    if (!this.#isPumping && this.#held !== undefined) process.nextTick(() => this.#pumpHeld())
+    else if (!this.#isPumping && isWhole) this.#nextMessage()
+  }
+
+  #resumeAfterExchange(): void {
+    if (!this.#isPausedByExchange) return
+    this.#isPausedByExchange = false
+    this.#updatePause()
+  }
+
+  #endTunnel(): void {
+    this.#wire.end()
+  }
+
+  #closeGracefully(): void {
+    this.#exchange = undefined
+    this.#wire.end()
+    this.#startClosing()
+  }
+
+  /** FIN is out; the peer gets a moment to read what was sent before the socket goes. */
+  #startClosing(): void {
+    this.#phase = 'closing'
+    this.#held = undefined
+    this.#isPausedByExchange = false
+    this.#updatePause()
+    if (!this.#isClosed) this.#startTimer(this.#options.delayedCloseTimeoutMs)
+  }
+
+  #abortExchange(): void {
+    const exchange = this.#exchange
+    this.#exchange = undefined
+    exchange?.onDownstreamClose()
+  }
+
+  #startTimer(delayMs: number): void {
+    if (delayMs === 0) this.#timer.clear()
+    else this.#timer.set(delayMs, this.#options.clock.monotonicMs())
+  }
+
+  #onTimeout(): void {
+    switch (this.#phase) {
+      case 'closing':
+        this.#wire.destroy()
+        return
+      case 'idle':
+      case 'request':
+        this.#closeGracefully()
+        return
+      case 'head':
+        this.#parser.state = 'refused'
+        this.onRefused('header-timeout')
+        return
+      case 'exchange':
+        this.#parser.state = 'refused'
+        this.onRefused('request-timeout')
+    }
+  }
+}

@@ -1,0 +1,131 @@
+/**
+ * Opens plain wires: TCP, Unix sockets, and listeners inside the process. TLS stands beside this one.
+ *
+ * Upstream sockets read into one shared buffer (`onread`): a fresh 64 KiB buffer per read would be a third
+ * of Node's cost per response.
+ */
+import { connect as connectSocket, type Socket } from 'node:net'
+
+import type { Clock } from '../../lib/clock.ts'
+import type { FlushTurn } from './flush-turn.ts'
+import { NetWire } from './net-wire.ts'
+import type { ConnectOptions, ConnectResult, Connector, Wire, WireAddress } from './wire.ts'
+
+const readBufferBytes = 64 * 1024
+
+export interface ConnectorOptions {
+  readonly clock: Clock
+  readonly turn: FlushTurn
+  readonly internalListeners: { open(name: string): Wire | undefined }
+}
+
+type ConnectDone = (result: ConnectResult) => void
+
+export function createConnector(options: ConnectorOptions): Connector {
+  const readBuffer = Buffer.allocUnsafeSlow(readBufferBytes)
+  return {
+    connect(target, done) {
+      return target.address.kind === 'internal'
+        ? connectInternal(options, target.address.listener, done)
+        : connectNet(options, { target, readBuffer }, done)
+    },
+  }
+}
+
+interface NetTarget {
+  readonly target: ConnectOptions
+  readonly readBuffer: Buffer
+}
+
+function connectNet(options: ConnectorOptions, net: NetTarget, done: ConnectDone): () => void {
+  const { target, readBuffer } = net
+  let wire: NetWire | undefined
+  let isOver = false
+  const socket = connectSocket({
+    ...socketAddress(target.address),
+    allowHalfOpen: true,
+    noDelay: true,
+    keepAlive: target.tcpKeepaliveMs !== undefined,
+    keepAliveInitialDelay: target.tcpKeepaliveMs ?? 0,
+    onread: {
+      buffer: readBuffer,
+      callback: (length) => {
+        wire?.receive(readBuffer.subarray(0, length))
+        return true
+      },
+    },
+  })
+  const finish = (result: ConnectResult): void => {
+    if (isOver) return
+    isOver = true
+    timer?.cancel()
+    done(result)
+  }
+  const onError = (error: NodeJS.ErrnoException): void => {
+    const reason = error.code === 'ECONNREFUSED' ? 'refused' : 'failed'
+    finish({ ok: false, reason, message: error.message })
+  }
+  const timer =
+    target.connectTimeoutMs === 0
+      ? undefined
+      : options.clock.setTimer(target.connectTimeoutMs, () => {
+          finish({
+            ok: false,
+            reason: 'timeout',
+            message: `no connection to ${addressText(target.address)} within ${target.connectTimeoutMs} ms`,
+          })
+          socket.destroy()
+        })
+  socket.on('error', onError)
+  socket.once('connect', () => {
+    if (isOver) return
+    wire = new NetWire(socket, options.turn, false)
+    socket.off('error', onError)
+    finish({ ok: true, wire })
+  })
+  return () => giveUp(socket)
+
+  function giveUp(opening: Socket): void {
+    if (isOver) return
+    isOver = true
+    timer?.cancel()
+    opening.destroy()
+  }
+}
+
+function connectInternal(options: ConnectorOptions, name: string, done: ConnectDone): () => void {
+  let isOver = false
+  process.nextTick(() => {
+    if (isOver) return
+    const wire = options.internalListeners.open(name)
+    if (wire !== undefined) done({ ok: true, wire })
+    else done({ ok: false, reason: 'refused', message: `no internal listener named ${name}` })
+  })
+  return () => {
+    isOver = true
+  }
+}
+
+function socketAddress(address: WireAddress): { path: string } | { host: string; port: number } {
+  return address.kind === 'unix'
+    ? { path: address.path }
+    : { host: address.kind === 'ip' ? address.address : '', port: portOf(address) }
+}
+
+function portOf(address: WireAddress): number {
+  return address.kind === 'ip' ? address.port : 0
+}
+
+/** `ip:port`, `[v6]:port`, `unix:path` or `internal:name`: what logs and admin print. */
+export function addressText(address: WireAddress): string {
+  switch (address.kind) {
+    case 'ip':
+      return address.address.includes(':')
+        ? `[${address.address}]:${address.port}`
+        : `${address.address}:${address.port}`
+    case 'unix':
+      return `unix:${address.path}`
+    case 'internal':
+      return `internal:${address.listener}`
+  }
+}

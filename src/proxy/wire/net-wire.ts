@@ -1,0 +1,195 @@
+/**
+ * A wire on the public `net.Socket`: TCP and Unix sockets, on every platform and version of Node.
+ *
+ * What is written while a turn runs is collected here and leaves in one `write` when the turn ends. Heads
+ * and small bodies are joined as one latin1 string, because one `writeLatin1String` costs less than a
+ * gathered write of two pieces; a large body is copied once, because the chunk that it came in belongs to
+ * the reader's shared buffer.
+ */
+import type { Socket } from 'node:net'
+
+import type { FlushTurn } from './flush-turn.ts'
+import type { Wire, WireEvents } from './wire.ts'
+
+/** Above this a body is written on its own instead of being joined to the pending text. */
+const joinBytesMax = 8 * 1024
+/** Pending text beyond this does not wait for the end of the turn. */
+const pendingBytesMax = 16 * 1024
+
+export class NetWire implements Wire {
+  readonly localAddress: string
+  readonly localPort: number
+  readonly remoteAddress: string
+  readonly remotePort: number
+  readonly #socket: Socket
+  readonly #turn: FlushTurn
+  #events: WireEvents = ignored
+  /** Text of this turn that has not been given to the socket. */
+  #pending = ''
+  #isScheduled = false
+  #isEnding = false
+  #isClosed = false
+  #needsDrain = false
+  #error: Error | undefined
+
+  /** `readsByEvent`: chunks come by the socket's `data` event; otherwise the owner calls `receive`. */
+  constructor(socket: Socket, turn: FlushTurn, readsByEvent: boolean) {
+    this.#socket = socket
+    this.#turn = turn
+    this.localAddress = socket.localAddress ?? ''
+    this.localPort = socket.localPort ?? 0
+    this.remoteAddress = socket.remoteAddress ?? ''
+    this.remotePort = socket.remotePort ?? 0
+    if (readsByEvent) socket.on('data', (chunk: Uint8Array) => this.receive(chunk))
+    socket.on('error', (error) => {
+      this.#error = error
+    })
+    socket.on('end', () => this.#onEnd())
+    socket.on('drain', () => this.#onDrain())
+    socket.on('close', () => this.#onClose())
+  }
+
+  get bufferedBytes(): number {
+    return this.#pending.length + this.#socket.writableLength
+  }
+
+  listen(events: WireEvents): void {
+    this.#events = events
+  }
+
+  write(data: Uint8Array | string): boolean {
+    if (this.#isEnding || this.#isClosed) return true
+    if (typeof data === 'string') this.#pending += data
+    else if (data.length <= joinBytesMax) this.#pending += latin1(data)
+    else {
+      this.#writeBytes(data)
+      return this.#isBelowWatermark()
+    }
+    if (this.#pending.length > pendingBytesMax) this.#writePending()
+    else if (!this.#isScheduled) {
+      this.#isScheduled = true
+      this.#turn.schedule(this)
+    }
+    return this.#isBelowWatermark()
+  }
+
+  /** The end of the turn; called by it. */
+  flush(): void {
+    this.#isScheduled = false
+    if (this.#pending !== '') this.#writePending()
+    if (this.#isEnding && !this.#isClosed) this.#socket.end()
+    if (this.#needsDrain && !this.#socket.writableNeedDrain) this.#onDrain()
+  }
+
+  pause(): void {
+    this.#socket.pause()
+  }
+
+  resume(): void {
+    if (!this.#isClosed) this.#socket.resume()
+  }
+
+  end(): void {
+    if (this.#isEnding || this.#isClosed) return
+    this.#isEnding = true
+    if (this.#isScheduled) return
+    this.#isScheduled = true
+    this.#turn.schedule(this)
+  }
+
+  destroy(): void {
+    if (this.#isClosed) return
+    this.#pending = ''
+    this.#isEnding = true
+    this.#socket.destroy()
+  }
+
+  /** A chunk from the kernel; valid during the call only. */
+  receive(chunk: Uint8Array): void {
+    if (this.#isClosed) return
+    const turn = this.#turn
+    turn.enter()
+    try {
+      this.#events.onData(chunk)
+    } catch (error) {
+      this.#breakDown(error)
+    } finally {
+      turn.leave()
+    }
+  }
+
+  #isBelowWatermark(): boolean {
+    const isBelow =
+      this.#pending.length + this.#socket.writableLength < this.#socket.writableHighWaterMark
+    if (!isBelow) this.#needsDrain = true
+    return isBelow
+  }
+
+  #writePending(): void {
+    const text = this.#pending
+    this.#pending = ''
+    if (!this.#isClosed && this.#socket.writable) this.#socket.write(text, 'latin1')
+  }
+
+  #writeBytes(data: Uint8Array): void {
+    const socket = this.#socket
+    if (this.#isClosed || !socket.writable) return
+    const copy = Buffer.from(data)
+    if (this.#pending === '') {
+      socket.write(copy)
+      return
+    }
+    socket.cork()
+    this.#writePending()
+    socket.write(copy)
+    socket.uncork()
+  }
+
+  #onEnd(): void {
+    if (this.#isClosed) return
+    this.#inTurn(() => this.#events.onEnd())
+  }
+
+  #onDrain(): void {
+    if (!this.#needsDrain || this.#isClosed) return
+    this.#needsDrain = false
+    this.#inTurn(() => this.#events.onDrain())
+  }
+
+  #onClose(): void {
+    if (this.#isClosed) return
+    this.#isClosed = true
+    this.#pending = ''
+    const events = this.#events
+    this.#events = ignored
+    this.#inTurn(() => events.onClose(this.#error))
+  }
+
+  #inTurn(run: () => void): void {
+    this.#turn.enter()
+    try {
+      run()
+    } catch (error) {
+      this.#breakDown(error)
+    } finally {
+      this.#turn.leave()
+    }
+  }
+
+  /** A bug of ours must cost one connection, not the process. */
+  #breakDown(error: unknown): void {
+    this.#turn.reportBug(error)
+    this.#error ??= error instanceof Error ? error : new Error(String(error))
+    this.destroy()
+  }
+}
+
+function latin1(data: Uint8Array): string {
+  // Chunks are Buffers wherever they come from a socket; the other case is a literal of ours.
+  const bytes = Buffer.isBuffer(data)
+    ? data
+    : Buffer.from(data.buffer, data.byteOffset, data.byteLength)
+  return bytes.toString('latin1')
+}
+
+const ignored: WireEvents = { onData() {}, onEnd() {}, onDrain() {}, onClose() {} }
