@@ -1,0 +1,52 @@
+/** gRPC status codes, as far as a streaming peer meets them, and how they travel in HTTP/2 headers. */
+
+export const grpcCodes = {
+  ok: 0,
+  cancelled: 1,
+  unknown: 2,
+  invalidArgument: 3,
+  deadlineExceeded: 4,
+  notFound: 5,
+  permissionDenied: 7,
+  resourceExhausted: 8,
+  unimplemented: 12,
+  internal: 13,
+  unavailable: 14,
+  unauthenticated: 16,
+} as const
+
+export interface GrpcStatus {
+  readonly code: number
+  readonly message: string
+}
+
+export function statusHeaders(status: GrpcStatus): Record<string, string> {
+  return {
+    'grpc-status': String(status.code),
+    ...(status.message === '' ? {} : { 'grpc-message': encodeMessage(status.message) }),
+  }
+}
+
+/** Status from trailers or headers; undefined when they hold none. */
+export function statusFrom(headers: Record<string, unknown>): GrpcStatus | undefined {
+  const code = headers['grpc-status']
+  if (typeof code !== 'string') return undefined
+  const message = headers['grpc-message']
+  return { code: Number(code), message: typeof message === 'string' ? decodeMessage(message) : '' }
+}
+
+/** Percent-encoding of gRPC over HTTP/2: all but printable ASCII, and the percent sign itself. */
+function encodeMessage(message: string): string {
+  return message.replaceAll(/[^\x20-\x24\x26-\x7e]+/gu, (text) =>
+    [...Buffer.from(text)].map((byte) => `%${byte.toString(16).padStart(2, '0')}`).join(''),
+  )
+}
+
+/** What is not valid percent-encoding is shown as it came. */
+function decodeMessage(message: string): string {
+  try {
+    return decodeURIComponent(message)
+  } catch {
+    return message
+  }
+}

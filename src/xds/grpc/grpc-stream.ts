@@ -1,0 +1,22 @@
+/** The contract of one bidirectional gRPC stream, the same on both sides. */
+import type { GrpcFrame } from './grpc-frame.ts'
+import type { GrpcStatus } from './grpc-status.ts'
+
+export interface GrpcStreamEvents {
+  onMessage(message: Uint8Array): void
+  /** What `send` refused to buffer further has left. */
+  onDrain(): void
+  /** The last event of a stream; on the server `code` is CANCELLED when the client went away. */
+  onClose(status: GrpcStatus): void
+}
+
+export interface GrpcStream {
+  /** For logs: `127.0.0.1:53122`, or the path of a Unix socket. */
+  readonly peer: string
+  /** Bytes that were given to `send` and have not left this process. */
+  readonly bufferedBytes: number
+  /** Always takes the frame; false says that the peer reads too slowly: wait for `onDrain`. */
+  send(frame: GrpcFrame): boolean
+  /** Server: ends the stream with this status. Client: cancels it. `onClose` follows. */
+  end(status: GrpcStatus): void
+}
