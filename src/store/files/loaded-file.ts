@@ -1,0 +1,218 @@
+/**
+ * One file of configuration: what is in force from it, and what it seems to have become.
+ *
+ * What a look finds is first a *candidate*. It is believed, and comes into force, once looks have found it
+ * unchanged for a while; how long depends on how much it resembles a file caught in the middle of being
+ * written. So neither truncate-then-write, nor delete-and-recreate, nor a slow writer is mistaken for what the
+ * person meant:
+ *
+ * | what the look found | settles after |
+ * | --- | --- |
+ * | text in which nothing is wrong and nothing went away | `stableMs` |
+ * | errors; no newline at its end; a beginning of what it was; resources that went away | `suspectMs` |
+ * | no file | `missingMs` |
+ * | nothing but blanks where there were resources | `emptyMs` |
+ *
+ * A file that is believed and has errors keeps the last good version of what is broken in it.
+ */
+import { describeError } from '../../lib/mesh-error.ts'
+import type { Issue } from '../../model/issue.ts'
+import { describeResource } from '../../model/resource.ts'
+import type { Resource } from '../../model/resource.ts'
+import { contentRevision, keyOf } from '../identity.ts'
+import type { StoredResource } from '../source.ts'
+import type { Content } from './scan.ts'
+
+export interface SettleTimes {
+  readonly stableMs: number
+  readonly suspectMs: number
+  readonly missingMs: number
+  readonly emptyMs: number
+}
+
+/** Every document that is fit for use, and what is wrong with the others. */
+export interface ParsedText {
+  readonly resources: readonly Resource[]
+  readonly issues: readonly Issue[]
+}
+
+export type ParseText = (text: string, file: string) => ParsedText
+
+interface Candidate {
+  readonly content: Content
+  readonly parsed: ParsedText
+  readonly sinceMs: number
+  readonly settleMs: number
+}
+
+const nothing: ParsedText = { resources: [], issues: [] }
+
+export class LoadedFile {
+  readonly path: string
+  readonly #parse: ParseText
+  readonly #times: SettleTimes
+  #content: Content = { kind: 'missing' }
+  #resources: ReadonlyMap<string, StoredResource> = new Map()
+  #stale: ReadonlySet<string> = new Set()
+  #issues: readonly Issue[] = []
+  #candidate: Candidate | undefined
+
+  constructor(path: string, parse: ParseText, times: SettleTimes) {
+    this.path = path
+    this.#parse = parse
+    this.#times = times
+  }
+
+  /** In force, in the order of the file. */
+  get resources(): ReadonlyMap<string, StoredResource> {
+    return this.#resources
+  }
+
+  get stale(): ReadonlySet<string> {
+    return this.#stale
+  }
+
+  get issues(): readonly Issue[] {
+    return this.#issues
+  }
+
+  /** Nothing is in force from it and there is nothing to wait for: it can be forgotten. */
+  get isGone(): boolean {
+    return this.#content.kind === 'missing' && this.#candidate === undefined
+  }
+
+  /** When the candidate will have settled, if it does not change again; undefined without one. */
+  get settlesAtMs(): number | undefined {
+    return this.#candidate && this.#candidate.sinceMs + this.#candidate.settleMs
+  }
+
+  observe(content: Content, nowMs: number): void {
+    if (isSameContent(content, this.#content)) {
+      this.#candidate = undefined
+      return
+    }
+    if (this.#candidate !== undefined && isSameContent(content, this.#candidate.content)) return
+    const parsed = content.kind === 'text' ? this.#parsed(content.text) : nothing
+    const settleMs = this.#settleMs(content, parsed)
+    this.#candidate = { content, parsed, sinceMs: nowMs, settleMs }
+  }
+
+  /** Brings the candidate into force, settled or not. */
+  believe(): void {
+    const candidate = this.#candidate
+    if (candidate === undefined) return
+    this.#candidate = undefined
+    this.#content = candidate.content
+    if (candidate.content.kind === 'unreadable') {
+      this.#issues = [candidate.content.issue]
+      this.#stale = new Set(this.#resources.keys())
+      return
+    }
+    this.#load(candidate.parsed)
+  }
+
+  #parsed(text: string): ParsedText {
+    try {
+      return this.#parse(text, this.path)
+    } catch (error) {
+      // A parser that throws is our bug; a file must not be able to end the control plane by it.
+      return { resources: [], issues: [parserFailed(this.path, error)] }
+    }
+  }
+
+  #settleMs(content: Content, parsed: ParsedText): number {
+    if (content.kind === 'missing') return this.#times.missingMs
+    if (content.kind === 'unreadable') return this.#times.suspectMs
+    const wasEmpty = this.#resources.size === 0
+    if (content.text.trim() === '') return wasEmpty ? this.#times.stableMs : this.#times.emptyMs
+    const isSuspect =
+      parsed.issues.some((issue) => issue.severity === 'error') ||
+      !content.text.endsWith('\n') ||
+      (this.#content.kind === 'text' && this.#content.text.startsWith(content.text)) ||
+      this.#loses(parsed)
+    return isSuspect ? this.#times.suspectMs : this.#times.stableMs
+  }
+
+  #loses(parsed: ParsedText): boolean {
+    const keys = new Set(parsed.resources.map(keyOf))
+    return [...this.#resources.keys()].some((key) => !keys.has(key))
+  }
+
+  #load(parsed: ParsedText): void {
+    const resources = new Map<string, StoredResource>()
+    const issues = [...parsed.issues]
+    for (const resource of parsed.resources) {
+      const key = keyOf(resource)
+      const first = resources.get(key)
+      if (first === undefined) resources.set(key, this.#stored(key, resource))
+      else issues.push(declaredTwice(first.resource, resource))
+    }
+    const stale = new Set<string>()
+    const isBroken = brokenBy(parsed.issues)
+    for (const [key, last] of this.#resources) {
+      if (resources.has(key) || !isBroken(last.resource)) continue
+      resources.set(key, last)
+      stale.add(key)
+    }
+    this.#resources = resources
+    this.#stale = stale
+    this.#issues = issues
+  }
+
+  #stored(key: string, resource: Resource): StoredResource {
+    const revision = contentRevision(resource)
+    const last = this.#resources.get(key)
+    const isSame =
+      last?.revision === revision &&
+      last.resource.origin.line === resource.origin.line &&
+      last.resource.origin.column === resource.origin.column
+    return isSame ? last : { resource, revision }
+  }
+}
+
+function parserFailed(file: string, error: unknown): Issue {
+  return {
+    code: 'TUL0207',
+    severity: 'error',
+    file,
+    line: 0,
+    column: 0,
+    resource: '',
+    path: '',
+    message: `our parser failed on this file: ${describeError(error)}`,
+    remedy: 'Report it with the file; until then take out what was added last.',
+  }
+}
+
+/** Tells of a resource that is no longer among the good ones whether it is broken, or was taken out. */
+function brokenBy(issues: readonly Issue[]): (resource: Resource) => boolean {
+  const errors = issues.filter((issue) => issue.severity === 'error')
+  // An error that names no resource may hide any of them: a document that is no YAML has no name.
+  if (errors.some((issue) => issue.resource === '')) return () => true
+  const names = new Set(errors.map((issue) => issue.resource))
+  return (resource) => names.has(describeResource(resource))
+}
+
+/** The first by path order, and by order in its file, is the one in force. */
+export function declaredTwice(first: Resource, second: Resource): Issue {
+  const { file, line, column } = second.origin
+  return {
+    code: 'TUL0201',
+    severity: 'error',
+    file,
+    line,
+    column,
+    resource: describeResource(second),
+    path: 'metadata.name',
+    message:
+      `declared in ${first.origin.file}:${first.origin.line} and again in ${file}:${line}; ` +
+      'the first is in force',
+    remedy: 'Delete one of the two, or give it another name or namespace.',
+  }
+}
+
+function isSameContent(a: Content, b: Content): boolean {
+  if (a.kind === 'text') return b.kind === 'text' && a.text === b.text
+  if (a.kind === 'missing') return b.kind === 'missing'
+  return b.kind === 'unreadable' && a.issue.message === b.issue.message
+}
