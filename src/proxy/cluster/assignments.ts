@@ -1,0 +1,53 @@
+/**
+ * Assignments of EDS by resource name, and who waits for them. The last good one is kept while a cluster refers to it,
+ * so that a cluster that changes its settings is warm at once instead of waiting for an answer that says nothing new.
+ */
+import type { ResolvedEndpoint } from './live-host.ts'
+
+type Watcher = (endpoints: readonly ResolvedEndpoint[]) => void
+
+interface Assignment {
+  endpoints: readonly ResolvedEndpoint[] | undefined
+  readonly watchers: Set<Watcher>
+}
+
+export class Assignments {
+  readonly #byName = new Map<string, Assignment>()
+  /** The set of names has changed: the subscription must follow. */
+  readonly #onNames: () => void
+
+  constructor(onNames: () => void) {
+    this.#onNames = onNames
+  }
+
+  get names(): readonly string[] {
+    return [...this.#byName.keys()]
+  }
+
+  /** Calls `watcher` now if there is an assignment, and on every later one, until the returned function is called. */
+  watch(name: string, watcher: Watcher): () => void {
+    let entry = this.#byName.get(name)
+    if (entry === undefined) {
+      entry = { endpoints: undefined, watchers: new Set() }
+      this.#byName.set(name, entry)
+      this.#onNames()
+    }
+    const { watchers } = entry
+    watchers.add(watcher)
+    if (entry.endpoints !== undefined) watcher(entry.endpoints)
+    return () => {
+      watchers.delete(watcher)
+      if (watchers.size > 0) return
+      this.#byName.delete(name)
+      this.#onNames()
+    }
+  }
+
+  /** An assignment that no cluster refers to is dropped: it will be asked for again. */
+  set(name: string, endpoints: readonly ResolvedEndpoint[]): void {
+    const entry = this.#byName.get(name)
+    if (entry === undefined) return
+    entry.endpoints = endpoints
+    for (const watcher of entry.watchers) watcher(endpoints)
+  }
+}

@@ -1,0 +1,89 @@
+/** All clusters of one sidecar, by name: what the request path looks up, and what CDS and EDS change. */
+import type { ClusterConfig } from '../config/cluster-config.ts'
+import type { ClusterSet } from '../upstream/cluster.ts'
+import { Assignments } from './assignments.ts'
+import { ClusterSlot } from './cluster-slot.ts'
+import type { EndpointSourceScope } from './endpoint-source.ts'
+import type { ClusterScope, LiveCluster } from './live-cluster.ts'
+import type { ResolvedEndpoint } from './live-host.ts'
+
+export type ClusterTableScope = ClusterScope & Omit<EndpointSourceScope, 'assignments'>
+
+export interface ClusterTableEvents {
+  /** The names that EDS must be asked for have changed. */
+  onAssignmentNames(): void
+  /** A cluster began to serve, or stopped. */
+  onChange(): void
+}
+
+export class ClusterTable implements ClusterSet {
+  readonly #scope: ClusterTableScope
+  readonly #events: ClusterTableEvents
+  readonly #assignments: Assignments
+  readonly #slots = new Map<string, ClusterSlot>()
+  /** What the request path reads. */
+  readonly #live = new Map<string, LiveCluster>()
+
+  constructor(scope: ClusterTableScope, events: ClusterTableEvents) {
+    this.#scope = scope
+    this.#events = events
+    this.#assignments = new Assignments(() => events.onAssignmentNames())
+  }
+
+  get(name: string): LiveCluster | undefined {
+    return this.#live.get(name)
+  }
+
+  /** Those that serve, sorted by name. */
+  list(): readonly LiveCluster[] {
+    return [...this.#live.values()].sort((a, b) => (a.name < b.name ? -1 : 1))
+  }
+
+  get assignmentNames(): readonly string[] {
+    return this.#assignments.names
+  }
+
+  /** Names of clusters that have been accepted and wait for their endpoints. */
+  get warming(): readonly string[] {
+    return [...this.#slots].filter(([, slot]) => slot.isWarming).map(([name]) => name)
+  }
+
+  /** Whether nothing that start-up must wait for is still warming. */
+  get isWarm(): boolean {
+    for (const slot of this.#slots.values()) {
+      if (slot.isWarming && slot.config?.waitForWarmOnInit === true) return false
+    }
+    return true
+  }
+
+  apply(config: ClusterConfig): void {
+    let slot = this.#slots.get(config.name)
+    if (slot === undefined) {
+      const scope = { ...this.#scope, assignments: this.#assignments }
+      slot = new ClusterSlot(scope, (live) => {
+        this.#live.set(live.name, live)
+        this.#events.onChange()
+      })
+      this.#slots.set(config.name, slot)
+    }
+    slot.apply(config)
+  }
+
+  remove(name: string): void {
+    const slot = this.#slots.get(name)
+    if (slot === undefined) return
+    this.#slots.delete(name)
+    this.#live.delete(name)
+    slot.remove()
+    this.#events.onChange()
+  }
+
+  setAssignment(name: string, endpoints: readonly ResolvedEndpoint[]): void {
+    this.#assignments.set(name, endpoints)
+    this.#events.onChange()
+  }
+
+  close(): void {
+    for (const name of this.#slots.keys()) this.remove(name)
+  }
+}

@@ -1,0 +1,82 @@
+/**
+ * Where the endpoints of a cluster come from, by its type. A source gives whole lists, and says once when it is warm: its
+ * first list is there, or it has waited long enough (Envoy `initial_fetch_timeout`).
+ */
+import type { ClusterConfig } from '../config/cluster-config.ts'
+import type { Assignments } from './assignments.ts'
+import { DnsEndpoints, type DnsScope } from './dns-endpoints.ts'
+import type { ResolvedEndpoint } from './live-host.ts'
+
+export interface EndpointSourceScope extends DnsScope {
+  readonly assignments: Assignments
+}
+
+export interface EndpointSourceEvents {
+  onEndpoints(endpoints: readonly ResolvedEndpoint[]): void
+  onWarm(): void
+}
+
+export interface EndpointSource {
+  close(): void
+}
+
+/** Two configs with the same key have the same source, which then need not start again. */
+export function endpointSourceKey(config: ClusterConfig): string {
+  const { type, edsName, endpoints, dns } = config
+  if (type === 'eds') return `eds ${edsName}`
+  if (type === 'dynamic-forward-proxy') return type
+  return `${type} ${JSON.stringify([endpoints, type === 'static' ? 0 : dns])}`
+}
+
+/** Events may come before this returns. */
+export function openEndpointSource(
+  config: ClusterConfig,
+  scope: EndpointSourceScope,
+  events: EndpointSourceEvents,
+): EndpointSource {
+  if (config.type === 'eds') return openEds(config, scope, events)
+  if (config.type === 'strict-dns' || config.type === 'logical-dns') {
+    return new DnsEndpoints({
+      config,
+      scope,
+      onEndpoints: (endpoints) => events.onEndpoints(endpoints),
+      onWarm: () => events.onWarm(),
+    })
+  }
+  if (config.type === 'static') events.onEndpoints(staticEndpoints(config))
+  events.onWarm()
+  return { close: () => {} }
+}
+
+function openEds(
+  config: ClusterConfig,
+  scope: EndpointSourceScope,
+  events: EndpointSourceEvents,
+): EndpointSource {
+  let isWarm = false
+  const warm = (): void => {
+    if (isWarm) return
+    isWarm = true
+    events.onWarm()
+  }
+  const timeoutMs = config.edsInitialFetchTimeoutMs
+  const timer = timeoutMs > 0 ? scope.clock.setTimer(timeoutMs, warm) : undefined
+  const stop = scope.assignments.watch(config.edsName, (endpoints) => {
+    timer?.cancel()
+    events.onEndpoints(endpoints)
+    warm()
+  })
+  return {
+    close() {
+      timer?.cancel()
+      stop()
+    },
+  }
+}
+
+function staticEndpoints(config: ClusterConfig): readonly ResolvedEndpoint[] {
+  return (config.endpoints?.endpoints ?? []).flatMap(({ target, ...rest }) =>
+    // Names were refused when the cluster was compiled.
+    target.kind === 'address' ? [{ ...rest, address: target.address }] : [],
+  )
+}
