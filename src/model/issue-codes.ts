@@ -88,6 +88,18 @@ const own = {
     'a subset that no DestinationRule names was inferred from the label `version`',
   ),
   TUL0201: code('FileUnreadable', 'a configuration file or folder could not be read'),
+  TUL0203: code('SymbolicLink', 'a symbolic link in a watched folder; links are not followed'),
+  TUL0204: code('FileTooLarge', 'a configuration file is over its ceiling'),
+  TUL0205: code('TooManyFiles', 'a watched folder holds more files than its ceiling'),
+  TUL0206: code('ParserFailed', 'our own parser failed on a file: a bug of ours'),
+  TUL0301: code(
+    'ServiceDeclaredTwice',
+    'two resources declare one service in ways that do not join; the message says which is used',
+  ),
+  TUL0302: code('PortServedByNobody', 'a service has workloads, and none of them serves this port'),
+  TUL0303: code('InvalidNode', 'what a joining workload says of itself cannot be used'),
+  TUL0304: code('UnknownWorkloadGroup', 'a workload wants to join by a group that does not exist'),
+  TUL0305: code('TooManyWorkloads', 'more workloads want to join than the ceiling allows'),
 }
 
 export const issueCodes: Readonly<Record<string, IssueCode>> & typeof istio & typeof own = {

@@ -172,7 +172,7 @@ export class LoadedFile {
 
 function parserFailed(file: string, error: unknown): Issue {
   return {
-    code: 'TUL0207',
+    code: 'TUL0206',
     severity: 'error',
     file,
     line: 0,
@@ -197,7 +197,7 @@ function brokenBy(issues: readonly Issue[]): (resource: Resource) => boolean {
 export function declaredTwice(first: Resource, second: Resource): Issue {
   const { file, line, column } = second.origin
   return {
-    code: 'TUL0201',
+    code: 'TUL0202',
     severity: 'error',
     file,
     line,

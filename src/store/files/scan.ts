@@ -71,7 +71,7 @@ export async function scanPaths(paths: readonly string[], limits: ScanLimits): P
     const { filesMax, foldersMax } = limits
     walk.issues.push(
       scanIssue(paths.join(', '), {
-        code: 'TUL0206',
+        code: 'TUL0205',
         message: `more than ${filesMax} files or ${foldersMax} folders; the rest is not loaded`,
         remedy: 'Point at the folder that holds only configuration, or split it.',
       }),
@@ -142,7 +142,8 @@ async function reportLink(walk: Walk, path: string, name: string): Promise<void>
   if (!leadsToFolder && !isConfigFile(name)) return
   walk.issues.push(
     scanIssue(path, {
-      code: 'TUL0204',
+      code: 'TUL0203',
+      severity: 'warning',
       message: 'is a symbolic link, which is not followed',
       remedy: "Put the file itself there, or name the link's target under `config`.",
     }),
@@ -163,7 +164,7 @@ function addFile(walk: Walk, path: string, stats: BigIntStats): void {
   if (!stats.isFile()) {
     walk.issues.push(
       scanIssue(path, {
-        code: 'TUL0203',
+        code: 'TUL0201',
         message: 'is neither a file nor a folder',
         remedy: 'Remove it, or put a file there.',
       }),
@@ -226,7 +227,7 @@ function decodeText(path: string, bytes: Uint8Array): Content {
   } catch {
     // The decoder's own words ("The encoded data was not valid") say less than ours.
     const issue = scanIssue(path, {
-      code: 'TUL0203',
+      code: 'TUL0201',
       message: 'is not UTF-8 text',
       remedy: 'Save it as UTF-8.',
     })
@@ -236,7 +237,7 @@ function decodeText(path: string, bytes: Uint8Array): Content {
 
 function tooLarge(path: string, bytesMax: number): Content {
   const issue = scanIssue(path, {
-    code: 'TUL0205',
+    code: 'TUL0204',
     message: `is larger than ${bytesMax} bytes, the ceiling for one file`,
     remedy: 'Split it into several files.',
   })
@@ -248,7 +249,7 @@ function unreadable(path: string, error: unknown): Issue {
     ? 'there is no such file or folder'
     : `cannot be read: ${describeError(error)}`
   return scanIssue(path, {
-    code: 'TUL0203',
+    code: 'TUL0201',
     message,
     remedy: 'Check the path and the rights of the user that the control plane runs as.',
   })
@@ -259,6 +260,8 @@ function isMissing(error: unknown): boolean {
   return code === 'ENOENT' || code === 'ENOTDIR'
 }
 
-function scanIssue(file: string, issue: Pick<Issue, 'code' | 'message' | 'remedy'>): Issue {
-  return { ...issue, severity: 'error', file, line: 0, column: 0, resource: '', path: '' }
+type Finding = Pick<Issue, 'code' | 'message' | 'remedy'> & Partial<Pick<Issue, 'severity'>>
+
+function scanIssue(file: string, finding: Finding): Issue {
+  return { severity: 'error', ...finding, file, line: 0, column: 0, resource: '', path: '' }
 }
