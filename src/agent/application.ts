@@ -77,6 +77,10 @@ export class Application {
     void this.#watch(group, startedMs)
   }
 
+  get isRunning(): boolean {
+    return this.#group !== undefined && !this.#group.hasExited
+  }
+
   signal(signal: NodeJS.Signals): void {
     this.#group?.signal(signal)
   }
@@ -86,9 +90,7 @@ export class Application {
     this.#isStopping = true
     this.#restart?.cancel()
     this.#probe?.[Symbol.dispose]()
-    if (this.#group !== undefined && !this.#group.hasExited) {
-      await this.#group.stop(this.#options.stopGraceMs)
-    }
+    if (this.isRunning) await this.#group?.stop(this.#options.stopGraceMs)
     // Not running: nothing will tell of its end.
     else this.#finish(0)
   }

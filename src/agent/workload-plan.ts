@@ -29,6 +29,8 @@ export interface WorkloadPlan {
   readonly controlPlane: string
   /** This workload's own folder: last accepted resources, sockets. */
   readonly stateFolder: string
+  /** False for a workload that never comes back under its name: its folder and ports are given up at its end. */
+  readonly isStateKept: boolean
   /** Shared by all workloads of the user on this host. */
   readonly portFolder: string
   readonly proxy: ProxyPlan
@@ -47,8 +49,10 @@ export interface PlannedPort {
 }
 
 export interface ApplicationPlan {
-  /** One line or words, with `${NAME}` not yet replaced. */
+  /** One line or words. */
   readonly command: string | readonly string[]
+  /** Whether `${NAME}` in it stands for a variable of the application's environment. */
+  readonly isExpanded: boolean
   readonly cwd: string
   /** Added to the agent's own environment. */
   readonly env: Readonly<Record<string, string>>

@@ -57,6 +57,15 @@ export class PortLeases {
     })
   }
 
+  /** Gives back what `owner`, or an owner whose name starts with `owner/`, holds through this object's process. */
+  release(owner: string): void {
+    for (const lease of this.#list()) {
+      const isTheirs = lease.owner === owner || lease.owner.startsWith(`${owner}/`)
+      if (isTheirs && lease.pid === this.#options.pid)
+        rmSync(this.#path(lease.port), { force: true })
+    }
+  }
+
   #take(port: number, owner: string): boolean {
     const existing = this.#read(String(port))
     if (existing !== undefined) {

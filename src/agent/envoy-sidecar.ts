@@ -1,0 +1,36 @@
+/** Runs a real Envoy as the sidecar, from the same bootstrap file. */
+import { dirname } from 'node:path'
+
+import { MeshError } from '../lib/mesh-error.ts'
+import { ProcessGroup } from './process/process-group.ts'
+import type { OpenSidecarOptions, WorkloadSidecar } from './sidecar.ts'
+
+const flags = ['--use-dynamic-base-id', '--concurrency', '1', '--log-level', 'warning']
+const stopGraceMs = 1_000
+
+export async function openEnvoySidecar(options: OpenSidecarOptions): Promise<WorkloadSidecar> {
+  const { plan, bootstrapFile, reaper, clock, onFailure } = options
+  const program = plan.proxy.program ?? 'envoy'
+  const group = await ProcessGroup.start({
+    command: [program, '-c', bootstrapFile, ...flags],
+    cwd: dirname(bootstrapFile),
+    env: {},
+    // Its access log goes to standard output, its own log to standard error.
+    stdio: ['ignore', 'inherit', 'inherit'],
+    reaper,
+    clock,
+  })
+  let isClosing = false
+  const watch = async () => {
+    const { code } = await group.exited
+    const message = `${program} ended with code ${code}`
+    if (!isClosing) onFailure(new MeshError('MESH_COMMAND_FAILED', message))
+  }
+  void watch()
+  return {
+    async [Symbol.asyncDispose]() {
+      isClosing = true
+      await group.stop(stopGraceMs)
+    },
+  }
+}

@@ -1,0 +1,227 @@
+/**
+ * Puts one workload into the mesh and keeps it there: ports, relay, sidecar, application, in that order.
+ *
+ * 1. Ports are assigned, and kept across restarts.
+ * 2. The relay opens; it joins the mesh for us on the ADS stream and carries health.
+ * 3. The sidecar starts from a bootstrap that names the relay.
+ * 4. Once the sidecar can route, the application starts (unless the plan says not to wait).
+ * 5. The application's health, as its probe finds it, is told to the control plane.
+ *
+ * At the end: unhealthy is told, inbound is drained, the application gets SIGTERM and later SIGKILL, then the
+ * sidecar and the stream close. Outbound works until the application has ended.
+ */
+import type { StdioOptions } from 'node:child_process'
+import { mkdirSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+
+import type { CaptureMode } from '../capture/environment.ts'
+import type { Clock } from '../lib/clock.ts'
+import type { Log } from '../lib/log.ts'
+import { describeError } from '../lib/mesh-error.ts'
+import type { Random } from '../lib/random.ts'
+import { applicationEnvironment } from './application-environment.ts'
+import { Application, type ApplicationEvent } from './application.ts'
+import { assignAddresses, leaseOwner } from './assign-address.ts'
+import { createBootstrap, writeBootstrap } from './bootstrap-file.ts'
+import type { ProbeConfig } from './probe/probe.ts'
+import { expandVariables, parseCommand, splitCommand } from './process/command-line.ts'
+import { PortLeases } from './process/port-lease.ts'
+import { Reaper } from './process/reaper.ts'
+import { drainInbound, waitUntilLive } from './sidecar-control.ts'
+import type { OpenRelay, OpenSidecar, WorkloadRelay, WorkloadSidecar } from './sidecar.ts'
+import type { ApplicationPlan, WorkloadAddresses, WorkloadPlan } from './workload-plan.ts'
+
+export type WorkloadEvent =
+  | ApplicationEvent
+  | { readonly event: 'assigned'; readonly addresses: WorkloadAddresses }
+  | { readonly event: 'sidecar-ready' }
+  /** It cannot go on; its process ends. */
+  | { readonly event: 'failed'; readonly message: string }
+
+export interface RunWorkloadOptions {
+  readonly plan: WorkloadPlan
+  /** Environment of this process. */
+  readonly env: Readonly<Record<string, string | undefined>>
+  /** The application's standard streams. */
+  readonly stdio: StdioOptions
+  readonly capture: CaptureMode
+  readonly clock: Clock
+  readonly random: Random
+  readonly log: Log
+  readonly openRelay: OpenRelay
+  readonly openSidecar: OpenSidecar
+  readonly onEvent: (event: WorkloadEvent) => void
+}
+
+/** The reaper's grace is short: the mesh is being ended by force. */
+const reaperGraceMs = 2_000
+
+export class RunningWorkload {
+  readonly #options: RunWorkloadOptions
+  readonly #reaper = new Reaper({ graceMs: reaperGraceMs })
+  readonly #abort = new AbortController()
+  #leases: PortLeases | undefined
+  #addresses: WorkloadAddresses | undefined
+  #relay: WorkloadRelay | undefined
+  #sidecar: WorkloadSidecar | undefined
+  #application: Application | undefined
+  #closing: Promise<void> | undefined
+
+  constructor(options: RunWorkloadOptions) {
+    this.#options = options
+  }
+
+  /** Resolves with the application's exit code when the workload has ended; rejects when it cannot be started. */
+  async run(): Promise<number> {
+    try {
+      await this.#open()
+      return (await this.#application?.ended) ?? 0
+    } catch (error) {
+      if (this.#abort.signal.aborted) return 0
+      this.#options.onEvent({ event: 'failed', message: describeError(error) })
+      throw error
+    } finally {
+      await this.stop()
+    }
+  }
+
+  get isApplicationRunning(): boolean {
+    return this.#application?.isRunning ?? false
+  }
+
+  /** Passes a signal on to the application. */
+  signal(signal: NodeJS.Signals): void {
+    this.#application?.signal(signal)
+  }
+
+  /** Ends in good order; a second call waits for the first. */
+  stop(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  async #open(): Promise<void> {
+    const { plan, random, onEvent, clock } = this.#options
+    mkdirSync(plan.stateFolder, { recursive: true, mode: 0o700 })
+    this.#leases = new PortLeases({ folder: plan.portFolder, random, pid: process.pid })
+    const addresses = await assignAddresses(plan, this.#leases)
+    this.#addresses = addresses
+    onEvent({ event: 'assigned', addresses })
+    await this.#openSidecar(addresses)
+    const control = { adminAddress: addresses.admin, clock }
+    const live = waitUntilLive(control, this.#abort.signal)
+    void this.#tellWhenLive(live)
+    if (plan.application.isHeldUntilProxyStarts) await live
+    if (this.#abort.signal.aborted) return
+    this.#application = this.#createApplication(addresses)
+    await this.#application.start()
+  }
+
+  async #openSidecar(addresses: WorkloadAddresses): Promise<void> {
+    const { plan, log, clock, random, openRelay, openSidecar } = this.#options
+    this.#relay = await openRelay({ plan, log, clock, random })
+    // Nobody is to call a service that has not started.
+    if (plan.ports.length > 0) this.#relay.reportHealth(false, 'the application is starting')
+    const bootstrap = createBootstrap({ plan, addresses, relayAddress: this.#relay.address })
+    const bootstrapFile = join(plan.stateFolder, 'bootstrap.json')
+    writeBootstrap(bootstrapFile, bootstrap)
+    this.#sidecar = await openSidecar({
+      plan,
+      bootstrapFile,
+      bootstrap,
+      log,
+      clock,
+      random,
+      reaper: this.#reaper,
+      onFailure: (error) => {
+        this.#options.onEvent({ event: 'failed', message: describeError(error) })
+        void this.stop()
+      },
+    })
+  }
+
+  async #tellWhenLive(live: Promise<boolean>): Promise<void> {
+    if (await live) this.#options.onEvent({ event: 'sidecar-ready' })
+  }
+
+  #createApplication(addresses: WorkloadAddresses): Application {
+    const { plan, env: base, stdio, clock, random, capture } = this.#options
+    const { application } = plan
+    const env = applicationEnvironment({ plan, addresses, base, node: process.execPath, capture })
+    return new Application({
+      command: commandOf(application, env),
+      cwd: application.cwd,
+      env,
+      stdio,
+      probe: probeOf(plan, addresses, env),
+      restart: application.restart,
+      stopGraceMs: application.stopGraceMs,
+      reaper: this.#reaper,
+      clock,
+      random,
+      onEvent: (event) => this.#onApplicationEvent(event),
+    })
+  }
+
+  #onApplicationEvent(event: ApplicationEvent): void {
+    // While draining, a probe that still succeeds must not bring callers back.
+    if (event.event === 'health' && this.#closing === undefined) {
+      this.#relay?.reportHealth(event.isHealthy, event.message)
+    }
+    this.#options.onEvent(event)
+  }
+
+  async #close(): Promise<void> {
+    const { plan, clock } = this.#options
+    this.#abort.abort()
+    const isServing = plan.ports.length > 0 && this.#application !== undefined
+    if (isServing && this.#addresses !== undefined) {
+      this.#relay?.reportHealth(false, 'the workload is draining')
+      const control = { adminAddress: this.#addresses.admin, clock }
+      await drainInbound(control, plan.proxy.drainMs)
+    }
+    await this.#application?.stop()
+    await this.#sidecar?.[Symbol.asyncDispose]()
+    await this.#relay?.[Symbol.asyncDispose]()
+    await this.#reaper[Symbol.asyncDispose]()
+    if (plan.isStateKept) return
+    this.#leases?.release(leaseOwner(plan))
+    rmSync(plan.stateFolder, { recursive: true, force: true })
+  }
+}
+
+function commandOf(
+  { command, isExpanded }: ApplicationPlan,
+  env: Readonly<Record<string, string | undefined>>,
+): readonly string[] {
+  if (isExpanded) return parseCommand(command, env)
+  return typeof command === 'string' ? splitCommand(command) : command
+}
+
+/** The plan's probe with its port and variables filled in; else the first port has to accept connections. */
+function probeOf(
+  plan: WorkloadPlan,
+  addresses: WorkloadAddresses,
+  env: Readonly<Record<string, string | undefined>>,
+): ProbeConfig | undefined {
+  const port = addresses.ports[0]?.appPort
+  const planned = plan.application.probe
+  if (planned === undefined) {
+    return port === undefined
+      ? undefined
+      : {
+          action: { kind: 'tcp', host: '127.0.0.1', port },
+          initialDelayMs: 0,
+          timeoutMs: 1_000,
+          periodMs: 2_000,
+          successThreshold: 1,
+          failureThreshold: 3,
+        }
+  }
+  const { action } = planned
+  if (action.kind === 'exec') {
+    const command = action.command.map((word) => expandVariables(word, env))
+    return { ...planned, action: { ...action, command } }
+  }
+  return { ...planned, action: { ...action, port: action.port ?? port ?? 0 } }
+}

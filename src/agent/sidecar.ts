@@ -1,0 +1,39 @@
+/** The two things beside an application that the agent opens and closes: the relay and the sidecar. */
+import type { Clock } from '../lib/clock.ts'
+import type { Log } from '../lib/log.ts'
+import type { Random } from '../lib/random.ts'
+import type { Reaper } from './process/reaper.ts'
+import type { WorkloadPlan } from './workload-plan.ts'
+
+/** Stands in the middle of the sidecar's ADS stream, joins the mesh for it and carries health. */
+export interface WorkloadRelay extends AsyncDisposable {
+  /** Where the sidecar connects: `127.0.0.1:port` or `unix:/path`. */
+  readonly address: string
+  reportHealth(isHealthy: boolean, message: string): void
+}
+
+export interface OpenRelayOptions {
+  readonly plan: WorkloadPlan
+  readonly log: Log
+  readonly clock: Clock
+  readonly random: Random
+}
+
+export type OpenRelay = (options: OpenRelayOptions) => Promise<WorkloadRelay>
+
+/** Our proxy in this process, or an Envoy beside it. */
+export type WorkloadSidecar = AsyncDisposable
+
+export interface OpenSidecarOptions {
+  readonly plan: WorkloadPlan
+  readonly bootstrapFile: string
+  readonly bootstrap: Readonly<Record<string, unknown>>
+  readonly log: Log
+  readonly clock: Clock
+  readonly random: Random
+  readonly reaper: Reaper
+  /** It has ended by itself. */
+  readonly onFailure: (error: Error) => void
+}
+
+export type OpenSidecar = (options: OpenSidecarOptions) => Promise<WorkloadSidecar>

@@ -1,0 +1,165 @@
+/**
+ * Turns a mesh file into what has to be run: builds, then one workload plan for each replica.
+ *
+ * Pure: it reads no file and asks no clock, so that a test sees all of it. Services come before clients; the
+ * order inside both is the file's.
+ */
+import { resolve } from 'node:path'
+
+import type { PlannedPort, WorkloadPlan } from '../../agent/workload-plan.ts'
+import { MeshError } from '../../lib/mesh-error.ts'
+import type { MeshService, MeshSpec, MeshWorkload } from '../../model/mesh/mesh.ts'
+import { planProbe } from './probe-plan.ts'
+
+export interface MeshPlanOptions {
+  readonly mesh: string
+  /** Default namespace of what the file declares. */
+  readonly namespace: string
+  readonly spec: MeshSpec
+  /** Folder of the mesh file: its paths are relative to it. */
+  readonly folder: string
+  readonly controlPlane: string
+  readonly stateFolder: string
+  readonly portFolder: string
+  readonly proxy: Pick<WorkloadPlan['proxy'], 'kind' | 'program'>
+}
+
+export interface MeshPlan {
+  readonly builds: readonly Build[]
+  readonly services: readonly WorkloadPlan[]
+  readonly clients: readonly WorkloadPlan[]
+}
+
+/** A command to run before anything starts; the same one in the same folder is run once. */
+export interface Build {
+  readonly workload: string
+  readonly command: string | readonly string[]
+  readonly cwd: string
+}
+
+/** `tulle up` ends within five seconds of Ctrl-C, so each part of a workload's end has less. */
+const drainMs = 1_000
+const stopGraceMs = 2_000
+
+export function planMesh(options: MeshPlanOptions): MeshPlan {
+  const { spec } = options
+  const services = (spec.services ?? []).flatMap((service) =>
+    (service.workloads ?? []).map((workload) => ({ service, workload })),
+  )
+  const clients = (spec.workloads ?? []).map((workload) => ({ service: undefined, workload }))
+  const all = [...services, ...clients]
+  rejectDuplicates(options, all)
+  return {
+    builds: planBuilds(options, all),
+    services: services.flatMap((member) => planReplicas(options, member)),
+    clients: clients.flatMap((member) => planReplicas(options, member)),
+  }
+}
+
+interface Member {
+  readonly service: MeshService | undefined
+  readonly workload: MeshWorkload
+}
+
+function namespaceOf({ namespace }: MeshPlanOptions, { service, workload }: Member): string {
+  return workload.namespace ?? service?.namespace ?? namespace
+}
+
+/** Two workloads of one name would share a node id, a state folder and ports. */
+function rejectDuplicates(options: MeshPlanOptions, members: readonly Member[]): void {
+  const seen = new Set<string>()
+  for (const member of members) {
+    const key = `${namespaceOf(options, member)}/${member.workload.name}`
+    if (seen.has(key)) {
+      throw new MeshError('MESH_CONFIG_REJECTED', `the mesh file has two workloads named ${key}`, {
+        remedy: 'give each workload of a namespace its own name',
+      })
+    }
+    seen.add(key)
+  }
+}
+
+function planBuilds({ folder }: MeshPlanOptions, members: readonly Member[]): readonly Build[] {
+  const builds = new Map<string, Build>()
+  for (const { workload } of members) {
+    if (workload.build === undefined) continue
+    const cwd = resolve(folder, workload.cwd ?? '.')
+    const key = JSON.stringify([cwd, workload.build])
+    if (!builds.has(key)) builds.set(key, { workload: workload.name, command: workload.build, cwd })
+  }
+  return [...builds.values()]
+}
+
+function planReplicas(options: MeshPlanOptions, member: Member): readonly WorkloadPlan[] {
+  const replicas = member.workload.replicas ?? 1
+  if (replicas > 1 && (member.workload.port ?? 0) !== 0) {
+    throw new MeshError(
+      'MESH_CONFIG_REJECTED',
+      `workload ${member.workload.name}: ${replicas} replicas cannot share port ${member.workload.port} of one host`,
+      { remedy: 'leave port out: each replica is then given a free one as $PORT' },
+    )
+  }
+  return Array.from({ length: replicas }, (_, index) => {
+    const suffix = replicas === 1 ? '' : `-${index + 1}`
+    return planWorkload(options, member, `${member.workload.name}${suffix}`)
+  })
+}
+
+function planWorkload(options: MeshPlanOptions, member: Member, instance: string): WorkloadPlan {
+  const { service, workload } = member
+  const namespace = namespaceOf(options, member)
+  return {
+    mesh: { name: options.mesh, trustDomain: options.spec.trustDomain ?? 'cluster.local' },
+    instance,
+    workload: workload.name,
+    namespace,
+    serviceAccount: workload.serviceAccount ?? 'default',
+    labels: { app: service?.name ?? workload.name, ...workload.labels },
+    group: workload.name,
+    service: undefined,
+    ports: planPorts(member),
+    upstreams: (workload.upstreams ?? []).map((text) => parseUpstream(workload.name, text)),
+    locality: workload.locality ?? '',
+    bindAddress: '127.0.0.1',
+    application: {
+      command: workload.command,
+      isExpanded: true,
+      cwd: resolve(options.folder, workload.cwd ?? '.'),
+      env: { INSTANCE: instance, ...workload.env },
+      probe: workload.probe === undefined ? undefined : planProbe(workload.name, workload.probe),
+      restart: 'always',
+      stopGraceMs,
+      isHeldUntilProxyStarts: true,
+    },
+    controlPlane: options.controlPlane,
+    stateFolder: resolve(options.stateFolder, namespace, instance),
+    isStateKept: true,
+    portFolder: options.portFolder,
+    proxy: { ...options.proxy, drainMs },
+  }
+}
+
+/** `port` is the application's port for the service's first one; further ones are picked. */
+function planPorts({ service, workload }: Member): readonly PlannedPort[] {
+  return (service?.ports ?? []).map((port, index) => ({
+    name: port.name ?? `port-${port.number}`,
+    servicePort: port.number,
+    appPort: index === 0 ? (workload.port ?? 0) : 0,
+  }))
+}
+
+export function parseUpstream(
+  workload: string,
+  text: string,
+): { readonly host: string; readonly port: number } {
+  const match = /^([^\s:]+):(\d{1,5})$/.exec(text)
+  const port = Number(match?.[2])
+  if (match === null || port < 1 || port > 65_535) {
+    throw new MeshError(
+      'MESH_CONFIG_REJECTED',
+      `workload ${workload}: upstream ${JSON.stringify(text)} is not of the form host:port`,
+      { remedy: 'write it as postgres:5432' },
+    )
+  }
+  return { host: match[1] ?? '', port }
+}
