@@ -1,0 +1,205 @@
+/**
+ * The ADS server: streams of both variants, each kept at the newest view of its client's class.
+ *
+ * A change is debounced (push-schedule.ts) and then offered to all streams in turn, in slices with a pause for
+ * requests between them, so that a thousand clients never hold up the event loop. Resources are encoded once and
+ * responses framed once for all streams that are owed the same.
+ */
+import type { Clock } from '../../lib/clock.ts'
+import type { Log } from '../../lib/log.ts'
+import { describeError, MeshError } from '../../lib/mesh-error.ts'
+import type { Random } from '../../lib/random.ts'
+import { openGrpcServer, type GrpcServer, type ListenAddress } from '../grpc/grpc-server.ts'
+import { grpcCodes } from '../grpc/grpc-status.ts'
+import type { GrpcStream, GrpcStreamEvents } from '../grpc/grpc-stream.ts'
+import type { ResourceView, StreamNode, ViewSource } from '../resource-set.ts'
+import { AdsStream, type AdsObserver, type HealthReport, type StreamContext } from './ads-stream.ts'
+import { WarmingIndex } from './plan.ts'
+import { PushSchedule } from './push-schedule.ts'
+import { ResourceDiffs } from './resource-diff.ts'
+import { ResponseFactory, type AdsVariant } from './response.ts'
+import type { StreamStatus } from './stream-status.ts'
+
+export const adsPaths = {
+  sotw: '/envoy.service.discovery.v3.AggregatedDiscoveryService/StreamAggregatedResources',
+  delta: '/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources',
+} as const
+
+/** Told of the life of each stream. `onOpen` may throw MeshError to refuse a client (PERMISSION_DENIED). */
+export interface AdsHooks {
+  onOpen?(stream: AdsStream, node: StreamNode): void
+  onClose?(stream: AdsStream, node: StreamNode): void
+  onHealth?(stream: AdsStream, report: HealthReport): void
+}
+
+export interface AdsServerOptions {
+  readonly listen: ListenAddress
+  readonly source: ViewSource
+  readonly clock: Clock
+  readonly random: Random
+  readonly log: Log
+  readonly hooks?: AdsHooks
+  readonly observer?: Partial<AdsObserver>
+  readonly debounce?: {
+    readonly leadingMs?: number
+    readonly quietMs?: number
+    readonly waitMsMax?: number
+  }
+  /** Sent to one client and not acknowledged: beyond this the newest view waits. */
+  readonly bytesInFlightMax?: number
+  readonly streamsMax?: number
+  readonly keepaliveMs?: number
+}
+
+export interface AdsServer extends AsyncDisposable {
+  readonly address: string
+  /** Streams that have said who they are. */
+  statuses(): StreamStatus[]
+  status(id: number): StreamStatus | undefined
+  close(): Promise<void>
+}
+
+/** How long streams are served before other work gets its turn. */
+const sliceMs = 10
+
+/** Rejections: MeshError MESH_LISTEN_FAILED. */
+export async function openAdsServer(options: AdsServerOptions): Promise<AdsServer> {
+  const streams = new AdsStreams(options)
+  const grpc = await openGrpcServer({
+    listen: options.listen,
+    clock: options.clock,
+    log: options.log,
+    methods: {
+      [adsPaths.sotw]: (stream) => streams.open('sotw', stream),
+      [adsPaths.delta]: (stream) => streams.open('delta', stream),
+    },
+    ...(options.streamsMax === undefined ? {} : { streamsMax: options.streamsMax }),
+    ...(options.keepaliveMs === undefined ? {} : { keepaliveMs: options.keepaliveMs }),
+  })
+  return new RunningServer(grpc, streams)
+}
+
+class RunningServer implements AdsServer {
+  readonly address: string
+  readonly #grpc: GrpcServer
+  readonly #streams: AdsStreams
+
+  constructor(grpc: GrpcServer, streams: AdsStreams) {
+    this.address = grpc.address
+    this.#grpc = grpc
+    this.#streams = streams
+  }
+
+  statuses(): StreamStatus[] {
+    return this.#streams.all().flatMap((stream) => stream.status() ?? [])
+  }
+
+  status(id: number): StreamStatus | undefined {
+    return this.#streams.get(id)?.status()
+  }
+
+  close(): Promise<void> {
+    this.#streams.stop()
+    return this.#grpc.close()
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+}
+
+class AdsStreams {
+  readonly #options: AdsServerOptions
+  readonly #streams = new Map<number, AdsStream>()
+  readonly #responses: ResponseFactory
+  readonly #context: StreamContext
+  readonly #schedule: PushSchedule
+  readonly #watch: Disposable
+  #lastId = 0
+
+  constructor(options: AdsServerOptions) {
+    this.#options = options
+    const diffs = new ResourceDiffs()
+    // Nonces of another run of this server must not look like ours.
+    const noncePrefix = `${Math.floor(options.random() * 36 ** 4).toString(36)}-`
+    this.#responses = new ResponseFactory(diffs, noncePrefix)
+    this.#context = {
+      diffs,
+      responses: this.#responses,
+      warming: new WarmingIndex(),
+      clock: options.clock,
+      log: options.log,
+      bytesInFlightMax: options.bytesInFlightMax ?? 8 << 20,
+      join: (stream, node) => this.#join(stream, node),
+      reportHealth: (stream, report) => options.hooks?.onHealth?.(stream, report),
+      observer: { onSent() {}, onRejected() {}, onConverged() {}, ...options.observer },
+    }
+    const push = (changedAtMs: number) => this.#pushAll(changedAtMs)
+    this.#schedule = new PushSchedule({ clock: options.clock, push, ...options.debounce })
+    this.#watch = options.source.onChange(() => this.#schedule.changed())
+  }
+
+  all(): AdsStream[] {
+    return [...this.#streams.values()]
+  }
+
+  get(id: number): AdsStream | undefined {
+    return this.#streams.get(id)
+  }
+
+  open(variant: AdsVariant, stream: GrpcStream): GrpcStreamEvents {
+    const opened = new AdsStream(++this.#lastId, variant, { stream, context: this.#context })
+    this.#streams.set(opened.id, opened)
+    return {
+      onMessage: (bytes) => opened.onMessage(bytes),
+      onDrain: () => opened.onDrain(),
+      onClose: () => this.#close(opened),
+    }
+  }
+
+  stop(): void {
+    this.#watch[Symbol.dispose]()
+    this.#schedule.stop()
+  }
+
+  #join(stream: AdsStream, node: StreamNode): ResourceView {
+    this.#options.log.info(
+      { node: node.id, peer: stream.peer, variant: stream.variant },
+      'client joined',
+    )
+    this.#options.hooks?.onOpen?.(stream, node)
+    return this.#options.source.viewOf(node)
+  }
+
+  #close(stream: AdsStream): void {
+    this.#streams.delete(stream.id)
+    if (stream.node === undefined) return
+    this.#options.log.info({ node: stream.node.id, peer: stream.peer }, 'client left')
+    this.#options.hooks?.onClose?.(stream, stream.node)
+  }
+
+  async #pushAll(changedAtMs: number): Promise<void> {
+    const { clock } = this.#options
+    this.#responses.forget()
+    let sliceStartMs = clock.monotonicMs()
+    for (const stream of this.all()) {
+      this.#pushOne(stream, changedAtMs)
+      if (clock.monotonicMs() - sliceStartMs < sliceMs) continue
+      await new Promise((resolve) => setImmediate(resolve))
+      sliceStartMs = clock.monotonicMs()
+    }
+  }
+
+  /** The connection's loop: a client that cannot be served loses its stream, and the others go on. */
+  #pushOne(stream: AdsStream, changedAtMs: number): void {
+    const { node } = stream
+    if (node === undefined || !this.#streams.has(stream.id)) return
+    try {
+      stream.offer(this.#options.source.viewOf(node), changedAtMs)
+    } catch (error) {
+      this.#options.log.error({ node: node.id, error: describeError(error) }, 'push failed')
+      const isOurs = error instanceof MeshError
+      stream.end(grpcCodes.internal, isOurs ? error.message : 'the push failed')
+    }
+  }
+}

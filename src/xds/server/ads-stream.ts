@@ -1,0 +1,330 @@
+/**
+ * One client's stream, from its first request to its end: a state machine without clock or socket of its own.
+ *
+ * A request is answered from the view that the stream already has, so that a client never sees parts of two
+ * views; a new view comes by `offer` and goes out whole: what is referred to before what refers to it, and
+ * removals last (make before break). While a client has not taken what is on its way (`bytesInFlightMax`, or the
+ * transport is full) the newest view waits, and views in between are skipped: there is never a queue.
+ */
+import type { Clock } from '../../lib/clock.ts'
+import type { Log } from '../../lib/log.ts'
+import { MeshError } from '../../lib/mesh-error.ts'
+import { grpcCodes } from '../grpc/grpc-status.ts'
+import type { GrpcStream } from '../grpc/grpc-stream.ts'
+import {
+  pushOrder,
+  typeUrls,
+  type EncodedResource,
+  type ResourceView,
+  type StreamNode,
+} from '../resource-set.ts'
+import { decodeRequest, type AdsRequest } from './ads-request.ts'
+import { allOf, planType, type TypePlan, type WarmingIndex } from './plan.ts'
+import {
+  noChanges,
+  noNames,
+  noResources,
+  type ResourceDiffs,
+  type ResourceMap,
+} from './resource-diff.ts'
+import type { AdsVariant, ResponseFactory } from './response.ts'
+import { typeStatus, type StreamStatus } from './stream-status.ts'
+import { subscribeDelta, subscribeSotw, versionFor } from './subscribe.ts'
+import { TypeState } from './type-state.ts'
+
+/** Types that one stream may name. Envoy knows about a dozen. */
+const typesMax = 64
+/** Counted for each response beside its bytes, so that many empty ones reach the ceiling too. */
+const responseOverheadBytes = 256
+
+export interface HealthReport {
+  readonly isHealthy: boolean
+  readonly message: string
+}
+
+/** What the server knows and does for all of its streams. */
+export interface StreamContext {
+  readonly diffs: ResourceDiffs
+  readonly responses: ResponseFactory
+  readonly warming: WarmingIndex
+  readonly clock: Clock
+  readonly log: Log
+  readonly bytesInFlightMax: number
+  /** First request of the stream: gives the view to answer from. May throw MeshError to refuse the client. */
+  join(stream: AdsStream, node: StreamNode): ResourceView
+  reportHealth(stream: AdsStream, report: HealthReport): void
+  readonly observer: AdsObserver
+}
+
+/** For metrics; each call is cheap and never throws. */
+export interface AdsObserver {
+  onSent(typeUrl: string, bytes: number): void
+  onRejected(typeUrl: string): void
+  /** All that a change caused was acknowledged by one client. */
+  onConverged(seconds: number): void
+}
+
+export class AdsStream {
+  readonly id: number
+  readonly variant: AdsVariant
+  readonly connectedAtMs: number
+  readonly #stream: GrpcStream
+  readonly #context: StreamContext
+  readonly #types = new Map<string, TypeState>()
+  #node: StreamNode | undefined
+  #view: ResourceView | undefined
+  #next: ResourceView | undefined
+  /** A client that comes back may ask for endpoints after it was given clusters that wait for them. */
+  #clustersBeforeEndpoints = noChanges
+  #isFull = false
+  #changedAtMs: number | undefined
+  #lastPushMs: number | undefined
+
+  constructor(
+    id: number,
+    variant: AdsVariant,
+    { stream, context }: { stream: GrpcStream; context: StreamContext },
+  ) {
+    this.id = id
+    this.variant = variant
+    this.#stream = stream
+    this.#context = context
+    this.connectedAtMs = context.clock.nowMs()
+  }
+
+  /** Undefined until the first request. */
+  get node(): StreamNode | undefined {
+    return this.#node
+  }
+
+  get peer(): string {
+    return this.#stream.peer
+  }
+
+  status(): StreamStatus | undefined {
+    if (this.#node === undefined) return undefined
+    return {
+      id: this.id,
+      peer: this.#stream.peer,
+      variant: this.variant,
+      node: this.#node,
+      connectedAtMs: this.connectedAtMs,
+      types: [...this.#types.values()].map(typeStatus),
+      isBehind: this.#next !== undefined,
+      inFlightBytes: this.#inFlightBytes(),
+      lastPushMs: this.#lastPushMs,
+    }
+  }
+
+  end(code: number, message: string): void {
+    this.#stream.end({ code, message })
+  }
+
+  onMessage(bytes: Uint8Array): void {
+    const request = decodeRequest(this.variant, bytes)
+    if (this.#node === undefined) {
+      if (request.node === undefined || request.node.id === '') {
+        this.end(
+          grpcCodes.invalidArgument,
+          'the first request of a stream must hold a node with an id',
+        )
+        return
+      }
+      this.#node = request.node
+      this.#view = this.#context.join(this, request.node)
+    }
+    if (request.typeUrl === '') {
+      this.end(grpcCodes.invalidArgument, 'a request on an aggregated stream must hold a type_url')
+    } else if (request.typeUrl === typeUrls.healthInformation) {
+      this.#context.reportHealth(this, healthOf(request))
+    } else {
+      this.#receive(request)
+    }
+  }
+
+  onDrain(): void {
+    this.#isFull = false
+    this.#pushWaiting()
+  }
+
+  /** Brings a view that may be new; `changedAtMs` (monotonic) is when the change was noticed. */
+  offer(view: ResourceView, changedAtMs: number): void {
+    if (this.#view === undefined || (view === this.#view && this.#next === undefined)) return
+    this.#next = view
+    this.#changedAtMs ??= changedAtMs
+    this.#pushWaiting()
+  }
+
+  #receive(request: AdsRequest): void {
+    const known = this.#types.get(request.typeUrl)
+    const state = known ?? this.#addType(request.typeUrl)
+    const isFirst = known === undefined
+    if (!isFirst && request.nonce !== '' && !this.#acknowledge(state, request)) return
+    const resources = this.#resources(request.typeUrl)
+    const change = { state, request, isFirst, resources, diffs: this.#context.diffs }
+    if (this.variant === 'sotw') subscribeSotw(change)
+    else subscribeDelta(change)
+    if (isFirst && request.typeUrl === typeUrls.endpoint) {
+      this.#context.warming.forceEndpoints(this.#clustersBeforeEndpoints, state)
+      this.#clustersBeforeEndpoints = noChanges
+    }
+    this.#answer(state)
+    this.#pushWaiting()
+    this.#noteConverged()
+  }
+
+  #addType(typeUrl: string): TypeState {
+    if (this.#types.size >= typesMax) {
+      throw new MeshError('MESH_XDS_PROTOCOL', `expected at most ${typesMax} types in one stream`)
+    }
+    const state = new TypeState(typeUrl)
+    this.#types.set(typeUrl, state)
+    return state
+  }
+
+  /** False when the rest of the request is out of date. In delta the subscription counts in any case. */
+  #acknowledge(state: TypeState, request: AdsRequest): boolean {
+    const nowMs = this.#context.clock.nowMs()
+    const result = state.acknowledge(request.nonce, nowMs, request.error)
+    if (result !== 'unknown' && request.error !== undefined) {
+      const { typeUrl, error } = request
+      this.#context.observer.onRejected(typeUrl)
+      this.#context.log.warn(
+        { node: this.#node?.id, typeUrl, reason: error },
+        'client refused a response',
+      )
+    }
+    return this.variant === 'delta' || result === 'newest'
+  }
+
+  /** Answers a subscription at once, from the view that the stream has. */
+  #answer(state: TypeState): void {
+    const target = this.#resources(state.typeUrl)
+    if (!isServed(state.typeUrl, target)) return
+    const plan = planType(this.variant, state, { target, diffs: this.#context.diffs })
+    if (plan === undefined) return
+    this.#send(plan)
+    state.settle(target)
+    if (state.typeUrl === typeUrls.cluster) this.#warm(plan.changed)
+  }
+
+  #warm(clusters: readonly EncodedResource[]): void {
+    const endpoints = this.#types.get(typeUrls.endpoint)
+    if (endpoints === undefined) {
+      this.#clustersBeforeEndpoints = clusters
+      return
+    }
+    this.#context.warming.forceEndpoints(clusters, endpoints)
+    this.#answer(endpoints)
+  }
+
+  #pushWaiting(): void {
+    if (this.#next === undefined || this.#isFull) return
+    const inFlight = this.#inFlightBytes()
+    if (inFlight > 0 && inFlight >= this.#context.bytesInFlightMax) return
+    this.#view = this.#next
+    this.#next = undefined
+    const isSent = this.#push()
+    if (isSent) return
+    this.#noteConverged()
+    this.#changedAtMs = undefined
+  }
+
+  /** Whether there was anything to say. */
+  #push(): boolean {
+    const plans = this.#plan()
+    const isAlone = plans.length === 1
+    for (const plan of plans) {
+      if (isAlone || plan.removed.length === 0) this.#send(plan)
+      else if (plan.changed.length > 0) this.#send(this.#withoutRemovals(plan))
+    }
+    if (!isAlone) {
+      // What refers goes first, so that nothing points at what is gone.
+      for (const plan of removalOrder(plans)) {
+        if (plan.removed.length > 0) this.#send({ ...plan, changed: noChanges })
+      }
+    }
+    for (const { state, target } of plans) state.settle(target)
+    return plans.length > 0
+  }
+
+  #plan(): TypePlan[] {
+    const plans: TypePlan[] = []
+    for (const typeUrl of this.#orderedTypes()) {
+      const state = this.#types.get(typeUrl)
+      const target = this.#resources(typeUrl)
+      if (state === undefined || !isServed(typeUrl, target)) continue
+      const plan = planType(this.variant, state, { target, diffs: this.#context.diffs })
+      if (plan === undefined) continue
+      plans.push(plan)
+      const endpoints = this.#types.get(typeUrls.endpoint)
+      if (typeUrl === typeUrls.cluster && endpoints !== undefined) {
+        this.#context.warming.forceEndpoints(plan.changed, endpoints)
+      }
+    }
+    return plans
+  }
+
+  *#orderedTypes(): Generator<string> {
+    yield* pushOrder
+    for (const typeUrl of this.#types.keys()) if (!pushOrder.includes(typeUrl)) yield typeUrl
+  }
+
+  /** In state of the world, what will be removed stays in the first of two complete answers. */
+  #withoutRemovals(plan: TypePlan): TypePlan {
+    if (this.variant === 'delta' || !plan.state.isComplete) return { ...plan, removed: noNames }
+    const target = this.#context.diffs.union(plan.state.base, plan.target)
+    return { ...plan, target, removed: noNames }
+  }
+
+  #send({ state, target, changed, removed }: TypePlan): void {
+    const { diffs, responses, clock, observer } = this.#context
+    const isFull = this.variant === 'sotw' && state.isComplete
+    const content = {
+      variant: this.variant,
+      typeUrl: state.typeUrl,
+      version: this.variant === 'sotw' ? versionFor(state, target, diffs) : diffs.versionOf(target),
+      resources: isFull ? allOf(state, target, diffs) : changed,
+      removed: this.variant === 'sotw' ? noNames : removed,
+    }
+    const response = responses.respond(content, state.lastSequence)
+    const bytes = response.frame.messageBytes + responseOverheadBytes
+    const { nonce, sequence } = response
+    state.sent({ nonce, sequence, bytes, version: content.version }, clock.nowMs())
+    observer.onSent(state.typeUrl, response.frame.messageBytes)
+    if (!this.#stream.send(response.frame)) this.#isFull = true
+  }
+
+  #inFlightBytes(): number {
+    let sum = 0
+    for (const state of this.#types.values()) sum += state.inFlightBytes
+    return sum
+  }
+
+  #noteConverged(): void {
+    if (this.#changedAtMs === undefined || this.#next !== undefined) return
+    for (const state of this.#types.values()) if (state.hasUnacknowledged) return
+    this.#lastPushMs = this.#context.clock.monotonicMs() - this.#changedAtMs
+    this.#changedAtMs = undefined
+    this.#context.observer.onConverged(this.#lastPushMs / 1_000)
+  }
+
+  #resources(typeUrl: string): ResourceMap {
+    return this.#view?.resources(typeUrl) ?? noResources
+  }
+}
+
+/** A type that nobody here makes is remembered and left unanswered, as other control planes do. */
+function isServed(typeUrl: string, resources: ResourceMap): boolean {
+  return resources.size > 0 || pushOrder.includes(typeUrl)
+}
+
+function* removalOrder(plans: readonly TypePlan[]): Generator<TypePlan> {
+  const order = [typeUrls.listener, typeUrls.route]
+  for (const plan of plans) if (order.some((typeUrl) => typeUrl === plan.state.typeUrl)) yield plan
+  for (const plan of plans) if (!order.some((typeUrl) => typeUrl === plan.state.typeUrl)) yield plan
+}
+
+function healthOf(request: AdsRequest): HealthReport {
+  return { isHealthy: request.error === undefined, message: request.error ?? '' }
+}
