@@ -1,0 +1,115 @@
+/**
+ * The boundary between the main thread, which talks xDS, and what carries traffic.
+ *
+ * Everything that crosses it can be sent to a worker: batches hold bytes in shared memory, answers and states are plain
+ * data. With `--concurrency 1` the data plane lives in the main thread behind the same interface
+ * (local-data-plane.ts); the main thread acknowledges to the control plane when every data plane has answered.
+ */
+import type { WireAddress } from '../wire/wire.ts'
+import type { ResourceBatch } from './resource-batch.ts'
+
+export interface Rejection {
+  readonly name: string
+  /** Every reason, each with its field, joined by `; `. */
+  readonly reason: string
+}
+
+export interface ApplyResult {
+  /** What was refused; everything else of the batch is in force. */
+  readonly rejected: readonly Rejection[]
+}
+
+/** Names that the data plane must be told about: those that its clusters and listeners refer to. */
+export interface WantedNames {
+  readonly endpoint: readonly string[]
+  readonly route: readonly string[]
+}
+
+export interface DataPlaneEvents {
+  /** The wanted names have changed. */
+  onWanted(wanted: WantedNames): void
+  /** A cluster or listener has begun to serve, or stopped. */
+  onChange(): void
+  /** A listener that was accepted could not be opened when its routes had come. */
+  onListenerFailed(failure: Rejection): void
+}
+
+export interface DataPlane {
+  /** Compiles and swaps in; resolves when it is in force (or warming), and never rejects for a bad resource. */
+  apply(batch: ResourceBatch): Promise<ApplyResult>
+  status(): Promise<DataPlaneStatus>
+  /** The sidecar ends: listeners stop accepting and end their connections within the deadline. */
+  drain(options: DrainRequest): Promise<void>
+  close(): Promise<void>
+}
+
+export interface DrainRequest {
+  readonly deadlineMs: number
+  readonly strategy: 'gradual' | 'immediate'
+  readonly keepAccepting: boolean
+  readonly inboundOnly: boolean
+}
+
+export interface DataPlaneStatus {
+  readonly clusters: readonly ClusterStatus[]
+  readonly warmingClusters: readonly string[]
+  readonly listeners: readonly ListenerStatus[]
+  readonly warmingListeners: readonly string[]
+  /** Everything that start-up waits for is there. */
+  readonly clustersWarm: boolean
+  readonly listenersWarm: boolean
+  readonly wanted: WantedNames
+}
+
+export interface ListenerStatus {
+  readonly name: string
+  readonly address: WireAddress
+  readonly trafficDirection: 'inbound' | 'outbound' | 'unspecified'
+  readonly connectionsActive: number
+  readonly overflowTotal: number
+  /** RDS resource, if it uses one. */
+  readonly routeName: string | undefined
+}
+
+export interface ClusterStatus {
+  readonly name: string
+  readonly type: string
+  readonly edsName: string | undefined
+  readonly limits: {
+    readonly connectionsMax: number
+    readonly pendingMax: number
+    readonly requestsMax: number
+    readonly retriesMax: number
+  }
+  readonly hosts: readonly HostStatus[]
+}
+
+export interface HostStatus {
+  readonly address: WireAddress
+  readonly addressText: string
+  readonly hostname: string
+  readonly weight: number
+  readonly locality: { readonly region: string; readonly zone: string; readonly subZone: string }
+  /** Envoy's word for the health in EDS. */
+  readonly edsHealth: string
+  readonly isEjected: boolean
+  /** Percent in the last interval, or -1. */
+  readonly successRate: number
+  readonly localOriginSuccessRate: number
+  readonly ejectionRemainingMs: number
+  readonly ejectionsInARow: number
+  readonly consecutive5xx: number
+  readonly consecutiveGatewayFailure: number
+  readonly stats: HostCounts
+}
+
+export interface HostCounts {
+  readonly cx_active: number
+  readonly cx_connect_fail: number
+  readonly cx_total: number
+  readonly rq_active: number
+  readonly rq_error: number
+  readonly rq_success: number
+  readonly rq_timeout: number
+  readonly rq_total: number
+}

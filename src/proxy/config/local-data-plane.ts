@@ -1,0 +1,216 @@
+import type { Clock } from '../../lib/clock.ts'
+import type { Log } from '../../lib/log.ts'
+/**
+ * The data plane in the main thread: decodes, compiles and swaps in what a batch brings.
+ *
+ * Each resource stands for itself, as in Envoy's CDS and LDS: what is valid of a batch is in force, what is not is
+ * reported and leaves the last good one. A resource whose bytes are the same as before is not compiled again; that is
+ * the main thread's work (resource-store.ts), which sends only what changed.
+ */
+import { describeError } from '../../lib/mesh-error.ts'
+import type { Random } from '../../lib/random.ts'
+import { Cluster } from '../../xds/proto/generated/envoy/config/cluster/v3/cluster.ts'
+import { ClusterLoadAssignment } from '../../xds/proto/generated/envoy/config/endpoint/v3/endpoint.ts'
+import { Listener } from '../../xds/proto/generated/envoy/config/listener/v3/listener.ts'
+import { RouteConfiguration } from '../../xds/proto/generated/envoy/config/route/v3/route.ts'
+import { typeUrls } from '../../xds/resource-set.ts'
+import { createBalancer } from '../balance/create-balancer.ts'
+import { ClusterTable } from '../cluster/cluster-table.ts'
+import type { ResolvedEndpoint } from '../cluster/live-host.ts'
+import type { Resolve } from '../cluster/resolver.ts'
+import { Retirement } from '../cluster/retirement.ts'
+import { compileRouteConfiguration } from '../route/compile-route-configuration.ts'
+import { type ProxyRuntime, createProxyRuntime } from '../runtime.ts'
+import type { StatsRegistry } from '../telemetry/stats-registry.ts'
+import { compileCluster } from './compile-cluster.ts'
+import { type EndpointList, compileEndpoints, wrongAssignment } from './compile-endpoints.ts'
+import { compileListener } from './compile-listener.ts'
+import { clusterStatus, listenerStatus } from './data-plane-status.ts'
+import type {
+  ApplyResult,
+  DataPlane,
+  DataPlaneEvents,
+  DataPlaneStatus,
+  DrainRequest,
+  Rejection,
+  WantedNames,
+} from './data-plane.ts'
+import { type ListenSockets, ListenerTable } from './listener-table.ts'
+import { type ResourceBatch, type ResourcePlace, entryBytes } from './resource-batch.ts'
+import { RouteStore } from './route-store.ts'
+import type { RuntimeValues } from './runtime-values.ts'
+
+export interface LocalDataPlaneOptions {
+  readonly clock: Clock
+  readonly random: Random
+  readonly log: Log
+  readonly stats: StatsRegistry
+  readonly resolve: Resolve
+  readonly runtimeValues: RuntimeValues
+  readonly sockets: ListenSockets
+  readonly drainTimeMs: number
+  readonly events: DataPlaneEvents
+  /** Clusters that the ADS client dials itself, which may therefore speak HTTP/2. */
+  readonly controlPlaneClusters: ReadonlySet<string>
+}
+
+/** The reason why a resource is refused; undefined when it is in force. */
+type Outcome = string | undefined
+
+export class LocalDataPlane implements DataPlane {
+  readonly runtime: ProxyRuntime
+  readonly #options: LocalDataPlaneOptions
+  readonly #retirement: Retirement
+  readonly #clusters: ClusterTable
+  readonly #routes: RouteStore
+  readonly #listeners: ListenerTable
+
+  constructor(options: LocalDataPlaneOptions) {
+    this.#options = options
+    const { clock, random, log, stats, resolve, events } = options
+    this.#retirement = new Retirement(clock, () => stats.slots.reclaim())
+    this.#clusters = new ClusterTable(
+      {
+        clock,
+        random,
+        log,
+        stats,
+        resolve,
+        retirement: this.#retirement,
+        openBalancer: (config, clusterStats) =>
+          createBalancer({ ...config.balancing, random, stats: clusterStats }),
+        onHostRemoved: (host) => this.runtime.pools.drainHost(host),
+      },
+      {
+        onAssignmentNames: () => this.#options.events.onWanted(this.#wanted()),
+        onChange: () => events.onChange(),
+      },
+    )
+    const { connectionsMax } = options.runtimeValues
+    const clusters = this.#clusters
+    this.runtime = createProxyRuntime({ clock, random, log, clusters, connectionsMax })
+    this.#routes = new RouteStore(() => events.onWanted(this.#wanted()))
+    this.#listeners = new ListenerTable({
+      runtime: this.runtime,
+      scope: { clock, log, stats, routes: this.#routes, retirement: this.#retirement },
+      sockets: options.sockets,
+      drainTimeMs: options.drainTimeMs,
+      onChange: () => events.onChange(),
+      onFailed: (failure) => events.onListenerFailed(failure),
+    })
+  }
+
+  async apply(batch: ResourceBatch): Promise<ApplyResult> {
+    const rejected: Rejection[] = []
+    const outcomes = await Promise.all(batch.entries.map((place) => this.#applyOne(batch, place)))
+    for (const [index, place] of batch.entries.entries()) {
+      const reason = outcomes[index]
+      if (reason !== undefined) rejected.push({ name: place.name, reason })
+    }
+    for (const name of batch.removed) this.#remove(batch.typeUrl, name)
+    return { rejected }
+  }
+
+  async status(): Promise<DataPlaneStatus> {
+    const warmingListeners = this.#listeners.warming
+    return {
+      clusters: this.#clusters.list().map(clusterStatus),
+      warmingClusters: this.#clusters.warming,
+      listeners: this.#listeners.list().map(listenerStatus),
+      warmingListeners,
+      clustersWarm: this.#clusters.isWarm,
+      listenersWarm: warmingListeners.length === 0,
+      wanted: this.#wanted(),
+    }
+  }
+
+  async drain(request: DrainRequest): Promise<void> {
+    await this.#listeners.drain(request)
+  }
+
+  async close(): Promise<void> {
+    await this.#listeners.close()
+    this.runtime.pools.close()
+    this.#clusters.close()
+    this.#retirement.close()
+  }
+
+  #wanted(): WantedNames {
+    return { endpoint: this.#clusters.assignmentNames, route: this.#routes.names }
+  }
+
+  #applyOne(batch: ResourceBatch, place: ResourcePlace): Outcome | Promise<Outcome> {
+    const bytes = entryBytes(batch, place)
+    switch (batch.typeUrl) {
+      case typeUrls.cluster:
+        return decoded(Cluster, bytes, (message) => this.#applyCluster(message))
+      case typeUrls.endpoint:
+        return decoded(ClusterLoadAssignment, bytes, (message) =>
+          this.#applyAssignment(place.name, message),
+        )
+      case typeUrls.route:
+        return decoded(RouteConfiguration, bytes, (message) => this.#applyRoutes(message))
+      case typeUrls.listener:
+        return decoded(Listener, bytes, (message) => this.#applyListener(message))
+      default:
+        return `resources of type ${batch.typeUrl} are not implemented`
+    }
+  }
+
+  #applyCluster(message: Cluster): Outcome {
+    const http2Allowed = this.#options.controlPlaneClusters.has(message.name)
+    const result = compileCluster(message, { http2Allowed })
+    if (!result.ok) return result.reasons.join('; ')
+    this.#clusters.apply(result.value)
+    return undefined
+  }
+
+  #applyAssignment(name: string, message: ClusterLoadAssignment): Outcome {
+    const result = compileEndpoints(message, 'refuse')
+    if (!result.ok) return result.reasons.join('; ')
+    if (result.value.clusterName !== name) return wrongAssignment(name, result.value.clusterName)
+    this.#clusters.setAssignment(name, resolved(result.value))
+    return undefined
+  }
+
+  #applyRoutes(message: RouteConfiguration): Outcome {
+    const result = compileRouteConfiguration(message)
+    if (!result.ok) return result.reasons.join('; ')
+    this.#routes.set(result.value)
+    return undefined
+  }
+
+  async #applyListener(message: Listener): Promise<Outcome> {
+    const result = compileListener(message, this.#options.runtimeValues)
+    if (!result.ok) return result.reasons.join('; ')
+    return this.#listeners.apply(result.value)
+  }
+
+  #remove(typeUrl: string, name: string): void {
+    if (typeUrl === typeUrls.cluster) this.#clusters.remove(name)
+    if (typeUrl === typeUrls.listener) this.#listeners.remove(name)
+    // Assignments and route tables live as long as something refers to them (Envoy ignores their removal).
+  }
+}
+
+/** What `use` says of the message, or that the bytes are none. */
+function decoded<T>(
+  codec: { decode(bytes: Uint8Array): T },
+  bytes: Uint8Array,
+  use: (message: T) => Outcome | Promise<Outcome>,
+): Outcome | Promise<Outcome> {
+  let message: T
+  try {
+    message = codec.decode(bytes)
+  } catch (error) {
+    return `cannot be decoded: ${describeError(error)}`
+  }
+  return use(message)
+}
+
+function resolved(list: EndpointList): readonly ResolvedEndpoint[] {
+  return list.endpoints.flatMap(({ target, ...rest }) =>
+    // Names were refused when the assignment was compiled.
+    target.kind === 'address' ? [{ ...rest, address: target.address }] : [],
+  )
+}
