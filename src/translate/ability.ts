@@ -1,0 +1,33 @@
+/**
+ * What a client can do, as far as the translation depends on it. It is part of the scope class.
+ *
+ * Real Envoy gets everything. Our own proxy refuses what it does not implement (proxy/config says what), and a
+ * refused cluster is an outage; so where leaving a setting out only loses an optimization, it is left out for
+ * our proxy and the model warns that the field has no effect yet. Where leaving it out would change what arrives
+ * at the application (the HTTP version) or who can read it (TLS), it is sent, and refused by name.
+ */
+export type ClientKind = 'envoy' | 'tulle'
+
+export interface Abilities {
+  /** Hashing load balancers and the hash policies of routes. */
+  readonly hashing: boolean
+  /** `warmup`: a new endpoint gets its share bit by bit. */
+  readonly slowStart: boolean
+  /** `maxConnectionDuration` of connections to endpoints. */
+  readonly connectionLifetime: boolean
+  /** HTTP/2 to endpoints where only an upgrade policy asks for it. */
+  readonly http2Upgrade: boolean
+  /** The network filter `istio.stats`: Envoy has no optional network filters, and refuses one it lacks. */
+  readonly tcpStats: boolean
+}
+
+export function abilitiesOf(kind: ClientKind): Abilities {
+  const isEnvoy = kind === 'envoy'
+  return {
+    hashing: isEnvoy,
+    slowStart: isEnvoy,
+    connectionLifetime: isEnvoy,
+    http2Upgrade: isEnvoy,
+    tcpStats: !isEnvoy,
+  }
+}

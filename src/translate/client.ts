@@ -1,0 +1,84 @@
+/** What the translation reads of a client: its node id and the metadata of registry/node-metadata.ts. */
+import type { MeshPort, Upstream } from '../registry/node-metadata.ts'
+import type { StreamNode } from '../xds/resource-set.ts'
+import type { ClientKind } from './ability.ts'
+
+export interface Client {
+  readonly kind: ClientKind
+  readonly namespace: string
+  readonly workload: string
+  readonly labels: Readonly<Record<string, string>>
+  readonly cluster: string
+  /** Name of the service that an ad-hoc workload says it serves. */
+  readonly service: string | undefined
+  readonly address: string
+  readonly bindAddress: string
+  readonly meshPorts: readonly MeshPort[]
+  readonly httpProxyPort: number | undefined
+  readonly upstreams: readonly Upstream[]
+}
+
+/** Tolerates anything in the metadata: what is not of the expected shape counts as absent. */
+export function clientOf(node: StreamNode): Client {
+  const { metadata } = node
+  // `sidecar~10.0.0.1~name.namespace~namespace.svc.cluster.local`
+  const [, address = '', name = ''] = node.id.split('~')
+  const dot = name.lastIndexOf('.')
+  return {
+    kind: node.userAgentName === 'envoy' ? 'envoy' : 'tulle',
+    namespace: text(metadata['NAMESPACE']) ?? (dot < 0 ? 'default' : name.slice(dot + 1)),
+    workload: text(metadata['WORKLOAD_NAME']) ?? (dot < 0 ? name : name.slice(0, dot)),
+    labels: labelsOf(metadata['LABELS']),
+    cluster: text(metadata['CLUSTER_ID']) ?? '',
+    service: text(metadata['SERVICE']),
+    address,
+    bindAddress: text(metadata['BIND_ADDRESS']) ?? '0.0.0.0',
+    meshPorts: list(metadata['MESH_PORTS']).flatMap(meshPortOf),
+    httpProxyPort: port(metadata['HTTP_PROXY_PORT']),
+    upstreams: list(metadata['UPSTREAMS']).flatMap(upstreamOf),
+  }
+}
+
+function meshPortOf(value: Readonly<Record<string, unknown>>): MeshPort[] {
+  const appPort = port(value['appPort'])
+  const meshPort = port(value['meshPort'])
+  if (appPort === undefined || meshPort === undefined) return []
+  const name = text(value['name']) ?? ''
+  return [{ name, servicePort: port(value['servicePort']), appPort, meshPort }]
+}
+
+function upstreamOf(value: Readonly<Record<string, unknown>>): Upstream[] {
+  const host = text(value['host'])
+  const upstreamPort = port(value['port'])
+  const localPort = port(value['localPort'])
+  if (host === undefined || upstreamPort === undefined || localPort === undefined) return []
+  return [{ host, port: upstreamPort, localPort }]
+}
+
+function text(value: unknown): string | undefined {
+  return typeof value === 'string' && value !== '' ? value : undefined
+}
+
+function port(value: unknown): number | undefined {
+  const number = typeof value === 'string' && value !== '' ? Number(value) : value
+  return typeof number === 'number' && Number.isInteger(number) && number > 0 && number < 65_536
+    ? number
+    : undefined
+}
+
+function list(value: unknown): Readonly<Record<string, unknown>>[] {
+  return Array.isArray(value) ? value.filter(isRecord) : []
+}
+
+function labelsOf(value: unknown): Record<string, string> {
+  if (!isRecord(value)) return {}
+  return Object.fromEntries(
+    Object.entries(value).filter(
+      (entry): entry is [string, string] => typeof entry[1] === 'string',
+    ),
+  )
+}
+
+function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}

@@ -1,0 +1,99 @@
+/** Envoy's HTTP connection manager as Istio sets it up in a sidecar. */
+import type { Filter } from '../xds/proto/generated/envoy/config/listener/v3/listener_components.ts'
+import { Filter as FilterCodec } from '../xds/proto/generated/envoy/config/listener/v3/listener_components.ts'
+import type { RouteConfiguration } from '../xds/proto/generated/envoy/config/route/v3/route.ts'
+import { Router } from '../xds/proto/generated/envoy/extensions/filters/http/router/v3/router.ts'
+import {
+  HttpConnectionManager,
+  HttpConnectionManager_PathWithEscapedSlashesAction as EscapedSlashes,
+  HttpConnectionManager_ServerHeaderTransformation as ServerHeader,
+} from '../xds/proto/generated/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager.ts'
+import { accessLogs } from './access-log.ts'
+import type { Client } from './client.ts'
+import { dynamicForwardProxyFilter } from './dynamic-forward-proxy.ts'
+import type { MeshSettings } from './input.ts'
+import { adsSource, noTimeout, packed } from './message.ts'
+import { httpStatsFilter } from './stats-filter.ts'
+
+export interface ManagerInput {
+  readonly direction: 'inbound' | 'outbound'
+  readonly statPrefix: string
+  /** Name of a route configuration that comes over RDS, or the configuration itself. */
+  readonly routes: string | RouteConfiguration
+  /** Whether clients may open tunnels with CONNECT. */
+  readonly acceptsConnect: boolean
+  readonly client: Client
+  readonly mesh: MeshSettings
+}
+
+const managerName =
+  'envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager'
+
+export function connectionManager(input: ManagerInput): Filter {
+  const { direction, mesh, routes } = input
+  return FilterCodec.fromPartial({
+    name: 'envoy.filters.network.http_connection_manager',
+    configType: {
+      $case: 'typedConfig',
+      value: packed(HttpConnectionManager, managerName, {
+        statPrefix: input.statPrefix,
+        routeSpecifier:
+          typeof routes === 'string'
+            ? { $case: 'rds', value: { configSource: adsSource(), routeConfigName: routes } }
+            : { $case: 'routeConfig', value: routes },
+        serverName: 'istio-envoy',
+        serverHeaderTransformation:
+          direction === 'inbound' ? ServerHeader.PASS_THROUGH : ServerHeader.OVERWRITE,
+        httpProtocolOptions: { allowAbsoluteUrl: true },
+        ...normalization(mesh),
+        useRemoteAddress: false,
+        generateRequestId: true,
+        streamIdleTimeout: noTimeout,
+        upgradeConfigs: [
+          { upgradeType: 'websocket' },
+          ...(input.acceptsConnect ? [{ upgradeType: 'CONNECT' }] : []),
+        ],
+        accessLog: accessLogs(mesh),
+        httpFilters: httpFilters(input),
+      }),
+    },
+  })
+}
+
+function httpFilters({ direction, client }: ManagerInput) {
+  return [
+    ...(direction === 'outbound' ? [dynamicForwardProxyFilter()] : []),
+    httpStatsFilter(direction === 'outbound' ? 'source' : 'destination', client),
+    {
+      name: 'envoy.filters.http.router',
+      configType: {
+        $case: 'typedConfig',
+        value: packed(Router, 'envoy.extensions.filters.http.router.v3.Router', {}),
+      },
+    },
+  ]
+}
+
+/** Authorization sees the path that the application sees; Istio's default is BASE. */
+function normalization(mesh: MeshSettings) {
+  const unchanged = EscapedSlashes.KEEP_UNCHANGED
+  switch (mesh.pathNormalization) {
+    case 'NONE':
+      return { normalizePath: false, pathWithEscapedSlashesAction: unchanged }
+    case 'DEFAULT':
+    case 'BASE':
+      return { normalizePath: true, pathWithEscapedSlashesAction: unchanged }
+    case 'MERGE_SLASHES':
+      return {
+        normalizePath: true,
+        mergeSlashes: true,
+        pathWithEscapedSlashesAction: unchanged,
+      }
+    case 'DECODE_AND_MERGE_SLASHES':
+      return {
+        normalizePath: true,
+        mergeSlashes: true,
+        pathWithEscapedSlashesAction: EscapedSlashes.UNESCAPE_AND_FORWARD,
+      }
+  }
+}

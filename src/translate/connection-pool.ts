@@ -1,0 +1,163 @@
+/** A DestinationRule's `connectionPool` as limits and protocol options of the cluster, with Istio's defaults. */
+import { durationMs } from '../model/duration.ts'
+import type {
+  ConnectionPoolSettings,
+  HttpSettings,
+  TcpSettings,
+} from '../model/istio/destination-rule.ts'
+import type { ServicePort } from '../registry/service.ts'
+import { HttpProtocolOptions } from '../xds/proto/generated/envoy/extensions/upstreams/http/v3/http_protocol_options.ts'
+import type { Abilities } from './ability.ts'
+import type { MeshSettings } from './input.ts'
+import { durationOf, durationOfText, packed } from './message.ts'
+
+export interface PoolInput {
+  readonly settings: ConnectionPoolSettings
+  readonly port: Pick<ServicePort, 'protocol'>
+  readonly mesh: MeshSettings
+  readonly direction: 'inbound' | 'outbound'
+  readonly abilities: Abilities
+}
+
+/** Istio's "no limit": it lifts Envoy's own defaults of 1024, and of 3 retries. */
+const unlimited = 4_294_967_295
+
+const protocolOptionsName = 'envoy.extensions.upstreams.http.v3.HttpProtocolOptions'
+
+export function translateConnectionPool(input: PoolInput) {
+  const { settings, mesh } = input
+  const { tcp } = settings
+  const keepalive = tcp?.tcpKeepalive
+  const options = protocolOptions(input)
+  return {
+    connectTimeout: durationOf(
+      tcp?.connectTimeout === undefined ? mesh.connectTimeoutMs : durationMs(tcp.connectTimeout),
+    ),
+    circuitBreakers: { thresholds: [thresholds(settings)] },
+    ...(keepalive !== undefined && {
+      upstreamConnectionOptions: {
+        tcpKeepalive: {
+          ...(keepalive.probes !== undefined && { keepaliveProbes: keepalive.probes }),
+          ...(keepalive.time !== undefined && { keepaliveTime: secondsOf(keepalive.time) }),
+          ...(keepalive.interval !== undefined && {
+            keepaliveInterval: secondsOf(keepalive.interval),
+          }),
+        },
+      },
+    }),
+    ...(options !== undefined && {
+      typedExtensionProtocolOptions: {
+        [protocolOptionsName]: packed(HttpProtocolOptions, protocolOptionsName, options),
+      },
+    }),
+  }
+}
+
+/** Zero in the YAML counts as unset, as in Istio. */
+function thresholds({ tcp, http }: ConnectionPoolSettings) {
+  return {
+    maxConnections: positive(tcp?.maxConnections) ?? unlimited,
+    maxPendingRequests: positive(http?.http1MaxPendingRequests) ?? unlimited,
+    maxRequests: positive(http?.http2MaxRequests) ?? unlimited,
+    maxRetries: positive(http?.maxRetries) ?? unlimited,
+    trackRemaining: true,
+  }
+}
+
+function protocolOptions(input: PoolInput): object | undefined {
+  const { tcp, http } = input.settings
+  const common = commonOptions({ tcp: allowedTcp(tcp, input.abilities), http })
+  const upstreamProtocolOptions = upstreamProtocol(input)
+  if (common === undefined && upstreamProtocolOptions === undefined) return undefined
+  return {
+    ...(common !== undefined && { commonHttpProtocolOptions: common }),
+    upstreamProtocolOptions: upstreamProtocolOptions ?? {
+      $case: 'explicitHttpConfig',
+      value: { protocolConfig: { $case: 'httpProtocolOptions', value: {} } },
+    },
+  }
+}
+
+function allowedTcp(tcp: TcpSettings | undefined, abilities: Abilities): TcpSettings | undefined {
+  if (tcp?.maxConnectionDuration === undefined || abilities.connectionLifetime) return tcp
+  const { maxConnectionDuration: _, ...rest } = tcp
+  return rest
+}
+
+interface PoolSettings {
+  readonly tcp: TcpSettings | undefined
+  readonly http: HttpSettings | undefined
+}
+
+function commonOptions({ tcp, http }: PoolSettings) {
+  const idleTimeout = durationOfText(http?.idleTimeout ?? tcp?.idleTimeout)
+  const maxConnectionDuration = durationOfText(tcp?.maxConnectionDuration)
+  const maxRequestsPerConnection = positive(http?.maxRequestsPerConnection)
+  if (
+    idleTimeout === undefined &&
+    maxConnectionDuration === undefined &&
+    maxRequestsPerConnection === undefined
+  ) {
+    return undefined
+  }
+  return {
+    ...(idleTimeout !== undefined && { idleTimeout }),
+    ...(maxConnectionDuration !== undefined && { maxConnectionDuration }),
+    ...(maxRequestsPerConnection !== undefined && { maxRequestsPerConnection }),
+  }
+}
+
+/** Which HTTP version the cluster speaks: the port's, unless the rule asks for an upgrade or for the client's. */
+function upstreamProtocol(input: PoolInput): object | undefined {
+  const { settings, port } = input
+  if (settings.http?.useClientProtocol === true) return downstreamProtocol()
+  if (isHttp2(port) || (input.direction === 'outbound' && isUpgraded(input))) {
+    const maxConcurrentStreams = positive(settings.http?.maxConcurrentStreams)
+    const value = {
+      ...(maxConcurrentStreams !== undefined && { maxConcurrentStreams }),
+      ...keepalivePings(settings.http),
+    }
+    return {
+      $case: 'explicitHttpConfig',
+      value: { protocolConfig: { $case: 'http2ProtocolOptions', value } },
+    }
+  }
+  return port.protocol === 'auto' ? downstreamProtocol() : undefined
+}
+
+function isUpgraded({ settings, port, mesh, abilities }: PoolInput): boolean {
+  if (!abilities.http2Upgrade) return false
+  const policy = settings.http?.h2UpgradePolicy ?? 'DEFAULT'
+  if (policy !== 'DEFAULT') return policy === 'UPGRADE'
+  return mesh.isHttp2Upgraded && port.protocol === 'http'
+}
+
+function keepalivePings(http: HttpSettings | undefined) {
+  const pings = http?.http2KeepAlive
+  if (pings?.interval === undefined || pings.timeout === undefined) return {}
+  return {
+    connectionKeepalive: {
+      interval: durationOfText(pings.interval),
+      timeout: durationOfText(pings.timeout),
+    },
+  }
+}
+
+function downstreamProtocol(): object {
+  return {
+    $case: 'useDownstreamProtocolConfig',
+    value: { httpProtocolOptions: {}, http2ProtocolOptions: {} },
+  }
+}
+
+function isHttp2({ protocol }: Pick<ServicePort, 'protocol'>): boolean {
+  return protocol === 'http2' || protocol === 'grpc' || protocol === 'grpc-web'
+}
+
+function positive(value: number | undefined): number | undefined {
+  return value !== undefined && value > 0 ? value : undefined
+}
+
+function secondsOf(text: string): number {
+  return Math.round(durationMs(text) / 1000)
+}

@@ -1,0 +1,181 @@
+/**
+ * The way back from a change of input to the hosts whose translation it can change.
+ *
+ * | what changed | clusters | endpoints | virtual hosts |
+ * | --- | --- | --- | --- |
+ * | a service | its own | its own | its own; those that route to it; those whose names or addresses it shares |
+ * | endpoints of a port | its own, when resolved by DNS or when the inferred subsets change | its own | – |
+ * | a VirtualService | of destinations, when the subsets that are named change | as clusters | of its hosts |
+ * | a DestinationRule | of the hosts it covers | as clusters | as clusters, and those that route to them |
+ * | the mesh's settings, the set of selectors | everything | everything | everything |
+ *
+ * Marking too much costs time; marking too little is wrong. The property test compares with a full run.
+ */
+import { isDeepStrictEqual } from 'node:util'
+
+import type { MergedRule } from './destination-rule-index.ts'
+import { isCoveredBy, isWildcard } from './host-name.ts'
+import type { VirtualService } from './virtual-service-index.ts'
+import { versionsOf, type World } from './world.ts'
+
+export interface Dirty {
+  readonly everything: boolean
+  readonly clusters: ReadonlySet<string>
+  readonly endpoints: ReadonlySet<string>
+  readonly virtualHosts: ReadonlySet<string>
+  /** Whether hosts that only VirtualServices know have to be looked at again. */
+  readonly unregistered: boolean
+}
+
+class Marks implements Dirty {
+  everything = false
+  unregistered = false
+  readonly clusters = new Set<string>()
+  readonly endpoints = new Set<string>()
+  readonly virtualHosts = new Set<string>()
+}
+
+export function everythingDirty(): Dirty {
+  const marks = new Marks()
+  marks.everything = true
+  marks.unregistered = true
+  return marks
+}
+
+export function compareWorlds(before: World, after: World): Dirty {
+  const marks = new Marks()
+  if (
+    !isDeepStrictEqual(before.input.mesh, after.input.mesh) ||
+    !isDeepStrictEqual([...before.selectors.keys()], [...after.selectors.keys()])
+  ) {
+    return everythingDirty()
+  }
+  markServices(marks, before, after)
+  markEndpoints(marks, before, after)
+  markVirtualServices(marks, before, after)
+  markRules(marks, before, after)
+  return marks
+}
+
+/** Nothing at all changed that the translation reads. */
+export function isClean(dirty: Dirty): boolean {
+  return (
+    !dirty.everything &&
+    !dirty.unregistered &&
+    dirty.clusters.size + dirty.endpoints.size + dirty.virtualHosts.size === 0
+  )
+}
+
+function markServices(marks: Marks, before: World, after: World): void {
+  const old = before.input.registry.services
+  const now = after.input.registry.services
+  if (old === now) return
+  for (const host of new Set([...old.keys(), ...now.keys()])) {
+    if (isSame(old.get(host), now.get(host))) continue
+    marks.clusters.add(host)
+    marks.endpoints.add(host)
+    marks.virtualHosts.add(host)
+    marks.unregistered = true
+    for (const world of [before, after]) {
+      markRoutesTo(marks, world, host)
+      markNamesakes(marks, world, host)
+    }
+  }
+}
+
+/** Services that could claim a name or an address of this host. */
+function markNamesakes(marks: Marks, world: World, host: string): void {
+  const { services } = world.input.registry
+  for (const other of services.keys())
+    if (other.startsWith(`${host}.`)) marks.virtualHosts.add(other)
+  const addresses = services.get(host)?.addresses ?? []
+  if (addresses.length === 0) return
+  for (const service of services.values()) {
+    if (service.addresses.some((address) => addresses.includes(address))) {
+      marks.virtualHosts.add(service.hostname)
+    }
+  }
+}
+
+function markEndpoints(marks: Marks, before: World, after: World): void {
+  const old = before.input.registry.endpoints
+  const now = after.input.registry.endpoints
+  if (old === now) return
+  for (const key of new Set([...old.keys(), ...now.keys()])) {
+    if (isSame(old.get(key), now.get(key))) continue
+    const host = key.slice(0, key.lastIndexOf('|'))
+    marks.endpoints.add(host)
+    const service = after.input.registry.services.get(host)
+    if (service === undefined) continue
+    const isInferring = after.subsetReferences.has(host)
+    const versionsChanged =
+      isInferring && !isDeepStrictEqual(versionsOf(before, service), versionsOf(after, service))
+    if (service.resolution !== 'static' || versionsChanged) marks.clusters.add(host)
+  }
+}
+
+function markVirtualServices(marks: Marks, before: World, after: World): void {
+  const old = new Map(before.virtualServices.all.map((entry) => [entry.resource, entry]))
+  const now = new Map(after.virtualServices.all.map((entry) => [entry.resource, entry]))
+  for (const [world, entries, others] of [
+    [before, old, now],
+    [after, now, old],
+  ] as const) {
+    for (const [resource, entry] of entries) {
+      if (others.has(resource)) continue
+      marks.unregistered = true
+      markHostsOf(marks, world, entry)
+      markHostsOf(marks, world === before ? after : before, entry)
+    }
+  }
+  for (const host of new Set([
+    ...before.subsetReferences.keys(),
+    ...after.subsetReferences.keys(),
+  ])) {
+    if (!isSame(before.subsetReferences.get(host), after.subsetReferences.get(host))) {
+      marks.clusters.add(host)
+      marks.endpoints.add(host)
+    }
+  }
+}
+
+function markRules(marks: Marks, before: World, after: World): void {
+  const old = new Set(before.destinationRules.all)
+  const now = new Set(after.destinationRules.all)
+  for (const rule of old) if (!now.has(rule)) markCovered(marks, before, rule)
+  for (const rule of now) if (!old.has(rule)) markCovered(marks, after, rule)
+}
+
+function markCovered(marks: Marks, world: World, rule: MergedRule): void {
+  for (const host of coveredHosts(world, rule.host)) {
+    marks.clusters.add(host)
+    marks.endpoints.add(host)
+    marks.virtualHosts.add(host)
+    markRoutesTo(marks, world, host)
+  }
+}
+
+/** Virtual hosts whose routes lead to a host. */
+function markRoutesTo(marks: Marks, world: World, host: string): void {
+  for (const entry of world.virtualServicesTo.get(host) ?? []) {
+    marks.unregistered = true
+    markHostsOf(marks, world, entry)
+  }
+}
+
+function markHostsOf(marks: Marks, world: World, entry: VirtualService): void {
+  for (const host of entry.hosts) {
+    for (const covered of coveredHosts(world, host)) marks.virtualHosts.add(covered)
+    markNamesakes(marks, world, host)
+  }
+}
+
+function coveredHosts(world: World, host: string): readonly string[] {
+  if (!isWildcard(host)) return [host]
+  const { services } = world.input.registry
+  return [...services.keys()].filter((name) => isCoveredBy(name, host))
+}
+
+function isSame(left: unknown, right: unknown): boolean {
+  return left === right || isDeepStrictEqual(left, right)
+}

@@ -1,0 +1,232 @@
+/**
+ * Keeps the translation up to date: takes each new input, works out which hosts it can have changed, translates
+ * those for every scope class that has clients, and publishes the whole at once.
+ *
+ * Work is done in slices, so that streams are served meanwhile; until the end of a run everybody gets the state
+ * before it. Inputs that come during a run wait, and only the newest of them is worked on.
+ */
+import type { Issue } from '../model/issue.ts'
+import type { ResourceView, StreamNode, ViewSource } from '../xds/resource-set.ts'
+import { analyze } from './analyze.ts'
+import { clientOf, type Client } from './client.ts'
+import { compareWorlds, everythingDirty, isClean, type Dirty } from './dirty.ts'
+import type { TranslationInput } from './input.ts'
+import { admit, type Admission } from './last-good.ts'
+import { keepSame, translateOutbound, type OutboundState } from './outbound.ts'
+import { scopeOf, type Scope } from './scope.ts'
+import { SharedParts } from './shared-parts.ts'
+import { WorkloadView } from './view.ts'
+import { translateWorkload, workloadInputs, type WorkloadResources } from './workload.ts'
+import { buildWorld, type World } from './world.ts'
+
+export interface TranslationOptions {
+  readonly input: TranslationInput
+  /** Lets other work run between slices; default: one turn of the event loop. */
+  readonly pause?: () => Promise<void>
+  /** How long a slice may last. */
+  readonly sliceMsMax?: number
+  readonly monotonicMs?: () => number
+}
+
+export interface Translation extends ViewSource {
+  /** Takes a new input. Resolves when it, or a newer one, is published. */
+  update(input: TranslationInput): Promise<void>
+  /** What is wrong between resources, of the newest published input. */
+  issues(): readonly Issue[]
+  /** Input that is in force: the newest, less what is held back. */
+  effectiveInput(): TranslationInput
+  viewOf(node: StreamNode): ResourceView
+}
+
+const sliceMsDefault = 10
+
+/** A client that asked for nothing in this many publications is forgotten, with the scope class that only it used. */
+const idlePublicationsMax = 32
+
+export function createTranslation(options: TranslationOptions): Translation {
+  return new Driver(options)
+}
+
+interface KnownClient {
+  readonly client: Client
+  readonly inputs: readonly unknown[]
+  readonly own: WorkloadResources
+  readonly view: WorkloadView
+  usedAt: number
+}
+
+class Driver implements Translation {
+  readonly #pause: () => Promise<void>
+  readonly #sliceMsMax: number
+  readonly #monotonicMs: () => number
+  readonly #listeners = new Set<() => void>()
+  readonly #shared = new SharedParts()
+  readonly #nodes = new WeakMap<StreamNode, { readonly key: string; readonly client: Client }>()
+  readonly #clients = new Map<string, KnownClient>()
+  /** By scope key. */
+  #states = new Map<string, OutboundState>()
+  #admission: Admission
+  #world: World
+  #issues: readonly Issue[] | undefined
+  #revision = 1
+  #pending: TranslationInput | undefined
+  #running: Promise<void> | undefined
+
+  constructor(options: TranslationOptions) {
+    this.#pause = options.pause ?? (() => new Promise((resolve) => setImmediate(resolve)))
+    this.#sliceMsMax = options.sliceMsMax ?? sliceMsDefault
+    this.#monotonicMs = options.monotonicMs ?? (() => performance.now())
+    this.#admission = admit(options.input, undefined)
+    this.#world = buildWorld(this.#admission.effective)
+  }
+
+  update(input: TranslationInput): Promise<void> {
+    this.#pending = input
+    this.#running ??= this.#run().finally(() => {
+      this.#running = undefined
+    })
+    return this.#running
+  }
+
+  async #run(): Promise<void> {
+    while (this.#pending !== undefined) {
+      const input = this.#pending
+      this.#pending = undefined
+      await this.#translate(input)
+    }
+  }
+
+  async #translate(input: TranslationInput): Promise<void> {
+    const admission = admit(input, this.#admission)
+    const world = buildWorld(admission.effective, this.#world)
+    const dirty = compareWorlds(this.#world, world)
+    this.#shared.forget(dirty)
+    const states = isClean(dirty) ? this.#states : await this.#inSlices(world, dirty)
+    this.#publish({ admission, world, states, isChanged: !isClean(dirty) })
+  }
+
+  /** The new state of every scope class that has a client. */
+  async #inSlices(world: World, dirty: Dirty): Promise<Map<string, OutboundState>> {
+    const states = new Map<string, OutboundState>()
+    let sliceStartMs = this.#monotonicMs()
+    for (const scope of this.#scopesInUse(world)) {
+      const previous = this.#states.get(scope.key)
+      const run = translateOutbound({ world, scope, dirty, shared: this.#shared, previous })
+      let step = run.next()
+      while (step.done !== true) {
+        if (this.#monotonicMs() - sliceStartMs > this.#sliceMsMax) {
+          await this.#pause()
+          sliceStartMs = this.#monotonicMs()
+        }
+        step = run.next()
+      }
+      states.set(scope.key, step.value)
+    }
+    return states
+  }
+
+  #scopesInUse(world: World): Iterable<Scope> {
+    const scopes = new Map<string, Scope>()
+    for (const { client } of this.#clients.values()) {
+      const scope = scopeOf(client, world.selectors)
+      scopes.set(scope.key, scope)
+    }
+    return scopes.values()
+  }
+
+  #publish(result: RunResult): void {
+    this.#admission = result.admission
+    this.#world = result.world
+    this.#states = result.states
+    this.#issues = undefined
+    this.#revision += 1
+    for (const [key, { usedAt }] of this.#clients) {
+      if (this.#revision - usedAt > idlePublicationsMax) this.#clients.delete(key)
+    }
+    if (result.isChanged) for (const listener of this.#listeners) listener()
+  }
+
+  viewOf(node: StreamNode): ResourceView {
+    const { key, client } = this.#identify(node)
+    const world = this.#world
+    const scope = scopeOf(client, world.selectors)
+    const outbound = this.#states.get(scope.key) ?? this.#firstState(scope)
+    const known = this.#clients.get(key)
+    const input = { world, scope, client }
+    const inputs = workloadInputs(input)
+    const isSameOwn = known !== undefined && isSameList(known.inputs, inputs)
+    if (isSameOwn && known.view.outbound === outbound) {
+      known.usedAt = this.#revision
+      return known.view
+    }
+    const own = isSameOwn ? known.own : keepSameParts(translateWorkload(input), known?.own)
+    const revision = String(this.#revision)
+    const view = new WorkloadView({ revision, outbound, own, previous: known?.view })
+    this.#clients.set(key, { client, inputs, own, view, usedAt: this.#revision })
+    return view
+  }
+
+  #identify(node: StreamNode): { readonly key: string; readonly client: Client } {
+    let known = this.#nodes.get(node)
+    if (known === undefined) {
+      const client = clientOf(node)
+      known = { key: JSON.stringify(client), client }
+      this.#nodes.set(node, known)
+    }
+    return known
+  }
+
+  /** The first client of a scope class waits for a whole translation, less what other classes share with it. */
+  #firstState(scope: Scope): OutboundState {
+    // What is shared belongs to the coming state while a run is under way.
+    const shared = this.#running === undefined ? this.#shared : new SharedParts()
+    const world = this.#world
+    const dirty = everythingDirty()
+    const state = runToEnd(translateOutbound({ world, scope, dirty, shared, previous: undefined }))
+    this.#states.set(scope.key, state)
+    return state
+  }
+
+  issues(): readonly Issue[] {
+    this.#issues ??= analyze(this.#admission.newest, this.#admission.held)
+    return this.#issues
+  }
+
+  effectiveInput(): TranslationInput {
+    return this.#admission.effective
+  }
+
+  onChange(listener: () => void): Disposable {
+    this.#listeners.add(listener)
+    return { [Symbol.dispose]: () => void this.#listeners.delete(listener) }
+  }
+}
+
+interface RunResult {
+  readonly admission: Admission
+  readonly world: World
+  readonly states: Map<string, OutboundState>
+  readonly isChanged: boolean
+}
+
+export function runToEnd<T>(run: Generator<void, T>): T {
+  for (;;) {
+    const step = run.next()
+    if (step.done === true) return step.value
+  }
+}
+
+function keepSameParts(
+  own: WorkloadResources,
+  previous: WorkloadResources | undefined,
+): WorkloadResources {
+  return {
+    listeners: keepSame(own.listeners, previous?.listeners),
+    clusters: keepSame(own.clusters, previous?.clusters),
+    routes: keepSame(own.routes, previous?.routes),
+  }
+}
+
+function isSameList(left: readonly unknown[], right: readonly unknown[]): boolean {
+  return left.length === right.length && left.every((member, index) => member === right[index])
+}

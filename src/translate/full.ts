@@ -1,0 +1,27 @@
+/** A whole translation for one client, from nothing: what the incremental driver must agree with. */
+import type { ResourceView, StreamNode } from '../xds/resource-set.ts'
+import { clientOf } from './client.ts'
+import { everythingDirty } from './dirty.ts'
+import { runToEnd } from './driver.ts'
+import type { TranslationInput } from './input.ts'
+import { translateOutbound } from './outbound.ts'
+import { scopeOf } from './scope.ts'
+import { SharedParts } from './shared-parts.ts'
+import { WorkloadView } from './view.ts'
+import { translateWorkload } from './workload.ts'
+import { buildWorld } from './world.ts'
+
+export function translateAll(input: TranslationInput, node: StreamNode): ResourceView {
+  const world = buildWorld(input)
+  const client = clientOf(node)
+  const scope = scopeOf(client, world.selectors)
+  const run = translateOutbound({
+    world,
+    scope,
+    dirty: everythingDirty(),
+    shared: new SharedParts(),
+    previous: undefined,
+  })
+  const own = translateWorkload({ world, scope, client })
+  return new WorkloadView({ revision: '1', outbound: runToEnd(run), own, previous: undefined })
+}

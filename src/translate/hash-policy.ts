@@ -1,0 +1,64 @@
+/** What a cluster's consistent hashing is computed over: a property of its routes, in Envoy. */
+import type { ConsistentHash, TrafficPolicy } from '../model/istio/destination-rule.ts'
+import type { Destination } from '../model/istio/virtual-service.ts'
+import { RouteAction_HashPolicy } from '../xds/proto/generated/envoy/config/route/v3/route_components.ts'
+import type { MergedRule } from './destination-rule-index.ts'
+import { durationOfText } from './message.ts'
+
+/** Hashing that applies to a destination whose host is fully qualified. */
+export type HashOf = (destination: Destination) => ConsistentHash | undefined
+
+/** Most particular first: the subset's port, the subset, the rule's port, the rule. */
+export function consistentHashOf(
+  rule: MergedRule | undefined,
+  destination: Pick<Destination, 'subset' | 'port'>,
+): ConsistentHash | undefined {
+  const port = destination.port?.number
+  const subset = rule?.subsets.find(({ name }) => name === destination.subset)?.trafficPolicy
+  return (
+    ofPort(subset, port) ??
+    subset?.loadBalancer?.consistentHash ??
+    ofPort(rule?.trafficPolicy, port) ??
+    rule?.trafficPolicy?.loadBalancer?.consistentHash
+  )
+}
+
+function ofPort(policy: TrafficPolicy | undefined, port: number | undefined) {
+  if (port === undefined) return undefined
+  const settings = policy?.portLevelSettings?.find((own) => own.port?.number === port)
+  return settings?.loadBalancer?.consistentHash
+}
+
+export function hashPolicyOf(hash: ConsistentHash | undefined): RouteAction_HashPolicy | undefined {
+  const policySpecifier = specifierOf(hash)
+  return policySpecifier && RouteAction_HashPolicy.fromPartial({ policySpecifier })
+}
+
+function specifierOf(hash: ConsistentHash | undefined): RouteAction_HashPolicy['policySpecifier'] {
+  if (hash?.httpHeaderName !== undefined) {
+    return {
+      $case: 'header',
+      value: { headerName: hash.httpHeaderName, regexRewrite: undefined },
+    }
+  }
+  if (hash?.httpCookie !== undefined) {
+    const { name, path, ttl, attributes } = hash.httpCookie
+    const value = {
+      name,
+      path: path ?? '',
+      ttl: durationOfText(ttl),
+      attributes: (attributes ?? []).map((attribute) => ({
+        name: attribute.name,
+        value: attribute.value ?? '',
+      })),
+    }
+    return { $case: 'cookie', value }
+  }
+  if (hash?.useSourceIp === true) {
+    return { $case: 'connectionProperties', value: { sourceIp: true } }
+  }
+  if (hash?.httpQueryParameterName !== undefined) {
+    return { $case: 'queryParameter', value: { name: hash.httpQueryParameterName } }
+  }
+  return undefined
+}

@@ -1,0 +1,222 @@
+/**
+ * All that the clients of one scope class need for one host: its clusters, their endpoints, its virtual hosts.
+ *
+ * This is the unit of incremental work. What a part was made from is compared by identity, so that scope classes
+ * that see the same share one part, encoded once.
+ */
+import type { Subset } from '../model/istio/destination-rule.ts'
+import type { Service } from '../registry/service.ts'
+import type { Route } from '../xds/proto/generated/envoy/config/route/v3/route_components.ts'
+import type { EncodedResource } from '../xds/resource-set.ts'
+import { abilitiesOf } from './ability.ts'
+import { needsTls, translateCluster } from './cluster.ts'
+import type { MergedRule } from './destination-rule-index.ts'
+import { translateEndpoints } from './endpoint.ts'
+import { consistentHashOf, type HashOf } from './hash-policy.ts'
+import { encodeVirtualHost, type EncodedVirtualHost } from './route-configuration.ts'
+import { translateRoutes } from './route.ts'
+import { isSelected, type Scope } from './scope.ts'
+import { effectivePolicy } from './traffic-policy.ts'
+import {
+  isHttp,
+  serviceVirtualHost,
+  unregisteredVirtualHost,
+  type ServiceHostInput,
+} from './virtual-host.ts'
+import { candidatesFor, type VirtualService } from './virtual-service-index.ts'
+import {
+  endpointsOf,
+  inferredSubsets,
+  ruleFor,
+  takenNames,
+  visibleService,
+  type World,
+} from './world.ts'
+
+/** The rule and the subsets that a scope's clients see for a service. */
+export interface ServiceRules {
+  readonly rule: MergedRule | undefined
+  readonly inferred: readonly Subset[]
+}
+
+export function serviceRules(world: World, scope: Scope, service: Service): ServiceRules {
+  const rule = ruleFor(world, scope, service.hostname)
+  return { rule, inferred: inferredSubsets(world, service, rule) }
+}
+
+export interface PartInput extends ServiceRules {
+  readonly world: World
+  readonly scope: Scope
+  readonly service: Service
+}
+
+export function translateClusters(input: PartInput): EncodedResource[] {
+  const { world, scope, service, rule } = input
+  const abilities = abilitiesOf(scope.kind)
+  return service.ports.flatMap((port) =>
+    subsetsOf(input).flatMap((subset) => {
+      const endpoints = endpointsOf(world, service, port)
+      const { mesh } = world.input
+      return translateCluster({ service, port, rule, subset, endpoints, mesh, abilities }) ?? []
+    }),
+  )
+}
+
+export function translateAssignments(input: PartInput): EncodedResource[] {
+  const { world, service, rule } = input
+  if (service.resolution !== 'static') return []
+  const { mesh } = world.input
+  return service.ports.flatMap((port) =>
+    subsetsOf(input)
+      .filter(
+        (subset) =>
+          !needsTls(
+            effectivePolicy({ rule: rule?.trafficPolicy, subset, port: port.number, mesh }),
+          ),
+      )
+      .map((subset) =>
+        translateEndpoints({ service, port, subset, endpoints: endpointsOf(world, service, port) }),
+      ),
+  )
+}
+
+/** The whole service first. */
+function subsetsOf({ rule, inferred }: ServiceRules): readonly (Subset | undefined)[] {
+  return [undefined, ...(rule?.subsets ?? []), ...inferred]
+}
+
+/** One virtual host for each port of a service that has a name left. */
+export function translateVirtualHosts(
+  world: World,
+  scope: Scope,
+  service: Service,
+): EncodedVirtualHost[] {
+  return service.ports
+    .filter(({ protocol }) => protocol !== 'udp')
+    .flatMap((port) => {
+      const virtualHost = serviceVirtualHost(hostInput(world, scope, { service, port }))
+      return virtualHost === undefined ? [] : [encodeVirtualHost(virtualHost)]
+    })
+}
+
+/** What a service's virtual host on one port is made from. */
+export function hostInput(
+  world: World,
+  scope: Scope,
+  target: Pick<ServiceHostInput, 'service' | 'port'>,
+): ServiceHostInput {
+  const { service, port } = target
+  const taken = new Set(takenNames(world, scope, service))
+  return {
+    service,
+    port,
+    clientNamespace: scope.namespace,
+    routes: isHttp(port)
+      ? routesFor(world, scope, { host: service.hostname, port: port.number })
+      : [],
+    hashOf: hashFor(world, scope),
+    mesh: world.input.mesh,
+    isTaken: (name) => taken.has(name),
+  }
+}
+
+/** Routes of the best VirtualService that has any for these clients on this port. */
+function routesFor(
+  world: World,
+  scope: Scope,
+  { host, port }: { readonly host: string; readonly port: number },
+): Route[] {
+  const index = world.virtualServices.visibleIn(scope.namespace)
+  for (const virtualService of candidatesFor(host, index)) {
+    const routes = routesOf(world, scope, { virtualService, port })
+    if (routes.length > 0) return routes
+  }
+  return []
+}
+
+function routesOf(
+  world: World,
+  scope: Scope,
+  { virtualService, port }: { readonly virtualService: VirtualService; readonly port: number },
+): Route[] {
+  return translateRoutes({
+    virtualService,
+    scope: {
+      port,
+      clientNamespace: scope.namespace,
+      isSelected: (selector) => isSelected(scope, selector),
+    },
+    serviceOf: (host) => visibleService(world, scope, host),
+    hashOf: hashFor(world, scope),
+    mesh: world.input.mesh,
+  })
+}
+
+function hashFor(world: World, scope: Scope): HashOf {
+  if (!abilitiesOf(scope.kind).hashing) return () => undefined
+  return (destination) => consistentHashOf(ruleFor(world, scope, destination.host), destination)
+}
+
+/** Virtual hosts for a host that only VirtualServices know; on 80, or on the ports of the services beside it. */
+export function translateUnregistered(
+  world: World,
+  scope: Scope,
+  host: string,
+): EncodedVirtualHost[] {
+  const index = world.virtualServices.visibleIn(scope.namespace)
+  const made = new Map<number, EncodedVirtualHost>()
+  for (const virtualService of index.byHost.get(host) ?? []) {
+    for (const port of portsBeside(world, scope, virtualService)) {
+      if (made.has(port)) continue
+      const routes = routesOf(world, scope, { virtualService, port })
+      if (routes.length > 0) {
+        made.set(port, encodeVirtualHost(unregisteredVirtualHost(host, port, routes)))
+      }
+    }
+  }
+  return [...made.values()]
+}
+
+function portsBeside(world: World, scope: Scope, virtualService: VirtualService): number[] {
+  const ports = new Set<number>()
+  for (const host of virtualService.hosts) {
+    const service = visibleService(world, scope, host)
+    for (const port of service?.ports ?? []) if (isHttp(port)) ports.add(port.number)
+  }
+  return ports.size > 0 ? [...ports].sort((left, right) => left - right) : [80]
+}
+
+/**
+ * Everything that a service's virtual hosts depend on. Two scope classes with equal inputs, member by member,
+ * share one result.
+ */
+export function virtualHostInputs(world: World, scope: Scope, service: Service): unknown[] {
+  const index = world.virtualServices.visibleIn(scope.namespace)
+  const candidates = candidatesFor(service.hostname, index)
+  const destinations = candidates.flatMap(({ destinationHosts }) => destinationHosts)
+  const hashes = abilitiesOf(scope.kind).hashing
+  return [
+    service,
+    scope.kind,
+    service.namespace === scope.namespace,
+    takenNames(world, scope, service).join(),
+    ...candidates.flatMap((candidate) => [
+      candidate.resource,
+      ...clientConditions(candidate, scope),
+    ]),
+    ...destinations.map((host) => visibleService(world, scope, host)),
+    ...(hashes
+      ? [service.hostname, ...destinations].map((host) => ruleFor(world, scope, host))
+      : []),
+    world.input.mesh,
+  ]
+}
+
+/** What a VirtualService asks about its client, answered. */
+function clientConditions(virtualService: VirtualService, scope: Scope): unknown[] {
+  const matches = (virtualService.resource.spec.http ?? []).flatMap(({ match }) => match ?? [])
+  return matches.flatMap(({ sourceLabels, sourceNamespace }) => [
+    sourceLabels === undefined || isSelected(scope, sourceLabels),
+    sourceNamespace === undefined || sourceNamespace === scope.namespace,
+  ])
+}

@@ -1,0 +1,174 @@
+/** One port of the application: the listener that stands before it and the cluster that leads to it. */
+import type { MeshPort } from '../registry/node-metadata.ts'
+import type { PortProtocol, Service, ServicePort } from '../registry/service.ts'
+import { encodeResource } from '../xds/encode.ts'
+import {
+  Cluster,
+  Cluster_DiscoveryType,
+} from '../xds/proto/generated/envoy/config/cluster/v3/cluster.ts'
+import { TrafficDirection } from '../xds/proto/generated/envoy/config/core/v3/base.ts'
+import { Listener } from '../xds/proto/generated/envoy/config/listener/v3/listener.ts'
+import { RouteConfiguration } from '../xds/proto/generated/envoy/config/route/v3/route.ts'
+import { typeUrls, type EncodedResource } from '../xds/resource-set.ts'
+import { abilitiesOf } from './ability.ts'
+import type { Client } from './client.ts'
+import { connectionManager } from './connection-manager.ts'
+import { translateConnectionPool } from './connection-pool.ts'
+import type { MergedRule } from './destination-rule-index.ts'
+import { inboundClusterName } from './host-name.ts'
+import type { MeshSettings } from './input.ts'
+import { noTimeout, socketAddress } from './message.ts'
+import { tcpFilters } from './tcp-proxy.ts'
+import { effectivePolicy } from './traffic-policy.ts'
+import { isHttp } from './virtual-host.ts'
+
+export interface InboundInput {
+  readonly meshPort: MeshPort
+  /** What the port serves, oldest name first; empty while no service is known. */
+  readonly served: readonly { readonly service: Service; readonly port: ServicePort }[]
+  /** Rule that the workload's own namespace sees for the first service: its limits hold here too. */
+  readonly rule: MergedRule | undefined
+  readonly client: Client
+  readonly mesh: MeshSettings
+}
+
+export interface InboundResources {
+  readonly listener: EncodedResource
+  readonly cluster: EncodedResource
+}
+
+export function translateInbound(input: InboundInput): InboundResources {
+  return { listener: inboundListener(input), cluster: inboundCluster(input) }
+}
+
+function inboundListener(input: InboundInput): EncodedResource {
+  const { meshPort, client, mesh } = input
+  const name = inboundClusterName(meshPort.appPort)
+  const filters = isHttp({ protocol: protocolOf(input) })
+    ? [
+        connectionManager({
+          direction: 'inbound',
+          statPrefix: `inbound_${client.bindAddress}_${meshPort.appPort}`,
+          routes: inboundRoutes(input, name),
+          acceptsConnect: false,
+          client,
+          mesh,
+        }),
+      ]
+    : tcpFilters({ cluster: name, reporter: 'destination', client, mesh })
+  const message = Listener.fromPartial({
+    name,
+    address: socketAddress(client.bindAddress, meshPort.meshPort),
+    trafficDirection: TrafficDirection.INBOUND,
+    filterChains: [{ filters }],
+  })
+  return encodeResource({ name, typeUrl: typeUrls.listener, codec: Listener, message })
+}
+
+/** One route for everything. A request that the application's connection lost before it was sent is repeated. */
+function inboundRoutes(input: InboundInput, name: string): RouteConfiguration {
+  const [first] = input.served
+  const port = first?.port.number ?? input.meshPort.servicePort ?? input.meshPort.appPort
+  const isGrpc = protocolOf(input) === 'grpc'
+  return RouteConfiguration.fromPartial({
+    name,
+    validateClusters: false,
+    virtualHosts: [
+      {
+        name: `inbound|http|${port}`,
+        domains: ['*'],
+        routes: [
+          {
+            name: 'default',
+            match: { pathSpecifier: { $case: 'prefix', value: '/' } },
+            decorator: { operation: `${first?.service.hostname ?? ''}:${port}/*` },
+            action: {
+              $case: 'route',
+              value: {
+                clusterSpecifier: { $case: 'cluster', value: name },
+                timeout: noTimeout,
+                maxStreamDuration: {
+                  maxStreamDuration: noTimeout,
+                  grpcTimeoutHeaderMax: noTimeout,
+                },
+                ...(!isGrpc && {
+                  retryPolicy: { retryOn: 'reset-before-request', numRetries: 2 },
+                }),
+              },
+            },
+          },
+        ],
+      },
+    ],
+  })
+}
+
+function inboundCluster(input: InboundInput): EncodedResource {
+  const { meshPort, mesh, rule, served, client } = input
+  const name = inboundClusterName(meshPort.appPort)
+  const port = served[0]?.port.number ?? meshPort.servicePort ?? meshPort.appPort
+  const policy = effectivePolicy({ rule: rule?.trafficPolicy, subset: undefined, port, mesh })
+  const message = Cluster.fromPartial({
+    name,
+    clusterDiscoveryType: { $case: 'type', value: Cluster_DiscoveryType.STATIC },
+    ...translateConnectionPool({
+      settings: policy.connectionPool,
+      port: { protocol: protocolOf(input) },
+      mesh,
+      direction: 'inbound',
+      abilities: abilitiesOf(client.kind),
+    }),
+    loadAssignment: {
+      clusterName: name,
+      endpoints: [
+        {
+          lbEndpoints: [
+            {
+              hostIdentifier: {
+                $case: 'endpoint',
+                value: { address: socketAddress('127.0.0.1', meshPort.appPort) },
+              },
+            },
+          ],
+        },
+      ],
+    },
+    metadata: {
+      filterMetadata: {
+        istio: {
+          services: served.map(({ service }) => ({
+            host: service.hostname,
+            name: service.name,
+            namespace: service.namespace,
+          })),
+        },
+      },
+    },
+  })
+  return encodeResource({ name, typeUrl: typeUrls.cluster, codec: Cluster, message })
+}
+
+/** The service's word, else the name of the port, as Istio reads names: `http`, `grpc-web`, `tcp-orders`. */
+function protocolOf({ served, meshPort }: InboundInput): PortProtocol {
+  return served[0]?.port.protocol ?? protocolOfName(meshPort.name)
+}
+
+const protocolsByName: Readonly<Record<string, PortProtocol>> = {
+  http: 'http',
+  http2: 'http2',
+  grpc: 'grpc',
+  'grpc-web': 'grpc-web',
+  https: 'https',
+  tls: 'tls',
+  tcp: 'tcp',
+  mongo: 'mongo',
+  redis: 'tcp',
+  mysql: 'tcp',
+  udp: 'udp',
+}
+
+function protocolOfName(name: string): PortProtocol {
+  const lower = name.toLowerCase()
+  const [prefix = ''] = lower.split('-')
+  return (lower.startsWith('grpc-web') ? 'grpc-web' : protocolsByName[prefix]) ?? 'auto'
+}

@@ -1,0 +1,81 @@
+/** What the translation is a function of: resources, what runs, and the mesh's settings with their defaults. */
+import { durationMs } from '../model/duration.ts'
+import type { ConnectionPoolSettings, OutlierDetection } from '../model/istio/destination-rule.ts'
+import type { HttpRetry } from '../model/istio/virtual-service.ts'
+import type { MeshConfig, PathNormalization } from '../model/mesh/mesh-config.ts'
+import type { Resource } from '../model/resource.ts'
+import type { RegistrySnapshot } from '../registry/service.ts'
+
+export interface TranslationInput {
+  /** By resourceKey; kinds that the translation does not read are passed over. A changed resource is a new
+   * object, an unchanged one the same object. */
+  readonly resources: ReadonlyMap<string, Resource>
+  readonly registry: RegistrySnapshot
+  readonly mesh: MeshSettings
+}
+
+/** MeshConfig with every default filled in (Istio's, where Istio has the field). */
+export interface MeshSettings {
+  readonly rootNamespace: string
+  readonly isOutboundAllowed: boolean
+  readonly accessLogFile: string
+  readonly accessLogFormat: string
+  readonly accessLogEncoding: 'TEXT' | 'JSON'
+  readonly connectTimeoutMs: number
+  readonly dnsRefreshRateMs: number
+  readonly serviceExportTo: readonly string[]
+  readonly virtualServiceExportTo: readonly string[]
+  readonly destinationRuleExportTo: readonly string[]
+  readonly retryPolicy: HttpRetry | undefined
+  readonly connectionPool: ConnectionPoolSettings | undefined
+  readonly outlierDetection: OutlierDetection | undefined
+  readonly isHttp2Upgraded: boolean
+  readonly pathNormalization: PathNormalization
+  readonly infersSubsets: boolean
+}
+
+const everywhere = ['*']
+
+export function meshSettingsOf(config: MeshConfig = {}): MeshSettings {
+  return {
+    rootNamespace: config.rootNamespace ?? 'istio-system',
+    isOutboundAllowed: config.outboundTrafficPolicy?.mode !== 'REGISTRY_ONLY',
+    accessLogFile: config.accessLogFile ?? '',
+    accessLogFormat: config.accessLogFormat ?? '',
+    accessLogEncoding: config.accessLogEncoding ?? 'TEXT',
+    connectTimeoutMs: durationMs(config.connectTimeout ?? '10s'),
+    dnsRefreshRateMs: durationMs(config.dnsRefreshRate ?? '60s'),
+    ...exportDefaults(config),
+    retryPolicy: config.defaultHttpRetryPolicy,
+    connectionPool: config.defaultTrafficPolicy?.connectionPool,
+    outlierDetection: config.defaultTrafficPolicy?.outlierDetection,
+    isHttp2Upgraded: config.h2UpgradePolicy === 'UPGRADE',
+    pathNormalization: config.pathNormalization?.normalization ?? 'DEFAULT',
+    infersSubsets: config.inferSubsets ?? true,
+  }
+}
+
+function exportDefaults(config: MeshConfig) {
+  return {
+    serviceExportTo: config.defaultServiceExportTo ?? everywhere,
+    virtualServiceExportTo: config.defaultVirtualServiceExportTo ?? everywhere,
+    destinationRuleExportTo: config.defaultDestinationRuleExportTo ?? everywhere,
+  }
+}
+
+/** Oldest first, as Istio decides between resources that claim the same host. One without a written
+ * creationTimestamp counts as made just now; names settle what is left, so that the order of files does not. */
+export function byAge(left: Resource, right: Resource): number {
+  const leftMs = left.metadata.creationTimestampMs ?? Number.MAX_SAFE_INTEGER
+  const rightMs = right.metadata.creationTimestampMs ?? Number.MAX_SAFE_INTEGER
+  return (
+    leftMs - rightMs ||
+    compareText(left.metadata.name, right.metadata.name) ||
+    compareText(left.metadata.namespace, right.metadata.namespace)
+  )
+}
+
+export function compareText(left: string, right: string): number {
+  if (left === right) return 0
+  return left < right ? -1 : 1
+}

@@ -1,0 +1,59 @@
+/**
+ * Keeps the version of a VirtualService that is in force while a newer one names a host or subset that does not
+ * exist.
+ *
+ * Istio accepts such a change and answers 503 (NC). Here it is held back until what it names exists, if the
+ * version in force did not name it too: a first version, and a host that goes away later, behave as in Istio.
+ * It also makes the order of files in one change irrelevant: a route waits for its DestinationRule.
+ */
+import type { Resource } from '../model/resource.ts'
+import { danglingReferences } from './dangling.ts'
+import type { TranslationInput } from './input.ts'
+import {
+  isVirtualService,
+  readVirtualService,
+  type VirtualService,
+} from './virtual-service-index.ts'
+import { buildWorld, type World } from './world.ts'
+
+export interface Admission {
+  /** The input as it came. */
+  readonly newest: TranslationInput
+  /** The input with versions that are held back replaced by those in force. */
+  readonly effective: TranslationInput
+  /** Versions that are held back. */
+  readonly held: ReadonlySet<Resource>
+}
+
+export function admit(input: TranslationInput, previous: Admission | undefined): Admission {
+  const inForce = previous?.effective.resources
+  if (inForce === undefined || inForce === input.resources) {
+    return { newest: input, effective: input, held: new Set() }
+  }
+  const held = new Set<Resource>()
+  const replaced = new Map<string, Resource>()
+  let world: World | undefined
+  for (const [key, resource] of input.resources) {
+    const current = inForce.get(key)
+    if (current === undefined || current === resource) continue
+    if (!isVirtualService(resource) || !isVirtualService(current)) continue
+    world ??= buildWorld(input)
+    const { virtualServiceExportTo } = input.mesh
+    const known = referencesOf(readVirtualService(current, virtualServiceExportTo))
+    const dangling = danglingReferences(world, resource)
+    if (dangling.every(({ host, subset }) => known.has(referenceKey(host, subset)))) continue
+    held.add(resource)
+    replaced.set(key, current)
+  }
+  if (held.size === 0) return { newest: input, effective: input, held }
+  const resources = new Map([...input.resources, ...replaced])
+  return { newest: input, effective: { ...input, resources }, held }
+}
+
+function referencesOf({ destinationHosts, subsetReferences }: VirtualService): Set<string> {
+  return new Set([...destinationHosts, ...subsetReferences])
+}
+
+function referenceKey(host: string, subset: string | undefined): string {
+  return subset === undefined ? host : `${host}|${subset}`
+}

@@ -1,0 +1,93 @@
+/** A DestinationRule's `loadBalancer` as Envoy's policy of the cluster; Istio's default is LEAST_REQUEST. */
+import { durationMs } from '../model/duration.ts'
+import type { ConsistentHash, LoadBalancerSettings } from '../model/istio/destination-rule.ts'
+import { Cluster_LbPolicy } from '../xds/proto/generated/envoy/config/cluster/v3/cluster.ts'
+import type { Abilities } from './ability.ts'
+import { durationOf } from './message.ts'
+
+/** Envoy's default, which Istio writes out for ring hash without an algorithm. */
+const ringSizeDefault = 1024
+
+export function translateLoadBalancer(
+  written: LoadBalancerSettings | undefined,
+  abilities: Abilities,
+) {
+  if (written?.consistentHash !== undefined && abilities.hashing) {
+    return hashing(written.consistentHash)
+  }
+  const settings = abilities.slowStart ? written : withoutWarmup(written)
+  switch (settings?.simple) {
+    case 'RANDOM':
+      return { lbPolicy: Cluster_LbPolicy.RANDOM }
+    case 'ROUND_ROBIN':
+      return roundRobin(settings)
+    case 'PASSTHROUGH':
+      // An explicit proxy has no original destination: see the issue that analyze reports.
+      return leastRequest(settings)
+    case 'UNSPECIFIED':
+    case 'LEAST_CONN':
+    case 'LEAST_REQUEST':
+    case undefined:
+      return leastRequest(settings)
+  }
+}
+
+function withoutWarmup(settings: LoadBalancerSettings | undefined): LoadBalancerSettings {
+  return settings?.simple === undefined ? {} : { simple: settings.simple }
+}
+
+function roundRobin(settings: LoadBalancerSettings) {
+  const slowStartConfig = slowStart(settings)
+  return {
+    lbPolicy: Cluster_LbPolicy.ROUND_ROBIN,
+    ...(slowStartConfig !== undefined && {
+      lbConfig: { $case: 'roundRobinLbConfig' as const, value: { slowStartConfig } },
+    }),
+  }
+}
+
+function leastRequest(settings: LoadBalancerSettings | undefined) {
+  const slowStartConfig = slowStart(settings)
+  return {
+    lbPolicy: Cluster_LbPolicy.LEAST_REQUEST,
+    ...(slowStartConfig !== undefined && {
+      lbConfig: { $case: 'leastRequestLbConfig' as const, value: { slowStartConfig } },
+    }),
+  }
+}
+
+function slowStart(settings: LoadBalancerSettings | undefined) {
+  const { warmup, warmupDurationSecs } = settings ?? {}
+  const window = warmup?.duration ?? warmupDurationSecs
+  if (window === undefined) return undefined
+  return {
+    slowStartWindow: durationOf(durationMs(window)),
+    ...(warmup?.aggression !== undefined && {
+      aggression: { defaultValue: warmup.aggression, runtimeKey: '' },
+    }),
+    ...(warmup?.minimumPercent !== undefined && {
+      minWeightPercent: { value: warmup.minimumPercent },
+    }),
+  }
+}
+
+function hashing(settings: ConsistentHash) {
+  if (settings.maglev !== undefined) {
+    const { tableSize } = settings.maglev
+    return {
+      lbPolicy: Cluster_LbPolicy.MAGLEV,
+      ...(tableSize !== undefined &&
+        tableSize > 0 && {
+          lbConfig: { $case: 'maglevLbConfig' as const, value: { tableSize } },
+        }),
+    }
+  }
+  const written = settings.ringHash?.minimumRingSize ?? settings.minimumRingSize
+  const minimumRingSize = written === undefined || written === 0 ? ringSizeDefault : written
+  return {
+    lbPolicy: Cluster_LbPolicy.RING_HASH,
+    ...((settings.ringHash === undefined || (written ?? 0) > 0) && {
+      lbConfig: { $case: 'ringHashLbConfig' as const, value: { minimumRingSize } },
+    }),
+  }
+}

@@ -1,0 +1,74 @@
+/** A route's retries as Envoy's policy; Istio retries twice by default, only what was surely not served. */
+import type { HttpRetry } from '../model/istio/virtual-service.ts'
+import { PreviousHostsPredicate } from '../xds/proto/generated/envoy/extensions/retry/host/previous_hosts/v3/previous_hosts.ts'
+import { PreviousPrioritiesConfig } from '../xds/proto/generated/envoy/extensions/retry/priority/previous_priorities/v3/previous_priorities_config.ts'
+import { durationOfText, packed } from './message.ts'
+
+const defaultRetryOn = 'connect-failure,refused-stream,unavailable,cancelled,retriable-status-codes'
+
+/** Undefined when retries are switched off (`attempts: 0`). */
+export function translateRetries(retries: HttpRetry | undefined, isHashed: boolean) {
+  if (retries !== undefined && (retries.attempts ?? 0) <= 0) return undefined
+  const skipsPreviousHosts = retries?.retryIgnorePreviousHosts ?? !isHashed
+  return {
+    numRetries: retries?.attempts ?? 2,
+    ...conditions(retries?.retryOn ?? ''),
+    hostSelectionRetryMaxAttempts: 5,
+    retryHostPredicate: skipsPreviousHosts ? [previousHosts()] : [],
+    ...(retries?.perTryTimeout !== undefined && {
+      perTryTimeout: durationOfText(retries.perTryTimeout),
+    }),
+    ...(retries?.backoff !== undefined && {
+      retryBackOff: { baseInterval: durationOfText(retries.backoff) },
+    }),
+    ...(retries?.retryRemoteLocalities === true && { retryPriority: previousPriorities() }),
+  }
+}
+
+/** Bare numbers are status codes, which Envoy takes in a list of their own. */
+function conditions(retryOn: string) {
+  if (retryOn === '') return { retryOn: defaultRetryOn, retriableStatusCodes: [] }
+  const tokens = retryOn
+    .split(',')
+    .map((token) => token.trim())
+    .filter((token) => token !== '')
+  const retriableStatusCodes = tokens.filter(isStatusCode).map(Number)
+  const words = tokens.filter((token) => !isStatusCode(token))
+  const needsWord = retriableStatusCodes.length > 0 && !words.includes('retriable-status-codes')
+  return {
+    retryOn: [...words, ...(needsWord ? ['retriable-status-codes'] : [])].join(','),
+    retriableStatusCodes,
+  }
+}
+
+function isStatusCode(token: string): boolean {
+  return /^[1-5]\d\d$/.test(token)
+}
+
+function previousHosts() {
+  return {
+    name: 'envoy.retry_host_predicates.previous_hosts',
+    configType: {
+      $case: 'typedConfig' as const,
+      value: packed(
+        PreviousHostsPredicate,
+        'envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate',
+        {},
+      ),
+    },
+  }
+}
+
+function previousPriorities() {
+  return {
+    name: 'envoy.retry_priorities.previous_priorities',
+    configType: {
+      $case: 'typedConfig' as const,
+      value: packed(
+        PreviousPrioritiesConfig,
+        'envoy.extensions.retry.priority.previous_priorities.v3.PreviousPrioritiesConfig',
+        { updateFrequency: 2 },
+      ),
+    },
+  }
+}

@@ -1,0 +1,60 @@
+import type { ClientKind } from './ability.ts'
+import type { Client } from './client.ts'
+/**
+ * A scope class: all that can change the answer for a client, and never the client itself, so that a thousand
+ * alike sidecars cost one. Labels count only as far as some selector in the configuration asks for them.
+ */
+import type { DestinationRules } from './destination-rule-index.ts'
+import type { VirtualServices } from './virtual-service-index.ts'
+
+type Labels = Readonly<Record<string, string>>
+
+export interface Scope {
+  readonly key: string
+  readonly namespace: string
+  readonly kind: ClientKind
+  /** Keys of the selectors that the client's labels satisfy. */
+  readonly satisfied: ReadonlySet<string>
+}
+
+/** Selectors that the configuration has, by key. */
+export type Selectors = ReadonlyMap<string, Labels>
+
+export function selectorsOf(services: VirtualServices, rules: DestinationRules): Selectors {
+  const selectors = new Map<string, Labels>()
+  const add = (labels: Labels | undefined) => {
+    if (labels !== undefined) selectors.set(selectorKey(labels), labels)
+  }
+  for (const { resource } of services.all) {
+    for (const http of resource.spec.http ?? []) {
+      for (const match of http.match ?? []) add(match.sourceLabels)
+    }
+  }
+  for (const rule of rules.all) add(rule.selector)
+  return selectors
+}
+
+export function scopeOf(client: Client, selectors: Selectors): Scope {
+  const satisfied = [...selectors]
+    .filter(([, labels]) => isSubset(labels, client.labels))
+    .map(([key]) => key)
+    .sort()
+  return {
+    key: JSON.stringify([client.namespace, client.kind, satisfied]),
+    namespace: client.namespace,
+    kind: client.kind,
+    satisfied: new Set(satisfied),
+  }
+}
+
+export function isSelected(scope: Scope, selector: Labels): boolean {
+  return scope.satisfied.has(selectorKey(selector))
+}
+
+function selectorKey(labels: Labels): string {
+  return JSON.stringify(Object.entries(labels).sort())
+}
+
+function isSubset(labels: Labels, of: Labels): boolean {
+  return Object.entries(labels).every(([key, value]) => of[key] === value)
+}

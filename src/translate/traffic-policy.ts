@@ -1,0 +1,57 @@
+/**
+ * Which of a DestinationRule's blocks apply to one cluster, by Istio's rules of inheritance.
+ *
+ * A port's settings stand alone: what they leave out is the default, not what the level above says. A subset's
+ * blocks replace those of the rule, block by block. Below all lies the mesh's `defaultTrafficPolicy`.
+ */
+import type {
+  ClientTlsSettings,
+  ConnectionPoolSettings,
+  LoadBalancerSettings,
+  OutlierDetection,
+  PortTrafficPolicyBlocks,
+  Subset,
+  TrafficPolicy,
+} from '../model/istio/destination-rule.ts'
+import type { MeshSettings } from './input.ts'
+
+export interface EffectivePolicy {
+  readonly connectionPool: ConnectionPoolSettings
+  readonly outlierDetection: OutlierDetection | undefined
+  readonly loadBalancer: LoadBalancerSettings | undefined
+  readonly tls: ClientTlsSettings | undefined
+}
+
+export interface PolicyLevels {
+  readonly rule: TrafficPolicy | undefined
+  readonly subset: Subset | undefined
+  readonly port: number
+  readonly mesh: MeshSettings
+}
+
+export function effectivePolicy(levels: PolicyLevels): EffectivePolicy {
+  const top = blocksForPort(levels.rule, levels.port)
+  const subset = blocksForPort(levels.subset?.trafficPolicy, levels.port)
+  // A subset's own settings for the port leave nothing to inherit.
+  const inherited = subset?.isForPort === true ? undefined : top?.blocks
+  const own = subset?.blocks
+  return {
+    connectionPool:
+      own?.connectionPool ?? inherited?.connectionPool ?? levels.mesh.connectionPool ?? {},
+    outlierDetection:
+      own?.outlierDetection ?? inherited?.outlierDetection ?? levels.mesh.outlierDetection,
+    loadBalancer: own?.loadBalancer ?? inherited?.loadBalancer,
+    tls: own?.tls ?? inherited?.tls,
+  }
+}
+
+interface PortBlocks {
+  readonly blocks: PortTrafficPolicyBlocks
+  readonly isForPort: boolean
+}
+
+function blocksForPort(policy: TrafficPolicy | undefined, port: number): PortBlocks | undefined {
+  if (policy === undefined) return undefined
+  const own = policy.portLevelSettings?.find((settings) => settings.port?.number === port)
+  return own === undefined ? { blocks: policy, isForPort: false } : { blocks: own, isForPort: true }
+}

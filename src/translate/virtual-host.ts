@@ -1,0 +1,205 @@
+/**
+ * Virtual hosts of the `http_proxy` route configuration: one for each port of a service, and one for each host
+ * that only a VirtualService knows.
+ *
+ * All listen ports of Istio's sidecar are one here, because an explicit proxy has one listener, so the port is
+ * part of the name that is matched: `reviews:9080`. The name without a port means port 80, or the only HTTP port
+ * of a service that has none on 80.
+ *
+ * CONNECT: to an HTTP port the tunnel ends in this sidecar (`http_proxy_tunnel`), so that requests inside are
+ * routed like any other; to any other port it goes to the service's endpoints.
+ */
+import type { Service, ServicePort } from '../registry/service.ts'
+import {
+  Route,
+  VirtualHost,
+} from '../xds/proto/generated/envoy/config/route/v3/route_components.ts'
+import { hashPolicyOf, type HashOf } from './hash-policy.ts'
+import { clusterName, isWildcard, shortNamesOf } from './host-name.ts'
+import type { MeshSettings } from './input.ts'
+import { noTimeout } from './message.ts'
+import { translateRetries } from './retry.ts'
+import { systemClusters } from './system-cluster.ts'
+
+export interface ServiceHostInput {
+  readonly service: Service
+  readonly port: ServicePort
+  readonly clientNamespace: string
+  /** Routes of the VirtualService that applies; empty: none, and the default route stands. */
+  readonly routes: readonly Route[]
+  readonly hashOf: HashOf
+  readonly mesh: MeshSettings
+  /** Names that belong to somebody else: another service's own name, or an address two services share. */
+  readonly isTaken: (domain: string) => boolean
+}
+
+/** Undefined when every one of its names belongs to another. */
+export function serviceVirtualHost(input: ServiceHostInput): VirtualHost | undefined {
+  const { service, port } = input
+  const domains = domainsOf(input)
+  if (domains.length === 0) return undefined
+  return VirtualHost.fromPartial({
+    name: hostAndPort(service.hostname, port.number),
+    domains,
+    routes: isHttp(port)
+      ? [tunnelRoute(), ...(input.routes.length > 0 ? input.routes : [defaultRoute(input)])]
+      : [connectRoute(clusterName(port.number, '', service.hostname))],
+    includeRequestAttemptCount: true,
+  })
+}
+
+/** A host of a VirtualService that is no service. */
+export function unregisteredVirtualHost(
+  host: string,
+  port: number,
+  routes: readonly Route[],
+): VirtualHost {
+  const name = hostAndPort(host, port)
+  return VirtualHost.fromPartial({
+    name,
+    domains: port === 80 ? [host, name] : [name],
+    routes: [tunnelRoute(), ...routes],
+    includeRequestAttemptCount: true,
+  })
+}
+
+/** The routes of a service port for a listener that leads nowhere else: any authority will do. */
+export function singleVirtualHost(input: ServiceHostInput): VirtualHost {
+  return VirtualHost.fromPartial({
+    name: hostAndPort(input.service.hostname, input.port.number),
+    domains: ['*'],
+    routes: input.routes.length > 0 ? [...input.routes] : [defaultRoute(input)],
+    includeRequestAttemptCount: true,
+  })
+}
+
+/** What happens to a host that nobody knows. */
+export function catchAllVirtualHost(mesh: MeshSettings): VirtualHost {
+  return mesh.isOutboundAllowed ? allowAny() : blockAll()
+}
+
+/** Whether requests on a port are routed one by one. `auto` ports count as HTTP: nothing here detects protocols
+ * yet, and the registry already calls the well-known ports of server-first protocols `tcp`. */
+export function isHttp({ protocol }: Pick<ServicePort, 'protocol'>): boolean {
+  return ['http', 'http2', 'grpc', 'grpc-web', 'auto'].includes(protocol)
+}
+
+/** Port that a name without a port means; undefined when it would be a guess. */
+export function defaultPortOf(service: Service): number | undefined {
+  const ports = service.ports.filter(isHttp)
+  if (service.ports.some(({ number }) => number === 80)) return 80
+  return ports.length === 1 ? ports[0]?.number : undefined
+}
+
+/** Names under which clients of a namespace may call a service, its own first. */
+export function namesOf(service: Service, clientNamespace: string): string[] {
+  return [
+    service.hostname,
+    ...(isWildcard(service.hostname) ? [] : [`${service.hostname}.`]),
+    ...shortNamesOf(service.hostname, clientNamespace),
+    ...service.addresses.filter((address) => address !== '0.0.0.0' && !address.includes('/')),
+  ]
+}
+
+function domainsOf({ service, port, clientNamespace, isTaken }: ServiceHostInput): string[] {
+  const isDefault = defaultPortOf(service) === port.number
+  return namesOf(service, clientNamespace)
+    .filter((name) => name === service.hostname || !isTaken(name))
+    .flatMap((name) => {
+      const withPort = hostAndPort(name, port.number)
+      return isDefault ? [bracketed(name), withPort] : [withPort]
+    })
+}
+
+function hostAndPort(host: string, port: number): string {
+  return `${bracketed(host)}:${port}`
+}
+
+/** IPv6 addresses stand in brackets in an authority. */
+function bracketed(host: string): string {
+  return host.includes(':') ? `[${host}]` : host
+}
+
+function defaultRoute({ service, port, hashOf, mesh }: ServiceHostInput): Route {
+  const hash = hashOf({ host: service.hostname, port: { number: port.number } })
+  const hashPolicy = hashPolicyOf(hash)
+  // As in Istio, hashing does not stop a default route from retrying elsewhere.
+  const retryPolicy = translateRetries(mesh.retryPolicy, false)
+  return Route.fromPartial({
+    name: 'default',
+    match: { pathSpecifier: { $case: 'prefix', value: '/' } },
+    decorator: { operation: `${service.hostname}:${port.number}/*` },
+    action: {
+      $case: 'route',
+      value: {
+        clusterSpecifier: {
+          $case: 'cluster',
+          value: clusterName(port.number, '', service.hostname),
+        },
+        timeout: noTimeout,
+        maxGrpcTimeout: noTimeout,
+        ...(retryPolicy !== undefined && { retryPolicy }),
+        hashPolicy: hashPolicy === undefined ? [] : [hashPolicy],
+      },
+    },
+  })
+}
+
+function tunnelRoute(): Route {
+  return connectRoute(systemClusters.tunnel)
+}
+
+function connectRoute(cluster: string): Route {
+  return Route.fromPartial({
+    name: 'connect',
+    match: { pathSpecifier: { $case: 'connectMatcher', value: {} } },
+    action: {
+      $case: 'route',
+      value: {
+        clusterSpecifier: { $case: 'cluster', value: cluster },
+        timeout: noTimeout,
+        upgradeConfigs: [{ upgradeType: 'CONNECT', connectConfig: {} }],
+      },
+    },
+  })
+}
+
+function allowAny(): VirtualHost {
+  return VirtualHost.fromPartial({
+    name: 'allow_any',
+    domains: ['*'],
+    routes: [
+      connectRoute(systemClusters.passthrough),
+      Route.fromPartial({
+        name: 'allow_any',
+        match: { pathSpecifier: { $case: 'prefix', value: '/' } },
+        action: {
+          $case: 'route',
+          value: {
+            clusterSpecifier: { $case: 'cluster', value: systemClusters.passthrough },
+            timeout: noTimeout,
+            maxGrpcTimeout: noTimeout,
+          },
+        },
+      }),
+    ],
+    includeRequestAttemptCount: true,
+  })
+}
+
+function blockAll(): VirtualHost {
+  const action = { $case: 'directResponse' as const, value: { status: 502 } }
+  return VirtualHost.fromPartial({
+    name: 'block_all',
+    domains: ['*'],
+    routes: [
+      {
+        name: 'block_all',
+        match: { pathSpecifier: { $case: 'connectMatcher', value: {} } },
+        action,
+      },
+      { name: 'block_all', match: { pathSpecifier: { $case: 'prefix', value: '/' } }, action },
+    ],
+    includeRequestAttemptCount: true,
+  })
+}

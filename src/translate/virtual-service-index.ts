@@ -1,0 +1,113 @@
+/**
+ * Which VirtualService speaks for a host, for clients of one namespace.
+ *
+ * Istio's rules for sidecars: of several for the same host the oldest applies, they are not merged; one for the
+ * exact host goes before any with a wildcard; of wildcards the most specific goes first. A VirtualService of
+ * which no route is left for this client (by port, source labels or namespace) leaves its host to the next one.
+ */
+import type { VirtualServiceSpec } from '../model/istio/virtual-service.ts'
+import type { Resource } from '../model/resource.ts'
+import { bySpecificity, isCoveredBy, isExportedTo, isWildcard, resolveHost } from './host-name.ts'
+import { byAge, type TranslationInput } from './input.ts'
+
+/** One VirtualService bound to the mesh, its hosts fully qualified. */
+export interface VirtualService {
+  readonly resource: Resource<VirtualServiceSpec>
+  readonly hosts: readonly string[]
+  readonly exportTo: readonly string[]
+  /** Destinations of its HTTP routes, fully qualified, once each. */
+  readonly destinationHosts: readonly string[]
+  /** `host|subset` of each destination that names a subset. */
+  readonly subsetReferences: readonly string[]
+}
+
+export interface VirtualServiceIndex {
+  /** Oldest first. */
+  readonly all: readonly VirtualService[]
+  /** Hosts as written (fully qualified, wildcards among them), oldest VirtualService first. */
+  readonly byHost: ReadonlyMap<string, readonly VirtualService[]>
+  /** Wildcard hosts, most specific first. */
+  readonly wildcards: readonly string[]
+}
+
+/** Cheap enough to make anew with every change: one pass over the VirtualServices. */
+export class VirtualServices {
+  readonly all: readonly VirtualService[]
+  readonly #views = new Map<string, VirtualServiceIndex>()
+  readonly #isRestricted: boolean
+
+  constructor(input: TranslationInput) {
+    const resources = [...input.resources.values()].filter(isVirtualService).sort(byAge)
+    this.all = resources
+      .filter((resource) => isBoundToMesh(resource.spec))
+      .map((resource) => readVirtualService(resource, input.mesh.virtualServiceExportTo))
+    this.#isRestricted = this.all.some(({ exportTo }) => !exportTo.includes('*'))
+  }
+
+  /** What clients in a namespace see; one answer for all namespaces when nothing is restricted. */
+  visibleIn(namespace: string): VirtualServiceIndex {
+    const key = this.#isRestricted ? namespace : ''
+    const known = this.#views.get(key)
+    if (known !== undefined) return known
+    const index = indexOf(
+      this.all.filter(({ resource, exportTo }) =>
+        isExportedTo(exportTo, { own: resource.metadata.namespace, client: namespace }),
+      ),
+    )
+    this.#views.set(key, index)
+    return index
+  }
+}
+
+/** Candidates for a host of the registry, best first. */
+export function candidatesFor(host: string, index: VirtualServiceIndex): readonly VirtualService[] {
+  const exact = index.byHost.get(host)
+  if (exact !== undefined) return exact
+  const wildcard = index.wildcards.find((pattern) => isCoveredBy(host, pattern))
+  const covering = wildcard === undefined ? undefined : index.byHost.get(wildcard)
+  return covering === undefined ? [] : covering.slice(0, 1)
+}
+
+export function isVirtualService(resource: Resource): resource is Resource<VirtualServiceSpec> {
+  return resource.kind === 'VirtualService'
+}
+
+/** No gateways means the mesh; a list of gateways means the mesh only when it says `mesh`. */
+export function isBoundToMesh(spec: VirtualServiceSpec): boolean {
+  const gateways = spec.gateways ?? []
+  return (spec.hosts ?? []).length > 0 && (gateways.length === 0 || gateways.includes('mesh'))
+}
+
+export function readVirtualService(
+  resource: Resource<VirtualServiceSpec>,
+  defaultExportTo: readonly string[],
+): VirtualService {
+  const { spec, metadata } = resource
+  const destinations = (spec.http ?? []).flatMap((route) =>
+    (route.route ?? []).map(({ destination }) => ({
+      host: resolveHost(destination.host, metadata.namespace),
+      subset: destination.subset ?? '',
+    })),
+  )
+  const named = destinations.filter(({ subset }) => subset !== '')
+  return {
+    resource,
+    hosts: [...new Set((spec.hosts ?? []).map((host) => resolveHost(host, metadata.namespace)))],
+    exportTo: (spec.exportTo ?? []).length > 0 ? (spec.exportTo ?? []) : defaultExportTo,
+    destinationHosts: [...new Set(destinations.map(({ host }) => host))],
+    subsetReferences: [...new Set(named.map(({ host, subset }) => `${host}|${subset}`))],
+  }
+}
+
+function indexOf(all: readonly VirtualService[]): VirtualServiceIndex {
+  const byHost = new Map<string, VirtualService[]>()
+  for (const virtualService of all) {
+    for (const host of virtualService.hosts) {
+      const list = byHost.get(host)
+      if (list === undefined) byHost.set(host, [virtualService])
+      else list.push(virtualService)
+    }
+  }
+  const wildcards = [...byHost.keys()].filter(isWildcard).sort(bySpecificity)
+  return { all, byHost, wildcards }
+}

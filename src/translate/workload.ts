@@ -1,0 +1,123 @@
+import type { MeshPort, Upstream } from '../registry/node-metadata.ts'
+/**
+ * The part of a view that is one workload's own: listeners on its ports, clusters that lead to its application,
+ * and a route configuration for each upstream that it reaches by a localhost port.
+ */
+import type { EncodedResource } from '../xds/resource-set.ts'
+import type { Client } from './client.ts'
+import type { MergedRule } from './destination-rule-index.ts'
+import { clusterName, resolveHost } from './host-name.ts'
+import { hostInput, virtualHostInputs } from './host-part.ts'
+import { translateInbound } from './inbound.ts'
+import { compareText } from './input.ts'
+import { translateHttpProxy, translateUpstream } from './outbound-listener.ts'
+import { encodeRouteConfiguration, encodeVirtualHost } from './route-configuration.ts'
+import type { Scope } from './scope.ts'
+import { isHttp, singleVirtualHost } from './virtual-host.ts'
+import { ruleFor, visibleService, type ServedPort, type World } from './world.ts'
+
+export interface WorkloadInput {
+  readonly world: World
+  readonly scope: Scope
+  readonly client: Client
+}
+
+export interface WorkloadResources {
+  readonly listeners: ReadonlyMap<string, EncodedResource>
+  readonly clusters: ReadonlyMap<string, EncodedResource>
+  readonly routes: ReadonlyMap<string, EncodedResource>
+}
+
+export function translateWorkload(input: WorkloadInput): WorkloadResources {
+  const { world, scope, client } = input
+  const { mesh } = world.input
+  const listeners = [...translateHttpProxy({ client, mesh })]
+  const clusters: EncodedResource[] = []
+  const routes: EncodedResource[] = []
+  for (const meshPort of client.meshPorts) {
+    const served = servedBy(input, meshPort)
+    const rule = inboundRule(input, served)
+    const inbound = translateInbound({ meshPort, served, rule, client, mesh })
+    listeners.push(inbound.listener)
+    clusters.push(inbound.cluster)
+  }
+  for (const upstream of client.upstreams) {
+    const target = targetOf(input, upstream)
+    const cluster = clusterName(upstream.port, '', target.host)
+    const virtualHost = target.served && singleVirtualHost(hostInput(world, scope, target.served))
+    listeners.push(
+      translateUpstream({ client, mesh, upstream, cluster, routes: virtualHost?.name }),
+    )
+    if (virtualHost !== undefined) {
+      routes.push(encodeRouteConfiguration(virtualHost.name, [encodeVirtualHost(virtualHost)]))
+    }
+  }
+  return { listeners: byName(listeners), clusters: byName(clusters), routes: byName(routes) }
+}
+
+/** Everything that a workload's part depends on, to be compared member by member. */
+export function workloadInputs(input: WorkloadInput): unknown[] {
+  const { world, scope, client } = input
+  return [
+    world.input.mesh,
+    ...client.meshPorts.flatMap((meshPort) => {
+      const served = servedBy(input, meshPort)
+      return [...served.flatMap(({ service, port }) => [service, port]), inboundRule(input, served)]
+    }),
+    ...client.upstreams.flatMap((upstream) => {
+      const { served } = targetOf(input, upstream)
+      return served === undefined
+        ? [undefined]
+        : [served.port, ...virtualHostInputs(world, scope, served.service)]
+    }),
+  ]
+}
+
+/** What a mesh port serves as the registry knows it; else what an ad-hoc workload says it serves. */
+function servedBy({ world, client }: WorkloadInput, meshPort: MeshPort): readonly ServedPort[] {
+  const known = world.served.get(`${client.namespace}/${client.workload}|${meshPort.meshPort}`)
+  if (known !== undefined) return [...known].sort(byHostname)
+  if (client.service === undefined) return []
+  const service = world.input.registry.services.get(resolveHost(client.service, client.namespace))
+  const port = service?.ports.find(({ number }) => number === meshPort.servicePort)
+  return service === undefined || port === undefined ? [] : [{ service, port }]
+}
+
+function byHostname(left: ServedPort, right: ServedPort): number {
+  return (
+    compareText(left.service.hostname, right.service.hostname) ||
+    left.port.number - right.port.number
+  )
+}
+
+function inboundRule(
+  { world, scope }: WorkloadInput,
+  served: readonly ServedPort[],
+): MergedRule | undefined {
+  const [first] = served
+  return first && ruleFor(world, scope, first.service.hostname)
+}
+
+interface UpstreamTarget {
+  readonly host: string
+  /** Set when the port is routed request by request. */
+  readonly served: ServedPort | undefined
+}
+
+function targetOf({ world, scope, client }: WorkloadInput, upstream: Upstream): UpstreamTarget {
+  const { services } = world.input.registry
+  const [name = '', namespace = '', ...rest] = upstream.host.toLowerCase().split('.')
+  const isShort = namespace !== '' && (rest.length === 0 || rest.join('.') === 'svc')
+  const expanded = isShort
+    ? resolveHost(name, namespace)
+    : resolveHost(upstream.host, client.namespace)
+  const host = services.has(upstream.host.toLowerCase()) ? upstream.host.toLowerCase() : expanded
+  const service = visibleService(world, scope, host)
+  const port = service?.ports.find(({ number }) => number === upstream.port)
+  const isRouted = service !== undefined && port !== undefined && isHttp(port)
+  return { host, served: isRouted ? { service, port } : undefined }
+}
+
+function byName(resources: readonly EncodedResource[]): Map<string, EncodedResource> {
+  return new Map(resources.map((resource) => [resource.name, resource]))
+}

@@ -1,0 +1,183 @@
+/** One input with the indexes that every translation of it looks things up in. Immutable. */
+import type { Subset } from '../model/istio/destination-rule.ts'
+import type { Endpoint, Service, ServicePort } from '../registry/service.ts'
+import { DestinationRules, type MergedRule } from './destination-rule-index.ts'
+import { isExportedTo, isWildcard, overlaps } from './host-name.ts'
+import type { TranslationInput } from './input.ts'
+import { isSelected, selectorsOf, type Scope, type Selectors } from './scope.ts'
+import { namesOf } from './virtual-host.ts'
+import { VirtualServices, type VirtualService } from './virtual-service-index.ts'
+
+export interface World {
+  readonly input: TranslationInput
+  readonly virtualServices: VirtualServices
+  readonly destinationRules: DestinationRules
+  readonly selectors: Selectors
+  /** Subsets that VirtualServices name, by host. */
+  readonly subsetReferences: ReadonlyMap<string, ReadonlySet<string>>
+  /** VirtualServices that send requests to a host. */
+  readonly virtualServicesTo: ReadonlyMap<string, readonly VirtualService[]>
+  /** Host that an address belongs to: the first by name, where several claim it. */
+  readonly addressOwners: ReadonlyMap<string, string>
+  /** Service ports that a workload's mesh port serves, by `namespace/workload|port`. */
+  readonly served: ReadonlyMap<string, readonly ServedPort[]>
+}
+
+export interface ServedPort {
+  readonly service: Service
+  readonly port: ServicePort
+}
+
+export function buildWorld(input: TranslationInput, previous?: World): World {
+  const isSameConfig =
+    previous !== undefined &&
+    previous.input.resources === input.resources &&
+    previous.input.mesh === input.mesh
+  const config = isSameConfig ? previous : buildConfig(input, previous)
+  return {
+    ...config,
+    input,
+    served: previous?.input.registry === input.registry ? previous.served : servedPorts(input),
+    addressOwners:
+      previous?.input.registry.services === input.registry.services
+        ? previous.addressOwners
+        : ownersOf(input.registry.services),
+  }
+}
+
+function buildConfig(input: TranslationInput, previous: World | undefined) {
+  const virtualServices = new VirtualServices(input)
+  const destinationRules = new DestinationRules(input, previous?.destinationRules)
+  const subsetReferences = new Map<string, Set<string>>()
+  const virtualServicesTo = new Map<string, VirtualService[]>()
+  for (const virtualService of virtualServices.all) {
+    for (const reference of virtualService.subsetReferences) {
+      const [host = '', subset = ''] = reference.split('|')
+      const known = subsetReferences.get(host)
+      if (known === undefined) subsetReferences.set(host, new Set([subset]))
+      else known.add(subset)
+    }
+    for (const host of virtualService.destinationHosts) {
+      const known = virtualServicesTo.get(host)
+      if (known === undefined) virtualServicesTo.set(host, [virtualService])
+      else known.push(virtualService)
+    }
+  }
+  return {
+    virtualServices,
+    destinationRules,
+    subsetReferences,
+    virtualServicesTo,
+    selectors: selectorsOf(virtualServices, destinationRules),
+  }
+}
+
+function servedPorts(input: TranslationInput): Map<string, ServedPort[]> {
+  const served = new Map<string, ServedPort[]>()
+  for (const service of input.registry.services.values()) {
+    for (const port of service.ports) {
+      const endpoints = input.registry.endpoints.get(`${service.hostname}|${port.number}`) ?? []
+      for (const endpoint of endpoints) {
+        const key = `${endpoint.namespace}/${endpoint.workload}|${endpoint.port}`
+        const known = served.get(key)
+        if (known === undefined) served.set(key, [{ service, port }])
+        else if (known.every((other) => other.port !== port)) known.push({ service, port })
+      }
+    }
+  }
+  return served
+}
+
+function ownersOf(services: ReadonlyMap<string, Service>): Map<string, string> {
+  const owners = new Map<string, string>()
+  for (const { hostname, addresses } of services.values()) {
+    for (const address of addresses) {
+      const owner = owners.get(address)
+      if (owner === undefined || hostname < owner) owners.set(address, hostname)
+    }
+  }
+  return owners
+}
+
+/** The service of a host, when the scope's clients may see it. */
+export function visibleService(world: World, scope: Scope, host: string): Service | undefined {
+  const service = world.input.registry.services.get(host)
+  return service !== undefined && isVisible(world, scope, service) ? service : undefined
+}
+
+export function isVisible(world: World, scope: Scope, service: Service): boolean {
+  const exportTo = service.exportTo.length > 0 ? service.exportTo : world.input.mesh.serviceExportTo
+  return isExportedTo(exportTo, { own: service.namespace, client: scope.namespace })
+}
+
+export function ruleFor(world: World, scope: Scope, host: string): MergedRule | undefined {
+  const service = world.input.registry.services.get(host)
+  return world.destinationRules.find({
+    host,
+    serviceNamespace: service?.namespace ?? '',
+    clientNamespace: scope.namespace,
+    isSelected: (selector) => isSelected(scope, selector),
+  })
+}
+
+export function endpointsOf(
+  world: World,
+  service: Service,
+  port: ServicePort,
+): readonly Endpoint[] {
+  return world.input.registry.endpoints.get(`${service.hostname}|${port.number}`) ?? []
+}
+
+/**
+ * Subsets that a VirtualService names, no rule defines, and the service's own workloads can mean: those whose
+ * label `version` has that value.
+ */
+export function inferredSubsets(
+  world: World,
+  service: Service,
+  rule: MergedRule | undefined,
+): readonly Subset[] {
+  const named = world.subsetReferences.get(service.hostname)
+  if (named === undefined || !world.input.mesh.infersSubsets) return []
+  const versions = versionsOf(world, service)
+  const defined = new Set(rule?.subsets.map(({ name }) => name))
+  return [...named]
+    .filter((name) => !defined.has(name) && versions.has(name))
+    .sort()
+    .map((name) => ({ name, labels: { version: name } }))
+}
+
+export function versionsOf(world: World, service: Service): ReadonlySet<string> {
+  const versions = new Set<string>()
+  for (const port of service.ports) {
+    for (const { labels } of endpointsOf(world, service, port)) {
+      if (labels['version'] !== undefined) versions.add(labels['version'])
+    }
+  }
+  return versions
+}
+
+/** Hosts that a VirtualService names and no visible service has. */
+export function isUnregistered(world: World, scope: Scope, host: string): boolean {
+  if (!isWildcard(host)) return visibleService(world, scope, host) === undefined
+  for (const service of world.input.registry.services.values()) {
+    if (overlaps(service.hostname, host) && isVisible(world, scope, service)) return false
+  }
+  return true
+}
+
+/** Whether a name of a service belongs to somebody else for these clients. */
+export function isTaken(world: World, scope: Scope, owned: { name: string; by: string }): boolean {
+  if (visibleService(world, scope, owned.name) !== undefined) return owned.name !== owned.by
+  const owner = world.addressOwners.get(owned.name)
+  if (owner !== undefined) return owner !== owned.by
+  const index = world.virtualServices.visibleIn(scope.namespace)
+  return index.byHost.has(owned.name) && owned.name !== owned.by
+}
+
+/** Names of a service that belong to somebody else, joined: what its virtual hosts depend on. */
+export function takenNames(world: World, scope: Scope, service: Service): readonly string[] {
+  return namesOf(service, scope.namespace).filter(
+    (name) => name !== service.hostname && isTaken(world, scope, { name, by: service.hostname }),
+  )
+}
