@@ -58,9 +58,7 @@ function retriesResponse(policy: RetryPolicy, outcome: AttemptOutcome, status: n
   if (outcome.responseHeaders?.has('x-envoy-ratelimited') === true) {
     return conditions.has('envoy-ratelimited')
   }
-  if (conditions.has('5xx') && status >= 500 && status <= 599) return true
-  if (conditions.has('gateway-error') && status >= 502 && status <= 504) return true
-  if (conditions.has('retriable-4xx') && status === 409) return true
+  if (retriesStatusClass(conditions, status)) return true
   if (conditions.has('retriable-status-codes') && policy.retriableStatusCodes.has(status)) {
     return true
   }
@@ -86,4 +84,10 @@ function retriesGrpc(policy: RetryPolicy, grpcStatus: number | undefined): boole
   if (grpcStatus === undefined) return false
   const condition = grpcConditions[grpcStatus]
   return condition !== undefined && policy.conditions.has(condition)
+}
+
+function retriesStatusClass(conditions: ReadonlySet<RetryCondition>, status: number): boolean {
+  if (conditions.has('5xx') && status >= 500 && status <= 599) return true
+  if (conditions.has('gateway-error') && status >= 502 && status <= 504) return true
+  return conditions.has('retriable-4xx') && status === 409
 }

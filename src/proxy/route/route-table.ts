@@ -8,6 +8,7 @@ import type { Random } from '../../lib/random.ts'
 import type { HeaderList } from '../http/header-list.ts'
 import type { RequestHead } from '../http/message.ts'
 import type { RetryPolicy } from '../resilience/retry-policy.ts'
+import type { RequestRecord } from '../telemetry/request-record.ts'
 
 export interface RouteTable {
   readonly name: string
@@ -29,9 +30,13 @@ export interface Route {
   readonly editResponse: HeaderEdit | undefined
 }
 
-/** Changes the headers of a message in place. */
-export type HeaderEdit = (headers: HeaderList, head: RequestHead) => void
+/**
+ * Changes the headers of a message in place. `head` is the request, also when a response is edited; the record is what
+ * values such as `%UPSTREAM_HOST%` are read from (of a response edit, with its `response` set).
+ */
+export type HeaderEdit = (headers: HeaderList, head: RequestHead, record?: RequestRecord) => void
 
+/** `connect`: CONNECT ends here and its payload goes to the cluster as raw bytes (`connect_config`). */
 export type RouteAction =
   | { readonly kind: 'forward'; readonly forward: ForwardAction }
   | { readonly kind: 'redirect'; readonly redirect: (head: RequestHead) => RedirectReply }
@@ -51,21 +56,54 @@ export interface ForwardAction {
   /** 0 switches it off; undefined leaves the listener's stream idle time-out. */
   readonly idleTimeoutMs: number | undefined
   readonly retryPolicy: RetryPolicy | undefined
-  /** New path for the upstream, or undefined to forward it as it is. */
+  /** New path for the upstream, or undefined to forward it as it is. Applied after the header edits. */
   readonly rewritePath: ((path: string) => string) | undefined
   readonly rewriteAuthority: string | undefined
-  /** Whether upgrades (websocket) may pass on this route. */
+  /** `host_rewrite_header` and `host_rewrite_path_regex`: the new authority, or undefined to leave it. */
+  readonly rewriteAuthorityFrom?: (head: RequestHead) => string | undefined
+  /** `auto_host_rewrite`: the authority becomes the chosen host's `hostname`, where it has one. */
+  readonly autoHostRewrite?: boolean
+  /** A rewrite of the authority appends the old one to x-forwarded-host. */
+  readonly appendForwardedHost?: boolean
+  /** Whether upgrades (websocket, connect) may pass on this route; adds to the listener's. */
   readonly upgrades: ReadonlySet<string>
+  /** Upgrades that this route refuses although the listener allows them. */
+  readonly refusedUpgrades?: ReadonlySet<string>
+  /** Status when the chosen cluster does not exist; 503 unless set. */
+  readonly clusterNotFoundStatus?: number
+  /** How a gRPC request's own deadline counts; see request-timeout.ts, which reads it. */
+  readonly grpcTimeout?: GrpcTimeout
   /** Virtual host's `include_request_attempt_count`: adds x-envoy-attempt-count to the request. */
   readonly includeAttemptCount?: boolean
   /** Hash of the request for hashing balancers; undefined where there is no hash policy. */
   readonly hashRequest?: (head: RequestHead, remoteAddress: string) => number | undefined
-  /** Envoy `max_stream_duration`; 0 or absent = none. */
+  /** Envoy `max_stream_duration`; 0 = none whatever the listener says, absent = the listener's. */
   readonly maxStreamDurationMs?: number
+  /** Ceiling of what is held for a retry; absent = the listener's. */
+  readonly requestBufferLimitBytes?: number
+  /** Virtual host's `include_attempt_count_in_response`. */
+  readonly includeAttemptCountInResponse?: boolean
+  /** A retry after a per-try time-out says so in x-envoy-is-timeout-retry. */
+  readonly includeTimeoutRetryHeader?: boolean
 }
 
+/** Envoy `max_grpc_timeout` (deprecated, and what Istio sends) or `max_stream_duration.grpc_timeout_header_*`. */
+export interface GrpcTimeout {
+  /** `request`: replaces the route's time-out of gRPC requests. `stream`: limits the stream's duration. */
+  readonly limits: 'request' | 'stream'
+  /** 0: the header counts as it is. */
+  readonly maxMs: number
+  /** Taken off the header's value. */
+  readonly offsetMs: number
+}
+
+/** The edits of a weighted cluster come before those of its route, as Envoy applies them. */
 export interface PickedCluster {
   readonly cluster: string
   readonly editRequest: HeaderEdit | undefined
   readonly editResponse: HeaderEdit | undefined
+  /** Of this part of a weighted split; wins over the route's. */
+  readonly rewriteAuthority?: string
+  /** Per-filter configuration of this part; an entry wins over the route's of the same filter. */
+  readonly filterConfigs?: ReadonlyMap<string, unknown>
 }

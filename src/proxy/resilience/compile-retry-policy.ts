@@ -1,0 +1,126 @@
+/**
+ * Envoy's `route.v3.RetryPolicy` → `RetryPolicy`, with Envoy's defaults and ranges. Which fields exist is checked by
+ * the caller against retry-fields.ts.
+ */
+import {
+  type RetryPolicy as RetryPolicyMessage,
+  RetryPolicy_ResetHeaderFormat as ResetFormat,
+} from '../../xds/proto/generated/envoy/config/route/v3/route_components.ts'
+import { type FieldReport, at, refuse, showValue } from '../config/field-rule.ts'
+import { durationMs } from '../config/message-value.ts'
+import { compileResponseMatcher } from '../route/header-matcher.ts'
+import {
+  type RateLimitedBackoff,
+  type RetryCondition,
+  type RetryPolicy,
+  retryConditions,
+} from './retry-policy.ts'
+
+const backoffBaseDefaultMs = 25
+/** Envoy raises a smaller base to this. */
+const backoffBaseMinMs = 1
+const previousHosts = 'envoy.retry_host_predicates.previous_hosts'
+
+export function compileRetryPolicy(message: RetryPolicyMessage, report: FieldReport): RetryPolicy {
+  return {
+    conditions: compileConditions(message.retryOn, at(report, 'retry_on')),
+    retriesMax: message.numRetries ?? 1,
+    perTryTimeoutMs: optionalMs(message.perTryTimeout, at(report, 'per_try_timeout')),
+    perTryIdleTimeoutMs: optionalMs(message.perTryIdleTimeout, at(report, 'per_try_idle_timeout')),
+    retriableStatusCodes: new Set(message.retriableStatusCodes),
+    retriableHeaders: compileHeaders(message, report),
+    ...compileBackoff(message, report),
+    rateLimitedBackoff: compileRateLimited(message, report),
+    avoidPreviousHosts: avoidsPreviousHosts(message, report),
+    hostSelectionAttemptsMax: Math.max(1, message.hostSelectionRetryMaxAttempts),
+  }
+}
+
+function optionalMs(value: RetryPolicyMessage['perTryTimeout'], report: FieldReport): number {
+  return durationMs(value, { absentMs: 0 }, report)
+}
+
+const known = new Set<string>(retryConditions)
+/** Conditions of protocols that no attempt of ours uses, so that they can never come true. */
+const withoutEffect = new Set(['http3-post-connect-failure'])
+
+function compileConditions(retryOn: string, report: FieldReport): ReadonlySet<RetryCondition> {
+  const conditions = new Set<RetryCondition>()
+  for (const part of retryOn.split(',')) {
+    const name = part.trim()
+    if (name === '' || withoutEffect.has(name)) continue
+    if (known.has(name)) conditions.add(name as RetryCondition) // a member of the list of conditions
+    else
+      refuse(report, `unknown condition ${showValue(name)}, expected ${retryConditions.join(', ')}`)
+  }
+  return conditions
+}
+
+function compileHeaders(
+  message: RetryPolicyMessage,
+  report: FieldReport,
+): RetryPolicy['retriableHeaders'] {
+  return message.retriableHeaders.flatMap((matcher, index) => {
+    const result = compileResponseMatcher(matcher)
+    if (result.ok) return [result.value]
+    for (const reason of result.reasons) refuse(at(report, 'retriable_headers', index), reason)
+    return []
+  })
+}
+
+function compileBackoff(
+  message: RetryPolicyMessage,
+  report: FieldReport,
+): Pick<RetryPolicy, 'backoffBaseMs' | 'backoffMaxMs'> {
+  const { retryBackOff } = message
+  if (retryBackOff === undefined) {
+    return { backoffBaseMs: backoffBaseDefaultMs, backoffMaxMs: 10 * backoffBaseDefaultMs }
+  }
+  const here = at(report, 'retry_back_off')
+  if (retryBackOff.baseInterval === undefined) refuse(at(here, 'base_interval'), 'is required')
+  const baseMs = durationMs(
+    retryBackOff.baseInterval,
+    { absentMs: backoffBaseDefaultMs, least: 'positive' },
+    at(here, 'base_interval'),
+  )
+  const backoffBaseMs = Math.max(backoffBaseMinMs, baseMs)
+  const backoffMaxMs = durationMs(
+    retryBackOff.maxInterval,
+    { absentMs: 10 * backoffBaseMs, least: 'positive' },
+    at(here, 'max_interval'),
+  )
+  if (backoffMaxMs < baseMs) refuse(here, 'max_interval must be at least base_interval')
+  return { backoffBaseMs, backoffMaxMs: Math.max(backoffBaseMs, backoffMaxMs) }
+}
+
+function compileRateLimited(
+  message: RetryPolicyMessage,
+  report: FieldReport,
+): RateLimitedBackoff | undefined {
+  const backoff = message.rateLimitedRetryBackOff
+  if (backoff === undefined) return undefined
+  const here = at(report, 'rate_limited_retry_back_off')
+  if (backoff.resetHeaders.length === 0) {
+    refuse(at(here, 'reset_headers'), 'value must contain at least 1 item(s)')
+  }
+  return {
+    headers: backoff.resetHeaders.map(({ name, format }) => ({
+      name: name.toLowerCase(),
+      format: format === ResetFormat.UNIX_TIMESTAMP ? 'unix-timestamp' : 'seconds',
+    })),
+    maxMs: durationMs(
+      backoff.maxInterval,
+      { absentMs: 300_000, least: 'positive' },
+      at(here, 'max_interval'),
+    ),
+  }
+}
+
+function avoidsPreviousHosts(message: RetryPolicyMessage, report: FieldReport): boolean {
+  let avoids = false
+  message.retryHostPredicate.forEach(({ name }, index) => {
+    if (name === previousHosts) avoids = true
+    else refuse(at(report, 'retry_host_predicate', index), `${showValue(name)} is not implemented`)
+  })
+  return avoids
+}

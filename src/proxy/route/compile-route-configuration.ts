@@ -1,0 +1,274 @@
+import { systemRandom } from '../../lib/random.ts'
+import type { RouteConfiguration } from '../../xds/proto/generated/envoy/config/route/v3/route.ts'
+/**
+ * Envoy's RouteConfiguration → the table that the request path looks up. Every reason against it is collected, with the
+ * path of its field; nothing is worked out per request that can be worked out here.
+ */
+import {
+  type DirectResponseAction,
+  type Route as RouteMessage,
+  type VirtualHost,
+  VirtualHost_TlsRequirementType as TlsRequirement,
+} from '../../xds/proto/generated/envoy/config/route/v3/route_components.ts'
+import { type Compiled, compiled, refused } from '../config/compiled.ts'
+import { type FieldReport, at, checkFields, refuse } from '../config/field-rule.ts'
+import type { RequestHead } from '../http/message.ts'
+import { type ForwardContext, compileForward, compileHostDefaults } from './forward-action.ts'
+import { joinEdits } from './header-edit.ts'
+import { pathOnly } from './query-matcher.ts'
+import { compileRedirect, forwardedScheme, tlsRedirect } from './redirect.ts'
+import {
+  type LevelEdits,
+  type RouteCompiler,
+  type RouteOptions,
+  createRouteCompiler,
+} from './route-compiler.ts'
+import { routeConfigurationRule } from './route-fields.ts'
+import { createRouteIndex } from './route-index.ts'
+import { type MatchInput, type RouteMatcher, compileRouteMatch } from './route-matcher.ts'
+import type { MatchedRoute, Route, RouteAction, RouteTable } from './route-table.ts'
+import {
+  type DomainEntry,
+  createVirtualHostIndex,
+  findDuplicateDomains,
+} from './virtual-host-index.ts'
+
+export function compileRouteConfiguration(
+  message: RouteConfiguration,
+  options: RouteOptions = { random: systemRandom },
+): Compiled<RouteTable> {
+  const report: FieldReport = { path: '', reasons: [] }
+  checkFields(message, routeConfigurationRule, report)
+  const compiler = createRouteCompiler(options)
+  const context: TableContext = {
+    compiler,
+    message,
+    edits: compiler.edits(message, report),
+    filterConfigs: compiler.filterConfigs(message.typedPerFilterConfig, report),
+  }
+  const entries: DomainEntry<HostMatcher>[] = []
+  message.virtualHosts.forEach((host, index) => {
+    const virtualHost = compileVirtualHost(host, context, at(report, 'virtual_hosts', index))
+    for (const domain of host.domains) entries.push({ domain, virtualHost })
+  })
+  for (const reason of findDuplicateDomains(entries)) refuse(at(report, 'virtual_hosts'), reason)
+  if (report.reasons.length > 0) return refused(...report.reasons)
+  return compiled(createTable(message, entries, options))
+}
+
+interface TableContext {
+  readonly compiler: RouteCompiler
+  readonly message: RouteConfiguration
+  readonly edits: LevelEdits
+  readonly filterConfigs: ReadonlyMap<string, unknown> | undefined
+}
+
+type HostMatcher = (path: string, input: MatchInput) => MatchedRoute | undefined
+
+function createTable(
+  message: RouteConfiguration,
+  entries: readonly DomainEntry<HostMatcher>[],
+  options: RouteOptions,
+): RouteTable {
+  const ignorePort = message.ignorePortInHostMatching
+  const findHost = createVirtualHostIndex(entries, { ignorePort })
+  const ignoreParameters = message.ignorePathParametersInPathMatching
+  return {
+    name: message.name,
+    match(head) {
+      const matchHost = findHost(head.authority)
+      if (matchHost === undefined) return undefined
+      const path = ignoreParameters ? withoutParameters(pathOnly(head.path)) : pathOnly(head.path)
+      return matchHost(path, new RequestInput(head, path, options.random))
+    },
+  }
+}
+
+/** Draws when a route with a fraction is first met, and gives the same to all others. */
+class RequestInput implements MatchInput {
+  readonly head: RequestHead
+  readonly path: string
+  readonly #random: RouteOptions['random']
+  #drawn = -1
+
+  constructor(head: RequestHead, path: string, random: RouteOptions['random']) {
+    this.head = head
+    this.path = path
+    this.#random = random
+  }
+
+  draw(): number {
+    if (this.#drawn < 0) this.#drawn = Math.floor(this.#random() * 4_294_967_296)
+    return this.#drawn
+  }
+}
+
+/** RFC 1808 parameters: all from the first semicolon. */
+function withoutParameters(path: string): string {
+  const semicolon = path.indexOf(';')
+  return semicolon < 0 ? path : path.slice(0, semicolon)
+}
+
+function compileVirtualHost(
+  host: VirtualHost,
+  table: TableContext,
+  report: FieldReport,
+): HostMatcher {
+  if (host.name === '') refuse(at(report, 'name'), 'is required')
+  if (host.domains.length === 0)
+    refuse(at(report, 'domains'), 'value must contain at least 1 item(s)')
+  const { compiler } = table
+  const context: HostContext = {
+    table,
+    host: compileHostDefaults(host, report),
+    edits: compiler.edits(host, report),
+    filterConfigs: mergeConfigs(
+      table.filterConfigs,
+      compiler.filterConfigs(host.typedPerFilterConfig, report),
+    ),
+  }
+  const routes = host.routes.map((route, index) => {
+    const here = at(report, 'routes', index)
+    return compileEntry(route, { ...context, virtualHost: host.name }, here)
+  })
+  const find = createRouteIndex<MatchInput, RouteEntry>(routes)
+  const findRoute: HostMatcher = (path, input) => find(path, input)?.matched
+  if (host.requireTls === TlsRequirement.NONE) return findRoute
+  return requireTls(host.name, findRoute)
+}
+
+/** No address counts as internal, so EXTERNAL_ONLY asks for what ALL asks. */
+function requireTls(virtualHost: string, findRoute: HostMatcher): HostMatcher {
+  const route: Route = {
+    name: '',
+    action: { kind: 'redirect', redirect: tlsRedirect },
+    editRequest: undefined,
+    editResponse: undefined,
+  }
+  const redirected = { virtualHost, route }
+  return (path, input) =>
+    forwardedScheme(input.head) === 'https' ? findRoute(path, input) : redirected
+}
+
+interface HostContext {
+  readonly table: TableContext
+  readonly host: ForwardContext['host']
+  readonly edits: LevelEdits
+  readonly filterConfigs: ReadonlyMap<string, unknown> | undefined
+}
+
+interface RouteContext extends HostContext {
+  readonly virtualHost: string
+}
+
+interface RouteEntry extends RouteMatcher {
+  readonly matched: MatchedRoute
+}
+
+function compileEntry(
+  message: RouteMessage,
+  context: RouteContext,
+  report: FieldReport,
+): RouteEntry {
+  const matcher = compileMatcher(message, report)
+  const own = context.table.compiler.edits(message, report)
+  const filterConfigs = mergeConfigs(
+    context.filterConfigs,
+    context.table.compiler.filterConfigs(message.typedPerFilterConfig, report),
+  )
+  const levels = [own, context.edits, context.table.edits]
+  if (context.table.message.mostSpecificHeaderMutationsWins) levels.reverse()
+  const route: Route = {
+    name: message.name,
+    action: compileAction(message, { ...context, matcher }, report),
+    editRequest: joinEdits(levels.map((level) => level.editRequest)),
+    editResponse: joinEdits(levels.map((level) => level.editResponse)),
+    ...(filterConfigs && { filterConfigs }),
+  }
+  return { ...matcher, matched: { virtualHost: context.virtualHost, route } }
+}
+
+function compileMatcher(message: RouteMessage, report: FieldReport): RouteMatcher {
+  const here = at(report, 'match')
+  if (message.match !== undefined) return compileRouteMatch(message.match, here)
+  refuse(here, 'is required')
+  return { key: { kind: 'other' }, matches: () => false, matchedPart: { kind: 'path' } }
+}
+
+function compileAction(
+  message: RouteMessage,
+  context: RouteContext & { readonly matcher: RouteMatcher },
+  report: FieldReport,
+): RouteAction {
+  const { action } = message
+  const matched = context.matcher.matchedPart
+  switch (action?.$case) {
+    case 'route': {
+      const forwardContext: ForwardContext = {
+        compiler: context.table.compiler,
+        host: context.host,
+        matched,
+        requestBufferLimitBytes: message.perRequestBufferLimitBytes,
+      }
+      return compileForward(action.value, forwardContext, at(report, 'route'))
+    }
+    case 'redirect': {
+      const redirect = compileRedirect(action.value, matched, at(report, 'redirect'))
+      return { kind: 'redirect', redirect }
+    }
+    case 'directResponse':
+      return compileDirect(action.value, context.table.message, at(report, 'direct_response'))
+    case 'filterAction':
+    case 'nonForwardingAction':
+    case undefined:
+    default:
+      // The table of fields has refused the first two.
+      if (action === undefined) refuse(at(report, 'action'), 'is required')
+      return emptyDirect
+  }
+}
+
+const emptyDirect: RouteAction = { kind: 'direct', status: 404, body: new Uint8Array() }
+const directBodyMaxBytes = 4096
+
+function compileDirect(
+  action: DirectResponseAction,
+  table: RouteConfiguration,
+  report: FieldReport,
+): RouteAction {
+  const { status } = action
+  if (status < 200 || status > 599) {
+    refuse(at(report, 'status'), `value must be inside range [200, 600), got ${status}`)
+  }
+  const body = compileBody(action, at(report, 'body'))
+  const bytesMax = table.maxDirectResponseBodySizeBytes ?? directBodyMaxBytes
+  if (body.length > bytesMax) {
+    refuse(at(report, 'body'), `has ${body.length} bytes, at most ${bytesMax} are allowed`)
+  }
+  return { kind: 'direct', status, body }
+}
+
+function compileBody(action: DirectResponseAction, report: FieldReport): Uint8Array {
+  const specifier = action.body?.specifier
+  switch (specifier?.$case) {
+    case undefined:
+      return new Uint8Array()
+    case 'inlineString':
+      return Buffer.from(specifier.value, 'utf8')
+    case 'inlineBytes':
+      return specifier.value
+    case 'filename':
+    case 'environmentVariable':
+    default:
+      refuse(report, 'only inline_string and inline_bytes are implemented')
+      return new Uint8Array()
+  }
+}
+
+function mergeConfigs(
+  outer: ReadonlyMap<string, unknown> | undefined,
+  inner: ReadonlyMap<string, unknown> | undefined,
+): ReadonlyMap<string, unknown> | undefined {
+  if (outer === undefined || inner === undefined) return inner ?? outer
+  return new Map([...outer, ...inner])
+}

@@ -1,0 +1,136 @@
+/**
+ * Envoy's `route.v3.HeaderMatcher` over a request or a response.
+ *
+ * Repeated fields are matched as one value, joined by commas. A field that is absent matches nothing, inverted or not,
+ * unless `treat_missing_header_as_empty` is set; only `present_match` can ask for absence.
+ */
+import { type HeaderMatcher } from '../../xds/proto/generated/envoy/config/route/v3/route_components.ts'
+import { type Compiled, compiled, refused } from '../config/compiled.ts'
+import type { HeaderList } from '../http/header-list.ts'
+import type { RequestHead } from '../http/message.ts'
+import { type TextMatch, compileRegex } from './regex.ts'
+import { compileStringMatcher, lowerAscii } from './string-matcher.ts'
+
+/** All values of one field as one text, or undefined when it is absent. */
+export type FieldReader<Message> = (message: Message) => string | undefined
+
+export type HeaderMatch<Message> = (message: Message) => boolean
+
+export function compileRequestMatcher(matcher: HeaderMatcher): Compiled<HeaderMatch<RequestHead>> {
+  return compileMatcher(matcher, requestReader(matcher.name))
+}
+
+/** Over response fields; `:status` is read too. */
+export function compileResponseMatcher(
+  matcher: HeaderMatcher,
+): Compiled<(headers: HeaderList, status: number) => boolean> {
+  const name = lowerAscii(matcher.name)
+  const read: FieldReader<{ headers: HeaderList; status: number }> =
+    name === ':status' ? ({ status }) => String(status) : ({ headers }) => headers.getAll(name)
+  const result = compileMatcher(matcher, read)
+  if (!result.ok) return result
+  return compiled((headers, status) => result.value({ headers, status }))
+}
+
+/** Pseudo headers are fields of the head; `host` is Envoy's alias of `:authority`. */
+export function requestReader(name: string): FieldReader<RequestHead> {
+  const lower = lowerAscii(name)
+  switch (lower) {
+    case ':method':
+      return (head) => head.method
+    case ':path':
+      return (head) => (head.path === '' ? undefined : head.path)
+    case ':authority':
+    case 'host':
+      return (head) => (head.authority === '' ? undefined : head.authority)
+    case ':scheme':
+      return (head) => head.scheme
+    default:
+      return (head) => head.headers.getAll(lower)
+  }
+}
+
+function compileMatcher<Message>(
+  matcher: HeaderMatcher,
+  read: FieldReader<Message>,
+): Compiled<HeaderMatch<Message>> {
+  if (matcher.name === '') return refused('name: is required')
+  const { invertMatch, treatMissingHeaderAsEmpty, headerMatchSpecifier } = matcher
+  if (headerMatchSpecifier === undefined || headerMatchSpecifier.$case === 'presentMatch') {
+    const wanted = (headerMatchSpecifier?.value ?? true) !== invertMatch
+    if (treatMissingHeaderAsEmpty) return compiled(() => wanted)
+    return compiled((message) => (read(message) !== undefined) === wanted)
+  }
+  const value = compileValue(headerMatchSpecifier)
+  if (!value.ok) return value
+  const matches = value.value
+  return compiled((message) => {
+    const text = read(message) ?? (treatMissingHeaderAsEmpty ? '' : undefined)
+    return text !== undefined && matches(text) !== invertMatch
+  })
+}
+
+type ValueSpecifier = Exclude<
+  NonNullable<HeaderMatcher['headerMatchSpecifier']>,
+  { $case: 'presentMatch' }
+>
+
+function compileValue(specifier: ValueSpecifier): Compiled<TextMatch> {
+  switch (specifier.$case) {
+    case 'exactMatch': {
+      const wanted = specifier.value
+      // The deprecated matcher with an empty value asks for presence only.
+      return compiled((text) => wanted === '' || text === wanted)
+    }
+    case 'prefixMatch':
+    case 'suffixMatch':
+    case 'containsMatch':
+      return compileDeprecated(specifier)
+    case 'safeRegexMatch':
+      return compileRegex(specifier.value.regex)
+    case 'rangeMatch': {
+      const { start, end } = specifier.value
+      return compiled((text) => {
+        const value = integerOf(text)
+        return value !== undefined && value >= start && value < end
+      })
+    }
+    case 'stringMatch': {
+      const inner = compileStringMatcher(specifier.value)
+      return inner.ok ? inner : refused(...inner.reasons.map((reason) => `string_match.${reason}`))
+    }
+    default:
+      return refused('header_match_specifier: not implemented')
+  }
+}
+
+function compileDeprecated(specifier: {
+  readonly $case: 'prefixMatch' | 'suffixMatch' | 'containsMatch'
+  readonly value: string
+}): Compiled<TextMatch> {
+  const { value } = specifier
+  switch (specifier.$case) {
+    case 'prefixMatch':
+      return value === ''
+        ? refused('prefix_match: must not be empty')
+        : compiled((text) => text.startsWith(value))
+    case 'suffixMatch':
+      return value === ''
+        ? refused('suffix_match: must not be empty')
+        : compiled((text) => text.endsWith(value))
+    case 'containsMatch':
+    default:
+      return value === ''
+        ? refused('contains_match: must not be empty')
+        : compiled((text) => text.includes(value))
+  }
+}
+
+/** absl::SimpleAtoi: white space around, an optional sign, digits; nothing beyond 64 bits. */
+function integerOf(text: string): number | undefined {
+  const trimmed = text.trim()
+  if (!/^[+-]?\d{1,19}$/.test(trimmed)) return undefined
+  const value = BigInt(trimmed.startsWith('+') ? trimmed.slice(1) : trimmed)
+  if (value > 9_223_372_036_854_775_807n || value < -9_223_372_036_854_775_808n) return undefined
+  return Number(value)
+}

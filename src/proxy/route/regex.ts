@@ -1,0 +1,103 @@
+/**
+ * RE2 regular expressions, matched over the whole text as Envoy does, in linear time (JavaScript's own engine
+ * backtracks, and a pattern such as `(a+)+$` then takes seconds).
+ *
+ * Two shortcuts keep the common patterns off the engine: the literal text that a pattern begins with is compared
+ * first, and a pattern that is nothing but such a text with `.*` or `.+` behind it never reaches the engine.
+ */
+import { isUtf8 } from 'node:buffer'
+
+import { RE2JS } from 're2js'
+
+import { type Compiled, compiled, refused } from '../config/compiled.ts'
+
+export type TextMatch = (text: string) => boolean
+
+export function compileRegex(pattern: string): Compiled<TextMatch> {
+  const engine = compileEngine(pattern)
+  if (!engine.ok) return engine
+  const re2 = engine.value
+  const literal = literalStart(pattern)
+  const rest = pattern.slice(literal.sourceLength)
+  const { text } = literal
+  if (rest === '') return compiled((value) => value === text)
+  if (rest === '.*') return compiled((value) => value.startsWith(text) && isLine(value))
+  if (rest === '.+') {
+    return compiled(
+      (value) => value.length > text.length && value.startsWith(text) && isLine(value),
+    )
+  }
+  return compiled((value) => {
+    if (!value.startsWith(text)) return false
+    const decoded = decodeText(value)
+    return decoded !== undefined && re2.testExact(decoded)
+  })
+}
+
+/** `re2.testExact`, `re2.matcher`; the reason names the pattern and what RE2 says about it. */
+export function compileEngine(pattern: string): Compiled<RE2JS> {
+  try {
+    return compiled(RE2JS.compile(pattern))
+  } catch (error) {
+    const text = error instanceof Error ? error.message : String(error)
+    return refused(`regular expression ${JSON.stringify(pattern)} is not RE2: ${text}`)
+  }
+}
+
+const nonAscii = /[\u0080-\u00ff]/
+
+/**
+ * Heads are latin1 strings of what is UTF-8 on the wire; RE2 counts characters, so `.` must see them whole.
+ * Undefined for what is not UTF-8: a pattern never matches that.
+ */
+export function decodeText(value: string): string | undefined {
+  if (!nonAscii.test(value)) return value
+  const bytes = Buffer.from(value, 'latin1')
+  return isUtf8(bytes) ? bytes.toString('utf8') : undefined
+}
+
+/** What `.*` matches: text without a newline. */
+function isLine(value: string): boolean {
+  return !value.includes('\n') && decodeText(value) !== undefined
+}
+
+interface Literal {
+  readonly text: string
+  /** Characters of the pattern that the text stands for. */
+  readonly sourceLength: number
+}
+
+const metaCharacters = new Set('\\^$.|?*+()[]{}')
+const quantifiers = new Set('?*+{')
+
+/** The text that everything that matches must begin with; empty where alternatives at the top make it unsure. */
+function literalStart(pattern: string): Literal {
+  // Groups are not parsed: an alternative anywhere counts, to be safe.
+  if (pattern.includes('|')) return { text: '', sourceLength: 0 }
+  let text = ''
+  // The whole text is matched anyway, so the anchor says nothing.
+  let index = pattern.startsWith('^') ? 1 : 0
+  while (index < pattern.length) {
+    const unit = literalUnit(pattern, index)
+    if (unit === undefined) break
+    const next = pattern[index + unit.sourceLength]
+    // A quantifier belongs to the character before it, which may then be absent.
+    if (next !== undefined && quantifiers.has(next)) break
+    text += unit.text
+    index += unit.sourceLength
+  }
+  return { text, sourceLength: index }
+}
+
+/** One character that stands for itself: plain, or escaped punctuation. */
+function literalUnit(pattern: string, index: number): Literal | undefined {
+  const character = pattern[index] ?? ''
+  // Beyond ASCII the text and the pattern may be encoded differently: leave it to the engine.
+  if (character.charCodeAt(0) > 0x7e) return undefined
+  if (!metaCharacters.has(character)) return { text: character, sourceLength: 1 }
+  const escaped = pattern[index + 1] ?? ''
+  if (character === '\\' && /^[^\w\s]$/.test(escaped) && escaped.charCodeAt(0) < 0x7f) {
+    return { text: escaped, sourceLength: 2 }
+  }
+  return undefined
+}

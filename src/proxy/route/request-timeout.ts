@@ -1,0 +1,75 @@
+/**
+ * The time-outs of one request: the route's, as a gRPC deadline or the request's own headers change them. Envoy's
+ * FilterUtility::finalTimeout and refreshDurationTimeout.
+ */
+import type { RequestHead } from '../http/message.ts'
+import { hasEnvoyHeaders } from '../resilience/request-retry-policy.ts'
+import { isGrpcRequest } from './route-matcher.ts'
+import type { ForwardAction } from './route-table.ts'
+
+/** 0 = none. Counts from the end of the request, over all attempts. */
+export function requestTimeoutMs(forward: ForwardAction, head: RequestHead): number {
+  const fromHeader = hasEnvoyHeaders(head.headers)
+    ? unsigned(head.headers.get('x-envoy-upstream-rq-timeout-ms'))
+    : undefined
+  return fromHeader ?? grpcRequestTimeoutMs(forward, head) ?? forward.timeoutMs
+}
+
+/** A per-try time-out that is not below the request's says nothing. 0 = none. */
+export function perTryTimeoutMs(policyMs: number, requestMs: number): number {
+  return requestMs !== 0 && policyMs >= requestMs ? 0 : policyMs
+}
+
+/** Ceiling of the stream's whole life; 0 = none. `listenerMs` is the connection manager's. */
+export function streamDurationMs(
+  forward: ForwardAction,
+  head: RequestHead,
+  listenerMs: number,
+): number {
+  const { grpcTimeout } = forward
+  const deadlineMs = grpcTimeout?.limits === 'stream' ? grpcDeadlineMs(head) : undefined
+  if (grpcTimeout === undefined || deadlineMs === undefined) {
+    return forward.maxStreamDurationMs ?? listenerMs
+  }
+  const { maxMs, offsetMs } = grpcTimeout
+  const capped = maxMs !== 0 && deadlineMs > maxMs ? maxMs : deadlineMs
+  if (capped === 0 || offsetMs === 0) return capped
+  // An offset that eats the whole deadline ends the stream at once; 0 would mean never.
+  return Math.max(capped - offsetMs, 1)
+}
+
+/** Removes what Envoy consumes, so that it does not act again one hop further. */
+export function removeTimeoutHeaders(head: RequestHead): void {
+  if (hasEnvoyHeaders(head.headers)) head.headers.remove('x-envoy-upstream-rq-timeout-ms')
+}
+
+function grpcRequestTimeoutMs(forward: ForwardAction, head: RequestHead): number | undefined {
+  const { grpcTimeout } = forward
+  if (grpcTimeout?.limits !== 'request' || !isGrpcRequest(head)) return undefined
+  const deadlineMs = grpcDeadlineMs(head) ?? 0
+  const { maxMs, offsetMs } = grpcTimeout
+  // An offset may shorten the deadline and never end it: 0 would mean no deadline.
+  const ownMs = offsetMs < deadlineMs ? deadlineMs - offsetMs : deadlineMs
+  return maxMs !== 0 && (ownMs === 0 || ownMs > maxMs) ? maxMs : ownMs
+}
+
+const unitMs: Readonly<Record<string, number>> = {
+  H: 3_600_000,
+  M: 60_000,
+  S: 1000,
+  m: 1,
+  u: 0.001,
+  n: 0.000_001,
+}
+
+/** `grpc-timeout`: at most 8 digits and a unit; a part of a millisecond counts as one. */
+export function grpcDeadlineMs(head: RequestHead): number | undefined {
+  const text = head.headers.get('grpc-timeout')
+  const parts = text === undefined ? null : /^(\d{1,8})([HMSmun])$/.exec(text)
+  if (parts === null) return undefined
+  return Math.ceil(Number(parts[1]) * (unitMs[parts[2] ?? ''] ?? 0))
+}
+
+function unsigned(text: string | undefined): number | undefined {
+  return text !== undefined && /^\d{1,15}$/.test(text) ? Number(text) : undefined
+}

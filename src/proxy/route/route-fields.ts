@@ -1,0 +1,217 @@
+/**
+ * Which fields of Envoy's route messages act here, which have no effect and why that is safe, and which are refused.
+ * The tables render docs/reference/envoy-fields.md.
+ */
+import {
+  type FieldRule,
+  type MessageRule,
+  ignored,
+  refusedField,
+  used,
+} from '../config/field-rule.ts'
+import { retryPolicyRule } from '../resilience/retry-fields.ts'
+
+const notYet = 'not implemented yet'
+const mirrors = refusedField('request mirroring is not implemented yet')
+const statisticsOnly = ignored('only names statistics that are not kept')
+const metadata = ignored('nothing here reads it')
+
+const headerEdits: Readonly<Record<string, FieldRule>> = {
+  requestHeadersToAdd: used(),
+  requestHeadersToRemove: used(),
+  responseHeadersToAdd: used(),
+  responseHeadersToRemove: used(),
+}
+
+const runtimeFractionRule: MessageRule = {
+  type: 'envoy.config.core.v3.RuntimeFractionalPercent',
+  fields: { defaultValue: used(), runtimeKey: ignored('there is no runtime; the default counts') },
+}
+
+const routeMatchRule: MessageRule = {
+  type: 'envoy.config.route.v3.RouteMatch',
+  fields: {
+    prefix: used(),
+    path: used(),
+    safeRegex: used(),
+    connectMatcher: used(),
+    pathSeparatedPrefix: used(),
+    pathMatchPolicy: refusedField('URI templates are not implemented'),
+    caseSensitive: used(),
+    runtimeFraction: used(runtimeFractionRule),
+    headers: used(),
+    queryParameters: used(),
+    grpc: used(),
+    tlsContext: refusedField('TLS context matching is not implemented'),
+    dynamicMetadata: refusedField('dynamic metadata is not implemented'),
+  },
+}
+
+const clusterWeightRule: MessageRule = {
+  type: 'envoy.config.route.v3.WeightedCluster.ClusterWeight',
+  fields: {
+    ...headerEdits,
+    name: used(),
+    clusterHeader: used(),
+    weight: used(),
+    metadataMatch: refusedField('subsets by metadata are not implemented; subsets are clusters'),
+    typedPerFilterConfig: used(),
+    hostRewriteLiteral: used(),
+  },
+}
+
+const upgradeRule: MessageRule = {
+  type: 'envoy.config.route.v3.RouteAction.UpgradeConfig',
+  fields: {
+    upgradeType: used(),
+    enabled: used(),
+    connectConfig: used({
+      type: 'envoy.config.route.v3.RouteAction.UpgradeConfig.ConnectConfig',
+      fields: {
+        proxyProtocolConfig: refusedField('the PROXY protocol is not implemented'),
+        allowPost: refusedField('only CONNECT is tunnelled'),
+      },
+    }),
+  },
+}
+
+const routeActionRule: MessageRule = {
+  type: 'envoy.config.route.v3.RouteAction',
+  fields: {
+    cluster: used(),
+    clusterHeader: used(),
+    weightedClusters: used({
+      type: 'envoy.config.route.v3.WeightedCluster',
+      fields: {
+        clusters: used(clusterWeightRule),
+        totalWeight: ignored('deprecated; the sum of the weights counts, as in Envoy'),
+        runtimeKeyPrefix: ignored('there is no runtime; the weights count'),
+        headerName: used(),
+      },
+    }),
+    clusterSpecifierPlugin: refusedField('cluster specifier plugins are not implemented'),
+    inlineClusterSpecifierPlugin: refusedField('cluster specifier plugins are not implemented'),
+    clusterNotFoundResponseCode: used(),
+    metadataMatch: refusedField('subsets by metadata are not implemented; subsets are clusters'),
+    prefixRewrite: used(),
+    regexRewrite: used(),
+    pathRewritePolicy: refusedField('URI templates are not implemented'),
+    hostRewriteLiteral: used(),
+    autoHostRewrite: used(),
+    hostRewriteHeader: used(),
+    hostRewritePathRegex: used(),
+    appendXForwardedHost: used(),
+    timeout: used(),
+    idleTimeout: used(),
+    earlyDataPolicy: refusedField('TLS early data is not implemented'),
+    retryPolicy: used(retryPolicyRule),
+    retryPolicyTypedConfig: refusedField(notYet),
+    requestMirrorPolicies: mirrors,
+    priority: refusedField('only the priority DEFAULT has circuit breakers'),
+    rateLimits: refusedField('the rate limit filter is not implemented'),
+    includeVhRateLimits: refusedField('the rate limit filter is not implemented'),
+    hashPolicy: refusedField('hashing load balancers are not implemented yet'),
+    cors: refusedField('deprecated; use typed_per_filter_config'),
+    maxGrpcTimeout: used(),
+    grpcTimeoutOffset: used(),
+    upgradeConfigs: used(upgradeRule),
+    internalRedirectPolicy: refusedField('internal redirects are not implemented'),
+    internalRedirectAction: refusedField('internal redirects are not implemented'),
+    maxInternalRedirects: refusedField('internal redirects are not implemented'),
+    hedgePolicy: refusedField('hedging is not implemented'),
+    maxStreamDuration: used(),
+  },
+}
+
+const routeRule: MessageRule = {
+  type: 'envoy.config.route.v3.Route',
+  fields: {
+    ...headerEdits,
+    name: used(),
+    match: used(routeMatchRule),
+    route: used(routeActionRule),
+    redirect: used({
+      type: 'envoy.config.route.v3.RedirectAction',
+      fields: {
+        httpsRedirect: used(),
+        schemeRedirect: used(),
+        hostRedirect: used(),
+        portRedirect: used(),
+        pathRedirect: used(),
+        prefixRewrite: used(),
+        regexRewrite: used(),
+        responseCode: used(),
+        stripQuery: used(),
+      },
+    }),
+    directResponse: used({
+      type: 'envoy.config.route.v3.DirectResponseAction',
+      fields: { status: used(), body: used() },
+    }),
+    filterAction: refusedField(notYet),
+    nonForwardingAction: refusedField('only means something to gRPC servers'),
+    metadata,
+    decorator: ignored('names spans; tracing is not implemented yet'),
+    typedPerFilterConfig: used(),
+    tracing: ignored('tracing is not implemented yet'),
+    perRequestBufferLimitBytes: used(),
+    statPrefix: statisticsOnly,
+  },
+}
+
+const virtualHostRule: MessageRule = {
+  type: 'envoy.config.route.v3.VirtualHost',
+  fields: {
+    ...headerEdits,
+    name: used(),
+    domains: used(),
+    routes: used(routeRule),
+    matcher: refusedField('matching trees are not implemented'),
+    requireTls: used(undefined, 'ALL; no address counts as internal, so EXTERNAL_ONLY is ALL'),
+    virtualClusters: statisticsOnly,
+    rateLimits: refusedField('the rate limit filter is not implemented'),
+    cors: refusedField('deprecated; use typed_per_filter_config'),
+    typedPerFilterConfig: used(),
+    includeRequestAttemptCount: used(),
+    includeAttemptCountInResponse: used(),
+    retryPolicy: used(retryPolicyRule),
+    retryPolicyTypedConfig: refusedField(notYet),
+    hedgePolicy: refusedField('hedging is not implemented'),
+    includeIsTimeoutRetryHeader: used(),
+    perRequestBufferLimitBytes: used(),
+    requestMirrorPolicies: mirrors,
+    metadata,
+  },
+}
+
+export const routeConfigurationRule: MessageRule = {
+  type: 'envoy.config.route.v3.RouteConfiguration',
+  fields: {
+    ...headerEdits,
+    name: used(),
+    virtualHosts: used(virtualHostRule),
+    vhds: refusedField('virtual hosts on demand are not implemented'),
+    internalOnlyHeaders: refusedField(notYet),
+    mostSpecificHeaderMutationsWins: used(),
+    validateClusters: refusedField('a route to an unknown cluster answers 503 NC'),
+    maxDirectResponseBodySizeBytes: used(),
+    clusterSpecifierPlugins: refusedField('cluster specifier plugins are not implemented'),
+    requestMirrorPolicies: mirrors,
+    ignorePortInHostMatching: used(),
+    ignorePathParametersInPathMatching: used(),
+    typedPerFilterConfig: used(),
+    metadata,
+  },
+}
+
+/** Every table, outermost first, for the docs. */
+export const routeRules: readonly MessageRule[] = [
+  routeConfigurationRule,
+  virtualHostRule,
+  routeRule,
+  routeMatchRule,
+  routeActionRule,
+  clusterWeightRule,
+  upgradeRule,
+  retryPolicyRule,
+]

@@ -1,0 +1,227 @@
+import type { RouteMatch } from '../../xds/proto/generated/envoy/config/route/v3/route_components.ts'
+/** Envoy's `RouteMatch`, compiled: a test over one request, and what the index may use of its path. */
+import {
+  FractionalPercent_DenominatorType as Denominator,
+  type FractionalPercent,
+} from '../../xds/proto/generated/envoy/type/v3/percent.ts'
+import { type FieldReport, at, refuse } from '../config/field-rule.ts'
+import type { RequestHead } from '../http/message.ts'
+import { compileRequestMatcher } from './header-matcher.ts'
+import { compileQueryMatcher } from './query-matcher.ts'
+import { compileRegex } from './regex.ts'
+import type { PathKey } from './route-index.ts'
+import { lowerAscii } from './string-matcher.ts'
+
+/** What every route of a table is asked about one request. */
+export interface MatchInput {
+  readonly head: RequestHead
+  /** Without query and fragment; '' for a CONNECT without a path. */
+  readonly path: string
+  /** One draw per request, a whole number of 32 bits: routes with fractions split the same traffic. */
+  readonly draw: () => number
+}
+
+export type MatchTest = (input: MatchInput) => boolean
+
+/** How the path of a route matched, for rewriting it. */
+export type MatchedPart =
+  | { readonly kind: 'start'; readonly length: number }
+  /** The whole path up to its query. */
+  | { readonly kind: 'path' }
+
+export interface RouteMatcher {
+  readonly key: PathKey
+  readonly matches: MatchTest
+  readonly matchedPart: MatchedPart
+}
+
+export function compileRouteMatch(match: RouteMatch, report: FieldReport): RouteMatcher {
+  const path = compilePath(match, report)
+  const conditions = [
+    ...compileGrpc(match),
+    ...compileHeaders(match, report),
+    ...compileQuery(match, report),
+    ...compileFraction(match, at(report, 'runtime_fraction')),
+  ]
+  const [only] = conditions
+  if (conditions.length === 0) return path
+  const { matches } = path
+  if (conditions.length === 1 && only !== undefined) {
+    return { ...path, matches: (input) => matches(input) && only(input) }
+  }
+  return {
+    ...path,
+    matches: (input) => matches(input) && conditions.every((condition) => condition(input)),
+  }
+}
+
+const other: PathKey = { kind: 'other' }
+const nothing: RouteMatcher = {
+  key: other,
+  matches: () => false,
+  matchedPart: { kind: 'path' },
+}
+
+function compilePath(match: RouteMatch, report: FieldReport): RouteMatcher {
+  const specifier = match.pathSpecifier
+  const ignoreCase = match.caseSensitive === false
+  if (specifier === undefined) {
+    refuse(at(report, 'path_specifier'), 'is required')
+    return nothing
+  }
+  switch (specifier.$case) {
+    case 'prefix':
+      return compilePrefix(specifier.value, ignoreCase)
+    case 'path':
+      return compileExact(specifier.value, ignoreCase)
+    case 'pathSeparatedPrefix':
+      return compileSeparatedPrefix(
+        specifier.value,
+        ignoreCase,
+        at(report, 'path_separated_prefix'),
+      )
+    case 'safeRegex': {
+      const regex = compileRegex(specifier.value.regex)
+      if (!regex.ok) {
+        for (const reason of regex.reasons) refuse(at(report, 'safe_regex'), reason)
+        return nothing
+      }
+      const test = regex.value
+      return {
+        key: other,
+        matches: (input) => hasPath(input) && test(input.path),
+        matchedPart: { kind: 'path' },
+      }
+    }
+    case 'connectMatcher':
+      return {
+        key: other,
+        matches: (input) => input.head.method === 'CONNECT',
+        matchedPart: { kind: 'path' },
+      }
+    case 'pathMatchPolicy':
+    default:
+      // The table of fields has refused it.
+      return nothing
+  }
+}
+
+/** Only a connect_matcher sees a request without a path. */
+function hasPath(input: MatchInput): boolean {
+  return input.head.path !== ''
+}
+
+function compilePrefix(prefix: string, ignoreCase: boolean): RouteMatcher {
+  const matchedPart = { kind: 'start', length: prefix.length } as const
+  if (ignoreCase) {
+    const lower = lowerAscii(prefix)
+    const matches: MatchTest = (input) => hasPath(input) && lowerAscii(input.path).startsWith(lower)
+    return { key: other, matches, matchedPart }
+  }
+  if (prefix === '/') {
+    // Every path that a codec lets through begins so; this is most routes of a mesh.
+    return {
+      key: { kind: 'prefix', prefix },
+      matches: (input) => input.path.charCodeAt(0) === 0x2f,
+      matchedPart,
+    }
+  }
+  return {
+    key: { kind: 'prefix', prefix },
+    matches: (input) => hasPath(input) && input.path.startsWith(prefix),
+    matchedPart,
+  }
+}
+
+function compileExact(path: string, ignoreCase: boolean): RouteMatcher {
+  const matchedPart = { kind: 'start', length: path.length } as const
+  if (ignoreCase) {
+    const lower = lowerAscii(path)
+    return {
+      key: other,
+      matches: (input) => hasPath(input) && lowerAscii(input.path) === lower,
+      matchedPart,
+    }
+  }
+  return {
+    key: { kind: 'exact', path },
+    matches: (input) => hasPath(input) && input.path === path,
+    matchedPart,
+  }
+}
+
+function compileSeparatedPrefix(
+  prefix: string,
+  ignoreCase: boolean,
+  report: FieldReport,
+): RouteMatcher {
+  if (!/^[^?#]+[^?#/]$/.test(prefix)) {
+    refuse(report, `must not end in / or hold ? or # (value ${JSON.stringify(prefix)})`)
+  }
+  const whole = compilePrefix(prefix, ignoreCase)
+  const { length } = prefix
+  return {
+    ...whole,
+    matches: (input) =>
+      whole.matches(input) && (input.path.length === length || input.path[length] === '/'),
+  }
+}
+
+function compileGrpc(match: RouteMatch): readonly MatchTest[] {
+  return match.grpc === undefined ? [] : [(input) => isGrpcRequest(input.head)]
+}
+
+/** `application/grpc`, alone or with `+proto` and the like behind it. */
+export function isGrpcRequest(head: RequestHead): boolean {
+  const type = head.headers.get('content-type')
+  if (type === undefined || !type.startsWith('application/grpc')) return false
+  return type.length === 16 || type[16] === '+'
+}
+
+function compileHeaders(match: RouteMatch, report: FieldReport): readonly MatchTest[] {
+  return match.headers.flatMap((matcher, index) => {
+    const result = compileRequestMatcher(matcher)
+    if (!result.ok) {
+      for (const reason of result.reasons) refuse(at(report, 'headers', index), reason)
+      return []
+    }
+    const matches = result.value
+    return [(input: MatchInput) => matches(input.head)]
+  })
+}
+
+function compileQuery(match: RouteMatch, report: FieldReport): readonly MatchTest[] {
+  return match.queryParameters.flatMap((matcher, index) => {
+    const result = compileQueryMatcher(matcher)
+    if (!result.ok) {
+      for (const reason of result.reasons) refuse(at(report, 'query_parameters', index), reason)
+      return []
+    }
+    const matches = result.value
+    return [(input: MatchInput) => matches(input.head.path)]
+  })
+}
+
+function compileFraction(match: RouteMatch, report: FieldReport): readonly MatchTest[] {
+  if (match.runtimeFraction === undefined) return []
+  const percent = match.runtimeFraction.defaultValue
+  if (percent === undefined) {
+    refuse(at(report, 'default_value'), 'is required')
+    return []
+  }
+  const { numerator } = percent
+  const denominator = denominatorOf(percent)
+  return [(input) => input.draw() % denominator < numerator]
+}
+
+export function denominatorOf(percent: FractionalPercent): number {
+  switch (percent.denominator) {
+    case Denominator.TEN_THOUSAND:
+      return 10_000
+    case Denominator.MILLION:
+      return 1_000_000
+    case Denominator.HUNDRED:
+    default:
+      return 100
+  }
+}

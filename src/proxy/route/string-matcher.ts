@@ -1,0 +1,45 @@
+import { unreachable } from '../../lib/assert.ts'
+/** Envoy's `type.matcher.v3.StringMatcher`: exact, prefix, suffix, contains or RE2, with or without case. */
+import type { StringMatcher } from '../../xds/proto/generated/envoy/type/matcher/v3/string.ts'
+import { type Compiled, compiled, refused } from '../config/compiled.ts'
+import { type TextMatch, compileRegex } from './regex.ts'
+
+export function compileStringMatcher(matcher: StringMatcher): Compiled<TextMatch> {
+  const { matchPattern, ignoreCase } = matcher
+  if (matchPattern === undefined) return refused('match_pattern: is required')
+  if (matchPattern.$case === 'custom') return refused('custom: not implemented')
+  // Case is part of a regular expression; Envoy ignores the field there.
+  if (matchPattern.$case === 'safeRegex') {
+    if (matchPattern.value.regex === '') return refused('safe_regex.regex: is required')
+    return compileRegex(matchPattern.value.regex)
+  }
+  const { $case: kind, value } = matchPattern
+  if (value === '' && kind !== 'exact') return refused(`${kind}: must not be empty`)
+  const wanted = ignoreCase ? lowerAscii(value) : value
+  const matches = plainMatch(kind, wanted)
+  return compiled(ignoreCase ? (text) => matches(lowerAscii(text)) : matches)
+}
+
+function plainMatch(kind: 'exact' | 'prefix' | 'suffix' | 'contains', wanted: string): TextMatch {
+  switch (kind) {
+    case 'exact':
+      return (text) => text === wanted
+    case 'prefix':
+      return (text) => text.startsWith(wanted)
+    case 'suffix':
+      return (text) => text.endsWith(wanted)
+    case 'contains':
+      return (text) => text.includes(wanted)
+    default:
+      return unreachable(kind)
+  }
+}
+
+const upperCase = /[A-Z]+/g
+const nonAscii = /[\u0080-\uffff]/
+
+/** Lower case for ASCII letters only, as absl's functions do: other bytes are no letters to a protocol. */
+export function lowerAscii(text: string): string {
+  if (!nonAscii.test(text)) return text.toLowerCase()
+  return text.replaceAll(upperCase, (letters) => letters.toLowerCase())
+}
