@@ -17,9 +17,12 @@ import { grpcCodes, statusFrom, type GrpcStatus } from './grpc-status.ts'
 import type { GrpcStream, GrpcStreamEvents } from './grpc-stream.ts'
 
 export interface GrpcStreamOptions {
-  /** `127.0.0.1:15010`, `[::1]:15010`, `host:15010` or `unix:/path`. */
+  /** `127.0.0.1:15010`, `[::1]:15010`, `host:15010`, `unix:/path` or `/path`. */
   readonly target: string
   readonly path: string
+  /** `:authority`; the target unless said otherwise. */
+  readonly authority?: string
+  readonly metadata?: readonly (readonly [name: string, value: string])[]
   readonly events: GrpcStreamEvents
   readonly clock: Clock
   readonly connectTimeoutMs?: number
@@ -74,6 +77,8 @@ class ClientStream implements GrpcStream {
       te: 'trailers',
       'grpc-accept-encoding': 'identity,gzip',
       'user-agent': 'tulle',
+      ...(options.authority === undefined ? {} : { ':authority': options.authority }),
+      ...Object.fromEntries(options.metadata ?? []),
     })
     this.#listen()
   }
@@ -85,6 +90,14 @@ class ClientStream implements GrpcStream {
   send(frame: GrpcFrame): boolean {
     if (this.#isClosed || this.#stream.destroyed) return false
     return this.#stream.write(frame.bytes(false))
+  }
+
+  pause(): void {
+    this.#stream.pause()
+  }
+
+  resume(): void {
+    this.#stream.resume()
   }
 
   end(status: GrpcStatus): void {
@@ -154,12 +167,18 @@ class ClientStream implements GrpcStream {
 
 function openSession(target: string): ClientHttp2Session {
   const settings = { enablePush: false, initialWindowSize: 4 << 20 }
-  if (target.startsWith('unix:')) {
-    const path = target.replace(/^unix:(\/\/(?=\/))?/, '')
+  const path = unixPathOf(target)
+  if (path !== undefined) {
     return connectHttp2('http://localhost', {
       settings,
       createConnection: () => connectSocket(path),
     })
   }
   return connectHttp2(`http://${target}`, { settings })
+}
+
+/** `unix:/path`, `unix:///path` or `/path`. */
+export function unixPathOf(target: string): string | undefined {
+  const path = target.replace(/^unix:(\/\/(?=\/))?/, '')
+  return path !== target || path.startsWith('/') ? path : undefined
 }

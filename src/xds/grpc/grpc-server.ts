@@ -183,6 +183,14 @@ class ServerStream implements GrpcStream {
     return this.#stream.write(frame.bytes(this.#sendsGzip))
   }
 
+  pause(): void {
+    this.#stream.pause()
+  }
+
+  resume(): void {
+    this.#stream.resume()
+  }
+
   end(status: GrpcStatus): void {
     if (this.#stream.destroyed || this.#stream.writableEnded) return
     this.#status = status

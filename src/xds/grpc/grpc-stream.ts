@@ -17,6 +17,9 @@ export interface GrpcStream {
   readonly bufferedBytes: number
   /** Always takes the frame; false says that the peer reads too slowly: wait for `onDrain`. */
   send(frame: GrpcFrame): boolean
+  /** The peer is slowed down by HTTP/2's windows; one chunk's messages may still come after `pause`. */
+  pause(): void
+  resume(): void
   /** Server: ends the stream with this status. Client: cancels it. `onClose` follows. */
   end(status: GrpcStatus): void
 }

@@ -1,0 +1,98 @@
+/**
+ * What a client wants, and has accepted, of one type; it outlives streams, so that a new stream starts from the
+ * last good version and nothing is sent twice.
+ */
+import type { Clock, Timer } from '../../lib/clock.ts'
+import { typeUrls } from '../resource-set.ts'
+import type { ReceivedResource } from './received.ts'
+
+export type WantedNames = '*' | ReadonlySet<string>
+
+export interface TypeSubscriptionOptions {
+  readonly typeUrl: string
+  readonly clock: Clock
+  /** How long a name may stay unanswered while the stream is up; 0 = for ever. */
+  readonly missingAfterMs: number
+  readonly onMissing: (names: readonly string[]) => void
+}
+
+export class TypeSubscription {
+  readonly typeUrl: string
+  readonly #options: TypeSubscriptionOptions
+  readonly #timers = new Map<string, Timer>()
+  wanted: WantedNames = new Set()
+  /** What the server was told on this stream; undefined before the first request. */
+  told: WantedNames | undefined
+  /** Version by name of what was accepted. */
+  readonly accepted = new Map<string, string>()
+  acceptedVersion = ''
+  /** Of the last response on this stream. */
+  nonce = ''
+  lastRejection: string | undefined
+
+  constructor(options: TypeSubscriptionOptions) {
+    this.typeUrl = options.typeUrl
+    this.#options = options
+  }
+
+  /** An answer of this type is complete: what it leaves out is gone. */
+  get isComplete(): boolean {
+    return this.typeUrl === typeUrls.listener || this.typeUrl === typeUrls.cluster
+  }
+
+  wants(name: string): boolean {
+    return this.wanted === '*' || this.wanted.has(name)
+  }
+
+  /** What is no longer wanted is forgotten: it must be sent again when it is wanted again. */
+  want(names: WantedNames): void {
+    this.wanted = names
+    for (const name of this.accepted.keys()) if (!this.wants(name)) this.accepted.delete(name)
+    for (const [name, timer] of this.#timers) {
+      if (name === wildcardTimer ? this.wanted === '*' : this.wants(name)) continue
+      timer.cancel()
+      this.#timers.delete(name)
+    }
+  }
+
+  /** The stream ended: timers stop, because silence now means nothing. */
+  onStreamEnd(): void {
+    this.told = undefined
+    this.nonce = ''
+    for (const timer of this.#timers.values()) timer.cancel()
+    this.#timers.clear()
+  }
+
+  /** A request was sent: from now on each name that we never had must be answered in time. */
+  onRequested(): void {
+    this.told = this.wanted
+    if (this.#options.missingAfterMs === 0) return
+    if (this.wanted === '*') {
+      if (this.acceptedVersion === '') this.#startTimer(wildcardTimer)
+      return
+    }
+    for (const name of this.wanted) if (!this.accepted.has(name)) this.#startTimer(name)
+  }
+
+  onReceived(resources: readonly ReceivedResource[], removed: readonly string[]): void {
+    this.#stopTimer(wildcardTimer)
+    for (const { name } of resources) this.#stopTimer(name)
+    for (const name of removed) this.#stopTimer(name)
+  }
+
+  #startTimer(name: string): void {
+    if (this.#timers.has(name)) return
+    const timer = this.#options.clock.setTimer(this.#options.missingAfterMs, () => {
+      this.#timers.delete(name)
+      this.#options.onMissing(name === wildcardTimer ? [] : [name])
+    })
+    this.#timers.set(name, timer)
+  }
+
+  #stopTimer(name: string): void {
+    this.#timers.get(name)?.cancel()
+    this.#timers.delete(name)
+  }
+}
+
+const wildcardTimer = '*'
