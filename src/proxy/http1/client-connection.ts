@@ -77,7 +77,7 @@ export class ClientConnection implements WireEvents, UpstreamStream, ResponseSin
   sendHead(head: RequestHead, isEnd: boolean): void {
     this.#isHeadSent = true
     this.#isChunked = head.bodyLength === 'until-end' && head.method !== 'CONNECT'
-    this.#isRequestEnded = isEnd
+    this.#isRequestEnded = isEnd || head.upgrade !== undefined
     this.#parser.expect(head.method, head.upgrade)
     this.#write(encodeRequestHead(head))
   }
@@ -206,7 +206,10 @@ export class ClientConnection implements WireEvents, UpstreamStream, ResponseSin
     this.#owner.onConnectionIdle(this)
   }
 
-  #fail(failure: ReturnType<typeof responseFailure> | 'upstream-termination', message: string): void {
+  #fail(
+    failure: ReturnType<typeof responseFailure> | 'upstream-termination',
+    message: string,
+  ): void {
     const events = this.#events
     this.#events = undefined
     this.close()

@@ -151,8 +151,9 @@ export class ServerConnection implements WireEvents, DownstreamStream, RequestSi
 
   onRequestHead(head: RequestHead): void {
     this.#startExchange(head)
-    this.#isRequestEnded = false
-    if (this.#options.requestTimeoutMs === 0 || head.upgrade !== undefined) this.#timer.clear()
+    this.#isRequestEnded = head.bodyLength === 0 && head.upgrade === undefined
+    if (this.#isRequestEnded || head.upgrade !== undefined) this.#timer.clear()
+    else this.#startTimer(this.#options.requestTimeoutMs)
     this.#exchange = this.#options.owner.onRequest(head, this)
     if (this.#phase !== 'exchange') this.#exchange = undefined
   }
@@ -164,6 +165,7 @@ export class ServerConnection implements WireEvents, DownstreamStream, RequestSi
   onBodyEnd(trailers: HeaderList | undefined): void {
     this.#isRequestEnded = true
     if (this.#phase === 'exchange') this.#timer.clear()
+    else if (this.#phase === 'request') this.#phase = 'idle'
     this.#exchange?.onRequestEnd(trailers)
   }
 
@@ -311,7 +313,7 @@ export class ServerConnection implements WireEvents, DownstreamStream, RequestSi
       case 'raw':
         return this.#phase !== 'closing'
       case 'ended':
-        if (this.#phase !== 'idle' && this.#phase !== 'request') return false
+        if (this.#phase !== 'idle') return false
         this.#nextMessage()
         return true
       case 'held':

@@ -4,11 +4,23 @@
  * The config of a listener may change at any time; connections that live go on with the manager that they
  * started with until their next request, which takes the new one. Nothing is cut.
  */
-import type { Server } from 'node:net'
+import { createServer, type Server, type Socket } from 'node:net'
 
+import { MeshError } from '../../lib/mesh-error.ts'
+import { RequestIds } from '../exchange-request-id.ts'
+import { DateHeader } from '../http/date-header.ts'
+import { HeaderNames } from '../http1/header-names.ts'
 import type { ProxyRuntime } from '../runtime.ts'
-import type { WireAddress } from '../wire/wire.ts'
-import type { ListenerConfig } from './listener-config.ts'
+import { openTcpConnection } from '../tcp/tcp-proxy.ts'
+import { addressText } from '../wire/connector.ts'
+import { NetWire } from '../wire/net-wire.ts'
+import type { Wire, WireAddress } from '../wire/wire.ts'
+import type { ConnectionHost, OpenConnection } from './connection.ts'
+import { Drain, type DrainOptions } from './drain.ts'
+import { openHttpConnection } from './http-connection.ts'
+import type { HttpConnectionManager, ListenerConfig } from './listener-config.ts'
+
+export type { DrainOptions } from './drain.ts'
 
 export interface OpenListenerOptions {
   readonly config: ListenerConfig
@@ -18,18 +30,6 @@ export interface OpenListenerOptions {
    * descriptor of a listening socket. The listener owns it from now on.
    */
   readonly adopt?: Server | { readonly fd: number }
-}
-
-export interface DrainOptions {
-  /** Connections that are still open after this long are cut. 0 cuts at once. */
-  readonly deadlineMs: number
-  /**
-   * `immediate`: every next response says `Connection: close` and idle connections end now.
-   * `gradual`: the share of responses that say so grows linearly until the deadline (Envoy's default).
-   */
-  readonly strategy: 'gradual' | 'immediate'
-  /** Whether to go on accepting while draining (Envoy's `/drain_listeners?graceful`); false unless set. */
-  readonly keepAccepting?: boolean
 }
 
 export interface Listener {
@@ -50,4 +50,206 @@ export interface Listener {
 }
 
 /** Binds (or adopts) and starts to accept. Rejects with MESH_LISTEN_FAILED. */
-export declare function openListener(options: OpenListenerOptions): Promise<Listener>
+export async function openListener(options: OpenListenerOptions): Promise<Listener> {
+  const listener = new OpenedListener(options)
+  await listener.open(options.adopt)
+  return listener
+}
+
+/** Sockets that are accepted and not read while overload says so; more are refused. */
+const waitingMax = 1024
+const backlog = 4096
+
+class OpenedListener implements Listener, ConnectionHost {
+  readonly runtime: ProxyRuntime
+  readonly names = new HeaderNames()
+  readonly requestIds: RequestIds
+  readonly dates: DateHeader
+  config: ListenerConfig
+  address: WireAddress
+  overflowTotal = 0
+  #server: Server | undefined
+  readonly #connections = new Set<OpenConnection>()
+  #waiting: Socket[] = []
+  #drain: Drain | undefined
+  #unwatch: () => void
+  readonly #acceptInternal = (wire: Wire): void => this.#acceptWire(wire)
+
+  constructor(options: OpenListenerOptions) {
+    this.runtime = options.runtime
+    this.config = options.config
+    this.address = options.config.address
+    this.requestIds = new RequestIds(options.runtime.random)
+    this.dates = new DateHeader(options.runtime.clock)
+    this.#unwatch = options.runtime.overload.watch(() => this.#acceptWaiting())
+  }
+
+  get name(): string {
+    return this.config.name
+  }
+
+  get connectionsActive(): number {
+    return this.#connections.size
+  }
+
+  async open(adopt: OpenListenerOptions['adopt']): Promise<void> {
+    if (this.address.kind === 'internal') {
+      this.runtime.internalListeners.register(this.address.listener, this.#acceptInternal)
+      return
+    }
+    if (!this.config.bindToPort && adopt === undefined) return
+    const isServer = adopt !== undefined && 'listen' in adopt
+    const server = isServer ? adopt : createServer({ allowHalfOpen: true, noDelay: true })
+    this.#server = server
+    server.on('connection', (socket) => this.#acceptSocket(socket))
+    if (!server.listening) await listen(server, this.address, isServer ? undefined : adopt)
+    server.on('error', (error) => {
+      this.runtime.log.warn({ listener: this.name, error: error.message }, 'accept failed')
+    })
+    this.address = boundAddress(server, this.address)
+  }
+
+  update(config: ListenerConfig): void {
+    this.config = config
+  }
+
+  async drain(options: DrainOptions): Promise<void> {
+    if (options.keepAccepting !== true) this.#stopAccepting()
+    this.#drain ??= new Drain({ ...this.runtime, connections: this.#connections })
+    await this.#drain.start(options)
+  }
+
+  async close(): Promise<void> {
+    const server = this.#server
+    const isListening = server?.listening === true
+    const closed = new Promise<void>((resolve) => {
+      if (isListening) server.once('close', () => resolve())
+      else resolve()
+    })
+    this.#stopAccepting()
+    for (const connection of this.#connections) connection.destroy()
+    await closed
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close()
+  }
+
+  // What its connections ask.
+
+  wantsClose(): boolean {
+    if (this.#drain?.wantsClose() === true) return true
+    return this.runtime.overload.isActive('disable-http-keepalive')
+  }
+
+  onConnectionClose(connection: OpenConnection): void {
+    if (!this.#connections.delete(connection)) return
+    this.runtime.overload.connectionsActive -= 1
+    this.#drain?.onConnectionClose()
+  }
+
+  #acceptSocket(socket: Socket): void {
+    socket.on('error', () => {
+      // The wire hears of it too; a socket that is refused below has nobody else to listen.
+    })
+    const { overload } = this.runtime
+    if (overload.isActive('stop-accepting-connections') && this.#waiting.length < waitingMax) {
+      socket.pause()
+      this.#waiting.push(socket)
+      return
+    }
+    if (this.#isFull()) {
+      this.overflowTotal += 1
+      socket.destroy()
+      return
+    }
+    // An adopted server may have been made with other options.
+    socket.allowHalfOpen = true
+    socket.setNoDelay(true)
+    this.#acceptWire(new NetWire(socket, this.runtime.turn, true))
+  }
+
+  #acceptWaiting(): void {
+    if (this.runtime.overload.isActive('stop-accepting-connections')) return
+    for (const socket of this.#waiting.splice(0)) {
+      if (socket.destroyed) continue
+      this.#acceptSocket(socket)
+      socket.resume()
+    }
+  }
+
+  #isFull(): boolean {
+    const { overload } = this.runtime
+    const { connectionsMax } = this.config
+    if (connectionsMax !== 0 && this.#connections.size >= connectionsMax) return true
+    return overload.isFull() || overload.isActive('reject-incoming-connections')
+  }
+
+  #acceptWire(wire: Wire): void {
+    const network = this.config.chains[0]?.network
+    if (network === undefined) {
+      wire.destroy()
+      return
+    }
+    this.runtime.overload.connectionsActive += 1
+    const connection =
+      network.kind === 'http'
+        ? openHttpConnection(wire, this, () => this.#manager())
+        : openTcpConnection(wire, this, network.proxy)
+    this.#connections.add(connection)
+  }
+
+  #manager(): HttpConnectionManager | undefined {
+    const network = this.config.chains[0]?.network
+    return network?.kind === 'http' ? network.manager : undefined
+  }
+
+  #stopAccepting(): void {
+    this.#unwatch()
+    for (const socket of this.#waiting.splice(0)) socket.destroy()
+    if (this.address.kind === 'internal') {
+      this.runtime.internalListeners.unregister(this.address.listener, this.#acceptInternal)
+    }
+    if (this.#server?.listening === true) this.#server.close()
+  }
+}
+
+async function listen(
+  server: Server,
+  address: WireAddress,
+  adopt: { readonly fd: number } | undefined,
+): Promise<void> {
+  await new Promise<void>((resolve, reject) => {
+    const onError = (error: Error): void => {
+      reject(
+        new MeshError('MESH_LISTEN_FAILED', `listen on ${addressText(address)}`, {
+          cause: error,
+          remedy: 'Free the port, or give the listener another one.',
+        }),
+      )
+    }
+    server.once('error', onError)
+    server.listen({ ...listenTarget(address, adopt), backlog }, () => {
+      server.off('error', onError)
+      resolve()
+    })
+  })
+}
+
+function listenTarget(
+  address: WireAddress,
+  adopt: { readonly fd: number } | undefined,
+): { fd: number } | { path: string } | { host: string; port: number } {
+  if (adopt !== undefined) return { fd: adopt.fd }
+  if (address.kind === 'unix') return { path: address.path }
+  return address.kind === 'ip'
+    ? { host: address.address, port: address.port }
+    : { host: '127.0.0.1', port: 0 }
+}
+
+function boundAddress(server: Server, configured: WireAddress): WireAddress {
+  const bound = server.address()
+  if (bound === null) return configured
+  if (typeof bound === 'string') return { kind: 'unix', path: bound }
+  return { kind: 'ip', address: bound.address, port: bound.port }
+}

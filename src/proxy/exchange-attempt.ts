@@ -1,0 +1,212 @@
+/**
+ * One attempt of an exchange at one host: takes its place in the breaker, gets a stream from the pool, and
+ * accounts for what came of it (cluster, host, outlier detection). What to do about it is the exchange's business.
+ */
+import { grpcAsHttpStatus, grpcStatusOf } from './exchange-response.ts'
+import type { Failure } from './failure.ts'
+import type { HeaderList } from './http/header-list.ts'
+import type { RequestHead, ResponseHead } from './http/message.ts'
+import type { UpstreamReset, UpstreamStream } from './http/stream.ts'
+import type { Cluster } from './upstream/cluster.ts'
+import type { Host } from './upstream/host.ts'
+import type { PoolFailure, StreamWaiter } from './upstream/pool.ts'
+
+/** The exchange, as its current attempt sees it. */
+export interface AttemptOwner {
+  onAttemptReady(attempt: Attempt): void
+  onAttemptInformational(head: ResponseHead): void
+  onAttemptHead(attempt: Attempt, head: ResponseHead, isEnd: boolean): void
+  onAttemptData(chunk: Uint8Array): void
+  onAttemptEnd(trailers: HeaderList | undefined): void
+  onAttemptDrain(): void
+  onAttemptFailure(attempt: Attempt, failure: Failure, reset: AttemptReset): void
+}
+
+export interface AttemptReset {
+  readonly message: string
+  readonly requestSent: boolean
+}
+
+/** Where streams come from: a pool, or a connector for tunnels. */
+export interface StreamSource {
+  request(cluster: Cluster, host: Host, waiter: StreamWaiter): void
+  cancel(host: Host, waiter: StreamWaiter): void
+}
+
+export class Attempt implements StreamWaiter {
+  readonly #owner: AttemptOwner
+  readonly #source: StreamSource
+  readonly cluster: Cluster
+  readonly host: Host
+  #stream: UpstreamStream | undefined
+  #isOver = false
+  #isCounted = false
+  hasResponse = false
+  /** Bytes in both directions: the end of one does not end the attempt. */
+  isTunnel = false
+
+  constructor(
+    owner: AttemptOwner,
+    target: { readonly cluster: Cluster; readonly host: Host; readonly source: StreamSource },
+  ) {
+    this.#owner = owner
+    this.#source = target.source
+    this.cluster = target.cluster
+    this.host = target.host
+  }
+
+  /** Whether the request can be written. */
+  get isReady(): boolean {
+    return this.#stream !== undefined && !this.#isOver
+  }
+
+  get localAddress(): string | undefined {
+    return this.#stream?.localAddress
+  }
+
+  start(): void {
+    const { cluster, host } = this
+    if (!cluster.breaker.tryAcquire('requests')) {
+      this.onNoStream({ failure: 'overflow', message: 'too many active requests' })
+      return
+    }
+    this.#isCounted = true
+    cluster.stats.rqTotal.add(1)
+    cluster.stats.rqActive.add(1)
+    host.stats.rqTotal.add(1)
+    host.stats.rqActive.add(1)
+    this.#source.request(cluster, host, this)
+  }
+
+  sendHead(head: RequestHead, isEnd: boolean): void {
+    this.#stream?.sendHead(head, isEnd)
+  }
+
+  sendData(chunk: Uint8Array): boolean {
+    return this.#stream?.sendData(chunk) ?? true
+  }
+
+  sendEnd(trailers: HeaderList | undefined): void {
+    this.#stream?.sendEnd(trailers)
+  }
+
+  pauseResponse(): void {
+    this.#stream?.pauseResponse()
+  }
+
+  resumeResponse(): void {
+    this.#stream?.resumeResponse()
+  }
+
+  /** Gives up: the client left, time is over, or another reply was given. */
+  abort(reason: 'timeout' | 'reset'): void {
+    if (this.#isOver) return
+    const stream = this.#stream
+    if (stream === undefined) this.#source.cancel(this.host, this)
+    if (reason === 'timeout') {
+      this.host.stats.rqTimeout.add(1)
+      this.host.stats.rqError.add(1)
+      this.cluster.outlierDetector?.report(this.host, { kind: 'local-failure', reason: 'timeout' })
+    }
+    this.cluster.stats.rqTxReset.add(1)
+    this.#finish()
+    stream?.reset()
+  }
+
+  /** A tunnel whose two directions have ended: nothing is cut. */
+  complete(): void {
+    if (!this.#isOver) this.#finish()
+  }
+
+  /** The response came and another attempt will be made: keeps the connection where it can. */
+  discard(): void {
+    if (this.#isOver) return
+    const stream = this.#stream
+    this.#finish()
+    stream?.discard()
+  }
+
+  // The pool's side.
+
+  onStream(stream: UpstreamStream): void {
+    this.#stream = stream
+    this.#owner.onAttemptReady(this)
+  }
+
+  onNoStream(result: PoolFailure): void {
+    if (this.#isOver) return
+    if (result.failure !== 'overflow') {
+      this.host.stats.rqError.add(1)
+      this.#reportLocal('connect-failure')
+    }
+    this.#finish()
+    this.#owner.onAttemptFailure(this, result.failure, {
+      message: result.message,
+      requestSent: false,
+    })
+  }
+
+  // The stream's side.
+
+  onInformational(head: ResponseHead): void {
+    if (!this.#isOver) this.#owner.onAttemptInformational(head)
+  }
+
+  onResponseHead(head: ResponseHead, isEnd: boolean): void {
+    if (this.#isOver) return
+    this.hasResponse = true
+    this.#countResponse(head)
+    this.#owner.onAttemptHead(this, head, isEnd)
+  }
+
+  onResponseData(chunk: Uint8Array): void {
+    if (!this.#isOver) this.#owner.onAttemptData(chunk)
+  }
+
+  onResponseEnd(trailers: HeaderList | undefined): void {
+    if (this.#isOver) return
+    if (!this.isTunnel) this.#finish()
+    this.#owner.onAttemptEnd(trailers)
+  }
+
+  onUpstreamDrain(): void {
+    if (!this.#isOver) this.#owner.onAttemptDrain()
+  }
+
+  onUpstreamReset(reset: UpstreamReset): void {
+    if (this.#isOver) return
+    this.cluster.stats.rqRxReset.add(1)
+    this.host.stats.rqError.add(1)
+    if (!this.hasResponse) this.#reportLocal('reset')
+    this.#finish()
+    this.#owner.onAttemptFailure(this, reset.failure, reset)
+  }
+
+  #countResponse(head: ResponseHead): void {
+    const { cluster, host } = this
+    const { status } = head
+    cluster.stats.rqByClass[(status / 100) | 0]?.add(1)
+    cluster.stats.rqByCode(status).add(1)
+    if (status >= 500) host.stats.rqError.add(1)
+    else host.stats.rqSuccess.add(1)
+    const detector = cluster.outlierDetector
+    if (detector === undefined) return
+    const grpcStatus = grpcStatusOf(head.headers)
+    const outcome = grpcStatus === undefined ? status : grpcAsHttpStatus(grpcStatus)
+    detector.report(host, { kind: 'response', status: outcome })
+  }
+
+  #reportLocal(reason: 'connect-failure' | 'reset'): void {
+    this.cluster.outlierDetector?.report(this.host, { kind: 'local-failure', reason })
+  }
+
+  #finish(): void {
+    this.#isOver = true
+    if (!this.#isCounted) return
+    this.#isCounted = false
+    this.cluster.breaker.release('requests')
+    this.cluster.stats.rqActive.add(-1)
+    this.cluster.stats.rqCompleted.add(1)
+    this.host.stats.rqActive.add(-1)
+  }
+}

@@ -1,0 +1,57 @@
+/**
+ * The body of a request on its way: what has come before there was an upstream to send it to, and what must be
+ * kept in case the request is sent again.
+ *
+ * Chunks belong to the reader's buffer, so what is kept is copied; a request that cannot be retried and has its
+ * upstream keeps nothing. Past `bytesMax` a request that flows is no longer replayable (Envoy does the same),
+ * and one that waits is paused.
+ */
+import type { HeaderList } from './http/header-list.ts'
+
+export class RequestBody {
+  readonly #bytesMax: number
+  #chunks: Buffer[] = []
+  #bytes = 0
+  #isReplayable = true
+  isEnded: boolean
+  trailers: HeaderList | undefined
+
+  constructor(bytesMax: number, isEnded: boolean) {
+    this.#bytesMax = bytesMax
+    this.isEnded = isEnded
+  }
+
+  /** Whether everything that has come so far is still held. */
+  get isReplayable(): boolean {
+    return this.#isReplayable
+  }
+
+  get chunks(): readonly Buffer[] {
+    return this.#chunks
+  }
+
+  get isFull(): boolean {
+    return this.#bytes >= this.#bytesMax
+  }
+
+  /** Keeps a chunk for later. */
+  hold(chunk: Uint8Array): void {
+    this.#chunks.push(Buffer.from(chunk))
+    this.#bytes += chunk.length
+  }
+
+  /** Keeps a chunk that has been sent, while the whole fits; then gives up on sending it again. */
+  holdForReplay(chunk: Uint8Array): void {
+    if (!this.#isReplayable) return
+    if (this.#bytes + chunk.length > this.#bytesMax) this.forget()
+    else this.hold(chunk)
+  }
+
+  /** Nothing is sent again from here on. */
+  forget(): void {
+    if (this.#bytes === 0 && this.isEnded) return
+    this.#isReplayable = false
+    this.#chunks = []
+    this.#bytes = 0
+  }
+}

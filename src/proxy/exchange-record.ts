@@ -1,0 +1,48 @@
+/** The record of an exchange: made with its request, completed at its end. */
+import type { ExchangeScope } from './exchange-scope.ts'
+import type { RequestHead } from './http/message.ts'
+import type { DownstreamStream } from './http/stream.ts'
+import type { RequestRecord } from './telemetry/request-record.ts'
+
+export function createRecord(scope: ExchangeScope, request: RequestHead): RequestRecord {
+  return {
+    startMs: scope.runtime.clock.nowMs(),
+    durationMs: 0,
+    upstreamServiceTimeMs: undefined,
+    request,
+    originalPath: request.path,
+    response: undefined,
+    status: 0,
+    flags: '-',
+    details: '',
+    failure: undefined,
+    transportFailure: undefined,
+    bytesReceived: 0,
+    bytesSent: 0,
+    wireBytesReceived: 0,
+    wireBytesSent: 0,
+    attempts: 0,
+    routeName: '',
+    virtualHost: '',
+    cluster: undefined,
+    clusterName: '',
+    host: undefined,
+    upstreamLocalAddress: undefined,
+    downstreamLocalAddress: scope.localAddressText,
+    downstreamRemoteAddress: scope.remoteAddressText,
+    requestedServerName: scope.requestedServerName,
+    connectionId: scope.connectionId,
+    isGrpc: false,
+    grpcStatus: undefined,
+  }
+}
+
+export function finishRecord(
+  record: RequestRecord,
+  stream: DownstreamStream,
+  durationMs: number,
+): void {
+  record.durationMs = durationMs
+  record.wireBytesReceived = stream.wireBytesReceived
+  record.wireBytesSent = stream.wireBytesSent
+}

@@ -1,0 +1,179 @@
+/**
+ * What a request looks like after the listener has read it, and before the upstream gets it: one spelling of
+ * path and host, and the headers that a proxy owns (Envoy's HCM `mutateRequestHeaders`, and the router's part).
+ */
+import type { ExchangeScope } from './exchange-scope.ts'
+import { stripAuthority } from './http/authority.ts'
+import type { HeaderList } from './http/header-list.ts'
+import type { RequestHead } from './http/message.ts'
+import { normalizePath } from './http/path.ts'
+import type { HttpConnectionManager } from './listener/listener-config.ts'
+import type { ForwardAction, PickedCluster, Route } from './route/route-table.ts'
+
+/** What shaping found out. */
+export type ShapedRequest =
+  | { readonly kind: 'ok'; readonly remoteAddressText: string }
+  | { readonly kind: 'bad-path' }
+  | { readonly kind: 'redirect'; readonly location: string }
+
+/** Changes `head` in place, before any filter or route sees it. */
+export function shapeRequest(head: RequestHead, scope: ExchangeScope): ShapedRequest {
+  const { manager } = scope
+  if (manager.stripPort !== 'none' || manager.stripTrailingHostDot === true) {
+    head.authority = stripAuthority(head.authority, {
+      port: manager.stripPort,
+      listenerPort: scope.localPort,
+      trailingDot: manager.stripTrailingHostDot === true,
+    })
+  }
+  if (rewritesPaths(manager) && head.path.startsWith('/')) {
+    const result = normalizePath(head.path, manager)
+    if (result.kind === 'reject') return { kind: 'bad-path' }
+    if (result.kind === 'redirect') return { kind: 'redirect', location: result.path }
+    head.path = result.path
+  }
+  return shapeHeaders(head, scope)
+}
+
+function rewritesPaths(manager: HttpConnectionManager): boolean {
+  return manager.normalizePath || manager.mergeSlashes || manager.escapedSlashes !== 'keep'
+}
+
+/** One look at each header finds what the rest decides on. */
+function shapeHeaders(head: RequestHead, scope: ExchangeScope): ShapedRequest {
+  const { manager } = scope
+  const { headers } = head
+  const { fields } = headers
+  let forwardedFor = false
+  let forwardedProto = false
+  let requestId = false
+  let hasEnvoy = false
+  for (let index = 0; index < fields.length; index += 2) {
+    const name = fields[index] as string // in bounds
+    if (name.charCodeAt(0) !== 0x78) continue
+    if (name === 'x-forwarded-for') forwardedFor = true
+    else if (name === 'x-forwarded-proto') forwardedProto = true
+    else if (name === 'x-request-id') requestId = true
+    else if (name.startsWith('x-envoy-')) hasEnvoy = true
+  }
+  const remote = readRemote(forwardedFor ? headers.getAll('x-forwarded-for') : undefined, scope)
+  if (manager.useRemoteAddress && !manager.skipXffAppend) appendForwardedFor(headers, scope)
+  if (!forwardedProto || (manager.useRemoteAddress && manager.xffTrustedHops === 0)) {
+    headers.set('x-forwarded-proto', scope.isTls ? 'https' : 'http')
+  }
+  const isEdge = manager.useRemoteAddress && !remote.isInternal
+  if (hasEnvoy) sanitize(headers, remote.isInternal, isEdge)
+  if (remote.isInternal) headers.append('x-envoy-internal', 'true')
+  if (manager.generateRequestId) {
+    if (!requestId) headers.append('x-request-id', scope.requestIds.next())
+    else if (isEdge && !manager.preserveExternalRequestId) {
+      headers.set('x-request-id', scope.requestIds.next())
+    }
+  }
+  if (manager.via !== undefined) headers.append('via', manager.via)
+  return { kind: 'ok', remoteAddressText: remote.text }
+}
+
+interface Remote {
+  readonly text: string
+  readonly isInternal: boolean
+}
+
+/** Envoy's XFF rules: whom the nearest trusted proxy saw, and whether the request began inside. */
+function readRemote(forwardedFor: string | undefined, scope: ExchangeScope): Remote {
+  const { manager } = scope
+  const isInternalAddress = manager.isInternalAddress ?? noAddress
+  if (forwardedFor === undefined) {
+    const isInternal = manager.useRemoteAddress && isInternalAddress(scope.remoteAddress)
+    return { text: scope.remoteAddressText, isInternal }
+  }
+  const hops = manager.useRemoteAddress ? manager.xffTrustedHops - 1 : manager.xffTrustedHops
+  if (hops < 0) {
+    return { text: scope.remoteAddressText, isInternal: false }
+  }
+  const addresses = forwardedFor.split(',')
+  const trusted = addresses[addresses.length - 1 - hops]?.trim()
+  if (trusted === undefined || trusted === '') {
+    return { text: scope.remoteAddressText, isInternal: false }
+  }
+  const isSingle = addresses.length === 1 && !manager.useRemoteAddress
+  return { text: `${trusted}:0`, isInternal: isSingle && isInternalAddress(trusted) }
+}
+
+function noAddress(): boolean {
+  return false
+}
+
+function appendForwardedFor(headers: HeaderList, scope: ExchangeScope): void {
+  const before = headers.getAll('x-forwarded-for')
+  const value = before === undefined ? scope.remoteAddress : `${before},${scope.remoteAddress}`
+  headers.set('x-forwarded-for', value)
+}
+
+/** Envoy header sanitizing: what only an internal caller may say, and what only an edge must drop. */
+function sanitize(headers: HeaderList, isInternal: boolean, isEdge: boolean): void {
+  for (const name of proxyOwned) headers.remove(name)
+  if (isInternal) return
+  for (const name of internalOnly) headers.remove(name)
+  if (!isEdge) return
+  for (const name of edgeOnly) headers.remove(name)
+}
+
+/** Never believed, whoever sends them (CVE-2023-27487). */
+const proxyOwned = ['x-envoy-internal', 'x-envoy-original-path', 'x-envoy-original-host']
+
+const internalOnly = [
+  'x-envoy-expected-rq-timeout-ms',
+  'x-envoy-force-trace',
+  'x-envoy-hedge-on-per-try-timeout',
+  'x-envoy-ip-tags',
+  'x-envoy-max-retries',
+  'x-envoy-original-url',
+  'x-envoy-retriable-header-names',
+  'x-envoy-retriable-status-codes',
+  'x-envoy-retry-grpc-on',
+  'x-envoy-retry-on',
+  'x-envoy-upstream-alt-stat-name',
+  'x-envoy-upstream-rq-per-try-timeout-ms',
+  'x-envoy-upstream-rq-timeout-alt-response',
+  'x-envoy-upstream-rq-timeout-ms',
+]
+
+const edgeOnly = [
+  'x-envoy-decorator-operation',
+  'x-envoy-downstream-service-cluster',
+  'x-envoy-downstream-service-node',
+  'x-envoy-external-address',
+]
+
+export interface UpstreamShape {
+  readonly route: Route
+  readonly forward: ForwardAction
+  readonly picked: PickedCluster
+  readonly suppressEnvoyHeaders: boolean
+  /** Time that the upstream may take, for `x-envoy-expected-rq-timeout-ms`; 0 = no limit. */
+  readonly expectedTimeoutMs: number
+}
+
+/** The router's changes, made once for all attempts. */
+export function shapeUpstreamRequest(head: RequestHead, shape: UpstreamShape): void {
+  const { forward, route, picked } = shape
+  const { headers } = head
+  if (!shape.suppressEnvoyHeaders && shape.expectedTimeoutMs > 0) {
+    headers.set('x-envoy-expected-rq-timeout-ms', String(Math.round(shape.expectedTimeoutMs)))
+  }
+  if (forward.rewritePath !== undefined) rewritePath(head, forward.rewritePath, shape)
+  if (forward.rewriteAuthority !== undefined) head.authority = forward.rewriteAuthority
+  picked.editRequest?.(headers, head)
+  route.editRequest?.(headers, head)
+}
+
+function rewritePath(
+  head: RequestHead,
+  rewrite: (path: string) => string,
+  shape: UpstreamShape,
+): void {
+  const before = head.path
+  head.path = rewrite(before)
+  if (!shape.suppressEnvoyHeaders) head.headers.set('x-envoy-original-path', before)
+}

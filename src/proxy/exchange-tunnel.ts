@@ -1,0 +1,144 @@
+import type { StreamSource } from './exchange-attempt.ts'
+/**
+ * Streams for CONNECT that ends here (Envoy `connect_config`): the bytes inside go to a plain connection to the
+ * cluster, and the 200 is ours, given when that connection stands. Each tunnel has a connection of its own.
+ */
+import { HeaderList } from './http/header-list.ts'
+import type { RequestHead } from './http/message.ts'
+import type { ResponseEvents, UpstreamStream } from './http/stream.ts'
+import type { CircuitBreaker } from './resilience/circuit-breaker.ts'
+import type { Cluster } from './upstream/cluster.ts'
+import type { Host } from './upstream/host.ts'
+import type { StreamWaiter } from './upstream/pool.ts'
+import type { Connector, Wire, WireEvents } from './wire/wire.ts'
+
+/** A source that connects for each request. One per exchange: it remembers only the current attempt. */
+export function createTunnelSource(connector: Connector): StreamSource {
+  let giveUp: (() => void) | undefined
+  return {
+    request(cluster, host, waiter) {
+      if (!acquire(cluster)) {
+        waiter.onNoStream({ failure: 'overflow', message: 'too many connections' })
+        return
+      }
+      cluster.stats.cxTotal.add(1)
+      cluster.stats.cxActive.add(1)
+      const cancel = connector.connect(
+        { address: host.address, connectTimeoutMs: cluster.connectTimeoutMs },
+        (result) => {
+          giveUp = undefined
+          if (result.ok) {
+            waiter.onStream(new TunnelStream(result.wire, { cluster, host, events: waiter }))
+            return
+          }
+          cluster.stats.cxConnectFail.add(1)
+          release(cluster)
+          const failure = result.reason === 'timeout' ? 'connect-timeout' : 'connect-failure'
+          waiter.onNoStream({ failure, message: result.message })
+        },
+      )
+      giveUp = () => {
+        cancel()
+        release(cluster)
+      }
+    },
+    cancel(_host: Host, _waiter: StreamWaiter) {
+      giveUp?.()
+      giveUp = undefined
+    },
+  }
+}
+
+function acquire(cluster: Cluster): boolean {
+  return cluster.breaker.tryAcquire('connections')
+}
+
+function release(cluster: Cluster): void {
+  const { breaker }: { breaker: CircuitBreaker } = cluster
+  breaker.release('connections')
+  cluster.stats.cxActive.add(-1)
+  cluster.stats.cxDestroy.add(1)
+}
+
+interface TunnelTarget {
+  readonly cluster: Cluster
+  readonly host: Host
+  readonly events: ResponseEvents
+}
+
+class TunnelStream implements UpstreamStream, WireEvents {
+  readonly #wire: Wire
+  readonly #cluster: Cluster
+  #events: ResponseEvents | undefined
+  readonly localAddress: string
+  wireBytesReceived = 0
+  wireBytesSent = 0
+
+  constructor(wire: Wire, target: TunnelTarget) {
+    this.#wire = wire
+    this.#cluster = target.cluster
+    this.#events = target.events
+    this.localAddress = wire.localPort === 0 ? '' : `${wire.localAddress}:${wire.localPort}`
+    target.cluster.outlierDetector?.report(target.host, { kind: 'connected' })
+    wire.listen(this)
+  }
+
+  /** Nothing is sent: the tunnel is open, and the client hears so. */
+  sendHead(_head: RequestHead, _isEnd: boolean): void {
+    const headers = new HeaderList()
+    this.#events?.onResponseHead(
+      { status: 200, headers, bodyLength: 'until-end', protocol: 'HTTP/1.1' },
+      false,
+    )
+  }
+
+  sendData(chunk: Uint8Array): boolean {
+    this.wireBytesSent += chunk.length
+    return this.#wire.write(chunk)
+  }
+
+  sendEnd(): void {
+    this.#wire.end()
+  }
+
+  reset(): void {
+    this.#events = undefined
+    this.#wire.destroy()
+  }
+
+  discard(): void {
+    this.reset()
+  }
+
+  pauseResponse(): void {
+    this.#wire.pause()
+  }
+
+  resumeResponse(): void {
+    this.#wire.resume()
+  }
+
+  onData(chunk: Uint8Array): void {
+    this.wireBytesReceived += chunk.length
+    this.#events?.onResponseData(chunk)
+  }
+
+  onEnd(): void {
+    this.#events?.onResponseEnd(undefined)
+  }
+
+  onDrain(): void {
+    this.#events?.onUpstreamDrain()
+  }
+
+  onClose(error: Error | undefined): void {
+    release(this.#cluster)
+    const events = this.#events
+    this.#events = undefined
+    events?.onUpstreamReset({
+      failure: 'upstream-termination',
+      message: error?.message ?? 'connection closed',
+      requestSent: true,
+    })
+  }
+}

@@ -1,0 +1,250 @@
+import { failureReplies, type Failure } from '../failure.ts'
+/**
+ * Bytes between a client and one host of a cluster (Envoy `tcp_proxy`): each direction ends on its own, neither
+ * side is read faster than the other one takes.
+ *
+ * The client is not read until the upstream connection stands, so nothing is buffered for a host that is not
+ * there, and a failed connect can go to another host.
+ */
+import type { ConnectionHost, OpenConnection } from '../listener/connection.ts'
+import type { TcpProxyConfig } from '../listener/listener-config.ts'
+import type { TcpRecord } from '../telemetry/request-record.ts'
+import type { Cluster } from '../upstream/cluster.ts'
+import type { Host } from '../upstream/host.ts'
+import { LazyTimer } from '../wire/lazy-timer.ts'
+import type { ConnectResult, Wire, WireEvents } from '../wire/wire.ts'
+
+export function openTcpConnection(
+  wire: Wire,
+  host: ConnectionHost,
+  config: TcpProxyConfig,
+): OpenConnection {
+  const connection = new TcpConnection(wire, host, config)
+  connection.start()
+  return connection
+}
+
+class TcpConnection implements OpenConnection {
+  readonly #downstream: Wire
+  readonly #owner: ConnectionHost
+  readonly #config: TcpProxyConfig
+  readonly #record: TcpRecord
+  readonly #startMs: number
+  readonly #idle: LazyTimer
+  readonly #lifetime: LazyTimer
+  #upstream: Wire | undefined
+  #cluster: Cluster | undefined
+  readonly #tried: Host[] = []
+  #attempts = 0
+  #giveUp: (() => void) | undefined
+  #isAnnounced = false
+  #isOver = false
+  #openWires = 1
+
+  constructor(wire: Wire, owner: ConnectionHost, config: TcpProxyConfig) {
+    const { runtime } = owner
+    this.#downstream = wire
+    this.#owner = owner
+    this.#config = config
+    this.#startMs = runtime.clock.monotonicMs()
+    this.#idle = new LazyTimer(runtime.clock, () => this.#onIdle())
+    this.#lifetime = new LazyTimer(runtime.clock, () => this.#end('DT', 'max_connection_duration'))
+    this.#record = {
+      startMs: runtime.clock.nowMs(),
+      durationMs: 0,
+      bytesReceived: 0,
+      bytesSent: 0,
+      flags: '-',
+      details: '',
+      cluster: undefined,
+      clusterName: '',
+      host: undefined,
+      downstreamLocalAddress: `${wire.localAddress}:${wire.localPort}`,
+      downstreamRemoteAddress: `${wire.remoteAddress}:${wire.remotePort}`,
+      connectionId: runtime.nextConnectionId(),
+    }
+  }
+
+  start(): void {
+    const { stats, maxDurationMs, pickCluster } = this.#config
+    const { runtime } = this.#owner
+    stats.cxTotal.add(1)
+    stats.cxActive.add(1)
+    this.#downstream.pause()
+    this.#downstream.listen(this.#downstreamEvents())
+    if (maxDurationMs !== 0) this.#lifetime.set(maxDurationMs, this.#startMs)
+    this.#touch()
+    const name = pickCluster(runtime.random())
+    this.#record.clusterName = name
+    const cluster = runtime.clusters.get(name)
+    if (cluster === undefined) {
+      stats.cxNoRoute.add(1)
+      this.#fail('no-cluster')
+      return
+    }
+    this.#cluster = cluster
+    this.#record.cluster = cluster
+    this.#connect(cluster)
+  }
+
+  /** A TCP connection has no pause between messages: it goes on until the deadline cuts it. */
+  closeWhenIdle(): void {}
+
+  destroy(): void {
+    this.#end('-', 'local_close')
+  }
+
+  #connect(cluster: Cluster): void {
+    const host = cluster.balancer.pick({ avoid: this.#tried, avoidAttemptsMax: 3, hash: undefined })
+    if (host === undefined) {
+      cluster.stats.cxNoneHealthy.add(1)
+      this.#fail('no-healthy-upstream')
+      return
+    }
+    if (!cluster.breaker.tryAcquire('connections')) {
+      this.#fail('overflow')
+      return
+    }
+    this.#attempts += 1
+    this.#tried.push(host)
+    this.#record.host = host
+    count(cluster, host, 1)
+    this.#giveUp = this.#owner.runtime.connector.connect(
+      { address: host.address, connectTimeoutMs: cluster.connectTimeoutMs },
+      (result) => {
+        this.#giveUp = undefined
+        this.#onConnect(result, cluster, host)
+      },
+    )
+  }
+
+  #onConnect(result: ConnectResult, cluster: Cluster, host: Host): void {
+    if (result.ok) {
+      cluster.outlierDetector?.report(host, { kind: 'connected' })
+      if (this.#isOver) result.wire.destroy()
+      this.#join(result.wire, cluster, host)
+      return
+    }
+    count(cluster, host, -1)
+    cluster.stats.cxConnectFail.add(1)
+    host.stats.cxConnectFail.add(1)
+    if (result.reason === 'timeout') cluster.stats.cxConnectTimeout.add(1)
+    const reason = result.reason === 'timeout' ? 'timeout' : 'connect-failure'
+    cluster.outlierDetector?.report(host, { kind: 'local-failure', reason })
+    if (this.#isOver) return
+    if (this.#attempts < this.#config.connectAttemptsMax) this.#connect(cluster)
+    else this.#fail(result.reason === 'timeout' ? 'connect-timeout' : 'connect-failure', 'URX')
+  }
+
+  #join(upstream: Wire, cluster: Cluster, host: Host): void {
+    this.#upstream = upstream
+    this.#openWires += 1
+    upstream.listen({
+      onData: (chunk) => {
+        this.#record.bytesSent += chunk.length
+        this.#touch()
+        if (!this.#downstream.write(chunk)) upstream.pause()
+      },
+      onEnd: () => this.#downstream.end(),
+      onDrain: () => this.#downstream.resume(),
+      onClose: (error) => {
+        count(cluster, host, -1)
+        if (error !== undefined) this.#end('UC', 'upstream_reset')
+        this.#onWireClose()
+      },
+    })
+    this.#announce()
+    this.#downstream.resume()
+  }
+
+  #downstreamEvents(): WireEvents {
+    return {
+      onData: (chunk) => {
+        this.#record.bytesReceived += chunk.length
+        this.#touch()
+        if (this.#upstream?.write(chunk) === false) this.#downstream.pause()
+      },
+      onEnd: () => this.#upstream?.end(),
+      onDrain: () => this.#upstream?.resume(),
+      onClose: (error) => {
+        if (error !== undefined || this.#upstream === undefined) {
+          this.#end('DC', 'downstream_remote_disconnect')
+        }
+        this.#onWireClose()
+      },
+    }
+  }
+
+  #onIdle(): void {
+    this.#config.stats.idleTimeout.add(1)
+    this.#end('SI', 'idle_timeout')
+  }
+
+  #touch(): void {
+    const { idleTimeoutMs } = this.#config
+    if (idleTimeoutMs !== 0) this.#idle.set(idleTimeoutMs, this.#owner.runtime.clock.monotonicMs())
+  }
+
+  #fail(failure: Failure, extraFlag?: string): void {
+    const { flag, details } = failureReplies[failure]
+    this.#end(extraFlag === undefined ? flag : `${flag},${extraFlag}`, details)
+  }
+
+  /** Cuts both sides; the record keeps the first reason. */
+  #end(flags: string, details: string): void {
+    if (this.#isOver) return
+    this.#isOver = true
+    this.#record.flags = flags
+    this.#record.details = details
+    this.#giveUp?.()
+    if (
+      this.#giveUp !== undefined &&
+      this.#cluster !== undefined &&
+      this.#record.host !== undefined
+    ) {
+      count(this.#cluster, this.#record.host, -1)
+    }
+    this.#giveUp = undefined
+    this.#downstream.destroy()
+    this.#upstream?.destroy()
+  }
+
+  /** The connection is over when both wires are. */
+  #onWireClose(): void {
+    this.#openWires -= 1
+    if (this.#openWires !== 0) return
+    this.#isOver = true
+    this.#idle.close()
+    this.#lifetime.close()
+    const record = this.#record
+    const { stats, observers } = this.#config
+    record.durationMs = this.#owner.runtime.clock.monotonicMs() - this.#startMs
+    this.#announce()
+    stats.cxActive.add(-1)
+    stats.rxBytes.add(record.bytesReceived)
+    stats.txBytes.add(record.bytesSent)
+    this.#cluster?.stats.rxBytes.add(record.bytesSent)
+    this.#cluster?.stats.txBytes.add(record.bytesReceived)
+    for (const observer of observers) observer.onEnd(record)
+    this.#owner.onConnectionClose(this)
+  }
+
+  #announce(): void {
+    if (this.#isAnnounced) return
+    this.#isAnnounced = true
+    for (const observer of this.#config.observers) observer.onOpen(this.#record)
+  }
+}
+
+/** Opens (+1) or closes (-1) one connection in everybody's books; the breaker was asked before. */
+function count(cluster: Cluster, host: Host, change: 1 | -1): void {
+  cluster.stats.cxActive.add(change)
+  host.stats.cxActive.add(change)
+  if (change === 1) {
+    cluster.stats.cxTotal.add(1)
+    host.stats.cxTotal.add(1)
+    return
+  }
+  cluster.stats.cxDestroy.add(1)
+  cluster.breaker.release('connections')
+}
