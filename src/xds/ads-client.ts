@@ -6,26 +6,26 @@
  * starts anew once a server has answered. Responses are given to `onUpdate` one after the other, in the order
  * of arrival; while one is being worked on the stream is paused.
  */
-import { Backoff } from '../../lib/backoff.ts'
-import type { Clock, Timer } from '../../lib/clock.ts'
-import type { Log } from '../../lib/log.ts'
-import { describeError, MeshError } from '../../lib/mesh-error.ts'
-import type { Random } from '../../lib/random.ts'
-import { typeNameOf } from '../any.ts'
-import { openGrpcStream } from '../grpc/grpc-client.ts'
-import { GrpcFrame } from '../grpc/grpc-frame.ts'
-import { grpcCodes, type GrpcStatus } from '../grpc/grpc-status.ts'
-import type { GrpcStream } from '../grpc/grpc-stream.ts'
-import type { Node } from '../proto/generated/envoy/config/core/v3/base.ts'
-import { pushOrder } from '../resource-set.ts'
+import { Backoff } from '../lib/backoff.ts'
+import type { Clock, Timer } from '../lib/clock.ts'
+import type { Log } from '../lib/log.ts'
+import { describeError, MeshError } from '../lib/mesh-error.ts'
+import type { Random } from '../lib/random.ts'
+import { typeNameOf } from './any.ts'
 import {
   decodeDeltaResponse,
   decodeSotwResponse,
   type ReceivedResource,
   type ReceivedResponse,
-} from './received.ts'
-import { encodeDeltaRequest, encodeSotwRequest } from './request.ts'
-import { TypeSubscription, type WantedNames } from './type-subscription.ts'
+} from './client/received.ts'
+import { encodeDeltaRequest, encodeSotwRequest } from './client/request.ts'
+import { TypeSubscription, type WantedNames } from './client/type-subscription.ts'
+import { openGrpcStream } from './grpc/grpc-client.ts'
+import { GrpcFrame } from './grpc/grpc-frame.ts'
+import { grpcCodes, type GrpcStatus } from './grpc/grpc-status.ts'
+import type { GrpcStream } from './grpc/grpc-stream.ts'
+import type { Node } from './proto/generated/envoy/config/core/v3/base.ts'
+import { pushOrder } from './resource-set.ts'
 
 export interface AdsUpdate {
   readonly typeUrl: string

@@ -5,20 +5,25 @@
  * requests between them, so that a thousand clients never hold up the event loop. Resources are encoded once and
  * responses framed once for all streams that are owed the same.
  */
-import type { Clock } from '../../lib/clock.ts'
-import type { Log } from '../../lib/log.ts'
-import { describeError, MeshError } from '../../lib/mesh-error.ts'
-import type { Random } from '../../lib/random.ts'
-import { openGrpcServer, type GrpcServer, type ListenAddress } from '../grpc/grpc-server.ts'
-import { grpcCodes } from '../grpc/grpc-status.ts'
-import type { GrpcStream, GrpcStreamEvents } from '../grpc/grpc-stream.ts'
-import type { ResourceView, StreamNode, ViewSource } from '../resource-set.ts'
-import { AdsStream, type AdsObserver, type HealthReport, type StreamContext } from './ads-stream.ts'
-import { WarmingIndex } from './plan.ts'
-import { PushSchedule } from './push-schedule.ts'
-import { ResourceDiffs } from './resource-diff.ts'
-import { ResponseFactory, type AdsVariant } from './response.ts'
-import type { StreamStatus } from './stream-status.ts'
+import type { Clock } from '../lib/clock.ts'
+import type { Log } from '../lib/log.ts'
+import { describeError, MeshError } from '../lib/mesh-error.ts'
+import type { Random } from '../lib/random.ts'
+import { openGrpcServer, type GrpcServer, type ListenAddress } from './grpc/grpc-server.ts'
+import { grpcCodes } from './grpc/grpc-status.ts'
+import type { GrpcStream, GrpcStreamEvents } from './grpc/grpc-stream.ts'
+import type { ResourceView, StreamNode, ViewSource } from './resource-set.ts'
+import {
+  AdsStream,
+  type AdsObserver,
+  type HealthReport,
+  type StreamContext,
+} from './server/ads-stream.ts'
+import { WarmingIndex } from './server/plan.ts'
+import { PushSchedule } from './server/push-schedule.ts'
+import { ResourceDiffs } from './server/resource-diff.ts'
+import { ResponseFactory, type AdsVariant } from './server/response.ts'
+import type { StreamStatus } from './server/stream-status.ts'
 
 export const adsPaths = {
   sotw: '/envoy.service.discovery.v3.AggregatedDiscoveryService/StreamAggregatedResources',
