@@ -19,6 +19,13 @@ export interface HostMetadata {
   readonly tlsMode: string | undefined
 }
 
+/** Where an endpoint runs, as EDS groups endpoints. */
+export interface HostLocality {
+  readonly region: string
+  readonly zone: string
+  readonly subZone: string
+}
+
 /** One endpoint. Mutable where requests change it; identity is stable while its address stays in EDS. */
 export interface Host {
   readonly address: WireAddress
@@ -29,6 +36,11 @@ export interface Host {
   weight: number
   health: HostHealth
   metadata: HostMetadata
+  /** From EDS: 0, the first, when absent. Lower ones are used while they are healthy. */
+  priority?: number
+  locality?: HostLocality
+  /** Weight of its locality among those of its priority; for locality-weighted balancing. */
+  localityWeight?: number
   readonly stats: HostStats
   /** Set by the outlier detector; read by the balancer. */
   isEjected: boolean

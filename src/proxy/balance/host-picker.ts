@@ -1,0 +1,87 @@
+/**
+ * Picks among the hosts of one list by one policy. Lists are rebuilt when hosts change; what must outlive that
+ * (where a round stands) is kept by the caller.
+ */
+import { unreachable } from '../../lib/assert.ts'
+import type { Random } from '../../lib/random.ts'
+import type { Host } from '../upstream/host.ts'
+import { EdfSchedule } from './edf-schedule.ts'
+
+export type BalancingPolicy = 'round-robin' | 'least-request' | 'random'
+
+export interface PickerSettings {
+  readonly policy: BalancingPolicy
+  /** least-request: how many hosts are drawn, with repetition. */
+  readonly choiceCount: number
+  /** least-request with unequal weights: exponent of the active requests. */
+  readonly activeRequestBias: number
+  readonly random: Random
+}
+
+/** Where a round robin stands; survives a change of hosts. */
+export interface Round {
+  next: number
+}
+
+export type HostPicker = () => Host | undefined
+
+export function createHostPicker(
+  hosts: readonly Host[],
+  settings: PickerSettings,
+  round: Round,
+): HostPicker {
+  const [only] = hosts
+  if (hosts.length < 2) return () => only
+  switch (settings.policy) {
+    case 'random':
+      // Envoy's random ignores weights.
+      return () => hosts[Math.floor(settings.random() * hosts.length)]
+    case 'round-robin':
+      if (hasEqualWeights(hosts)) return () => hosts[round.next++ % hosts.length]
+      return scheduled(hosts, round, (host) => host.weight)
+    case 'least-request':
+      if (hasEqualWeights(hosts)) return leastOf(hosts, settings)
+      return scheduled(hosts, round, (host) => biasedWeight(host, settings.activeRequestBias))
+    default:
+      return unreachable(settings.policy)
+  }
+}
+
+function hasEqualWeights(hosts: readonly Host[]): boolean {
+  const weight = hosts[0]?.weight
+  return hosts.every((host) => host.weight === weight)
+}
+
+/** Turned on by as many picks as the round stands, so that many proxies do not all begin with the same host. */
+function scheduled(
+  hosts: readonly Host[],
+  round: Round,
+  weightOf: (host: Host) => number,
+): HostPicker {
+  const schedule = new EdfSchedule(hosts, weightOf)
+  for (let turns = round.next % hosts.length; turns > 0; turns -= 1) schedule.pick()
+  return () => schedule.pick()
+}
+
+function biasedWeight(host: Host, bias: number): number {
+  if (bias === 0) return host.weight
+  const active = Math.max(0, host.stats.rqActive.value()) + 1
+  return bias === 1 ? host.weight / active : host.weight / active ** bias
+}
+
+/** The least busy of so many draws; of equals the one drawn first. */
+function leastOf(hosts: readonly Host[], settings: PickerSettings): HostPicker {
+  const { random, choiceCount } = settings
+  return () => {
+    let best: Host | undefined
+    let bestActive = Number.POSITIVE_INFINITY
+    for (let drawn = 0; drawn < choiceCount; drawn += 1) {
+      const host = hosts[Math.floor(random() * hosts.length)]
+      const active = host?.stats.rqActive.value() ?? Number.POSITIVE_INFINITY
+      if (best !== undefined && active >= bestActive) continue
+      best = host
+      bestActive = active
+    }
+    return best
+  }
+}
