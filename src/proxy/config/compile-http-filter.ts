@@ -1,0 +1,157 @@
+/**
+ * `http_filters` → the ordered stages of a connection manager (law 2 of the design): each filter that we know compiles to
+ * a stage or an observer; the router is last and mandatory; an unknown filter is refused by name unless it is optional.
+ *
+ * Filters are known by the type of their configuration, as in Envoy; names are free.
+ */
+import { FilterConfig as ForwardProxyFilter } from '../../xds/proto/generated/envoy/extensions/filters/http/dynamic_forward_proxy/v3/dynamic_forward_proxy.ts'
+import { Router } from '../../xds/proto/generated/envoy/extensions/filters/http/router/v3/router.ts'
+import type { HttpFilter } from '../../xds/proto/generated/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager.ts'
+import type { Any } from '../../xds/proto/generated/google/protobuf/any.ts'
+import { dnsCacheRule } from './cluster-fields.ts'
+import { compileDnsCache } from './compile-dns.ts'
+import { compileIstioHttpStats, isTypedStruct, typedStructName } from './compile-istio-stats.ts'
+import {
+  type FieldReport,
+  type MessageRule,
+  at,
+  checkFields,
+  refuse,
+  refusedField,
+  used,
+} from './field-rule.ts'
+import { routerRule } from './listener-fields.ts'
+import type { HttpFilterPlan } from './listener-plan.ts'
+import { decodeTyped, typeName } from './message-value.ts'
+
+export interface HttpFilterChain {
+  /** Without the router. */
+  readonly filters: readonly HttpFilterPlan[]
+  readonly suppressEnvoyHeaders: boolean
+}
+
+export function compileHttpFilters(
+  filters: readonly HttpFilter[],
+  report: FieldReport,
+): HttpFilterChain {
+  const plans: HttpFilterPlan[] = []
+  let suppressEnvoyHeaders = false
+  const last = filters.length - 1
+  if (last < 0) refuse(report, 'at least the router is required')
+  filters.forEach((filter, index) => {
+    const here = at(report, index)
+    const any = filter.configType?.$case === 'typedConfig' ? filter.configType.value : undefined
+    const isRouter = typeName(any?.typeUrl ?? '') === routerRule.type
+    checkOrder(filter, { isRouter, isLast: index === last }, here)
+    if (isRouter && any !== undefined) suppressEnvoyHeaders = compileRouter(any, here)
+    else plans.push(...compileFilter(filter, any, here))
+  })
+  return { filters: plans, suppressEnvoyHeaders }
+}
+
+interface FilterOrder {
+  readonly isRouter: boolean
+  readonly isLast: boolean
+}
+
+/** Envoy's own words. */
+function checkOrder(filter: HttpFilter, order: FilterOrder, report: FieldReport): void {
+  const type = `envoy.filters.http.router`
+  if (order.isRouter && !order.isLast) {
+    refuse(
+      report,
+      `terminal filter named ${filter.name} of type ${type} must be the last filter in a http filter chain`,
+    )
+  }
+  if (!order.isRouter && order.isLast) {
+    refuse(
+      report,
+      `non-terminal filter named ${filter.name} is the last filter in a http filter chain`,
+    )
+  }
+  if (order.isRouter && filter.disabled) {
+    refuse(at(report, 'disabled'), 'the router cannot be disabled')
+  }
+}
+
+function compileRouter(any: Any, report: FieldReport): boolean {
+  const here = at(report, 'typed_config')
+  const router = decodeTyped(any, Router, here)
+  if (router === undefined) return false
+  checkFields(router, routerRule, here)
+  return router.suppressEnvoyHeaders
+}
+
+type CompileFilter = (
+  filter: HttpFilter,
+  any: Any,
+  report: FieldReport,
+) => readonly HttpFilterPlan[]
+
+const known: Readonly<Record<string, CompileFilter>> = {
+  'envoy.extensions.filters.http.dynamic_forward_proxy.v3.FilterConfig': compileForwardProxy,
+}
+
+/** Filters that a mesh knows and this version has not built: named in the message, so that nobody searches. */
+const notYet: Readonly<Record<string, string>> = {
+  'envoy.extensions.filters.http.fault.v3.HTTPFault': 'fault injection',
+  'envoy.extensions.filters.http.cors.v3.Cors': 'CORS',
+  'envoy.extensions.filters.http.rbac.v3.RBAC': 'authorization (RBAC)',
+  'envoy.extensions.filters.http.jwt_authn.v3.JwtAuthentication': 'JWT authentication',
+  'envoy.extensions.filters.http.ext_authz.v3.ExtAuthz': 'external authorization',
+  'envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit': 'local rate limiting',
+  'envoy.extensions.filters.http.ratelimit.v3.RateLimit': 'rate limiting',
+  'envoy.extensions.filters.http.ext_proc.v3.ExternalProcessor': 'external processing',
+  'envoy.extensions.filters.http.lua.v3.Lua': 'Lua',
+  'envoy.extensions.filters.http.wasm.v3.Wasm': 'Wasm',
+  'envoy.extensions.filters.http.grpc_stats.v3.FilterConfig': 'gRPC statistics',
+  'envoy.extensions.filters.http.health_check.v3.HealthCheck': 'the health check filter',
+}
+
+function compileFilter(
+  filter: HttpFilter,
+  any: Any | undefined,
+  report: FieldReport,
+): readonly HttpFilterPlan[] {
+  const name = typeName(any?.typeUrl ?? '')
+  const compile = known[name]
+  // A filter that is disabled can only be switched on by a route, and route compilation refuses that.
+  if (filter.disabled) return []
+  if (compile !== undefined && any !== undefined) return compile(filter, any, report)
+  if (any !== undefined && isTypedStruct(any)) {
+    const plan = compileIstioHttpStats(filter.name, any, at(report, 'typed_config'))
+    if (plan !== undefined) return [plan]
+  }
+  if (filter.isOptional) return []
+  const inner = any !== undefined && isTypedStruct(any) ? ` of ${typedStructName(any)}` : ''
+  const feature = notYet[name]
+  const what = `filter ${filter.name} (${name || 'no typed_config'}${inner})`
+  const why = feature === undefined ? 'is not implemented' : `${feature} is not implemented yet`
+  refuse(report, feature === undefined ? `${what} ${why}` : `${what}: ${why}`)
+  return []
+}
+
+export const forwardProxyFilterRule: MessageRule = {
+  type: 'envoy.extensions.filters.http.dynamic_forward_proxy.v3.FilterConfig',
+  fields: {
+    dnsCacheConfig: used(dnsCacheRule),
+    subClusterConfig: refusedField('sub clusters are not implemented'),
+    saveUpstreamAddress: refusedField('saving the upstream address is not implemented'),
+  },
+}
+
+/** The cluster of the same name resolves the request’s authority; the filter only says that it may. */
+function compileForwardProxy(
+  filter: HttpFilter,
+  any: Any,
+  report: FieldReport,
+): readonly HttpFilterPlan[] {
+  const here = at(report, 'typed_config')
+  const config = decodeTyped(any, ForwardProxyFilter, here)
+  if (config === undefined) return []
+  checkFields(config, forwardProxyFilterRule, here)
+  const specifier = config.implementationSpecifier
+  const cache = specifier?.$case === 'dnsCacheConfig' ? specifier.value : undefined
+  compileDnsCache(cache, at(here, 'dns_cache_config'))
+  return [{ name: filter.name }]
+}
