@@ -97,6 +97,8 @@ export interface LocalityFailover {
 
 export interface ZoneAwareLbSetting {
   readonly enabled?: boolean
+  readonly failover?: readonly LocalityFailover[]
+  readonly failoverPriority?: readonly string[]
   readonly minClusterSize?: number
 }
 

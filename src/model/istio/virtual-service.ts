@@ -34,8 +34,9 @@ export interface HttpRoute {
   readonly fault?: HttpFaultInjection
   readonly mirror?: Destination
   readonly mirrors?: readonly HttpMirrorPolicy[]
-  /** Deprecated twice over: `mirror_percent` and `mirrorPercent` are the oldest spelling. */
+  /** Deprecated: `mirrorPercentage`. The CRD has both spellings. */
   readonly mirrorPercent?: number
+  readonly mirror_percent?: number
   readonly mirrorPercentage?: Percent
   readonly corsPolicy?: CorsPolicy
   readonly headers?: Headers

@@ -1,0 +1,62 @@
+import { labels, port } from '../schema/field-shape.ts'
+/** WorkloadGroup, field by field; its probe is also the mesh file's. */
+import { headerName } from '../schema/http-format.ts'
+import { annotationKey } from '../schema/name-format.ts'
+import { exactlyOne } from '../schema/rule.ts'
+import { int, int32Max, list, mapOf, object, oneOf, required, text } from '../schema/shape.ts'
+import type { Shape } from '../schema/shape.ts'
+import { workloadEntry } from './workload-entry-shape.ts'
+import type {
+  HttpGetProbe,
+  ReadinessProbe,
+  WorkloadGroupMetadata,
+  WorkloadGroupSpec,
+} from './workload-group.ts'
+
+const seconds = (): Shape<number> => int({ min: 0, max: int32Max })
+
+export function readinessProbe(): Shape<ReadinessProbe> {
+  return object<ReadinessProbe>(
+    {
+      httpGet: httpGet(),
+      tcpSocket: object<NonNullable<ReadinessProbe['tcpSocket']>>({
+        host: text(),
+        port: required(port()),
+      }),
+      exec: object<NonNullable<ReadinessProbe['exec']>>({
+        command: required(list(text(), { itemsMin: 1 })),
+      }),
+      grpc: object<NonNullable<ReadinessProbe['grpc']>>({ port: port(), service: text() }),
+      initialDelaySeconds: seconds(),
+      timeoutSeconds: seconds(),
+      periodSeconds: seconds(),
+      successThreshold: seconds(),
+      failureThreshold: seconds(),
+    },
+    exactlyOne<ReadinessProbe>('httpGet', 'tcpSocket', 'exec', 'grpc'),
+  )
+}
+
+function httpGet(): Shape<HttpGetProbe> {
+  return object<HttpGetProbe>({
+    path: text(),
+    port: required(port()),
+    host: text(),
+    scheme: oneOf('', 'HTTP', 'HTTPS'),
+    httpHeaders: list(
+      object<NonNullable<HttpGetProbe['httpHeaders']>[number]>({
+        name: required(text(headerName)),
+        value: text(),
+      }),
+    ),
+  })
+}
+
+export const workloadGroupShape: Shape<WorkloadGroupSpec> = object<WorkloadGroupSpec>({
+  metadata: object<WorkloadGroupMetadata>({
+    labels: labels(),
+    annotations: mapOf(text(), annotationKey),
+  }),
+  template: required(workloadEntry()),
+  probe: readinessProbe(),
+})

@@ -1,0 +1,149 @@
+import { labels, port } from '../schema/field-shape.ts'
+/** Kubernetes' Service, field by field, as the API server takes it. */
+import { ipAddress } from '../schema/host-format.ts'
+import { dnsLabel, dnsSubdomain, portName } from '../schema/name-format.ts'
+import { reportRepeats } from '../schema/rule.ts'
+import {
+  bool,
+  clip,
+  either,
+  int,
+  list,
+  object,
+  oneOf,
+  refine,
+  required,
+  text,
+} from '../schema/shape.ts'
+import type { Check, Reading, Rule, Shape } from '../schema/shape.ts'
+import { itemPath } from '../schema/source-node.ts'
+import type { ServicePortSpec, ServiceSpec } from './service.ts'
+
+const checkClusterIp: Check<string> = (value) =>
+  value === '' || value === 'None' ? undefined : ipAddress(value)
+
+const targetPort: Shape<number | string> = either(port(), text(portName), (node) =>
+  node.type === 'scalar' && typeof node.value === 'number'
+    ? undefined
+    : { message: 'not a number', remedy: '' },
+)
+
+const servicePort: Shape<ServicePortSpec> = object<ServicePortSpec>({
+  name: text(dnsLabel),
+  protocol: oneOf('TCP', 'UDP', 'SCTP'),
+  appProtocol: text(),
+  port: required(port()),
+  targetPort,
+  nodePort: int({ min: 0, max: 65_535 }),
+})
+
+/** What a port's name may begin with for its protocol to be known: `http`, `http-admin`. */
+const protocolPrefix = /^(?:http|http2|https|grpc|grpc-web|tcp|tls|mongo|mysql|redis|udp)(?:-|$)/
+
+function checkPorts(ports: readonly ServicePortSpec[], path: string, reading: Reading): void {
+  for (const [index, entry] of ports.entries()) {
+    const at = itemPath(path, index)
+    if (ports.length > 1 && !reading.isPresent(`${at}.name`)) {
+      reading.report(`${at}.name`, {
+        message: 'name is required when a Service has several ports',
+        remedy: 'Give each port a name such as http.',
+      })
+    }
+    const spec: ServicePortSpec | undefined = entry
+    if (spec !== undefined) noteProtocol(spec, at, reading)
+  }
+  reportRepeats(
+    ports,
+    (entry) => entry.name,
+    (index, name) => {
+      reading.report(`${itemPath(path, index)}.name`, {
+        message: `port name "${String(name)}" is there twice`,
+        remedy: 'Give each port a name of its own.',
+      })
+    },
+  )
+  reportRepeats(
+    ports,
+    (entry) =>
+      entry.port === undefined ? undefined : `${String(entry.port)}/${entry.protocol ?? 'TCP'}`,
+    (index, key) => {
+      reading.report(`${itemPath(path, index)}.port`, {
+        message: `port ${String(key)} is there twice`,
+        remedy: 'Remove one of the two.',
+      })
+    },
+  )
+}
+
+function noteProtocol(entry: ServicePortSpec, path: string, reading: Reading): void {
+  const isTold = entry.appProtocol !== undefined || (entry.protocol ?? 'TCP') !== 'TCP'
+  if (isTold || protocolPrefix.test(entry.name ?? '')) return
+  reading.report(reading.isPresent(`${path}.name`) ? `${path}.name` : path, {
+    code: 'IST0118',
+    severity: 'info',
+    message: `port ${String(entry.port)} names no protocol (name "${entry.name ?? ''}"); it is detected`,
+    remedy: 'Name it http or http-…, tcp-… and so on, or set appProtocol.',
+  })
+}
+
+const checkHasPorts: Rule<ServiceSpec> = (value, path, reading) => {
+  const isPortless = value.type === 'ExternalName' || value.clusterIP === 'None'
+  const isThere = reading.isPresent(`${path}.ports`) && value.ports?.length !== 0
+  if (isPortless || isThere) return
+  reading.report(`${path}.ports`, {
+    message: 'ports is required (unless the Service is headless or an ExternalName)',
+    remedy: 'Add at least one port.',
+  })
+}
+
+const checkExternalName: Rule<ServiceSpec> = (value, path, reading) => {
+  if (value.type !== 'ExternalName' || reading.isPresent(`${path}.externalName`)) return
+  reading.report(`${path}.externalName`, {
+    message: 'externalName is required in a Service of type ExternalName',
+    remedy: 'Add the host that the Service stands for.',
+  })
+}
+
+const checkDnsTarget: Check<string> = (value) =>
+  value === '' ? undefined : dnsSubdomain(value.replace(/\.$/, ''))
+
+const affinityConfig = object<NonNullable<ServiceSpec['sessionAffinityConfig']>>({
+  clientIP: object<NonNullable<NonNullable<ServiceSpec['sessionAffinityConfig']>['clientIP']>>({
+    timeoutSeconds: int({ min: 1, max: 86_400 }),
+  }),
+})
+
+const checkDistribution: Check<string> = (value) =>
+  /^[A-Za-z0-9]/.test(value)
+    ? undefined
+    : {
+        message: `must be a word such as PreferSameZone, got "${clip(value)}"`,
+        remedy: 'Use PreferSameZone, PreferSameNode or PreferClose.',
+      }
+
+export const serviceShape: Shape<ServiceSpec> = object<ServiceSpec>(
+  {
+    ports: refine(list(servicePort), checkPorts),
+    selector: labels(),
+    clusterIP: text(checkClusterIp),
+    clusterIPs: list(text(checkClusterIp), { itemsMax: 2 }),
+    type: oneOf('ClusterIP', 'NodePort', 'LoadBalancer', 'ExternalName'),
+    externalName: text(checkDnsTarget),
+    externalIPs: list(text(ipAddress)),
+    sessionAffinity: oneOf('None', 'ClientIP'),
+    sessionAffinityConfig: affinityConfig,
+    externalTrafficPolicy: oneOf('Cluster', 'Local'),
+    internalTrafficPolicy: oneOf('Cluster', 'Local'),
+    healthCheckNodePort: int({ min: 0, max: 65_535 }),
+    publishNotReadyAddresses: bool(),
+    ipFamilies: list(oneOf('IPv4', 'IPv6'), { itemsMax: 2 }),
+    ipFamilyPolicy: oneOf('SingleStack', 'PreferDualStack', 'RequireDualStack'),
+    allocateLoadBalancerNodePorts: bool(),
+    loadBalancerClass: text(),
+    loadBalancerIP: text(),
+    loadBalancerSourceRanges: list(text()),
+    trafficDistribution: text(checkDistribution),
+  },
+  checkHasPorts,
+  checkExternalName,
+)

@@ -1,0 +1,72 @@
+import { connectionPool, outlierDetection } from '../istio/connection-pool-shape.ts'
+import { retries } from '../istio/http-action-shape.ts'
+import { localityLbSetting } from '../istio/locality-shape.ts'
+import { durationText, exportTo } from '../schema/field-shape.ts'
+/** meshConfig of the mesh file: Istio's MeshConfig by its own names, and two settings of ours. */
+import { isIstioLabel } from '../schema/host-format.ts'
+import { dnsLabel } from '../schema/name-format.ts'
+import { bool, clip, list, object, objectAlsoKnowing, oneOf, text } from '../schema/shape.ts'
+import type { Check, Shape } from '../schema/shape.ts'
+import type { MeshConfig } from './mesh-config.ts'
+
+/** Istio's other fields: known by name, so that a copied MeshConfig is told apart from a misspelt one. */
+export const unreadMeshConfigFields: readonly string[] = (
+  'caCertificates certificates configSources defaultConfig defaultProviders defaultInboundHttpRetryPolicy ' +
+  'disableEnvoyListenerLog discoverySelectors enableEnvoyAccessLogService enablePrometheusMerge ' +
+  'extensionProviders hboneIdleTimeout inboundClusterStatName inboundTrafficPolicy ingressClass ' +
+  'ingressControllerMode ingressSelector ingressService meshMTLS outboundClusterStatName proxyHttpPort ' +
+  'proxyInboundListenPort proxyListenPort serviceScopeConfigs serviceSettings serviceEntryVisibility ' +
+  'tcpKeepalive thriftConfig tlsDefaults verifyCertificateAtClient zoneAwareLbSetting'
+).split(' ')
+
+export const checkTrustDomain: Check<string> = (value) => {
+  const parts = value.replace(/\.$/, '').split('.')
+  return parts.every((part) => isIstioLabel(part))
+    ? undefined
+    : {
+        message: `must be a trust domain such as cluster.local, got "${clip(value)}"`,
+        remedy: 'Use letters, digits, "-" and ".".',
+      }
+}
+
+export const meshConfigShape: Shape<MeshConfig> = objectAlsoKnowing<MeshConfig>(
+  unreadMeshConfigFields,
+  {
+    outboundTrafficPolicy: object<NonNullable<MeshConfig['outboundTrafficPolicy']>>({
+      mode: oneOf('ALLOW_ANY', 'REGISTRY_ONLY', 'ALLOW_ANY_DYNAMIC_DNS'),
+    }),
+    accessLogFile: text(),
+    accessLogFormat: text(),
+    accessLogEncoding: oneOf('TEXT', 'JSON'),
+    connectTimeout: durationText(),
+    rootNamespace: text(dnsLabel),
+    trustDomain: text(checkTrustDomain),
+    trustDomainAliases: list(text(checkTrustDomain)),
+    defaultServiceExportTo: exportTo({ isNobodyAllowed: true }),
+    defaultVirtualServiceExportTo: exportTo(),
+    defaultDestinationRuleExportTo: exportTo(),
+    defaultHttpRetryPolicy: retries(),
+    defaultTrafficPolicy: object<NonNullable<MeshConfig['defaultTrafficPolicy']>>({
+      connectionPool: connectionPool(),
+      outlierDetection: outlierDetection(),
+    }),
+    localityLbSetting: localityLbSetting(),
+    h2UpgradePolicy: oneOf('DO_NOT_UPGRADE', 'UPGRADE'),
+    protocolDetectionTimeout: durationText({ isZeroAllowed: true }),
+    dnsRefreshRate: durationText(),
+    enableAutoMtls: bool(),
+    enableTracing: bool(),
+    pathNormalization: object<NonNullable<MeshConfig['pathNormalization']>>({
+      normalization: oneOf('DEFAULT', 'NONE', 'BASE', 'MERGE_SLASHES', 'DECODE_AND_MERGE_SLASHES'),
+    }),
+    inferSubsets: bool(),
+    workloadGracePeriod: durationText({ isZeroAllowed: true }),
+  },
+  (value, path, reading) => {
+    if (value.defaultHttpRetryPolicy?.perTryTimeout === undefined) return
+    reading.report(`${path}.defaultHttpRetryPolicy.perTryTimeout`, {
+      message: 'perTryTimeout is not allowed in the default retry policy of the mesh',
+      remedy: 'Set it in the routes of a VirtualService.',
+    })
+  },
+)
