@@ -15,13 +15,19 @@ import type {
 
 const seconds = (): Shape<number> => int({ min: 0, max: int32Max })
 
-export function readinessProbe(): Shape<ReadinessProbe> {
+export interface ProbeOptions {
+  /** In the mesh file the port of the application is meant when none is written. */
+  readonly isPortOptional?: boolean
+}
+
+export function readinessProbe(options: ProbeOptions = {}): Shape<ReadinessProbe> {
+  const probePort = options.isPortOptional === true ? port() : required(port())
   return object<ReadinessProbe>(
     {
-      httpGet: httpGet(),
+      httpGet: httpGet(probePort),
       tcpSocket: object<NonNullable<ReadinessProbe['tcpSocket']>>({
         host: text(),
-        port: required(port()),
+        port: probePort,
       }),
       exec: object<NonNullable<ReadinessProbe['exec']>>({
         command: required(list(text(), { itemsMin: 1 })),
@@ -37,10 +43,10 @@ export function readinessProbe(): Shape<ReadinessProbe> {
   )
 }
 
-function httpGet(): Shape<HttpGetProbe> {
+function httpGet(probePort: Shape<number>): Shape<HttpGetProbe> {
   return object<HttpGetProbe>({
     path: text(),
-    port: required(port()),
+    port: probePort,
     host: text(),
     scheme: oneOf('', 'HTTP', 'HTTPS'),
     httpHeaders: list(

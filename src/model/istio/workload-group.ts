@@ -12,10 +12,13 @@ export interface WorkloadGroupMetadata {
   readonly annotations?: Readonly<Record<string, string>>
 }
 
-/** Exactly one of the four checks. */
+/**
+ * Exactly one of the four checks. A WorkloadGroup needs the port of httpGet and tcpSocket; in the mesh file it may
+ * be left out, and is the application's own then.
+ */
 export interface ReadinessProbe {
   readonly httpGet?: HttpGetProbe
-  readonly tcpSocket?: { readonly host?: string; readonly port: number }
+  readonly tcpSocket?: { readonly host?: string; readonly port?: number }
   readonly exec?: { readonly command: readonly string[] }
   readonly grpc?: { readonly port?: number; readonly service?: string }
   /** Default 0. */
@@ -32,7 +35,7 @@ export interface ReadinessProbe {
 
 export interface HttpGetProbe {
   readonly path?: string
-  readonly port: number
+  readonly port?: number
   readonly host?: string
   /** HTTP or HTTPS. */
   readonly scheme?: string

@@ -67,7 +67,7 @@ const workload: Shape<MeshWorkload> = object<MeshWorkload>({
   env: mapOf(looseText(), environmentName),
   port: portOrZero(),
   upstreams: list(text(checkUpstream)),
-  probe: readinessProbe(),
+  probe: readinessProbe({ isPortOptional: true }),
   locality: text(),
   weight: int({ min: 0, max: uint32Max }),
 })
