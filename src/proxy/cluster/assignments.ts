@@ -2,12 +2,12 @@
  * Assignments of EDS by resource name, and who waits for them. The last good one is kept while a cluster refers to it,
  * so that a cluster that changes its settings is warm at once instead of waiting for an answer that says nothing new.
  */
-import type { ResolvedEndpoint } from './live-host.ts'
+import type { ResolvedList } from './live-host.ts'
 
-type Watcher = (endpoints: readonly ResolvedEndpoint[]) => void
+type Watcher = (list: ResolvedList) => void
 
 interface Assignment {
-  endpoints: readonly ResolvedEndpoint[] | undefined
+  list: ResolvedList | undefined
   readonly watchers: Set<Watcher>
 }
 
@@ -28,13 +28,13 @@ export class Assignments {
   watch(name: string, watcher: Watcher): () => void {
     let entry = this.#byName.get(name)
     if (entry === undefined) {
-      entry = { endpoints: undefined, watchers: new Set() }
+      entry = { list: undefined, watchers: new Set() }
       this.#byName.set(name, entry)
       this.#onNames()
     }
     const { watchers } = entry
     watchers.add(watcher)
-    if (entry.endpoints !== undefined) watcher(entry.endpoints)
+    if (entry.list !== undefined) watcher(entry.list)
     return () => {
       watchers.delete(watcher)
       if (watchers.size > 0) return
@@ -44,10 +44,10 @@ export class Assignments {
   }
 
   /** An assignment that no cluster refers to is dropped: it will be asked for again. */
-  set(name: string, endpoints: readonly ResolvedEndpoint[]): void {
+  set(name: string, list: ResolvedList): void {
     const entry = this.#byName.get(name)
     if (entry === undefined) return
-    entry.endpoints = endpoints
-    for (const watcher of entry.watchers) watcher(endpoints)
+    entry.list = list
+    for (const watcher of entry.watchers) watcher(list)
   }
 }

@@ -13,14 +13,14 @@ import {
   openEndpointSource,
 } from './endpoint-source.ts'
 import { type ClusterScope, LiveCluster } from './live-cluster.ts'
-import type { ResolvedEndpoint } from './live-host.ts'
+import { type ResolvedList, emptyList } from './live-host.ts'
 
 export type ClusterSlotScope = ClusterScope & EndpointSourceScope
 
 interface Phase {
   config: ClusterConfig
   readonly sourceKey: string
-  endpoints: readonly ResolvedEndpoint[]
+  list: ResolvedList
   source: EndpointSource | undefined
 }
 
@@ -61,7 +61,7 @@ export class ClusterSlot {
       this.#serve(this.#active)
       return
     }
-    this.#warm({ config, sourceKey, endpoints: [], source: undefined })
+    this.#warm({ config, sourceKey, list: emptyList, source: undefined })
   }
 
   remove(): void {
@@ -75,9 +75,9 @@ export class ClusterSlot {
   #warm(phase: Phase): void {
     this.#warming = phase
     const source = openEndpointSource(phase.config, this.#scope, {
-      onEndpoints: (endpoints) => {
-        phase.endpoints = endpoints
-        if (this.#active === phase) this.#live?.setEndpoints(endpoints)
+      onEndpoints: (list) => {
+        phase.list = list
+        if (this.#active === phase) this.#live?.setEndpoints(list)
       },
       onWarm: () => this.#activate(phase),
     })
@@ -97,11 +97,11 @@ export class ClusterSlot {
     const before = this.#live
     if (before !== undefined && before.config.transportKey === config.transportKey) {
       before.configure(config)
-      if (config.dnsCache === undefined) before.setEndpoints(phase.endpoints)
+      if (config.dnsCache === undefined) before.setEndpoints(phase.list)
       return
     }
     const live = new LiveCluster(config, this.#scope)
-    if (config.dnsCache === undefined) live.setEndpoints(phase.endpoints)
+    if (config.dnsCache === undefined) live.setEndpoints(phase.list)
     this.#live = live
     this.#onActive(live)
     before?.remove()

@@ -5,7 +5,7 @@ import { Assignments } from './assignments.ts'
 import { ClusterSlot } from './cluster-slot.ts'
 import type { EndpointSourceScope } from './endpoint-source.ts'
 import type { ClusterScope, LiveCluster } from './live-cluster.ts'
-import type { ResolvedEndpoint } from './live-host.ts'
+import type { ResolvedList } from './live-host.ts'
 
 export type ClusterTableScope = ClusterScope & Omit<EndpointSourceScope, 'assignments'>
 
@@ -78,8 +78,8 @@ export class ClusterTable implements ClusterSet {
     this.#events.onChange()
   }
 
-  setAssignment(name: string, endpoints: readonly ResolvedEndpoint[]): void {
-    this.#assignments.set(name, endpoints)
+  setAssignment(name: string, list: ResolvedList): void {
+    this.#assignments.set(name, list)
     this.#events.onChange()
   }
 

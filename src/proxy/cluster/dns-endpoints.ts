@@ -9,7 +9,7 @@ import type { Random } from '../../lib/random.ts'
 import type { ClusterConfig } from '../config/cluster-config.ts'
 import type { Endpoint } from '../config/compile-endpoints.ts'
 import { isIp } from '../config/message-value.ts'
-import type { ResolvedEndpoint } from './live-host.ts'
+import type { ResolvedEndpoint, ResolvedList } from './live-host.ts'
 import { NameWatch } from './name-watch.ts'
 import type { Resolve } from './resolver.ts'
 
@@ -24,7 +24,7 @@ export interface DnsEndpointsOptions {
   readonly config: ClusterConfig
   readonly scope: DnsScope
   /** The whole list, after every answer. */
-  readonly onEndpoints: (endpoints: readonly ResolvedEndpoint[]) => void
+  readonly onEndpoints: (list: ResolvedList) => void
   /** Every name has been answered once, well or badly: the cluster is warm. */
   readonly onWarm: () => void
 }
@@ -79,7 +79,9 @@ export class DnsEndpoints {
   }
 
   #publish(): void {
-    this.#options.onEndpoints(this.#watched.flatMap(resolved))
+    const overprovisioningPercent = this.#options.config.endpoints?.overprovisioningPercent ?? 140
+    const endpoints = this.#watched.flatMap(resolved)
+    this.#options.onEndpoints({ endpoints, overprovisioningPercent })
     if (this.#isWarm || !this.#watched.every((entry) => entry.answered)) return
     this.#isWarm = true
     this.#options.onWarm()

@@ -3,16 +3,17 @@
  * first list is there, or it has waited long enough (Envoy `initial_fetch_timeout`).
  */
 import type { ClusterConfig } from '../config/cluster-config.ts'
+import type { EndpointList } from '../config/compile-endpoints.ts'
 import type { Assignments } from './assignments.ts'
 import { DnsEndpoints, type DnsScope } from './dns-endpoints.ts'
-import type { ResolvedEndpoint } from './live-host.ts'
+import type { ResolvedList } from './live-host.ts'
 
 export interface EndpointSourceScope extends DnsScope {
   readonly assignments: Assignments
 }
 
 export interface EndpointSourceEvents {
-  onEndpoints(endpoints: readonly ResolvedEndpoint[]): void
+  onEndpoints(list: ResolvedList): void
   onWarm(): void
 }
 
@@ -39,11 +40,11 @@ export function openEndpointSource(
     return new DnsEndpoints({
       config,
       scope,
-      onEndpoints: (endpoints) => events.onEndpoints(endpoints),
+      onEndpoints: (list) => events.onEndpoints(list),
       onWarm: () => events.onWarm(),
     })
   }
-  if (config.type === 'static') events.onEndpoints(staticEndpoints(config))
+  if (config.endpoints !== undefined) events.onEndpoints(resolvedList(config.endpoints))
   events.onWarm()
   return { close: () => {} }
 }
@@ -61,9 +62,9 @@ function openEds(
   }
   const timeoutMs = config.edsInitialFetchTimeoutMs
   const timer = timeoutMs > 0 ? scope.clock.setTimer(timeoutMs, warm) : undefined
-  const stop = scope.assignments.watch(config.edsName, (endpoints) => {
+  const stop = scope.assignments.watch(config.edsName, (list) => {
     timer?.cancel()
-    events.onEndpoints(endpoints)
+    events.onEndpoints(list)
     warm()
   })
   return {
@@ -74,9 +75,10 @@ function openEds(
   }
 }
 
-function staticEndpoints(config: ClusterConfig): readonly ResolvedEndpoint[] {
-  return (config.endpoints?.endpoints ?? []).flatMap(({ target, ...rest }) =>
-    // Names were refused when the cluster was compiled.
+/** Of endpoints that have addresses only: names were refused when the list was compiled. */
+export function resolvedList(list: EndpointList): ResolvedList {
+  const endpoints = list.endpoints.flatMap(({ target, ...rest }) =>
     target.kind === 'address' ? [{ ...rest, address: target.address }] : [],
   )
+  return { endpoints, overprovisioningPercent: list.overprovisioningPercent }
 }

@@ -187,5 +187,7 @@ function endpointOf(entry: Entry, address: string): ResolvedEndpoint {
       tlsMode: undefined,
     },
     locality: { region: '', zone: '', subZone: '' },
+    priority: 0,
+    localityWeight: 0,
   }
 }

@@ -9,6 +9,7 @@ import type { Clock } from '../../lib/clock.ts'
 import type { Log } from '../../lib/log.ts'
 import type { Random } from '../../lib/random.ts'
 import type { Balancer } from '../balance/balancer.ts'
+import { createBalancer } from '../balance/create-balancer.ts'
 import type { ClusterConfig } from '../config/cluster-config.ts'
 import type { CircuitBreaker } from '../resilience/circuit-breaker.ts'
 import { createCircuitBreaker } from '../resilience/create-circuit-breaker.ts'
@@ -20,7 +21,13 @@ import type { StatsRegistry } from '../telemetry/stats-registry.ts'
 import type { Cluster, ClusterService } from '../upstream/cluster.ts'
 import type { Host } from '../upstream/host.ts'
 import { ForwardProxyCache } from './forward-proxy-cache.ts'
-import { LiveHost, type ResolvedEndpoint, hostKey } from './live-host.ts'
+import {
+  LiveHost,
+  type ResolvedEndpoint,
+  type ResolvedList,
+  emptyList,
+  hostKey,
+} from './live-host.ts'
 import type { Resolve } from './resolver.ts'
 import type { Retirement } from './retirement.ts'
 
@@ -31,7 +38,6 @@ export interface ClusterScope {
   readonly stats: StatsRegistry
   readonly resolve: Resolve
   readonly retirement: Retirement
-  readonly openBalancer: (config: ClusterConfig, stats: ClusterStats) => Balancer
   /** A host has left its cluster: its pooled connections end. */
   readonly onHostRemoved: (host: Host) => void
 }
@@ -47,6 +53,7 @@ export class LiveCluster implements Cluster {
   #balancer: Balancer
   #outlier: OutlierDetector | undefined
   #hosts: readonly LiveHost[] = []
+  #overprovisioningPercent = emptyList.overprovisioningPercent
 
   constructor(config: ClusterConfig, scope: ClusterScope) {
     this.name = config.name
@@ -58,7 +65,7 @@ export class LiveCluster implements Cluster {
       limits: config.breakerLimits,
       stats: this.stats,
     })
-    this.#balancer = scope.openBalancer(config, this.stats)
+    this.#balancer = this.#openBalancer()
     this.#outlier = this.#openOutlier(config)
     this.#forwardProxy =
       config.dnsCache &&
@@ -128,19 +135,17 @@ export class LiveCluster implements Cluster {
     this.#config = config
     this.breaker.setLimits(config.breakerLimits)
     if (JSON.stringify(before.balancing) !== JSON.stringify(config.balancing)) {
-      const balancer = this.#scope.openBalancer(config, this.stats)
-      balancer.update(this.#hosts)
-      this.#balancer = balancer
+      this.#balancer = this.#openBalancer()
     }
     this.#configureOutlier(config)
     if (config.dnsCache !== undefined) this.#forwardProxy?.configure(config.dnsCache)
   }
 
   /** The whole list of endpoints; hosts whose address stays are kept. The first of two alike counts, as in Envoy. */
-  setEndpoints(endpoints: readonly ResolvedEndpoint[]): void {
+  setEndpoints(list: ResolvedList): void {
     const known = new Map(this.#hosts.map((host) => [hostKey(host), host]))
     const next = new Map<string, LiveHost>()
-    for (const endpoint of endpoints) {
+    for (const endpoint of list.endpoints) {
       const key = hostKey(endpoint)
       if (next.has(key)) continue
       const host = known.get(key)
@@ -148,6 +153,10 @@ export class LiveCluster implements Cluster {
       next.set(key, host ?? this.#createHost(endpoint))
     }
     const removed = this.#hosts.filter((host) => next.get(hostKey(host)) !== host)
+    if (list.overprovisioningPercent !== this.#overprovisioningPercent) {
+      this.#overprovisioningPercent = list.overprovisioningPercent
+      this.#balancer = this.#openBalancer()
+    }
     this.#setHosts([...next.values()], removed)
   }
 
@@ -197,6 +206,20 @@ export class LiveCluster implements Cluster {
 
   #createHost(endpoint: ResolvedEndpoint): LiveHost {
     return new LiveHost(endpoint, createHostStats(this.#scope.stats.slots))
+  }
+
+  #openBalancer(): Balancer {
+    const { random } = this.#scope
+    const { balancing } = this.#config
+    const overprovisioningPercent = this.#overprovisioningPercent
+    const stats = this.stats
+    return createBalancer({
+      ...balancing,
+      random,
+      hosts: this.#hosts,
+      overprovisioningPercent,
+      stats,
+    })
   }
 
   #configureOutlier(config: ClusterConfig): void {

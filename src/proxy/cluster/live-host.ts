@@ -8,6 +8,14 @@ import type { WireAddress } from '../wire/wire.ts'
 /** An endpoint whose address is known. */
 export type ResolvedEndpoint = Omit<Endpoint, 'target'> & { readonly address: WireAddress }
 
+/** What a cluster's endpoint source gives: always the whole. */
+export interface ResolvedList {
+  readonly endpoints: readonly ResolvedEndpoint[]
+  readonly overprovisioningPercent: number
+}
+
+export const emptyList: ResolvedList = { endpoints: [], overprovisioningPercent: 140 }
+
 export class LiveHost implements Host {
   readonly address: WireAddress
   readonly addressText: string
@@ -19,6 +27,8 @@ export class LiveHost implements Host {
   healthStatus: string
   metadata: HostMetadata
   locality: EndpointLocality
+  priority: number
+  localityWeight: number
   isEjected = false
 
   constructor(endpoint: ResolvedEndpoint, stats: HostStats) {
@@ -31,21 +41,23 @@ export class LiveHost implements Host {
     this.healthStatus = endpoint.healthStatus
     this.metadata = endpoint.metadata
     this.locality = endpoint.locality
+    this.priority = endpoint.priority
+    this.localityWeight = endpoint.localityWeight
   }
 
   isAvailable(): boolean {
     return !this.isEjected && (this.health === 'healthy' || this.health === 'degraded')
   }
 
-  /** Takes over what may change while the address stays; true when the balancer must know. */
-  update(endpoint: ResolvedEndpoint): boolean {
-    const changed = this.weight !== endpoint.weight || this.health !== endpoint.health
+  /** Takes over what may change while the address stays. */
+  update(endpoint: ResolvedEndpoint): void {
     this.weight = endpoint.weight
     this.health = endpoint.health
     this.healthStatus = endpoint.healthStatus
     this.metadata = endpoint.metadata
     this.locality = endpoint.locality
-    return changed
+    this.priority = endpoint.priority
+    this.localityWeight = endpoint.localityWeight
   }
 }
 

@@ -17,6 +17,8 @@ export interface BalancingConfig {
   readonly activeRequestBias: number
   /** 0 switches panic mode off. */
   readonly panicThresholdPercent: number
+  /** Localities share the load by their weights (Envoy `locality_weighted_lb_config`). */
+  readonly localityWeighted: boolean
 }
 
 /** How names become addresses. */

@@ -90,7 +90,13 @@ export const outlierRule: MessageRule = {
 }
 
 const slowStart = refusedField('slow start is not implemented yet')
-const localityLb = refusedField('locality-aware load balancing is not implemented yet')
+const zoneAware = refusedField('zone-aware load balancing is not implemented yet')
+const localityWeighted = used()
+
+const localityLb = used({
+  type: 'envoy.extensions.load_balancing_policies.common.v3.LocalityLbConfig',
+  fields: { zoneAwareLbConfig: zoneAware, localityWeightedLbConfig: localityWeighted },
+})
 
 export const leastRequestRule: MessageRule = {
   type: 'envoy.extensions.load_balancing_policies.least_request.v3.LeastRequest',
@@ -118,8 +124,8 @@ const commonLb: MessageRule = {
   type: 'envoy.config.cluster.v3.Cluster.CommonLbConfig',
   fields: {
     healthyPanicThreshold: used(percentRule),
-    zoneAwareLbConfig: localityLb,
-    localityWeightedLbConfig: localityLb,
+    zoneAwareLbConfig: zoneAware,
+    localityWeightedLbConfig: localityWeighted,
     updateMergeWindow: ignored('updates are applied as they come, which is never later'),
     ignoreNewHostsUntilFirstHc: refusedField(noHealthChecks),
     closeConnectionsOnHostSetChange: refusedField(

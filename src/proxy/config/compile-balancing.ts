@@ -4,6 +4,7 @@ import {
   Cluster_LbPolicy,
   type LoadBalancingPolicy,
 } from '../../xds/proto/generated/envoy/config/cluster/v3/cluster.ts'
+import type { LocalityLbConfig } from '../../xds/proto/generated/envoy/extensions/load_balancing_policies/common/v3/common.ts'
 import { LeastRequest } from '../../xds/proto/generated/envoy/extensions/load_balancing_policies/least_request/v3/least_request.ts'
 import { Random } from '../../xds/proto/generated/envoy/extensions/load_balancing_policies/random/v3/random.ts'
 import { RoundRobin } from '../../xds/proto/generated/envoy/extensions/load_balancing_policies/round_robin/v3/round_robin.ts'
@@ -30,12 +31,19 @@ export function compileBalancing(
     const here = at(report, 'load_balancing_policy')
     return { ...compileTyped(cluster.loadBalancingPolicy, here), panicThresholdPercent }
   }
-  return { ...compileEnum(cluster, type, report), panicThresholdPercent }
+  const specifier = cluster.commonLbConfig?.localityConfigSpecifier
+  const localityWeighted = specifier?.$case === 'localityWeightedLbConfig'
+  return { ...compileEnum(cluster, type, report), panicThresholdPercent, localityWeighted }
 }
 
 type Policy = Omit<BalancingConfig, 'panicThresholdPercent'>
 
-const roundRobin: Policy = { policy: 'round-robin', choiceCount: 2, activeRequestBias: 1 }
+const roundRobin: Policy = {
+  policy: 'round-robin',
+  choiceCount: 2,
+  activeRequestBias: 1,
+  localityWeighted: false,
+}
 
 const refusedPolicies: Readonly<Record<number, string>> = {
   [Cluster_LbPolicy.RING_HASH]: 'hashing load balancers are not implemented yet',
@@ -81,22 +89,31 @@ function compilePolicy(any: Any, report: FieldReport): Policy | undefined {
     case roundRobinRule.type: {
       const config = decodeTyped(any, RoundRobin, report)
       if (config !== undefined) checkFields(config, roundRobinRule, report)
-      return roundRobin
+      return { ...roundRobin, localityWeighted: isWeighted(config) }
     }
     case leastRequestRule.type: {
       const config = decodeTyped(any, LeastRequest, report)
       if (config === undefined) return roundRobin
       checkFields(config, leastRequestRule, report)
-      return leastRequest(config, report)
+      return { ...leastRequest(config, report), localityWeighted: isWeighted(config) }
     }
     case randomRule.type: {
       const config = decodeTyped(any, Random, report)
       if (config !== undefined) checkFields(config, randomRule, report)
-      return { ...roundRobin, policy: 'random' }
+      return { ...roundRobin, policy: 'random', localityWeighted: isWeighted(config) }
     }
     default:
       return undefined
   }
+}
+
+interface WithLocality {
+  readonly localityLbConfig: LocalityLbConfig | undefined
+}
+
+function isWeighted(config: WithLocality | undefined): boolean {
+  const specifier = config?.localityLbConfig?.localityConfigSpecifier
+  return specifier?.$case === 'localityWeightedLbConfig'
 }
 
 function leastRequest(choice: Choice, report: FieldReport): Policy {
@@ -111,7 +128,7 @@ function leastRequest(choice: Choice, report: FieldReport): Policy {
   if (activeRequestBias < 0) {
     refuse(at(report, 'active_request_bias'), `must be at least 0, got ${activeRequestBias}`)
   }
-  return { policy: 'least-request', choiceCount, activeRequestBias }
+  return { policy: 'least-request', choiceCount, activeRequestBias, localityWeighted: false }
 }
 
 function panicThreshold(cluster: Cluster, report: FieldReport): number {

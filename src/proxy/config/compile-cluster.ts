@@ -119,7 +119,7 @@ function ownEndpoints(
   }
   if (assignment === undefined) {
     if (type === 'logical-dns') refuse(here, oneEndpoint)
-    return { clusterName: cluster.name, endpoints: [] }
+    return { clusterName: cluster.name, endpoints: [], overprovisioningPercent: 140 }
   }
   const result = compileEndpoints(assignment, isDns ? 'resolve' : 'refuse')
   if (!result.ok) {

@@ -1,4 +1,7 @@
-import { HttpProtocolOptions_HeadersWithUnderscoresAction as Underscores } from '../../xds/proto/generated/envoy/config/core/v3/protocol.ts'
+import {
+  Http1ProtocolOptions,
+  HttpProtocolOptions_HeadersWithUnderscoresAction as Underscores,
+} from '../../xds/proto/generated/envoy/config/core/v3/protocol.ts'
 /** HttpConnectionManager → HttpPlan: settings, the ordered filters, and where routes come from. */
 import {
   HttpConnectionManager,
@@ -12,12 +15,17 @@ import type { RouteTable } from '../route/route-table.ts'
 import { compileCidrRanges } from './cidr.ts'
 import { compileHttpAccessLogs } from './compile-access-log.ts'
 import { compileHttpFilters } from './compile-http-filter.ts'
+import type { CompileScope } from './compile-scope.ts'
 import { type FieldReport, at, checkFields, refuse } from './field-rule.ts'
 import { connectionManagerRule } from './listener-fields.ts'
 import type { HttpPlan, HttpSettings, RouteSource } from './listener-plan.ts'
 import { decodeTyped, durationMs, typeName } from './message-value.ts'
 
-export function compileConnectionManager(any: Any, report: FieldReport): HttpPlan | undefined {
+export function compileConnectionManager(
+  any: Any,
+  scope: CompileScope,
+  report: FieldReport,
+): HttpPlan | undefined {
   const manager = decodeTyped(any, HttpConnectionManager, report)
   if (manager === undefined) return undefined
   checkFields(manager, connectionManagerRule, report)
@@ -36,7 +44,7 @@ export function compileConnectionManager(any: Any, report: FieldReport): HttpPla
   return {
     kind: 'http',
     settings,
-    routes: routeSource(manager, report),
+    routes: routeSource(manager, scope, report),
     filters: chain.filters,
     accessLogs: compileHttpAccessLogs(manager.accessLog, at(report, 'access_log')),
   }
@@ -198,14 +206,14 @@ type Http1Settings = Pick<
 >
 
 function http1Settings(manager: HttpConnectionManager): Http1Settings {
-  const options = manager.httpProtocolOptions
-  const host = options?.defaultHostForHttp10 ?? ''
+  const options = manager.httpProtocolOptions ?? Http1ProtocolOptions.fromPartial({})
+  const host = options.defaultHostForHttp10
   return {
-    acceptHttp10: options?.acceptHttp10 ?? false,
-    allowAbsoluteUrl: options?.allowAbsoluteUrl ?? true,
-    allowChunkedLength: options?.allowChunkedLength ?? false,
-    enableTrailers: options?.enableTrailers ?? false,
-    allowCustomMethods: options?.allowCustomMethods ?? false,
+    acceptHttp10: options.acceptHttp10,
+    allowAbsoluteUrl: options.allowAbsoluteUrl ?? true,
+    allowChunkedLength: options.allowChunkedLength,
+    enableTrailers: options.enableTrailers,
+    allowCustomMethods: options.allowCustomMethods,
     ...(host !== '' && { defaultHostHttp10: host }),
   }
 }
@@ -224,11 +232,15 @@ function upgrades(manager: HttpConnectionManager, report: FieldReport): Readonly
 
 const emptyTable: RouteTable = { name: '', match: () => undefined }
 
-function routeSource(manager: HttpConnectionManager, report: FieldReport): RouteSource {
+function routeSource(
+  manager: HttpConnectionManager,
+  scope: CompileScope,
+  report: FieldReport,
+): RouteSource {
   const specifier = manager.routeSpecifier
   if (specifier?.$case === 'routeConfig') {
     const here = at(report, 'route_config')
-    const result = compileRouteConfiguration(specifier.value)
+    const result = compileRouteConfiguration(specifier.value, scope)
     if (result.ok) return { kind: 'inline', table: result.value }
     for (const reason of result.reasons) refuse(here, reason)
     return { kind: 'inline', table: emptyTable }

@@ -33,11 +33,27 @@ export interface Endpoint {
   readonly healthStatus: string
   readonly metadata: HostMetadata
   readonly locality: EndpointLocality
+  readonly priority: number
+  readonly localityWeight: number
 }
 
 export interface EndpointList {
   readonly clusterName: string
   readonly endpoints: readonly Endpoint[]
+  /** Envoy `overprovisioning_factor`: 140 means that 72 % healthy hosts still take everything. */
+  readonly overprovisioningPercent: number
+}
+
+/** Envoy: at most 128, and none left out. */
+function checkPriorities(assignment: ClusterLoadAssignment, report: FieldReport): void {
+  const priorities = new Set(assignment.endpoints.map((group) => group.priority))
+  for (const [index, { priority }] of assignment.endpoints.entries()) {
+    const here = at(report, index, 'priority')
+    if (priority > 128) refuse(here, `value must be less than or equal to 128, got ${priority}`)
+    else if (priority > 0 && !priorities.has(priority - 1)) {
+      refuse(here, `priorities must follow each other, ${priority - 1} is missing`)
+    }
+  }
 }
 
 /** Whether names are addresses to resolve (DNS clusters) or an error (everything else). */
@@ -53,6 +69,11 @@ export function compileEndpoints(
     refuse(at(report, 'cluster_name'), 'value length must be at least 1 characters')
   }
   const endpoints: Endpoint[] = []
+  checkPriorities(assignment, at(report, 'endpoints'))
+  const overprovisioningPercent = assignment.policy?.overprovisioningFactor ?? 140
+  if (overprovisioningPercent < 1) {
+    refuse(at(report, 'policy', 'overprovisioning_factor'), 'value must be greater than 0')
+  }
   assignment.endpoints.forEach((group, groupIndex) => {
     const here = at(report, 'endpoints', groupIndex)
     const locality = {
@@ -60,20 +81,25 @@ export function compileEndpoints(
       zone: group.locality?.zone ?? '',
       subZone: group.locality?.subZone ?? '',
     }
+    const { priority } = group
+    const localityWeight = group.loadBalancingWeight ?? 0
     group.lbEndpoints.forEach((endpoint, index) => {
       const one = compileEndpoint(endpoint, names, at(here, 'lb_endpoints', index))
-      if (one !== undefined) endpoints.push({ ...one, locality })
+      if (one !== undefined) endpoints.push({ ...one, locality, priority, localityWeight })
     })
   })
   if (report.reasons.length > 0) return refused(...report.reasons)
-  return compiled({ clusterName: assignment.clusterName, endpoints })
+  return compiled({ clusterName: assignment.clusterName, endpoints, overprovisioningPercent })
 }
+
+/** What an endpoint says itself; the rest comes from its group. */
+type OwnPart = Omit<Endpoint, 'locality' | 'priority' | 'localityWeight'>
 
 function compileEndpoint(
   value: LbEndpoint,
   names: NameUse,
   report: FieldReport,
-): Omit<Endpoint, 'locality'> | undefined {
+): OwnPart | undefined {
   const identifier = value.hostIdentifier
   if (identifier?.$case !== 'endpoint') {
     refuse(report, 'endpoint is required')

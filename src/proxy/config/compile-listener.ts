@@ -11,18 +11,15 @@ import type { WireAddress } from '../wire/wire.ts'
 import { rawBuffer } from './compile-cluster.ts'
 import { compileConnectionManager } from './compile-connection-manager.ts'
 import { compileIstioTcpStats } from './compile-istio-stats.ts'
+import type { CompileScope } from './compile-scope.ts'
 import { compileTcpProxy } from './compile-tcp-proxy.ts'
 import { type Compiled, compiled, refused } from './compiled.ts'
 import { type FieldReport, at, checkFields, refuse } from './field-rule.ts'
 import { connectionManagerRule, listenerRule, tcpProxyRule } from './listener-fields.ts'
 import type { HttpPlan, ListenerPlan, Opener, TcpPlan } from './listener-plan.ts'
 import { typeName, wireAddress } from './message-value.ts'
-import { type RuntimeValues, noRuntime } from './runtime-values.ts'
 
-export function compileListener(
-  listener: Listener,
-  runtime: RuntimeValues = noRuntime,
-): Compiled<ListenerPlan> {
+export function compileListener(listener: Listener, scope: CompileScope): Compiled<ListenerPlan> {
   const report: FieldReport = { path: '', reasons: [] }
   checkFields(listener, listenerRule, report)
   if (listener.name === '') {
@@ -32,22 +29,34 @@ export function compileListener(
   listener.listenerFilters.forEach((filter, index) => {
     checkListenerFilter(filter, at(report, 'listener_filters', index))
   })
-  const chain = onlyChain(listener, report)
-  const network = chain && compileChain(chain.chain, chain.report)
-  if (report.reasons.length > 0 || address === undefined || !chain || !network) {
+  const found = onlyChain(listener, report)
+  const network = found && compileChain(found, scope)
+  if (report.reasons.length > 0 || address === undefined || network === undefined) {
     return refused(...report.reasons)
   }
   return compiled({
-    name: listener.name,
+    ...settings(listener),
     address,
-    pipeMode: listener.address?.address?.$case === 'pipe' ? listener.address.address.value.mode : 0,
-    bindToPort: listener.bindToPort ?? true,
-    connectionsMax: runtime.listenerConnectionsMax(listener.name),
-    bufferLimitBytes: listener.perConnectionBufferLimitBytes ?? 1_048_576,
-    trafficDirection: directions[listener.trafficDirection] ?? 'unspecified',
-    chainName: chain.chain.name,
+    connectionsMax: scope.runtime.listenerConnectionsMax(listener.name),
+    chainName: found?.chain.name ?? '',
     network,
   })
+}
+
+type Settings = Pick<
+  ListenerPlan,
+  'name' | 'pipeMode' | 'bindToPort' | 'bufferLimitBytes' | 'trafficDirection'
+>
+
+function settings(listener: Listener): Settings {
+  const address = listener.address?.address
+  return {
+    name: listener.name,
+    pipeMode: address?.$case === 'pipe' ? address.value.mode : 0,
+    bindToPort: listener.bindToPort ?? true,
+    bufferLimitBytes: listener.perConnectionBufferLimitBytes ?? 1_048_576,
+    trafficDirection: directions[listener.trafficDirection] ?? 'unspecified',
+  }
 }
 
 const directions: Readonly<Record<number, ListenerPlan['trafficDirection']>> = {
@@ -100,7 +109,10 @@ function onlyChain(listener: Listener, report: FieldReport): ChainAt | undefined
   return undefined
 }
 
-function compileChain(chain: FilterChain, report: FieldReport): HttpPlan | TcpPlan | undefined {
+function compileChain(
+  { chain, report }: ChainAt,
+  scope: CompileScope,
+): HttpPlan | TcpPlan | undefined {
   checkTransportSocket(chain, report)
   const before = chain.filters.slice(0, -1)
   const last = chain.filters.at(-1)
@@ -122,7 +134,7 @@ function compileChain(chain: FilterChain, report: FieldReport): HttpPlan | TcpPl
           'network filters before an HTTP connection manager are not implemented',
         )
       }
-      return any && compileConnectionManager(any, here)
+      return any && compileConnectionManager(any, scope, here)
     case tcpProxyRule.type:
       return any && compileTcpProxy(any, observers, here)
     default:

@@ -73,10 +73,8 @@ const localityEndpoints: MessageRule = {
     lbEndpoints: used(lbEndpoint),
     loadBalancerEndpoints: refusedField('endpoint lists beside lb_endpoints are not implemented'),
     ledsClusterLocalityConfig: refusedField('LEDS is not implemented'),
-    loadBalancingWeight: ignored(
-      'only locality-weighted load balancing reads it, and that is refused on the cluster',
-    ),
-    priority: refusedField('priorities other than 0 are not implemented yet'),
+    loadBalancingWeight: used(undefined, 'with locality_weighted_lb_config'),
+    priority: used(),
     proximity: ignored('Envoy does not use it either'),
   },
 }
@@ -91,9 +89,9 @@ export const assignmentRule: MessageRule = {
       type: 'envoy.config.endpoint.v3.ClusterLoadAssignment.Policy',
       fields: {
         dropOverloads: refusedField('drop_overloads is not implemented yet'),
-        overprovisioningFactor: ignored('it weighs priorities and localities, which are refused'),
+        overprovisioningFactor: used(),
         endpointStaleAfter: refusedField('stale endpoints are not implemented yet'),
-        weightedPriorityHealth: ignored('it weighs priorities, which are refused'),
+        weightedPriorityHealth: refusedField('weighted_priority_health is not implemented'),
       },
     }),
   },

@@ -14,17 +14,17 @@ import { ClusterLoadAssignment } from '../../xds/proto/generated/envoy/config/en
 import { Listener } from '../../xds/proto/generated/envoy/config/listener/v3/listener.ts'
 import { RouteConfiguration } from '../../xds/proto/generated/envoy/config/route/v3/route.ts'
 import { typeUrls } from '../../xds/resource-set.ts'
-import { createBalancer } from '../balance/create-balancer.ts'
 import { ClusterTable } from '../cluster/cluster-table.ts'
-import type { ResolvedEndpoint } from '../cluster/live-host.ts'
+import { resolvedList } from '../cluster/endpoint-source.ts'
 import type { Resolve } from '../cluster/resolver.ts'
 import { Retirement } from '../cluster/retirement.ts'
 import { compileRouteConfiguration } from '../route/compile-route-configuration.ts'
 import { type ProxyRuntime, createProxyRuntime } from '../runtime.ts'
 import type { StatsRegistry } from '../telemetry/stats-registry.ts'
 import { compileCluster } from './compile-cluster.ts'
-import { type EndpointList, compileEndpoints, wrongAssignment } from './compile-endpoints.ts'
+import { compileEndpoints, wrongAssignment } from './compile-endpoints.ts'
 import { compileListener } from './compile-listener.ts'
+import type { CompileScope } from './compile-scope.ts'
 import { clusterStatus, listenerStatus } from './data-plane-status.ts'
 import type {
   ApplyResult,
@@ -38,7 +38,6 @@ import type {
 import { type ListenSockets, ListenerTable } from './listener-table.ts'
 import { type ResourceBatch, type ResourcePlace, entryBytes } from './resource-batch.ts'
 import { RouteStore } from './route-store.ts'
-import type { RuntimeValues } from './runtime-values.ts'
 
 export interface LocalDataPlaneOptions {
   readonly clock: Clock
@@ -46,7 +45,7 @@ export interface LocalDataPlaneOptions {
   readonly log: Log
   readonly stats: StatsRegistry
   readonly resolve: Resolve
-  readonly runtimeValues: RuntimeValues
+  readonly compileScope: CompileScope
   readonly sockets: ListenSockets
   readonly drainTimeMs: number
   readonly events: DataPlaneEvents
@@ -77,8 +76,6 @@ export class LocalDataPlane implements DataPlane {
         stats,
         resolve,
         retirement: this.#retirement,
-        openBalancer: (config, clusterStats) =>
-          createBalancer({ ...config.balancing, random, stats: clusterStats }),
         onHostRemoved: (host) => this.runtime.pools.drainHost(host),
       },
       {
@@ -86,7 +83,7 @@ export class LocalDataPlane implements DataPlane {
         onChange: () => events.onChange(),
       },
     )
-    const { connectionsMax } = options.runtimeValues
+    const { connectionsMax } = options.compileScope.runtime
     const clusters = this.#clusters
     this.runtime = createProxyRuntime({ clock, random, log, clusters, connectionsMax })
     this.#routes = new RouteStore(() => events.onWanted(this.#wanted()))
@@ -169,19 +166,19 @@ export class LocalDataPlane implements DataPlane {
     const result = compileEndpoints(message, 'refuse')
     if (!result.ok) return result.reasons.join('; ')
     if (result.value.clusterName !== name) return wrongAssignment(name, result.value.clusterName)
-    this.#clusters.setAssignment(name, resolved(result.value))
+    this.#clusters.setAssignment(name, resolvedList(result.value))
     return undefined
   }
 
   #applyRoutes(message: RouteConfiguration): Outcome {
-    const result = compileRouteConfiguration(message)
+    const result = compileRouteConfiguration(message, this.#options.compileScope)
     if (!result.ok) return result.reasons.join('; ')
     this.#routes.set(result.value)
     return undefined
   }
 
   async #applyListener(message: Listener): Promise<Outcome> {
-    const result = compileListener(message, this.#options.runtimeValues)
+    const result = compileListener(message, this.#options.compileScope)
     if (!result.ok) return result.reasons.join('; ')
     return this.#listeners.apply(result.value)
   }
@@ -206,11 +203,4 @@ function decoded<T>(
     return `cannot be decoded: ${describeError(error)}`
   }
   return use(message)
-}
-
-function resolved(list: EndpointList): readonly ResolvedEndpoint[] {
-  return list.endpoints.flatMap(({ target, ...rest }) =>
-    // Names were refused when the assignment was compiled.
-    target.kind === 'address' ? [{ ...rest, address: target.address }] : [],
-  )
 }

@@ -3,11 +3,10 @@
  * refused last, with the reason and the time (Envoy's `error_state`).
  *
  * The main thread's half of the boundary: it compares bytes, so that what has not changed is not compiled again (a state
- * of the world gives every resource the same new version), packs what has changed, hands it to every data plane, and
- * says what to answer to the control plane.
+ * of the world sends every resource each time), packs what has changed, hands it to every data plane, and says what was
+ * refused, which the ADS client turns into a NACK.
  */
 import type { Clock } from '../../lib/clock.ts'
-import { typeUrls } from '../../xds/resource-set.ts'
 import type { ApplyResult, DataPlane, Rejection } from './data-plane.ts'
 import { type ResourceBytes, packBatch } from './resource-batch.ts'
 
@@ -37,9 +36,6 @@ export interface ResourceUpdate {
   readonly removed: readonly string[] | 'absent'
 }
 
-/** Undefined is an ACK; a text is the NACK's reason. */
-export type UpdateAnswer = string | undefined
-
 export class ResourceStore {
   readonly #clock: Clock
   readonly #planes: readonly DataPlane[]
@@ -67,9 +63,9 @@ export class ResourceStore {
   }
 
   /** Applies what changed, in the order given. Resources of the bootstrap are never changed by the control plane. */
-  async update(update: ResourceUpdate, origin: ResourceOrigin): Promise<UpdateAnswer> {
+  async update(update: ResourceUpdate, origin: ResourceOrigin): Promise<readonly Rejection[]> {
     const duplicate = firstDuplicate(update.resources)
-    if (duplicate !== undefined) return `duplicate ${kindOf(update.typeUrl)} ${duplicate} found`
+    if (duplicate !== undefined) return [{ name: duplicate, reason: 'is twice in one response' }]
     const known = this.#ofType(update.typeUrl)
     const changed = update.resources.filter((resource) => {
       const stored = known.get(resource.name)
@@ -78,7 +74,7 @@ export class ResourceStore {
     })
     for (const resource of update.resources) this.#noteUnchanged(known, resource)
     const removed = removedNames(update, known)
-    if (changed.length === 0 && removed.length === 0) return undefined
+    if (changed.length === 0 && removed.length === 0) return []
     const { typeUrl } = update
     const batch = packBatch({ typeUrl, resources: changed, removed })
     const results = await Promise.all(this.#planes.map((plane) => plane.apply(batch)))
@@ -89,7 +85,7 @@ export class ResourceStore {
       known.set(resource.name, next(known.get(resource.name), { resource, reason, origin, nowMs }))
     }
     for (const name of removed) known.delete(name)
-    return rejections.size === 0 ? undefined : nackText(typeUrl, rejections)
+    return [...rejections].map(([name, reason]) => ({ name, reason }))
   }
 
   /** A listener that was accepted could not be opened afterwards. */
@@ -174,21 +170,4 @@ function firstDuplicate(resources: readonly ResourceBytes[]): string | undefined
     seen.add(name)
   }
   return undefined
-}
-
-const kinds: Readonly<Record<string, string>> = {
-  [typeUrls.cluster]: 'cluster',
-  [typeUrls.listener]: 'listener',
-  [typeUrls.route]: 'route configuration',
-  [typeUrls.endpoint]: 'cluster load assignment',
-}
-
-function kindOf(typeUrl: string): string {
-  return kinds[typeUrl] ?? typeUrl
-}
-
-/** Envoy's words, so that whoever reads NACKs of both reads one text. */
-function nackText(typeUrl: string, rejections: ReadonlyMap<string, string>): string {
-  const list = [...rejections].map(([name, reason]) => `${name}: ${reason}`).join(', ')
-  return `Error adding/updating ${kindOf(typeUrl)}(s) ${list}`
 }
