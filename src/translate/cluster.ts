@@ -4,6 +4,7 @@
  * Where a rule asks for TLS, which this version cannot originate yet, the cluster has no endpoints: requests
  * fail (503 UH) rather than leave in plaintext.
  */
+import { unreachable } from '../lib/assert.ts'
 import type { Subset } from '../model/istio/destination-rule.ts'
 import type { Endpoint, Service, ServicePort } from '../registry/service.ts'
 import { encodeResource } from '../xds/encode.ts'
@@ -54,6 +55,7 @@ export function translateCluster(input: ClusterInput): EncodedResource | undefin
       mesh,
       direction: 'outbound',
       abilities: input.abilities,
+      isByName: ['none', 'dynamic-dns'].includes(service.resolution),
     }),
     ...(policy.outlierDetection !== undefined && {
       outlierDetection: translateOutlierDetection(policy.outlierDetection),
@@ -107,6 +109,8 @@ function discoveryOf(
         clusterDiscoveryType: dynamicForwardProxy(),
         lbPolicy: Cluster_LbPolicy.CLUSTER_PROVIDED,
       }
+    default:
+      return unreachable(input.service.resolution)
   }
 }
 

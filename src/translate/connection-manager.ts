@@ -1,4 +1,5 @@
 /** Envoy's HTTP connection manager as Istio sets it up in a sidecar. */
+import { unreachable } from '../lib/assert.ts'
 import type { Filter } from '../xds/proto/generated/envoy/config/listener/v3/listener_components.ts'
 import { Filter as FilterCodec } from '../xds/proto/generated/envoy/config/listener/v3/listener_components.ts'
 import type { RouteConfiguration } from '../xds/proto/generated/envoy/config/route/v3/route.ts'
@@ -95,5 +96,7 @@ function normalization(mesh: MeshSettings) {
         mergeSlashes: true,
         pathWithEscapedSlashesAction: EscapedSlashes.UNESCAPE_AND_FORWARD,
       }
+    default:
+      return unreachable(mesh.pathNormalization)
   }
 }

@@ -17,6 +17,8 @@ export interface PoolInput {
   readonly mesh: MeshSettings
   readonly direction: 'inbound' | 'outbound'
   readonly abilities: Abilities
+  /** For clusters that resolve the name that a request asked for: should TLS ever be spoken, it is that name's. */
+  readonly isByName?: boolean
 }
 
 /** Istio's "no limit": it lifts Envoy's own defaults of 1024, and of 3 retries. */
@@ -71,6 +73,9 @@ function protocolOptions(input: PoolInput): object | undefined {
   if (common === undefined && upstreamProtocolOptions === undefined) return undefined
   return {
     ...(common !== undefined && { commonHttpProtocolOptions: common }),
+    ...(input.isByName === true && {
+      upstreamHttpProtocolOptions: { autoSni: true, autoSanValidation: true },
+    }),
     upstreamProtocolOptions: upstreamProtocolOptions ?? {
       $case: 'explicitHttpConfig',
       value: { protocolConfig: { $case: 'httpProtocolOptions', value: {} } },
@@ -78,10 +83,10 @@ function protocolOptions(input: PoolInput): object | undefined {
   }
 }
 
+/** What of the TCP settings is said by protocol options. */
 function allowedTcp(tcp: TcpSettings | undefined, abilities: Abilities): TcpSettings | undefined {
   if (tcp?.maxConnectionDuration === undefined || abilities.connectionLifetime) return tcp
-  const { maxConnectionDuration: _, ...rest } = tcp
-  return rest
+  return tcp.idleTimeout === undefined ? {} : { idleTimeout: tcp.idleTimeout }
 }
 
 interface PoolSettings {

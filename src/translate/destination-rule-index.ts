@@ -10,7 +10,7 @@ import { invariant } from '../lib/assert.ts'
 import type { DestinationRuleSpec, Subset, TrafficPolicy } from '../model/istio/destination-rule.ts'
 import type { Resource } from '../model/resource.ts'
 import { bySpecificity, isCoveredBy, isExportedTo, isWildcard, resolveHost } from './host-name.ts'
-import { byAge, type TranslationInput } from './input.ts'
+import { byAge, compareText, type TranslationInput } from './input.ts'
 
 /** Rules for one host that became one. The same parts give the same object from one run to the next. */
 export interface MergedRule {
@@ -121,7 +121,7 @@ function exportToOf(spec: DestinationRuleSpec, fallback: readonly string[]): rea
 function groupKey(resource: Resource<DestinationRuleSpec>, fallback: readonly string[]): string {
   const { spec, metadata } = resource
   const selector = spec.workloadSelector?.matchLabels
-  const labels = Object.entries(selector ?? {}).sort()
+  const labels = Object.entries(selector ?? {}).sort(([left], [right]) => compareText(left, right))
   return JSON.stringify([
     metadata.namespace,
     resolveHost(spec.host, metadata.namespace),

@@ -13,20 +13,18 @@ export function consistentHashOf(
   rule: MergedRule | undefined,
   destination: Pick<Destination, 'subset' | 'port'>,
 ): ConsistentHash | undefined {
+  if (rule === undefined) return undefined
+  const subset = rule.subsets.find(({ name }) => name === destination.subset)
   const port = destination.port?.number
-  const subset = rule?.subsets.find(({ name }) => name === destination.subset)?.trafficPolicy
-  return (
-    ofPort(subset, port) ??
-    subset?.loadBalancer?.consistentHash ??
-    ofPort(rule?.trafficPolicy, port) ??
-    rule?.trafficPolicy?.loadBalancer?.consistentHash
-  )
+  return hashOf(subset?.trafficPolicy, port) ?? hashOf(rule.trafficPolicy, port)
 }
 
-function ofPort(policy: TrafficPolicy | undefined, port: number | undefined) {
-  if (port === undefined) return undefined
-  const settings = policy?.portLevelSettings?.find((own) => own.port?.number === port)
-  return settings?.loadBalancer?.consistentHash
+function hashOf(policy: TrafficPolicy | undefined, port: number | undefined) {
+  const settings =
+    port === undefined
+      ? undefined
+      : policy?.portLevelSettings?.find((own) => own.port?.number === port)
+  return settings?.loadBalancer?.consistentHash ?? policy?.loadBalancer?.consistentHash
 }
 
 export function hashPolicyOf(hash: ConsistentHash | undefined): RouteAction_HashPolicy | undefined {

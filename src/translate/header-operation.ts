@@ -51,8 +51,13 @@ export function joinChanges(route: HeaderChanges, destination: HeaderChanges): H
 }
 
 /** The changes as fields of a Route or of a ClusterWeight. */
-export function headerFields({ authority: _, ...fields }: HeaderChanges) {
-  return fields
+export function headerFields(changes: HeaderChanges): Omit<HeaderChanges, 'authority'> {
+  return {
+    requestHeadersToAdd: changes.requestHeadersToAdd,
+    requestHeadersToRemove: changes.requestHeadersToRemove,
+    responseHeadersToAdd: changes.responseHeadersToAdd,
+    responseHeadersToRemove: changes.responseHeadersToRemove,
+  }
 }
 
 function optionsOf(operations: HeaderOperations | undefined): HeaderOption[] {

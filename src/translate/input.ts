@@ -40,11 +40,9 @@ export function meshSettingsOf(config: MeshConfig = {}): MeshSettings {
   return {
     rootNamespace: config.rootNamespace ?? 'istio-system',
     isOutboundAllowed: config.outboundTrafficPolicy?.mode !== 'REGISTRY_ONLY',
-    accessLogFile: config.accessLogFile ?? '',
-    accessLogFormat: config.accessLogFormat ?? '',
-    accessLogEncoding: config.accessLogEncoding ?? 'TEXT',
     connectTimeoutMs: durationMs(config.connectTimeout ?? '10s'),
     dnsRefreshRateMs: durationMs(config.dnsRefreshRate ?? '60s'),
+    ...accessLogDefaults(config),
     ...exportDefaults(config),
     retryPolicy: config.defaultHttpRetryPolicy,
     connectionPool: config.defaultTrafficPolicy?.connectionPool,
@@ -52,6 +50,14 @@ export function meshSettingsOf(config: MeshConfig = {}): MeshSettings {
     isHttp2Upgraded: config.h2UpgradePolicy === 'UPGRADE',
     pathNormalization: config.pathNormalization?.normalization ?? 'DEFAULT',
     infersSubsets: config.inferSubsets ?? true,
+  }
+}
+
+function accessLogDefaults(config: MeshConfig) {
+  return {
+    accessLogFile: config.accessLogFile ?? '',
+    accessLogFormat: config.accessLogFormat ?? '',
+    accessLogEncoding: config.accessLogEncoding ?? ('TEXT' as const),
   }
 }
 

@@ -15,21 +15,12 @@ export function translateLoadBalancer(
   if (written?.consistentHash !== undefined && abilities.hashing) {
     return hashing(written.consistentHash)
   }
-  const settings = abilities.slowStart ? written : withoutWarmup(written)
-  switch (settings?.simple) {
-    case 'RANDOM':
-      return { lbPolicy: Cluster_LbPolicy.RANDOM }
-    case 'ROUND_ROBIN':
-      return roundRobin(settings)
-    case 'PASSTHROUGH':
-      // An explicit proxy has no original destination: see the issue that analyze reports.
-      return leastRequest(settings)
-    case 'UNSPECIFIED':
-    case 'LEAST_CONN':
-    case 'LEAST_REQUEST':
-    case undefined:
-      return leastRequest(settings)
-  }
+  const settings = abilities.slowStart ? (written ?? {}) : withoutWarmup(written)
+  if (settings.simple === 'RANDOM') return { lbPolicy: Cluster_LbPolicy.RANDOM }
+  if (settings.simple === 'ROUND_ROBIN') return roundRobin(settings)
+  // LEAST_CONN is its old name. PASSTHROUGH needs an original destination, which an explicit proxy does not
+  // have: analyze says so.
+  return leastRequest(settings)
 }
 
 function withoutWarmup(settings: LoadBalancerSettings | undefined): LoadBalancerSettings {
@@ -46,7 +37,7 @@ function roundRobin(settings: LoadBalancerSettings) {
   }
 }
 
-function leastRequest(settings: LoadBalancerSettings | undefined) {
+function leastRequest(settings: LoadBalancerSettings) {
   const slowStartConfig = slowStart(settings)
   return {
     lbPolicy: Cluster_LbPolicy.LEAST_REQUEST,
@@ -56,8 +47,7 @@ function leastRequest(settings: LoadBalancerSettings | undefined) {
   }
 }
 
-function slowStart(settings: LoadBalancerSettings | undefined) {
-  const { warmup, warmupDurationSecs } = settings ?? {}
+function slowStart({ warmup, warmupDurationSecs }: LoadBalancerSettings) {
   const window = warmup?.duration ?? warmupDurationSecs
   if (window === undefined) return undefined
   return {

@@ -8,20 +8,23 @@ const defaultRetryOn = 'connect-failure,refused-stream,unavailable,cancelled,ret
 
 /** Undefined when retries are switched off (`attempts: 0`). */
 export function translateRetries(retries: HttpRetry | undefined, isHashed: boolean) {
-  if (retries !== undefined && (retries.attempts ?? 0) <= 0) return undefined
+  const attempts = retries === undefined ? 2 : (retries.attempts ?? 0)
+  if (attempts <= 0) return undefined
   const skipsPreviousHosts = retries?.retryIgnorePreviousHosts ?? !isHashed
   return {
-    numRetries: retries?.attempts ?? 2,
+    numRetries: attempts,
     ...conditions(retries?.retryOn ?? ''),
     hostSelectionRetryMaxAttempts: 5,
     retryHostPredicate: skipsPreviousHosts ? [previousHosts()] : [],
-    ...(retries?.perTryTimeout !== undefined && {
-      perTryTimeout: durationOfText(retries.perTryTimeout),
-    }),
-    ...(retries?.backoff !== undefined && {
-      retryBackOff: { baseInterval: durationOfText(retries.backoff) },
-    }),
-    ...(retries?.retryRemoteLocalities === true && { retryPriority: previousPriorities() }),
+    ...(retries !== undefined && writtenFields(retries)),
+  }
+}
+
+function writtenFields({ perTryTimeout, backoff, retryRemoteLocalities }: HttpRetry) {
+  return {
+    ...(perTryTimeout !== undefined && { perTryTimeout: durationOfText(perTryTimeout) }),
+    ...(backoff !== undefined && { retryBackOff: { baseInterval: durationOfText(backoff) } }),
+    ...(retryRemoteLocalities === true && { retryPriority: previousPriorities() }),
   }
 }
 

@@ -63,14 +63,8 @@ export function isCatchAll(match: RouteMatchFields): boolean {
 
 /** The path as Istio shows it in the name of a span. */
 export function describePath({ pathSpecifier }: RouteMatchFields): string {
-  switch (pathSpecifier.$case) {
-    case 'prefix':
-      return `${pathSpecifier.value}*`
-    case 'path':
-      return pathSpecifier.value
-    case 'safeRegex':
-      return pathSpecifier.value.regex
-  }
+  if (pathSpecifier.$case === 'prefix') return `${pathSpecifier.value}*`
+  return pathSpecifier.$case === 'path' ? pathSpecifier.value : pathSpecifier.value.regex
 }
 
 function pathMatch(uri: StringMatch | undefined) {

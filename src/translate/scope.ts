@@ -5,6 +5,7 @@ import type { Client } from './client.ts'
  * alike sidecars cost one. Labels count only as far as some selector in the configuration asks for them.
  */
 import type { DestinationRules } from './destination-rule-index.ts'
+import { compareText } from './input.ts'
 import type { VirtualServices } from './virtual-service-index.ts'
 
 type Labels = Readonly<Record<string, string>>
@@ -52,7 +53,7 @@ export function isSelected(scope: Scope, selector: Labels): boolean {
 }
 
 function selectorKey(labels: Labels): string {
-  return JSON.stringify(Object.entries(labels).sort())
+  return JSON.stringify(Object.entries(labels).sort(([left], [right]) => compareText(left, right)))
 }
 
 function isSubset(labels: Labels, of: Labels): boolean {

@@ -50,6 +50,7 @@ function passthroughCluster(mesh: MeshSettings, abilities: Abilities): Cluster {
       mesh,
       direction: 'outbound',
       abilities,
+      isByName: true,
     }),
   })
 }

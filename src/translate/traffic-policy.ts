@@ -33,15 +33,23 @@ export function effectivePolicy(levels: PolicyLevels): EffectivePolicy {
   const top = blocksForPort(levels.rule, levels.port)
   const subset = blocksForPort(levels.subset?.trafficPolicy, levels.port)
   // A subset's own settings for the port leave nothing to inherit.
-  const inherited = subset?.isForPort === true ? undefined : top?.blocks
-  const own = subset?.blocks
+  const inherited = subset?.isForPort === true ? {} : (top?.blocks ?? {})
+  return layered(subset?.blocks ?? {}, layered(inherited, meshBlocks(levels.mesh)))
+}
+
+function meshBlocks({ connectionPool, outlierDetection }: MeshSettings): Partial<EffectivePolicy> {
   return {
-    connectionPool:
-      own?.connectionPool ?? inherited?.connectionPool ?? levels.mesh.connectionPool ?? {},
-    outlierDetection:
-      own?.outlierDetection ?? inherited?.outlierDetection ?? levels.mesh.outlierDetection,
-    loadBalancer: own?.loadBalancer ?? inherited?.loadBalancer,
-    tls: own?.tls ?? inherited?.tls,
+    ...(connectionPool !== undefined && { connectionPool }),
+    outlierDetection,
+  }
+}
+
+function layered(over: Partial<EffectivePolicy>, under: Partial<EffectivePolicy>): EffectivePolicy {
+  return {
+    connectionPool: over.connectionPool ?? under.connectionPool ?? {},
+    outlierDetection: over.outlierDetection ?? under.outlierDetection,
+    loadBalancer: over.loadBalancer ?? under.loadBalancer,
+    tls: over.tls ?? under.tls,
   }
 }
 

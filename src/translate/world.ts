@@ -76,16 +76,21 @@ function servedPorts(input: TranslationInput): Map<string, ServedPort[]> {
   const served = new Map<string, ServedPort[]>()
   for (const service of input.registry.services.values()) {
     for (const port of service.ports) {
-      const endpoints = input.registry.endpoints.get(`${service.hostname}|${port.number}`) ?? []
-      for (const endpoint of endpoints) {
-        const key = `${endpoint.namespace}/${endpoint.workload}|${endpoint.port}`
+      for (const key of workloadPorts(input, service, port)) {
         const known = served.get(key)
         if (known === undefined) served.set(key, [{ service, port }])
-        else if (known.every((other) => other.port !== port)) known.push({ service, port })
+        else known.push({ service, port })
       }
     }
   }
   return served
+}
+
+function workloadPorts(input: TranslationInput, service: Service, port: ServicePort): Set<string> {
+  const endpoints = input.registry.endpoints.get(`${service.hostname}|${port.number}`) ?? []
+  return new Set(
+    endpoints.map((endpoint) => `${endpoint.namespace}/${endpoint.workload}|${endpoint.port}`),
+  )
 }
 
 function ownersOf(services: ReadonlyMap<string, Service>): Map<string, string> {
