@@ -8,7 +8,6 @@ import type { HeaderList } from './http/header-list.ts'
 import type { RequestHead } from './http/message.ts'
 import { normalizePath } from './http/path.ts'
 import type { HttpConnectionManager } from './listener/listener-config.ts'
-import type { ForwardAction, PickedCluster, Route } from './route/route-table.ts'
 
 /** What shaping found out. */
 export type ShapedRequest =
@@ -39,39 +38,57 @@ function rewritesPaths(manager: HttpConnectionManager): boolean {
   return manager.normalizePath || manager.mergeSlashes || manager.escapedSlashes !== 'keep'
 }
 
+interface Seen {
+  forwardedFor: boolean
+  forwardedProto: boolean
+  requestId: boolean
+  envoy: boolean
+}
+
 /** One look at each header finds what the rest decides on. */
-function shapeHeaders(head: RequestHead, scope: ExchangeScope): ShapedRequest {
-  const { manager } = scope
-  const { headers } = head
-  const { fields } = headers
-  let forwardedFor = false
-  let forwardedProto = false
-  let requestId = false
-  let hasEnvoy = false
+function look(fields: readonly string[]): Seen {
+  const seen = { forwardedFor: false, forwardedProto: false, requestId: false, envoy: false }
   for (let index = 0; index < fields.length; index += 2) {
     const name = fields[index] as string // in bounds
     if (name.charCodeAt(0) !== 0x78) continue
-    if (name === 'x-forwarded-for') forwardedFor = true
-    else if (name === 'x-forwarded-proto') forwardedProto = true
-    else if (name === 'x-request-id') requestId = true
-    else if (name.startsWith('x-envoy-')) hasEnvoy = true
+    if (name === 'x-forwarded-for') seen.forwardedFor = true
+    else if (name === 'x-forwarded-proto') seen.forwardedProto = true
+    else if (name === 'x-request-id') seen.requestId = true
+    else if (name.startsWith('x-envoy-')) seen.envoy = true
   }
-  const remote = readRemote(forwardedFor ? headers.getAll('x-forwarded-for') : undefined, scope)
-  if (manager.useRemoteAddress && !manager.skipXffAppend) appendForwardedFor(headers, scope)
-  if (!forwardedProto || (manager.useRemoteAddress && manager.xffTrustedHops === 0)) {
-    headers.set('x-forwarded-proto', scope.isTls ? 'https' : 'http')
-  }
+  return seen
+}
+
+function shapeHeaders(head: RequestHead, scope: ExchangeScope): ShapedRequest {
+  const { manager } = scope
+  const { headers } = head
+  const seen = look(headers.fields)
+  const remote = readRemote(
+    seen.forwardedFor ? headers.getAll('x-forwarded-for') : undefined,
+    scope,
+  )
+  addForwarded(headers, scope, seen)
   const isEdge = manager.useRemoteAddress && !remote.isInternal
-  if (hasEnvoy) sanitize(headers, remote.isInternal, isEdge)
+  if (seen.envoy) sanitize(headers, remote.isInternal, isEdge)
   if (remote.isInternal) headers.append('x-envoy-internal', 'true')
-  if (manager.generateRequestId) {
-    if (!requestId) headers.append('x-request-id', scope.requestIds.next())
-    else if (isEdge && !manager.preserveExternalRequestId) {
-      headers.set('x-request-id', scope.requestIds.next())
-    }
-  }
+  if (manager.generateRequestId) identify(headers, scope, seen.requestId && !isEdge)
   if (manager.via !== undefined) headers.append('via', manager.via)
   return { kind: 'ok', remoteAddressText: remote.text }
+}
+
+function addForwarded(headers: HeaderList, scope: ExchangeScope, seen: Seen): void {
+  const { useRemoteAddress, skipXffAppend, xffTrustedHops } = scope.manager
+  if (useRemoteAddress && !skipXffAppend) appendForwardedFor(headers, scope)
+  if (!seen.forwardedProto || (useRemoteAddress && xffTrustedHops === 0)) {
+    headers.set('x-forwarded-proto', scope.isTls ? 'https' : 'http')
+  }
+}
+
+/** An id that came is kept, unless an edge may not trust it. */
+function identify(headers: HeaderList, scope: ExchangeScope, isTrusted: boolean): void {
+  if (isTrusted) return
+  if (scope.manager.preserveExternalRequestId && headers.has('x-request-id')) return
+  headers.set('x-request-id', scope.requestIds.next())
 }
 
 interface Remote {
@@ -145,35 +162,3 @@ const edgeOnly = [
   'x-envoy-downstream-service-node',
   'x-envoy-external-address',
 ]
-
-export interface UpstreamShape {
-  readonly route: Route
-  readonly forward: ForwardAction
-  readonly picked: PickedCluster
-  readonly suppressEnvoyHeaders: boolean
-  /** Time that the upstream may take, for `x-envoy-expected-rq-timeout-ms`; 0 = no limit. */
-  readonly expectedTimeoutMs: number
-}
-
-/** The router's changes, made once for all attempts. */
-export function shapeUpstreamRequest(head: RequestHead, shape: UpstreamShape): void {
-  const { forward, route, picked } = shape
-  const { headers } = head
-  if (!shape.suppressEnvoyHeaders && shape.expectedTimeoutMs > 0) {
-    headers.set('x-envoy-expected-rq-timeout-ms', String(Math.round(shape.expectedTimeoutMs)))
-  }
-  if (forward.rewritePath !== undefined) rewritePath(head, forward.rewritePath, shape)
-  if (forward.rewriteAuthority !== undefined) head.authority = forward.rewriteAuthority
-  picked.editRequest?.(headers, head)
-  route.editRequest?.(headers, head)
-}
-
-function rewritePath(
-  head: RequestHead,
-  rewrite: (path: string) => string,
-  shape: UpstreamShape,
-): void {
-  const before = head.path
-  head.path = rewrite(before)
-  if (!shape.suppressEnvoyHeaders) head.headers.set('x-envoy-original-path', before)
-}

@@ -1,13 +1,3 @@
-import type { Timer } from '../lib/clock.ts'
-/**
- * The life of one request, from top to bottom.
- *
- *   head → one spelling (exchange-request) → filters → route → cluster → host → attempt → response → observers
- *
- * Everything that can go wrong ends in `#fail` with a `Failure`, and failure.ts says what the client gets. An
- * attempt that failed is a value that `decideRetry` judges; nothing here throws to be understood. In the common
- * case a request makes this object, its record, its body and one attempt, and no closure, timer or promise.
- */
 import {
   Attempt,
   type AttemptOwner,
@@ -15,8 +5,14 @@ import {
   type StreamSource,
 } from './exchange-attempt.ts'
 import { RequestBody } from './exchange-body.ts'
+import {
+  planForward,
+  rewriteAuthority,
+  shapeUpstreamRequest,
+  type ForwardPlan,
+} from './exchange-plan.ts'
 import { createRecord, finishRecord } from './exchange-record.ts'
-import { shapeRequest, shapeUpstreamRequest, type ShapedRequest } from './exchange-request.ts'
+import { shapeRequest, type ShapedRequest } from './exchange-request.ts'
 import {
   buildFailureReply,
   grpcStatusOf,
@@ -24,21 +20,17 @@ import {
   plainReply,
   shapeResponse,
 } from './exchange-response.ts'
+import { RetryState, noHosts } from './exchange-retry.ts'
 import type { ExchangeScope, TimedExchange } from './exchange-scope.ts'
-import { requestTimeoutMs, tryTimeoutMs } from './exchange-timeout.ts'
 import { createTunnelSource } from './exchange-tunnel.ts'
 import { failureReplies, type Failure } from './failure.ts'
 import type { FilterContext, LocalReply } from './filter/http-filter.ts'
 import type { HeaderList } from './http/header-list.ts'
 import type { RequestHead, ResponseHead } from './http/message.ts'
 import type { DownstreamStream, RequestEvents, RequestRefusal } from './http/stream.ts'
-import { decideRetry } from './resilience/decide-retry.ts'
-import { removeRetryHeaders, requestRetryPolicy } from './resilience/request-retry-policy.ts'
-import { retryWaitMs } from './resilience/retry-backoff.ts'
-import type { RetryPolicy } from './resilience/retry-policy.ts'
-import type { ForwardAction, MatchedRoute, PickedCluster } from './route/route-table.ts'
+import type { AttemptOutcome } from './resilience/retry-policy.ts'
+import type { MatchedRoute, Route } from './route/route-table.ts'
 import type { RequestRecord } from './telemetry/request-record.ts'
-import type { Cluster } from './upstream/cluster.ts'
 import type { Host } from './upstream/host.ts'
 
 /** A request that the codec has read: starts its exchange. */
@@ -73,20 +65,13 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
   route: MatchedRoute | undefined
   #filtersRun = 0
   #isSuspended = false
-  #forward: ForwardAction | undefined
-  #picked: PickedCluster | undefined
-  #cluster: Cluster | undefined
+  #plan: ForwardPlan | undefined
   #source: StreamSource | undefined
-  #retryPolicy: RetryPolicy | undefined
-  #timeoutMs = 0
+  #retry: RetryState | undefined
   #idleMs: number
   #attempt: Attempt | undefined
   #attempts = 0
-  #tried: Host[] = noHosts
-  #backoff: Timer | undefined
-  #holdsRetry = false
-  #isForwarding = false
-  #isTunnel = false
+  #isTunnel: boolean
   #isAccepted = false
   #forwardedAtMs = 0
   #responseStarted = false
@@ -189,11 +174,11 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
     const { action } = route.route
     switch (action.kind) {
       case 'forward':
-        this.#startForward(action.forward)
+        this.#forward(planForward(this.#scope, this.request, action.forward), route.route)
         return
       case 'connect':
         this.#source = createTunnelSource(this.#scope.runtime.connector)
-        this.#startForward(action.forward)
+        this.#forward(planForward(this.#scope, this.request, action.forward), route.route)
         return
       case 'redirect': {
         const { status, location } = action.redirect(this.request)
@@ -215,89 +200,67 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
     this.#respond(head, body)
   }
 
-  #startForward(forward: ForwardAction): void {
-    const { runtime, manager } = this.#scope
-    const { request, record } = this
-    if (this.#isTunnel && !this.#allowsTunnel(forward)) {
-      this.#fail('upgrade-refused')
+  #forward(plan: ReturnType<typeof planForward>, route: Route): void {
+    const { runtime, manager, timers } = this.#scope
+    const { record } = this
+    if ('failure' in plan) {
+      record.clusterName = plan.clusterName
+      this.#fail(plan.failure, plan.reply)
       return
     }
-    this.#forward = forward
-    const picked = forward.pickCluster(runtime.random, request)
-    this.#picked = picked
-    record.clusterName = picked.cluster
-    const cluster = runtime.clusters.get(picked.cluster)
-    if (cluster === undefined) {
-      this.#fail('no-cluster')
-      return
-    }
-    this.#cluster = cluster
-    record.cluster = cluster
+    this.#plan = plan
+    record.clusterName = plan.cluster.name
+    record.cluster = plan.cluster
     this.#source ??= runtime.pools
-    this.#retryPolicy = requestRetryPolicy(forward.retryPolicy, request.headers)
-    this.#timeoutMs = this.#isTunnel ? 0 : requestTimeoutMs(forward, request.headers)
-    removeRetryHeaders(request.headers)
-    if (this.#body.isEnded) this.#startRouteTimer()
-    if (forward.idleTimeoutMs !== undefined) this.#setIdle(forward.idleTimeoutMs)
-    if ((forward.maxStreamDurationMs ?? 0) !== 0) {
-      this.#scope.timers.duration.set(forward.maxStreamDurationMs ?? 0, runtime.clock.monotonicMs())
+    if (plan.retryPolicy !== undefined) {
+      this.#retry = new RetryState(plan.retryPolicy, plan.cluster, runtime)
     }
-    const tryMs = tryTimeoutMs(this.#retryPolicy, this.#timeoutMs)
-    shapeUpstreamRequest(request, {
-      route: (this.route as MatchedRoute).route, // set before any route acts
-      forward,
-      picked,
-      suppressEnvoyHeaders: manager.suppressEnvoyHeaders === true,
-      expectedTimeoutMs: tryMs === 0 ? this.#timeoutMs : tryMs,
-    })
-    this.#isForwarding = true
-    this.#findHost(cluster)
-  }
-
-  #allowsTunnel(forward: ForwardAction): boolean {
-    const name = this.request.method === 'CONNECT' ? 'connect' : (this.request.upgrade ?? '')
-    return forward.upgrades.has(name)
+    const suppressEnvoyHeaders = manager.suppressEnvoyHeaders === true
+    shapeUpstreamRequest(this.request, plan, { route, suppressEnvoyHeaders })
+    const { idleTimeoutMs } = plan.forward
+    if (idleTimeoutMs !== undefined) this.#setIdle(idleTimeoutMs)
+    if (plan.durationMs !== 0) timers.duration.set(plan.durationMs, this.#startMs)
+    if (this.#body.isEnded) this.#startRouteTimer(plan)
+    this.#findHost(plan)
   }
 
   /** A dynamic forward proxy asks the resolver, every other cluster its balancer. */
-  #findHost(cluster: Cluster): void {
+  #findHost(plan: ForwardPlan): void {
+    const { cluster, forward } = plan
     if (cluster.resolveHost !== undefined) {
       cluster.resolveHost(this.request.authority, (host) => {
         if (this.#isOver) return
         if (host === undefined) this.#fail('dns-failure')
-        else this.#startAttempt(cluster, host)
+        else this.#startAttempt(plan, host)
       })
       return
     }
-    const { runtime } = this.#scope
-    const avoids = this.#tried.length !== 0 && this.#retryPolicy?.avoidPreviousHosts === true
     const host = cluster.balancer.pick({
-      avoid: avoids ? this.#tried : noHosts,
-      avoidAttemptsMax: avoids ? (this.#retryPolicy?.hostSelectionAttemptsMax ?? 1) : 0,
-      hash: this.#forward?.hashRequest?.(this.request, this.#scope.remoteAddress),
+      avoid: this.#retry?.avoid ?? noHosts,
+      avoidAttemptsMax: this.#retry?.avoidAttemptsMax ?? 0,
+      hash: forward.hashRequest?.(this.request, this.#scope.remoteAddress),
     })
     if (host !== undefined) {
-      this.#startAttempt(cluster, host)
+      this.#startAttempt(plan, host)
       return
     }
     cluster.stats.cxNoneHealthy.add(1)
-    runtime.log.debug({ cluster: cluster.name }, 'no healthy upstream')
     this.#fail('no-healthy-upstream')
   }
 
-  #startAttempt(cluster: Cluster, host: Host): void {
+  #startAttempt(plan: ForwardPlan, host: Host): void {
+    const { forward, cluster } = plan
     this.#attempts += 1
     this.record.host = host
-    if (this.#retryPolicy !== undefined) {
-      if (this.#tried === noHosts) this.#tried = []
-      this.#tried.push(host)
-    }
-    if (this.#forward?.includeAttemptCount === true) {
+    this.#retry?.addTried(host)
+    if (forward.includeAttemptCount === true) {
       this.request.headers.set('x-envoy-attempt-count', String(this.#attempts))
     }
-    // Known by `#startForward`, which set the source before the first attempt.
-    const source = this.#source as StreamSource
-    const attempt = new Attempt(this, { cluster, host, source })
+    if (forward.autoHostRewrite === true && host.hostname !== '') {
+      rewriteAuthority(this.request, host.hostname, forward)
+    }
+    // Set by `#act` and `#forward`, which come before any attempt.
+    const attempt = new Attempt(this, { cluster, host, source: this.#source as StreamSource })
     this.#attempt = attempt
     attempt.start()
   }
@@ -323,7 +286,7 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
     if (this.#isOver || this.#body.isEnded) return
     this.#body.isEnded = true
     this.#body.trailers = trailers
-    if (this.#isForwarding && !this.#isTunnel) this.#startRouteTimer()
+    if (this.#plan !== undefined && !this.#isTunnel) this.#startRouteTimer(this.#plan)
     const attempt = this.#attempt
     if (attempt !== undefined && this.#canSendBody(attempt)) {
       this.#forwardedAtMs = this.#scope.runtime.clock.monotonicMs()
@@ -338,7 +301,7 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
   }
 
   #mayRetry(): boolean {
-    return this.#retryPolicy !== undefined && !this.#responseStarted && !this.#isTunnel
+    return this.#retry !== undefined && !this.#responseStarted && !this.#isTunnel
   }
 
   onAttemptReady(attempt: Attempt): void {
@@ -373,26 +336,40 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
   }
 
   onAttemptHead(attempt: Attempt, head: ResponseHead, isEnd: boolean): void {
-    const { runtime } = this.#scope
     const isAccepting = this.#isTunnel && this.#isAcceptance(head.status)
     if (!isAccepting && this.#retriesResponse(attempt, head)) return
-    if (this.#attempts > 1 && head.status < 500) attempt.cluster.stats.rqRetrySuccess.add(1)
-    this.#scope.timers.attempt.clear()
-    this.#releaseRetry()
-    const nowMs = runtime.clock.monotonicMs()
-    if (this.#forwardedAtMs !== 0) {
-      this.record.upstreamServiceTimeMs = nowMs - this.#forwardedAtMs
-      attempt.cluster.stats.rqTime.record(this.record.upstreamServiceTimeMs)
-    }
-    this.#touch()
-    this.record.details = 'via_upstream'
-    shapeResponse(head, this.#scope, this.record.upstreamServiceTimeMs ?? nowMs - this.#startMs)
-    this.#picked?.editResponse?.(head.headers, this.request)
-    this.route?.route.editResponse?.(head.headers, this.request)
+    this.#settle(attempt, head)
+    this.#editResponse(head)
     if (isAccepting) this.#stream.openTunnel()
     else if (this.#isTunnel) this.#isTunnel = false
     this.#sendHead(head, isEnd)
     if (isAccepting) this.#acceptTunnel(attempt)
+  }
+
+  /** This response is the one: no more attempts. */
+  #settle(attempt: Attempt, head: ResponseHead): void {
+    const { stats } = attempt.cluster
+    if (this.#attempts > 1 && head.status < 500) stats.rqRetrySuccess.add(1)
+    if (this.#retry !== undefined) {
+      this.#retry.release()
+      this.#scope.timers.attempt.clear()
+    }
+    const nowMs = this.#scope.runtime.clock.monotonicMs()
+    const fromMs = this.#forwardedAtMs === 0 ? this.#startMs : this.#forwardedAtMs
+    this.record.upstreamServiceTimeMs = nowMs - fromMs
+    stats.rqTime.record(nowMs - fromMs)
+    if (this.#idleMs !== 0) this.#scope.timers.idle.set(this.#idleMs, nowMs)
+    this.record.details = 'via_upstream'
+  }
+
+  #editResponse(head: ResponseHead): void {
+    shapeResponse(head, this.#scope, this.record.upstreamServiceTimeMs)
+    const plan = this.#plan
+    plan?.picked.editResponse?.(head.headers, this.request)
+    this.route?.route.editResponse?.(head.headers, this.request)
+    if (plan?.forward.includeAttemptCountInResponse === true) {
+      head.headers.set('x-envoy-attempt-count', String(this.#attempts))
+    }
   }
 
   #isAcceptance(status: number): boolean {
@@ -452,72 +429,43 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
   }
 
   #retriesResponse(attempt: Attempt, head: ResponseHead): boolean {
-    if (this.#retryPolicy === undefined) return false
+    if (this.#retry === undefined) return false
     const grpcStatus = grpcStatusOf(head.headers)
-    const outcome = this.#outcome({
-      status: head.status,
-      grpcStatus,
-      responseHeaders: head.headers,
-    })
-    return this.#retries(attempt, outcome)
+    const known = { status: head.status, grpcStatus, responseHeaders: head.headers }
+    return this.#retries(attempt, this.#outcome(known))
   }
 
-  #outcome(known: Partial<Parameters<typeof decideRetry>[1]>): Parameters<typeof decideRetry>[1] {
+  #outcome(known: Partial<AttemptOutcome>): AttemptOutcome {
     return {
       attempt: this.#attempts,
       status: undefined,
       grpcStatus: undefined,
       failure: undefined,
       requestSent: true,
-      isReplayable: this.#body.isReplayable && !this.#isTunnelSent(),
+      isReplayable: this.#body.isReplayable && !this.#isAccepted,
       responseStarted: this.#responseStarted,
       ...known,
     }
   }
 
-  #isTunnelSent(): boolean {
-    return this.#isTunnel && this.#isAccepted
-  }
-
   /** Decides, and starts the next attempt after its back-off. */
-  #retries(attempt: Attempt, outcome: Parameters<typeof decideRetry>[1]): boolean {
-    this.#releaseRetry()
-    const decision = decideRetry(this.#retryPolicy, outcome)
-    if (decision === 'give-up') return false
-    const { stats, breaker } = attempt.cluster
-    if (decision === 'limit-exceeded') {
-      if (this.#attempts > 1) this.#flag('URX')
-      stats.rqRetryLimitExceeded.add(1)
-      return false
-    }
-    if (!breaker.tryAcquire('retries')) {
-      this.#flag('UO')
-      return false
-    }
-    this.#holdsRetry = true
-    stats.rqRetry.add(1)
+  #retries(attempt: Attempt, outcome: AttemptOutcome): boolean {
+    const plan = this.#plan
+    if (this.#retry === undefined || plan === undefined) return false
+    const verdict = this.#retry.decide(outcome)
+    if (verdict === 'limit-exceeded' && this.#attempts > 1) this.#flag('URX')
+    if (verdict === 'overflow') this.#flag('UO')
+    if (verdict !== 'retry') return false
     this.#attempt = undefined
     attempt.discard()
     this.#scope.timers.attempt.clear()
-    this.#waitForRetry(attempt.cluster, outcome.responseHeaders)
-    return true
-  }
-
-  #waitForRetry(cluster: Cluster, responseHeaders: HeaderList | undefined): void {
-    const { clock, random } = this.#scope.runtime
-    const policy = this.#retryPolicy
-    if (policy === undefined) return
-    const options = { retry: this.#attempts, random, clock, responseHeaders }
-    this.#backoff = clock.setTimer(retryWaitMs(policy, options), () => {
-      this.#backoff = undefined
-      if (!this.#isOver) this.#findHost(cluster)
+    if (outcome.failure === 'per-try-timeout' && plan.forward.includeTimeoutRetryHeader === true) {
+      this.request.headers.set('x-envoy-is-timeout-retry', 'true')
+    }
+    this.#retry.wait(this.#attempts, outcome.responseHeaders, () => {
+      if (!this.#isOver) this.#findHost(plan)
     })
-  }
-
-  #releaseRetry(): void {
-    if (!this.#holdsRetry) return
-    this.#holdsRetry = false
-    this.#cluster?.breaker.release('retries')
+    return true
   }
 
   onRequestInvalid(refusal: RequestRefusal): void {
@@ -536,12 +484,12 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
     if (this.#isOver) return
     this.#abort('reset')
     this.#note('downstream-disconnect')
-    if (!this.#isTunnelSent()) this.record.details = failureReplies['downstream-disconnect'].details
+    if (!this.#isAccepted) this.record.details = failureReplies['downstream-disconnect'].details
     this.#finish()
   }
 
   onRouteTimeout(): void {
-    this.#cluster?.stats.rqTimeout.add(1)
+    this.#plan?.cluster.stats.rqTimeout.add(1)
     this.#abort('timeout')
     this.#timeOut('upstream-timeout')
   }
@@ -579,8 +527,6 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
     const attempt = this.#attempt
     this.#attempt = undefined
     attempt?.abort(reason)
-    this.#backoff?.cancel()
-    this.#backoff = undefined
   }
 
   /** A reply of ours in place of the upstream's. */
@@ -638,13 +584,13 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
     else this.#touch()
   }
 
-  #startRouteTimer(): void {
-    if (this.#timeoutMs === 0) return
-    this.#scope.timers.route.set(this.#timeoutMs, this.#scope.runtime.clock.monotonicMs())
+  #startRouteTimer(plan: ForwardPlan): void {
+    if (plan.timeoutMs === 0) return
+    this.#scope.timers.route.set(plan.timeoutMs, this.#scope.runtime.clock.monotonicMs())
   }
 
   #startTryTimer(): void {
-    const delayMs = tryTimeoutMs(this.#retryPolicy, this.#timeoutMs)
+    const delayMs = this.#plan?.tryTimeoutMs ?? 0
     if (delayMs === 0) return
     this.#scope.timers.attempt.set(delayMs, this.#scope.runtime.clock.monotonicMs())
   }
@@ -654,28 +600,32 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
   #finish(): void {
     if (this.#isOver) return
     this.#isOver = true
-    const { manager, runtime, timers } = this.#scope
-    this.#releaseRetry()
+    this.#retry?.close()
     if (this.#isTunnel && this.#body.isEnded && this.#isResponseEnded) this.#attempt?.complete()
     this.#abort('reset')
-    timers.clear()
+    this.#scope.timers.clear()
     const { record } = this
     record.attempts = this.#attempts
     record.isGrpc = isGrpc(this.request)
     record.grpcStatus ??= grpcStatusOf(record.response?.headers)
-    finishRecord(record, this.#stream, runtime.clock.monotonicMs() - this.#startMs)
-    const { stats, filters } = manager
+    const nowMs = this.#scope.runtime.clock.monotonicMs()
+    finishRecord(record, this.#stream, nowMs - this.#startMs)
+    this.#report()
+  }
+
+  #report(): void {
+    const { record } = this
+    const { stats, filters, observers } = this.#scope.manager
     stats.rqActive.add(-1)
     stats.rqByClass[(record.status / 100) | 0]?.add(1)
     stats.rqTime.record(record.durationMs)
     stats.rxBytes.add(record.wireBytesReceived)
     stats.txBytes.add(record.wireBytesSent)
     for (let index = 0; index < this.#filtersRun; index += 1) filters[index]?.onEnd?.(this)
-    for (const observer of manager.observers) observer.onEnd(record)
+    for (const observer of observers) observer.onEnd(record)
   }
 }
 
-const noHosts: Host[] = []
 /** Envoy's per-connection buffer limit: what may wait for an upstream, or for a retry. */
 const bufferBytesMax = 1024 * 1024
 

@@ -78,6 +78,8 @@ export interface HttpConnectionManager {
   readonly stripTrailingHostDot?: boolean
   /** Host for HTTP/1.0 requests without one. */
   readonly defaultHostHttp10?: string
+  /** Envoy `max_stream_duration`; absent or 0: none. */
+  readonly maxStreamDurationMs?: number
   /** Addresses whose requests are internal (Envoy `internal_address_config`); absent: none. */
   readonly isInternalAddress?: (address: string) => boolean
 }

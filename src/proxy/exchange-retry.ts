@@ -1,0 +1,91 @@
+/**
+ * The retries of one exchange: which hosts were tried, what the policy and the breaker say, and the wait before
+ * the next attempt. Made only for requests that have a policy.
+ */
+import type { Timer } from '../lib/clock.ts'
+import type { HeaderList } from './http/header-list.ts'
+import { decideRetry } from './resilience/decide-retry.ts'
+import { retryWaitMs } from './resilience/retry-backoff.ts'
+import type { AttemptOutcome, RetryPolicy } from './resilience/retry-policy.ts'
+import type { ProxyRuntime } from './runtime.ts'
+import type { Cluster } from './upstream/cluster.ts'
+import type { Host } from './upstream/host.ts'
+
+/** `overflow`: the policy says retry and the breaker has no room. */
+export type RetryVerdict = 'retry' | 'give-up' | 'limit-exceeded' | 'overflow'
+
+export class RetryState {
+  readonly #policy: RetryPolicy
+  readonly #cluster: Cluster
+  readonly #runtime: Pick<ProxyRuntime, 'clock' | 'random' | 'turn'>
+  readonly #tried: Host[] = []
+  #timer: Timer | undefined
+  #holdsUnit = false
+
+  constructor(
+    policy: RetryPolicy,
+    cluster: Cluster,
+    runtime: Pick<ProxyRuntime, 'clock' | 'random' | 'turn'>,
+  ) {
+    this.#policy = policy
+    this.#cluster = cluster
+    this.#runtime = runtime
+  }
+
+  /** Hosts that the next attempt should not go to. */
+  get avoid(): readonly Host[] {
+    return this.#policy.avoidPreviousHosts ? this.#tried : noHosts
+  }
+
+  get avoidAttemptsMax(): number {
+    return this.#tried.length === 0 ? 0 : this.#policy.hostSelectionAttemptsMax
+  }
+
+  addTried(host: Host): void {
+    this.#tried.push(host)
+  }
+
+  /** Decides, counts, and takes a place in the retry breaker when the answer is `retry`. */
+  decide(outcome: AttemptOutcome): RetryVerdict {
+    this.release()
+    const decision = decideRetry(this.#policy, outcome)
+    const { stats, breaker } = this.#cluster
+    if (decision === 'limit-exceeded') stats.rqRetryLimitExceeded.add(1)
+    if (decision !== 'retry') return decision
+    if (!breaker.tryAcquire('retries')) return 'overflow'
+    this.#holdsUnit = true
+    stats.rqRetry.add(1)
+    return 'retry'
+  }
+
+  /** Runs `next` after the back-off. `retry` is 1 for the first one. */
+  wait(retry: number, responseHeaders: HeaderList | undefined, next: () => void): void {
+    const { clock, random, turn } = this.#runtime
+    const delayMs = retryWaitMs(this.#policy, { retry, random, clock, responseHeaders })
+    this.#timer = clock.setTimer(delayMs, () => {
+      this.#timer = undefined
+      turn.enter()
+      try {
+        next()
+      } finally {
+        turn.leave()
+      }
+    })
+  }
+
+  /** The retry is over: its place in the breaker is free. */
+  release(): void {
+    if (!this.#holdsUnit) return
+    this.#holdsUnit = false
+    this.#cluster.breaker.release('retries')
+  }
+
+  /** The exchange is over. */
+  close(): void {
+    this.release()
+    this.#timer?.cancel()
+    this.#timer = undefined
+  }
+}
+
+export const noHosts: readonly Host[] = []
