@@ -1,16 +1,22 @@
 /**
- * Which fields have an effect in this version, and which are only understood. The rule is the longest pattern
- * that a field's path begins with; a pattern may end in `=VALUE` for one value of a text. `[]` stands for a list's
- * index and for a key of a map. Fields without a pattern of their own follow their parent.
+ * Which fields have an effect in this version, and which are only understood.
  *
- * A field without effect gives a warning that names it, and an entry in the "not yet" column of
+ * The rule is the longest pattern that a field's path begins with; a pattern may end in `=VALUE` for one value of
+ * a text. `[]` stands for a list's index and for a key of a map. Fields without a pattern of their own follow
+ * their parent. A field without effect gives an issue that names it, and an entry in the "not yet" column of
  * docs/reference/resources.md, which is made from this table.
  */
-import type { Reading, Shape } from './schema/shape.ts'
+import { unreadMeshConfigFields } from './mesh/mesh-config-shape.ts'
+import { clip } from './schema/shape.ts'
+import type { Problem, Reading, Shape } from './schema/shape.ts'
 import { fieldPath, isNull, itemPath, keyPath } from './schema/source-node.ts'
 import type { SourceNode } from './schema/source-node.ts'
 
-export type Effect = 'effective' | 'not-yet'
+/**
+ * `not-yet`: to be implemented. `refused`: to be implemented, and until then whoever joins the resources reports an
+ * error, for leaving it out would be dangerous or misleading. `cluster-only`: means something to Kubernetes only.
+ */
+export type Effect = 'effective' | 'not-yet' | 'refused' | 'cluster-only'
 
 type EffectTable = Readonly<Record<string, Effect>>
 
@@ -23,35 +29,43 @@ function trafficPolicy(path: string): EffectTable {
     [`${path}.portLevelSettings`]: 'effective',
     [`${path}.tunnel`]: 'not-yet',
     [`${path}.proxyProtocol`]: 'not-yet',
-    [`${path}.retryBudget`]: 'effective',
+    [`${path}.retryBudget`]: 'not-yet',
   }
 }
 
 function trafficBlocks(path: string): EffectTable {
+  return prefixed(path, trafficBlockEffects)
+}
+
+function prefixed(path: string, table: EffectTable): EffectTable {
   return Object.fromEntries(
-    Object.entries(trafficBlockEffects).map(([pattern, effect]) => [`${path}.${pattern}`, effect]),
+    Object.entries(table).map(([pattern, effect]) => [`${path}.${pattern}`, effect]),
   )
 }
 
+const poolEffects: EffectTable = {
+  connectionPool: 'effective',
+  'connectionPool.tcp.tcpKeepalive.probes': 'not-yet',
+  'connectionPool.tcp.tcpKeepalive.interval': 'not-yet',
+  'connectionPool.tcp.maxConnectionDuration': 'not-yet',
+  'connectionPool.http.h2UpgradePolicy=UPGRADE': 'not-yet',
+  'connectionPool.http.maxConcurrentStreams': 'not-yet',
+  'connectionPool.http.http2KeepAlive': 'not-yet',
+  outlierDetection: 'effective',
+  'outlierDetection.outlierDetectionHttpErrorCodes': 'not-yet',
+}
+
 const trafficBlockEffects: EffectTable = {
+  ...poolEffects,
   loadBalancer: 'effective',
-  'loadBalancer.simple': 'effective',
   'loadBalancer.simple=PASSTHROUGH': 'not-yet',
   'loadBalancer.consistentHash': 'not-yet',
   'loadBalancer.localityLbSetting': 'not-yet',
   'loadBalancer.zoneAwareLbSetting': 'not-yet',
   'loadBalancer.warmup': 'not-yet',
   'loadBalancer.warmupDurationSecs': 'not-yet',
-  connectionPool: 'effective',
-  'connectionPool.tcp.tcpKeepalive': 'not-yet',
-  'connectionPool.tcp.maxConnectionDuration': 'not-yet',
-  'connectionPool.http.h2UpgradePolicy': 'not-yet',
-  'connectionPool.http.useClientProtocol': 'not-yet',
-  'connectionPool.http.maxConcurrentStreams': 'not-yet',
-  'connectionPool.http.http2KeepAlive': 'not-yet',
-  outlierDetection: 'effective',
-  'outlierDetection.outlierDetectionHttpErrorCodes': 'not-yet',
-  tls: 'not-yet',
+  tls: 'refused',
+  'tls.mode=DISABLE': 'effective',
 }
 
 /** By kind; a kind that is not here has no field with effect. */
@@ -63,6 +77,7 @@ export const effects: Readonly<Record<string, EffectTable>> = {
     'spec.http[].match[].gateways[]': 'not-yet',
     'spec.http[].match[].gateways[]=mesh': 'effective',
     'spec.http[].match[].statPrefix': 'not-yet',
+    'spec.http[].retries.retryRemoteLocalities': 'not-yet',
     'spec.http[].fault': 'not-yet',
     'spec.http[].mirror': 'not-yet',
     'spec.http[].mirrors': 'not-yet',
@@ -72,23 +87,15 @@ export const effects: Readonly<Record<string, EffectTable>> = {
     'spec.http[].corsPolicy': 'not-yet',
     'spec.http[].delegate': 'not-yet',
     'spec.tls': 'not-yet',
-    'spec.tcp[].match[].destinationSubnets': 'not-yet',
-    'spec.tcp[].match[].gateways[]': 'not-yet',
-    'spec.tcp[].match[].gateways[]=mesh': 'effective',
+    'spec.tcp': 'not-yet',
   },
   DestinationRule: {
     spec: 'effective',
     ...trafficPolicy('spec.trafficPolicy'),
     ...trafficPolicy('spec.subsets[].trafficPolicy'),
-    'spec.workloadSelector': 'not-yet',
   },
   ServiceEntry: {
     spec: 'effective',
-    'spec.addresses': 'not-yet',
-    'spec.resolution=NONE': 'not-yet',
-    'spec.resolution=DNS': 'not-yet',
-    'spec.resolution=DNS_ROUND_ROBIN': 'not-yet',
-    'spec.resolution=DYNAMIC_DNS': 'not-yet',
     'spec.subjectAltNames': 'not-yet',
     'spec.endpoints[].network': 'not-yet',
   },
@@ -98,8 +105,42 @@ export const effects: Readonly<Record<string, EffectTable>> = {
     'spec.probe.grpc': 'not-yet',
     'spec.template.network': 'not-yet',
   },
-  Service: { spec: 'effective' },
-  Mesh: { spec: 'effective' },
+  Service: {
+    spec: 'effective',
+    'spec.type=ExternalName': 'refused',
+    'spec.type=NodePort': 'cluster-only',
+    'spec.type=LoadBalancer': 'cluster-only',
+    'spec.ports[].nodePort': 'cluster-only',
+    'spec.externalIPs': 'cluster-only',
+    'spec.sessionAffinity=ClientIP': 'not-yet',
+    'spec.sessionAffinityConfig': 'not-yet',
+    'spec.externalTrafficPolicy': 'cluster-only',
+    'spec.internalTrafficPolicy=Local': 'not-yet',
+    'spec.healthCheckNodePort': 'cluster-only',
+    'spec.publishNotReadyAddresses': 'not-yet',
+    'spec.ipFamilies': 'cluster-only',
+    'spec.ipFamilyPolicy': 'cluster-only',
+    'spec.allocateLoadBalancerNodePorts': 'cluster-only',
+    'spec.loadBalancerClass': 'cluster-only',
+    'spec.loadBalancerIP': 'cluster-only',
+    'spec.loadBalancerSourceRanges': 'cluster-only',
+    'spec.trafficDistribution': 'not-yet',
+  },
+  Mesh: {
+    spec: 'effective',
+    ...Object.fromEntries(
+      unreadMeshConfigFields.map((name) => [`spec.meshConfig.${name}`, 'not-yet' as const]),
+    ),
+    'spec.meshConfig.trustDomainAliases': 'not-yet',
+    'spec.meshConfig.localityLbSetting': 'not-yet',
+    'spec.meshConfig.h2UpgradePolicy=UPGRADE': 'not-yet',
+    'spec.meshConfig.protocolDetectionTimeout': 'not-yet',
+    'spec.meshConfig.enableAutoMtls': 'not-yet',
+    'spec.meshConfig.enableTracing': 'not-yet',
+    ...prefixed('spec.meshConfig.defaultTrafficPolicy', poolEffects),
+    'spec.services[].workloads[].probe.grpc': 'refused',
+    'spec.workloads[].probe.grpc': 'refused',
+  },
 }
 
 /** What a field's pattern means; `value` is its text, when it is one. */
@@ -127,17 +168,28 @@ interface Written {
 /** Warns of each field that is written and has no effect; of the topmost only, not of what lies in it. */
 export function reportUnimplemented(kind: string, spec: Written, reading: Reading): void {
   walk(spec, { path: 'spec', pattern: 'spec' })
+  if (kind === 'VirtualService' && !reading.isPresent('spec.hosts[0]')) reportDelegate(reading)
 
   function walk({ node, shape }: Written, at: { path: string; pattern: string }): void {
     if (isNull(node)) return
     const value = node.type === 'scalar' ? node.text : undefined
-    if (effectOf(kind, at.pattern, value) === 'not-yet') {
-      // A deprecated field that nothing reads has told so already.
-      if (shape.isDeprecated !== true) reading.report(at.path, notYet(at.path, value))
-    } else {
-      for (const child of childrenOf(node, shape, at)) walk(child, child)
+    const effect = effectOf(kind, at.pattern, value)
+    if (effect !== 'effective') {
+      const problem = withoutEffect(effect, at.path, value)
+      if (problem !== undefined) reading.report(at.path, problem)
     }
+    if (effect === 'effective') for (const child of childrenOf(node, shape, at)) walk(child, child)
   }
+}
+
+/** What others delegate to; without delegation nothing leads there. */
+function reportDelegate(reading: Reading): void {
+  reading.report('spec', {
+    code: 'TUL0011',
+    severity: 'warning',
+    message: 'a VirtualService without hosts is a delegate, which has no effect in this version',
+    remedy: 'Do not rely on it: delegation is not implemented yet.',
+  })
 }
 
 type Child = Written & { readonly path: string; readonly pattern: string }
@@ -179,9 +231,23 @@ function ownField(
   return Object.hasOwn(fields, name) ? fields[name] : undefined
 }
 
-function notYet(path: string, value: string | undefined): Parameters<Reading['report']>[1] {
+function withoutEffect(
+  effect: Exclude<Effect, 'effective'>,
+  path: string,
+  value: string | undefined,
+): Problem | undefined {
+  // Reported by the analysis that knows what depends on it.
+  if (effect === 'refused') return undefined
   const name = /[^.]+$/.exec(path)?.[0] ?? path
-  const what = value === undefined ? name : `${name}: ${value}`
+  const what = value === undefined ? name : `${name}: ${clip(value)}`
+  if (effect === 'cluster-only') {
+    return {
+      code: 'TUL0011',
+      severity: 'info',
+      message: `${what} has an effect in a Kubernetes cluster only`,
+      remedy: 'Nothing: it is harmless here.',
+    }
+  }
   return {
     code: 'TUL0011',
     severity: 'warning',

@@ -4,7 +4,17 @@ import { STATUS_CODES } from 'node:http'
 import { durationText, portOrZero } from '../schema/field-shape.ts'
 import { regex } from '../schema/http-format.ts'
 import { atLeastOne, atMostOne } from '../schema/rule.ts'
-import { bool, int, int32Max, object, oneOf, refine, required, text } from '../schema/shape.ts'
+import {
+  bool,
+  int,
+  int32Max,
+  object,
+  oneOf,
+  refine,
+  required,
+  text,
+  zeroAsAbsent,
+} from '../schema/shape.ts'
 import type { Check, Reading, Rule, Shape } from '../schema/shape.ts'
 import { fieldPath } from '../schema/source-node.ts'
 import { httpStatus } from './http-fault-shape.ts'
@@ -26,7 +36,7 @@ export function redirect(): Shape<HttpRedirect> {
       port: portOrZero(),
       derivePort: oneOf('FROM_PROTOCOL_DEFAULT', 'FROM_REQUEST_PORT'),
       scheme: text(checkScheme),
-      redirectCode: refine(int({ min: 0 }), checkRedirectCode),
+      redirectCode: zeroAsAbsent(refine(int({ min: 0 }), checkRedirectCode)),
     },
     atLeastOne<HttpRedirect>('uri', 'prefixRewrite', 'authority', 'port', 'derivePort', 'scheme'),
     atMostOne<HttpRedirect>('port', 'derivePort'),
@@ -39,11 +49,17 @@ const checkScheme: Check<string> = (value) =>
     ? undefined
     : { message: `must be http or https, got "${value}"`, remedy: 'Write http or https.' }
 
+/** Statuses that Envoy can redirect with. */
+const redirectCodes: ReadonlySet<number> = new Set([301, 302, 303, 307, 308])
+
 function checkRedirectCode(code: number, path: string, reading: Reading): void {
-  // 0 is protobuf's "not set".
-  if (code === 0 || (code >= 300 && code <= 399)) return
+  if (code === 0 || redirectCodes.has(code)) return
+  const isRedirect = code >= 300 && code <= 399
   reading.report(path, {
-    message: `must be a 3xx status, got ${String(code)}`,
+    ...(isRedirect && { code: 'IST0133', severity: 'warning' }),
+    message: isRedirect
+      ? `status ${String(code)} cannot redirect: such requests get 503`
+      : `must be a 3xx status, got ${String(code)}`,
     remedy: 'Use 301, 302, 303, 307 or 308.',
   })
 }

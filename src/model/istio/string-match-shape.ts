@@ -1,7 +1,7 @@
 /** Istio's StringMatch: exact, prefix or regex; where it may be empty depends on what it matches. */
 import { regex } from '../schema/http-format.ts'
 import { atMostOne } from '../schema/rule.ts'
-import { object, text } from '../schema/shape.ts'
+import { named, object, text } from '../schema/shape.ts'
 import type { Check, Reading, Rule, Shape } from '../schema/shape.ts'
 import { fieldPath } from '../schema/source-node.ts'
 import type { StringMatch } from './virtual-service.ts'
@@ -15,14 +15,17 @@ export interface StringMatchOptions {
 }
 
 export function stringMatch(options: StringMatchOptions = {}): Shape<StringMatch> {
-  return object<StringMatch>(
-    {
-      exact: text(...(options.isValueNeeded === true ? [checkNotEmpty('exact')] : [])),
-      prefix: text(...(options.isEmptyPrefixAllowed === true ? [] : [checkNotEmpty('prefix')])),
-      regex: text(options.isPresence === true ? regexOrStar : regex),
-    },
-    atMostOne<StringMatch>('exact', 'prefix', 'regex'),
-    reportEmpty(options),
+  return named(
+    'string match',
+    object<StringMatch>(
+      {
+        exact: text(...(options.isValueNeeded === true ? [checkNotEmpty('exact')] : [])),
+        prefix: text(...(options.isEmptyPrefixAllowed === true ? [] : [checkNotEmpty('prefix')])),
+        regex: text(options.isPresence === true ? regexOrStar : regex),
+      },
+      atMostOne<StringMatch>('exact', 'prefix', 'regex'),
+      reportEmpty(options),
+    ),
   )
 }
 

@@ -37,11 +37,8 @@ const servicePort: Shape<ServicePortSpec> = object<ServicePortSpec>({
   nodePort: int({ min: 0, max: 65_535 }),
 })
 
-/** What a port's name may begin with for its protocol to be known: `http`, `http-admin`. */
-const protocolPrefix = /^(?:http|http2|https|grpc|grpc-web|tcp|tls|mongo|mysql|redis|udp)(?:-|$)/
-
 function checkPorts(ports: readonly ServicePortSpec[], path: string, reading: Reading): void {
-  for (const [index, entry] of ports.entries()) {
+  for (const index of ports.keys()) {
     const at = itemPath(path, index)
     if (ports.length > 1 && !reading.isPresent(`${at}.name`)) {
       reading.report(`${at}.name`, {
@@ -49,8 +46,6 @@ function checkPorts(ports: readonly ServicePortSpec[], path: string, reading: Re
         remedy: 'Give each port a name such as http.',
       })
     }
-    const spec: ServicePortSpec | undefined = entry
-    if (spec !== undefined) noteProtocol(spec, at, reading)
   }
   reportRepeats(
     ports,
@@ -73,17 +68,6 @@ function checkPorts(ports: readonly ServicePortSpec[], path: string, reading: Re
       })
     },
   )
-}
-
-function noteProtocol(entry: ServicePortSpec, path: string, reading: Reading): void {
-  const isTold = entry.appProtocol !== undefined || (entry.protocol ?? 'TCP') !== 'TCP'
-  if (isTold || protocolPrefix.test(entry.name ?? '')) return
-  reading.report(reading.isPresent(`${path}.name`) ? `${path}.name` : path, {
-    code: 'IST0118',
-    severity: 'info',
-    message: `port ${String(entry.port)} names no protocol (name "${entry.name ?? ''}"); it is detected`,
-    remedy: 'Name it http or http-…, tcp-… and so on, or set appProtocol.',
-  })
 }
 
 const checkHasPorts: Rule<ServiceSpec> = (value, path, reading) => {

@@ -355,6 +355,17 @@ export function refine<T>(shape: Shape<T>, ...rules: readonly Refinement<T>[]): 
   }
 }
 
+/** Protobuf's 0 for "not set", where 0 would mean something else to the reader. */
+export function zeroAsAbsent(shape: Shape<number>): Shape<number> {
+  return {
+    ...shape,
+    read(node, path, reading) {
+      const value = shape.read(node, path, reading)
+      return value === 0 ? undefined : value
+    },
+  }
+}
+
 /** The same shape under another name in the reference. */
 export function named<T>(type: string, shape: Shape<T>): Shape<T> {
   return { ...shape, type }
@@ -416,7 +427,7 @@ function count(amount: number, noun: string): string {
 }
 
 function plural(type: string): string {
-  if (type === 'text') return 'texts'
+  if (type.endsWith('match')) return `${type}es`
   if (type.startsWith('list of') || type.startsWith('map of')) return type.replace(' of', 's of')
   return type.startsWith('one of') || type.endsWith('s') ? type : `${type}s`
 }
