@@ -117,6 +117,7 @@ class ClientStream implements GrpcStream {
     stream.on('trailers', (trailers) => {
       this.#status = statusFrom(trailers)
     })
+    stream.on('end', () => this.#fail('the server ended the stream without a status'))
     stream.on('drain', () => this.#options.events.onDrain())
     stream.on('error', (error: Error) => this.#fail(describeError(error)))
     stream.on('close', () => this.#fail('the stream was closed without a status'))

@@ -7,6 +7,7 @@
  * message, an interval of pings after which a silent connection is closed.
  */
 import {
+  constants,
   createServer,
   type IncomingHttpHeaders,
   type Http2Server,
@@ -171,7 +172,11 @@ class ServerStream implements GrpcStream {
       },
       { waitForTrailers: true },
     )
-    stream.on('wantTrailers', () => stream.sendTrailers(statusHeaders(this.#status)))
+    stream.on('wantTrailers', () => {
+      stream.sendTrailers(statusHeaders(this.#status))
+      // RFC 9113 §8.1: the answer is complete, and what the client might still send is of no use.
+      setImmediate(() => stream.close(constants.NGHTTP2_NO_ERROR))
+    })
     stream.on('data', (chunk: Buffer) => this.#read(chunk, events))
     stream.on('drain', () => events.onDrain())
     stream.on('end', () => this.end({ code: grpcCodes.ok, message: '' }))
