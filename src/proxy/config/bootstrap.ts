@@ -46,6 +46,8 @@ export interface BootstrapConfig {
   readonly runtime: RuntimeValues
   /** What was accepted and has no effect that the reader might expect. */
   readonly warnings: readonly string[]
+  /** `file:line:column` of a field, by its path. */
+  readonly placeOf: (path: string) => string
 }
 
 export interface AdminAddress {
@@ -73,7 +75,7 @@ export function parseBootstrap(source: BootstrapText): BootstrapConfig {
   }
   const message = decodeBootstrap(document.toJS() as unknown, place)
   const report: FieldReport = { path: '', reasons: [] }
-  const config = compileBootstrap(message, report)
+  const config = { ...compileBootstrap(message, report), placeOf: place }
   if (report.reasons.length > 0) {
     throw invalid(report.reasons.map((reason) => `${place(pathOf(reason))}: ${reason}`))
   }
@@ -96,7 +98,10 @@ function decodeBootstrap(json: unknown, place: (path: string) => string): Bootst
   }
 }
 
-function compileBootstrap(message: Bootstrap, report: FieldReport): BootstrapConfig {
+function compileBootstrap(
+  message: Bootstrap,
+  report: FieldReport,
+): Omit<BootstrapConfig, 'placeOf'> {
   checkFields(message, bootstrapRule, report)
   checkExtensions(message, report)
   const layers = (message.layeredRuntime?.layers ?? []).flatMap(({ layerSpecifier }) =>

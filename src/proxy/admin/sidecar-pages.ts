@@ -1,0 +1,41 @@
+/** All pages of a sidecar's admin interface, put together. */
+import { typeUrls } from '../../xds/resource-set.ts'
+import type { DataPlane } from '../config/data-plane.ts'
+import type { StatsRegistry } from '../telemetry/stats-registry.ts'
+import type { AdminPage } from './admin-page.ts'
+import { clusterPage } from './cluster-page.ts'
+import { type ConfigDumpSource, configDumpPage } from './config-dump-page.ts'
+import { helpPages } from './help-page.ts'
+import { listenerPage } from './listener-page.ts'
+import { type ServerPageSource, serverPages } from './server-page.ts'
+import { statsPages } from './stats-page.ts'
+
+export interface SidecarPageSource
+  extends Omit<ServerPageSource, 'node'>, Omit<ConfigDumpSource, 'warming'> {
+  readonly plane: DataPlane
+  readonly stats: StatsRegistry
+}
+
+export function sidecarPages(source: SidecarPageSource): readonly AdminPage[] {
+  const { plane, stats, store, bootstrap } = source
+  const node = { id: bootstrap.node?.id ?? '', cluster: bootstrap.node?.cluster ?? '' }
+  const isDynamic = (cluster: string): boolean =>
+    store
+      .list(typeUrls.cluster)
+      .some(({ name, origin }) => name === cluster && origin === 'dynamic')
+  const pages: AdminPage[] = [
+    clusterPage({ clusters: async () => (await plane.status()).clusters, isDynamic }),
+    listenerPage(async () => (await plane.status()).listeners),
+    configDumpPage({
+      ...source,
+      async warming() {
+        const { warmingClusters, warmingListeners } = await plane.status()
+        return { clusters: warmingClusters, listeners: warmingListeners }
+      },
+    }),
+    ...statsPages(stats),
+    ...serverPages({ ...source, node }),
+  ]
+  pages.push(...helpPages(() => pages))
+  return pages
+}

@@ -1,0 +1,124 @@
+/**
+ * The sidecar's side of the ADS stream: subscribes in Envoy's order (clusters, then listeners, with endpoints and routes
+ * as these ask for them), hands every response to the store, and answers with what was refused.
+ */
+import type { Clock } from '../../lib/clock.ts'
+import type { Log } from '../../lib/log.ts'
+import type { Random } from '../../lib/random.ts'
+import { AdsClient, type AdsClientStatus, type AdsUpdate } from '../../xds/ads-client.ts'
+import type { Node } from '../../xds/proto/generated/envoy/config/core/v3/base.ts'
+import { typeUrls } from '../../xds/resource-set.ts'
+import type { Gauge } from '../telemetry/cluster-stats.ts'
+import type { StatScope, StatsRegistry } from '../telemetry/stats-registry.ts'
+import type { AdsTarget } from './bootstrap.ts'
+import type { Rejection, WantedNames } from './data-plane.ts'
+import type { ResourceStore } from './resource-store.ts'
+
+export interface AdsSessionOptions {
+  readonly target: AdsTarget
+  readonly node: Node
+  readonly store: ResourceStore
+  readonly clock: Clock
+  readonly random: Random
+  readonly log: Log
+  readonly stats: StatsRegistry
+}
+
+/** Envoy's names of the subscriptions, for statistics. */
+const statNames: Readonly<Record<string, string>> = {
+  [typeUrls.cluster]: 'cluster_manager.cds',
+  [typeUrls.listener]: 'listener_manager.lds',
+  [typeUrls.endpoint]: 'cluster_manager.eds',
+  [typeUrls.route]: 'http.rds',
+}
+
+export class AdsSession {
+  readonly #options: AdsSessionOptions
+  readonly #client: AdsClient
+  readonly #scope: StatScope
+  readonly #connected: Gauge
+  readonly #answered = new Map<string, () => void>()
+  readonly #first = new Map<string, Promise<void>>()
+
+  constructor(options: AdsSessionOptions) {
+    this.#options = options
+    const { target, node, clock, random, log, stats } = options
+    this.#scope = stats.scope({ path: '', metric: 'envoy', labels: [] })
+    this.#connected = this.#scope.gauge('control_plane.connected_state')
+    for (const type of [typeUrls.cluster, typeUrls.listener]) {
+      this.#first.set(type, new Promise((resolve) => this.#answered.set(type, resolve)))
+    }
+    this.#client = new AdsClient({
+      target: target.address.kind === 'unix' ? `unix:${target.address.path}` : tcpTarget(target),
+      variant: target.mode === 'delta' ? 'delta' : 'sotw',
+      node,
+      authority: target.authority,
+      metadata: target.initialMetadata,
+      clock,
+      random,
+      log,
+      events: {
+        onUpdate: (update) => this.#take(update),
+        onConnection: ({ state }) => this.#connected.set(state === 'connected' ? 1 : 0),
+      },
+    })
+  }
+
+  subscribeAll(typeUrl: string): void {
+    this.#client.subscribe(typeUrl, '*')
+  }
+
+  /** Follows what clusters and listeners refer to. */
+  want(wanted: WantedNames): void {
+    this.#client.subscribe(typeUrls.endpoint, wanted.endpoint)
+    this.#client.subscribe(typeUrls.route, wanted.route)
+    this.#options.store.keepOnly(typeUrls.endpoint, wanted.endpoint)
+    this.#options.store.keepOnly(typeUrls.route, wanted.route)
+  }
+
+  /** Resolves with the first answer for CDS or LDS, or when it has been waited for long enough (0: never). */
+  async firstAnswer(typeUrl: string, timeoutMs: number): Promise<'answered' | 'timed-out'> {
+    const answered = this.#first.get(typeUrl)?.then(() => 'answered' as const)
+    if (answered === undefined || timeoutMs === 0) {
+      await answered
+      return 'answered'
+    }
+    const { clock } = this.#options
+    let cancel = (): void => {}
+    const timedOut = new Promise<'timed-out'>((resolve) => {
+      const timer = clock.setTimer(timeoutMs, () => resolve('timed-out'))
+      cancel = () => timer.cancel()
+    })
+    const first = await Promise.race([answered, timedOut])
+    cancel()
+    return first
+  }
+
+  status(): AdsClientStatus {
+    return this.#client.status()
+  }
+
+  close(): void {
+    this.#client.close()
+    this.#scope.close()
+  }
+
+  async #take(update: AdsUpdate): Promise<readonly Rejection[]> {
+    const { store } = this.#options
+    const { typeUrl, version, resources, removed } = update
+    const rejected = await store.update({ typeUrl, resources, removed }, 'dynamic')
+    const stat = statNames[typeUrl]
+    if (stat !== undefined) {
+      const outcome = rejected.length === 0 ? 'update_success' : 'update_rejected'
+      this.#scope.counter(`${stat}.${outcome}`).add(1)
+    }
+    if (rejected.length === 0) store.noteVersion(typeUrl, version)
+    this.#answered.get(typeUrl)?.()
+    return rejected
+  }
+}
+
+function tcpTarget(target: AdsTarget): string {
+  const { address } = target
+  return address.kind === 'tcp' ? `${address.host}:${address.port}` : address.path
+}

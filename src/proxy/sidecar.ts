@@ -1,0 +1,328 @@
+/**
+ * The composition root of a sidecar: builds everything in order and passes everything by argument.
+ *
+ * An instance, not a process: one process may hold many, and nothing here is at module level. Start-up follows Envoy:
+ * static clusters, the first answer of CDS with its endpoints, then listeners; `/ready` says LIVE when the first
+ * listeners serve. Without an ADS server `openSidecar` returns a sidecar that serves; with one it returns at once, and
+ * `ready` tells.
+ */
+import { hostname } from 'node:os'
+import { getHeapStatistics } from 'node:v8'
+
+import type { Clock } from '../lib/clock.ts'
+import type { Log } from '../lib/log.ts'
+import { MeshError, describeError } from '../lib/mesh-error.ts'
+import type { Random } from '../lib/random.ts'
+import type { AdsClientStatus } from '../xds/ads-client.ts'
+import { Cluster } from '../xds/proto/generated/envoy/config/cluster/v3/cluster.ts'
+import { Listener } from '../xds/proto/generated/envoy/config/listener/v3/listener.ts'
+import { typeUrls } from '../xds/resource-set.ts'
+import { type AdminServer, openAdminServer } from './admin/admin-server.ts'
+import type { ServerState } from './admin/server-page.ts'
+import { sidecarPages } from './admin/sidecar-pages.ts'
+import { type Resolve, systemResolve } from './cluster/resolver.ts'
+import { AdsSession } from './config/ads-session.ts'
+import {
+  type BootstrapConfig,
+  type BootstrapText,
+  invalid,
+  parseBootstrap,
+} from './config/bootstrap.ts'
+import type { DataPlane, DataPlaneStatus, WantedNames } from './config/data-plane.ts'
+import type { ListenSockets } from './config/listener-table.ts'
+import { LocalDataPlane } from './config/local-data-plane.ts'
+import { ResourceStore } from './config/resource-store.ts'
+import { type OverloadLimits, OverloadWatch, overloadLimitsDefault } from './overload-watch.ts'
+import { createSlots } from './telemetry/shared-slots.ts'
+import { StatsRegistry } from './telemetry/stats-registry.ts'
+
+export interface OpenSidecarOptions {
+  readonly bootstrap: BootstrapText
+  readonly clock: Clock
+  readonly random: Random
+  readonly log: Log
+  /** Workers that carry traffic; only 1 for now. */
+  readonly concurrency?: number
+  /** Names to addresses; the system's resolver unless said otherwise. */
+  readonly resolve?: Resolve
+  /** Sockets that listen already, by the `ip:port` or path of the listener that takes them. */
+  readonly listenSockets?: ListenSockets
+  /** How long removed listeners, and `/drain_listeners?graceful`, drain. Envoy's default: 600 s. */
+  readonly drainTimeMs?: number
+  readonly overload?: OverloadLimits
+  readonly version?: string
+  /** POST /quitquitquit; without it the sidecar closes itself. */
+  readonly onQuit?: () => void
+}
+
+export interface SidecarStatus extends DataPlaneStatus {
+  readonly state: ServerState
+  /** Undefined without an ADS server. */
+  readonly ads: AdsClientStatus | undefined
+}
+
+export interface Sidecar extends AsyncDisposable {
+  /** `127.0.0.1:port` or `unix:/path`; undefined when the bootstrap has no admin. */
+  readonly adminAddress: string | undefined
+  /** Resolves when the first configuration serves; rejects when a static listener cannot be opened. */
+  readonly ready: Promise<void>
+  readonly stats: StatsRegistry
+  status(): Promise<SidecarStatus>
+  /** `/ready` fails, listeners stop accepting, inbound first; resolves when idle or at the deadline. */
+  drain(deadlineMs: number): Promise<void>
+  close(): Promise<void>
+}
+
+export async function openSidecar(options: OpenSidecarOptions): Promise<Sidecar> {
+  const concurrency = options.concurrency ?? 1
+  if (concurrency !== 1) {
+    throw new MeshError(
+      'MESH_NOT_IMPLEMENTED',
+      `concurrency ${concurrency} is not implemented yet`,
+      {
+        remedy: 'use --concurrency 1',
+      },
+    )
+  }
+  const bootstrap = parseBootstrap(options.bootstrap)
+  for (const warning of bootstrap.warnings) options.log.warn({ warning }, 'bootstrap')
+  const sidecar = new RunningSidecar(options, bootstrap)
+  try {
+    await sidecar.open()
+  } catch (error) {
+    await sidecar.close()
+    throw error
+  }
+  return sidecar
+}
+
+const drainTimeDefaultMs = 600_000
+
+class RunningSidecar implements Sidecar {
+  readonly stats = new StatsRegistry(createSlots())
+  readonly #options: OpenSidecarOptions
+  readonly #bootstrap: BootstrapConfig
+  readonly #plane: DataPlane
+  readonly #store: ResourceStore
+  readonly #overloadWatch: OverloadWatch
+  readonly #startedMs: number
+  readonly #changed: (() => void)[] = []
+  #ads: AdsSession | undefined
+  #admin: AdminServer | undefined
+  #phase: 'PRE_INITIALIZING' | 'INITIALIZING' | 'LIVE' = 'PRE_INITIALIZING'
+  #isDraining = false
+  #isFailingHealthCheck = false
+  #closing: Promise<void> | undefined
+  ready: Promise<void> = Promise.resolve()
+
+  constructor(options: OpenSidecarOptions, bootstrap: BootstrapConfig) {
+    this.#options = options
+    this.#bootstrap = bootstrap
+    const { clock, random, log } = options
+    this.#startedMs = clock.nowMs()
+    const plane = new LocalDataPlane({
+      clock,
+      random,
+      log,
+      stats: this.stats,
+      resolve: options.resolve ?? systemResolve,
+      compileScope: { random, hostname: hostname(), runtime: bootstrap.runtime },
+      sockets: options.listenSockets ?? new Map(),
+      drainTimeMs: options.drainTimeMs ?? drainTimeDefaultMs,
+      controlPlaneClusters: new Set(bootstrap.ads === undefined ? [] : [bootstrap.ads.clusterName]),
+      events: {
+        onWanted: (wanted) => this.#onWanted(wanted),
+        onChange: () => this.#onChange(),
+        onListenerFailed: (failure) => {
+          log.error({ listener: failure.name, reason: failure.reason }, 'listener not opened')
+          this.#store.noteFailure(typeUrls.listener, failure)
+        },
+      },
+    })
+    this.#plane = plane
+    this.#store = new ResourceStore(clock, [plane])
+    const { overload } = plane.runtime
+    const limits = options.overload ?? overloadLimitsDefault
+    this.#overloadWatch = new OverloadWatch({ overload, limits, clock, log, readHeap })
+  }
+
+  get adminAddress(): string | undefined {
+    return this.#admin?.address
+  }
+
+  get #state(): ServerState {
+    if (this.#isDraining || this.#isFailingHealthCheck) return 'DRAINING'
+    return this.#phase
+  }
+
+  async open(): Promise<void> {
+    await this.#openAdmin()
+    await this.#applyStatic(typeUrls.cluster)
+    this.#phase = 'INITIALIZING'
+    if (this.#bootstrap.ads === undefined) {
+      await this.#until((status) => status.clustersWarm)
+      await this.#applyStatic(typeUrls.listener)
+      await this.#until((status) => status.listenersWarm)
+      this.#becomeLive()
+      return
+    }
+    this.#openAds()
+    this.ready = this.#startDynamic()
+    this.ready.catch((error: unknown) => {
+      this.#options.log.error({ error: describeError(error) }, 'sidecar did not start')
+    })
+  }
+
+  async status(): Promise<SidecarStatus> {
+    const plane = await this.#plane.status()
+    return { ...plane, state: this.#state, ads: this.#ads?.status() }
+  }
+
+  async drain(deadlineMs: number): Promise<void> {
+    this.#isDraining = true
+    const { clock } = this.#options
+    const endMs = clock.monotonicMs() + deadlineMs
+    const request = { strategy: 'gradual', keepAccepting: false } as const
+    // What comes in may need to call out, so the outbound side stays until the inbound side is idle.
+    await this.#plane.drain({ ...request, deadlineMs, inboundOnly: true })
+    const leftMs = Math.max(0, endMs - clock.monotonicMs())
+    await this.#plane.drain({ ...request, deadlineMs: leftMs, inboundOnly: false })
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
+  async #close(): Promise<void> {
+    this.#isDraining = true
+    this.#overloadWatch.close()
+    this.#ads?.close()
+    await this.#plane.close()
+    await this.#admin?.close()
+  }
+
+  async #startDynamic(): Promise<void> {
+    const { cdsInitialFetchTimeoutMs: cds, ldsInitialFetchTimeoutMs: lds } = this.#bootstrap
+    if (cds !== undefined) {
+      this.#ads?.subscribeAll(typeUrls.cluster)
+      await this.#awaitFirst(typeUrls.cluster, cds)
+    }
+    await this.#until((status) => status.clustersWarm)
+    await this.#applyStatic(typeUrls.listener)
+    if (lds !== undefined) {
+      this.#ads?.subscribeAll(typeUrls.listener)
+      await this.#awaitFirst(typeUrls.listener, lds)
+    }
+    await this.#until((status) => status.listenersWarm)
+    this.#becomeLive()
+  }
+
+  async #awaitFirst(typeUrl: string, timeoutMs: number): Promise<void> {
+    const outcome = await this.#ads?.firstAnswer(typeUrl, timeoutMs)
+    if (outcome === 'timed-out') {
+      this.#options.log.warn({ typeUrl, timeoutMs }, 'no answer from the control plane in time')
+    }
+  }
+
+  #becomeLive(): void {
+    this.#phase = 'LIVE'
+    this.#options.log.info({ admin: this.adminAddress }, 'sidecar is live')
+  }
+
+  #openAds(): void {
+    const { ads: target, node } = this.#bootstrap
+    if (target === undefined) return
+    const { clock, random, log } = this.#options
+    const store = this.#store
+    this.#ads = new AdsSession({ target, node, store, clock, random, log, stats: this.stats })
+    void this.#plane.status().then(({ wanted }) => this.#onWanted(wanted))
+  }
+
+  #onWanted(wanted: WantedNames): void {
+    this.#ads?.want(wanted)
+  }
+
+  #onChange(): void {
+    const waiting = this.#changed.splice(0)
+    for (const resolve of waiting) resolve()
+  }
+
+  /** Resolves when the data plane says so; looks again after each of its changes. */
+  async #until(condition: (status: DataPlaneStatus) => boolean): Promise<void> {
+    for (;;) {
+      const changed = new Promise<void>((resolve) => this.#changed.push(resolve))
+      if (condition(await this.#plane.status())) return
+      await changed
+    }
+  }
+
+  /** Resources of the bootstrap: what is refused there ends the start. */
+  async #applyStatic(typeUrl: string): Promise<void> {
+    const isListener = typeUrl === typeUrls.listener
+    const resources = isListener ? this.#staticListeners() : this.#staticClusters()
+    const update = { typeUrl, resources, removed: [] }
+    const rejected = await this.#store.update(update, 'static')
+    if (rejected.length === 0) return
+    const kind = isListener ? 'listeners' : 'clusters'
+    const reasons = rejected.map(({ name, reason }) => {
+      const index = resources.findIndex((resource) => resource.name === name)
+      const path = `static_resources.${kind}[${index}]`
+      return `${this.#bootstrap.placeOf(path)}: ${path} ${name}: ${reason}`
+    })
+    throw invalid(reasons)
+  }
+
+  #staticClusters() {
+    const clusters = this.#bootstrap.message.staticResources?.clusters ?? []
+    return clusters.map((cluster) => ({
+      name: cluster.name,
+      version: '',
+      value: Cluster.encode(cluster).finish(),
+    }))
+  }
+
+  #staticListeners() {
+    const listeners = this.#bootstrap.message.staticResources?.listeners ?? []
+    return listeners.map((listener) => ({
+      name: listener.name,
+      version: '',
+      value: Listener.encode(listener).finish(),
+    }))
+  }
+
+  async #openAdmin(): Promise<void> {
+    const { admin, message } = this.#bootstrap
+    if (admin === undefined) return
+    const { clock, log } = this.#options
+    const plane = this.#plane
+    const pages = sidecarPages({
+      bootstrap: message,
+      startedMs: this.#startedMs,
+      store: this.#store,
+      plane,
+      stats: this.stats,
+      log,
+      version: this.#options.version ?? 'unknown',
+      drainTimeMs: this.#options.drainTimeMs ?? drainTimeDefaultMs,
+      state: () => this.#state,
+      uptimeMs: () => clock.nowMs() - this.#startedMs,
+      memory: () => process.memoryUsage(),
+      failHealthCheck: (isFailing) => {
+        this.#isFailingHealthCheck = isFailing
+      },
+      drain: (request) => void plane.drain(request),
+      quit: this.#options.onQuit ?? (() => void this.close()),
+    })
+    this.#admin = await openAdminServer({ address: admin, pages, log })
+  }
+}
+
+function readHeap() {
+  const { used_heap_size: usedBytes, heap_size_limit: limitBytes } = getHeapStatistics()
+  return { usedBytes, limitBytes }
+}
