@@ -193,15 +193,18 @@ export function createTcpStats(registry: StatsRegistry, statPrefix: string): Tcp
   }
 }
 
-/** Index is the class; index 0 counts what has no valid status. */
+/** Index is the class; there is no class 0, and what is added there goes nowhere. */
 function classCounters(scope: StatScope, name: string): readonly Counter[] {
-  return ['0', '1', '2', '3', '4', '5'].map((digit) =>
+  const classes = ['1', '2', '3', '4', '5'].map((digit) =>
     scope.counter(`${name}_${digit}xx`, {
       metric: `${name}_xx`,
       labels: [['envoy_response_code_class', digit]],
     }),
   )
+  return [noCounter, ...classes]
 }
+
+const noCounter: Counter = { add() {}, value: () => 0 }
 
 /** Made when a code is first seen: at most 600 of them. */
 function codeCounters(scope: StatScope, name: string): (status: number) => Counter {

@@ -1,0 +1,177 @@
+/**
+ * Writes log lines to a file or a standard stream without making a request wait: lines gather in memory and leave in
+ * one write, when enough of them have come or after a moment.
+ *
+ * A writer holds at most `pendingMaxBytes`; while the disk does not keep up, further lines are dropped and counted.
+ * Files are opened for appending, so that several writers, and log rotation with `reopen`, do not harm each other.
+ */
+import { close, openSync, write, writeSync } from 'node:fs'
+
+import type { Clock, Timer } from '../../lib/clock.ts'
+import { MeshError } from '../../lib/mesh-error.ts'
+import type { Counter } from './cluster-stats.ts'
+
+export interface LogWriter {
+  /** One whole line with its end, or several. */
+  write(line: string): void
+  /** Opens the path again: whoever rotates logs has moved the file. */
+  reopen(): void
+  /** Lines dropped since the start. */
+  readonly dropped: number
+  /** Writes what is left, synchronously. */
+  close(): void
+}
+
+export interface LogWriterOptions {
+  /** A file, `/dev/stdout` or `/dev/stderr`. */
+  readonly path: string
+  readonly clock: Clock
+  readonly flushIntervalMs?: number
+  readonly pendingMaxBytes?: number
+  /** Counts dropped lines, beside `dropped`. */
+  readonly droppedCounter?: Counter
+}
+
+const flushIntervalDefaultMs = 250
+const flushBytes = 65_536
+const pendingMaxDefaultBytes = 4_194_304
+const standardStreams: Readonly<Record<string, number>> = { '/dev/stdout': 1, '/dev/stderr': 2 }
+
+/** Fails with MESH_COMMAND_FAILED when the file cannot be opened. */
+export function openLogWriter(options: LogWriterOptions): LogWriter {
+  return new FileWriter(options)
+}
+
+class FileWriter implements LogWriter {
+  readonly #options: LogWriterOptions
+  readonly #pendingMax: number
+  #fd: number
+  #lines = ''
+  #inFlight: Buffer | undefined
+  #timer: Timer | undefined
+  #isClosed = false
+  #retired: number | undefined
+  dropped = 0
+
+  constructor(options: LogWriterOptions) {
+    this.#options = options
+    this.#pendingMax = options.pendingMaxBytes ?? pendingMaxDefaultBytes
+    this.#fd = openPath(options.path)
+  }
+
+  write(line: string): void {
+    if (this.#isClosed) return
+    if (this.#lines.length + line.length > this.#pendingMax) {
+      this.dropped += 1
+      this.#options.droppedCounter?.add(1)
+      return
+    }
+    this.#lines += line
+    if (this.#lines.length >= flushBytes) this.#flush()
+    else this.#timer ??= this.#startTimer()
+  }
+
+  reopen(): void {
+    if (this.#isClosed || isStandard(this.#options.path)) return
+    const old = this.#fd
+    this.#fd = openPath(this.#options.path)
+    // A write that is under way still goes to the old file.
+    if (this.#inFlight === undefined) closeFile(old)
+    else this.#retired = old
+  }
+
+  close(): void {
+    if (this.#isClosed) return
+    this.#isClosed = true
+    this.#timer?.cancel()
+    // What is in flight is with the kernel; writing it again here would double it.
+    const rest = Buffer.from(this.#lines)
+    this.#lines = ''
+    writeAll(this.#fd, rest)
+    if (!isStandard(this.#options.path) && this.#inFlight === undefined) closeFile(this.#fd)
+  }
+
+  #startTimer(): Timer {
+    const { clock, flushIntervalMs } = this.#options
+    return clock.setTimer(flushIntervalMs ?? flushIntervalDefaultMs, () => {
+      this.#timer = undefined
+      this.#flush()
+    })
+  }
+
+  #flush(): void {
+    if (this.#inFlight !== undefined || this.#lines === '') return
+    const bytes = Buffer.from(this.#lines)
+    this.#lines = ''
+    this.#inFlight = bytes
+    this.#writeSome(this.#fd, bytes)
+  }
+
+  /** A pipe may take a part, or nothing for now. */
+  #writeSome(fd: number, bytes: Buffer): void {
+    write(fd, bytes, 0, bytes.length, null, (error, written) => {
+      if (error !== null && error.code === 'EAGAIN') {
+        this.#options.clock.setTimer(10, () => this.#writeSome(fd, bytes))
+        return
+      }
+      if (error === null && written < bytes.length) {
+        this.#writeSome(fd, bytes.subarray(written))
+        return
+      }
+      if (error !== null) this.#countLost(bytes)
+      this.#onWritten(fd)
+    })
+  }
+
+  #onWritten(fd: number): void {
+    this.#inFlight = undefined
+    if (this.#retired !== undefined) closeFile(this.#retired)
+    this.#retired = undefined
+    if (this.#isClosed) {
+      if (!isStandard(this.#options.path)) closeFile(fd)
+      return
+    }
+    if (this.#lines.length >= flushBytes) this.#flush()
+    else if (this.#lines !== '') this.#timer ??= this.#startTimer()
+  }
+
+  #countLost(bytes: Buffer): void {
+    const lines = bytes.toString('latin1').split('\n').length - 1
+    this.dropped += lines
+    this.#options.droppedCounter?.add(lines)
+  }
+}
+
+function isStandard(path: string): boolean {
+  return standardStreams[path] !== undefined
+}
+
+function openPath(path: string): number {
+  const standard = standardStreams[path]
+  if (standard !== undefined) return standard
+  try {
+    return openSync(path, 'a')
+  } catch (cause) {
+    throw new MeshError('MESH_COMMAND_FAILED', `open the access log ${path}`, {
+      cause,
+      remedy: 'check that the folder exists and may be written to',
+    })
+  }
+}
+
+/** Nobody is left to tell when closing fails. */
+function closeFile(fd: number): void {
+  close(fd, () => {})
+}
+
+function writeAll(fd: number, bytes: Buffer): void {
+  let done = 0
+  while (done < bytes.length) {
+    try {
+      done += writeSync(fd, bytes, done)
+    } catch {
+      // A full pipe or disk at the very end: what is left is lost, and waiting would hang the exit.
+      return
+    }
+  }
+}
