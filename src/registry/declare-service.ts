@@ -1,0 +1,151 @@
+/**
+ * Services of Kubernetes' `Service` and of the mesh file, as declarations.
+ *
+ * A headless Service keeps its endpoints: where Istio sends to the original destination, there is none behind an
+ * explicit proxy, so its endpoints are balanced like any other's.
+ */
+import type { Issue } from '../model/issue.ts'
+import type { ServicePortSpec, ServiceSpec } from '../model/kubernetes/service.ts'
+import type { MeshService, MeshServicePort, MeshSpec } from '../model/mesh/mesh.ts'
+import { describeResource } from '../model/resource.ts'
+import type { Resource } from '../model/resource.ts'
+import { hostnameOf, issueAt } from './declaration.ts'
+import type { Declaration, Declared } from './declaration.ts'
+import { selectProtocol } from './protocol.ts'
+import type { ServicePort } from './service.ts'
+
+export function declareService(resource: Resource<ServiceSpec>): Declared {
+  const { metadata, spec } = resource
+  const issues: Issue[] = []
+  if (spec.type === 'ExternalName') {
+    const issue = issueAt(resource, 'spec.type', {
+      code: 'TUL0011',
+      severity: 'warning',
+      message: `a Service of type ExternalName is not implemented yet, so ${metadata.name} is not in the mesh`,
+      remedy: `Declare a ServiceEntry for "${spec.externalName ?? 'the host'}" with resolution DNS.`,
+    })
+    return { declarations: [], issues: [issue] }
+  }
+  const hasSelector = Object.keys(spec.selector ?? {}).length > 0
+  if (!hasSelector) {
+    issues.push(
+      issueAt(resource, 'spec.selector', {
+        code: 'TUL0011',
+        severity: 'warning',
+        message:
+          'a Service without selector gets its endpoints by hand, which is not implemented yet',
+        remedy: 'Give it a selector, or declare a ServiceEntry with endpoints.',
+      }),
+    )
+  }
+  const ports = (spec.ports ?? []).map(servicePortOf)
+  for (const [index, port] of ports.entries()) {
+    if (port.protocol === 'auto') issues.push(undetected(resource, index, port))
+  }
+  const declaration: Declaration = {
+    kind: 'Service',
+    hostname: hostnameOf(metadata.name, metadata.namespace),
+    name: metadata.name,
+    namespace: metadata.namespace,
+    ports,
+    selector: hasSelector ? spec.selector : undefined,
+    fixed: [],
+    addresses: virtualAddresses(spec),
+    resolution: 'static',
+    isMeshExternal: false,
+    exportTo: exportToOf(metadata.annotations),
+    subjectAltNames: [],
+    declaredBy: describeResource(resource),
+    resource,
+    path: 'metadata.name',
+  }
+  return { declarations: [declaration], issues }
+}
+
+function servicePortOf(written: ServicePortSpec): ServicePort {
+  const name = written.name ?? ''
+  return {
+    number: written.port,
+    name,
+    protocol: selectProtocol({
+      port: written.port,
+      name,
+      ...(written.protocol !== undefined && { transport: written.protocol }),
+      ...(written.appProtocol !== undefined && { appProtocol: written.appProtocol }),
+    }),
+    targetPort: written.targetPort ?? written.port,
+  }
+}
+
+function undetected(resource: Resource, index: number, port: ServicePort): Issue {
+  const name = port.name === '' ? 'has no name' : `is named "${port.name}"`
+  return issueAt(resource, `spec.ports[${index}].name`, {
+    code: 'IST0118',
+    severity: 'info',
+    message: `port ${port.number} ${name}, which says no protocol; it is detected`,
+    remedy: 'Begin the name with the protocol (`http`, `http-web`, `tcp-db`), or set appProtocol.',
+  })
+}
+
+function virtualAddresses(spec: ServiceSpec): readonly string[] {
+  const addresses = spec.clusterIPs ?? (spec.clusterIP === undefined ? [] : [spec.clusterIP])
+  return addresses.filter((address) => address !== '' && address !== 'None')
+}
+
+/** Istio reads a Service's exportTo from an annotation. */
+function exportToOf(annotations: Readonly<Record<string, string>>): readonly string[] {
+  const written = annotations['networking.istio.io/exportTo'] ?? ''
+  return written
+    .split(',')
+    .map((target) => target.trim())
+    .filter((target) => target !== '')
+}
+
+export function declareMesh(resource: Resource<MeshSpec>): Declared {
+  const services = resource.spec.services ?? []
+  return {
+    declarations: services.map((service, index) =>
+      meshDeclaration(resource, service, `spec.services[${index}]`),
+    ),
+    issues: [],
+  }
+}
+
+function meshDeclaration(
+  resource: Resource<MeshSpec>,
+  service: MeshService,
+  path: string,
+): Declaration {
+  const namespace = service.namespace ?? resource.metadata.namespace
+  return {
+    kind: 'mesh',
+    hostname: hostnameOf(service.name, namespace),
+    name: service.name,
+    namespace,
+    ports: (service.ports ?? []).map(meshPortOf),
+    selector: { app: service.name },
+    fixed: [],
+    addresses: [],
+    resolution: 'static',
+    isMeshExternal: false,
+    exportTo: exportToOf(service.annotations ?? {}),
+    subjectAltNames: [],
+    declaredBy: `service ${namespace}/${service.name} of ${describeResource(resource)}`,
+    resource,
+    path,
+  }
+}
+
+function meshPortOf(written: MeshServicePort): ServicePort {
+  const name = written.name ?? ''
+  return {
+    number: written.number,
+    name,
+    protocol: selectProtocol({
+      port: written.number,
+      name,
+      ...(written.protocol !== undefined && { appProtocol: written.protocol }),
+    }),
+    targetPort: written.targetPort ?? written.number,
+  }
+}

@@ -1,0 +1,448 @@
+/**
+ * Joins what is declared with what runs, and keeps the result up to date at the price of what changed.
+ *
+ * ```
+ *   declarations ──by host──▶ service          a member's labels ──▶ declarations that select it
+ *        │                       │             a selector        ──▶ members that it selects
+ *        └──members (sorted)─────┴──▶ endpoints of host|port
+ * ```
+ *
+ * A change marks hosts as dirty; `flush` computes those anew and makes one snapshot. What comes out equal is the
+ * same object as before (Service, Endpoint, array of endpoints, whole map), so that readers compare by identity.
+ * With 10 000 workloads, one that joins costs its own services' arrays and a copy of one map, not the world.
+ */
+import { isDeepStrictEqual } from 'node:util'
+
+import { compareAge, compareText } from '../store/identity.ts'
+import { declarationRanks } from './declaration.ts'
+import type { Declaration } from './declaration.ts'
+import { fixedEndpoint, memberEndpoint } from './endpoint.ts'
+import type { Member } from './endpoint.ts'
+import { isSelectedBy } from './label.ts'
+import type { Labels } from './label.ts'
+import type { Endpoint, RegistrySnapshot, Service, ServicePort, Workload } from './service.ts'
+
+export interface RegistryChange {
+  readonly snapshot: RegistrySnapshot
+  readonly previous: RegistrySnapshot
+  /** `hostname|port` whose endpoints changed. */
+  readonly endpointKeys: ReadonlySet<string>
+  /** Hosts whose service changed, came or went. */
+  readonly hostnames: ReadonlySet<string>
+  /** Ids of workloads that changed, came or went. */
+  readonly workloadIds: ReadonlySet<string>
+}
+
+interface Entry {
+  readonly declaration: Declaration
+  /** Ids of selected members, sorted. */
+  readonly members: string[]
+}
+
+interface Held {
+  readonly member: Member
+  readonly entries: Set<Entry>
+  /** Endpoints made of it, by the port object of a declaration; they go when the declaration does. */
+  readonly endpoints: WeakMap<ServicePort, Endpoint>
+}
+
+const emptySnapshot: RegistrySnapshot = {
+  revision: 0,
+  services: new Map(),
+  endpoints: new Map(),
+  workloads: new Map(),
+}
+
+export class ServiceIndex {
+  #snapshot = emptySnapshot
+  readonly #entriesByOwner = new Map<string, readonly Entry[]>()
+  readonly #entriesByHost = new Map<string, Set<Entry>>()
+  /** By namespace and the first label of the selector: a member looks under each of its labels. */
+  readonly #entriesByLabel = new Map<string, Set<Entry>>()
+  readonly #held = new Map<string, Held>()
+  readonly #idsByLabel = new Map<string, Set<string>>()
+  readonly #idsByDirectHost = new Map<string, Set<string>>()
+  readonly #dirtyHosts = new Set<string>()
+  readonly #dirtyWorkloads = new Set<string>()
+
+  get snapshot(): RegistrySnapshot {
+    return this.#snapshot
+  }
+
+  /** Hosts with everything that declares them, winners first. */
+  *declared(): Iterable<readonly Declaration[]> {
+    for (const host of this.#entriesByHost.keys()) {
+      yield this.#ranked(host).map(({ declaration }) => declaration)
+    }
+  }
+
+  /** Workloads that a declaration selects or that serve its host directly. */
+  membersOf(declaration: Declaration): readonly Member[] {
+    for (const entry of this.#entriesByHost.get(declaration.hostname) ?? []) {
+      if (entry.declaration === declaration) return this.#membersOf(entry)
+    }
+    return []
+  }
+
+  /** Replaces what `owner` (a resource's key) declares. */
+  setDeclarations(owner: string, declarations: readonly Declaration[]): void {
+    const previous = this.#entriesByOwner.get(owner) ?? []
+    for (const entry of previous) this.#removeEntry(entry)
+    const entries = declarations.map((declaration) => this.#addEntry(declaration))
+    if (entries.length === 0) this.#entriesByOwner.delete(owner)
+    else this.#entriesByOwner.set(owner, entries)
+  }
+
+  setMember(member: Member): void {
+    const { id } = member.workload
+    const previous = this.#held.get(id)
+    this.#dirtyWorkloads.add(id)
+    if (previous !== undefined && isSameForServices(previous.member, member)) {
+      this.#held.set(id, { ...previous, member })
+      return
+    }
+    this.removeMember(id)
+    const held: Held = { member, entries: new Set(), endpoints: new WeakMap() }
+    this.#held.set(id, held)
+    for (const key of labelKeys(member.workload)) {
+      addTo(this.#idsByLabel, key, id)
+      for (const entry of this.#entriesByLabel.get(key) ?? []) {
+        if (isSelectedBy(member.workload.labels, entry.declaration.selector ?? {})) {
+          this.#connect(entry, held)
+        }
+      }
+    }
+    if (member.directHost === undefined) return
+    addTo(this.#idsByDirectHost, member.directHost, id)
+    this.#dirtyHosts.add(member.directHost)
+  }
+
+  removeMember(id: string): void {
+    const held = this.#held.get(id)
+    if (held === undefined) return
+    this.#held.delete(id)
+    this.#dirtyWorkloads.add(id)
+    for (const key of labelKeys(held.member.workload)) removeFrom(this.#idsByLabel, key, id)
+    for (const entry of held.entries) {
+      removeSorted(entry.members, id)
+      this.#dirtyHosts.add(entry.declaration.hostname)
+    }
+    const { directHost } = held.member
+    if (directHost === undefined) return
+    removeFrom(this.#idsByDirectHost, directHost, id)
+    this.#dirtyHosts.add(directHost)
+  }
+
+  /** Undefined when nothing came out different. */
+  flush(): RegistryChange | undefined {
+    const previous = this.#snapshot
+    const services = new Draft(previous.services)
+    const endpoints = new Draft(previous.endpoints)
+    const workloads = new Draft(previous.workloads)
+    for (const host of this.#dirtyHosts) this.#computeHost(host, services, endpoints)
+    for (const id of this.#dirtyWorkloads) {
+      workloads.set(id, this.#held.get(id)?.member.workload)
+    }
+    this.#dirtyHosts.clear()
+    this.#dirtyWorkloads.clear()
+    const changes = services.changed.size + endpoints.changed.size + workloads.changed.size
+    if (changes === 0) return undefined
+    this.#snapshot = {
+      revision: previous.revision + 1,
+      services: services.map,
+      endpoints: endpoints.map,
+      workloads: workloads.map,
+    }
+    return {
+      snapshot: this.#snapshot,
+      previous,
+      endpointKeys: endpoints.changed,
+      hostnames: services.changed,
+      workloadIds: workloads.changed,
+    }
+  }
+
+  #addEntry(declaration: Declaration): Entry {
+    const entry: Entry = { declaration, members: [] }
+    addTo(this.#entriesByHost, declaration.hostname, entry)
+    this.#dirtyHosts.add(declaration.hostname)
+    const key = selectorKey(declaration)
+    if (key === undefined) return entry
+    addTo(this.#entriesByLabel, key, entry)
+    for (const id of this.#idsByLabel.get(key) ?? []) {
+      const held = this.#held.get(id)
+      if (held === undefined) continue
+      if (isSelectedBy(held.member.workload.labels, declaration.selector ?? {})) {
+        this.#connect(entry, held)
+      }
+    }
+    return entry
+  }
+
+  #removeEntry(entry: Entry): void {
+    const { declaration } = entry
+    removeFrom(this.#entriesByHost, declaration.hostname, entry)
+    this.#dirtyHosts.add(declaration.hostname)
+    const key = selectorKey(declaration)
+    if (key !== undefined) removeFrom(this.#entriesByLabel, key, entry)
+    for (const id of entry.members) this.#held.get(id)?.entries.delete(entry)
+  }
+
+  #connect(entry: Entry, held: Held): void {
+    held.entries.add(entry)
+    insertSorted(entry.members, held.member.workload.id)
+    this.#dirtyHosts.add(entry.declaration.hostname)
+  }
+
+  #ranked(host: string): readonly Entry[] {
+    return [...(this.#entriesByHost.get(host) ?? [])].sort((a, b) =>
+      compareDeclarations(a.declaration, b.declaration),
+    )
+  }
+
+  #computeHost(
+    host: string,
+    services: Draft<Service>,
+    endpoints: Draft<readonly Endpoint[]>,
+  ): void {
+    const entries = this.#joined(host)
+    const previous = this.#snapshot.services.get(host)
+    const service = joinService(entries.map(({ declaration }) => declaration))
+    services.set(host, isDeepStrictEqual(previous, service) ? previous : service)
+    const numbers = new Set(service?.ports.map(({ number }) => number))
+    for (const { number } of previous?.ports ?? []) {
+      if (!numbers.has(number)) endpoints.set(`${host}|${number}`, undefined)
+    }
+    for (const number of numbers) {
+      const key = `${host}|${number}`
+      const known = this.#snapshot.endpoints.get(key)
+      const made = this.#endpointsOf(entries, number, known ?? [])
+      endpoints.set(key, isSameList(known, made) ? known : made)
+    }
+  }
+
+  /** The declarations of a host that are in force together; an ad-hoc one when nothing else declares it. */
+  #joined(host: string): readonly Entry[] {
+    const ranked = this.#ranked(host)
+    if (ranked.length > 0) return ranked.filter(({ declaration }) => isJoined(declaration, ranked))
+    const direct = this.#direct(host)
+    return direct.length === 0 ? [] : [{ declaration: adHocService(host, direct), members: [] }]
+  }
+
+  #direct(host: string): readonly Member[] {
+    return [...(this.#idsByDirectHost.get(host) ?? [])]
+      .sort(compareText)
+      .flatMap((id) => this.#held.get(id)?.member ?? [])
+  }
+
+  #membersOf({ declaration, members }: Entry): readonly Member[] {
+    const selected = members.flatMap((id) => this.#held.get(id)?.member ?? [])
+    const ids = new Set(members)
+    const direct = this.#direct(declaration.hostname)
+    return [...selected, ...direct.filter(({ workload }) => !ids.has(workload.id))]
+  }
+
+  #endpointsOf(
+    entries: readonly Entry[],
+    number: number,
+    known: readonly Endpoint[],
+  ): readonly Endpoint[] {
+    const made = new Map<string, Endpoint>()
+    const knownByAddress = new Map(known.map((endpoint) => [addressKey(endpoint), endpoint]))
+    const add = (endpoint: Endpoint): Endpoint => {
+      const key = addressKey(endpoint)
+      const same = knownByAddress.get(key)
+      const shared = same !== undefined && isSameEndpoint(same, endpoint) ? same : endpoint
+      if (!made.has(key)) made.set(key, shared)
+      return shared
+    }
+    for (const entry of entries) {
+      const { declaration } = entry
+      const port = declaration.ports.find((candidate) => candidate.number === number)
+      if (port === undefined || declaration.resolution === 'none') continue
+      for (const { workload } of this.#membersOf(entry)) {
+        const held = this.#held.get(workload.id)
+        if (held === undefined) continue
+        const endpoint = held.endpoints.get(port) ?? memberEndpoint(held.member, declaration, port)
+        if (endpoint !== undefined) held.endpoints.set(port, add(endpoint))
+      }
+      for (const fixed of declaration.fixed) {
+        const endpoint = fixedEndpoint(fixed, declaration, port)
+        if (endpoint !== undefined) add(endpoint)
+      }
+    }
+    return [...made.values()]
+  }
+}
+
+/** A copy of a map that is only made when something is written to it. */
+class Draft<Value> {
+  readonly changed = new Set<string>()
+  readonly #original: ReadonlyMap<string, Value>
+  #copy: Map<string, Value> | undefined
+
+  constructor(original: ReadonlyMap<string, Value>) {
+    this.#original = original
+  }
+
+  get map(): ReadonlyMap<string, Value> {
+    return this.#copy ?? this.#original
+  }
+
+  /** Undefined takes the key out. */
+  set(key: string, value: Value | undefined): void {
+    if (this.map.get(key) === value) return
+    this.#copy ??= new Map(this.#original)
+    if (value === undefined) this.#copy.delete(key)
+    else this.#copy.set(key, value)
+    this.changed.add(key)
+  }
+}
+
+function compareDeclarations(a: Declaration, b: Declaration): number {
+  const rank = declarationRanks.indexOf(a.kind) - declarationRanks.indexOf(b.kind)
+  if (rank !== 0 || a.resource === undefined || b.resource === undefined) return rank
+  return compareAge(a.resource, b.resource)
+}
+
+/** Declarations join the first one when they agree with it on namespace and resolution. */
+export function isJoined(
+  declaration: Declaration,
+  ranked: readonly { readonly declaration: Declaration }[],
+): boolean {
+  const first = ranked[0]?.declaration ?? declaration
+  if (declaration.namespace !== first.namespace) return false
+  if (declaration.kind === 'Service' && first.kind === 'mesh') return false
+  return declaration.resolution === first.resolution
+}
+
+function joinService(declarations: readonly Declaration[]): Service | undefined {
+  const [first] = declarations
+  if (first === undefined) return undefined
+  const ports = new Map<number, ServicePort>()
+  for (const port of declarations.flatMap((declaration) => declaration.ports)) {
+    if (!ports.has(port.number)) ports.set(port.number, port)
+  }
+  const union = (lists: readonly (readonly string[])[]) => [...new Set(lists.flat())]
+  const isExportedByDefault = declarations.some(({ exportTo }) => exportTo.length === 0)
+  return {
+    hostname: first.hostname,
+    name: first.name,
+    namespace: first.namespace,
+    ports: [...ports.values()],
+    addresses: union(declarations.map(({ addresses }) => addresses)),
+    resolution: first.resolution,
+    isMeshExternal: first.isMeshExternal,
+    exportTo: isExportedByDefault ? [] : union(declarations.map(({ exportTo }) => exportTo)),
+    subjectAltNames: union(declarations.map(({ subjectAltNames }) => subjectAltNames)),
+    declaredBy: first.declaredBy,
+  }
+}
+
+/** What `tulle run --service` declares when nobody else did. */
+function adHocService(hostname: string, members: readonly Member[]): Declaration {
+  const [name = hostname] = hostname.split('.')
+  const workload = members[0]?.workload
+  const namespace = workload?.namespace ?? ''
+  return {
+    kind: 'ad-hoc',
+    hostname,
+    name,
+    namespace,
+    ports: adHocPorts(members),
+    selector: undefined,
+    fixed: [],
+    addresses: [],
+    resolution: 'static',
+    isMeshExternal: false,
+    exportTo: [],
+    subjectAltNames: [],
+    declaredBy: `workload ${namespace}/${workload?.name ?? ''}`,
+    resource: undefined,
+    path: '',
+  }
+}
+
+/** The ports that the workloads themselves name, as HTTP. */
+function adHocPorts(members: readonly Member[]): readonly ServicePort[] {
+  const ports = new Map<number, ServicePort>()
+  for (const { name, appPort, servicePort } of members.flatMap(({ workload }) => workload.ports)) {
+    const number = servicePort ?? appPort
+    if (ports.has(number)) continue
+    ports.set(number, { number, name: name || 'http', protocol: 'http', targetPort: appPort })
+  }
+  return [...ports.values()].sort((a, b) => a.number - b.number)
+}
+
+function labelKeys({ namespace, labels }: Pick<Workload, 'namespace' | 'labels'>): string[] {
+  return Object.entries(labels).map(([key, value]) => `${namespace}\0${key}\0${value}`)
+}
+
+function selectorKey({ namespace, selector }: Declaration): string | undefined {
+  const [first] = Object.keys(selector ?? {}).sort(compareText)
+  if (first === undefined || selector === undefined) return undefined
+  return labelKeys({ namespace, labels: { [first]: selector[first] ?? '' } })[0]
+}
+
+/** Whether services see no difference: presence and messages do not reach endpoints. */
+function isSameForServices(a: Member, b: Member): boolean {
+  const visible = ({ workload, ...rest }: Member) => ({
+    ...rest,
+    workload: { ...workload, presence: undefined, healthMessage: undefined },
+  })
+  return isDeepStrictEqual(visible(a), visible(b))
+}
+
+function addressKey({ address, port }: Endpoint): string {
+  return `${address}|${port}`
+}
+
+function isSameList(a: readonly Endpoint[] | undefined, b: readonly Endpoint[]): boolean {
+  return a?.length === b.length && b.every((endpoint, index) => a[index] === endpoint)
+}
+
+function isSameEndpoint(a: Endpoint, b: Endpoint): boolean {
+  return a === b || (isSameScalars(a, b) && isSameLabels(a.labels, b.labels))
+}
+
+function isSameScalars(a: Endpoint, b: Endpoint): boolean {
+  // Both come from the same two functions, which set every field.
+  const keys = Object.keys(a) as (keyof Endpoint)[]
+  return keys.every((key) => key === 'labels' || a[key] === b[key])
+}
+
+function isSameLabels(a: Labels, b: Labels): boolean {
+  const keys = Object.keys(a)
+  return keys.length === Object.keys(b).length && keys.every((key) => a[key] === b[key])
+}
+
+function addTo<Value>(map: Map<string, Set<Value>>, key: string, value: Value): void {
+  const set = map.get(key)
+  if (set === undefined) map.set(key, new Set([value]))
+  else set.add(value)
+}
+
+function removeFrom<Value>(map: Map<string, Set<Value>>, key: string, value: Value): void {
+  const set = map.get(key)
+  if (set?.delete(value) === true && set.size === 0) map.delete(key)
+}
+
+function positionIn(sorted: readonly string[], id: string): number {
+  let [low, high] = [0, sorted.length]
+  while (low < high) {
+    const middle = (low + high) >>> 1
+    if (compareText(sorted[middle] ?? '', id) < 0) low = middle + 1
+    else high = middle
+  }
+  return low
+}
+
+function insertSorted(sorted: string[], id: string): void {
+  const position = positionIn(sorted, id)
+  if (sorted[position] !== id) sorted.splice(position, 0, id)
+}
+
+function removeSorted(sorted: string[], id: string): void {
+  const position = positionIn(sorted, id)
+  if (sorted[position] === id) sorted.splice(position, 1)
+}
