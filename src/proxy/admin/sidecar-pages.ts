@@ -33,7 +33,7 @@ export function sidecarPages(source: SidecarPageSource): readonly AdminPage[] {
         return { clusters: warmingClusters, listeners: warmingListeners }
       },
     }),
-    ...statsPages(stats),
+    ...statsPages(stats, () => plane.reopenLogs()),
     ...serverPages({ ...source, node }),
   ]
   pages.push(...helpPages(() => pages))

@@ -46,7 +46,7 @@ export function compileConnectionManager(
     settings,
     routes: routeSource(manager, scope, report),
     filters: chain.filters,
-    accessLogs: compileHttpAccessLogs(manager.accessLog, at(report, 'access_log')),
+    accessLogs: compileHttpAccessLogs(manager.accessLog, scope, at(report, 'access_log')),
   }
 }
 

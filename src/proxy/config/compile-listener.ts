@@ -136,7 +136,7 @@ function compileChain(
       }
       return any && compileConnectionManager(any, scope, here)
     case tcpProxyRule.type:
-      return any && compileTcpProxy(any, observers, here)
+      return any && compileTcpProxy(any, { scope, observers }, here)
     default:
       refuse(at(report, 'filters', before.length), `${filterText(last)} is not implemented`)
       return undefined

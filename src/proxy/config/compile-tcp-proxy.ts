@@ -3,15 +3,21 @@ import { TcpProxy } from '../../xds/proto/generated/envoy/extensions/filters/net
 import type { Any } from '../../xds/proto/generated/google/protobuf/any.ts'
 import type { TcpObserver } from '../telemetry/request-record.ts'
 import { compileTcpAccessLogs } from './compile-access-log.ts'
+import type { CompileScope } from './compile-scope.ts'
 import { type FieldReport, at, checkFields, refuse } from './field-rule.ts'
 import { tcpProxyRule } from './listener-fields.ts'
 import type { Opener, TcpPlan } from './listener-plan.ts'
 import { decodeTyped, durationMs } from './message-value.ts'
 
-/** `observers` are those of the network filters before the proxy (istio.stats). */
+export interface TcpProxyScope {
+  readonly scope: CompileScope
+  /** Those of the network filters before the proxy (istio.stats). */
+  readonly observers: readonly Opener<TcpObserver>[]
+}
+
 export function compileTcpProxy(
   any: Any,
-  observers: readonly Opener<TcpObserver>[],
+  { scope, observers }: TcpProxyScope,
   report: FieldReport,
 ): TcpPlan | undefined {
   const proxy = decodeTyped(any, TcpProxy, report)
@@ -25,7 +31,7 @@ export function compileTcpProxy(
     const here = at(report, 'max_connect_attempts')
     refuse(here, `value must be greater than or equal to 1, got ${connectAttemptsMax}`)
   }
-  const accessLogs = compileTcpAccessLogs(proxy.accessLog, at(report, 'access_log'))
+  const accessLogs = compileTcpAccessLogs(proxy.accessLog, scope, at(report, 'access_log'))
   return {
     kind: 'tcp',
     settings: {

@@ -40,6 +40,8 @@ export interface DataPlane {
   status(): Promise<DataPlaneStatus>
   /** The sidecar ends: listeners stop accepting and end their connections within the deadline. */
   drain(options: DrainRequest): Promise<void>
+  /** Log files are opened again: whoever rotates them has moved them. */
+  reopenLogs(): void
   close(): Promise<void>
 }
 

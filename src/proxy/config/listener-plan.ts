@@ -11,12 +11,14 @@ import type { RouteTable } from '../route/route-table.ts'
 import type { RequestObserver, TcpObserver } from '../telemetry/request-record.ts'
 import type { StatsRegistry } from '../telemetry/stats-registry.ts'
 import type { WireAddress } from '../wire/wire.ts'
+import type { LogFiles } from './log-files.ts'
 
 /** What filters and logs of one sidecar share when they are opened. */
 export interface PlanScope {
   readonly clock: Clock
   readonly log: Log
   readonly stats: StatsRegistry
+  readonly logFiles: LogFiles
 }
 
 /** Something opened from a plan, with what must be released when its listener goes. */

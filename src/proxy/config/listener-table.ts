@@ -9,7 +9,7 @@ import { chmod } from 'node:fs/promises'
 import type { Server } from 'node:net'
 
 import type { Timer } from '../../lib/clock.ts'
-import { describeError } from '../../lib/mesh-error.ts'
+import { MeshError, describeError } from '../../lib/mesh-error.ts'
 import { type Listener, openListener } from '../listener/listener.ts'
 import type { ProxyRuntime } from '../runtime.ts'
 import type { Rejection } from './data-plane.ts'
@@ -65,7 +65,8 @@ export class ListenerTable {
   async apply(plan: ListenerPlan): Promise<string | undefined> {
     const slot = this.#slotOf(plan.name)
     this.#stopWarming(slot)
-    const live = new LiveListener(plan, this.#options.scope, () => this.#activateLater(slot, live))
+    const live = this.#prepare(plan, slot)
+    if (!(live instanceof LiveListener)) return live.reason
     if (live.isReady) return this.#activate(slot, live)
     slot.warming = live
     const waitMs = initialFetchTimeoutMs(plan)
@@ -74,6 +75,18 @@ export class ListenerTable {
       slot.timer = clock.setTimer(waitMs, () => this.#activateLater(slot, live))
     }
     return undefined
+  }
+
+  #prepare(plan: ListenerPlan, slot: Slot): LiveListener | { readonly reason: string } {
+    try {
+      const live = new LiveListener(plan, this.#options.scope, () => {
+        this.#activateLater(slot, live)
+      })
+      return live
+    } catch (error) {
+      if (!(error instanceof MeshError)) throw error
+      return { reason: describeError(error) }
+    }
   }
 
   remove(name: string): void {

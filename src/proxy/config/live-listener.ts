@@ -30,10 +30,7 @@ export class LiveListener {
   constructor(plan: ListenerPlan, scope: LiveListenerScope, onRoutes: () => void) {
     this.plan = plan
     this.#scope = scope
-    const network =
-      plan.network.kind === 'http'
-        ? this.#openHttp(plan.network, onRoutes)
-        : this.#openTcp(plan.network)
+    const network = this.#openNetwork(onRoutes)
     this.config = {
       name: plan.name,
       address: plan.address,
@@ -72,6 +69,17 @@ export class LiveListener {
       },
       ...(reason === 'replaced' && { retiresInMs: replacedRetiresInMs }),
     })
+  }
+
+  /** A log file that cannot be opened throws, and what was opened before it is closed. */
+  #openNetwork(onRoutes: () => void): NetworkFilter {
+    const { network } = this.plan
+    try {
+      return network.kind === 'http' ? this.#openHttp(network, onRoutes) : this.#openTcp(network)
+    } catch (error) {
+      this.retire('removed')
+      throw error
+    }
   }
 
   #openHttp(plan: HttpPlan, onRoutes: () => void): NetworkFilter {

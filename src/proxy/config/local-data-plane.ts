@@ -36,6 +36,7 @@ import type {
   WantedNames,
 } from './data-plane.ts'
 import { type ListenSockets, ListenerTable } from './listener-table.ts'
+import { LogFiles } from './log-files.ts'
 import { type ResourceBatch, type ResourcePlace, entryBytes } from './resource-batch.ts'
 import { RouteStore } from './route-store.ts'
 
@@ -63,6 +64,7 @@ export class LocalDataPlane implements DataPlane {
   readonly #clusters: ClusterTable
   readonly #routes: RouteStore
   readonly #listeners: ListenerTable
+  readonly #logFiles: LogFiles
 
   constructor(options: LocalDataPlaneOptions) {
     this.#options = options
@@ -86,10 +88,18 @@ export class LocalDataPlane implements DataPlane {
     const { connectionsMax } = options.compileScope.runtime
     const clusters = this.#clusters
     this.runtime = createProxyRuntime({ clock, random, log, clusters, connectionsMax })
+    this.#logFiles = new LogFiles(clock, stats)
     this.#routes = new RouteStore(() => events.onWanted(this.#wanted()))
     this.#listeners = new ListenerTable({
       runtime: this.runtime,
-      scope: { clock, log, stats, routes: this.#routes, retirement: this.#retirement },
+      scope: {
+        clock,
+        log,
+        stats,
+        logFiles: this.#logFiles,
+        routes: this.#routes,
+        retirement: this.#retirement,
+      },
       sockets: options.sockets,
       drainTimeMs: options.drainTimeMs,
       onChange: () => events.onChange(),
@@ -121,6 +131,10 @@ export class LocalDataPlane implements DataPlane {
     }
   }
 
+  reopenLogs(): void {
+    this.#logFiles.reopen()
+  }
+
   async drain(request: DrainRequest): Promise<void> {
     await this.#listeners.drain(request)
   }
@@ -130,6 +144,7 @@ export class LocalDataPlane implements DataPlane {
     this.runtime.pools.close()
     this.#clusters.close()
     this.#retirement.close()
+    this.#logFiles.close()
   }
 
   #wanted(): WantedNames {

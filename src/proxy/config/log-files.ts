@@ -1,0 +1,60 @@
+/**
+ * The files that access logs are written to: one writer per path for the whole sidecar, however many listeners name it,
+ * so that their lines never mix. A writer is closed when nobody names its path any more.
+ */
+import type { Clock } from '../../lib/clock.ts'
+import { type LogWriter, openLogWriter } from '../telemetry/log-writer.ts'
+import type { StatsRegistry } from '../telemetry/stats-registry.ts'
+
+interface Entry {
+  readonly writer: LogWriter
+  users: number
+}
+
+export interface UsedLogFile {
+  readonly writer: LogWriter
+  release(): void
+}
+
+export class LogFiles {
+  readonly #clock: Clock
+  readonly #stats: StatsRegistry
+  readonly #byPath = new Map<string, Entry>()
+
+  constructor(clock: Clock, stats: StatsRegistry) {
+    this.#clock = clock
+    this.#stats = stats
+  }
+
+  /** Fails with MESH_COMMAND_FAILED when the file cannot be opened. */
+  use(path: string): UsedLogFile {
+    let entry = this.#byPath.get(path)
+    if (entry === undefined) {
+      const scope = this.#stats.scope({ path: 'access_log_file', metric: 'envoy', labels: [] })
+      const droppedCounter = scope.counter('write_dropped')
+      entry = { writer: openLogWriter({ path, clock: this.#clock, droppedCounter }), users: 0 }
+      this.#byPath.set(path, entry)
+    }
+    const used = entry
+    used.users += 1
+    return {
+      writer: used.writer,
+      release: () => {
+        used.users -= 1
+        if (used.users > 0) return
+        this.#byPath.delete(path)
+        used.writer.close()
+      },
+    }
+  }
+
+  /** POST /reopen_logs: whoever rotates logs has moved the files. */
+  reopen(): void {
+    for (const { writer } of this.#byPath.values()) writer.reopen()
+  }
+
+  close(): void {
+    for (const { writer } of this.#byPath.values()) writer.close()
+    this.#byPath.clear()
+  }
+}
