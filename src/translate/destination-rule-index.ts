@@ -41,13 +41,19 @@ export class DestinationRules {
   readonly #byNamespace = new Map<string, NamespaceRules>()
   readonly #rootNamespace: string
   readonly all: readonly MergedRule[]
+  readonly #keys = new Map<Resource, string>()
+  readonly #fallback: readonly string[]
 
   constructor(input: TranslationInput, previous?: DestinationRules) {
     this.#rootNamespace = input.mesh.rootNamespace
     const resources = [...input.resources.values()].filter(isDestinationRule).sort(byAge)
     const groups = new Map<string, Resource<DestinationRuleSpec>[]>()
+    this.#fallback = input.mesh.destinationRuleExportTo
+    const isSameFallback = previous !== undefined && previous.#fallback === this.#fallback
+    const keys = isSameFallback ? previous.#keys : undefined
     for (const resource of resources) {
-      const key = groupKey(resource, input.mesh.destinationRuleExportTo)
+      const key = keys?.get(resource) ?? groupKey(resource, this.#fallback)
+      this.#keys.set(resource, key)
       const group = groups.get(key)
       if (group === undefined) groups.set(key, [resource])
       else group.push(resource)

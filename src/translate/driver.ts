@@ -17,7 +17,7 @@ import { scopeOf, type Scope } from './scope.ts'
 import { SharedParts } from './shared-parts.ts'
 import { WorkloadView } from './view.ts'
 import { translateWorkload, workloadInputs, type WorkloadResources } from './workload.ts'
-import { buildWorld, type World } from './world.ts'
+import type { World } from './world.ts'
 
 export interface TranslationOptions {
   readonly input: TranslationInput
@@ -66,7 +66,6 @@ class Driver implements Translation {
   /** By scope key. */
   #states = new Map<string, OutboundState>()
   #admission: Admission
-  #world: World
   #issues: readonly Issue[] | undefined
   #revision = 1
   #pending: TranslationInput | undefined
@@ -77,7 +76,6 @@ class Driver implements Translation {
     this.#sliceMsMax = options.sliceMsMax ?? sliceMsDefault
     this.#monotonicMs = options.monotonicMs ?? (() => performance.now())
     this.#admission = admit(options.input, undefined)
-    this.#world = buildWorld(this.#admission.effective)
   }
 
   update(input: TranslationInput): Promise<void> {
@@ -98,11 +96,10 @@ class Driver implements Translation {
 
   async #translate(input: TranslationInput): Promise<void> {
     const admission = admit(input, this.#admission)
-    const world = buildWorld(admission.effective, this.#world)
-    const dirty = compareWorlds(this.#world, world)
+    const dirty = compareWorlds(this.#admission.world, admission.world)
     this.#shared.forget(dirty)
-    const states = isClean(dirty) ? this.#states : await this.#inSlices(world, dirty)
-    this.#publish({ admission, world, states, isChanged: !isClean(dirty) })
+    const states = isClean(dirty) ? this.#states : await this.#inSlices(admission.world, dirty)
+    this.#publish({ admission, states, isChanged: !isClean(dirty) })
   }
 
   /** The new state of every scope class that has a client. */
@@ -136,7 +133,6 @@ class Driver implements Translation {
 
   #publish(result: RunResult): void {
     this.#admission = result.admission
-    this.#world = result.world
     this.#states = result.states
     this.#issues = undefined
     this.#revision += 1
@@ -148,7 +144,7 @@ class Driver implements Translation {
 
   viewOf(node: StreamNode): ResourceView {
     const { key, client } = this.#identify(node)
-    const world = this.#world
+    const { world } = this.#admission
     const scope = scopeOf(client, world.selectors)
     const outbound = this.#states.get(scope.key) ?? this.#firstState(scope)
     const known = this.#clients.get(key)
@@ -180,7 +176,7 @@ class Driver implements Translation {
   #firstState(scope: Scope): OutboundState {
     // What is shared belongs to the coming state while a run is under way.
     const shared = this.#running === undefined ? this.#shared : new SharedParts()
-    const world = this.#world
+    const { world } = this.#admission
     const dirty = everythingDirty()
     const state = runToEnd(translateOutbound({ world, scope, dirty, shared, previous: undefined }))
     this.#states.set(scope.key, state)
@@ -204,7 +200,6 @@ class Driver implements Translation {
 
 interface RunResult {
   readonly admission: Admission
-  readonly world: World
   readonly states: Map<string, OutboundState>
   readonly isChanged: boolean
 }

@@ -96,12 +96,15 @@ function pick(resource: JsonObject, { showSystem }: TranslationCase): JsonObject
   if (system.includes(resource['name'] ?? null)) return []
   const hosts = resource['virtual_hosts']
   if (!Array.isArray(hosts)) return [resource]
-  const own = hosts.filter((host) => !['allow_any', 'block_all'].includes(String(nameOf(host))))
+  const own = hosts.filter(
+    (host) => !['allow_any', 'block_all'].includes(textOf((host as JsonObject)['name'])),
+  )
   return [{ ...resource, virtual_hosts: own }]
 }
 
-function nameOf(value: JsonValue): JsonValue | undefined {
-  return (value as JsonObject)['name']
+function textOf(value: JsonValue | undefined): string {
+  assert.equal(typeof value, 'string')
+  return value as string
 }
 
 function resourcesOf(view: ResourceView, typeUrl: string): JsonObject[] {
@@ -122,13 +125,13 @@ function bootstrapOf(names: readonly string[]): JsonObject {
     const scene = read(name)
     const view = translateAll(scene.input, scene.node)
     const routes = new Map(
-      resourcesOf(view, typeUrls.route).map((route) => [String(route['name']), route]),
+      resourcesOf(view, typeUrls.route).map((route) => [textOf(route['name']), route]),
     )
     for (const cluster of resourcesOf(view, typeUrls.cluster)) {
-      clusters.push({ ...cluster, name: `${name}/${String(cluster['name'])}` })
+      clusters.push({ ...cluster, name: `${name}/${textOf(cluster['name'])}` })
     }
     for (const assignment of resourcesOf(view, typeUrls.endpoint)) {
-      const own = `${name}/endpoints/${String(assignment['cluster_name'])}`
+      const own = `${name}/endpoints/${textOf(assignment['cluster_name'])}`
       clusters.push({
         name: own,
         type: 'STATIC',
@@ -141,7 +144,7 @@ function bootstrapOf(names: readonly string[]): JsonObject {
       const address = { socket_address: { address: '127.0.0.1', port_value: port++ } }
       listeners.push({
         ...(inlineRoutes(listener, routes) as JsonObject),
-        name: `${name}/${String(listener['name'])}/${port}`,
+        name: `${name}/${textOf(listener['name'])}/${port}`,
         ...(!isInternal && { address }),
       })
     }
@@ -171,7 +174,7 @@ function bootstrapOf(names: readonly string[]): JsonObject {
 /** A route configuration that no listener of the case names gets one, so that it is checked too. */
 function routeListener(routes: JsonObject): JsonObject {
   return {
-    name: `routes/${String(routes['name'])}`,
+    name: `routes/${textOf(routes['name'])}`,
     filter_chains: [
       {
         filters: [
@@ -205,7 +208,7 @@ function inlineRoutes(value: JsonValue, routes: ReadonlyMap<string, JsonObject>)
   if (typeof value !== 'object' || value === null) return value
   return Object.fromEntries(
     Object.entries(value).map(([key, member]) => {
-      const name = key === 'rds' ? String((member as JsonObject)['route_config_name']) : undefined
+      const name = key === 'rds' ? textOf((member as JsonObject)['route_config_name']) : undefined
       if (name === undefined) return [key, inlineRoutes(member, routes)]
       const found = routes.get(name)
       assert.ok(found !== undefined, `route configuration ${name} does not exist`)

@@ -23,21 +23,22 @@ export interface Admission {
   readonly effective: TranslationInput
   /** Versions that are held back. */
   readonly held: ReadonlySet<Resource>
+  /** Of the effective input. */
+  readonly world: World
 }
 
 export function admit(input: TranslationInput, previous: Admission | undefined): Admission {
+  const world = buildWorld(input, previous?.world)
+  const held = new Set<Resource>()
   const inForce = previous?.effective.resources
   if (inForce === undefined || inForce === input.resources) {
-    return { newest: input, effective: input, held: new Set() }
+    return { newest: input, effective: input, held, world }
   }
-  const held = new Set<Resource>()
   const replaced = new Map<string, Resource>()
-  let world: World | undefined
   for (const [key, resource] of input.resources) {
     const current = inForce.get(key)
     if (current === undefined || current === resource) continue
     if (!isVirtualService(resource) || !isVirtualService(current)) continue
-    world ??= buildWorld(input)
     const { virtualServiceExportTo } = input.mesh
     const known = referencesOf(readVirtualService(current, virtualServiceExportTo))
     const dangling = danglingReferences(world, resource)
@@ -45,9 +46,10 @@ export function admit(input: TranslationInput, previous: Admission | undefined):
     held.add(resource)
     replaced.set(key, current)
   }
-  if (held.size === 0) return { newest: input, effective: input, held }
+  if (held.size === 0) return { newest: input, effective: input, held, world }
   const resources = new Map([...input.resources, ...replaced])
-  return { newest: input, effective: { ...input, resources }, held }
+  const effective = { ...input, resources }
+  return { newest: input, effective, held, world: buildWorld(effective, world) }
 }
 
 function referencesOf({ destinationHosts, subsetReferences }: VirtualService): Set<string> {

@@ -57,22 +57,30 @@ const empty: HostPart = { clusters: [], endpoints: [], virtualHosts: [] }
 /** Yields after each host that it worked on, so that a long run can be done in slices. */
 export function* translateOutbound(input: OutboundInput): Generator<void, OutboundState> {
   const { world, scope, dirty, previous } = input
-  const isFull = dirty.everything || previous === undefined
-  const parts = new Map(isFull ? [] : previous.parts)
-  for (const host of isFull ? world.input.registry.services.keys() : dirtyHosts(dirty)) {
-    const part = translateHost(input, host, isFull ? undefined : parts.get(host))
+  const before = dirty.everything ? undefined : previous
+  const parts = new Map(before?.parts)
+  const changed = before === undefined ? undefined : new Set<string>()
+  for (const host of changed === undefined
+    ? world.input.registry.services.keys()
+    : dirtyHosts(dirty)) {
+    const known = parts.get(host)
+    const part = translateHost(input, host, before && known)
     if (part === undefined) parts.delete(host)
     else parts.set(host, part)
+    changed?.add(host)
     yield
   }
-  const isAllUnregistered = isFull || dirty.unregistered
-  const unregistered = isAllUnregistered ? unregisteredOf(world, scope) : previous.unregistered
+  const unregistered =
+    before === undefined || dirty.unregistered ? unregisteredOf(world, scope) : before.unregistered
   yield
+  const state = { world, scope, parts, unregistered }
   return {
     scope,
     parts,
     unregistered,
-    ...mapsOf({ world, scope, parts, unregistered, isFull }, previous),
+    clusters: mapOf('clusters', state, { previous, changed }),
+    endpoints: mapOf('endpoints', state, { previous, changed }),
+    routes: routesOf(state, { previous, changed }),
   }
 }
 
@@ -123,34 +131,58 @@ function unregisteredOf(world: World, scope: Scope): Map<string, readonly Encode
 
 interface Parts extends Pick<OutboundState, 'scope' | 'parts' | 'unregistered'> {
   readonly world: World
-  readonly isFull: boolean
 }
 
-function mapsOf(state: Parts, previous: OutboundState | undefined) {
-  const { world, scope, parts } = state
-  const { mesh } = world.input
-  const system = translateSystemClusters(mesh, abilitiesOf(scope.kind))
-  const clusters = new Map(system.map((cluster) => [cluster.name, cluster]))
-  const endpoints = new Map<string, EncodedResource>()
-  for (const host of [...parts.keys()].sort()) {
-    const part = parts.get(host) ?? empty
-    for (const cluster of part.clusters) clusters.set(cluster.name, cluster)
-    for (const assignment of part.endpoints) endpoints.set(assignment.name, assignment)
-  }
-  return {
-    clusters: keepSame(clusters, previous?.clusters),
-    endpoints: keepSame(endpoints, previous?.endpoints),
-    routes: routesOf(state, previous),
-  }
+interface Before {
+  /** The state that is published. */
+  readonly previous: OutboundState | undefined
+  /** Hosts that were worked on; undefined: all. */
+  readonly changed: ReadonlySet<string> | undefined
 }
 
-function routesOf(state: Parts, previous: OutboundState | undefined): ResourceMap {
-  const virtualHosts = virtualHostsOf(state)
+/** All clusters or endpoints, by name. */
+function mapOf(
+  kind: 'clusters' | 'endpoints',
+  state: Parts,
+  { previous, changed }: Before,
+): ResourceMap {
+  if (previous === undefined || changed === undefined) {
+    return keepSame(wholeMap(kind, state), previous?.[kind])
+  }
+  const resourcesOf = (parts: OutboundState['parts'], host: string) => parts.get(host)?.[kind]
+  const hosts = [...changed].filter(
+    (host) => resourcesOf(previous.parts, host) !== resourcesOf(state.parts, host),
+  )
+  if (hosts.length === 0) return previous[kind]
+  const map = new Map(previous[kind])
+  for (const host of hosts) {
+    for (const { name } of resourcesOf(previous.parts, host) ?? []) map.delete(name)
+    for (const resource of resourcesOf(state.parts, host) ?? []) map.set(resource.name, resource)
+  }
+  return keepSame(map, previous[kind])
+}
+
+function wholeMap(kind: 'clusters' | 'endpoints', { world, scope, parts }: Parts): ResourceMap {
+  const system =
+    kind === 'clusters' ? translateSystemClusters(world.input.mesh, abilitiesOf(scope.kind)) : []
+  return byName([...system, ...[...parts.values()].flatMap((part) => part[kind])])
+}
+
+function byName(resources: readonly EncodedResource[]): Map<string, EncodedResource> {
+  return new Map(resources.map((resource) => [resource.name, resource]))
+}
+
+function routesOf(state: Parts, { previous, changed }: Before): ResourceMap {
   const isUnchanged =
-    !state.isFull && previous !== undefined && isSameList(virtualHosts, virtualHostsOf(previous))
+    previous !== undefined &&
+    changed !== undefined &&
+    previous.unregistered === state.unregistered &&
+    [...changed].every(
+      (host) => previous.parts.get(host)?.virtualHosts === state.parts.get(host)?.virtualHosts,
+    )
   if (isUnchanged) return previous.routes
   const catchAll = encodeVirtualHost(catchAllVirtualHost(state.world.input.mesh))
-  const resource = encodeRouteConfiguration(httpProxyName, [...virtualHosts, catchAll])
+  const resource = encodeRouteConfiguration(httpProxyName, [...virtualHostsOf(state), catchAll])
   return keepSame(new Map([[httpProxyName, resource]]), previous?.routes)
 }
 
@@ -163,10 +195,6 @@ function virtualHostsOf({
     ...[...parts.values()].flatMap(({ virtualHosts }) => virtualHosts),
     ...[...unregistered.values()].flat(),
   ].sort((left, right) => (left.name < right.name ? -1 : 1))
-}
-
-function isSameList(left: readonly unknown[], right: readonly unknown[]): boolean {
-  return left.length === right.length && left.every((member, index) => member === right[index])
 }
 
 /** The previous map, when the new one holds the same. */

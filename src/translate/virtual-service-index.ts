@@ -19,6 +19,8 @@ export interface VirtualService {
   readonly destinationHosts: readonly string[]
   /** `host|subset` of each destination that names a subset. */
   readonly subsetReferences: readonly string[]
+  /** Where it is exported to when it does not say so. */
+  readonly fallback: readonly string[]
 }
 
 export interface VirtualServiceIndex {
@@ -36,11 +38,16 @@ export class VirtualServices {
   readonly #views = new Map<string, VirtualServiceIndex>()
   readonly #isRestricted: boolean
 
-  constructor(input: TranslationInput) {
+  constructor(input: TranslationInput, previous?: VirtualServices) {
+    const known = new Map(previous?.all.map((entry) => [entry.resource, entry]))
+    const fallback = input.mesh.virtualServiceExportTo
     const resources = [...input.resources.values()].filter(isVirtualService).sort(byAge)
     this.all = resources
       .filter((resource) => isBoundToMesh(resource.spec))
-      .map((resource) => readVirtualService(resource, input.mesh.virtualServiceExportTo))
+      .map((resource) => {
+        const entry = known.get(resource)
+        return entry?.fallback === fallback ? entry : readVirtualService(resource, fallback)
+      })
     this.#isRestricted = this.all.some(({ exportTo }) => !exportTo.includes('*'))
   }
 
@@ -96,6 +103,7 @@ export function readVirtualService(
     exportTo: (spec.exportTo ?? []).length > 0 ? (spec.exportTo ?? []) : defaultExportTo,
     destinationHosts: [...new Set(destinations.map(({ host }) => host))],
     subsetReferences: [...new Set(named.map(({ host, subset }) => `${host}|${subset}`))],
+    fallback: defaultExportTo,
   }
 }
 

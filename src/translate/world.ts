@@ -46,21 +46,17 @@ export function buildWorld(input: TranslationInput, previous?: World): World {
 }
 
 function buildConfig(input: TranslationInput, previous: World | undefined) {
-  const virtualServices = new VirtualServices(input)
+  const virtualServices = new VirtualServices(input, previous?.virtualServices)
   const destinationRules = new DestinationRules(input, previous?.destinationRules)
   const subsetReferences = new Map<string, Set<string>>()
   const virtualServicesTo = new Map<string, VirtualService[]>()
   for (const virtualService of virtualServices.all) {
     for (const reference of virtualService.subsetReferences) {
       const [host = '', subset = ''] = reference.split('|')
-      const known = subsetReferences.get(host)
-      if (known === undefined) subsetReferences.set(host, new Set([subset]))
-      else known.add(subset)
+      valueOf(subsetReferences, host, () => new Set<string>()).add(subset)
     }
     for (const host of virtualService.destinationHosts) {
-      const known = virtualServicesTo.get(host)
-      if (known === undefined) virtualServicesTo.set(host, [virtualService])
-      else known.push(virtualService)
+      valueOf(virtualServicesTo, host, (): VirtualService[] => []).push(virtualService)
     }
   }
   return {
@@ -77,13 +73,21 @@ function servedPorts(input: TranslationInput): Map<string, ServedPort[]> {
   for (const service of input.registry.services.values()) {
     for (const port of service.ports) {
       for (const key of workloadPorts(input, service, port)) {
-        const known = served.get(key)
-        if (known === undefined) served.set(key, [{ service, port }])
-        else known.push({ service, port })
+        valueOf(served, key, (): ServedPort[] => []).push({ service, port })
       }
     }
   }
   return served
+}
+
+/** Of a key, made when it has none. */
+function valueOf<V>(map: Map<string, V>, key: string, make: () => V): V {
+  let value = map.get(key)
+  if (value === undefined) {
+    value = make()
+    map.set(key, value)
+  }
+  return value
 }
 
 function workloadPorts(input: TranslationInput, service: Service, port: ServicePort): Set<string> {

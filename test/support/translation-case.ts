@@ -91,7 +91,7 @@ function resourceOf(
   value: Record<string, unknown>,
   place: { readonly file: string; readonly line: number },
 ): Resource {
-  const metadata = value['metadata'] as Record<string, unknown>
+  const metadata = value['metadata'] as Record<string, string | undefined>
   const position = { ...place, column: 1 }
   const created = metadata['creationTimestamp']
   return {
@@ -99,10 +99,10 @@ function resourceOf(
     kind: String(value['kind']),
     metadata: {
       name: String(metadata['name']),
-      namespace: String(metadata['namespace'] ?? 'default'),
+      namespace: metadata['namespace'] ?? 'default',
       labels: {},
       annotations: {},
-      creationTimestampMs: typeof created === 'string' ? Date.parse(created) : undefined,
+      creationTimestampMs: created === undefined ? undefined : Date.parse(created),
     },
     spec: value['spec'],
     origin: { ...position, positionOf: () => position },

@@ -1,0 +1,422 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+
+import fc from 'fast-check'
+
+import { nodeOf, registryOf, resourceFrom } from '../../test/support/translation-case.ts'
+import type { Resource } from '../model/resource.ts'
+import { RouteConfiguration } from '../xds/proto/generated/envoy/config/route/v3/route.ts'
+import { Any } from '../xds/proto/generated/google/protobuf/any.ts'
+import { typeUrls, type ResourceView } from '../xds/resource-set.ts'
+import { createTranslation } from './driver.ts'
+import { translateAll } from './full.ts'
+import { meshSettingsOf, type TranslationInput } from './input.ts'
+
+type Services = Parameters<typeof registryOf>[0]
+
+const types = Object.values(typeUrls)
+const mesh = meshSettingsOf({})
+
+const reviews: Services[number] = {
+  hostname: 'reviews.default.svc.cluster.local',
+  ports: [{ number: 9080, name: 'http' }],
+  endpoints: [{ version: 'v1' }, { version: 'v2' }],
+}
+
+function inputOf(services: Services, resources: readonly Resource[] = []): TranslationInput {
+  return {
+    resources: new Map(resources.map((resource) => [keyOf(resource), resource])),
+    registry: registryOf(services),
+    mesh,
+  }
+}
+
+function keyOf({ kind, metadata }: Resource): string {
+  return `${kind}/${metadata.namespace}/${metadata.name}`
+}
+
+function virtualService(options: {
+  readonly name?: string
+  readonly hosts?: readonly string[]
+  readonly http: readonly unknown[]
+}): Resource {
+  const { name = 'reviews', hosts = ['reviews'], http } = options
+  const spec = { hosts, http }
+  return resourceFrom(
+    JSON.stringify({
+      apiVersion: 'networking.istio.io/v1',
+      kind: 'VirtualService',
+      metadata: { name },
+      spec,
+    }),
+  )
+}
+
+function to(host: string, subset?: string, weight?: number) {
+  return { destination: { host, ...(subset !== undefined && { subset }) }, weight }
+}
+
+function snapshotOf(view: ResourceView): Map<string, string> {
+  const versions = new Map<string, string>()
+  for (const type of types) {
+    for (const [name, { version }] of view.resources(type)) versions.set(`${type} ${name}`, version)
+  }
+  return new Map([...versions].sort())
+}
+
+const client = nodeOf({ metadata: { HTTP_PROXY_PORT: 15_080 } })
+
+test('a change that reaches nothing keeps the same view and tells nobody', async () => {
+  const translation = createTranslation({ input: inputOf([reviews]) })
+  const before = translation.viewOf(client)
+  let calls = 0
+  using _ = translation.onChange(() => calls++)
+  await translation.update(inputOf([reviews]))
+  assert.equal(translation.viewOf(client), before)
+  assert.equal(calls, 0)
+})
+
+test('a changed endpoint changes its assignment and nothing else', async () => {
+  const translation = createTranslation({ input: inputOf([reviews]) })
+  const before = translation.viewOf(client)
+  let calls = 0
+  using _ = translation.onChange(() => calls++)
+  await translation.update(inputOf([{ ...reviews, endpoints: [{ version: 'v1' }] }]))
+  const after = translation.viewOf(client)
+  assert.equal(calls, 1)
+  assert.notEqual(after.resources(typeUrls.endpoint), before.resources(typeUrls.endpoint))
+  for (const type of [typeUrls.listener, typeUrls.cluster, typeUrls.route]) {
+    assert.equal(after.resources(type), before.resources(type), type)
+  }
+})
+
+test('alike clients share their resources, and one client its view', () => {
+  const translation = createTranslation({ input: inputOf([reviews]) })
+  const other = nodeOf({ workload: 'other', metadata: { HTTP_PROXY_PORT: 15_081 } })
+  const view = translation.viewOf(client)
+  assert.equal(translation.viewOf({ ...client }), view)
+  const otherView = translation.viewOf(other)
+  assert.equal(otherView.resources(typeUrls.route), view.resources(typeUrls.route))
+  assert.equal(otherView.resources(typeUrls.cluster), view.resources(typeUrls.cluster))
+  assert.notEqual(otherView.resources(typeUrls.listener), view.resources(typeUrls.listener))
+})
+
+test('scope classes that see the same share what was encoded', () => {
+  const translation = createTranslation({ input: inputOf([reviews]) })
+  const one = translation.viewOf(nodeOf({ namespace: 'one' })).resources(typeUrls.cluster)
+  const two = translation.viewOf(nodeOf({ namespace: 'two' })).resources(typeUrls.cluster)
+  const name = 'outbound|9080||reviews.default.svc.cluster.local'
+  assert.ok(one.get(name) !== undefined)
+  assert.equal(one.get(name), two.get(name))
+})
+
+test('until a run is over everybody gets the state before it', async () => {
+  const pauses: (() => void)[] = []
+  let now = 0
+  const translation = createTranslation({
+    input: inputOf([reviews]),
+    pause: () => new Promise((resolve) => pauses.push(resolve)),
+    monotonicMs: () => (now += 100),
+  })
+  const before = translation.viewOf(client)
+  const done = translation.update(inputOf([{ ...reviews, ports: [{ number: 1, name: 'http' }] }]))
+  assert.equal(pauses.length, 1)
+  assert.equal(translation.viewOf(client), before)
+  const newcomer = translation.viewOf(nodeOf({ namespace: 'other' }))
+  assert.ok(
+    newcomer.resources(typeUrls.cluster).has('outbound|9080||reviews.default.svc.cluster.local'),
+  )
+  while (pauses.length > 0) {
+    pauses.pop()?.()
+    await new Promise((resolve) => setImmediate(resolve))
+  }
+  await done
+  for (const node of [client, nodeOf({ namespace: 'other' })]) {
+    assert.ok(
+      translation
+        .viewOf(node)
+        .resources(typeUrls.cluster)
+        .has('outbound|1||reviews.default.svc.cluster.local'),
+    )
+  }
+})
+
+test('of inputs that come during a run only the newest is worked on', async () => {
+  const translation = createTranslation({ input: inputOf([reviews]) })
+  translation.viewOf(client)
+  let calls = 0
+  using _ = translation.onChange(() => calls++)
+  const updates = [1, 2, 3, 4].map((weight) =>
+    translation.update(
+      inputOf(
+        [reviews],
+        [virtualService({ http: [{ route: [to('reviews', undefined, weight)] }] })],
+      ),
+    ),
+  )
+  await Promise.all(updates)
+  assert.ok(calls <= 2, `${calls} publications`)
+})
+
+test('a version that names an unknown subset waits, and the one in force stays', async () => {
+  const good = virtualService({ http: [{ route: [to('reviews', 'v1')] }] })
+  const bad = virtualService({ http: [{ route: [to('reviews', 'v9')] }] })
+  const translation = createTranslation({ input: inputOf([reviews], [good]) })
+  const before = snapshotOf(translation.viewOf(client))
+  await translation.update(inputOf([reviews], [bad]))
+  assert.deepEqual(snapshotOf(translation.viewOf(client)), before)
+  const held = translation.issues().find(({ code }) => code === 'IST0101')
+  assert.match(held?.message ?? '', /reviews\.default\.svc\.cluster\.local\+v9.*stays in force/)
+  assert.equal(held?.severity, 'error')
+
+  const withV9 = { ...reviews, endpoints: [{ version: 'v9' }] }
+  await translation.update(inputOf([withV9], [bad]))
+  assert.deepEqual(
+    snapshotOf(translation.viewOf(client)),
+    snapshotOf(translateAll(inputOf([withV9], [bad]), client)),
+  )
+  assert.ok(!translation.issues().some(({ code }) => code === 'IST0101'))
+})
+
+test('a first version that names an unknown host is in force, as in Istio', async () => {
+  const translation = createTranslation({ input: inputOf([reviews]) })
+  translation.viewOf(client)
+  const first = virtualService({ http: [{ route: [to('nobody')] }] })
+  await translation.update(inputOf([reviews], [first]))
+  assert.deepEqual(
+    snapshotOf(translation.viewOf(client)),
+    snapshotOf(translateAll(inputOf([reviews], [first]), client)),
+  )
+  assert.match(translation.issues()[0]?.message ?? '', /503 \(NC\)/)
+})
+
+test('a VirtualService whose destination went away stays in force', async () => {
+  const ratings = { ...reviews, hostname: 'ratings.default.svc.cluster.local' }
+  const route = virtualService({ http: [{ route: [to('ratings')] }] })
+  const translation = createTranslation({ input: inputOf([reviews, ratings], [route]) })
+  translation.viewOf(client)
+  const timeout = virtualService({ http: [{ timeout: '3s', route: [to('ratings')] }] })
+  await translation.update(inputOf([reviews], [timeout]))
+  assert.deepEqual(
+    snapshotOf(translation.viewOf(client)),
+    snapshotOf(translateAll(inputOf([reviews], [timeout]), client)),
+  )
+})
+
+/** A small world in which names clash, wildcards cover and labels match often. */
+const hostArbitrary = fc.constantFrom(
+  'a.default.svc.cluster.local',
+  'b.default.svc.cluster.local',
+  'a.other.svc.cluster.local',
+  'a.default',
+  'www.example.com',
+  '*.example.com',
+)
+
+const serviceArbitrary: fc.Arbitrary<Services[number]> = fc.record({
+  hostname: hostArbitrary,
+  ports: fc.subarray(
+    [
+      { number: 80, name: 'http', protocol: 'http' as const },
+      { number: 8080, name: 'http-b', protocol: 'http' as const },
+      { number: 5432, name: 'tcp', protocol: 'tcp' as const },
+    ],
+    { minLength: 1 },
+  ),
+  resolution: fc.constantFrom(
+    'static' as const,
+    'static' as const,
+    'dns' as const,
+    'none' as const,
+  ),
+  exportTo: fc.constantFrom([], [], ['.'], ['other']),
+  addresses: fc.constantFrom([], ['240.240.0.1'], ['240.240.0.1', '240.240.0.2']),
+  endpoints: fc.array(
+    fc.record({
+      version: fc.constantFrom('v1', 'v2'),
+      port: fc.integer({ min: 20_001, max: 20_003 }),
+      health: fc.constantFrom('healthy' as const, 'unhealthy' as const),
+    }),
+    { maxLength: 3 },
+  ),
+})
+
+const destinationArbitrary = fc.record({
+  destination: fc.record(
+    {
+      host: fc.constantFrom('a', 'b', 'a.other.svc.cluster.local', 'www.example.com'),
+      subset: fc.constantFrom('v1', 'v2'),
+    },
+    { requiredKeys: ['host'] },
+  ),
+  weight: fc.integer({ min: 1, max: 9 }),
+})
+
+const matchArbitrary = fc.record(
+  {
+    uri: fc.constantFrom({ prefix: '/' }, { exact: '/x' }),
+    port: fc.constantFrom(80, 8080),
+    sourceLabels: fc.constantFrom({ app: 'web' }, { app: 'batch' }),
+    sourceNamespace: fc.constantFrom('default', 'other'),
+  },
+  { requiredKeys: [] },
+)
+
+const names = fc.constantFrom('one', 'two', 'three')
+const namespaces = fc.constantFrom('default', 'other')
+const exports = fc.constantFrom(undefined, ['.'], ['*'], ['other'])
+
+function resourceArbitrary(kind: string, spec: fc.Arbitrary<object>): fc.Arbitrary<Resource> {
+  return fc
+    .record({ name: names, namespace: namespaces, spec })
+    .map(({ spec, ...metadata }) =>
+      resourceFrom(JSON.stringify({ apiVersion: 'networking.istio.io/v1', kind, metadata, spec })),
+    )
+}
+
+const virtualServiceArbitrary = resourceArbitrary(
+  'VirtualService',
+  fc.record({
+    hosts: fc.uniqueArray(
+      fc.constantFrom('a', 'b', '*.example.com', '*.cluster.local', 'www.example.com', 'a.default'),
+      { minLength: 1, maxLength: 2 },
+    ),
+    exportTo: exports,
+    http: fc.array(
+      fc.record(
+        {
+          match: fc.array(matchArbitrary, { maxLength: 2 }),
+          route: fc.array(destinationArbitrary, { minLength: 1, maxLength: 2 }),
+        },
+        { requiredKeys: ['route'] },
+      ),
+      { minLength: 1, maxLength: 2 },
+    ),
+  }),
+)
+
+const ruleArbitrary = resourceArbitrary(
+  'DestinationRule',
+  fc.record(
+    {
+      host: fc.constantFrom('a', 'b', '*.cluster.local', '*.example.com'),
+      exportTo: exports,
+      trafficPolicy: fc.constantFrom(
+        { loadBalancer: { simple: 'RANDOM' } },
+        { loadBalancer: { consistentHash: { httpHeaderName: 'x-user' } } },
+        { tls: { mode: 'SIMPLE' } },
+      ),
+      subsets: fc.uniqueArray(
+        fc.constantFrom('v1', 'v2').map((name) => ({ name, labels: { version: name } })),
+        { selector: ({ name }) => name },
+      ),
+      workloadSelector: fc.constant({ matchLabels: { app: 'web' } }),
+    },
+    { requiredKeys: ['host'] },
+  ),
+)
+
+type Edit = (input: TranslationInput) => TranslationInput
+
+const editArbitrary: fc.Arbitrary<Edit> = fc.oneof(
+  fc.oneof(virtualServiceArbitrary, ruleArbitrary).map((resource): Edit => (input) => ({
+    ...input,
+    resources: new Map([...input.resources, [keyOf(resource), resource]]),
+  })),
+  fc.nat(20).map((index): Edit => (input) => {
+    const keys = [...input.resources.keys()]
+    const gone = keys[index % Math.max(keys.length, 1)]
+    return {
+      ...input,
+      resources: new Map([...input.resources].filter(([key]) => key !== gone)),
+    }
+  }),
+  serviceArbitrary.map((service): Edit => (input) => {
+    const { services, endpoints } = registryOf([service])
+    const { registry } = input
+    const others = [...registry.endpoints].filter(
+      ([key]) => !key.startsWith(`${service.hostname}|`),
+    )
+    return {
+      ...input,
+      registry: {
+        ...registry,
+        services: new Map([...registry.services, ...services]),
+        endpoints: new Map([...others, ...endpoints]),
+      },
+    }
+  }),
+  hostArbitrary.map((host): Edit => (input) => ({
+    ...input,
+    registry: {
+      ...input.registry,
+      services: new Map([...input.registry.services].filter(([key]) => key !== host)),
+      endpoints: new Map(
+        [...input.registry.endpoints].filter(([key]) => !key.startsWith(`${host}|`)),
+      ),
+    },
+  })),
+  fc
+    .constantFrom(
+      {},
+      { outboundTrafficPolicy: { mode: 'REGISTRY_ONLY' as const } },
+      { inferSubsets: false },
+    )
+    .map((config): Edit => (input) => ({ ...input, mesh: meshSettingsOf(config) })),
+)
+
+const clients = [
+  client,
+  nodeOf({
+    workload: 'a-v1',
+    labels: { app: 'web' },
+    metadata: {
+      MESH_PORTS: [{ name: 'http', servicePort: 80, appPort: 8000, meshPort: 20_001 }],
+      UPSTREAMS: [{ host: 'b', port: 8080, localPort: 16_001 }],
+    },
+  }),
+  nodeOf({ namespace: 'other', userAgent: 'tulle', labels: { app: 'batch' } }),
+]
+
+test('incremental results equal a full run, whatever the edits', async () => {
+  await fc.assert(
+    fc.asyncProperty(fc.array(editArbitrary, { minLength: 1, maxLength: 12 }), async (edits) => {
+      let input = inputOf([])
+      const translation = createTranslation({ input })
+      for (const node of clients) translation.viewOf(node)
+      for (const edit of edits) {
+        input = edit(input)
+        await translation.update(input)
+        for (const node of clients) {
+          const full = translateAll(translation.effectiveInput(), node)
+          assert.deepEqual(snapshotOf(translation.viewOf(node)), snapshotOf(full))
+        }
+      }
+    }),
+    { numRuns: 150 },
+  )
+})
+
+test('the domains of one route configuration are all different, whatever the mesh holds', () => {
+  fc.assert(
+    fc.property(
+      fc.array(serviceArbitrary, { maxLength: 6 }),
+      fc.array(virtualServiceArbitrary, { maxLength: 3 }),
+      (services, resources) => {
+        for (const node of clients) {
+          const domains = domainsOf(translateAll(inputOf(services, resources), node))
+          assert.equal(new Set(domains).size, domains.length, domains.sort().join('\n'))
+        }
+      },
+    ),
+    { numRuns: 150 },
+  )
+})
+
+function domainsOf(view: ResourceView): string[] {
+  const bytes = view.resources(typeUrls.route).get('http_proxy')?.any
+  assert.ok(bytes !== undefined)
+  return RouteConfiguration.decode(Any.decode(bytes).value).virtualHosts.flatMap(
+    ({ domains }) => domains,
+  )
+}
