@@ -110,12 +110,15 @@ class FileRegistrationLog implements RegistrationLog {
   #writeIn(delayMs: number): void {
     this.#timer ??= this.#clock.setTimer(delayMs, () => {
       this.#timer = undefined
-      this.#writing = this.#writePending().then((isWritten) => {
-        this.#writing = undefined
-        if (this.#pending === undefined || this.#isClosed) return
-        this.#writeIn(isWritten ? this.#coalesceMs : this.#retryMs)
-      })
+      this.#writing = this.#writeAndRearm()
     })
+  }
+
+  async #writeAndRearm(): Promise<void> {
+    const isWritten = await this.#writePending()
+    this.#writing = undefined
+    if (this.#pending === undefined || this.#isClosed) return
+    this.#writeIn(isWritten ? this.#coalesceMs : this.#retryMs)
   }
 
   /** Never rejects: what fails stays pending and is logged. */
