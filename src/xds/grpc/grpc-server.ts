@@ -34,6 +34,8 @@ export interface GrpcServerOptions {
   readonly methods: Readonly<Record<string, (stream: GrpcStream) => GrpcStreamEvents>>
   readonly clock: Clock
   readonly log: Log
+  /** False on a way so short that compression costs more than it saves. */
+  readonly compresses?: boolean
   readonly streamsMax?: number
   readonly messageBytesMax?: number
   readonly keepaliveMs?: number
@@ -119,7 +121,8 @@ class ServerState {
       refuse(stream, { code: grpcCodes.resourceExhausted, message })
     } else {
       const messageBytesMax = this.options.messageBytesMax ?? defaults.messageBytesMax
-      const served = new ServerStream({ stream, headers, messageBytesMax, log: this.options.log })
+      const { log, compresses = true } = this.options
+      const served = new ServerStream({ stream, headers, messageBytesMax, compresses, log })
       this.streams.add(served)
       stream.once('close', () => this.streams.delete(served))
       served.start(open(served))
@@ -131,6 +134,7 @@ interface ServerStreamOptions {
   readonly stream: ServerHttp2Stream
   readonly headers: IncomingHttpHeaders
   readonly messageBytesMax: number
+  readonly compresses: boolean
   readonly log: Log
 }
 
@@ -143,11 +147,11 @@ class ServerStream implements GrpcStream {
   readonly #log: Log
   #status: GrpcStatus = { code: grpcCodes.cancelled, message: 'the client went away' }
 
-  constructor({ stream, headers, messageBytesMax, log }: ServerStreamOptions) {
+  constructor({ stream, headers, messageBytesMax, compresses, log }: ServerStreamOptions) {
     this.#stream = stream
     this.#log = log
     const accepted = single(headers['grpc-accept-encoding'])
-    this.#sendsGzip = accepted.split(',').some((name) => name.trim() === 'gzip')
+    this.#sendsGzip = compresses && accepted.split(',').some((name) => name.trim() === 'gzip')
     this.#encoding = single(headers['grpc-encoding']) || 'identity'
     this.#reader = new GrpcFrameReader({ messageBytesMax })
     const socket = stream.session?.socket

@@ -23,6 +23,7 @@ export interface ResponseContent {
 }
 
 export interface AdsResponse {
+  readonly message: Uint8Array
   readonly frame: GrpcFrame
   readonly nonce: string
   readonly sequence: number
@@ -50,8 +51,9 @@ export class ResponseFactory {
     if (kept !== undefined && kept.sequence > afterSequence) return kept
     const sequence = ++this.#sequence
     const nonce = `${this.#noncePrefix}${sequence.toString(36)}`
-    const message = content.variant === 'sotw' ? encodeSotw : encodeDelta
-    const response = { frame: new GrpcFrame(message(content, nonce)), nonce, sequence }
+    const encode = content.variant === 'sotw' ? encodeSotw : encodeDelta
+    const message = encode(content, nonce)
+    const response = { message, frame: new GrpcFrame(message), nonce, sequence }
     this.#keep(key, response)
     return response
   }

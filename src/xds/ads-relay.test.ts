@@ -1,0 +1,193 @@
+/** The relay between a sidecar and its control plane, with both sides played by hand. */
+import assert from 'node:assert/strict'
+import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { describe, test } from 'node:test'
+
+import { AdsPeer } from '../../test/support/ads-peer.ts'
+import { TestSource } from '../../test/support/ads-source.ts'
+import { eventually } from '../../test/support/eventually.ts'
+import { systemClock } from '../lib/clock.ts'
+import { silentLog } from '../lib/log.ts'
+import { seededRandom } from '../lib/random.ts'
+import { openAdsRelay, type AdsRelayOptions } from './ads-relay.ts'
+import { openAdsServer, type AdsHooks, type AdsServer } from './ads-server.ts'
+import { typeUrls } from './resource-set.ts'
+
+const node = { id: 'proxy', metadata: { FROM: 'proxy', KEPT: 'yes' } }
+const { cluster, endpoint } = typeUrls
+const common = { clock: systemClock, random: seededRandom(2), log: silentLog }
+
+function openServer(source: TestSource, port: number, hooks: AdsHooks = {}): Promise<AdsServer> {
+  const listen = { host: '127.0.0.1', port }
+  return openAdsServer({ ...common, listen, source, hooks, debounce: { leadingMs: 1 } })
+}
+
+function openRelay(upstream: string, options: Partial<AdsRelayOptions> = {}) {
+  return openAdsRelay({ ...common, listen: '127.0.0.1:0', upstream, ...options })
+}
+
+function temporaryFolder() {
+  const path = mkdtempSync(join(tmpdir(), 'tulle-relay-'))
+  return { path, [Symbol.dispose]: () => rmSync(path, { recursive: true, force: true }) }
+}
+
+function portOf(address: string): number {
+  return Number(address.slice(address.lastIndexOf(':') + 1))
+}
+
+describe('ADS relay', () => {
+  test('requests and responses pass, under the identity that the agent gives', async () => {
+    const source = new TestSource({ cluster: { a: '1' } })
+    const joined: unknown[] = []
+    await using server = await openServer(source, 0, {
+      onOpen: (_, { id, metadata }) => joined.push([id, metadata]),
+    })
+    await using relay = await openRelay(server.address, {
+      node: { id: 'agent', metadata: { FROM: 'agent' } },
+    })
+    using peer = new AdsPeer(relay.address, 'delta')
+    peer.send({ node, typeUrl: cluster })
+    const first = await peer.next()
+    assert.deepEqual(first.resources, { a: '1' })
+    peer.ack(first)
+    source.set({ cluster: { a: '2' } })
+    assert.deepEqual((await peer.next()).resources, { a: '2' })
+    assert.deepEqual(joined, [['agent', { FROM: 'agent', KEPT: 'yes' }]])
+    assert.equal(relay.status().state, 'connected')
+    assert.equal(relay.status().staleSinceMs, undefined)
+  })
+
+  test('health is told on the open stream and at the start of the next one', async () => {
+    const told: unknown[] = []
+    await using server = await openServer(new TestSource({ cluster: { a: '1' } }), 0, {
+      onHealth: (_, report) => told.push(report),
+    })
+    await using relay = await openRelay(server.address)
+    relay.reportHealth(false, 'starting')
+    const first = new AdsPeer(relay.address, 'sotw')
+    first.send({ node, typeUrl: cluster })
+    await first.next()
+    relay.reportHealth(true, '')
+    await eventually(() => told.length === 2)
+    first.close()
+    using second = new AdsPeer(relay.address, 'delta')
+    second.send({ node, typeUrl: cluster })
+    await eventually(() => told.length === 3)
+    assert.deepEqual(told, [
+      { isHealthy: false, message: 'starting' },
+      { isHealthy: true, message: '' },
+      { isHealthy: true, message: '' },
+    ])
+  })
+
+  test('a refusal passes to the control plane, and is seen here too', async () => {
+    await using server = await openServer(new TestSource({ cluster: { a: 'bad' } }), 0)
+    await using relay = await openRelay(server.address)
+    using peer = new AdsPeer(relay.address, 'sotw')
+    peer.send({ node, typeUrl: cluster })
+    const { nonce } = await peer.next()
+    const errorDetail = { code: 3, message: 'a: bad', details: [] }
+    peer.send({ typeUrl: cluster, responseNonce: nonce, errorDetail })
+    await eventually(() => server.statuses()[0]?.types[0]?.rejection?.reason === 'a: bad')
+    assert.equal(relay.status().types[0]?.rejection, 'a: bad')
+  })
+
+  test('the end of the control plane ends the local stream with the reason', async () => {
+    const server = await openServer(new TestSource({ cluster: { a: '1' } }), 0)
+    await using relay = await openRelay(server.address)
+    using peer = new AdsPeer(relay.address, 'delta')
+    peer.send({ node, typeUrl: cluster })
+    await peer.next()
+    await server.close()
+    const status = await peer.closed
+    assert.equal(status.code, 14)
+    assert.match(status.message, /^control plane 127\.0\.0\.1:/)
+    assert.notEqual(relay.status().staleSinceMs, undefined)
+  })
+
+  for (const variant of ['sotw', 'delta'] as const) {
+    test(`kept resources serve a start without a control plane, until it is back (${variant})`, async () => {
+      using folder = temporaryFolder()
+      const source = new TestSource({
+        cluster: { a: '1', gone: '1' },
+        endpoint: { a: '1', gone: '1' },
+      })
+      const server = await openServer(source, 0)
+      const port = portOf(server.address)
+      const cache = { folder: folder.path }
+      const before = await openRelay(server.address, { cache })
+      const names = ['a', 'gone']
+      const subscription = { resourceNames: names, resourceNamesSubscribe: names }
+      const first = new AdsPeer(before.address, variant)
+      first.send({ node, typeUrl: cluster })
+      first.ack(await first.next())
+      first.send({ typeUrl: endpoint, ...subscription })
+      first.ack(await first.next(), names)
+      await eventually(() => before.status().types.length === 2)
+      source.set({ cluster: { a: '2' }, endpoint: { a: '1' } })
+      const seen = await first.next()
+      first.ack(seen)
+      await eventually(() =>
+        server
+          .statuses()[0]
+          ?.types.every((type) => type.typeUrl !== cluster || type.ackedVersion === seen.version),
+      )
+      first.close()
+      await before.close()
+      await server.close()
+
+      await using after = await openRelay(server.address, { cache })
+      using peer = new AdsPeer(after.address, variant)
+      peer.send({ node, typeUrl: cluster })
+      assert.equal((await peer.next()).resources['a'], '2')
+      peer.send({ typeUrl: endpoint, resourceNames: ['a'], resourceNamesSubscribe: ['a'] })
+      assert.deepEqual((await peer.next()).resources, { a: '1' })
+      assert.equal(after.status().state, 'cached')
+      assert.notEqual(after.status().staleSinceMs, undefined)
+
+      await using back = await openServer(source, port)
+      const ended = await peer.closed
+      assert.deepEqual(ended, { code: 14, message: 'the control plane is back' })
+      using again = new AdsPeer(after.address, variant)
+      again.send({ node, typeUrl: cluster })
+      assert.deepEqual((await again.next()).resources, { a: '2' })
+      assert.equal(back.statuses().length > 0, true)
+    })
+  }
+
+  test('without kept resources a control plane that is not there is said at once', async () => {
+    using folder = temporaryFolder()
+    const closed = await openServer(new TestSource(), 0)
+    await closed.close()
+    await using relay = await openRelay(closed.address, { cache: { folder: folder.path } })
+    using peer = new AdsPeer(relay.address, 'delta')
+    peer.send({ node, typeUrl: cluster })
+    const status = await peer.closed
+    assert.equal(status.code, 14)
+    assert.match(status.message, /ECONNREFUSED/)
+  })
+
+  test('a broken file of the cache is left out and removed', async () => {
+    using folder = temporaryFolder()
+    writeFileSync(join(folder.path, 'Cluster-0.binpb'), 'no protobuf')
+    await using server = await openServer(new TestSource({ cluster: { a: '1' } }), 0)
+    await using relay = await openRelay(server.address, { cache: { folder: folder.path } })
+    assert.equal(relay.status().state, 'idle')
+    assert.deepEqual(readdirSync(folder.path), [])
+  })
+
+  test('a socket of a run before is replaced, and only its owner may use the new one', async () => {
+    using folder = temporaryFolder()
+    const path = join(folder.path, 'ads.sock')
+    writeFileSync(path, '')
+    await using server = await openServer(new TestSource({ cluster: { a: '1' } }), 0)
+    await using relay = await openRelay(server.address, { listen: path })
+    assert.equal(relay.address, `unix:${path}`)
+    assert.equal(statSync(path).mode & 0o777, 0o600)
+    using peer = new AdsPeer(relay.address, 'delta')
+    peer.send({ node, typeUrl: cluster })
+    assert.deepEqual((await peer.next()).resources, { a: '1' })
+  })
+})
