@@ -1,8 +1,9 @@
 /**
  * Envoy's `route.v3.HeaderMatcher` over a request or a response.
  *
- * Repeated fields are matched as one value, joined by commas. A field that is absent matches nothing, inverted or not,
- * unless `treat_missing_header_as_empty` is set; only `present_match` can ask for absence.
+ * Of a repeated field one value has to match; inverted, none may. (Envoy 1.40 does so; older ones matched the values
+ * joined by commas, and a second value could then slip past a rule.) A field that is absent matches nothing, inverted
+ * or not, unless `treat_missing_header_as_empty` is set; only `present_match` can ask for absence.
  */
 import { type HeaderMatcher } from '../../xds/proto/generated/envoy/config/route/v3/route_components.ts'
 import { type Compiled, compiled, refused } from '../config/compiled.ts'
@@ -11,13 +12,24 @@ import type { RequestHead } from '../http/message.ts'
 import { type TextMatch, compileRegex } from './regex.ts'
 import { compileStringMatcher, lowerAscii } from './string-matcher.ts'
 
-/** All values of one field as one text, or undefined when it is absent. */
+/** The first value of a field, or undefined when it is absent. */
 export type FieldReader<Message> = (message: Message) => string | undefined
+
+/** Whether a value of the field passes; undefined when it is absent. */
+type FieldTest<Message> = (message: Message, test: TextMatch) => boolean | undefined
 
 export type HeaderMatch<Message> = (message: Message) => boolean
 
 export function compileRequestMatcher(matcher: HeaderMatcher): Compiled<HeaderMatch<RequestHead>> {
-  return compileMatcher(matcher, requestReader(matcher.name))
+  const name = lowerAscii(matcher.name)
+  if (!name.startsWith(':') && name !== 'host') {
+    return compileMatcher(matcher, (head, test) => anyValue(head.headers, name, test))
+  }
+  const read = requestReader(name)
+  return compileMatcher(matcher, (head, test) => {
+    const value = read(head)
+    return value === undefined ? undefined : test(value)
+  })
 }
 
 /** Over response fields; `:status` is read too. */
@@ -25,9 +37,11 @@ export function compileResponseMatcher(
   matcher: HeaderMatcher,
 ): Compiled<(headers: HeaderList, status: number) => boolean> {
   const name = lowerAscii(matcher.name)
-  const read: FieldReader<{ headers: HeaderList; status: number }> =
-    name === ':status' ? ({ status }) => String(status) : ({ headers }) => headers.getAll(name)
-  const result = compileMatcher(matcher, read)
+  const field: FieldTest<{ headers: HeaderList; status: number }> =
+    name === ':status'
+      ? ({ status }, test) => test(String(status))
+      : ({ headers }, test) => anyValue(headers, name, test)
+  const result = compileMatcher(matcher, field)
   if (!result.ok) return result
   return compiled((headers, status) => result.value({ headers, status }))
 }
@@ -46,29 +60,42 @@ export function requestReader(name: string): FieldReader<RequestHead> {
     case ':scheme':
       return (head) => head.scheme
     default:
-      return (head) => head.headers.getAll(lower)
+      return (head) => head.headers.get(lower)
   }
+}
+
+function anyValue(headers: HeaderList, name: string, test: TextMatch): boolean | undefined {
+  const { fields } = headers
+  let found: boolean | undefined
+  for (let index = 0; index < fields.length; index += 2) {
+    if (fields[index] !== name) continue
+    if (test(fields[index + 1] as string)) return true // names and values alternate
+    found = false
+  }
+  return found
 }
 
 function compileMatcher<Message>(
   matcher: HeaderMatcher,
-  read: FieldReader<Message>,
+  field: FieldTest<Message>,
 ): Compiled<HeaderMatch<Message>> {
   if (matcher.name === '') return refused('name: is required')
   const { invertMatch, treatMissingHeaderAsEmpty, headerMatchSpecifier } = matcher
   if (headerMatchSpecifier === undefined || headerMatchSpecifier.$case === 'presentMatch') {
     const wanted = (headerMatchSpecifier?.value ?? true) !== invertMatch
     if (treatMissingHeaderAsEmpty) return compiled(() => wanted)
-    return compiled((message) => (read(message) !== undefined) === wanted)
+    return compiled((message) => (field(message, isAny) !== undefined) === wanted)
   }
   const value = compileValue(headerMatchSpecifier)
   if (!value.ok) return value
   const matches = value.value
   return compiled((message) => {
-    const text = read(message) ?? (treatMissingHeaderAsEmpty ? '' : undefined)
-    return text !== undefined && matches(text) !== invertMatch
+    const matched = field(message, matches) ?? (treatMissingHeaderAsEmpty ? matches('') : undefined)
+    return matched !== undefined && matched !== invertMatch
   })
 }
+
+const isAny: TextMatch = () => true
 
 type ValueSpecifier = Exclude<
   NonNullable<HeaderMatcher['headerMatchSpecifier']>,
