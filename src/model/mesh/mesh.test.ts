@@ -1,0 +1,211 @@
+/** Our Mesh: one row for each rule, and a whole mesh file as it is read. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+
+import { testIssues } from '../../../test/support/issue-table.ts'
+import { parseText } from '../parse.ts'
+import type { MeshSpec } from './mesh.ts'
+
+const service = (lines: string): string =>
+  `services:\n- name: a\n  ports: [{number: 80}]\n  workloads:\n  - ${lines}`
+
+testIssues({ apiVersion: 'tulle.dev/v1alpha1', kind: 'Mesh' }, [
+  ['a trust domain is a name', 'IST0106', 'spec.trustDomain', 'trustDomain: a b # HERE'],
+  ['config is a list', 'IST0106', 'spec.config', 'config: ./config # HERE'],
+  [
+    'a mode is a word',
+    'IST0106',
+    'spec.meshConfig.outboundTrafficPolicy.mode',
+    'meshConfig: {outboundTrafficPolicy: {mode: DENY_ALL}} # HERE',
+  ],
+  [
+    'an encoding is a word',
+    'IST0106',
+    'spec.meshConfig.accessLogEncoding',
+    'meshConfig: {accessLogEncoding: json} # HERE',
+  ],
+  [
+    'a grace period is a duration',
+    'IST0106',
+    'spec.meshConfig.workloadGracePeriod',
+    'meshConfig: {workloadGracePeriod: 10} # HERE',
+  ],
+  [
+    'the default retry policy has no perTryTimeout',
+    'IST0106',
+    'spec.meshConfig.defaultHttpRetryPolicy.perTryTimeout',
+    'meshConfig: {defaultHttpRetryPolicy: {attempts: 1, perTryTimeout: 1s}} # HERE',
+  ],
+  [
+    'an unknown setting',
+    'TUL0010',
+    'spec.meshConfig.accesLogFile',
+    'meshConfig: {accesLogFile: /dev/stdout} # HERE',
+  ],
+  [
+    'a setting of Istio that has no effect yet',
+    'TUL0011',
+    'spec.meshConfig.extensionProviders',
+    'meshConfig: {extensionProviders: []} # HERE',
+  ],
+  [
+    'a service has a name',
+    'IST0106',
+    'spec.services[0].name',
+    'services:\n- ports: [{number: 80}] # HERE',
+  ],
+  [
+    'a service has a name that begins with a letter',
+    'IST0106',
+    'spec.services[0].name',
+    'services:\n- {name: 1a, ports: [{number: 80}]} # HERE',
+  ],
+  ['a service has ports', 'IST0106', 'spec.services[0].ports', 'services:\n- name: a # HERE'],
+  [
+    'a port has a number',
+    'IST0106',
+    'spec.services[0].ports[0].number',
+    'services:\n- {name: a, ports: [{name: http}]} # HERE',
+  ],
+  [
+    'a port is there once',
+    'IST0106',
+    'spec.services[0].ports[1].number',
+    'services:\n- {name: a, ports: [{number: 80}, {number: 80}]} # HERE',
+  ],
+  [
+    'a protocol is known',
+    'IST0106',
+    'spec.services[0].ports[0].protocol',
+    'services:\n- {name: a, ports: [{number: 80, protocol: GOPHER}]} # HERE',
+  ],
+  [
+    'a service is there once',
+    'IST0106',
+    'spec.services[1].name',
+    'services:\n- {name: a, ports: [{number: 80}]}\n- {name: a, ports: [{number: 80}]} # HERE',
+  ],
+  [
+    'a workload has a command',
+    'IST0106',
+    'spec.services[0].workloads[0].command',
+    service('name: a-v1 # HERE'),
+  ],
+  [
+    'a command is not empty',
+    'IST0106',
+    'spec.services[0].workloads[0].command',
+    service('{name: a-v1, command: []} # HERE'),
+  ],
+  [
+    'a command is text or a list',
+    'IST0106',
+    'spec.services[0].workloads[0].command',
+    service('{name: a-v1, command: {a: b}} # HERE'),
+  ],
+  [
+    'a workload is there once',
+    'IST0106',
+    'spec.workloads[0].name',
+    `${service('{name: b, command: x}')}\nworkloads:\n- {name: b, command: x} # HERE`,
+  ],
+  [
+    'replicas are not negative',
+    'IST0106',
+    'spec.services[0].workloads[0].replicas',
+    service('{name: a-v1, command: x, replicas: -1} # HERE'),
+  ],
+  [
+    'replicas do not share a port',
+    'IST0106',
+    'spec.services[0].workloads[0].port',
+    service('{name: a-v1, command: x, replicas: 2, port: 8080} # HERE'),
+  ],
+  [
+    'a label app is the service',
+    'IST0133',
+    'spec.services[0].workloads[0].labels[app]',
+    service('{name: a-v1, command: x, labels: {app: b}} # HERE'),
+  ],
+  [
+    'an upstream is host:port',
+    'IST0106',
+    'spec.workloads[0].upstreams[0]',
+    'workloads:\n- {name: b, command: x, upstreams: [postgres]} # HERE',
+  ],
+  [
+    'an upstream has a port in range',
+    'IST0106',
+    'spec.workloads[0].upstreams[0]',
+    'workloads:\n- {name: b, command: x, upstreams: ["postgres:99999"]} # HERE',
+  ],
+  [
+    'a variable has a name',
+    'IST0106',
+    'spec.workloads[0].env[A-B]',
+    'workloads:\n- {name: b, command: x, env: {A-B: c}} # HERE',
+  ],
+  [
+    'a variable is not a list',
+    'IST0106',
+    'spec.workloads[0].env[A]',
+    'workloads:\n- {name: b, command: x, env: {A: [c]}} # HERE',
+  ],
+  [
+    'a probe asks one thing',
+    'IST0106',
+    'spec.workloads[0].probe',
+    'workloads:\n- {name: b, command: x, probe: {periodSeconds: 1}} # HERE',
+  ],
+  [
+    'unknown field',
+    'TUL0010',
+    'spec.workloads[0].environment',
+    'workloads:\n- {name: b, command: x, environment: {}} # HERE',
+  ],
+])
+
+test('a mesh file is read as it is written, numbers in env as text', () => {
+  const [document] = parseText(
+    `
+apiVersion: tulle.dev/v1alpha1
+kind: Mesh
+metadata: { name: shop }
+spec:
+  trustDomain: cluster.local
+  meshConfig:
+    outboundTrafficPolicy: { mode: REGISTRY_ONLY }
+    accessLogFile: ""
+    inferSubsets: false
+    workloadGracePeriod: 0s
+  config: [ ./config ]
+  services:
+  - name: cart
+    ports: [ { number: 8080, name: http, protocol: http } ]
+    workloads:
+    - name: cart-v1
+      labels: { version: v1 }
+      replicas: 2
+      command: ./cart --port \${PORT}
+      build: [go, build, -o, cart, .]
+      env: { VERSION: v1, RATE: 5, VERBOSE: true }
+      upstreams: [ postgres:5432 ]
+      probe: { httpGet: { path: /healthz } }
+  workloads:
+  - name: load
+    command: [node, load.js, 7]
+`,
+    'mesh.yaml',
+  )
+  assert.deepEqual(document?.issues, [])
+  const spec = document?.resource?.spec as MeshSpec
+  assert.equal(document?.resource?.metadata.namespace, 'default')
+  assert.deepEqual(spec.services?.[0]?.workloads?.[0]?.env, {
+    VERSION: 'v1',
+    RATE: '5',
+    VERBOSE: 'true',
+  })
+  assert.deepEqual(spec.workloads?.[0]?.command, ['node', 'load.js', '7'])
+  assert.equal(spec.services?.[0]?.workloads?.[0]?.command, './cart --port ${PORT}')
+  assert.equal(spec.meshConfig?.inferSubsets, false)
+})
