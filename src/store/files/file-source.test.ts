@@ -22,6 +22,7 @@ import type { Resource } from '../../model/resource.ts'
 import { keyOf } from '../identity.ts'
 import { openFileSource } from './file-source.ts'
 import type { FileSource, FileSourceOptions } from './file-source.ts'
+import { createDocumentParser } from './parse-documents.ts'
 
 /** Short, so that the suite is; the order between them is the default's. */
 const times = {
@@ -210,6 +211,56 @@ test('a file that is moved keeps its resources throughout', async () => {
   await eventually(() => origin() === scene.at('z.yaml'))
   assert.deepEqual(states, [[1, 0]])
 })
+
+const virtualService = (weight: string) => `apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata:
+  name: a
+spec:
+  hosts: [a]
+  http:
+  - route:
+    - destination: { host: a, subset: v1 }
+      weight: ${weight}
+    - destination: { host: a, subset: v2 }
+      weight: 10
+`
+
+const mistakes: readonly { claim: string; text: string; line: number }[] = [
+  { claim: 'a weight below zero', text: virtualService('-1'), line: 10 },
+  { claim: 'a weight that is text', text: virtualService('many'), line: 10 },
+  {
+    claim: 'a misspelt field',
+    text: virtualService('90').replace('subset: v2', 'subst: v2'),
+    line: 11,
+  },
+  { claim: 'a misspelt kind', text: virtualService('90').replace('Service', 'Servce'), line: 2 },
+  {
+    claim: 'a name that is none',
+    text: virtualService('90').replace('name: a', 'name: A_'),
+    line: 4,
+  },
+  { claim: 'a bracket left open', text: virtualService('[90'), line: 11 },
+]
+for (const { claim, text: mistake, line } of mistakes) {
+  test(`${claim} in a VirtualService keeps the last good one and is named at its line`, async () => {
+    const parse = createDocumentParser()
+    const files = {
+      'a.yaml': virtualService('90'),
+      'b.yaml': virtualService('1').replace('e: a', 'e: b'),
+    }
+    await using scene = await openScene(files, { parse })
+    await scene.put('a.yaml', mistake)
+    await eventually(() => scene.source.list().stale.size === 1)
+    const { resources, issues, stale } = scene.source.list()
+    assert.equal(resources.size, 2)
+    assert.deepEqual([...stale], [keyOf(sampleResource('a'))])
+    const places = issues
+      .filter(({ severity }) => severity === 'error')
+      .map((issue) => [issue.file, issue.line])
+    assert.deepEqual(places, [[scene.at('a.yaml'), line]])
+  })
+}
 
 test('a folder that vanishes as a whole keeps the mesh, with an issue', async () => {
   await using scene = await openScene({ 'a.yaml': text('a', 1) })

@@ -17,13 +17,15 @@ import type { Source, SourceSnapshot, StoredResource } from '../source.ts'
 import { FolderWatch } from './folder-watch.ts'
 import { declaredTwice, LoadedFile } from './loaded-file.ts'
 import type { ParseText, SettleTimes } from './loaded-file.ts'
+import { createDocumentParser } from './parse-documents.ts'
 import { isHidden, readConfigFile, scanPaths } from './scan.ts'
 import type { Content, FileRead, ScanLimits } from './scan.ts'
 
 export interface FileSourceOptions {
   /** Files and folders, as the reader knows them: messages repeat these paths. */
   readonly paths: readonly string[]
-  readonly parse: ParseText
+  /** The model's, with `default` as the namespace of what names none, unless said otherwise. */
+  readonly parse?: ParseText
   readonly name?: string
   readonly clock?: Clock
   readonly limits?: Partial<ScanLimits>
@@ -91,7 +93,7 @@ class WatchedFiles implements FileSource {
 
   constructor(options: FileSourceOptions) {
     this.#paths = options.paths
-    this.#parse = options.parse
+    this.#parse = options.parse ?? createDocumentParser()
     this.name = options.name ?? options.paths.join(', ')
     this.#clock = options.clock ?? systemClock
     this.#limits = { ...defaultLimits, ...options.limits }

@@ -34,6 +34,10 @@ export interface SettleTimes {
 export interface ParsedText {
   readonly resources: readonly Resource[]
   readonly issues: readonly Issue[]
+  /** Keys of documents that are broken, as far as they can be read; errors that name a resource count as well. */
+  readonly brokenKeys?: readonly string[]
+  /** Some of the text is no YAML: any of the resources may have been in there. */
+  readonly isUnreadable?: boolean
 }
 
 export type ParseText = (text: string, file: string) => ParsedText
@@ -148,7 +152,7 @@ export class LoadedFile {
       else issues.push(declaredTwice(first.resource, resource))
     }
     const stale = new Set<string>()
-    const isBroken = brokenBy(parsed.issues)
+    const isBroken = brokenBy(parsed, this.#resources)
     for (const [key, last] of this.#resources) {
       if (resources.has(key) || !isBroken(last.resource)) continue
       resources.set(key, last)
@@ -184,13 +188,21 @@ function parserFailed(file: string, error: unknown): Issue {
   }
 }
 
-/** Tells of a resource that is no longer among the good ones whether it is broken, or was taken out. */
-function brokenBy(issues: readonly Issue[]): (resource: Resource) => boolean {
-  const errors = issues.filter((issue) => issue.severity === 'error')
-  // An error that names no resource may hide any of them: a document that is no YAML has no name.
-  if (errors.some((issue) => issue.resource === '')) return () => true
-  const names = new Set(errors.map((issue) => issue.resource))
-  return (resource) => names.has(describeResource(resource))
+/**
+ * Tells of a resource that is no longer among the good ones whether it is broken, or was taken out. In doubt it
+ * is broken: a document whose kind or name is misspelt looks like another one.
+ */
+function brokenBy(
+  parsed: ParsedText,
+  before: ReadonlyMap<string, StoredResource>,
+): (resource: Resource) => boolean {
+  const known = new Map([...before].map(([key, { resource }]) => [describeResource(resource), key]))
+  const named = parsed.issues
+    .filter(({ severity }) => severity === 'error')
+    .map(({ resource }) => known.get(resource))
+  const keys = new Set([...named, ...(parsed.brokenKeys ?? [])])
+  const isInDoubt = parsed.isUnreadable === true || [...keys].some((key) => !before.has(key ?? ''))
+  return (resource) => isInDoubt || keys.has(keyOf(resource))
 }
 
 /** The first by path order, and by order in its file, is the one in force. */
