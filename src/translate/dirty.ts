@@ -142,8 +142,11 @@ function markVirtualServices(marks: Marks, before: World, after: World): void {
 function markRules(marks: Marks, before: World, after: World): void {
   const old = new Set(before.destinationRules.all)
   const now = new Set(after.destinationRules.all)
-  for (const rule of old) if (!now.has(rule)) markCovered(marks, before, rule)
-  for (const rule of now) if (!old.has(rule)) markCovered(marks, after, rule)
+  const changed = [...old].filter((rule) => !now.has(rule))
+  for (const rule of [...changed, ...[...now].filter((rule) => !old.has(rule))]) {
+    markCovered(marks, before, rule)
+    markCovered(marks, after, rule)
+  }
 }
 
 function markCovered(marks: Marks, world: World, rule: MergedRule): void {
@@ -151,7 +154,10 @@ function markCovered(marks: Marks, world: World, rule: MergedRule): void {
     marks.clusters.add(host)
     marks.endpoints.add(host)
     marks.virtualHosts.add(host)
-    markRoutesTo(marks, world, host)
+  }
+  // Routes hash as the rule of their destination says, be it a service or not.
+  for (const host of world.virtualServicesTo.keys()) {
+    if (isCoveredBy(host, rule.host)) markRoutesTo(marks, world, host)
   }
 }
 
