@@ -4,7 +4,14 @@
  * What is wrong with it is a MeshError MESH_BOOTSTRAP_INVALID that names every field, with file, line and column where
  * the field stands in the file.
  */
-import { LineCounter, type Document, parseDocument } from 'yaml'
+import {
+  type Document,
+  type DocumentOptions,
+  LineCounter,
+  type ParseOptions,
+  type SchemaOptions,
+  parseDocument,
+} from 'yaml'
 
 import { MeshError, describeError } from '../../lib/mesh-error.ts'
 import { MessageJson } from '../../xds/json.ts'
@@ -66,7 +73,7 @@ const bootstrapType = 'envoy.config.bootstrap.v3.Bootstrap'
 
 export function parseBootstrap(source: BootstrapText): BootstrapConfig {
   const lines = new LineCounter()
-  const document = parseDocument(source.text, { lineCounter: lines })
+  const document = parseDocument(source.text, { ...yamlOptions, lineCounter: lines })
   const place = (path: string): string => placeOf({ document, lines, file: source.file, path })
   const [syntax] = document.errors
   if (syntax !== undefined) {
@@ -80,6 +87,19 @@ export function parseBootstrap(source: BootstrapText): BootstrapConfig {
     throw invalid(report.reasons.map((reason) => `${place(pathOf(reason))}: ${reason}`))
   }
   return config
+}
+
+/**
+ * Envoy reads YAML 1.1: `yes` is true and `0600` is octal. Not taken over are times of the day and dates, which Envoy
+ * leaves as text.
+ */
+const yamlOptions: ParseOptions & DocumentOptions & SchemaOptions = {
+  version: '1.1',
+  customTags: (tags) => tags.filter((tag) => typeof tag === 'string' || !isTime(tag)),
+}
+
+function isTime(tag: { readonly tag: string; readonly format?: string }): boolean {
+  return tag.format === 'TIME' || tag.tag === 'tag:yaml.org,2002:timestamp'
 }
 
 /** The error for reasons that already say where they stand. */

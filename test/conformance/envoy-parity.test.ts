@@ -1,0 +1,266 @@
+/**
+ * The same bootstrap file, run by a real Envoy and by Tulle, gives the same answers.
+ *
+ * Each case is sent as literal bytes, to Envoy first and then to Tulle, with the same upstreams behind. Compared are the
+ * status, the body, the response's headers, what the upstream was asked, whether the connection stays, and the entry in
+ * the access log with its flags and details. What is time or chance is compared by its presence. Where the two are meant
+ * to differ, the case says which part and why.
+ */
+import assert from 'node:assert/strict'
+import { type ChildProcess, spawn } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { request } from 'node:http'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, describe, test } from 'node:test'
+
+import { systemClock } from '../../src/lib/clock.ts'
+import { silentLog } from '../../src/lib/log.ts'
+import { systemRandom } from '../../src/lib/random.ts'
+import { openSidecar } from '../../src/proxy/sidecar.ts'
+import { eventually } from '../support/eventually.ts'
+import { findEnvoy, skipUnless } from '../support/programs.ts'
+import { type ComparedPart, type ParityCase, parityCases } from './parity/case-table.ts'
+import { type Upstream, openUpstream } from './parity/upstream.ts'
+import { type WireResponse, sendBytes } from './parity/wire-client.ts'
+
+const envoy = findEnvoy()
+
+type Answer = Readonly<Record<ComparedPart, unknown>>
+
+interface Proxy extends AsyncDisposable {
+  readonly ports: ReadonlyMap<string, number>
+}
+
+describe('the same bootstrap in Envoy and in Tulle', { skip: skipUnless(envoy, 'envoy') }, () => {
+  const folder = mkdtempSync(join(tmpdir(), 'tulle-parity-'))
+  const answers = { envoy: new Map<string, Answer>(), tulle: new Map<string, Answer>() }
+  let upstreams: readonly Upstream[] = []
+
+  before(async () => {
+    upstreams = [await openUpstream('a'), await openUpstream('b')]
+    const bootstrap = await fillBootstrap(upstreams, folder)
+    const file = join(folder, 'bootstrap.yaml')
+    writeFileSync(file, bootstrap)
+    await answerAll(() => openEnvoy(file, folder), answers.envoy)
+    await answerAll(() => openTulle(file), answers.tulle)
+  })
+
+  after(async () => {
+    for (const upstream of upstreams) await upstream[Symbol.asyncDispose]()
+    rmSync(folder, { recursive: true })
+  })
+
+  async function answerAll(open: () => Promise<Proxy>, into: Map<string, Answer>): Promise<void> {
+    const log = join(folder, 'access.log')
+    writeFileSync(log, '')
+    for (const upstream of upstreams) upstream.reset()
+    const responses = new Map<string, WireResponse>()
+    {
+      await using proxy = await open()
+      await Promise.all(
+        ['main', 'edge', 'quiet', 'tcp', 'tcp-nowhere'].map(async (listener) => {
+          const port = proxy.ports.get(listener) ?? 0
+          for (const one of parityCases) {
+            if ((one.listener ?? 'main') !== listener) continue
+            const bytes = one.raw ?? requestBytes(one)
+            responses.set(one.name, await sendBytes({ port, bytes, isHead: one.method === 'HEAD' }))
+          }
+        }),
+      )
+      await eventually(() => logEntries(log).size >= loggedCases.length, {
+        deadlineMs: 3_000,
+      }).catch(() => undefined)
+    }
+    const entries = logEntries(log)
+    for (const one of parityCases) {
+      const response = responses.get(one.name)
+      assert.ok(response)
+      into.set(one.name, toAnswer(response, entries.get(one.name)))
+    }
+  }
+
+  for (const one of parityCases) {
+    test(one.name, () => {
+      const expected = answers.envoy.get(one.name)
+      const actual = answers.tulle.get(one.name)
+      assert.deepEqual(withoutDifferences(one, actual), withoutDifferences(one, expected))
+    })
+  }
+
+  test('at least sixty requests are compared', () => {
+    assert.ok(parityCases.length >= 60)
+    assert.equal(new Set(parityCases.map((one) => one.name)).size, parityCases.length)
+  })
+})
+
+const loggedCases = parityCases.filter((one) => (one.raw ?? `x-case: `).includes('x-case: '))
+
+function withoutDifferences(one: ParityCase, answer: Answer | undefined): object {
+  assert.ok(answer)
+  const parts = Object.entries(answer).filter(
+    ([part]) => one.differs?.[part as ComparedPart] === undefined,
+  )
+  return Object.fromEntries(parts)
+}
+
+function requestBytes(one: ParityCase): string {
+  const { method = 'GET', path = '/', host = 'app.test', headers = {}, body } = one
+  const lines = [`${method} ${path} HTTP/1.1`, `host: ${host}`, `x-case: ${asLatin(one.name)}`]
+  for (const [name, value] of Object.entries(headers)) lines.push(`${name}: ${value}`)
+  if (body !== undefined) lines.push(`content-length: ${body.length}`)
+  return `${lines.join('\r\n')}\r\n\r\n${body ?? ''}`
+}
+
+/** Case names may hold a typographic apostrophe; a header is ASCII here. */
+function asLatin(name: string): string {
+  return name.replaceAll('’', "'")
+}
+
+/** Values that are time or chance. */
+const variableHeaders = new Set(['date', 'x-envoy-upstream-service-time', 'x-request-id'])
+
+function toAnswer(response: WireResponse, log: unknown): Answer {
+  const headers = response.headers.map(([name, value]) =>
+    variableHeaders.has(name) ? [name, '*'] : [name, value],
+  )
+  const echoed = echoOf(response.body)
+  return {
+    status: response.status,
+    body: echoed === undefined ? response.body : 'an echo',
+    headers: headers
+      .filter(([name]) => name !== 'content-length' || echoed === undefined)
+      .sort(byText),
+    upstream: echoed,
+    closed: response.closed,
+    log,
+  }
+}
+
+function byText(a: readonly (string | undefined)[], b: readonly (string | undefined)[]): number {
+  return `${a.join(':')}` < `${b.join(':')}` ? -1 : 1
+}
+
+interface Echo {
+  readonly headers: readonly (readonly [string, string])[]
+}
+
+function echoOf(body: string): unknown {
+  if (!body.startsWith('{"upstream"')) return undefined
+  const echo = JSON.parse(body) as Echo
+  const headers = echo.headers.map(([name, value]) =>
+    name === 'x-request-id' && value !== 'mine' ? [name, '*'] : [name, value],
+  )
+  return { ...echo, headers: headers.sort(byText) }
+}
+
+function logEntries(file: string): ReadonlyMap<string, unknown> {
+  const entries = new Map<string, unknown>()
+  for (const line of readFileSync(file, 'utf8').split('\n')) {
+    if (!line.startsWith('{')) continue
+    const entry = JSON.parse(line) as { readonly case: string | null }
+    if (entry.case === null) continue
+    const name = parityCases.find((one) => asLatin(one.name) === entry.case)?.name
+    if (name !== undefined) entries.set(name, entry)
+  }
+  return entries
+}
+
+async function fillBootstrap(upstreams: readonly Upstream[], folder: string): Promise<string> {
+  const template = readFileSync(new URL('parity/bootstrap.yaml', import.meta.url), 'utf8')
+  const values: Readonly<Record<string, string>> = {
+    A: String(upstreams[0]?.port),
+    B: String(upstreams[1]?.port),
+    REFUSED: String(await refusedPort()),
+    LOG: join(folder, 'access.log'),
+  }
+  return template.replaceAll(/\$\{([A-Z]+)\}/g, (whole, name: string) => values[name] ?? whole)
+}
+
+/** A port that was free a moment ago: nobody listens there. */
+async function refusedPort(): Promise<number> {
+  const server = createServer()
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const address = server.address()
+  const port = typeof address === 'object' && address !== null ? address.port : 0
+  await new Promise((resolve) => server.close(resolve))
+  return port
+}
+
+async function openTulle(file: string): Promise<Proxy> {
+  const text = readFileSync(file, 'utf8')
+  const sidecar = await openSidecar({
+    bootstrap: { text, file },
+    clock: systemClock,
+    random: systemRandom,
+    log: silentLog,
+  })
+  const ports = await listenerPorts(sidecar.adminAddress ?? '')
+  return { ports, [Symbol.asyncDispose]: () => sidecar.close() }
+}
+
+async function openEnvoy(file: string, folder: string): Promise<Proxy> {
+  const addressFile = join(folder, 'admin-address')
+  const child = spawn(
+    envoy ?? '',
+    [
+      '-c',
+      file,
+      '--concurrency',
+      '1',
+      '--admin-address-path',
+      addressFile,
+      '--log-level',
+      'error',
+      '--file-flush-interval-msec',
+      '50',
+      '--use-dynamic-base-id',
+    ],
+    { stdio: 'ignore' },
+  )
+  const admin = await eventually(() => readFileSync(addressFile, 'utf8').trim() || undefined, {
+    deadlineMs: 20_000,
+  })
+  const ports = await eventually(
+    async () => {
+      const found = await listenerPorts(admin)
+      return found.size === 5 ? found : undefined
+    },
+    { deadlineMs: 20_000 },
+  )
+  return { ports, [Symbol.asyncDispose]: () => stop(child) }
+}
+
+async function stop(child: ChildProcess): Promise<void> {
+  const ended = new Promise((resolve) => child.once('exit', resolve))
+  child.kill('SIGTERM')
+  await ended
+}
+
+/** Name → port, from the admin interface's `/listeners`. */
+async function listenerPorts(admin: string): Promise<ReadonlyMap<string, number>> {
+  const text = await get(admin, '/listeners')
+  const ports = new Map<string, number>()
+  for (const line of text.split('\n')) {
+    const match = /^(.+)::127\.0\.0\.1:(\d+)$/.exec(line)
+    if (match?.[1] !== undefined) ports.set(match[1], Number(match[2]))
+  }
+  return ports
+}
+
+function get(admin: string, path: string): Promise<string> {
+  const [host, port] = admin.split(':')
+  return new Promise((resolve, reject) => {
+    const sent = request({ host, port, path, agent: false }, (response) => {
+      let text = ''
+      response.setEncoding('utf8')
+      response.on('data', (chunk: string) => {
+        text += chunk
+      })
+      response.on('end', () => resolve(text))
+    })
+    sent.on('error', reject)
+    sent.end()
+  })
+}
