@@ -1,6 +1,6 @@
 /**
  * The same route table in a real Envoy and in ours, and the same requests to both: who answers, with which status, and
- * what an upstream would see. Envoy is the oracle; where it is not installed the test skips.
+ * what an upstream would see. Envoy is the oracle; its answers are recorded, so that ours are held to them everywhere.
  */
 import assert from 'node:assert/strict'
 import { type ChildProcess, spawn } from 'node:child_process'
@@ -59,23 +59,39 @@ after(() => {
   if (folder !== '') rmSync(folder, { recursive: true })
 })
 
-test('our table decides every request of the comparison as Envoy does', { skip }, async () => {
-  const compiledTable = compileRouteConfiguration(RouteConfiguration.fromJSON(comparisonRoutes), {
-    random: seededRandom(1),
-  })
-  assert.ok(compiledTable.ok, compiledTable.ok ? '' : compiledTable.reasons.join('\n'))
-  const differences: string[] = []
-  for (const request of comparisonRequests) {
-    const theirs = await askEnvoy(request)
-    const ours = askTable(compiledTable.value, request)
-    if (JSON.stringify(theirs) !== JSON.stringify(ours)) {
-      differences.push(
-        `${JSON.stringify(request)}\n  envoy ${JSON.stringify(theirs)}\n  ours  ${JSON.stringify(ours)}`,
-      )
-    }
+/** What Envoy answered when it was last asked; `UPDATE_GOLDEN=1` asks again. */
+const golden = join(import.meta.dirname, 'testdata', 'comparison-envoy.json')
+
+test('Envoy decides as it did when its answers were recorded', { skip }, async () => {
+  const answers: Seen[] = []
+  for (const request of comparisonRequests) answers.push(await askEnvoy(request))
+  if (process.env['UPDATE_GOLDEN'] === '1') {
+    writeFileSync(golden, `[\n${answers.map((one) => JSON.stringify(one)).join(',\n')}\n]\n`)
   }
-  assert.deepEqual(differences, [], differences.join('\n'))
+  assert.deepEqual(answers.map(showSeen), recordedAnswers().map(showSeen))
 })
+
+test('our table decides every request as Envoy does', () => {
+  const message = RouteConfiguration.fromJSON(comparisonRoutes)
+  const table = compileRouteConfiguration(message, { random: seededRandom(1) })
+  assert.ok(table.ok, table.ok ? '' : table.reasons.join('\n'))
+  const recorded = recordedAnswers()
+  assert.equal(recorded.length, comparisonRequests.length)
+  const differences = comparisonRequests.flatMap((request, index) => {
+    const theirs = showSeen(recorded[index])
+    const ours = showSeen(askTable(table.value, request))
+    return theirs === ours ? [] : [`${JSON.stringify(request)}\n  envoy ${theirs}\n  ours  ${ours}`]
+  })
+  assert.equal(differences.length, 0, differences.join('\n'))
+})
+
+function recordedAnswers(): readonly Seen[] {
+  return JSON.parse(readFileSync(golden, 'utf8')) as Seen[] // written by the test above
+}
+
+function showSeen(seen: Seen | undefined): string {
+  return JSON.stringify(seen)
+}
 
 const nobody: Seen = { status: 503, body: '', location: undefined, fields: {} }
 

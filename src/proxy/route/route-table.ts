@@ -28,6 +28,8 @@ export interface Route {
   /** Header changes for this route, applied in order; undefined when there are none. */
   readonly editRequest: HeaderEdit | undefined
   readonly editResponse: HeaderEdit | undefined
+  /** Compiled `typed_per_filter_config`, the most specific of route, virtual host and table, by filter name. */
+  readonly filterConfigs?: ReadonlyMap<string, unknown>
 }
 
 /**
