@@ -197,15 +197,13 @@ spec:
 `,
     'mesh.yaml',
   )
-  assert.deepEqual(document?.issues, [])
-  const spec = document?.resource?.spec as MeshSpec
-  assert.equal(document?.resource?.metadata.namespace, 'default')
-  assert.deepEqual(spec.services?.[0]?.workloads?.[0]?.env, {
-    VERSION: 'v1',
-    RATE: '5',
-    VERBOSE: 'true',
-  })
+  assert.ok(document?.resource)
+  assert.deepEqual(document.issues, [])
+  assert.equal(document.resource.metadata.namespace, 'default')
+  const spec = document.resource.spec as MeshSpec
+  const workload = spec.services?.[0]?.workloads?.[0]
+  assert.deepEqual(workload?.env, { VERSION: 'v1', RATE: '5', VERBOSE: 'true' })
+  assert.equal(workload?.command, './cart --port ${PORT}')
   assert.deepEqual(spec.workloads?.[0]?.command, ['node', 'load.js', '7'])
-  assert.equal(spec.services?.[0]?.workloads?.[0]?.command, './cart --port ${PORT}')
   assert.equal(spec.meshConfig?.inferSubsets, false)
 })

@@ -67,7 +67,7 @@ function readPiece(piece: Piece): readonly SourceDocument[] {
       prettyErrors: false,
       logLevel: 'silent',
     })
-    return Array.from(documents).flatMap((document) => readDocument(document, piece.offset))
+    return Array.from(documents).flatMap((document) => readDocument(document, piece))
   } catch (thrown) {
     // The parser's recursion overflows on text that nests thousands of levels deep.
     const reason = thrown instanceof Error ? thrown.message : String(thrown)
@@ -87,14 +87,15 @@ function withoutJsonTabs(text: string): string {
   }
 }
 
-function readDocument(document: Document, base: number): readonly SourceDocument[] {
+function readDocument(document: Document, piece: Piece): readonly SourceDocument[] {
+  const base = piece.offset
   const { contents } = document
   const converter = new Converter(base)
   const start = base + (contents?.range?.[0] ?? 0)
   const root = contents === null ? undefined : converter.convert(contents, '', 0)
   const syntax = document.errors
     .slice(0, syntaxErrorsMax)
-    .map((error) => syntaxProblem(error, base))
+    .map((error) => syntaxProblem(error, piece))
   if (syntax.length === 0 && (root === undefined || isEmptyScalar(root))) return []
   return [
     {
@@ -257,15 +258,19 @@ function scalarOf(
   offset: number,
 ): ScalarNode {
   const { value } = node
-  const isJson =
-    typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean'
+  const text = typeof value === 'string' ? value : (node.source ?? String(value))
   return {
     type: 'scalar',
-    value: isJson ? value : null,
-    text: typeof value === 'string' ? value : (node.source ?? String(value)),
+    value: isJsonScalar(value) ? value : text,
+    text,
     isPlain: node.type === 'PLAIN',
     offset,
   }
+}
+
+/** What a tag made of a scalar (bytes, a date) is not; the tag has been reported. */
+function isJsonScalar(value: unknown): value is string | number | boolean | null {
+  return value === null || ['string', 'number', 'boolean'].includes(typeof value)
 }
 
 function nothing(offset: number): ScalarNode {
@@ -294,13 +299,15 @@ const syntaxRemedies: Readonly<Record<string, string>> = {
   BLOCK_AS_IMPLICIT_KEY: 'Put text with ": " in quotes, or correct the indentation.',
 }
 
-function syntaxProblem(error: YAMLError, base: number): PlacedProblem {
+function syntaxProblem(error: YAMLError, piece: Piece): PlacedProblem {
+  // What is missing at the end is missing on the last line with text.
+  const at = Math.min(error.pos[0], Math.max(0, piece.text.trimEnd().length - 1))
   const message = error.message.charAt(0).toLowerCase() + error.message.slice(1)
   return {
     code: 'TUL0001',
     message: `not YAML: ${message}`,
     remedy: syntaxRemedies[error.code] ?? 'Correct the YAML at this place.',
-    offset: base + error.pos[0],
+    offset: piece.offset + at,
     path: '',
   }
 }
