@@ -424,27 +424,29 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
       this.#breakOff(failure)
       return
     }
-    const outcome = this.#outcome({ failure, requestSent: reset.requestSent })
+    const outcome = this.#outcome(failure, reset.requestSent)
     if (!this.#retries(attempt, outcome)) this.#fail(failure)
   }
 
   #retriesResponse(attempt: Attempt, head: ResponseHead): boolean {
     if (this.#retry === undefined) return false
-    const grpcStatus = grpcStatusOf(head.headers)
-    const known = { status: head.status, grpcStatus, responseHeaders: head.headers }
-    return this.#retries(attempt, this.#outcome(known))
+    return this.#retries(attempt, this.#outcome(undefined, true, head))
   }
 
-  #outcome(known: Partial<AttemptOutcome>): AttemptOutcome {
+  #outcome(
+    failure: Failure | undefined,
+    requestSent: boolean,
+    head?: ResponseHead,
+  ): AttemptOutcome {
     return {
       attempt: this.#attempts,
-      status: undefined,
-      grpcStatus: undefined,
-      failure: undefined,
-      requestSent: true,
+      status: head?.status,
+      grpcStatus: grpcStatusOf(head?.headers),
+      responseHeaders: head?.headers,
+      failure,
+      requestSent,
       isReplayable: this.#body.isReplayable && !this.#isAccepted,
       responseStarted: this.#responseStarted,
-      ...known,
     }
   }
 
@@ -499,7 +501,7 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
     if (attempt === undefined) return
     attempt.cluster.stats.rqPerTryTimeout.add(1)
     this.#abort('timeout')
-    if (this.#retries(attempt, this.#outcome({ failure: 'per-try-timeout' }))) return
+    if (this.#retries(attempt, this.#outcome('per-try-timeout', true))) return
     this.#timeOut('per-try-timeout')
   }
 

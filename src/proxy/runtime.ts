@@ -28,6 +28,8 @@ export interface ProxyRuntime {
   readonly overload: Overload
   /** Collects what one turn of the event loop writes; every wire of the runtime shares it. */
   readonly turn: FlushTurn
+  /** What accepted sockets read into; undefined gives each read its own memory. */
+  readonly acceptBuffer: Buffer | undefined
   /** Unique within the process, from 1: `%CONNECTION_ID%`. */
   nextConnectionId(): number
 }
@@ -39,15 +41,20 @@ export interface ProxyRuntimeOptions {
   readonly clusters: ClusterSet
   /** Ceiling of open downstream connections over all listeners; 0 or absent = none. */
   readonly connectionsMax?: number
+  /** False keeps accepted sockets off Node's internals (wire/shared-read.ts); true unless set. */
+  readonly sharesAcceptedReads?: boolean
 }
+
+const readBufferBytes = 64 * 1024
 
 export function createProxyRuntime(options: ProxyRuntimeOptions): ProxyRuntime {
   const { clock, random, log, clusters } = options
   const turn = new FlushTurn((error) =>
     log.error({ error: describeError(error) }, 'connection lost by a bug'),
   )
+  const readBuffer = Buffer.allocUnsafeSlow(readBufferBytes)
   const internalListeners = new InternalListeners(turn)
-  const connector = createConnector({ clock, turn, internalListeners })
+  const connector = createConnector({ clock, turn, readBuffer, internalListeners })
   const pools = new UpstreamPools({ clock, connector })
   const overload = new Overload({ connectionsMax: options.connectionsMax ?? 0 })
   let connections = 0
@@ -61,6 +68,7 @@ export function createProxyRuntime(options: ProxyRuntimeOptions): ProxyRuntime {
     internalListeners,
     overload,
     turn,
+    acceptBuffer: options.sharesAcceptedReads === false ? undefined : readBuffer,
     nextConnectionId: () => ++connections,
   }
 }

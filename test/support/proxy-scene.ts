@@ -23,7 +23,7 @@ import type {
   RouteAction,
   RouteTable,
 } from '../../src/proxy/route/route-table.ts'
-import { createProxyRuntime, type ProxyRuntime } from '../../src/proxy/runtime.ts'
+import { createProxyRuntime, type ProxyRuntime, type ProxyRuntimeOptions } from '../../src/proxy/runtime.ts'
 import {
   createClusterStats,
   createDownstreamStats,
@@ -54,7 +54,7 @@ export interface SceneOptions {
   readonly manager?: Partial<HttpConnectionManager>
   readonly filters?: readonly HttpFilter[]
   readonly listener?: Partial<ListenerConfig>
-  readonly connectionsMax?: number
+  readonly runtime?: Partial<ProxyRuntimeOptions>
 }
 
 export interface Scene {
@@ -84,7 +84,7 @@ export async function startScene(options: SceneOptions = {}): Promise<Scene> {
     random: options.random ?? systemRandom,
     log: recordingLog(bugs),
     clusters,
-    ...(options.connectionsMax !== undefined && { connectionsMax: options.connectionsMax }),
+    ...options.runtime,
   })
   const records: RequestRecord[] = []
   const tcpRecords: TcpRecord[] = []

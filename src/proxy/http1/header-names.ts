@@ -34,9 +34,10 @@ export class HeaderNames {
     const known = this.#known.get(raw)
     if (known !== undefined) return known
     if (raw === '' || !isAll(isToken, raw)) return undefined
-    const lower = copy(raw.toLowerCase())
+    const lower = unique(raw.toLowerCase())
     const name = { lower, kind: kinds.get(lower) ?? 'other', hasUnderscore: lower.includes('_') }
-    if (this.#known.size < namesMax && raw.length <= nameLengthMax) this.#known.set(copy(raw), name)
+    if (this.#known.size < namesMax && raw.length <= nameLengthMax)
+      this.#known.set(unique(raw), name)
     return name
   }
 }
@@ -55,7 +56,10 @@ const kinds: ReadonlyMap<string, HeaderKind> = new Map<string, HeaderKind>([
   ['http2-settings', 'hop'],
 ])
 
-/** A slice keeps its whole head alive; what is kept for long must be its own string. */
-function copy(text: string): string {
-  return Buffer.from(text, 'latin1').toString('latin1')
+/**
+ * The same text as a property key, which V8 keeps once: comparing it with a literal is comparing two addresses.
+ * A slice would also keep its whole head alive.
+ */
+function unique(text: string): string {
+  return Object.keys({ [text]: 0 })[0] ?? text
 }

@@ -149,10 +149,10 @@ export class ResponseParser {
 
   /** `HTTP/1.x SP 3DIGIT SP reason` (RFC 9112 §4); the reason and its space may be missing. */
   #onStatusLine(line: string): Refusal | undefined {
-    const match = statusLine.exec(line)
-    if (match === null || !isAll(isFieldValue, line)) return 'status-line'
-    this.#head.status = Number(match[2])
-    this.#head.protocol = match[1] === '0' ? 'HTTP/1.0' : 'HTTP/1.1'
+    const status = readStatus(line)
+    if (status === 0 || !isAll(isFieldValue, line)) return 'status-line'
+    this.#head.status = status
+    this.#head.protocol = line.charCodeAt(7) === 0x30 ? 'HTTP/1.0' : 'HTTP/1.1'
     return undefined
   }
 
@@ -240,7 +240,20 @@ export class ResponseParser {
   }
 }
 
-const statusLine = /^HTTP\/1\.([01]) ([1-9]\d\d)(?: .*)?$/
+/** Three digits from 100 on, or 0 when the line is no status line. */
+function readStatus(line: string): number {
+  const minor = line.charCodeAt(7)
+  if (!line.startsWith('HTTP/1.') || (minor !== 0x30 && minor !== 0x31)) return 0
+  if (line.charCodeAt(8) !== 0x20 || (line.length > 12 && line.charCodeAt(12) !== 0x20)) return 0
+  let status = 0
+  for (let index = 9; index < 12; index += 1) {
+    const digit = line.charCodeAt(index) - 0x30
+    // NaN past the end of the line fails the comparison too.
+    if (!(digit >= 0 && digit <= 9)) return 0
+    status = status * 10 + digit
+  }
+  return status >= 100 ? status : 0
+}
 
 function emptyHead(): ResponseHead {
   return { status: 0, headers: new HeaderList(), bodyLength: 0, protocol: 'HTTP/1.1' }

@@ -13,7 +13,7 @@ import { HeaderNames } from '../http1/header-names.ts'
 import type { ProxyRuntime } from '../runtime.ts'
 import { openTcpConnection } from '../tcp/tcp-proxy.ts'
 import { addressText } from '../wire/connector.ts'
-import { NetWire } from '../wire/net-wire.ts'
+import { acceptWire } from '../wire/net-wire.ts'
 import type { Wire, WireAddress } from '../wire/wire.ts'
 import type { ConnectionHost, OpenConnection } from './connection.ts'
 import { Drain, type DrainOptions } from './drain.ts'
@@ -166,7 +166,7 @@ class OpenedListener implements Listener, ConnectionHost {
     // An adopted server may have been made with other options.
     socket.allowHalfOpen = true
     socket.setNoDelay(true)
-    this.#acceptWire(new NetWire(socket, this.runtime.turn, true))
+    this.#acceptWire(acceptWire(socket, this.runtime.turn, this.runtime.acceptBuffer))
   }
 
   #acceptWaiting(): void {

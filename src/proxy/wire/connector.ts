@@ -11,18 +11,18 @@ import type { FlushTurn } from './flush-turn.ts'
 import { NetWire } from './net-wire.ts'
 import type { ConnectOptions, ConnectResult, Connector, Wire, WireAddress } from './wire.ts'
 
-const readBufferBytes = 64 * 1024
-
 export interface ConnectorOptions {
   readonly clock: Clock
   readonly turn: FlushTurn
+  /** Shared by all sockets of the runtime: each chunk is used up before the next read. */
+  readonly readBuffer: Buffer
   readonly internalListeners: { open(name: string): Wire | undefined }
 }
 
 type ConnectDone = (result: ConnectResult) => void
 
 export function createConnector(options: ConnectorOptions): Connector {
-  const readBuffer = Buffer.allocUnsafeSlow(readBufferBytes)
+  const { readBuffer } = options
   return {
     connect(target, done) {
       return target.address.kind === 'internal'
@@ -79,7 +79,7 @@ function connectNet(options: ConnectorOptions, net: NetTarget, done: ConnectDone
   socket.on('error', onError)
   socket.once('connect', () => {
     if (isOver) return
-    wire = new NetWire(socket, options.turn, false)
+    wire = new NetWire(socket, options.turn)
     socket.off('error', onError)
     finish({ ok: true, wire })
   })

@@ -9,12 +9,21 @@
 import type { Socket } from 'node:net'
 
 import type { FlushTurn } from './flush-turn.ts'
+import { shareReads } from './shared-read.ts'
 import type { Wire, WireEvents } from './wire.ts'
 
 /** Above this a body is written on its own instead of being joined to the pending text. */
 const joinBytesMax = 8 * 1024
 /** Pending text beyond this does not wait for the end of the turn. */
 const pendingBytesMax = 16 * 1024
+
+/** A wire on a socket that a server accepted; it reads into `buffer` where Node lets it, else by `data`. */
+export function acceptWire(socket: Socket, turn: FlushTurn, buffer: Buffer | undefined): NetWire {
+  const wire = new NetWire(socket, turn)
+  const receive = (chunk: Uint8Array): void => wire.receive(chunk)
+  if (buffer === undefined || !shareReads(socket, buffer, receive)) socket.on('data', receive)
+  return wire
+}
 
 export class NetWire implements Wire {
   readonly localAddress: string
@@ -32,15 +41,14 @@ export class NetWire implements Wire {
   #needsDrain = false
   #error: Error | undefined
 
-  /** `readsByEvent`: chunks come by the socket's `data` event; otherwise the owner calls `receive`. */
-  constructor(socket: Socket, turn: FlushTurn, readsByEvent: boolean) {
+  /** Whoever owns the socket passes its chunks to `receive`, unless `acceptWire` made the wire. */
+  constructor(socket: Socket, turn: FlushTurn) {
     this.#socket = socket
     this.#turn = turn
     this.localAddress = socket.localAddress ?? ''
     this.localPort = socket.localPort ?? 0
     this.remoteAddress = socket.remoteAddress ?? ''
     this.remotePort = socket.remotePort ?? 0
-    if (readsByEvent) socket.on('data', (chunk: Uint8Array) => this.receive(chunk))
     socket.on('error', (error) => {
       this.#error = error
     })
