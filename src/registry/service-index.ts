@@ -141,7 +141,9 @@ export class ServiceIndex {
     const workloads = new Draft(previous.workloads)
     for (const host of this.#dirtyHosts) this.#computeHost(host, services, endpoints)
     for (const id of this.#dirtyWorkloads) {
-      workloads.set(id, this.#held.get(id)?.member.workload)
+      const workload = this.#held.get(id)?.member.workload
+      const known = previous.workloads.get(id)
+      workloads.set(id, isDeepStrictEqual(known, workload) ? known : workload)
     }
     this.#dirtyHosts.clear()
     this.#dirtyWorkloads.clear()
