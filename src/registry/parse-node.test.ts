@@ -1,3 +1,4 @@
+/** What joining sidecars may say of themselves, and every way in which they may not. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 

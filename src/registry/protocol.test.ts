@@ -1,3 +1,4 @@
+/** The protocol that a port has, by its name, its appProtocol or its number. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 

@@ -1,3 +1,4 @@
+/** Registrations on disk: written at once and whole, read back, damaged, over the ceiling. */
 import assert from 'node:assert/strict'
 import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'

@@ -1,3 +1,4 @@
+/** Services and endpoints as they come out of resources and joining workloads. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 

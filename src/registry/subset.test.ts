@@ -1,3 +1,4 @@
+/** Labels, subsets and versions. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 

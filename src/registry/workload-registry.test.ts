@@ -1,3 +1,4 @@
+/** Joining, leaving, taking over, health, and the restraint in removing, on a clock of the test's own. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 

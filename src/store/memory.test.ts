@@ -1,3 +1,4 @@
+/** The store in memory, by the shared contract and its own rules. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 

@@ -1,3 +1,4 @@
+/** Several sources as one, by the shared contract, and who owns what. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 

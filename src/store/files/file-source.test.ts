@@ -1,3 +1,4 @@
+/** A folder that is edited while it is watched: the real file system, the real fs.watch, short settle times. */
 import assert from 'node:assert/strict'
 import {
   appendFile,

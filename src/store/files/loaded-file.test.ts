@@ -1,3 +1,4 @@
+/** When a change of one file is believed, and what stays in force when it is broken. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 

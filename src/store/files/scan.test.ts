@@ -1,3 +1,4 @@
+/** What is found in folders, what is passed over, and what is an issue. */
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { chmod, mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'

@@ -8,7 +8,6 @@ import { mkdtemp, open, rename, rm, unlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { setImmediate as nextTurn } from 'node:timers/promises'
 
 import { eventually } from '../../../test/support/eventually.ts'
 import { parseYaml } from '../../../test/support/parse-yaml.ts'
@@ -35,6 +34,8 @@ const contents: readonly { name: string; write: (generation: number) => string }
   { name: 'two.yaml', write: (n) => `${document('b', n)}---\n${document('c', n)}` },
   { name: 'three.yaml', write: (n) => document('d', n) },
 ]
+
+const nextTurn = () => new Promise<void>((resolve) => setImmediate(resolve))
 
 type Write = (path: string, text: string) => Promise<void>
 
