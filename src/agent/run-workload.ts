@@ -127,6 +127,7 @@ export class RunningWorkload {
     writeBootstrap(bootstrapFile, bootstrap)
     this.#sidecar = await openSidecar({
       plan,
+      addresses,
       bootstrapFile,
       bootstrap,
       log,

@@ -3,7 +3,7 @@ import type { Clock } from '../lib/clock.ts'
 import type { Log } from '../lib/log.ts'
 import type { Random } from '../lib/random.ts'
 import type { Reaper } from './process/reaper.ts'
-import type { WorkloadPlan } from './workload-plan.ts'
+import type { WorkloadAddresses, WorkloadPlan } from './workload-plan.ts'
 
 /** Stands in the middle of the sidecar's ADS stream, joins the mesh for it and carries health. */
 export interface WorkloadRelay extends AsyncDisposable {
@@ -26,6 +26,7 @@ export type WorkloadSidecar = AsyncDisposable
 
 export interface OpenSidecarOptions {
   readonly plan: WorkloadPlan
+  readonly addresses: WorkloadAddresses
   readonly bootstrapFile: string
   readonly bootstrap: Readonly<Record<string, unknown>>
   readonly log: Log

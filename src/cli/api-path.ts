@@ -1,9 +1,10 @@
 /** Where the API keeps a kind: Kubernetes' paths for resources, and our own read-only group for what runs. */
+import { viewPath, type ViewPlural } from '../api/view.ts'
 import { findKindByName, kinds } from '../model/kinds.ts'
 import { usageError } from './command.ts'
 
 export interface KindPath {
-  /** `VirtualService`; for what runs the plural: `workloads`. */
+  /** `VirtualService`; `Proxy`, `Workload`, `Issue` and `Service.tulle.dev` for what runs. */
   readonly kind: string
   readonly isNamespaced: boolean
   /** Group and version: `/apis/networking.istio.io/v1`. */
@@ -12,18 +13,27 @@ export interface KindPath {
 }
 
 /** What runs, as the control plane sees it. `services` alone means Kubernetes' Service. */
-const views: Readonly<Record<string, readonly string[]>> = {
+const views: Readonly<Record<ViewPlural, readonly string[]>> = {
   proxies: ['proxies', 'proxy', 'px'],
   workloads: ['workloads', 'workload', 'wl'],
-  services: ['services.tulle.dev', 'service.tulle.dev', 'running-services'],
+  services: ['services.tulle.dev', 'service.tulle.dev', 'mesh-services'],
   issues: ['issues', 'issue'],
+}
+
+const viewKinds: Readonly<Record<ViewPlural, string>> = {
+  proxies: 'Proxy',
+  workloads: 'Workload',
+  services: 'Service.tulle.dev',
+  issues: 'Issue',
 }
 
 /** What a person may type after `tulle get`: kind, plural, singular or short name in any case. */
 export function kindPath(name: string): KindPath {
   const wanted = name.toLowerCase()
-  for (const [plural, names] of Object.entries(views)) {
-    if (names.includes(wanted)) return viewPath(plural)
+  for (const plural of Object.keys(views) as ViewPlural[]) {
+    if (!views[plural].includes(wanted)) continue
+    const base = viewPath(plural).slice(0, -plural.length - 1)
+    return { kind: viewKinds[plural], isNamespaced: plural !== 'issues', base, plural }
   }
   const found = findKindByName(wanted)
   if (found === undefined) {
@@ -33,10 +43,6 @@ export function kindPath(name: string): KindPath {
   const version = versions[0] ?? 'v1'
   const base = group === '' ? `/api/${version}` : `/apis/${group}/${version}`
   return { kind, isNamespaced, base, plural }
-}
-
-export function viewPath(plural: string): KindPath {
-  return { kind: plural, isNamespaced: false, base: '/apis/tulle.dev/v1alpha1', plural }
 }
 
 /** Path of a list (all namespaces when `namespace` is undefined), or of one object. */
@@ -51,5 +57,5 @@ export function objectPath(kind: KindPath, namespace: string | undefined, name?:
 
 function allNames(): readonly string[] {
   const named = kinds.map((entry) => entry.shortNames[0] ?? entry.singular)
-  return [...Object.keys(views).filter((view) => view !== 'services'), ...named]
+  return [...Object.values(views).map((names) => names[0] ?? ''), ...named]
 }

@@ -77,7 +77,7 @@ export function parseConfigDump(dump: unknown): ProxyResources {
   }
 }
 
-function parseHosts(clusters: unknown): readonly HostState[] {
+export function parseHosts(clusters: unknown): readonly HostState[] {
   return list(object(clusters)['cluster_statuses']).flatMap((cluster) =>
     list(cluster['host_statuses']).map((host) => parseHost(text(cluster['name']), host)),
   )

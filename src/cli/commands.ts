@@ -1,0 +1,28 @@
+/**
+ * The commands of the CLI, in the order that help lists them. Each is loaded when it is wanted: a sidecar's
+ * process does not pay for the translation, nor `tulle version` for a proxy.
+ */
+import type { Command } from './command.ts'
+
+type Load = () => Promise<Command>
+
+const loaders: Readonly<Record<string, Load>> = {
+  up: async () => (await import('./commands/up.ts')).upCommand,
+  run: async () => (await import('./commands/run.ts')).runCommand,
+  get: async () => (await import('./commands/get.ts')).getCommand,
+  describe: async () => (await import('./commands/describe.ts')).describeCommand,
+  status: async () => (await import('./commands/status.ts')).statusCommand,
+  top: async () => (await import('./commands/top.ts')).topCommand,
+  analyze: async () => (await import('./commands/analyze.ts')).analyzeCommand,
+  'proxy-config': async () => (await import('./commands/proxy-config.ts')).proxyConfigCommand,
+  sidecar: async () => (await import('./commands/sidecar.ts')).sidecarCommand,
+  version: async () => (await import('./commands/version.ts')).versionCommand,
+  agent: async () => (await import('./commands/agent.ts')).agentCommand,
+}
+
+/** The command that a command line names; all of them when it names none. */
+export function loadCommands(words: readonly string[]): Promise<readonly Command[]> {
+  const named = Object.hasOwn(loaders, words[0] ?? '') ? loaders[words[0] ?? ''] : undefined
+  const wanted = named === undefined ? Object.values(loaders) : [named]
+  return Promise.all(wanted.map((load) => load()))
+}

@@ -1,0 +1,165 @@
+/**
+ * `tulle proxy-config WHAT WORKLOAD`: what a sidecar has, live from its admin interface; or, with `-f`, what the
+ * workload of a mesh file would get, without a running mesh.
+ */
+import { resourceLists } from '../../agent/resource-json.ts'
+import { MeshError } from '../../lib/mesh-error.ts'
+import { translateAll } from '../../translate/full.ts'
+import {
+  meshFlags,
+  namespaceFlag,
+  outputFlag,
+  usageError,
+  type Command,
+  type CommandInput,
+} from '../command.ts'
+import { loadOffline, nodeOf, type OfflineBootstrap } from '../offline.ts'
+import type { Output, Table } from '../output.ts'
+import { adminAddressOf } from '../proxy-config/admin-address.ts'
+import { readProxyResources, type Json, type ProxyResources } from '../proxy-config/config-dump.ts'
+import {
+  clusterTable,
+  endpointRows,
+  endpointTable,
+  listenerTable,
+  routeTable,
+} from '../proxy-config/resource-table.ts'
+
+const kinds = ['listeners', 'routes', 'clusters', 'endpoints', 'bootstrap', 'all'] as const
+
+export const proxyConfigCommand: Command = {
+  name: 'proxy-config',
+  summary: "show a sidecar's listeners, routes, clusters, endpoints or bootstrap",
+  description:
+    'WHAT is listeners, routes, clusters, endpoints, bootstrap or all. Live, endpoints show whether outlier ' +
+    "detection has ejected them. JSON and YAML show the resources in full, in Envoy's field names.",
+  arguments: [
+    { name: '<what>', summary: `one of ${kinds.join(', ')}` },
+    { name: '[workload]', summary: 'name of a workload, such as my-go-service-v2-1 or load' },
+  ],
+  flags: [
+    outputFlag,
+    {
+      flags: '-f, --file <path>',
+      summary: 'offline: what the workload would get from these files',
+      isRepeatable: true,
+    },
+    {
+      flags: '--host <text>',
+      summary: 'only what has this text in its name (clusters, endpoints, routes)',
+    },
+    {
+      flags: '--admin <address>',
+      summary: 'ask this admin address, 127.0.0.1:15000 or unix:/path',
+    },
+    namespaceFlag,
+    ...meshFlags,
+  ],
+  examples: [
+    {
+      command: 'tulle proxy-config endpoints load',
+      does: 'every endpoint as the workload load sees it',
+    },
+    { command: 'tulle proxy-config routes load -o yaml', does: 'its routes in full' },
+    {
+      command: 'tulle proxy-config clusters load -f mesh.yaml',
+      does: 'the same without a running mesh',
+    },
+  ],
+  async run(input) {
+    const [what = ''] = input.arguments
+    const kind = kinds.find((name) => name === what || name === `${what}s`)
+    if (kind === undefined) throw usageError(`cannot show ${what}`, `one of ${kinds.join(', ')}`)
+    const isOffline = input.flags.list('file').length > 0
+    const resources = isOffline ? await readOffline(input) : await readLive(input)
+    const host = input.flags.text('host')
+    return {
+      exitCode: 0,
+      output: outputOf(kind, host === undefined ? resources : only(resources, host)),
+    }
+  },
+}
+
+async function readLive(input: CommandInput): Promise<ProxyResources> {
+  const admin = input.flags.text('admin') ?? (await adminAddressOf(input, input.arguments[1]))
+  return readProxyResources(admin)
+}
+
+async function readOffline({ arguments: words, flags }: CommandInput): Promise<ProxyResources> {
+  const namespace = flags.text('namespace')
+  const offline = await loadOffline({ paths: flags.list('file'), namespace })
+  const { bootstrap } = pickWorkload(offline.bootstraps, words[1])
+  const node = nodeOf(bootstrap)
+  const view = translateAll(offline.input, {
+    ...node,
+    userAgentName: 'tulle',
+    userAgentVersion: '',
+    clientFeatures: [],
+    locality: { region: '', zone: '', subZone: '' },
+  })
+  const lists = resourceLists(view)
+  return {
+    bootstrap,
+    listeners: lists.listeners as Json[],
+    routes: lists.routes as Json[],
+    clusters: lists.clusters as Json[],
+    assignments: lists.assignments as Json[],
+    hosts: undefined,
+  }
+}
+
+function pickWorkload(
+  bootstraps: ReadonlyMap<string, OfflineBootstrap>,
+  name: string | undefined,
+): OfflineBootstrap {
+  const names = [...bootstraps.keys()]
+  if (names.length === 0) {
+    throw new MeshError('MESH_USAGE', 'the files have no mesh file, so no workload to look from', {
+      remedy: 'give -f a mesh file (kind: Mesh)',
+    })
+  }
+  const found = [...bootstraps.values()].find(
+    ({ plan }) => plan.instance === name || plan.workload === name,
+  )
+  if (found !== undefined) return found
+  throw usageError(
+    name === undefined ? 'which workload?' : `no workload ${name}`,
+    `one of ${names.join(', ')}`,
+  )
+}
+
+function only(resources: ProxyResources, host: string): ProxyResources {
+  const named = (key: string) => (item: Json) => JSON.stringify(item[key] ?? '').includes(host)
+  return {
+    ...resources,
+    clusters: resources.clusters.filter(named('name')),
+    assignments: resources.assignments.filter(named('cluster_name')),
+    hosts: resources.hosts?.filter(({ cluster }) => cluster.includes(host)),
+    routes: resources.routes.map((config) => {
+      const hosts = config['virtual_hosts']
+      return {
+        ...config,
+        virtual_hosts: Array.isArray(hosts) ? (hosts as Json[]).filter(named('domains')) : [],
+      }
+    }),
+  }
+}
+
+function outputOf(kind: (typeof kinds)[number], resources: ProxyResources): Output {
+  const { bootstrap = {}, listeners, routes, clusters, assignments, hosts } = resources
+  const data = (value: unknown): Output => ({ data: value, view: { kind: 'data' } })
+  const table = (value: unknown, view: Table): Output => ({
+    data: value,
+    view: { kind: 'table', table: view },
+  })
+  const rows = endpointRows(resources)
+  const outputs: Record<(typeof kinds)[number], () => Output> = {
+    listeners: () => table(listeners, listenerTable(resources)),
+    routes: () => table(routes, routeTable(resources)),
+    clusters: () => table(clusters, clusterTable(resources)),
+    endpoints: () => table(rows, endpointTable(rows)),
+    bootstrap: () => data(bootstrap),
+    all: () => data({ bootstrap, listeners, routes, clusters, assignments, hosts }),
+  }
+  return outputs[kind]()
+}

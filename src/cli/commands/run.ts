@@ -1,0 +1,259 @@
+/**
+ * `tulle run -- COMMAND`: puts one command into a running mesh, as a client or as an endpoint of a service.
+ *
+ * Its standard streams are ours, and its exit code becomes ours, so that it can stand in a script.
+ */
+import { basename, join } from 'node:path'
+
+import { openRelay } from '../../agent/open-relay.ts'
+import { openSidecar } from '../../agent/open-sidecar.ts'
+import { RunningWorkload } from '../../agent/run-workload.ts'
+import type {
+  ApplicationPlan,
+  PlannedPort,
+  PlannedProbe,
+  WorkloadPlan,
+} from '../../agent/workload-plan.ts'
+import { systemClock } from '../../lib/clock.ts'
+import { createLog, type LogLevel } from '../../lib/log.ts'
+import { systemRandom, type Random } from '../../lib/random.ts'
+import {
+  meshFlags,
+  namespaceFlag,
+  usageError,
+  type CliContext,
+  type Command,
+  type CommandInput,
+  type FlagValues,
+} from '../command.ts'
+import { findMesh, tulleHome, type RunningMesh } from '../home.ts'
+import { parseUpstream } from '../up/mesh-plan.ts'
+
+export const runCommand: Command = {
+  name: 'run',
+  summary: 'run a command inside a running mesh, as a client or as an endpoint of a service',
+  description:
+    'The command gets the variables that lead its HTTP through a sidecar of its own (HTTP_PROXY and its kin). ' +
+    'With --service it serves too: it listens on --port, given as $PORT, and callers are sent to it while it is ' +
+    'healthy. Its exit code is passed on.',
+  arguments: [{ name: '<command...>', summary: 'the command and its arguments, after --' }],
+  flags: [
+    {
+      flags: '--service <name>',
+      summary: 'the service that it serves; declared when nobody else has',
+    },
+    {
+      flags: '--port <port>',
+      summary:
+        "the service's port; PORT:APP when the application listens on another (0: a free one)",
+      isRepeatable: true,
+    },
+    { flags: '--label <key=value>', summary: 'a label, such as version=v3', isRepeatable: true },
+    {
+      flags: '--upstream <host:port>',
+      summary: 'a localhost port that leads there, for TCP',
+      isRepeatable: true,
+    },
+    {
+      flags: '--probe-path <path>',
+      summary: 'healthy when GET PATH on its port says so (default: when it accepts)',
+    },
+    { flags: '--name <name>', summary: "the workload's name (default: made from the command)" },
+    { flags: '--service-account <name>', summary: 'its service account', default: 'default' },
+    namespaceFlag,
+    {
+      flags: '--proxy <kind>',
+      summary: 'the sidecar: tulle, or a real envoy',
+      default: 'tulle',
+      choices: ['tulle', 'envoy'],
+    },
+    {
+      flags: '--envoy <path>',
+      summary: 'the Envoy program for --proxy envoy (default: envoy on PATH)',
+    },
+    {
+      flags: '--control-plane <host:port>',
+      summary: 'xDS address, instead of a mesh found on this host',
+    },
+    ...meshFlags.slice(0, 1),
+    {
+      flags: '--log-level <level>',
+      summary: 'of the sidecar, to standard error',
+      default: 'error',
+      choices: ['debug', 'info', 'warn', 'error', 'silent'],
+    },
+  ],
+  examples: [
+    {
+      command: 'tulle run -- curl -s http://my-go-service:8080/',
+      does: 'one request as a client of the mesh',
+    },
+    {
+      command:
+        'tulle run --service my-go-service --port 8080 --label version=v3 -- ./my-go-service',
+      does: 'one more version of a service',
+    },
+    {
+      command: "tulle run --upstream postgres:5432 -- sh -c 'psql -h ${POSTGRES_5432_ADDRESS%:*}'",
+      does: 'a TCP client',
+    },
+  ],
+  async run(input) {
+    const plan = planRun(input, systemRandom)
+    const workload = new RunningWorkload({
+      plan,
+      env: input.context.env,
+      stdio: 'inherit',
+      capture: 'env',
+      clock: systemClock,
+      random: systemRandom,
+      log: createLog({
+        name: plan.instance,
+        level: (input.flags.text('logLevel') ?? 'error') as LogLevel,
+      }),
+      openRelay,
+      openSidecar,
+      onEvent: () => {},
+    })
+    using _stop = stopOnSignals(input.context, workload)
+    return { exitCode: await workload.run() }
+  },
+}
+
+/** The first Ctrl-C is the command's own affair, as it would be without us. */
+function stopOnSignals(context: CliContext, workload: RunningWorkload): Disposable {
+  let interrupts = 0
+  return context.onStop((reason) => {
+    if (reason === 'SIGINT') interrupts++
+    if (reason === 'SIGINT' && interrupts === 1 && workload.isApplicationRunning) {
+      workload.signal('SIGINT')
+    } else {
+      void workload.stop()
+    }
+  })
+}
+
+export function planRun(input: CommandInput, random: Random): WorkloadPlan {
+  const { arguments: words, flags, context } = input
+  const home = tulleHome(context.env)
+  const mesh = meshToJoin(flags, context)
+  const { service, ports } = parseService(flags)
+  const { workload, instance } = nameWorkload(flags, words, random)
+  const namespace = flags.text('namespace') ?? mesh.namespace
+  return {
+    mesh: { name: mesh.name, trustDomain: mesh.trustDomain },
+    instance,
+    workload,
+    namespace,
+    serviceAccount: flags.text('serviceAccount') ?? 'default',
+    labels: { app: service ?? workload, ...parseLabels(flags.list('label')) },
+    group: undefined,
+    service,
+    ports,
+    upstreams: flags.list('upstream').map((text) => parseUpstream(workload, text)),
+    locality: '',
+    bindAddress: '127.0.0.1',
+    application: planApplication(input),
+    controlPlane: mesh.xds,
+    stateFolder: join(home.stateOf(mesh.name), namespace, instance),
+    isStateKept: flags.text('name') !== undefined,
+    portFolder: home.ports,
+    proxy: {
+      kind: flags.text('proxy') === 'envoy' ? 'envoy' : 'tulle',
+      program: flags.text('envoy'),
+      drainMs: 5_000,
+    },
+  }
+}
+
+function parseService(flags: FlagValues): Pick<WorkloadPlan, 'service' | 'ports'> {
+  const service = flags.text('service')
+  const ports = flags.list('port').map(parsePort)
+  if (service !== undefined && ports.length === 0) throw usageError('--service needs --port')
+  if (service === undefined && ports.length > 0) throw usageError('--port needs --service')
+  return { service, ports }
+}
+
+/** Without a name of its own each run is another workload instance. */
+function nameWorkload(
+  flags: FlagValues,
+  words: readonly string[],
+  random: Random,
+): Pick<WorkloadPlan, 'workload' | 'instance'> {
+  const given = flags.text('name')
+  if (given !== undefined) return { workload: given, instance: given }
+  const workload = flags.text('service') ?? dnsLabel(basename(words[0] ?? ''))
+  const draw = Math.floor(random() * 36 ** 5)
+  return { workload, instance: `${workload}-${draw.toString(36).padStart(5, '0')}` }
+}
+
+function planApplication({ arguments: words, flags, context }: CommandInput): ApplicationPlan {
+  return {
+    command: words,
+    // The shell that we were called from has replaced what was to be replaced.
+    isExpanded: false,
+    cwd: context.cwd,
+    env: {},
+    probe: planProbePath(flags.text('probePath')),
+    restart: 'never',
+    stopGraceMs: 5_000,
+    isHeldUntilProxyStarts: true,
+  }
+}
+
+type MeshToJoin = Pick<RunningMesh, 'name' | 'xds' | 'namespace' | 'trustDomain'>
+
+function meshToJoin(flags: FlagValues, context: CliContext): MeshToJoin {
+  const xds = flags.text('controlPlane')
+  if (xds === undefined) return findMesh(tulleHome(context.env), flags.text('mesh'))
+  if (!/^[^\s:]+:\d{1,5}$/.test(xds)) {
+    throw usageError(`--control-plane: expected host:port, got ${xds}`)
+  }
+  return {
+    name: flags.text('mesh') ?? 'remote',
+    xds,
+    namespace: 'default',
+    trustDomain: 'cluster.local',
+  }
+}
+
+function parsePort(text: string, index: number): PlannedPort {
+  const match = /^(\d{1,5})(?::(\d{1,5}))?$/.exec(text)
+  const servicePort = Number(match?.[1])
+  const appPort = Number(match?.[2] ?? match?.[1])
+  if (match === null || servicePort < 1 || servicePort > 65_535 || appPort > 65_535) {
+    throw usageError(`--port: expected PORT or PORT:APP, got ${text}`)
+  }
+  return { name: index === 0 ? 'http' : `http-${servicePort}`, servicePort, appPort }
+}
+
+function parseLabels(pairs: readonly string[]): Record<string, string> {
+  return Object.fromEntries(
+    pairs.map((pair) => {
+      const at = pair.indexOf('=')
+      if (at < 1) throw usageError(`--label: expected key=value, got ${pair}`)
+      return [pair.slice(0, at), pair.slice(at + 1)]
+    }),
+  )
+}
+
+function planProbePath(path: string | undefined): PlannedProbe | undefined {
+  if (path === undefined) return undefined
+  return {
+    action: { kind: 'http', scheme: 'http', host: '127.0.0.1', port: undefined, path, headers: [] },
+    initialDelayMs: 0,
+    timeoutMs: 1_000,
+    periodMs: 2_000,
+    successThreshold: 1,
+    failureThreshold: 3,
+  }
+}
+
+/** A name that may stand in a node id and a label. */
+function dnsLabel(text: string): string {
+  const label = text
+    .toLowerCase()
+    .replaceAll(/[^a-z0-9]+/g, '-')
+    .replaceAll(/^-+|-+$/g, '')
+  return label === '' ? 'run' : label.slice(0, 40)
+}

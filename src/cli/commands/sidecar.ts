@@ -1,0 +1,64 @@
+/** `tulle sidecar -c BOOTSTRAP`: the proxy alone, from an Envoy v3 bootstrap file, until it is told to end. */
+import { readFileSync } from 'node:fs'
+import { resolve } from 'node:path'
+
+import { runSidecar } from '../../agent/run-sidecar.ts'
+import { systemClock } from '../../lib/clock.ts'
+import { createLog, type LogLevel } from '../../lib/log.ts'
+import { MeshError } from '../../lib/mesh-error.ts'
+import { systemRandom } from '../../lib/random.ts'
+import { usageError, type Command } from '../command.ts'
+
+export const sidecarCommand: Command = {
+  name: 'sidecar',
+  summary: 'run the proxy alone, from an Envoy v3 bootstrap file',
+  description:
+    'The same file runs in Envoy. What is not implemented is refused by name. SIGTERM and Ctrl-C drain and end it; ' +
+    'so does POST /quitquitquit on its admin interface.',
+  flags: [
+    { flags: '-c, --config-path <file>', summary: 'the bootstrap, JSON or YAML' },
+    { flags: '--concurrency <number>', summary: 'threads that carry traffic', default: '1' },
+    {
+      flags: '--drain-time-s <seconds>',
+      summary: 'how long connections may take to end',
+      default: '5',
+    },
+    {
+      flags: '-l, --log-level <level>',
+      summary: 'of its own log, on standard error',
+      default: 'info',
+      choices: ['debug', 'info', 'warn', 'error', 'silent'],
+    },
+  ],
+  examples: [
+    { command: 'tulle sidecar -c bootstrap.yaml', does: 'a proxy with static resources or xDS' },
+  ],
+  async run({ flags, context }) {
+    const path = flags.text('configPath')
+    if (path === undefined) throw usageError('which bootstrap?', 'give it with -c FILE')
+    const file = resolve(context.cwd, path)
+    const stop = new AbortController()
+    using _stop = context.onStop(() => stop.abort())
+    await runSidecar({
+      bootstrap: { file: path, text: readBootstrap(file) },
+      concurrency: flags.number('concurrency', { low: 1, high: 1_024 }) ?? 1,
+      drainMs: (flags.number('drainTimeS', { low: 0, high: 86_400 }) ?? 5) * 1_000,
+      clock: systemClock,
+      random: systemRandom,
+      log: createLog({ name: 'sidecar', level: (flags.text('logLevel') ?? 'info') as LogLevel }),
+      signal: stop.signal,
+    })
+    return { exitCode: 0 }
+  },
+}
+
+function readBootstrap(file: string): string {
+  try {
+    return readFileSync(file, 'utf8')
+  } catch (cause) {
+    throw new MeshError('MESH_BOOTSTRAP_INVALID', `cannot read ${file}`, {
+      cause,
+      remedy: 'check the path after -c',
+    })
+  }
+}

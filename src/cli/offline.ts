@@ -1,0 +1,144 @@
+/**
+ * A mesh without a running one: files are read, the mesh file's workloads are thought to have joined, and the
+ * control plane's own functions translate and analyze. What it says is what the mesh would say.
+ */
+import { dirname, isAbsolute, join } from 'node:path'
+
+import { createBootstrap } from '../agent/bootstrap-file.ts'
+import type { WorkloadAddresses, WorkloadPlan } from '../agent/workload-plan.ts'
+import { systemClock } from '../lib/clock.ts'
+import type { Issue } from '../model/issue.ts'
+import type { MeshSpec } from '../model/mesh/mesh.ts'
+import { parseText } from '../model/parse.ts'
+import type { Resource } from '../model/resource.ts'
+import { createMemoryRegistrationLog } from '../registry/registration-log.ts'
+import { openRegistry } from '../registry/registry.ts'
+import { openFileSource } from '../store/files/file-source.ts'
+import type { SourceSnapshot } from '../store/source.ts'
+import { meshSettingsOf, type TranslationInput } from '../translate/input.ts'
+import { isMesh } from './up/mesh-file.ts'
+import { planMesh } from './up/mesh-plan.ts'
+
+export interface OfflineMesh {
+  readonly input: TranslationInput
+  /** Of the files and of the services; not yet of the resources among each other. */
+  readonly issues: readonly Issue[]
+  readonly bootstraps: ReadonlyMap<string, OfflineBootstrap>
+}
+
+/** What a workload of the mesh file would say of itself; its ports are stand-ins. */
+export interface OfflineBootstrap {
+  readonly plan: WorkloadPlan
+  readonly bootstrap: Readonly<Record<string, unknown>>
+}
+
+export interface OfflineOptions {
+  readonly paths: readonly string[]
+  /** Namespace of resources that name none, when no mesh file says it. */
+  readonly namespace: string | undefined
+}
+
+export async function loadOffline(options: OfflineOptions): Promise<OfflineMesh> {
+  // As they were given: messages repeat these paths.
+  const { paths } = options
+  const first = await readOnce(paths, options.namespace ?? 'default')
+  const mesh = meshOf(first)
+  const own = mesh?.spec.config ?? []
+  const namespace = options.namespace ?? mesh?.metadata.namespace ?? 'default'
+  const folder = mesh === undefined ? '.' : dirname(mesh.origin.file)
+  const all = [...paths, ...own.map((path) => (isAbsolute(path) ? path : join(folder, path)))]
+  const isComplete = own.length === 0 && namespace === 'default'
+  const snapshot = isComplete ? first : await readOnce(all, namespace)
+  const bootstraps =
+    mesh === undefined ? new Map<string, OfflineBootstrap>() : bootstrapsOf(mesh, folder)
+  return joinAll(snapshot, { mesh, bootstraps })
+}
+
+async function readOnce(paths: readonly string[], namespace: string): Promise<SourceSnapshot> {
+  const parse = (text: string, file: string) => {
+    const documents = parseText(text, file, { namespace })
+    return {
+      resources: documents.flatMap(({ resource }) => (resource === undefined ? [] : [resource])),
+      issues: documents.flatMap(({ issues }) => issues),
+    }
+  }
+  await using source = await openFileSource({ paths, parse })
+  return source.list()
+}
+
+function meshOf(snapshot: SourceSnapshot): Resource<MeshSpec> | undefined {
+  for (const { resource } of snapshot.resources.values()) if (isMesh(resource)) return resource
+  return undefined
+}
+
+async function joinAll(
+  snapshot: SourceSnapshot,
+  { mesh, bootstraps }: { mesh: Resource<MeshSpec> | undefined } & Pick<OfflineMesh, 'bootstraps'>,
+): Promise<OfflineMesh> {
+  await using registrations = createMemoryRegistrationLog()
+  using registry = await openRegistry({ clock: systemClock, registrations })
+  registry.setResources(snapshot.resources)
+  for (const { bootstrap } of bootstraps.values()) {
+    const joined = registry.join(nodeOf(bootstrap))
+    if (joined.ok) registry.reportHealth(joined.value, true)
+  }
+  registry.flush()
+  const resources = new Map([...snapshot.resources].map(([key, { resource }]) => [key, resource]))
+  return {
+    input: {
+      resources,
+      registry: registry.snapshot,
+      mesh: meshSettingsOf(mesh?.spec.meshConfig),
+    },
+    issues: [...snapshot.issues, ...registry.issues()],
+    bootstraps,
+  }
+}
+
+/** A node of a bootstrap, as its stream would bring it. */
+export function nodeOf(bootstrap: Readonly<Record<string, unknown>>): {
+  readonly id: string
+  readonly cluster: string
+  readonly metadata: Readonly<Record<string, unknown>>
+} {
+  // Made by createBootstrap.
+  return bootstrap['node'] as ReturnType<typeof nodeOf>
+}
+
+function bootstrapsOf(mesh: Resource<MeshSpec>, folder: string): Map<string, OfflineBootstrap> {
+  const plan = planMesh({
+    mesh: mesh.metadata.name,
+    namespace: mesh.metadata.namespace,
+    spec: mesh.spec,
+    folder,
+    controlPlane: '127.0.0.1:15010',
+    stateFolder: folder,
+    portFolder: folder,
+    proxy: { kind: 'tulle', program: undefined },
+  })
+  let lastPort = 20_000
+  const nextPort = () => (lastPort += 1)
+  return new Map(
+    [...plan.services, ...plan.clients].map((workload) => {
+      const addresses = standInAddresses(workload, nextPort)
+      const relayAddress = 'unix:/tulle/relay.sock'
+      const bootstrap = createBootstrap({ plan: workload, addresses, relayAddress })
+      return [workload.instance, { plan: workload, bootstrap }] as const
+    }),
+  )
+}
+
+/** Ports in the order of the file, so that the same files give the same output. */
+function standInAddresses(plan: WorkloadPlan, nextPort: () => number): WorkloadAddresses {
+  return {
+    admin: `127.0.0.1:${nextPort()}`,
+    httpProxyPort: nextPort(),
+    ports: plan.ports.map((port) => ({
+      name: port.name,
+      servicePort: port.servicePort,
+      appPort: port.appPort === 0 ? nextPort() : port.appPort,
+      meshPort: nextPort(),
+    })),
+    upstreams: plan.upstreams.map(({ host, port }) => ({ host, port, localPort: nextPort() })),
+  }
+}
