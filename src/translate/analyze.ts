@@ -27,6 +27,7 @@ export function analyze(input: TranslationInput, held: Held = new Set()): Issue[
       .flatMap((resource) => [
         ...reportDangling(world, resource, held),
         ...reportMissingPorts(world, resource),
+        ...reportDelegates(resource),
       ]),
     ...reportConflicts(world.virtualServices.all),
     ...reportInferred(world),
@@ -93,6 +94,21 @@ function reportMissingPorts(world: World, resource: Resource<VirtualServiceSpec>
       remedy: 'name one with destination.port.number',
     })
   })
+}
+
+/** What is left out must not let requests fall through to a later route, so it answers, and it is said. */
+function reportDelegates(resource: Resource<VirtualServiceSpec>): Issue[] {
+  return (resource.spec.http ?? []).flatMap(({ delegate }, index) =>
+    delegate === undefined
+      ? []
+      : issue(resource, {
+          code: 'TUL0011',
+          severity: 'error',
+          path: `spec.http[${index}].delegate`,
+          message: 'delegates are not implemented yet; requests that match this route get 503',
+          remedy: 'copy the routes of the delegate into this VirtualService',
+        }),
+  )
 }
 
 function destinationsOf(

@@ -1,9 +1,12 @@
 /** What the translation reads of a client: its node id and the metadata of registry/node-metadata.ts. */
 import type { MeshPort, Upstream } from '../registry/node-metadata.ts'
+import type { RegistrySnapshot } from '../registry/service.ts'
 import type { StreamNode } from '../xds/resource-set.ts'
 import type { ClientKind } from './ability.ts'
 
 export interface Client {
+  /** The node id. */
+  readonly id: string
   readonly kind: ClientKind
   readonly namespace: string
   readonly workload: string
@@ -24,10 +27,12 @@ export function clientOf(node: StreamNode): Client {
   // `sidecar~10.0.0.1~name.namespace~namespace.svc.cluster.local`
   const [, address = '', name = ''] = node.id.split('~')
   const dot = name.lastIndexOf('.')
+  const instance = dot < 0 ? name : name.slice(0, dot)
   return {
+    id: node.id,
     kind: node.userAgentName === 'envoy' ? 'envoy' : 'tulle',
     namespace: text(metadata['NAMESPACE']) ?? (dot < 0 ? 'default' : name.slice(dot + 1)),
-    workload: text(metadata['WORKLOAD_NAME']) ?? (dot < 0 ? name : name.slice(0, dot)),
+    workload: text(metadata['WORKLOAD_NAME']) ?? text(metadata['AUTO_REGISTER_GROUP']) ?? instance,
     labels: labelsOf(metadata['LABELS']),
     cluster: text(metadata['CLUSTER_ID']) ?? '',
     service: text(metadata['SERVICE']),
@@ -37,6 +42,19 @@ export function clientOf(node: StreamNode): Client {
     httpProxyPort: port(metadata['HTTP_PROXY_PORT']),
     upstreams: list(metadata['UPSTREAMS']).flatMap(upstreamOf),
   }
+}
+
+/**
+ * With the labels that the registry knows of the workload besides its own: those of its WorkloadGroup, or of the
+ * mesh file. The same object when there are none.
+ */
+export function withRegisteredLabels(client: Client, registry: RegistrySnapshot): Client {
+  const registered = registry.workloads.get(client.id)?.labels
+  if (registered === undefined) return client
+  const labels = { ...registered, ...client.labels }
+  return Object.keys(labels).length === Object.keys(client.labels).length
+    ? client
+    : { ...client, labels }
 }
 
 function meshPortOf(value: Readonly<Record<string, unknown>>): MeshPort[] {

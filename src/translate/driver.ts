@@ -8,7 +8,7 @@
 import type { Issue } from '../model/issue.ts'
 import type { ResourceView, StreamNode, ViewSource } from '../xds/resource-set.ts'
 import { analyze } from './analyze.ts'
-import { clientOf, type Client } from './client.ts'
+import { clientOf, withRegisteredLabels, type Client } from './client.ts'
 import { compareWorlds, everythingDirty, isClean, type Dirty } from './dirty.ts'
 import type { TranslationInput } from './input.ts'
 import { admit, type Admission } from './last-good.ts'
@@ -50,7 +50,7 @@ export function createTranslation(options: TranslationOptions): Translation {
 interface KnownClient {
   readonly client: Client
   readonly inputs: readonly unknown[]
-  readonly own: WorkloadResources
+  readonly parts: WorkloadResources
   readonly view: WorkloadView
   usedAt: number
 }
@@ -125,7 +125,8 @@ class Driver implements Translation {
   #scopesInUse(world: World): Iterable<Scope> {
     const scopes = new Map<string, Scope>()
     for (const { client } of this.#clients.values()) {
-      const scope = scopeOf(client, world.selectors)
+      const labelled = withRegisteredLabels(client, world.input.registry)
+      const scope = scopeOf(labelled, world.selectors)
       scopes.set(scope.key, scope)
     }
     return scopes.values()
@@ -143,8 +144,9 @@ class Driver implements Translation {
   }
 
   viewOf(node: StreamNode): ResourceView {
-    const { key, client } = this.#identify(node)
+    const { key, client: own } = this.#identify(node)
     const { world } = this.#admission
+    const client = withRegisteredLabels(own, world.input.registry)
     const scope = scopeOf(client, world.selectors)
     const outbound = this.#states.get(scope.key) ?? this.#firstState(scope)
     const known = this.#clients.get(key)
@@ -155,10 +157,10 @@ class Driver implements Translation {
       known.usedAt = this.#revision
       return known.view
     }
-    const own = isSameOwn ? known.own : keepSameParts(translateWorkload(input), known?.own)
+    const parts = isSameOwn ? known.parts : keepSameParts(translateWorkload(input), known?.parts)
     const revision = String(this.#revision)
-    const view = new WorkloadView({ revision, outbound, own, previous: known?.view })
-    this.#clients.set(key, { client, inputs, own, view, usedAt: this.#revision })
+    const view = new WorkloadView({ revision, outbound, own: parts, previous: known?.view })
+    this.#clients.set(key, { client: own, inputs, parts, view, usedAt: this.#revision })
     return view
   }
 

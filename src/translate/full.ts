@@ -1,6 +1,6 @@
 /** A whole translation for one client, from nothing: what the incremental driver must agree with. */
 import type { ResourceView, StreamNode } from '../xds/resource-set.ts'
-import { clientOf } from './client.ts'
+import { clientOf, withRegisteredLabels } from './client.ts'
 import { everythingDirty } from './dirty.ts'
 import { runToEnd } from './driver.ts'
 import type { TranslationInput } from './input.ts'
@@ -13,7 +13,7 @@ import { buildWorld } from './world.ts'
 
 export function translateAll(input: TranslationInput, node: StreamNode): ResourceView {
   const world = buildWorld(input)
-  const client = clientOf(node)
+  const client = withRegisteredLabels(clientOf(node), input.registry)
   const scope = scopeOf(client, world.selectors)
   const run = translateOutbound({
     world,

@@ -19,7 +19,7 @@ export function translateLoadBalancer(
   if (settings.simple === 'RANDOM') return { lbPolicy: Cluster_LbPolicy.RANDOM }
   if (settings.simple === 'ROUND_ROBIN') return roundRobin(settings)
   // LEAST_CONN is its old name. PASSTHROUGH needs an original destination, which an explicit proxy does not
-  // have: analyze says so.
+  // have; the model warns that it has no effect.
   return leastRequest(settings)
 }
 

@@ -60,6 +60,7 @@ export function workloadInputs(input: WorkloadInput): unknown[] {
   const { world, scope, client } = input
   return [
     world.input.mesh,
+    JSON.stringify(client.labels),
     ...client.meshPorts.flatMap((meshPort) => {
       const served = servedBy(input, meshPort)
       return [...served.flatMap(({ service, port }) => [service, port]), inboundRule(input, served)]
