@@ -1,0 +1,87 @@
+/** Limits of a cluster: what is counted, what overflows, what a budget allows. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+
+import { smallSlots } from '../../../test/support/fake-host.ts'
+import { createClusterStats } from '../telemetry/create-stats.ts'
+import { createSlotBuffers, createSlots } from '../telemetry/shared-slots.ts'
+import { StatsRegistry } from '../telemetry/stats-registry.ts'
+import type { BreakerLimits, BreakerResource } from './circuit-breaker.ts'
+import { breakerLimitsDefault, createCircuitBreaker } from './create-circuit-breaker.ts'
+
+function scene(limits: Partial<BreakerLimits>) {
+  const slots = smallSlots()
+  const stats = createClusterStats(new StatsRegistry(slots), 'c')
+  const breaker = createCircuitBreaker({
+    slots,
+    stats,
+    limits: { ...breakerLimitsDefault, ...limits },
+  })
+  return { slots, stats, breaker }
+}
+
+const limits = { connectionsMax: 2, pendingMax: 2, requestsMax: 2, retriesMax: 2 }
+
+for (const { resource, counter } of [
+  { resource: 'connections', counter: 'cxOverflow' },
+  { resource: 'pending', counter: 'rqPendingOverflow' },
+  { resource: 'requests', counter: 'rqPendingOverflow' },
+  { resource: 'retries', counter: 'rqRetryOverflow' },
+] as const satisfies readonly { resource: BreakerResource; counter: string }[]) {
+  test(`${resource} past their limit overflow, counted in ${counter}`, () => {
+    const { breaker, stats } = scene(limits)
+    assert.equal(breaker.tryAcquire(resource), true)
+    assert.equal(breaker.tryAcquire(resource), true)
+    assert.equal(breaker.tryAcquire(resource), false)
+    assert.equal(stats[counter].value(), 1)
+    assert.equal(breaker.active(resource), 2)
+    breaker.release(resource)
+    assert.equal(breaker.tryAcquire(resource), true)
+  })
+}
+
+test('what must be had is had past the limit, and counts', () => {
+  const { breaker, stats } = scene({ connectionsMax: 0 })
+  breaker.acquire('connections')
+  assert.equal(breaker.active('connections'), 1)
+  assert.equal(stats.cxOverflow.value(), 0)
+})
+
+test('new limits apply to what comes next', () => {
+  const { breaker } = scene({ requestsMax: 1 })
+  breaker.tryAcquire('requests')
+  breaker.setLimits({ ...breakerLimitsDefault, requestsMax: 2 })
+  assert.equal(breaker.tryAcquire('requests'), true)
+  assert.equal(breaker.limits().requestsMax, 2)
+})
+
+test('a retry budget is a share of what is in flight, and replaces the number', () => {
+  const { breaker } = scene({
+    retriesMax: 0,
+    retryBudget: { budgetPercent: 20, retryConcurrencyMin: 1 },
+  })
+  assert.equal(breaker.tryAcquire('retries'), true, 'the floor')
+  assert.equal(breaker.tryAcquire('retries'), false)
+  for (let request = 0; request < 8; request += 1) breaker.acquire('requests')
+  breaker.acquire('pending')
+  assert.equal(breaker.tryAcquire('retries'), false, '20 percent of 9 is one')
+  breaker.acquire('pending')
+  assert.equal(breaker.tryAcquire('retries'), true, '20 percent of 10 are two')
+})
+
+test('two workers share one count', () => {
+  const buffers = createSlotBuffers({ gaugesMax: 64, countersMax: 512, workers: 2 })
+  const first = createSlots(buffers, 0)
+  const slot = first.gauge()
+  const second = createSlots(buffers, 1)
+  first.addGauge(slot, 1)
+  assert.equal(second.addGauge(slot, 1), 2)
+})
+
+test('a closed breaker gives its slots back', () => {
+  const { breaker, slots } = scene({})
+  const before = slots.usage().gauges
+  breaker.close()
+  slots.reclaim()
+  assert.equal(slots.usage().gauges, before - 4)
+})

@@ -1,0 +1,174 @@
+/** Waits between attempts, and the request's own headers that change a policy. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+
+import { FakeClock } from '../../../test/support/fake-clock.ts'
+import { RetryPolicy } from '../../xds/proto/generated/envoy/config/route/v3/route_components.ts'
+import type { FieldReport } from '../config/field-rule.ts'
+import { HeaderList } from '../http/header-list.ts'
+import { compileRetryPolicy } from './compile-retry-policy.ts'
+import { emptyRetryPolicy, removeRetryHeaders, requestRetryPolicy } from './request-retry-policy.ts'
+import { retryWaitMs } from './retry-backoff.ts'
+import type { RetryPolicy as CompiledPolicy } from './retry-policy.ts'
+
+function headers(fields: Readonly<Record<string, string>>): HeaderList {
+  const list = new HeaderList()
+  for (const [name, value] of Object.entries(fields)) list.append(name, value)
+  return list
+}
+
+function compile(message: object): { policy: CompiledPolicy; reasons: readonly string[] } {
+  const report: FieldReport = { path: '', reasons: [] }
+  return {
+    policy: compileRetryPolicy(RetryPolicy.fromJSON(message), report),
+    reasons: report.reasons,
+  }
+}
+
+const clock = new FakeClock(1_000_000)
+
+function waitMs(
+  policy: CompiledPolicy,
+  at: { readonly retry: number; readonly draw: number },
+  response?: HeaderList,
+): number {
+  const { retry, draw } = at
+  return retryWaitMs(policy, { retry, random: () => draw, clock, responseHeaders: response })
+}
+
+test('the wait is drawn from an interval that grows to ten times the base', () => {
+  const { policy } = compile({ retry_on: '5xx' })
+  assert.deepEqual(
+    [1, 2, 3, 4, 5].map((retry) => waitMs(policy, { retry, draw: 0.999_999 })).map(Math.ceil),
+    [25, 75, 175, 250, 250],
+  )
+  assert.equal(waitMs(policy, { retry: 3, draw: 0 }), 0)
+})
+
+test('a base below a millisecond is a millisecond, and the ceiling ten of the base', () => {
+  const { policy, reasons } = compile({ retry_back_off: { base_interval: '0.0001s' } })
+  assert.deepEqual(reasons, [])
+  assert.equal(policy.backoffBaseMs, 1)
+  assert.equal(policy.backoffMaxMs, 10)
+})
+
+const limited = compile({
+  rate_limited_retry_back_off: {
+    reset_headers: [
+      { name: 'Retry-After', format: 'SECONDS' },
+      { name: 'X-RateLimit-Reset', format: 'UNIX_TIMESTAMP' },
+    ],
+    max_interval: '60s',
+  },
+}).policy
+
+test('the wait that the upstream asks for is the least', () => {
+  const response = headers({ 'retry-after': '10' })
+  assert.equal(waitMs(limited, { retry: 1, draw: 0 }, response), 10_000)
+  assert.equal(waitMs(limited, { retry: 1, draw: 0.5 }, response), 12_500)
+})
+
+test('a wait that is too long is not believed, and the next header is read', () => {
+  const response = headers({ 'retry-after': '61', 'x-ratelimit-reset': '1030' })
+  assert.equal(waitMs(limited, { retry: 1, draw: 0 }, response), 30_000)
+})
+
+test('what is no number leaves the normal back-off', () => {
+  const response = headers({ 'retry-after': 'soon', 'x-ratelimit-reset': '900' })
+  assert.equal(waitMs(limited, { retry: 1, draw: 0.5 }, response), 12.5)
+})
+
+test("Istio's default policy is understood", () => {
+  const { policy, reasons } = compile({
+    retry_on: 'connect-failure,refused-stream,unavailable,cancelled,retriable-status-codes',
+    num_retries: 2,
+    retry_host_predicate: [{ name: 'envoy.retry_host_predicates.previous_hosts' }],
+    host_selection_retry_max_attempts: 5,
+    retriable_status_codes: [503],
+  })
+  assert.deepEqual(reasons, [])
+  assert.equal(policy.retriesMax, 2)
+  assert.equal(policy.avoidPreviousHosts, true)
+  assert.equal(policy.hostSelectionAttemptsMax, 5)
+  assert.deepEqual([...policy.retriableStatusCodes], [503])
+  assert.equal(policy.conditions.size, 5)
+})
+
+for (const { message, reason } of [
+  {
+    message: { retry_back_off: {} },
+    reason: 'retry_back_off.base_interval: is required',
+  },
+  {
+    message: { retry_back_off: { base_interval: '2s', max_interval: '1s' } },
+    reason: 'retry_back_off: max_interval must be at least base_interval',
+  },
+  {
+    message: { retry_host_predicate: [{ name: 'mine' }] },
+    reason: 'retry_host_predicate[0]: "mine" is not implemented',
+  },
+  {
+    message: { rate_limited_retry_back_off: {} },
+    reason: 'rate_limited_retry_back_off.reset_headers: value must contain at least 1 item(s)',
+  },
+  {
+    message: { retriable_headers: [{ name: '' }] },
+    reason: 'retriable_headers[0]: name: is required',
+  },
+]) {
+  test(`a policy is refused: ${reason}`, () => {
+    assert.deepEqual(compile(message).reasons, [reason])
+  })
+}
+
+test('a retriable header may be of any kind, the status too', () => {
+  const { policy } = compile({
+    retriable_headers: [
+      { name: ':status', string_match: { exact: '429' } },
+      { name: 'x-again', present_match: true },
+    ],
+  })
+  const matches = (list: HeaderList, status: number): boolean =>
+    policy.retriableHeaders.some((test) => test(list, status))
+  assert.equal(matches(headers({}), 429), true)
+  assert.equal(matches(headers({ 'x-again': '' }), 200), true)
+  assert.equal(matches(headers({}), 200), false)
+})
+
+test("a request without x-envoy headers has its route's policy itself", () => {
+  const list = headers({ accept: '*/*' })
+  assert.equal(requestRetryPolicy(emptyRetryPolicy, list), emptyRetryPolicy)
+  assert.equal(requestRetryPolicy(undefined, list), undefined)
+})
+
+test('headers add conditions, codes and names, and set the number', () => {
+  const { policy: route } = compile({ retry_on: 'reset', retriable_status_codes: [503] })
+  const policy = requestRetryPolicy(
+    route,
+    headers({
+      'x-envoy-retry-on': '5xx, unknown,cancelled',
+      'x-envoy-retry-grpc-on': 'unavailable,5xx',
+      'x-envoy-max-retries': '4',
+      'x-envoy-retriable-status-codes': '404,x',
+      'x-envoy-retriable-header-names': 'X-Again',
+      'x-envoy-upstream-rq-per-try-timeout-ms': '70',
+    }),
+  )
+  assert.deepEqual([...(policy?.conditions ?? [])], ['reset', '5xx', 'unavailable'])
+  assert.equal(policy?.retriesMax, 4)
+  assert.deepEqual([...(policy?.retriableStatusCodes ?? [])], [503, 404])
+  assert.equal(policy?.retriableHeaders[0]?.(headers({ 'x-again': '1' }), 200), true)
+  assert.equal(policy?.perTryTimeoutMs, 70)
+})
+
+test('a number of retries alone asks for none', () => {
+  assert.equal(requestRetryPolicy(undefined, headers({ 'x-envoy-max-retries': '4' })), undefined)
+  const asked = requestRetryPolicy(undefined, headers({ 'x-envoy-retry-on': '5xx' }))
+  assert.equal(asked?.retriesMax, 1)
+})
+
+test('headers that were read do not reach the upstream', () => {
+  const list = headers({ 'x-envoy-retry-on': '5xx', 'x-envoy-max-retries': '1', other: 'stays' })
+  removeRetryHeaders(list)
+  assert.deepEqual(list.fields, ['other', 'stays'])
+})
