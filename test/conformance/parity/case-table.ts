@@ -11,10 +11,10 @@ export interface ParityCase {
   readonly body?: string
   /** The whole request, in place of all the above; there is no `x-case` then unless it is written. */
   readonly raw?: string
-  /** Response headers compared by presence only: their values are time or chance. */
-  readonly presenceOnly?: readonly string[]
   /** Why one part is not compared, by name of the part. */
   readonly differs?: Partial<Record<ComparedPart, string>>
+  /** Tulle refuses with this status on purpose what Envoy lets pass. */
+  readonly stricter?: number
 }
 
 export type ComparedPart = 'status' | 'body' | 'headers' | 'upstream' | 'log' | 'closed'
@@ -22,7 +22,15 @@ export type ComparedPart = 'status' | 'body' | 'headers' | 'upstream' | 'log' | 
 export const parityCases: readonly ParityCase[] = [
   // Virtual hosts.
   { name: 'a virtual host by its exact name', host: 'exact.test', path: '/x' },
-  { name: 'a host name in capitals', host: 'EXACT.test', path: '/x' },
+  {
+    differs: {
+      upstream: 'the authority goes on in lower case, as it was matched',
+      log: 'the same',
+    },
+    name: 'a host name in capitals',
+    host: 'EXACT.test',
+    path: '/x',
+  },
   { name: 'a virtual host with its port', host: 'exact.test:8080', path: '/x' },
   { name: 'a port that no virtual host has', host: 'exact.test:9090', path: '/x' },
   { name: 'a suffix wildcard', host: 'any.wild.test', path: '/x' },
@@ -210,7 +218,11 @@ export const parityCases: readonly ParityCase[] = [
   },
   // Malformed requests.
   { name: 'no host', raw: 'GET /x HTTP/1.1\r\nx-case: no host\r\n\r\n' },
-  { name: 'an empty host', raw: 'GET /x HTTP/1.1\r\nhost: \r\nx-case: an empty host\r\n\r\n' },
+  {
+    stricter: 400,
+    name: 'an empty host',
+    raw: 'GET /x HTTP/1.1\r\nhost: \r\nx-case: an empty host\r\n\r\n',
+  },
   {
     name: 'a length and chunks',
     raw: 'POST /x HTTP/1.1\r\nhost: app.test\r\ncontent-length: 5\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n',
@@ -227,8 +239,12 @@ export const parityCases: readonly ParityCase[] = [
     name: 'a space before the colon',
     raw: 'GET /x HTTP/1.1\r\nhost: app.test\r\nx-bad : 1\r\n\r\n',
   },
-  { name: 'a bare line feed', raw: 'GET /x HTTP/1.1\nhost: app.test\n\n' },
-  { name: 'a folded header', raw: 'GET /x HTTP/1.1\r\nhost: app.test\r\nx-a: 1\r\n 2\r\n\r\n' },
+  { stricter: 400, name: 'a bare line feed', raw: 'GET /x HTTP/1.1\nhost: app.test\n\n' },
+  {
+    stricter: 400,
+    name: 'a folded header',
+    raw: 'GET /x HTTP/1.1\r\nhost: app.test\r\nx-a: 1\r\n 2\r\n\r\n',
+  },
   { name: 'a NUL in a header', raw: 'GET /x HTTP/1.1\r\nhost: app.test\r\nx-a: 1\u00002\r\n\r\n' },
   {
     name: 'an unknown transfer coding',
@@ -240,8 +256,14 @@ export const parityCases: readonly ParityCase[] = [
   },
   { name: 'no HTTP at all', raw: 'hello\r\n\r\n' },
   { name: 'a space in the target', raw: 'GET /a b HTTP/1.1\r\nhost: app.test\r\n\r\n' },
-  { name: 'a huge header', path: '/x', headers: { 'x-huge': 'h'.repeat(70_000) } },
   {
+    differs: { log: 'Envoy logs no header of a head that it refused' },
+    name: 'a huge header',
+    path: '/x',
+    headers: { 'x-huge': 'h'.repeat(70_000) },
+  },
+  {
+    differs: { log: 'Envoy logs no header of a head that it refused' },
     name: 'too many headers',
     path: '/x',
     headers: Object.fromEntries(Array.from({ length: 120 }, (_, n) => [`x-h${n}`, 'v'])),
@@ -268,14 +290,22 @@ export const parityCases: readonly ParityCase[] = [
   { name: 'a path above the root', listener: 'edge', path: '/../../x' },
   { name: 'a port is stripped', listener: 'edge', host: 'app.test:1234', path: '/x' },
   { name: 'a trailing dot is stripped', listener: 'edge', host: 'app.test.', path: '/x' },
-  { name: 'an underscore in a header name', listener: 'edge', path: '/x', headers: { x_y: '1' } },
   {
+    differs: { log: 'Envoy logs no header of a head that it refused' },
+    name: 'an underscore in a header name',
+    listener: 'edge',
+    path: '/x',
+    headers: { x_y: '1' },
+  },
+  {
+    differs: { log: 'Envoy logs no header of a head that it refused' },
     name: 'more headers than the edge takes',
     listener: 'edge',
     path: '/x',
     headers: Object.fromEntries(Array.from({ length: 30 }, (_, n) => [`x-h${n}`, 'v'])),
   },
   {
+    differs: { log: 'Envoy logs no header of a head that it refused' },
     name: 'a longer head than the edge takes',
     listener: 'edge',
     path: '/x',

@@ -94,75 +94,66 @@ interface Scene {
   readonly socket: Socket
 }
 
+interface Exchange {
+  readonly head: Head
+  readonly body: string
+  /** The number that the path gives to the action. */
+  readonly number: number
+}
+
+type Action = (scene: Scene, exchange: Exchange) => void
+
+/** What `?do=` asks for. */
+const actions: Readonly<Record<string, Action>> = {
+  echo: (scene, exchange) => echo(scene, exchange, 200),
+  status: (scene, exchange) => echo(scene, exchange, exchange.number),
+  slow: (scene, exchange) => {
+    setTimeout(() => echo(scene, exchange, 200), exchange.number).unref()
+  },
+  flaky: (scene, exchange) => {
+    const key = exchange.head.headers.find(([name]) => name === 'x-case')?.[1] ?? ''
+    const count = (scene.seen.get(key) ?? 0) + 1
+    scene.seen.set(key, count)
+    echo(scene, exchange, count <= exchange.number ? 503 : 200)
+  },
+  close: ({ socket }) => socket.end(),
+  reset: ({ socket }) => socket.resetAndDestroy(),
+  continue: (scene, exchange) => {
+    scene.socket.write('HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n')
+    echo(scene, exchange, 200)
+  },
+  bare: ({ socket }, { number }) => socket.write(`HTTP/1.1 ${number} X\r\n\r\n`),
+  server: sends(
+    'HTTP/1.1 200 OK\r\nserver: mine\r\nx-a: 1\r\nx-a: 2\r\ncontent-length: 2\r\n\r\nok',
+  ),
+  chunked: sends(
+    'HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n6\r\n world\r\n0\r\n\r\n',
+  ),
+  garbage: endsWith('this is not HTTP\r\n\r\n'),
+  huge: endsWith(`HTTP/1.1 200 OK\r\nx-huge: ${'h'.repeat(100_000)}\r\ncontent-length: 0\r\n\r\n`),
+  half: endsWith('HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nonly this'),
+  'until-close': endsWith('HTTP/1.1 200 OK\r\nconnection: close\r\n\r\nuntil the end'),
+  'cl-te': endsWith(
+    'HTTP/1.1 200 OK\r\ncontent-length: 5\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n',
+  ),
+}
+
 function answer(scene: Scene, head: Head, body: string): void {
-  const { socket } = scene
   const url = new URL(head.path, 'http://upstream')
-  const action = url.searchParams.get('do') ?? ''
-  const argument = Number(url.searchParams.get('n') ?? 0)
-  switch (action) {
-    case '':
-      return echo(scene, head, body, 200)
-    case 'status':
-      return echo(scene, head, body, argument)
-    case 'slow':
-      setTimeout(() => echo(scene, head, body, 200), argument).unref()
-      return undefined
-    case 'flaky':
-      return flaky(scene, head, body, argument)
-    case 'close':
-      socket.end()
-      return undefined
-    case 'reset':
-      socket.resetAndDestroy()
-      return undefined
-    case 'garbage':
-      socket.end('this is not HTTP\r\n\r\n')
-      return undefined
-    case 'huge':
-      socket.end(`HTTP/1.1 200 OK\r\nx-huge: ${'h'.repeat(100_000)}\r\ncontent-length: 0\r\n\r\n`)
-      return undefined
-    case 'half':
-      socket.end('HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nonly this')
-      return undefined
-    case 'chunked':
-      socket.write('HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n')
-      socket.write('5\r\nhello\r\n6\r\n world\r\n0\r\n\r\n')
-      return undefined
-    case 'until-close':
-      socket.end('HTTP/1.1 200 OK\r\nconnection: close\r\n\r\nuntil the end')
-      return undefined
-    case 'server':
-      socket.write(
-        'HTTP/1.1 200 OK\r\nserver: mine\r\nx-a: 1\r\nx-a: 2\r\ncontent-length: 2\r\n\r\nok',
-      )
-      return undefined
-    case 'bare':
-      socket.write(`HTTP/1.1 ${argument} X\r\n\r\n`)
-      return undefined
-    case 'cl-te':
-      socket.end(
-        'HTTP/1.1 200 OK\r\ncontent-length: 5\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n',
-      )
-      return undefined
-    case 'continue':
-      socket.write('HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n')
-      return echo(scene, head, body, 200)
-    default:
-      return echo(scene, head, `unknown action ${action}`, 500)
-  }
+  const action = actions[url.searchParams.get('do') ?? 'echo'] ?? actions['echo']
+  action?.(scene, { head, body, number: Number(url.searchParams.get('n') ?? 0) })
 }
 
-/** 503 for the first `times` requests of a case, then 200. */
-function flaky(scene: Scene, head: Head, body: string, times: number): void {
-  const key = head.headers.find(([name]) => name === 'x-case')?.[1] ?? ''
-  const count = (scene.seen.get(key) ?? 0) + 1
-  scene.seen.set(key, count)
-  echo(scene, head, body, count <= times ? 503 : 200)
+function sends(bytes: string): Action {
+  return ({ socket }) => socket.write(bytes)
 }
 
-// The parts of an answer read better in a row than as an object.
-// oxlint-disable-next-line max-params
-function echo(scene: Scene, head: Head, body: string, status: number): void {
+function endsWith(bytes: string): Action {
+  return ({ socket }) => socket.end(bytes)
+}
+
+function echo(scene: Scene, exchange: Exchange, status: number): void {
+  const { head, body } = exchange
   const json = JSON.stringify({
     upstream: scene.name,
     method: head.method,

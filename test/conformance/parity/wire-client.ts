@@ -36,7 +36,7 @@ export function sendBytes(request: WireRequest): Promise<WireResponse> {
     socket.on('data', (chunk: string) => {
       text += chunk
       // A moment for the proxy to close, so that keeping and closing can be told apart.
-      if (isComplete(text, request.isHead ?? false)) setTimeout(() => finish(false), 60)
+      if (isComplete(text, request.isHead ?? false)) setTimeout(() => finish(false), 80)
     })
     socket.on('end', () => finish(true))
     socket.on('error', () => finish(true))
