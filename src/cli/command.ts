@@ -17,6 +17,8 @@ export interface Command {
   readonly arguments?: readonly Argument[]
   readonly flags: readonly Flag[]
   readonly examples: readonly Example[]
+  /** Flags after its first argument are not ours: they belong to a command that it runs. */
+  readonly hasForeignFlags?: boolean
   /** Not in the list: for our own processes. */
   readonly isInternal?: boolean
   run(input: CommandInput): Promise<CommandResult>

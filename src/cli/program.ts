@@ -57,6 +57,8 @@ function buildProgram(
     .helpCommand('help [command]', 'help of a command')
     .showSuggestionAfterError(true)
     .showHelpAfterError('(tulle --help lists the commands)')
+    // Flags after a command's own words belong to those words: tulle run curl -s URL.
+    .enablePositionalOptions()
     .exitOverride()
     .configureOutput({
       writeOut: (text) => terminal.write(text),
@@ -83,6 +85,7 @@ function buildCommand(
     .summary(command.summary)
     .description(paragraphs(command))
     .showHelpAfterError(`(tulle ${command.name} --help shows the usage)`)
+  if (command.hasForeignFlags === true) built.passThroughOptions()
   for (const { name, summary } of command.arguments ?? []) built.argument(name, summary)
   for (const flag of command.flags) built.addOption(buildOption(flag))
   if (command.examples.length > 0) built.addHelpText('after', `\n${exampleText(command)}`)

@@ -37,6 +37,7 @@ export const runCommand: Command = {
     'With --service it serves too: it listens on --port, given as $PORT, and callers are sent to it while it is ' +
     'healthy. Its exit code is passed on.',
   arguments: [{ name: '<command...>', summary: 'the command and its arguments, after --' }],
+  hasForeignFlags: true,
   flags: [
     {
       flags: '--service <name>',
@@ -136,8 +137,8 @@ function stopOnSignals(context: CliContext, workload: RunningWorkload): Disposab
 export function planRun(input: CommandInput, random: Random): WorkloadPlan {
   const { arguments: words, flags, context } = input
   const home = tulleHome(context.env)
-  const mesh = meshToJoin(flags, context)
   const { service, ports } = parseService(flags)
+  const mesh = meshToJoin(flags, context)
   const { workload, instance } = nameWorkload(flags, words, random)
   const namespace = flags.text('namespace') ?? mesh.namespace
   return {
