@@ -17,6 +17,8 @@ export interface Abilities {
   readonly connectionLifetime: boolean
   /** HTTP/2 to endpoints where only an upgrade policy asks for it. */
   readonly http2Upgrade: boolean
+  /** `retryRemoteLocalities`. A route configuration that is refused would freeze every route. */
+  readonly retryPriorities: boolean
   /** The network filter `istio.stats`: Envoy has no optional network filters, and refuses one it lacks. */
   readonly tcpStats: boolean
 }
@@ -28,6 +30,7 @@ export function abilitiesOf(kind: ClientKind): Abilities {
     slowStart: isEnvoy,
     connectionLifetime: isEnvoy,
     http2Upgrade: isEnvoy,
+    retryPriorities: isEnvoy,
     tcpStats: !isEnvoy,
   }
 }

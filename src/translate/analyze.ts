@@ -1,10 +1,10 @@
-import type { Issue } from '../model/issue.ts'
 /**
  * What is wrong between resources: hosts and subsets that do not exist, hosts that two VirtualServices claim,
  * rules that apply to nothing. What is wrong inside one resource is the model's business.
  *
  * Codes and severities are those of Istio's analyzers.
  */
+import type { Issue } from '../model/issue.ts'
 import type { DestinationRuleSpec, TrafficPolicy } from '../model/istio/destination-rule.ts'
 import type { Destination, VirtualServiceSpec } from '../model/istio/virtual-service.ts'
 import { describeResource, type Resource } from '../model/resource.ts'

@@ -1,3 +1,4 @@
+/** What a client says of itself, and which of it makes a difference. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 

@@ -1,3 +1,4 @@
+/** The driver: what changes, what stays the same, and that incremental results equal a full run. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
@@ -10,7 +11,7 @@ import { Any } from '../xds/proto/generated/google/protobuf/any.ts'
 import { typeUrls, type ResourceView } from '../xds/resource-set.ts'
 import { createTranslation } from './driver.ts'
 import { translateAll } from './full.ts'
-import { meshSettingsOf, type TranslationInput } from './input.ts'
+import { compareText, meshSettingsOf, type TranslationInput } from './input.ts'
 
 type Services = Parameters<typeof registryOf>[0]
 
@@ -61,7 +62,7 @@ function snapshotOf(view: ResourceView): Map<string, string> {
   for (const type of types) {
     for (const [name, { version }] of view.resources(type)) versions.set(`${type} ${name}`, version)
   }
-  return new Map([...versions].sort())
+  return new Map([...versions].sort(([left], [right]) => compareText(left, right)))
 }
 
 const client = nodeOf({ metadata: { HTTP_PROXY_PORT: 15_080 } })

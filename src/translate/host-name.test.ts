@@ -1,3 +1,4 @@
+/** Istio's rules for host names. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 

@@ -116,6 +116,7 @@ export function hostInput(
       : [],
     hashOf: hashFor(world, scope),
     mesh: world.input.mesh,
+    abilities: abilitiesOf(scope.kind),
     isTaken: (name) => taken.has(name),
   }
 }
@@ -149,6 +150,7 @@ function routesOf(
     serviceOf: (host) => visibleService(world, scope, host),
     hashOf: hashFor(world, scope),
     mesh: world.input.mesh,
+    abilities: abilitiesOf(scope.kind),
   })
 }
 

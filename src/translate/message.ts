@@ -1,6 +1,6 @@
+/** Small protobuf values that many resources hold: durations, packed extensions, sources of configuration. */
 import { durationMs } from '../model/duration.ts'
 import { pack, type MessageCodec } from '../xds/any.ts'
-/** Small protobuf values that many resources hold: durations, packed extensions, sources of configuration. */
 import { Address } from '../xds/proto/generated/envoy/config/core/v3/address.ts'
 import type { ConfigSource } from '../xds/proto/generated/envoy/config/core/v3/config_source.ts'
 import { ApiVersion } from '../xds/proto/generated/envoy/config/core/v3/config_source.ts'

@@ -1,10 +1,10 @@
-import type { OutlierDetection as Settings } from '../model/istio/destination-rule.ts'
-import { OutlierDetection } from '../xds/proto/generated/envoy/config/cluster/v3/outlier_detection.ts'
 /**
  * A DestinationRule's `outlierDetection` as Envoy's, as Istio translates it, with two deliberate differences
  * (docs/differences-from-istio.md): `consecutiveErrors` keeps the meaning that it had, and at least one host
  * may be ejected when no percentage is written.
  */
+import type { OutlierDetection as Settings } from '../model/istio/destination-rule.ts'
+import { OutlierDetection } from '../xds/proto/generated/envoy/config/cluster/v3/outlier_detection.ts'
 import { durationOfText } from './message.ts'
 
 type Message = ReturnType<typeof OutlierDetection.fromPartial>

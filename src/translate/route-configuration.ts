@@ -7,8 +7,6 @@
  */
 import { hash } from 'node:crypto'
 
-import { BinaryWriter } from '@bufbuild/protobuf/wire'
-
 import { RouteConfiguration } from '../xds/proto/generated/envoy/config/route/v3/route.ts'
 import { VirtualHost } from '../xds/proto/generated/envoy/config/route/v3/route_components.ts'
 import { typeUrls, type EncodedResource } from '../xds/resource-set.ts'
@@ -20,6 +18,9 @@ export interface EncodedVirtualHost {
   readonly hash: string
 }
 
+/** Tag of field 1, wire type 2: `type_url` of an Any. */
+const firstFieldTag = 10
+
 /** Tag of field 2, wire type 2: `virtual_hosts` of a RouteConfiguration, and `value` of an Any. */
 const secondFieldTag = 18
 
@@ -27,8 +28,8 @@ const secondFieldTag = 18
 const directResponseBytesMax = 1024 * 1024
 
 export function encodeVirtualHost(virtualHost: VirtualHost): EncodedVirtualHost {
-  const writer = new BinaryWriter().uint32(secondFieldTag)
-  const field = writer.bytes(VirtualHost.encode(virtualHost).finish()).finish()
+  const bytes = VirtualHost.encode(virtualHost).finish()
+  const field = Buffer.concat([fieldHead(secondFieldTag, bytes.length), bytes])
   return { name: virtualHost.name, field, hash: hash('sha256', field, 'hex') }
 }
 
@@ -50,12 +51,12 @@ export function encodeRouteConfiguration(
   ).finish()
   const parts = [head, ...virtualHosts.map(({ field }) => field)]
   const length = parts.reduce((sum, part) => sum + part.length, 0)
-  const start = new BinaryWriter()
-    .uint32(10)
-    .string(typeUrls.route)
-    .uint32(secondFieldTag)
-    .uint32(length)
-    .finish()
+  const typeUrl = Buffer.from(typeUrls.route)
+  const start = Buffer.concat([
+    fieldHead(firstFieldTag, typeUrl.length),
+    typeUrl,
+    fieldHead(secondFieldTag, length),
+  ])
   const content = [name, ...virtualHosts.map((virtualHost) => virtualHost.hash)].join('\n')
   return {
     name,
@@ -63,4 +64,16 @@ export function encodeRouteConfiguration(
     version: hash('sha256', content, 'hex').slice(0, 16),
     any: Buffer.concat([start, ...parts], start.length + length),
   }
+}
+
+/** A field's tag and the length of its bytes, as a varint: seven bits a byte, the lowest first. */
+function fieldHead(tag: number, length: number): Buffer {
+  const bytes = [tag]
+  let rest = length
+  while (rest > 127) {
+    bytes.push((rest & 127) | 128)
+    rest >>>= 7
+  }
+  bytes.push(rest)
+  return Buffer.from(bytes)
 }

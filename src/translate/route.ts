@@ -19,6 +19,7 @@ import {
   RedirectAction_RedirectResponseCode as RedirectCode,
   Route,
 } from '../xds/proto/generated/envoy/config/route/v3/route_components.ts'
+import type { Abilities } from './ability.ts'
 import { configPath } from './cluster.ts'
 import { hashPolicyOf, type HashOf } from './hash-policy.ts'
 import {
@@ -48,6 +49,7 @@ export interface RouteInput {
   readonly serviceOf: (host: string) => Service | undefined
   readonly hashOf: HashOf
   readonly mesh: MeshSettings
+  readonly abilities: Abilities
 }
 
 /** Empty when none applies to this client on this port. */
@@ -120,10 +122,10 @@ function forwardAction(
   )
   const hashPolicy = hashes.flatMap((hash) => hashPolicyOf(hash) ?? [])
   const timeout = durationOfText(http.timeout) ?? noTimeout
-  const retryPolicy = translateRetries(
-    http.retries ?? input.mesh.retryPolicy,
-    isSingle && hashes[0] !== undefined,
-  )
+  const retryPolicy = translateRetries(http.retries ?? input.mesh.retryPolicy, {
+    isHashed: isSingle && hashes[0] !== undefined,
+    abilities: input.abilities,
+  })
   const value = {
     clusterSpecifier: isSingle
       ? { $case: 'cluster' as const, value: clusterOf(input, single.destination) }

@@ -1,9 +1,9 @@
-import type { ClientKind } from './ability.ts'
-import type { Client } from './client.ts'
 /**
  * A scope class: all that can change the answer for a client, and never the client itself, so that a thousand
  * alike sidecars cost one. Labels count only as far as some selector in the configuration asks for them.
  */
+import type { ClientKind } from './ability.ts'
+import type { Client } from './client.ts'
 import type { DestinationRules } from './destination-rule-index.ts'
 import { compareText } from './input.ts'
 import type { VirtualServices } from './virtual-service-index.ts'

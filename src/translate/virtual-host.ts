@@ -14,6 +14,7 @@ import {
   Route,
   VirtualHost,
 } from '../xds/proto/generated/envoy/config/route/v3/route_components.ts'
+import type { Abilities } from './ability.ts'
 import { hashPolicyOf, type HashOf } from './hash-policy.ts'
 import { clusterName, isWildcard, shortNamesOf } from './host-name.ts'
 import type { MeshSettings } from './input.ts'
@@ -29,6 +30,7 @@ export interface ServiceHostInput {
   readonly routes: readonly Route[]
   readonly hashOf: HashOf
   readonly mesh: MeshSettings
+  readonly abilities: Abilities
   /** Names that belong to somebody else: another service's own name, or an address two services share. */
   readonly isTaken: (domain: string) => boolean
 }
@@ -120,11 +122,11 @@ function bracketed(host: string): string {
   return host.includes(':') ? `[${host}]` : host
 }
 
-function defaultRoute({ service, port, hashOf, mesh }: ServiceHostInput): Route {
+function defaultRoute({ service, port, hashOf, mesh, abilities }: ServiceHostInput): Route {
   const hash = hashOf({ host: service.hostname, port: { number: port.number } })
   const hashPolicy = hashPolicyOf(hash)
   // As in Istio, hashing does not stop a default route from retrying elsewhere.
-  const retryPolicy = translateRetries(mesh.retryPolicy, false)
+  const retryPolicy = translateRetries(mesh.retryPolicy, { isHashed: false, abilities })
   return Route.fromPartial({
     name: 'default',
     match: { pathSpecifier: { $case: 'prefix', value: '/' } },

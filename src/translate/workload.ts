@@ -1,8 +1,8 @@
-import type { MeshPort, Upstream } from '../registry/node-metadata.ts'
 /**
  * The part of a view that is one workload's own: listeners on its ports, clusters that lead to its application,
  * and a route configuration for each upstream that it reaches by a localhost port.
  */
+import type { MeshPort, Upstream } from '../registry/node-metadata.ts'
 import type { EncodedResource } from '../xds/resource-set.ts'
 import type { Client } from './client.ts'
 import type { MergedRule } from './destination-rule-index.ts'
