@@ -200,26 +200,20 @@ function compileAds(
   source: ApiConfigSource,
   report: FieldReport,
 ): AdsTarget | undefined {
-  const { apiType } = source
+  const { apiType, grpcServices } = source
   if (apiType !== ApiType.GRPC && apiType !== ApiType.DELTA_GRPC) {
     refuse(at(report, 'api_type'), 'must be GRPC or DELTA_GRPC')
   }
   const here = at(report, 'grpc_services')
-  if (source.grpcServices.length !== 1) {
-    refuse(here, `needs one service, got ${source.grpcServices.length}`)
-  }
-  const service = source.grpcServices[0]
-  const target = service?.targetSpecifier
-  if (service === undefined || target?.$case !== 'envoyGrpc') return undefined
-  const { clusterName, authority } = target.value
-  const inCluster = at(here, 0, 'envoy_grpc', 'cluster_name')
-  const clusters = message.staticResources?.clusters ?? []
-  const cluster = clusters.find((candidate) => candidate.name === clusterName)
-  if (cluster === undefined) {
-    refuse(inCluster, `no static cluster named ${showValue(clusterName)}`)
+  const [service] = grpcServices
+  if (service === undefined || grpcServices.length !== 1) {
+    refuse(here, `needs one service, got ${grpcServices.length}`)
     return undefined
   }
-  const address = adsAddress(cluster, inCluster)
+  // Another kind of service was refused by the table of fields.
+  if (service.targetSpecifier?.$case !== 'envoyGrpc') return undefined
+  const { clusterName, authority } = service.targetSpecifier.value
+  const address = adsAddress(message, clusterName, at(here, 0, 'envoy_grpc', 'cluster_name'))
   if (address === undefined) return undefined
   return {
     mode: apiType === ApiType.DELTA_GRPC ? 'delta' : 'state-of-the-world',
@@ -230,8 +224,22 @@ function compileAds(
   }
 }
 
-/** The first endpoint of the cluster; the ADS client dials it itself. */
-function adsAddress(cluster: Cluster, report: FieldReport): AdsAddress | undefined {
+/** The first endpoint of a static cluster; the ADS client dials it itself. */
+function adsAddress(
+  message: Bootstrap,
+  clusterName: string,
+  report: FieldReport,
+): AdsAddress | undefined {
+  const clusters = message.staticResources?.clusters ?? []
+  const cluster = clusters.find((candidate) => candidate.name === clusterName)
+  if (cluster === undefined) {
+    refuse(report, `no static cluster named ${showValue(clusterName)}`)
+    return undefined
+  }
+  return firstAddress(cluster, report)
+}
+
+function firstAddress(cluster: Cluster, report: FieldReport): AdsAddress | undefined {
   const endpoints = (cluster.loadAssignment?.endpoints ?? []).flatMap((group) => group.lbEndpoints)
   const identifier = endpoints[0]?.hostIdentifier
   const address = identifier?.$case === 'endpoint' ? identifier.value.address?.address : undefined

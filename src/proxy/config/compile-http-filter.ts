@@ -108,27 +108,43 @@ const notYet: Readonly<Record<string, string>> = {
   'envoy.extensions.filters.http.health_check.v3.HealthCheck': 'the health check filter',
 }
 
+/** For the reference page. */
+export const filterFeatures: readonly { readonly type: string; readonly state: string }[] = [
+  { type: routerRule.type, state: 'used' },
+  ...Object.keys(known).map((type) => ({ type, state: 'used' })),
+  { type: 'stats.PluginConfig', state: 'used, as a TypedStruct: Istio’s standard metrics' },
+  ...Object.entries(notYet).map(([type, name]) => ({
+    type,
+    state: `refused: ${name} is not implemented yet`,
+  })),
+]
+
 function compileFilter(
   filter: HttpFilter,
   any: Any | undefined,
   report: FieldReport,
 ): readonly HttpFilterPlan[] {
-  const name = typeName(any?.typeUrl ?? '')
-  const compile = known[name]
   // A filter that is disabled can only be switched on by a route, and route compilation refuses that.
   if (filter.disabled) return []
-  if (compile !== undefined && any !== undefined) return compile(filter, any, report)
-  if (any !== undefined && isTypedStruct(any)) {
-    const plan = compileIstioHttpStats(filter.name, any, at(report, 'typed_config'))
-    if (plan !== undefined) return [plan]
+  if (any !== undefined) {
+    const compile = known[typeName(any.typeUrl)]
+    if (compile !== undefined) return compile(filter, any, report)
+    const stats = isTypedStruct(any) && compileIstioHttpStats(filter.name, any, report)
+    if (stats) return [stats]
   }
-  if (filter.isOptional) return []
-  const inner = any !== undefined && isTypedStruct(any) ? ` of ${typedStructName(any)}` : ''
-  const feature = notYet[name]
-  const what = `filter ${filter.name} (${name || 'no typed_config'}${inner})`
-  const why = feature === undefined ? 'is not implemented' : `${feature} is not implemented yet`
-  refuse(report, feature === undefined ? `${what} ${why}` : `${what}: ${why}`)
+  if (!filter.isOptional) refuse(report, unknownFilter(filter, any))
   return []
+}
+
+function unknownFilter(filter: HttpFilter, any: Any | undefined): string {
+  if (any === undefined) return `filter ${filter.name} has no typed_config`
+  const type = typeName(any.typeUrl)
+  const inner = isTypedStruct(any) ? ` of ${typedStructName(any)}` : ''
+  const what = `filter ${filter.name} (${type}${inner})`
+  const feature = notYet[type]
+  return feature === undefined
+    ? `${what} is not implemented`
+    : `${what}: ${feature} is not implemented yet`
 }
 
 export const forwardProxyFilterRule: MessageRule = {

@@ -37,8 +37,8 @@ export function compileIstioHttpStats(
   return {
     name,
     openObserver: (scope) => {
-      const { value, close } = open(scope)
-      return { value: value.http, ...(close && { close }) }
+      const opened = open(scope)
+      return { value: opened.value.http, close: () => opened.close?.() }
     },
   }
 }
@@ -52,8 +52,8 @@ export function compileIstioTcpStats(
   const open = compileStats(any, report)
   if (open === undefined) return undefined
   return (scope) => {
-    const { value, close } = open(scope)
-    return { value: value.tcp, ...(close && { close }) }
+    const opened = open(scope)
+    return { value: opened.value.tcp, close: () => opened.close?.() }
   }
 }
 
@@ -64,7 +64,7 @@ function readStruct(any: Any): TypedStruct | undefined {
 function compileStats(any: Any, report: FieldReport): Opener<IstioMetrics> | undefined {
   const struct = readStruct(any)
   if (struct === undefined || typeName(struct.typeUrl) !== pluginName) return undefined
-  const here = at(report, 'value')
+  const here = at(report, 'typed_config', 'value')
   const { reporter, labels, disable_host_header_fallback: noFallback, ...rest } = struct.value ?? {}
   for (const [field, value] of Object.entries(rest)) {
     refuse(at(here, field), `not implemented (value ${showValue(value)})`)

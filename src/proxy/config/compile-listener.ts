@@ -155,7 +155,7 @@ function compileObserver(filter: Filter, report: FieldReport): Opener<TcpObserve
     )
     return undefined
   }
-  const stats = any && compileIstioTcpStats(any, at(report, 'typed_config'))
+  const stats = any && compileIstioTcpStats(any, report)
   if (stats === undefined) refuse(report, `${filterText(filter)} is not implemented`)
   return stats
 }

@@ -31,6 +31,16 @@ export function listenerStatus(entry: {
   }
 }
 
+/** Without outlier detection. */
+const noOutlierState = {
+  successRate: -1,
+  localOriginSuccessRate: -1,
+  ejectionRemainingMs: 0,
+  ejectionsInARow: 0,
+  consecutive5xx: 0,
+  consecutiveGatewayFailure: 0,
+}
+
 function hostStatus(cluster: LiveCluster, host: LiveHost): HostStatus {
   const { stats } = host
   const outlier = cluster.outlierDetector?.state(host)
@@ -41,13 +51,8 @@ function hostStatus(cluster: LiveCluster, host: LiveHost): HostStatus {
     weight: host.weight,
     locality: host.locality,
     edsHealth: host.healthStatus,
+    ...(outlier ?? noOutlierState),
     isEjected: host.isEjected,
-    successRate: outlier?.successRate ?? -1,
-    localOriginSuccessRate: outlier?.localOriginSuccessRate ?? -1,
-    ejectionRemainingMs: outlier?.ejectionRemainingMs ?? 0,
-    ejectionsInARow: outlier?.ejectionsInARow ?? 0,
-    consecutive5xx: outlier?.consecutive5xx ?? 0,
-    consecutiveGatewayFailure: outlier?.consecutiveGatewayFailure ?? 0,
     stats: {
       cx_active: stats.cxActive.value(),
       cx_connect_fail: stats.cxConnectFail.value(),

@@ -150,9 +150,12 @@ export class ListenerTable {
     slot.timer?.cancel()
     slot.timer = undefined
     slot.warming = undefined
-    void this.#activate(slot, live).then((reason) => {
-      if (reason !== undefined) this.#options.onFailed({ name: slot.name, reason })
-    })
+    void this.#activateOrReport(slot, live)
+  }
+
+  async #activateOrReport(slot: Slot, live: LiveListener): Promise<void> {
+    const reason = await this.#activate(slot, live)
+    if (reason !== undefined) this.#options.onFailed({ name: slot.name, reason })
   }
 
   async #activate(slot: Slot, live: LiveListener): Promise<string | undefined> {

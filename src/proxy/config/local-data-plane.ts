@@ -109,7 +109,9 @@ export class LocalDataPlane implements DataPlane {
 
   async apply(batch: ResourceBatch): Promise<ApplyResult> {
     const rejected: Rejection[] = []
-    const outcomes = await Promise.all(batch.entries.map((place) => this.#applyOne(batch, place)))
+    const outcomes = await Promise.all(
+      batch.entries.map(async (place) => this.#applyOne(batch, place)),
+    )
     for (const [index, place] of batch.entries.entries()) {
       const reason = outcomes[index]
       if (reason !== undefined) rejected.push({ name: place.name, reason })

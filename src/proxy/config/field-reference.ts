@@ -1,0 +1,97 @@
+/**
+ * Renders docs/reference/envoy-fields.md from the tables of fields that compiling itself uses, so that the page cannot say
+ * anything else than the code does. A test compares the committed page; UPDATE_DOCS=1 rewrites it.
+ */
+import { routeConfigurationRule, routeRules } from '../route/route-fields.ts'
+import { bootstrapRule } from './bootstrap-fields.ts'
+import {
+  clusterRule,
+  forwardProxyClusterRule,
+  leastRequestRule,
+  randomRule,
+  roundRobinRule,
+  upstreamHttpRule,
+} from './cluster-fields.ts'
+import { filterFeatures, forwardProxyFilterRule } from './compile-http-filter.ts'
+import { assignmentRule } from './endpoint-fields.ts'
+import { type FieldRule, type MessageRule, snakeCase } from './field-rule.ts'
+import { connectionManagerRule, listenerRule, routerRule, tcpProxyRule } from './listener-fields.ts'
+
+interface Section {
+  readonly title: string
+  readonly rules: readonly MessageRule[]
+}
+
+const sections: readonly Section[] = [
+  { title: 'Bootstrap', rules: [bootstrapRule] },
+  { title: 'Listeners (LDS)', rules: [listenerRule, connectionManagerRule, tcpProxyRule] },
+  { title: 'HTTP filters', rules: [routerRule, forwardProxyFilterRule] },
+  { title: 'Routes (RDS)', rules: [routeConfigurationRule, ...routeRules] },
+  {
+    title: 'Clusters (CDS)',
+    rules: [
+      clusterRule,
+      upstreamHttpRule,
+      forwardProxyClusterRule,
+      roundRobinRule,
+      leastRequestRule,
+      randomRule,
+    ],
+  },
+  { title: 'Endpoints (EDS)', rules: [assignmentRule] },
+]
+
+const head = `# Envoy's fields
+
+What the sidecar does with each field of Envoy's v3 API. A field that is not in its message's table is refused by name, as
+is one marked so here: the whole resource then keeps its last good version, and the reason goes back to whoever sent it.
+
+- **used**: has its effect.
+- **ignored**: accepted, without effect; the note says why that is safe.
+- **refused**: the note is the reason that the NACK, or the error of the bootstrap, gives.
+
+This page is generated from the tables in \`src/proxy/config\` and \`src/proxy/route\`.
+`
+
+export function renderFieldReference(): string {
+  const seen = new Set<MessageRule>()
+  const parts = sections.map(({ title, rules }) => {
+    const extra = title === 'HTTP filters' ? filterList() : ''
+    const tables = rules.flatMap((rule) => collect(rule, seen)).map(renderMessage)
+    return `\n## ${title}\n${extra}${tables.join('')}`
+  })
+  return `${head}${parts.join('')}`
+}
+
+/** The message and those inside it, each once, outer ones first. */
+function collect(rule: MessageRule, seen: Set<MessageRule>): readonly MessageRule[] {
+  if (seen.has(rule)) return []
+  seen.add(rule)
+  const inner = Object.values(rule.fields).flatMap((field) =>
+    field.is === 'used' && field.message !== undefined ? collect(field.message, seen) : [],
+  )
+  return [rule, ...inner]
+}
+
+function renderMessage(rule: MessageRule): string {
+  const rows = Object.entries(rule.fields)
+    .map(([name, field]) => [snakeCase(name), field] as const)
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([name, field]) => `| \`${name}\` | ${field.is} | ${noteOf(field)} |\n`)
+  if (rows.length === 0) return ''
+  return `\n### ${rule.type}\n\n| Field | Here | Note |\n| --- | --- | --- |\n${rows.join('')}`
+}
+
+function noteOf(field: FieldRule): string {
+  const accepts = field.is === 'refused' && field.accepts?.length ? field.accepts : undefined
+  const accepted = accepts === undefined ? '' : ` (accepted: ${accepts.map(String).join(', ')})`
+  return `${field.note ?? ''}${accepted}`.replaceAll('|', '\\|')
+}
+
+function filterList(): string {
+  const rows = filterFeatures.map(({ type, state }) => `| \`${type}\` | ${state} |\n`)
+  const text =
+    'Filters run in the order of `http_filters`; the router is last and mandatory. A filter that is not in this list is ' +
+    'refused unless it is marked `is_optional`; one that is `disabled` is left out.'
+  return `\n${text}\n\n| Filter | Here |\n| --- | --- |\n${rows.join('')}`
+}
