@@ -17,22 +17,24 @@ export interface RetryOptions {
 export function translateRetries(retries: HttpRetry | undefined, options: RetryOptions) {
   const attempts = retries === undefined ? 2 : (retries.attempts ?? 0)
   if (attempts <= 0) return undefined
-  const skipsPreviousHosts = retries?.retryIgnorePreviousHosts ?? !options.isHashed
+  const { isHashed, abilities } = options
+  const skipsPreviousHosts = retries?.retryIgnorePreviousHosts ?? !isHashed
   return {
     numRetries: attempts,
     ...conditions(retries?.retryOn ?? ''),
     hostSelectionRetryMaxAttempts: 5,
     retryHostPredicate: skipsPreviousHosts ? [previousHosts()] : [],
-    ...(retries !== undefined && writtenFields(retries)),
-    ...(retries?.retryRemoteLocalities === true &&
-      options.abilities.retryPriorities && { retryPriority: previousPriorities() }),
+    ...(retries !== undefined && writtenFields(retries, abilities)),
   }
 }
 
-function writtenFields({ perTryTimeout, backoff }: HttpRetry) {
+function writtenFields(retries: HttpRetry, abilities: Abilities) {
+  const { perTryTimeout, backoff, retryRemoteLocalities } = retries
+  const isFartherFirst = retryRemoteLocalities === true && abilities.retryPriorities
   return {
     ...(perTryTimeout !== undefined && { perTryTimeout: durationOfText(perTryTimeout) }),
     ...(backoff !== undefined && { retryBackOff: { baseInterval: durationOfText(backoff) } }),
+    ...(isFartherFirst && { retryPriority: previousPriorities() }),
   }
 }
 
