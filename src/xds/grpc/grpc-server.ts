@@ -18,7 +18,7 @@ import type { AddressInfo } from 'node:net'
 
 import type { Clock, Timer } from '../../lib/clock.ts'
 import type { Log } from '../../lib/log.ts'
-import { describeError, MeshError } from '../../lib/mesh-error.ts'
+import { describeError, MeshError, type MeshErrorCode } from '../../lib/mesh-error.ts'
 import { GrpcFrameReader, type GrpcFrame } from './grpc-frame.ts'
 import { grpcCodes, statusHeaders, type GrpcStatus } from './grpc-status.ts'
 import type { GrpcStream, GrpcStreamEvents } from './grpc-stream.ts'
@@ -221,12 +221,17 @@ class ServerStream implements GrpcStream {
   }
 }
 
+/** The peer's fault is told to the peer; of ours it only hears that there was one. */
 function statusOf(error: unknown): GrpcStatus {
-  const isPeer = error instanceof MeshError && error.code === 'MESH_XDS_PROTOCOL'
-  return {
-    code: isPeer ? grpcCodes.invalidArgument : grpcCodes.internal,
-    message: describeError(error),
-  }
+  const code = error instanceof MeshError ? peerFaults[error.code] : undefined
+  return code === undefined
+    ? { code: grpcCodes.internal, message: 'internal error, see the log of the server' }
+    : { code, message: describeError(error) }
+}
+
+const peerFaults: Partial<Record<MeshErrorCode, number>> = {
+  MESH_XDS_PROTOCOL: grpcCodes.invalidArgument,
+  MESH_CONFIG_REJECTED: grpcCodes.permissionDenied,
 }
 
 function single(header: string | string[] | undefined): string {

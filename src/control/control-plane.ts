@@ -1,0 +1,220 @@
+/**
+ * The control plane put together: configuration → registry → translation → ADS, and the HTTP API beside them.
+ *
+ * ```
+ *   files, store ──▶ ConfigSource ──┐
+ *                                   ├─▶ ReconcileLoop ──▶ Translation ──▶ AdsServer ──▶ sidecars
+ *   ADS streams ──▶ Registry ───────┘                                        │
+ *        ▲                                                                    │
+ *        └────────────────── joins, ends, health ─────────────────────────────┘
+ * ```
+ *
+ * Everything is built here, in order, and closed in the opposite order. It listens only when the first
+ * translation is done, so that nobody is given half a mesh.
+ */
+import { join } from 'node:path'
+
+import type { Clock } from '../lib/clock.ts'
+import type { Log } from '../lib/log.ts'
+import type { Random } from '../lib/random.ts'
+import {
+  createFileRegistrationLog,
+  createMemoryRegistrationLog,
+  type RegistrationLog,
+} from '../registry/registration-log.ts'
+import { openRegistry, type Registry } from '../registry/registry.ts'
+import { createTranslation, type Translation } from '../translate/driver.ts'
+import { openAdsServer, type AdsServer } from '../xds/ads-server.ts'
+import { openApiServer, type ApiServer } from './api-server/api-server.ts'
+import { ObjectStore } from './api-server/object-store.ts'
+import { openConfigSource, type ConfigSource } from './config-source.ts'
+import { addGauges } from './gauges.ts'
+import { createMembershipHooks } from './membership.ts'
+import { ControlPlaneMetrics } from './metrics.ts'
+import { InputBuilder, ReconcileLoop } from './reconcile.ts'
+import {
+  issueObjects,
+  proxyObjects,
+  serviceObjects,
+  shortTypeName,
+  workloadObjects,
+} from './view-object.ts'
+
+export interface HostPort {
+  readonly host: string
+  /** 0: any free one. */
+  readonly port: number
+}
+
+export interface ControlPlaneOptions {
+  /** A file with one `Mesh`; its `spec.config` is read too. */
+  readonly meshFile?: string
+  /** Further files and folders of YAML. */
+  readonly configPaths?: readonly string[]
+  /** Namespace of resources that name none, when the mesh file does not say it. */
+  readonly namespace?: string
+  /** With `memory` the API can be written to; what is written ends with the process. */
+  readonly store?: 'memory'
+  readonly xds: HostPort
+  readonly api: HostPort
+  /** Where registrations are kept; without it a restart forgets who had joined. */
+  readonly stateFolder?: string
+  /** Version of Tulle, for `/version`. */
+  readonly version?: string
+  readonly clock: Clock
+  readonly random: Random
+  readonly log: Log
+  /** For tests: how long changes are collected before they are pushed. */
+  readonly debounce?: { readonly leadingMs?: number; readonly quietMs?: number }
+}
+
+export interface ControlPlane extends AsyncDisposable {
+  /** `http://127.0.0.1:15014` */
+  readonly apiUrl: string
+  /** `127.0.0.1:15010` */
+  readonly xdsAddress: string
+  /** Ends streams with UNAVAILABLE, so that clients come back elsewhere; writes what is not written. */
+  close(): Promise<void>
+}
+
+/** Rejections: MESH_LISTEN_FAILED, MESH_STORE_UNAVAILABLE. Configuration that is wrong is an issue, not an error. */
+export async function openControlPlane(options: ControlPlaneOptions): Promise<ControlPlane> {
+  const stack = new AsyncDisposableStack()
+  try {
+    const { ads, api } = await openParts(options, stack)
+    return new RunningControlPlane(ads, api, stack)
+  } catch (error) {
+    await stack.disposeAsync()
+    throw error
+  }
+}
+
+class RunningControlPlane implements ControlPlane {
+  readonly apiUrl: string
+  readonly xdsAddress: string
+  readonly #stack: AsyncDisposableStack
+
+  constructor(ads: AdsServer, api: ApiServer, stack: AsyncDisposableStack) {
+    this.apiUrl = api.url
+    this.xdsAddress = ads.address
+    this.#stack = stack
+  }
+
+  close(): Promise<void> {
+    return this.#stack.disposeAsync()
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+}
+
+async function openParts(options: ControlPlaneOptions, stack: AsyncDisposableStack) {
+  const { clock, random, log } = options
+  const source = stack.use(await openConfig(options))
+  log.info({ paths: source.paths, issues: source.list().issues.length }, 'configuration loaded')
+  const registrations = stack.use(openRegistrations(options))
+  const registry = stack.use(await openRegistry({ clock, registrations }))
+  const inputs = new InputBuilder()
+  const translation = createTranslation({ input: inputs.build(source.list(), registry) })
+  log.info({ services: registry.snapshot.services.size }, 'first translation done')
+  const metrics = new ControlPlaneMetrics()
+  const reconcile = { source, registry, log, onResult: countReconciles(metrics) }
+  stack.use(new ReconcileLoop(reconcile, inputs, translation))
+  const ads = stack.use(
+    await openAdsServer({
+      listen: options.xds,
+      source: translation,
+      clock,
+      random,
+      log,
+      hooks: createMembershipHooks(registry, log),
+      observer: adsObserver(metrics),
+      ...(options.debounce === undefined ? {} : { debounce: options.debounce }),
+    }),
+  )
+  log.info({ address: ads.address }, 'xDS is served')
+  addGauges(metrics, { registry, source, ads })
+  const api = stack.use(
+    await openApi(options, stack, { source, registry, translation, ads, metrics }),
+  )
+  log.info({ url: api.url }, 'API is served')
+  return { ads, api }
+}
+
+function openConfig(options: ControlPlaneOptions): Promise<ConfigSource> {
+  return openConfigSource({
+    meshFile: options.meshFile,
+    configPaths: options.configPaths ?? [],
+    namespace: options.namespace ?? 'default',
+    store: options.store,
+    clock: options.clock,
+    log: options.log,
+  })
+}
+
+function openRegistrations({ stateFolder, clock, log }: ControlPlaneOptions): RegistrationLog {
+  if (stateFolder === undefined) return createMemoryRegistrationLog()
+  return createFileRegistrationLog({ path: join(stateFolder, 'registrations.json'), clock, log })
+}
+
+interface Parts {
+  readonly source: ConfigSource
+  readonly registry: Registry
+  readonly translation: Translation
+  readonly ads: AdsServer
+  readonly metrics: ControlPlaneMetrics
+}
+
+function openApi(
+  options: ControlPlaneOptions,
+  stack: AsyncDisposableStack,
+  { source, registry, translation, ads, metrics }: Parts,
+): Promise<ApiServer> {
+  const { clock, log } = options
+  const issues = () => [...source.list().issues, ...registry.issues(), ...translation.issues()]
+  const objects = stack.use(
+    new ObjectStore({
+      source,
+      clock,
+      views: {
+        proxies: () => proxyObjects(ads.statuses()),
+        services: () => serviceObjects(registry.snapshot),
+        workloads: () => workloadObjects(registry.snapshot),
+        issues: () => issueObjects(issues()),
+      },
+    }),
+  )
+  return openApiServer({
+    host: options.api.host,
+    port: options.api.port,
+    objects,
+    store: source.store,
+    paths: () => source.paths,
+    version: options.version ?? '0.0.0',
+    metricsText: () => metrics.text(),
+    notReady: () => '',
+    clock,
+    log,
+  })
+}
+
+function countReconciles(metrics: ControlPlaneMetrics): (result: string) => void {
+  return (result) => metrics.reconciles.add({ result })
+}
+
+function adsObserver(metrics: ControlPlaneMetrics) {
+  return {
+    onSent(typeUrl: string, bytes: number) {
+      const type = shortTypeName(typeUrl).toLowerCase()
+      metrics.pushes.add({ type })
+      metrics.pushBytes.add({ type }, bytes)
+    },
+    onRejected(typeUrl: string) {
+      metrics.rejects.add({ type: shortTypeName(typeUrl).toLowerCase() })
+    },
+    onConverged(seconds: number) {
+      metrics.convergence.observe(seconds)
+    },
+  }
+}
