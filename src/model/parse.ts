@@ -262,6 +262,8 @@ function readSpec(
   const shape = shapeOfKind(kind)
   if (shape === undefined) {
     findings.add('kind', notImplemented(kind))
+    const isObject = node === undefined || isNull(node) || node.type === 'map'
+    if (!isObject) findings.add('spec', wrongType('an object', node))
     return node === undefined || isNull(node) ? {} : valueOf(node)
   }
   if (node === undefined || isNull(node)) {

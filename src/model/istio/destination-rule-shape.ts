@@ -1,7 +1,7 @@
 import { durationText, exportTo, labels, port } from '../schema/field-shape.ts'
 /** DestinationRule, field by field. */
 import { hostLabel, ipOrHostName, wildcardHostName } from '../schema/host-format.ts'
-import { atLeastOne, excludes, reportRepeats } from '../schema/rule.ts'
+import { atLeastOne, entriesOf, excludes, reportRepeats } from '../schema/rule.ts'
 import {
   bool,
   int,
@@ -202,11 +202,11 @@ function checkSubsets(subsets: readonly Subset[], path: string, reading: Reading
 /** A rule for some workloads only cannot hold for other namespaces. */
 const checkSelectorExport: Rule<DestinationRuleSpec> = (value, path, reading) => {
   if (value.workloadSelector === undefined) return
-  const index = (value.exportTo ?? []).findIndex(
-    (name) => name !== '.' && name !== reading.namespace,
+  const foreign = [...entriesOf(value.exportTo)].find(
+    ([, name]) => name !== '.' && name !== reading.namespace,
   )
-  if (index < 0) return
-  reading.report(itemPath(`${path}.exportTo`, index), {
+  if (foreign === undefined) return
+  reading.report(itemPath(`${path}.exportTo`, foreign[0]), {
     message: 'a DestinationRule with a workloadSelector can be exported to its own namespace only',
     remedy: 'Write exportTo: ["."], or remove workloadSelector.',
   })

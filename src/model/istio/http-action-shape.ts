@@ -80,8 +80,10 @@ export function directResponse(): Shape<HttpDirectResponse> {
 
 const checkBody: Check<string> = (value) => checkBodySize(Buffer.byteLength(value))
 
+const base64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/
+
 const checkBase64: Check<string> = (value) => {
-  if (!/^[A-Za-z0-9+/_-]*={0,2}$/.test(value)) {
+  if (!base64.test(value)) {
     return { message: 'must be base64', remedy: 'Encode the bytes as base64, or use string.' }
   }
   return checkBodySize(Buffer.from(value, 'base64').length)

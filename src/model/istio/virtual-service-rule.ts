@@ -39,7 +39,7 @@ const checkHasRoutes: Rule<VirtualServiceSpec> = (value, path, reading) => {
 
 const checkHosts: Rule<VirtualServiceSpec> = (value, path, reading) => {
   const isGateway = isForGatewaysOnly(value.gateways)
-  const isSni = (value.tls ?? []).some((route) => (route.match?.length ?? 0) > 0)
+  const isSni = [...entriesOf(value.tls)].some(([, route]) => (route.match?.length ?? 0) > 0)
   let areGood = true
   for (const [index, host] of entriesOf(value.hosts)) {
     const problem = hostProblem(host, isGateway, isSni)

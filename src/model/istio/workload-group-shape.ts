@@ -1,5 +1,6 @@
 import { labels, port } from '../schema/field-shape.ts'
 /** WorkloadGroup, field by field; its probe is also the mesh file's. */
+import { nonEmpty } from '../schema/format.ts'
 import { headerName } from '../schema/http-format.ts'
 import { annotationKey } from '../schema/name-format.ts'
 import { exactlyOne } from '../schema/rule.ts'
@@ -30,7 +31,7 @@ export function readinessProbe(options: ProbeOptions = {}): Shape<ReadinessProbe
         port: probePort,
       }),
       exec: object<NonNullable<ReadinessProbe['exec']>>({
-        command: required(list(text(), { itemsMin: 1 })),
+        command: required(list(text(nonEmpty), { itemsMin: 1 })),
       }),
       grpc: object<NonNullable<ReadinessProbe['grpc']>>({ port: port(), service: text() }),
       initialDelaySeconds: seconds(),
