@@ -479,7 +479,7 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
     this.record.transportFailure = refusal.reason
     this.#abort('reset')
     if (this.#responseStarted) this.#breakOff(refusal.failure)
-    else this.#fail(refusal.failure, detailsOf(refusal))
+    else this.#fail(refusal.failure, replyOf(refusal))
   }
 
   onDownstreamClose(): void {
@@ -631,6 +631,8 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
 /** Envoy's per-connection buffer limit: what may wait for an upstream, or for a retry. */
 const bufferBytesMax = 1024 * 1024
 
-function detailsOf(refusal: RequestRefusal): Partial<LocalReply> {
+/** What the table's row cannot say: which rule was broken, and 414 for a target (RFC 9110 §15.5.15). */
+function replyOf(refusal: RequestRefusal): Partial<LocalReply> {
+  if (refusal.reason === 'target-too-large') return { status: 414 }
   return refusal.failure === 'bad-request' ? { details: `http1.codec_error:${refusal.reason}` } : {}
 }

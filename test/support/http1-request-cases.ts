@@ -44,7 +44,7 @@ const startLines: readonly RequestCase[] = [
     expected: 'line-ending',
   },
   { name: 'a space before the method', sent: line(' GET / HTTP/1.1'), expected: 'request-line' },
-  { name: 'no version (HTTP/0.9)', sent: 'GET /\r\n\r\n', expected: 'request-line' },
+  { name: 'no version (HTTP/0.9)', sent: 'GET /\r\n\r\n', expected: 'version-unsupported' },
   { name: 'a method alone', sent: 'GET\r\n\r\n', expected: 'request-line' },
   { name: 'two spaces before the target', sent: line('GET  / HTTP/1.1'), expected: 'target' },
   { name: 'two spaces before the version', sent: line('GET /  HTTP/1.1'), expected: 'target' },
@@ -55,8 +55,8 @@ const startLines: readonly RequestCase[] = [
   { name: 'an unknown method', sent: line('BREW / HTTP/1.1'), expected: 'method' },
   { name: 'a method with a control octet', sent: line('G\x01T / HTTP/1.1'), expected: 'method' },
   { name: 'a method with a colon', sent: line('GET: / HTTP/1.1'), expected: 'method' },
-  { name: 'HTTP/1.2', sent: line('GET / HTTP/1.2'), expected: 'version' },
-  { name: 'HTTP/2.0', sent: line('GET / HTTP/2.0'), expected: 'version' },
+  { name: 'HTTP/1.2', sent: line('GET / HTTP/1.2'), expected: 'version-unsupported' },
+  { name: 'HTTP/2.0', sent: line('GET / HTTP/2.0'), expected: 'version-unsupported' },
   { name: 'HTTP/1.10', sent: line('GET / HTTP/1.10'), expected: 'version' },
   { name: 'HTTP/01.1', sent: line('GET / HTTP/01.1'), expected: 'version' },
   { name: 'a lower-case protocol name', sent: line('GET / http/1.1'), expected: 'version' },
@@ -231,7 +231,7 @@ const fields: readonly RequestCase[] = [
   {
     name: 'a target beyond the limit',
     sent: line(`GET /${'a'.repeat(8192)} HTTP/1.1`),
-    expected: 'head-too-large',
+    expected: 'target-too-large',
   },
 ]
 

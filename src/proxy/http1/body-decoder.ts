@@ -62,6 +62,7 @@ export class BodyDecoder {
         names: options.names,
         limits: options.limits,
         startLineRefusal: 'chunk-ending',
+        startLineTooLarge: 'trailers-too-large',
         skipsEmptyLines: false,
       },
       trailerSink,

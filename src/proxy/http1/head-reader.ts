@@ -20,6 +20,8 @@ export interface HeadReaderOptions {
   readonly limits: HeadLimits
   /** What a start line that cannot be one is called. */
   readonly startLineRefusal: Refusal
+  /** What a start line beyond the limit is called. */
+  readonly startLineTooLarge: Refusal
   /** RFC 9112 §2.2: a server ignores empty lines before a request line. */
   readonly skipsEmptyLines: boolean
 }
@@ -109,7 +111,7 @@ export class HeadReader {
       const end = text.indexOf('\n', position)
       if (end === -1) break
       this.#headBytes += end + 1 - position
-      if (this.#headBytes > headBytesMax) return 'head-too-large'
+      if (this.#headBytes > headBytesMax) return this.#tooLarge()
       if (end === position || text.charCodeAt(end - 1) !== carriageReturn) return 'line-ending'
       const result = this.#readLine(text, position, end - 1)
       position = end + 1
@@ -152,9 +154,13 @@ export class HeadReader {
   }
 
   #keep(rest: string): HeadResult {
-    if (this.#headBytes + rest.length > this.#options.limits.headBytesMax) return 'head-too-large'
+    if (this.#headBytes + rest.length > this.#options.limits.headBytesMax) return this.#tooLarge()
     this.#rest = rest
     return 'more'
+  }
+
+  #tooLarge(): Refusal {
+    return this.#isStartLineRead ? 'head-too-large' : this.#options.startLineTooLarge
   }
 }
 

@@ -70,6 +70,7 @@ export class RequestParser {
         names: options.names,
         limits: options.limits,
         startLineRefusal: 'request-line',
+        startLineTooLarge: 'target-too-large',
         skipsEmptyLines: true,
       },
       {
@@ -168,8 +169,12 @@ export class RequestParser {
   #onRequestLine(line: string): Refusal | undefined {
     const afterMethod = line.indexOf(' ')
     const afterTarget = line.lastIndexOf(' ')
-    if (afterMethod <= 0 || afterTarget <= afterMethod) return 'request-line'
+    if (afterMethod <= 0) return 'request-line'
     const method = line.slice(0, afterMethod)
+    // HTTP/0.9 has no version at all.
+    if (afterTarget === afterMethod) {
+      return knownMethods.has(method) ? 'version-unsupported' : 'request-line'
+    }
     const target = line.slice(afterMethod + 1, afterTarget)
     if (!knownMethods.has(method)) {
       if (line === 'PRI * HTTP/2.0') return 'http2-preface'
@@ -177,7 +182,9 @@ export class RequestParser {
     }
     const version = line.slice(afterTarget + 1)
     const isHttp10 = version === 'HTTP/1.0'
-    if (version !== 'HTTP/1.1' && !isHttp10) return 'version'
+    if (version !== 'HTTP/1.1' && !isHttp10) {
+      return otherVersion.test(version) ? 'version-unsupported' : 'version'
+    }
     const head = this.#head
     head.method = method
     head.protocol = version as HttpProtocol // one of the two, tested above
@@ -345,6 +352,7 @@ export class RequestParser {
   }
 }
 
+const otherVersion = /^HTTP\/\d\.\d$/
 const absoluteScheme = /^(https?):\/\//i
 const connectTarget = /:\d{1,5}$/
 

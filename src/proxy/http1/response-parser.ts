@@ -59,6 +59,7 @@ export class ResponseParser {
         names: options.names,
         limits: options.limits,
         startLineRefusal: 'status-line',
+        startLineTooLarge: 'head-too-large',
         skipsEmptyLines: false,
       },
       {
