@@ -75,8 +75,11 @@ export function refuse(report: FieldReport, text: string): void {
   report.reasons.push(report.path === '' ? text : `${report.path}: ${text}`)
 }
 
+/** `maxRetries` → `max_retries`, `consecutive5xx` → `consecutive_5xx`, `http10` → `http_10`, but `http2` as it is. */
 export function snakeCase(name: string): string {
-  return name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
+  return name
+    .replace(/(?<=[a-z])(?=\d\d|\dxx)/g, '_')
+    .replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
 }
 
 /** A value as a message may print it: JSON, at most 80 characters. */

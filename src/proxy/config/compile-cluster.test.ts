@@ -1,0 +1,234 @@
+/** What a Cluster message becomes, and why one is refused. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+
+import { envoyMessage } from '../../../test/support/envoy-message.ts'
+import { compileCluster } from './compile-cluster.ts'
+
+const endpoint =
+  'endpoints: [{lb_endpoints: [{endpoint: {address: {socket_address: {address: 127.0.0.1, port_value: 80}}}}]}]'
+
+function compiledCluster(text: string) {
+  const result = compileCluster(envoyMessage.cluster(text))
+  assert.ok(result.ok, result.ok ? '' : result.reasons.join('; '))
+  return result.value
+}
+
+test('a cluster that says nothing gets Envoy’s defaults', () => {
+  const cluster = compiledCluster('name: c')
+  assert.equal(cluster.type, 'static')
+  assert.equal(cluster.connectTimeoutMs, 5_000)
+  assert.equal(cluster.idleTimeoutMs, 3_600_000)
+  assert.equal(cluster.bufferLimitBytes, 1_048_576)
+  assert.equal(cluster.protocol, 'http1')
+  assert.deepEqual(cluster.breakerLimits, {
+    connectionsMax: 1024,
+    pendingMax: 1024,
+    requestsMax: 1024,
+    retriesMax: 3,
+  })
+  assert.equal(cluster.outlier, undefined)
+  assert.deepEqual(cluster.balancing, {
+    policy: 'round-robin',
+    choiceCount: 2,
+    activeRequestBias: 1,
+    localityWeighted: false,
+    panicThresholdPercent: 50,
+  })
+  assert.deepEqual(cluster.endpoints?.endpoints, [])
+})
+
+test('outlier detection that says nothing gets Envoy’s defaults', () => {
+  const { outlier } = compiledCluster('{name: c, outlier_detection: {}}')
+  assert.equal(outlier?.intervalMs, 10_000)
+  assert.equal(outlier.baseEjectionTimeMs, 30_000)
+  assert.equal(outlier.maxEjectionTimeMs, 300_000)
+  assert.equal(outlier.maxEjectionPercent, 10)
+  assert.equal(outlier.alwaysEjectOneHost, false)
+  assert.equal(outlier.enforcingConsecutiveGatewayFailure, 0)
+  assert.equal(outlier.successRateStdevFactor, 1900)
+})
+
+test('the longest ejection is never shorter than the base', () => {
+  const { outlier } = compiledCluster('{name: c, outlier_detection: {base_ejection_time: 400s}}')
+  assert.equal(outlier?.maxEjectionTimeMs, 400_000)
+})
+
+test('the first thresholds of priority DEFAULT count', () => {
+  const { breakerLimits } = compiledCluster(`
+name: c
+circuit_breakers:
+  thresholds:
+  - {priority: HIGH, max_connections: 1}
+  - {max_connections: 2, retry_budget: {budget_percent: {value: 25}}}
+  - {max_connections: 3}`)
+  assert.equal(breakerLimits.connectionsMax, 2)
+  assert.deepEqual(breakerLimits.retryBudget, { budgetPercent: 25, retryConcurrencyMin: 3 })
+})
+
+test('the protocol comes from the typed options, with their limits', () => {
+  const cluster = compiledCluster(`
+name: c
+typed_extension_protocol_options:
+  envoy.extensions.upstreams.http.v3.HttpProtocolOptions:
+    "@type": type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions
+    common_http_protocol_options: {idle_timeout: 30s, max_requests_per_connection: 7}
+    use_downstream_protocol_config: {}`)
+  assert.equal(cluster.protocol, 'use-downstream')
+  assert.equal(cluster.idleTimeoutMs, 30_000)
+  assert.equal(cluster.requestsPerConnectionMax, 7)
+})
+
+test('the first policy of a typed list that is known is taken', () => {
+  const { balancing } = compiledCluster(`
+name: c
+load_balancing_policy:
+  policies:
+  - typed_extension_config: {name: x, typed_config: {"@type": type.googleapis.com/envoy.extensions.load_balancing_policies.maglev.v3.Maglev}}
+  - typed_extension_config:
+      name: y
+      typed_config:
+        "@type": type.googleapis.com/envoy.extensions.load_balancing_policies.least_request.v3.LeastRequest
+        choice_count: 5
+        locality_lb_config: {locality_weighted_lb_config: {}}`)
+  assert.equal(balancing.policy, 'least-request')
+  assert.equal(balancing.choiceCount, 5)
+  assert.equal(balancing.localityWeighted, true)
+})
+
+test('Istio’s services name what the cluster stands for', () => {
+  const { service } = compiledCluster(`
+name: outbound|80||a.ns.svc
+metadata: {filter_metadata: {istio: {services: [{host: a.ns.svc, name: a, namespace: ns}]}}}`)
+  assert.deepEqual(service, { host: 'a.ns.svc', name: 'a', namespace: 'ns' })
+})
+
+test('an EDS cluster asks for its service name', () => {
+  const cluster = compiledCluster(`
+name: c
+type: EDS
+eds_cluster_config: {service_name: s, eds_config: {ads: {}, initial_fetch_timeout: 0s}}`)
+  assert.equal(cluster.edsName, 's')
+  assert.equal(cluster.edsInitialFetchTimeoutMs, 0)
+})
+
+test('a dynamic forward proxy has a DNS cache with ceilings', () => {
+  const cluster = compiledCluster(`
+name: PassthroughCluster
+lb_policy: CLUSTER_PROVIDED
+cluster_type:
+  name: envoy.clusters.dynamic_forward_proxy
+  typed_config:
+    "@type": type.googleapis.com/envoy.extensions.clusters.dynamic_forward_proxy.v3.ClusterConfig
+    dns_cache_config: {name: d, max_hosts: 10}`)
+  assert.equal(cluster.type, 'dynamic-forward-proxy')
+  assert.equal(cluster.dnsCache?.hostsMax, 10)
+  assert.equal(cluster.dnsCache.pendingMax, 1024)
+  assert.equal(cluster.dnsCache.refreshMs, 60_000)
+})
+
+const refusals: readonly {
+  readonly name: string
+  readonly text: string
+  readonly reason: string
+}[] = [
+  { name: 'no name', text: '{}', reason: 'name: value length must be at least 1 characters' },
+  {
+    name: 'a connect time-out of nothing',
+    text: '{name: c, connect_timeout: 0s}',
+    reason: 'connect_timeout: value must be greater than 0s, got 0s',
+  },
+  {
+    name: 'TLS',
+    text: '{name: c, transport_socket: {name: tls, typed_config: {"@type": type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext}}}',
+    reason:
+      'transport_socket: tls (envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext): TLS is not implemented yet',
+  },
+  {
+    name: 'active health checks',
+    text: '{name: c, health_checks: [{timeout: 1s, interval: 1s, unhealthy_threshold: 1, healthy_threshold: 1, tcp_health_check: {}}]}',
+    reason: 'health_checks: active health checks are not implemented yet',
+  },
+  {
+    name: 'a hashing policy',
+    text: '{name: c, lb_policy: RING_HASH}',
+    reason: 'lb_policy: hashing load balancers are not implemented yet',
+  },
+  {
+    name: 'original destinations',
+    text: '{name: c, type: ORIGINAL_DST, lb_policy: CLUSTER_PROVIDED}',
+    reason: 'type: ORIGINAL_DST is not implemented yet',
+  },
+  {
+    name: 'another cluster type',
+    text: '{name: c, cluster_type: {name: envoy.clusters.aggregate, typed_config: {"@type": type.googleapis.com/envoy.extensions.clusters.aggregate.v3.ClusterConfig, clusters: [a]}}}',
+    reason:
+      'cluster_type: "envoy.clusters.aggregate" (envoy.extensions.clusters.aggregate.v3.ClusterConfig) is not implemented',
+  },
+  {
+    name: 'HTTP/2 upstream',
+    text: '{name: c, http2_protocol_options: {}}',
+    reason: 'http2_protocol_options: HTTP/2 to upstreams is not implemented yet',
+  },
+  {
+    name: 'an ejection percentage above 100',
+    text: '{name: c, outlier_detection: {max_ejection_percent: 101}}',
+    reason:
+      'outlier_detection.max_ejection_percent: value must be less than or equal to 100, got 101',
+  },
+  {
+    name: 'EDS settings on a static cluster',
+    text: '{name: c, type: STATIC, eds_cluster_config: {eds_config: {ads: {}}}}',
+    reason: 'eds_cluster_config: set in a non-EDS cluster',
+  },
+  {
+    name: 'an EDS cluster without its source',
+    text: '{name: c, type: EDS}',
+    reason: 'eds_cluster_config.eds_config: is required for a cluster of type EDS',
+  },
+  {
+    name: 'two endpoints of a LOGICAL_DNS cluster',
+    text: `{name: c, type: LOGICAL_DNS, load_assignment: {cluster_name: c, endpoints: [{lb_endpoints: [{endpoint: {address: {socket_address: {address: a, port_value: 1}}}}, {endpoint: {address: {socket_address: {address: b, port_value: 1}}}}]}]}}`,
+    reason:
+      'load_assignment: LOGICAL_DNS clusters must have a single locality_lb_endpoint and a single lb_endpoint',
+  },
+  {
+    name: 'a name as address of a static cluster',
+    text: '{name: c, load_assignment: {cluster_name: c, endpoints: [{lb_endpoints: [{endpoint: {address: {socket_address: {address: example.com, port_value: 80}}}}]}]}}',
+    reason:
+      'load_assignment.endpoints[0].lb_endpoints[0].endpoint.address.socket_address.address: malformed IP address: example.com',
+  },
+  {
+    name: 'a field that nobody has heard of here',
+    text: '{name: c, preconnect_policy: {per_upstream_preconnect_ratio: 2}}',
+    reason:
+      'preconnect_policy: preconnecting is not implemented (value {"perUpstreamPreconnectRatio":2})',
+  },
+]
+
+for (const { name, text, reason } of refusals) {
+  test(`a cluster is refused for ${name}`, () => {
+    const result = compileCluster(envoyMessage.cluster(text))
+    assert.equal(result.ok, false)
+    const reasons = result.ok ? [] : result.reasons
+    assert.ok(
+      reasons.some((found) => found.startsWith(reason)),
+      reasons.join('\n'),
+    )
+  })
+}
+
+test('every reason is given, not only the first', () => {
+  const result = compileCluster(
+    envoyMessage.cluster('{connect_timeout: -1s, lb_policy: MAGLEV, track_cluster_stats: {}}'),
+  )
+  assert.equal(result.ok ? 0 : result.reasons.length, 3)
+})
+
+test('the ADS server’s own cluster may speak HTTP/2', () => {
+  const message = envoyMessage.cluster(
+    `{name: xds, http2_protocol_options: {}, load_assignment: {cluster_name: xds, ${endpoint}}}`,
+  )
+  const result = compileCluster(message, { http2Allowed: true })
+  assert.equal(result.ok && result.value.protocol, 'http2')
+})

@@ -1,0 +1,230 @@
+/** What a Listener becomes, with its filters, and why one is refused. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+
+import { envoyMessage } from '../../../test/support/envoy-message.ts'
+import { seededRandom } from '../../lib/random.ts'
+import { compileListener } from './compile-listener.ts'
+import type { CompileScope } from './compile-scope.ts'
+import type { HttpPlan } from './listener-plan.ts'
+import { noRuntime, readRuntime } from './runtime-values.ts'
+
+const scope: CompileScope = { random: seededRandom(1), hostname: 'test', runtime: noRuntime }
+const router =
+  '{name: router, typed_config: {"@type": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router}}'
+
+function listenerWith(filter: string, more = ''): string {
+  return `
+name: l
+address: {socket_address: {address: 127.0.0.1, port_value: 0}}
+${more}
+filter_chains: [{filters: [${filter}]}]`
+}
+
+function manager(fields: string, filters = `[${router}]`): string {
+  return `{name: hcm, typed_config: {"@type": type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager, stat_prefix: s, http_filters: ${filters}, ${fields}}}`
+}
+
+const routes = 'route_config: {name: r}'
+
+function httpPlan(text: string): HttpPlan {
+  const result = compileListener(envoyMessage.listener(text), scope)
+  assert.ok(result.ok, result.ok ? '' : result.reasons.join('; '))
+  assert.equal(result.value.network.kind, 'http')
+  return result.value.network as HttpPlan // the kind was asserted
+}
+
+function reasonsOf(text: string): readonly string[] {
+  const result = compileListener(envoyMessage.listener(text), scope)
+  return result.ok ? [] : result.reasons
+}
+
+test('a connection manager that says nothing gets Envoy’s defaults', () => {
+  const { settings } = httpPlan(listenerWith(manager(routes)))
+  assert.equal(settings.headersBytesMax, 61_440)
+  assert.equal(settings.headersCountMax, 100)
+  assert.equal(settings.idleTimeoutMs, 3_600_000)
+  assert.equal(settings.streamIdleTimeoutMs, 300_000)
+  assert.equal(settings.requestTimeoutMs, 0)
+  assert.equal(settings.drainTimeoutMs, 5_000)
+  assert.equal(settings.delayedCloseTimeoutMs, 1_000)
+  assert.equal(settings.serverName, 'envoy')
+  assert.equal(settings.generateRequestId, true)
+  assert.equal(settings.useRemoteAddress, false)
+  assert.equal(settings.escapedSlashes, 'keep')
+  assert.equal(settings.stripPort, 'none')
+  assert.equal(settings.acceptHttp10, false)
+  assert.equal(settings.allowAbsoluteUrl, true)
+})
+
+test('settings are taken over', () => {
+  const { settings } = httpPlan(
+    listenerWith(
+      manager(`${routes}, strip_matching_host_port: true, via: v, server_name: me,
+        path_with_escaped_slashes_action: REJECT_REQUEST, normalize_path: true,
+        internal_address_config: {cidr_ranges: [{address_prefix: 10.0.0.0, prefix_len: 8}]},
+        upgrade_configs: [{upgrade_type: WebSocket}, {upgrade_type: CONNECT, enabled: false}]`),
+    ),
+  )
+  assert.equal(settings.stripPort, 'matching')
+  assert.equal(settings.via, 'v')
+  assert.equal(settings.serverName, 'me')
+  assert.equal(settings.escapedSlashes, 'reject')
+  assert.equal(settings.isInternalAddress?.('10.1.2.3'), true)
+  assert.equal(settings.isInternalAddress?.('11.1.2.3'), false)
+  assert.deepEqual([...settings.upgrades], ['websocket'])
+})
+
+test('routes come by name from RDS', () => {
+  const plan = httpPlan(
+    listenerWith(
+      manager('rds: {route_config_name: r, config_source: {ads: {}, initial_fetch_timeout: 3s}}'),
+    ),
+  )
+  assert.deepEqual(plan.routes, { kind: 'rds', name: 'r', initialFetchTimeoutMs: 3_000 })
+})
+
+test('an internal listener is reached by its name', () => {
+  const result = compileListener(
+    envoyMessage.listener(
+      `{name: inner, internal_listener: {}, filter_chains: [{filters: [${manager(routes)}]}]}`,
+    ),
+    scope,
+  )
+  assert.ok(result.ok)
+  assert.deepEqual(result.value.address, { kind: 'internal', listener: 'inner' })
+})
+
+test('the runtime limits the connections of a listener', () => {
+  const { values } = readRuntime([
+    { envoy: { resource_limits: { listener: { l: { connection_limit: 7 } } } } },
+  ])
+  const message = envoyMessage.listener(listenerWith(manager(routes)))
+  const result = compileListener(message, { ...scope, runtime: values })
+  assert.equal(result.ok && result.value.connectionsMax, 7)
+})
+
+test('a TCP proxy splits by weight', () => {
+  const proxy = `{name: t, typed_config: {"@type": type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy, stat_prefix: s, weighted_clusters: {clusters: [{name: a, weight: 1}, {name: b, weight: 3}]}}}`
+  const result = compileListener(envoyMessage.listener(listenerWith(proxy)), scope)
+  assert.ok(result.ok)
+  assert.equal(result.value.network.kind, 'tcp')
+  if (result.value.network.kind !== 'tcp') return
+  const { pickCluster } = result.value.network.settings
+  assert.deepEqual(
+    [0, 0.24, 0.25, 0.99].map((draw) => pickCluster(draw)),
+    ['a', 'a', 'b', 'b'],
+  )
+})
+
+const stats = (value: string, rest = ''): string =>
+  `{name: istio.stats, ${rest} typed_config: {"@type": type.googleapis.com/udpa.type.v1.TypedStruct, type_url: type.googleapis.com/stats.PluginConfig, value: ${value}}}`
+
+test('istio.stats becomes an observer and no stage', () => {
+  const plan = httpPlan(
+    listenerWith(
+      manager(routes, `[${stats('{reporter: source, labels: {source_workload: w}}')}, ${router}]`),
+    ),
+  )
+  assert.equal(plan.filters[0]?.openFilter, undefined)
+  assert.notEqual(plan.filters[0]?.openObserver, undefined)
+})
+
+test('an unknown filter that is optional is left out', () => {
+  const unknown =
+    '{name: x, is_optional: true, typed_config: {"@type": type.googleapis.com/envoy.extensions.filters.http.gcp_authn.v3.GcpAuthnFilterConfig}}'
+  assert.deepEqual(httpPlan(listenerWith(manager(routes, `[${unknown}, ${router}]`))).filters, [])
+})
+
+const filter = (type: string): string =>
+  `{name: f, typed_config: {"@type": type.googleapis.com/envoy.extensions.filters.http.${type}}}`
+
+const refusals: readonly (readonly [claim: string, text: string, reason: RegExp])[] = [
+  [
+    'no router',
+    listenerWith(manager(routes, '[]')),
+    /http_filters: at least the router is required/,
+  ],
+  [
+    'a router that is not last',
+    listenerWith(manager(routes, `[${router}, ${filter('cors.v3.Cors')}]`)),
+    /terminal filter named router of type envoy\.filters\.http\.router must be the last filter in a http filter chain/,
+  ],
+  [
+    'a last filter that is no router',
+    listenerWith(manager(routes, `[${filter('cors.v3.Cors')}]`)),
+    /non-terminal filter named f is the last filter/,
+  ],
+  [
+    'RBAC, which is never ignored',
+    listenerWith(manager(routes, `[${filter('rbac.v3.RBAC')}, ${router}]`)),
+    /http_filters\[0\]: filter f \(envoy\.extensions\.filters\.http\.rbac\.v3\.RBAC\): authorization \(RBAC\) is not implemented yet/,
+  ],
+  [
+    'an unknown filter',
+    listenerWith(manager(routes, `[${filter('buffer.v3.Buffer')}, ${router}]`)),
+    /filter f \(envoy\.extensions\.filters\.http\.buffer\.v3\.Buffer\) is not implemented/,
+  ],
+  [
+    'a reporter that is neither side',
+    listenerWith(manager(routes, `[${stats('{reporter: both}')}, ${router}]`)),
+    /http_filters\[0\]\.typed_config\.value\.reporter: must be "source" or "destination", got "both"/,
+  ],
+  ['no routes', listenerWith(manager('via: x')), /route_specifier: is required/],
+  [
+    'HTTP/2',
+    listenerWith(manager(`${routes}, codec_type: HTTP2`)),
+    /codec_type: HTTP\/2 from clients is not implemented yet/,
+  ],
+  [
+    'TLS',
+    `{name: l, address: {socket_address: {address: 127.0.0.1, port_value: 0}}, filter_chains: [{filters: [${manager(routes)}], transport_socket: {name: tls, typed_config: {"@type": type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext}}}]}`,
+    /filter_chains\[0\]\.transport_socket: tls .*: TLS is not implemented yet/,
+  ],
+  [
+    'two filter chains',
+    `{name: l, address: {socket_address: {address: 127.0.0.1, port_value: 0}}, filter_chains: [{filters: [${manager(routes)}]}, {filters: [${manager(routes)}]}]}`,
+    /filter_chains: several filter chains are not implemented yet/,
+  ],
+  [
+    'a match of a filter chain',
+    `{name: l, address: {socket_address: {address: 127.0.0.1, port_value: 0}}, filter_chains: [{filter_chain_match: {server_names: [a]}, filters: [${manager(routes)}]}]}`,
+    /filter_chains\[0\]\.filter_chain_match\.server_names: matching connections/,
+  ],
+  [
+    'no filter chain',
+    '{name: l, address: {socket_address: {address: 127.0.0.1, port_value: 0}}}',
+    /error adding listener 'l': no filter chains specified/,
+  ],
+  [
+    'an unknown network filter',
+    listenerWith(
+      '{name: r, typed_config: {"@type": type.googleapis.com/envoy.extensions.filters.network.redis_proxy.v3.RedisProxy}}',
+    ),
+    /network filter r \(envoy\.extensions\.filters\.network\.redis_proxy\.v3\.RedisProxy\) is not implemented/,
+  ],
+  [
+    'a log format that cannot be read',
+    listenerWith(
+      manager(
+        `${routes}, access_log: [{name: f, typed_config: {"@type": type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog, path: /dev/null, log_format: {text_format: "%NOPE%"}}}]`,
+      ),
+    ),
+    /access_log\[0\]\.typed_config: .*NOPE/,
+  ],
+  [
+    'a setting inside that is not implemented',
+    listenerWith(manager(`${routes}, proxy_100_continue: true`)),
+    /filters\[0\]\.typed_config\.proxy_100_continue: 100 Continue is answered here/,
+  ],
+]
+
+for (const [claim, text, reason] of refusals) {
+  test(`a listener is refused for ${claim}`, () => {
+    const reasons = reasonsOf(text)
+    assert.ok(
+      reasons.some((found) => reason.test(found)),
+      reasons.join('\n'),
+    )
+  })
+}
