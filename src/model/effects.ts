@@ -20,6 +20,14 @@ export type Effect = 'effective' | 'not-yet' | 'refused' | 'cluster-only'
 
 type EffectTable = Readonly<Record<string, Effect>>
 
+/** Protocols that need HTTP/2 to the endpoint. */
+function http2(path: string): EffectTable {
+  const protocols = ['HTTP2', 'GRPC', 'GRPC-WEB', 'http2', 'grpc', 'grpc-web']
+  return Object.fromEntries(
+    protocols.map((protocol) => [`${path}=${protocol}`, 'not-yet' as const]),
+  )
+}
+
 /** Patterns of a traffic policy, below each place where one can stand. */
 function trafficPolicy(path: string): EffectTable {
   const portLevel = `${path}.portLevelSettings[]`
@@ -97,6 +105,7 @@ export const effects: Readonly<Record<string, EffectTable>> = {
   ServiceEntry: {
     spec: 'effective',
     'spec.subjectAltNames': 'not-yet',
+    ...http2('spec.ports[].protocol'),
     'spec.endpoints[].network': 'not-yet',
   },
   WorkloadEntry: { spec: 'effective', 'spec.network': 'not-yet' },
@@ -131,6 +140,7 @@ export const effects: Readonly<Record<string, EffectTable>> = {
     ...Object.fromEntries(
       unreadMeshConfigFields.map((name) => [`spec.meshConfig.${name}`, 'not-yet' as const]),
     ),
+    ...http2('spec.services[].ports[].protocol'),
     'spec.meshConfig.trustDomainAliases': 'not-yet',
     'spec.meshConfig.localityLbSetting': 'not-yet',
     'spec.meshConfig.h2UpgradePolicy=UPGRADE': 'not-yet',
@@ -141,6 +151,13 @@ export const effects: Readonly<Record<string, EffectTable>> = {
     'spec.services[].workloads[].probe.grpc': 'refused',
     'spec.workloads[].probe.grpc': 'refused',
   },
+}
+
+/** What happens instead of the field's effect, where that is more than nothing. */
+const consequences: Readonly<Record<string, string>> = {
+  'spec.http[].delegate': 'requests of the route get 503',
+  'spec.ports[].protocol': 'our own proxy refuses the port, a real Envoy takes it',
+  'spec.services[].ports[].protocol': 'our own proxy refuses the port, a real Envoy takes it',
 }
 
 /** What a field's pattern means; `value` is its text, when it is one. */
@@ -175,7 +192,7 @@ export function reportUnimplemented(kind: string, spec: Written, reading: Readin
     const value = node.type === 'scalar' ? node.text : undefined
     const effect = effectOf(kind, at.pattern, value)
     if (effect !== 'effective') {
-      const problem = withoutEffect(effect, at.path, value)
+      const problem = withoutEffect(effect, at, value)
       if (problem !== undefined) reading.report(at.path, problem)
     }
     if (effect === 'effective') for (const child of childrenOf(node, shape, at)) walk(child, child)
@@ -233,12 +250,12 @@ function ownField(
 
 function withoutEffect(
   effect: Exclude<Effect, 'effective'>,
-  path: string,
+  at: { readonly path: string; readonly pattern: string },
   value: string | undefined,
 ): Problem | undefined {
   // Reported by the analysis that knows what depends on it.
   if (effect === 'refused') return undefined
-  const name = /[^.]+$/.exec(path)?.[0] ?? path
+  const name = /[^.]+$/.exec(at.path)?.[0] ?? at.path
   const what = value === undefined ? name : `${name}: ${clip(value)}`
   if (effect === 'cluster-only') {
     return {
@@ -248,10 +265,14 @@ function withoutEffect(
       remedy: 'Nothing: it is harmless here.',
     }
   }
+  const consequence = consequences[at.pattern]
   return {
     code: 'TUL0011',
     severity: 'warning',
-    message: `${what} is understood and has no effect in this version`,
+    message:
+      consequence === undefined
+        ? `${what} is understood and has no effect in this version`
+        : `${what} is understood and not implemented yet: ${consequence}`,
     remedy: 'Do not rely on it: it is not implemented yet.',
   }
 }

@@ -121,7 +121,10 @@ function effectText(kind: string, pattern: string): string {
   const exceptions = Object.entries(table).flatMap(([key, value]) => {
     const [place = '', text] = key.split('=')
     const isHere = place === pattern || place === `${pattern}[]`
-    return isHere && text !== undefined && value !== effect ? [`${text}: ${words[value]}`] : []
+    if (!isHere || text === undefined || value === effect) return []
+    // Words that count in any case are shown once.
+    const isTwin = text !== text.toUpperCase() && `${place}=${text.toUpperCase()}` in table
+    return isTwin ? [] : [`${text}: ${words[value]}`]
   })
   return [words[effect], ...exceptions].join('; ')
 }

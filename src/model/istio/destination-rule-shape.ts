@@ -135,7 +135,7 @@ function checkCredentials(value: Partial<ClientTlsSettings>, path: string, readi
   const { mode } = value
   const isNamed = isSet(value.credentialName)
   if (mode === 'ISTIO_MUTUAL') {
-    forbid(value, [...certificateFields, 'credentialName'], 'mode ISTIO_MUTUAL', { path, reading })
+    warnUnusedCertificates(value, path, reading)
   } else if ((mode === 'SIMPLE' || mode === 'MUTUAL') && isNamed) {
     forbid(value, certificateFields, 'credentialName', { path, reading })
   } else if (mode === 'MUTUAL') {
@@ -157,6 +157,23 @@ function checkSkipVerify(value: Partial<ClientTlsSettings>, path: string, readin
     path,
     reading,
   })
+}
+
+/** Istio accepts them, and uses the workload's own certificate. */
+function warnUnusedCertificates(
+  value: Partial<ClientTlsSettings>,
+  path: string,
+  reading: Reading,
+): void {
+  for (const name of [...certificateFields, 'credentialName'] as const) {
+    if (!isSet(value[name])) continue
+    reading.report(fieldPath(path, name), {
+      code: 'IST0133',
+      severity: 'warning',
+      message: `${name} is not used in mode ISTIO_MUTUAL`,
+      remedy: `Remove ${name}, or set mode MUTUAL.`,
+    })
+  }
 }
 
 function isSet(value: string | undefined): boolean {

@@ -426,8 +426,9 @@ testIssues(envelope, [
     '{tls: {mode: MUTUAL, privateKey: k}}',
   ),
   policy('MUTUAL needs a key', '.tls.privateKey', '{tls: {mode: MUTUAL, clientCertificate: c}}'),
-  policy(
-    'ISTIO_MUTUAL has no certificates',
+  warning(
+    'ISTIO_MUTUAL uses no certificates of its own',
+    'IST0133',
     '.tls.clientCertificate',
     '{tls: {mode: ISTIO_MUTUAL, clientCertificate: c}}',
   ),

@@ -144,7 +144,7 @@ export function retries(): Shape<HttpRetry> {
 const checkAttempts: Rule<HttpRetry> = (value, path, reading) => {
   const isWritten = reading.isPresent(fieldPath(path, 'attempts'))
   if (isWritten ? value.attempts !== 0 : value.attempts !== undefined) return
-  for (const name of ['perTryTimeout', 'retryOn', 'retryRemoteLocalities', 'backoff']) {
+  for (const name of ['perTryTimeout', 'retryOn', 'retryRemoteLocalities']) {
     if (!reading.isPresent(fieldPath(path, name))) continue
     reading.report(fieldPath(path, name), {
       message: `${name} needs attempts above 0, got ${isWritten ? '0' : 'none'}`,

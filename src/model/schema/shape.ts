@@ -111,7 +111,9 @@ function readFields(
     }
   }
   for (const [name, shape] of Object.entries(known)) {
-    if (shape.isRequired === true && !reading.isPresent(fieldPath(path, name))) {
+    if (shape.isRequired !== true) continue
+    const written = node.fields.get(name)
+    if (written === undefined || isNull(written.node)) {
       reading.report(fieldPath(path, name), {
         message: `${name} is required`,
         remedy: `Add ${name} (${shape.type}).`,
