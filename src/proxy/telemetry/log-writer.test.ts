@@ -1,0 +1,92 @@
+/** Lines reach the file in order, survive rotation and the end, and are dropped with a count when they cannot. */
+import assert from 'node:assert/strict'
+import { mkdtempSync, readFileSync, renameSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, test } from 'node:test'
+
+import { eventually } from '../../../test/support/eventually.ts'
+import { FakeClock } from '../../../test/support/fake-clock.ts'
+import { MeshError } from '../../lib/mesh-error.ts'
+import { openLogWriter } from './log-writer.ts'
+
+const folder = mkdtempSync(join(tmpdir(), 'tulle-log-'))
+after(() => rmSync(folder, { recursive: true }))
+
+let count = 0
+function newPath(): string {
+  count += 1
+  return join(folder, `log-${count}`)
+}
+
+test('lines gather until the moment has passed', async () => {
+  const path = newPath()
+  const clock = new FakeClock()
+  const writer = openLogWriter({ path, clock, flushIntervalMs: 100 })
+  writer.write('one\n')
+  writer.write('two é\n')
+  assert.equal(readFileSync(path, 'utf8'), '')
+  clock.advance(100)
+  await eventually(() => readFileSync(path, 'utf8') === 'one\ntwo é\n')
+  writer.close()
+})
+
+test('many lines leave before the moment has passed', async () => {
+  const path = newPath()
+  const writer = openLogWriter({ path, clock: new FakeClock() })
+  const line = `${'x'.repeat(1023)}\n`
+  for (let written = 0; written < 64; written += 1) writer.write(line)
+  await eventually(() => readFileSync(path).length === 65_536)
+  writer.close()
+})
+
+test('closing writes what is left', () => {
+  const path = newPath()
+  const writer = openLogWriter({ path, clock: new FakeClock() })
+  writer.write('last\n')
+  writer.close()
+  writer.close()
+  writer.write('after the end\n')
+  assert.equal(readFileSync(path, 'utf8'), 'last\n')
+})
+
+test('lines past the ceiling are dropped and counted', () => {
+  const path = newPath()
+  let counted = 0
+  const droppedCounter = { add: (amount: number) => void (counted += amount), value: () => counted }
+  const clock = new FakeClock()
+  const writer = openLogWriter({ path, clock, pendingMaxBytes: 10, droppedCounter })
+  writer.write('12345678\n')
+  writer.write('too much\n')
+  assert.equal(writer.dropped, 1)
+  assert.equal(counted, 1)
+  writer.close()
+  assert.equal(readFileSync(path, 'utf8'), '12345678\n')
+})
+
+test('after rotation lines go to the new file', async () => {
+  const path = newPath()
+  const clock = new FakeClock()
+  const writer = openLogWriter({ path, clock, flushIntervalMs: 1 })
+  writer.write('old\n')
+  clock.advance(1)
+  await eventually(() => readFileSync(path, 'utf8') === 'old\n')
+  renameSync(path, `${path}.1`)
+  writer.reopen()
+  writer.write('new\n')
+  writer.close()
+  assert.equal(readFileSync(path, 'utf8'), 'new\n')
+  assert.equal(readFileSync(`${path}.1`, 'utf8'), 'old\n')
+})
+
+test('a file that cannot be opened fails with the path and what to do', () => {
+  const path = join(folder, 'no', 'such', 'folder')
+  assert.throws(
+    () => openLogWriter({ path, clock: new FakeClock() }),
+    (error) =>
+      error instanceof MeshError &&
+      error.code === 'MESH_COMMAND_FAILED' &&
+      error.message.includes(path) &&
+      error.remedy !== undefined,
+  )
+})

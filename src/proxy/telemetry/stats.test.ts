@@ -1,0 +1,195 @@
+/** Names, labels and formats of statistics, as Envoy shows them. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+
+import { smallSlots } from '../../../test/support/fake-host.ts'
+import {
+  createClusterStats,
+  createDownstreamStats,
+  createHostStats,
+  createTcpStats,
+} from './create-stats.ts'
+import { bucketOf, envoyBounds, fineBounds, quantile } from './histogram-buckets.ts'
+import { renderPrometheus, renderStatsJson, renderStatsText } from './render-stats.ts'
+import { StatsRegistry } from './stats-registry.ts'
+
+const clusterName = 'outbound|8080||my-go-service.default.svc.cluster.local'
+
+test("a cluster counts under Envoy's names", () => {
+  const registry = new StatsRegistry(smallSlots())
+  const stats = createClusterStats(registry, clusterName)
+  stats.rqTotal.add(2)
+  stats.rqByClass[5]?.add(1)
+  stats.rqByCode(503).add(1)
+  stats.cxActive.add(1)
+  assert.equal(
+    renderStatsText(registry, { usedOnly: true }),
+    [
+      `cluster.${clusterName}.upstream_cx_active: 1`,
+      `cluster.${clusterName}.upstream_rq_503: 1`,
+      `cluster.${clusterName}.upstream_rq_5xx: 1`,
+      `cluster.${clusterName}.upstream_rq_total: 2`,
+      '',
+    ].join('\n'),
+  )
+})
+
+test('Prometheus sees names with labels, the response code before the cluster', () => {
+  const registry = new StatsRegistry(smallSlots())
+  const stats = createClusterStats(registry, clusterName)
+  stats.rqTotal.add(2)
+  stats.rqByClass[5]?.add(1)
+  stats.rqByCode(503).add(1)
+  const cluster = `envoy_cluster_name="${clusterName}"`
+  assert.equal(
+    renderPrometheus(registry, { usedOnly: true }),
+    [
+      '# TYPE envoy_cluster_upstream_rq counter',
+      `envoy_cluster_upstream_rq{envoy_response_code="503",${cluster}} 1`,
+      '# TYPE envoy_cluster_upstream_rq_total counter',
+      `envoy_cluster_upstream_rq_total{${cluster}} 2`,
+      '# TYPE envoy_cluster_upstream_rq_xx counter',
+      `envoy_cluster_upstream_rq_xx{envoy_response_code_class="5",${cluster}} 1`,
+      '',
+    ].join('\n'),
+  )
+})
+
+test('a connection manager and a TCP proxy have their prefixes as labels', () => {
+  const registry = new StatsRegistry(smallSlots())
+  createDownstreamStats(registry, 'http_proxy').rqByClass[2]?.add(3)
+  createDownstreamStats(registry, 'http_proxy').rejected('bare-cr').add(1)
+  createTcpStats(registry, 'pg').cxTotal.add(1)
+  const text = renderPrometheus(registry, { usedOnly: true })
+  assert.match(
+    text,
+    /^envoy_http_downstream_rq_xx\{envoy_response_code_class="2",envoy_http_conn_manager_prefix="http_proxy"\} 3$/m,
+  )
+  assert.match(text, /^envoy_http_downstream_rq_rejected\{reason="bare-cr",.*\} 1$/m)
+  assert.match(text, /^envoy_tcp_downstream_cx_total\{envoy_tcp_prefix="pg"\} 1$/m)
+})
+
+test('label values are escaped', () => {
+  const registry = new StatsRegistry(smallSlots())
+  createTcpStats(registry, 'a"b\\c\nd').cxTotal.add(1)
+  assert.match(
+    renderPrometheus(registry, { usedOnly: true }),
+    /\{envoy_tcp_prefix="a\\"b\\\\c\\nd"\} 1/,
+  )
+})
+
+test("a histogram has Envoy's buckets, which count what is at or below their bound", () => {
+  const registry = new StatsRegistry(smallSlots())
+  const scope = registry.scope({ path: 'h', metric: 'h', labels: [['l', 'v']] })
+  const histogram = scope.histogram('t')
+  for (const value of [0, 0.5, 1, 1.1, 5, 24, 25, 3_600_000, 99_000_000]) histogram.record(value)
+  const lines = renderPrometheus(registry).split('\n')
+  const counts = lines
+    .filter((line) => line.startsWith('h_t_bucket'))
+    .map((line) => line.slice(line.indexOf('le="') + 4))
+  assert.equal(counts.length, envoyBounds.length + 1)
+  assert.deepEqual(counts.slice(0, 5), ['0.5"} 2', '1"} 3', '5"} 5', '10"} 5', '25"} 7'])
+  assert.deepEqual(counts.slice(-2), ['3600000"} 8', '+Inf"} 9'])
+  assert.ok(lines.includes('h_t_count{l="v"} 9'))
+  assert.ok(lines.includes('h_t_sum{l="v"} 102600056.6'))
+})
+
+test("every bound of Envoy's is a bound of ours", () => {
+  for (const bound of envoyBounds) assert.equal(fineBounds[bucketOf(bound)], bound)
+  assert.deepEqual(
+    [...fineBounds],
+    [...fineBounds].sort((a, b) => a - b),
+  )
+})
+
+test('quantiles lie within a fifth of the truth', () => {
+  const cells = Array.from({ length: fineBounds.length + 2 }, () => 0)
+  for (let value = 1; value <= 1000; value += 1) {
+    const cell = bucketOf(value)
+    cells[cell] = (cells[cell] ?? 0) + 1
+  }
+  for (const share of [0.25, 0.5, 0.9, 0.99]) {
+    const found = quantile(cells, share) ?? 0
+    assert.ok(Math.abs(found / (1000 * share) - 1) < 0.2, `${share}: ${found}`)
+  }
+  assert.equal(quantile([], 0.5), undefined)
+})
+
+test('text and JSON show quantiles, or that there is nothing', () => {
+  const registry = new StatsRegistry(smallSlots())
+  const scope = registry.scope({ path: 'h', metric: 'h', labels: [] })
+  scope.histogram('empty')
+  scope.histogram('full').record(10)
+  const text = renderStatsText(registry)
+  assert.match(text, /^h\.empty: No recorded values$/m)
+  assert.match(text, /^h\.full: P0\(nan,9\) P25\(nan,9\.25\) .* P100\(nan,10\)$/m)
+  const json = JSON.parse(renderStatsJson(registry, { usedOnly: true })) as {
+    stats: readonly [{ histograms: { computed_quantiles: readonly { name: string }[] } }]
+  }
+  assert.deepEqual(
+    json.stats[0].histograms.computed_quantiles.map((one) => one.name),
+    ['h.full'],
+  )
+})
+
+test('a filter chooses by the dotted name', () => {
+  const registry = new StatsRegistry(smallSlots())
+  createTcpStats(registry, 'a').cxTotal.add(1)
+  createTcpStats(registry, 'b').cxTotal.add(1)
+  const filter = (name: string): boolean => name.startsWith('tcp.b.')
+  assert.equal(
+    renderStatsText(registry, { usedOnly: true, filter }),
+    'tcp.b.downstream_cx_total: 1\n',
+  )
+  assert.equal(
+    renderStatsJson(registry, { usedOnly: true, filter }),
+    '{"stats":[{"name":"tcp.b.downstream_cx_total","value":1}]}',
+  )
+})
+
+test('a cluster that replaces another counts on, and the last one to close forgets', () => {
+  const registry = new StatsRegistry(smallSlots())
+  const before = createClusterStats(registry, 'c')
+  before.rqTotal.add(1)
+  const after = createClusterStats(registry, 'c')
+  before.close()
+  after.rqTotal.add(1)
+  assert.equal(after.rqTotal.value(), 2)
+  assert.ok(registry.size > 0)
+  after.close()
+  assert.equal(registry.size, 0)
+})
+
+test("a host's counters go with it", () => {
+  const slots = smallSlots()
+  const stats = createHostStats(slots)
+  stats.rqTotal.add(1)
+  stats.rqActive.add(2)
+  stats.rqActive.set(1)
+  assert.equal(stats.rqTotal.value(), 1)
+  assert.equal(stats.rqActive.value(), 1)
+  stats.close()
+  slots.reclaim()
+  assert.deepEqual({ ...slots.usage() }, { ...slots.usage(), gauges: 0, counters: 0 })
+})
+
+test('resetting leaves gauges alone', () => {
+  const registry = new StatsRegistry(smallSlots())
+  const stats = createClusterStats(registry, 'c')
+  stats.rqTotal.add(1)
+  stats.rqTime.record(1)
+  stats.cxActive.add(1)
+  registry.resetCounters()
+  assert.equal(renderStatsText(registry, { usedOnly: true }), 'cluster.c.upstream_cx_active: 1\n')
+})
+
+test('a status that is none counts nowhere', () => {
+  const registry = new StatsRegistry(smallSlots())
+  createClusterStats(registry, 'c').rqByClass[0]?.add(1)
+  assert.equal(renderStatsText(registry, { usedOnly: true }), '')
+})
+
+test('counters of a code are one object', () => {
+  const stats = createClusterStats(new StatsRegistry(smallSlots()), 'c')
+  assert.equal(stats.rqByCode(200), stats.rqByCode(200))
+})
