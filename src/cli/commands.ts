@@ -16,6 +16,7 @@ const loaders: Readonly<Record<string, Load>> = {
   analyze: async () => (await import('./commands/analyze.ts')).analyzeCommand,
   'proxy-config': async () => (await import('./commands/proxy-config.ts')).proxyConfigCommand,
   sidecar: async () => (await import('./commands/sidecar.ts')).sidecarCommand,
+  'control-plane': async () => (await import('./commands/control-plane.ts')).controlPlaneCommand,
   version: async () => (await import('./commands/version.ts')).versionCommand,
   agent: async () => (await import('./commands/agent.ts')).agentCommand,
 }

@@ -14,7 +14,7 @@ export const statusCommand: Command = {
   name: 'status',
   summary: 'show which sidecars are connected, in sync, stale or refuse configuration',
   description:
-    'Exit code 1 when a sidecar has refused something or is gone, else 0. Inbound policy is not enforced ' +
+    'Exit code 1 when a sidecar has refused something, or one that serves has gone; else 0. Inbound policy is not enforced ' +
     'against who dials an application past its sidecar.',
   flags: [outputFlag, ...meshFlags],
   examples: [{ command: 'tulle status', does: 'one line for each workload' }],
@@ -26,7 +26,8 @@ export const statusCommand: Command = {
     ])
     const rows = statusRows(proxies.items, workloads.items)
     const isBad = rows.some(
-      ({ rejections, presence }) => rejections.length > 0 || presence === 'gone',
+      ({ rejections, presence, serves }) =>
+        rejections.length > 0 || (serves && presence === 'gone'),
     )
     return {
       exitCode: isBad ? 1 : 0,
@@ -41,6 +42,8 @@ export interface StatusRow {
   readonly presence: string
   readonly health: string
   readonly healthMessage: string
+  /** False for a client: nobody misses it when it has gone. */
+  readonly serves: boolean
   /** Of each resource type by its short name. */
   readonly types: Readonly<Record<string, ProxyTypeStatus['status']>>
   readonly lastPushMs: number | undefined
@@ -73,7 +76,7 @@ function proxyRow(
 ): StatusRow {
   const own =
     workload === undefined
-      ? { presence: 'connected', health: '-', healthMessage: '' }
+      ? { presence: 'connected', health: '-', healthMessage: '', serves: false }
       : workloadPart(workload)
   return {
     ...own,
@@ -94,6 +97,7 @@ function workloadPart({ metadata, status }: WorkloadObject) {
     presence: status.presence,
     health: status.health,
     healthMessage: status.healthMessage,
+    serves: status.ports.length > 0,
   }
 }
 

@@ -1,14 +1,17 @@
 /** `tulle up FILE`: a whole mesh on this host, from one file, until Ctrl-C. */
-import { basename, dirname, resolve } from 'node:path'
+import { rmSync } from 'node:fs'
+import { basename, dirname, join, resolve } from 'node:path'
 
 import { PortLeases } from '../../agent/process/port-lease.ts'
 import { Reaper } from '../../agent/process/reaper.ts'
 import { systemClock } from '../../lib/clock.ts'
 import { MeshError } from '../../lib/mesh-error.ts'
 import { systemRandom } from '../../lib/random.ts'
+import type { Issue } from '../../model/issue.ts'
 import { outputFlag, type CliContext, type Command, type CommandInput } from '../command.ts'
 import { announceMesh, findMeshes, tulleHome, type RunningMesh, type TulleHome } from '../home.ts'
 import { issuesText } from '../issue-text.ts'
+import { watchIssues } from '../up/issue-watch.ts'
 import { readMeshFile, type MeshFile } from '../up/mesh-file.ts'
 import { planMesh, type MeshPlan } from '../up/mesh-plan.ts'
 import { MeshSupervisor } from '../up/mesh-supervisor.ts'
@@ -61,8 +64,6 @@ export const upCommand: Command = {
     const log = isJson
       ? createJsonLog(context.terminal)
       : createTextLog(context.terminal, ['tulle', 'control-plane', ...instances])
-    const warnings = issuesText(meshFile.warnings, context)
-    if (warnings !== '') log.say(warnings.trimEnd())
     return runMesh({ ...mesh, context, log, home })
   },
 }
@@ -107,7 +108,12 @@ async function prepare(
     file: path,
     startedAt: new Date(systemClock.nowMs()).toISOString(),
   }
-  const controlPlaneArguments = ['--mesh-file', path, '--api-address', api, '--xds-address', xds]
+  const stateFolder = join(home.stateOf(name), 'control-plane')
+  // Nobody of a mesh before this one is still there.
+  rmSync(stateFolder, { recursive: true, force: true })
+  const files = ['--mesh-file', path, '--state-folder', stateFolder]
+  const addresses = ['--api-address', api, '--xds-address', xds]
+  const controlPlaneArguments = [...files, ...addresses, '--log-level', 'warn']
   return { meshFile, plan, running, controlPlaneArguments }
 }
 
@@ -149,8 +155,16 @@ async function runMesh(mesh: MeshToRun): Promise<{ exitCode: number }> {
     `starting mesh ${running.name} from ${basename(running.file)}`,
   )
   using _announcement = announceMesh(home, running)
+  using issues = watchIssues({
+    api: running.api,
+    clock: systemClock,
+    onIssue: (issue) =>
+      log.event({ event: 'issue', ...issue }, issuesText([issue], context).trimEnd()),
+    onSolved: (issue) => log.event({ event: 'issue-solved', ...issue }, solvedText(issue)),
+  })
   try {
     await Promise.race([supervisor.start(), stopped])
+    issues.isSettled = true
     const event = readyEvent(running, supervisor.workloads)
     log.event({ ...event }, nextSteps(event, mesh.meshFile.annotations['tulle.dev/next']))
   } catch (error) {
@@ -160,6 +174,10 @@ async function runMesh(mesh: MeshToRun): Promise<{ exitCode: number }> {
   const reason = await stopped
   log.event({ event: 'stopped', reason }, 'everything has ended')
   return { exitCode: 0 }
+}
+
+function solvedText({ code, resource, path }: Issue): string {
+  return `solved: ${code} ${resource} ${path}`
 }
 
 /** Resolves when somebody asked for the end and everything has ended; a second request is not patient. */

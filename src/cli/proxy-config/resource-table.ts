@@ -6,6 +6,7 @@ import {
   object,
   optionalObject,
   text,
+  type HostState,
   type Json,
   type ProxyResources,
 } from './config-dump.ts'
@@ -128,7 +129,10 @@ export interface EndpointRow {
 /** Live: each host as the sidecar sees it, ejection included. Offline: what the assignments say. */
 export function endpointRows(resources: ProxyResources): readonly EndpointRow[] {
   if (resources.hosts !== undefined) {
-    return resources.hosts.map((host) => ({
+    // What the application calls comes before what the sidecar needs for itself.
+    const isOwn = (host: HostState) => (host.cluster.includes('|') ? 0 : 1)
+    const hosts = resources.hosts.toSorted((a, b) => isOwn(a) - isOwn(b))
+    return hosts.map((host) => ({
       endpoint: host.address,
       health: host.health,
       cluster: host.cluster,

@@ -184,7 +184,9 @@ export class MeshSupervisor {
       state.isHealthy = event.isHealthy
       state.message = event.message
     }
-    this.#options.log.event({ workload: instance, ...event }, describeEvent(instance, event))
+    // While everything is being ended, an end is no news.
+    const text = this.#isStopping ? undefined : describeEvent(instance, event)
+    this.#options.log.event({ workload: instance, ...event }, text)
     this.#changed()
   }
 

@@ -1,0 +1,166 @@
+/**
+ * A mesh started by `tulle up -o json` as a person would: a copy of the example in a folder of its own, a home
+ * of its own, and everything that it started found again by that home in the environment of processes.
+ */
+import { execFile, spawn, type ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { Agent, request } from 'node:http'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { promisify } from 'node:util'
+
+import type { ReadyEvent, ReadyWorkload } from '../../src/cli/up/ready-event.ts'
+import { eventually } from './eventually.ts'
+import { isRunning } from './process-table.ts'
+
+const root = join(import.meta.dirname, '../..')
+const program = join(root, 'bin/tulle')
+
+export interface MeshLine {
+  readonly event: string
+  readonly [field: string]: unknown
+}
+
+export class RunningMesh implements AsyncDisposable {
+  readonly folder: string
+  readonly home: string
+  readonly lines: MeshLine[] = []
+  readonly #child: ChildProcess
+  readonly #exited: Promise<unknown>
+  #ready: ReadyEvent | undefined
+
+  private constructor(folder: string, file: string) {
+    this.folder = folder
+    this.home = join(folder, 'home')
+    this.#child = spawn(program, ['up', join(folder, file), '-o', 'json'], {
+      env: { ...process.env, TULLE_HOME: this.home },
+      stdio: ['ignore', 'pipe', 'inherit'],
+    })
+    this.#exited = once(this.#child, 'exit')
+    const { stdout } = this.#child
+    if (stdout === null) return
+    createInterface({ input: stdout }).on('line', (line) => {
+      const parsed = JSON.parse(line) as MeshLine
+      this.lines.push(parsed)
+      if (parsed.event === 'ready') this.#ready = parsed as unknown as ReadyEvent
+    })
+  }
+
+  /** Resolves when it says that it is ready. */
+  static async start(file = 'mesh-node.yaml'): Promise<RunningMesh> {
+    const folder = mkdtempSync(join(tmpdir(), 'tulle-e2e-'))
+    cpSync(join(root, 'examples/my-go-service'), folder, { recursive: true })
+    const mesh = new RunningMesh(folder, file)
+    try {
+      await eventually(() => mesh.#ready !== undefined || mesh.hasExited, { deadlineMs: 60_000 })
+      if (mesh.hasExited) throw new Error('tulle up ended before it was ready')
+      return mesh
+    } catch (error) {
+      const seen = mesh.lines.map((line) => JSON.stringify(line)).join('\n')
+      await mesh[Symbol.asyncDispose]()
+      throw new Error(`the mesh did not start:\n${seen}`, { cause: error })
+    }
+  }
+
+  get ready(): ReadyEvent {
+    if (this.#ready === undefined) throw new Error('not ready')
+    return this.#ready
+  }
+
+  get hasExited(): boolean {
+    return this.#child.exitCode !== null || this.#child.signalCode !== null
+  }
+
+  get pid(): number {
+    return this.#child.pid ?? 0
+  }
+
+  workload(name: string): ReadyWorkload {
+    const found = this.ready.workloads.find((workload) => workload.name === name)
+    if (found === undefined) throw new Error(`no workload ${name}`)
+    return found
+  }
+
+  /** Ends it; resolves with the exit code. */
+  async stop(signal: NodeJS.Signals): Promise<number | null> {
+    this.#child.kill(signal)
+    await this.#exited
+    return this.#child.exitCode
+  }
+
+  /** Runs another command of the CLI against it. */
+  async tulle(...words: readonly string[]): Promise<{ code: number; out: string; error: string }> {
+    const env = { ...process.env, TULLE_HOME: this.home }
+    try {
+      const { stdout, stderr } = await promisify(execFile)(program, words, { env })
+      return { code: 0, out: stdout, error: stderr }
+    } catch (thrown) {
+      // Thrown by execFile for every other exit code.
+      const { code, stdout, stderr } = thrown as { code: number; stdout: string; stderr: string }
+      return { code, out: stdout, error: stderr }
+    }
+  }
+
+  /** Ids of everything that it started and that still runs. */
+  processes(): readonly number[] {
+    const mark = `TULLE_HOME=${this.home}\0`
+    return readdirSync('/proc')
+      .filter((name) => /^\d+$/.test(name))
+      .filter((name) => environmentOf(name).includes(mark))
+      .map(Number)
+      .filter(isRunning)
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (!this.hasExited) await this.stop('SIGINT')
+    for (const pid of this.processes()) process.kill(pid, 'SIGKILL')
+    rmSync(this.folder, { recursive: true, force: true })
+  }
+}
+
+function environmentOf(pid: string): string {
+  try {
+    return `${readFileSync(`/proc/${pid}/environ`, 'utf8')}\0`
+  } catch {
+    // It has gone, or is somebody else's.
+    return ''
+  }
+}
+
+export interface Answers {
+  /** How many answers each version gave. */
+  readonly versions: ReadonlyMap<string, number>
+  /** Status of each answer that was no success, and errors. */
+  readonly failures: readonly string[]
+}
+
+/** Sends requests through a sidecar's proxy port, some at a time, as a client with proxy variables does. */
+export async function sendRequests(proxy: string, url: string, amount: number): Promise<Answers> {
+  const agent = new Agent({ keepAlive: true, maxSockets: 16 })
+  const versions = new Map<string, number>()
+  const failures: string[] = []
+  const { hostname, port } = new URL(proxy)
+  const one = () =>
+    new Promise<void>((resolve) => {
+      const headers = { host: new URL(url).host }
+      const sent = request({ host: hostname, port, path: url, headers, agent }, (response) => {
+        response.resume()
+        response.on('end', () => {
+          const version = String(response.headers['x-version'])
+          if (response.statusCode === 200) versions.set(version, (versions.get(version) ?? 0) + 1)
+          else failures.push(`status ${response.statusCode}`)
+          resolve()
+        })
+      })
+      sent.on('error', (error) => {
+        failures.push(error.message)
+        resolve()
+      })
+      sent.end()
+    })
+  await Promise.all(Array.from({ length: amount }, one))
+  agent.destroy()
+  return { versions, failures }
+}
