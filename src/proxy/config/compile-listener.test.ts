@@ -31,7 +31,7 @@ function httpPlan(text: string): HttpPlan {
   const result = compileListener(envoyMessage.listener(text), scope)
   assert.ok(result.ok, result.ok ? '' : result.reasons.join('; '))
   assert.equal(result.value.network.kind, 'http')
-  return result.value.network as HttpPlan // the kind was asserted
+  return result.value.network
 }
 
 function reasonsOf(text: string): readonly string[] {

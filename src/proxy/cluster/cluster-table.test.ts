@@ -1,0 +1,334 @@
+/** The life of clusters: warming, replacing, draining, and what stays the same through it. Time is a fake clock's. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+
+import { envoyMessage } from '../../../test/support/envoy-message.ts'
+import { FakeClock } from '../../../test/support/fake-clock.ts'
+import { smallSlots } from '../../../test/support/fake-host.ts'
+import { silentLog } from '../../lib/log.ts'
+import { seededRandom } from '../../lib/random.ts'
+import type { ClusterConfig } from '../config/cluster-config.ts'
+import { compileCluster } from '../config/compile-cluster.ts'
+import { compileEndpoints } from '../config/compile-endpoints.ts'
+import { StatsRegistry } from '../telemetry/stats-registry.ts'
+import type { Host } from '../upstream/host.ts'
+import { ClusterTable } from './cluster-table.ts'
+import { resolvedList } from './endpoint-source.ts'
+import type { ResolvedList } from './live-host.ts'
+import type { Resolution, Resolve } from './resolver.ts'
+import { Retirement } from './retirement.ts'
+
+class Scene {
+  readonly clock = new FakeClock()
+  readonly slots = smallSlots()
+  readonly drained: Host[] = []
+  readonly answers = new Map<string, Resolution>()
+  readonly asked: string[] = []
+  readonly names: string[][] = []
+  readonly table: ClusterTable
+  #pending: (() => void)[] = []
+
+  constructor() {
+    const resolve: Resolve = (name, _family, done) => {
+      this.asked.push(name)
+      this.#pending.push(() =>
+        done(this.answers.get(name) ?? { ok: false, message: 'no such name' }),
+      )
+    }
+    this.table = new ClusterTable(
+      {
+        clock: this.clock,
+        random: seededRandom(1),
+        log: silentLog,
+        stats: new StatsRegistry(this.slots),
+        resolve,
+        retirement: new Retirement(this.clock, () => this.slots.reclaim()),
+        onHostRemoved: (host) => this.drained.push(host),
+      },
+      {
+        onAssignmentNames: () => this.names.push([...this.table.assignmentNames]),
+        onChange: () => {},
+      },
+    )
+  }
+
+  /** Lets every look-up that waits be answered. */
+  answerNames(): void {
+    const pending = this.#pending
+    this.#pending = []
+    for (const answer of pending) answer()
+  }
+
+  addresses(cluster: string): readonly string[] {
+    return this.table.get(cluster)?.hosts.map((host) => host.addressText) ?? []
+  }
+}
+
+function config(text: string): ClusterConfig {
+  const result = compileCluster(envoyMessage.cluster(text))
+  assert.ok(result.ok, result.ok ? '' : result.reasons.join('; '))
+  return result.value
+}
+
+const eds = (fields = ''): ClusterConfig =>
+  config(`{name: c, type: EDS, eds_cluster_config: {eds_config: {ads: {}}}, ${fields}}`)
+
+function endpoints(...ports: readonly number[]): ResolvedList {
+  const list = ports.map(
+    (port) => `{endpoint: {address: {socket_address: {address: 10.0.0.1, port_value: ${port}}}}}`,
+  )
+  const text = `{cluster_name: c, endpoints: [{lb_endpoints: [${list.join(',')}]}]}`
+  const result = compileEndpoints(envoyMessage.assignment(text), 'refuse')
+  assert.ok(result.ok)
+  return resolvedList(result.value)
+}
+
+test('an EDS cluster serves when its assignment has come', () => {
+  const { table } = new Scene()
+  table.apply(eds())
+  assert.equal(table.get('c'), undefined)
+  assert.deepEqual(table.warming, ['c'])
+  assert.equal(table.isWarm, false)
+  table.setAssignment('c', endpoints(1, 2))
+  assert.equal(table.get('c')?.hosts.length, 2)
+  assert.equal(table.isWarm, true)
+})
+
+test('an assignment that never comes is waited for 15 s', () => {
+  const scene = new Scene()
+  scene.table.apply(eds())
+  scene.clock.advance(14_999)
+  assert.equal(scene.table.get('c'), undefined)
+  scene.clock.advance(1)
+  assert.deepEqual(scene.addresses('c'), [])
+  assert.notEqual(scene.table.get('c'), undefined)
+})
+
+test('a time-out of 0 waits for ever', () => {
+  const scene = new Scene()
+  scene.table.apply(
+    config(
+      '{name: c, type: EDS, eds_cluster_config: {eds_config: {ads: {}, initial_fetch_timeout: 0s}}}',
+    ),
+  )
+  scene.clock.advance(3_600_000)
+  assert.equal(scene.table.get('c'), undefined)
+})
+
+test('a host whose address stays is the same object, with its ejection and its counts', () => {
+  const scene = new Scene()
+  scene.table.apply(eds())
+  scene.table.setAssignment('c', endpoints(1, 2))
+  const [first, second] = scene.table.get('c')?.hosts ?? []
+  assert.ok(first && second)
+  first.isEjected = true
+  first.stats.rqTotal.add(7)
+  scene.table.setAssignment('c', endpoints(3, 1))
+  const hosts = scene.table.get('c')?.hosts ?? []
+  assert.equal(hosts[1], first)
+  assert.equal(hosts[1]?.isEjected, true)
+  assert.equal(hosts[1]?.stats.rqTotal.value(), 7)
+  assert.deepEqual(scene.drained, [second])
+})
+
+test('the first of two endpoints at one address counts', () => {
+  const scene = new Scene()
+  scene.table.apply(eds())
+  scene.table.setAssignment('c', endpoints(1, 1))
+  assert.equal(scene.table.get('c')?.hosts.length, 1)
+})
+
+test('new settings reach the same cluster, whose hosts stay', () => {
+  const scene = new Scene()
+  scene.table.apply(eds())
+  scene.table.setAssignment('c', endpoints(1))
+  const before = scene.table.get('c')
+  const host = before?.hosts[0]
+  scene.table.apply(eds('connect_timeout: 9s, lb_policy: RANDOM, outlier_detection: {}'))
+  const after = scene.table.get('c')
+  assert.equal(after, before)
+  assert.equal(after?.connectTimeoutMs, 9_000)
+  assert.equal(after?.hosts[0], host)
+  assert.notEqual(after?.outlierDetector, undefined)
+  assert.deepEqual(scene.drained, [])
+})
+
+test('connections of another protocol need another cluster, and the old one drains', () => {
+  const scene = new Scene()
+  scene.table.apply(eds())
+  scene.table.setAssignment('c', endpoints(1))
+  const before = scene.table.get('c')
+  scene.table.apply(
+    eds(`typed_extension_protocol_options: {envoy.extensions.upstreams.http.v3.HttpProtocolOptions: {
+      "@type": type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions, use_downstream_protocol_config: {}}}`),
+  )
+  const after = scene.table.get('c')
+  assert.notEqual(after, before)
+  assert.equal(before?.removed.aborted, true)
+  assert.equal(after?.removed.aborted, false)
+  assert.equal(after?.hosts.length, 1)
+})
+
+test('the old endpoints serve until the new source is warm', () => {
+  const scene = new Scene()
+  scene.table.apply(
+    config(
+      '{name: c, load_assignment: {cluster_name: c, endpoints: [{lb_endpoints: [{endpoint: {address: {socket_address: {address: 10.9.9.9, port_value: 9}}}}]}]}}',
+    ),
+  )
+  scene.table.apply(eds())
+  assert.deepEqual(scene.addresses('c'), ['10.9.9.9:9'])
+  assert.deepEqual(scene.table.warming, ['c'])
+  scene.table.setAssignment('c', endpoints(1))
+  assert.deepEqual(scene.addresses('c'), ['10.0.0.1:1'])
+})
+
+test('a removed cluster drains, and gives its slots back when nothing is in flight', () => {
+  const scene = new Scene()
+  scene.table.apply(eds())
+  scene.table.setAssignment('c', endpoints(1))
+  const cluster = scene.table.get('c')
+  const host = cluster?.hosts[0]
+  assert.ok(cluster && host)
+  const used = scene.slots.usage().gauges
+  host.stats.rqActive.add(1)
+  cluster.stats.rqActive.add(1)
+  scene.table.remove('c')
+  assert.equal(scene.table.get('c'), undefined)
+  assert.equal(cluster.removed.aborted, true)
+  assert.deepEqual(scene.drained, [host])
+  scene.clock.advance(60_000)
+  assert.equal(scene.slots.usage().gauges, used)
+  host.stats.rqActive.add(-1)
+  cluster.stats.rqActive.add(-1)
+  scene.clock.advance(1_000)
+  assert.equal(scene.slots.usage().gauges, 0)
+})
+
+test('assignments are asked for while a cluster refers to them', () => {
+  const scene = new Scene()
+  scene.table.apply(eds())
+  scene.table.setAssignment('c', endpoints(1))
+  scene.table.remove('c')
+  assert.deepEqual(scene.names, [['c'], []])
+})
+
+const dns = (type: string): ClusterConfig =>
+  config(
+    `{name: c, type: ${type}, dns_refresh_rate: 5s, dns_failure_refresh_rate: {base_interval: 1s, max_interval: 1s}, load_assignment: {cluster_name: c, endpoints: [{lb_endpoints: [{endpoint: {address: {socket_address: {address: a.test, port_value: 80}}}}]}]}}`,
+  )
+
+test('a STRICT_DNS cluster has every address of its name, and follows the name', () => {
+  const scene = new Scene()
+  scene.answers.set('a.test', { ok: true, addresses: ['10.0.0.1', '10.0.0.2'] })
+  scene.table.apply(dns('STRICT_DNS'))
+  assert.equal(scene.table.get('c'), undefined)
+  scene.answerNames()
+  assert.deepEqual(scene.addresses('c'), ['10.0.0.1:80', '10.0.0.2:80'])
+  scene.answers.set('a.test', { ok: true, addresses: ['10.0.0.2', '10.0.0.3'] })
+  scene.clock.advance(5_000)
+  scene.answerNames()
+  assert.deepEqual(scene.addresses('c'), ['10.0.0.2:80', '10.0.0.3:80'])
+})
+
+test('a look-up that fails keeps the last good answer and is tried again sooner', () => {
+  const scene = new Scene()
+  scene.answers.set('a.test', { ok: true, addresses: ['10.0.0.1'] })
+  scene.table.apply(dns('STRICT_DNS'))
+  scene.answerNames()
+  scene.answers.delete('a.test')
+  scene.clock.advance(5_000)
+  scene.answerNames()
+  assert.deepEqual(scene.addresses('c'), ['10.0.0.1:80'])
+  scene.clock.advance(1_000)
+  assert.equal(scene.asked.length, 3)
+})
+
+test('a name that does not resolve at first leaves its cluster empty, and warm', () => {
+  const scene = new Scene()
+  scene.table.apply(dns('STRICT_DNS'))
+  scene.answerNames()
+  assert.deepEqual(scene.addresses('c'), [])
+  assert.equal(scene.table.isWarm, true)
+})
+
+test('a LOGICAL_DNS cluster keeps its address while it is among the answers', () => {
+  const scene = new Scene()
+  scene.answers.set('a.test', { ok: true, addresses: ['10.0.0.1', '10.0.0.2'] })
+  scene.table.apply(dns('LOGICAL_DNS'))
+  scene.answerNames()
+  assert.deepEqual(scene.addresses('c'), ['10.0.0.1:80'])
+  scene.answers.set('a.test', { ok: true, addresses: ['10.0.0.2', '10.0.0.1'] })
+  scene.clock.advance(5_000)
+  scene.answerNames()
+  assert.deepEqual(scene.addresses('c'), ['10.0.0.1:80'])
+  scene.answers.set('a.test', { ok: true, addresses: ['10.0.0.2'] })
+  scene.clock.advance(5_000)
+  scene.answerNames()
+  assert.deepEqual(scene.addresses('c'), ['10.0.0.2:80'])
+})
+
+const forwardProxy = config(`
+name: c
+lb_policy: CLUSTER_PROVIDED
+cluster_type:
+  name: envoy.clusters.dynamic_forward_proxy
+  typed_config:
+    "@type": type.googleapis.com/envoy.extensions.clusters.dynamic_forward_proxy.v3.ClusterConfig
+    dns_cache_config: {name: d, max_hosts: 2, host_ttl: 60s, dns_query_timeout: 2s}`)
+
+function resolveHost(scene: Scene, authority: string): (string | undefined)[] {
+  const found: (string | undefined)[] = []
+  scene.table.get('c')?.resolveHost?.(authority, (host) => found.push(host?.addressText))
+  return found
+}
+
+test('a forward proxy finds the host of an authority once', () => {
+  const scene = new Scene()
+  scene.answers.set('a.test', { ok: true, addresses: ['10.0.0.1'] })
+  scene.table.apply(forwardProxy)
+  const first = resolveHost(scene, 'a.test:8080')
+  const second = resolveHost(scene, 'a.test:8080')
+  assert.deepEqual([first, second], [[], []])
+  scene.answerNames()
+  assert.deepEqual([first, second], [['10.0.0.1:8080'], ['10.0.0.1:8080']])
+  assert.deepEqual(resolveHost(scene, 'a.test:8080'), ['10.0.0.1:8080'])
+  assert.equal(scene.asked.length, 1)
+})
+
+test('an authority that is an address is not looked up, and its port is 80', () => {
+  const scene = new Scene()
+  scene.table.apply(forwardProxy)
+  assert.deepEqual(resolveHost(scene, '10.1.1.1'), ['10.1.1.1:80'])
+  assert.deepEqual(resolveHost(scene, '[::1]:81'), ['[::1]:81'])
+  assert.equal(scene.asked.length, 0)
+})
+
+test('more names than the cache holds are refused', () => {
+  const scene = new Scene()
+  scene.table.apply(forwardProxy)
+  resolveHost(scene, '10.1.1.1')
+  resolveHost(scene, '10.1.1.2')
+  assert.deepEqual(resolveHost(scene, '10.1.1.3'), [undefined])
+})
+
+test('a name that is not answered in time, or does not resolve, gives no host', () => {
+  const scene = new Scene()
+  scene.table.apply(forwardProxy)
+  const slow = resolveHost(scene, 'slow.test')
+  scene.clock.advance(2_000)
+  assert.deepEqual(slow, [undefined])
+  const missing = resolveHost(scene, 'missing.test')
+  scene.answerNames()
+  assert.deepEqual(missing, [undefined])
+  assert.deepEqual(resolveHost(scene, 'nonsense:port:x'), [undefined])
+})
+
+test('a host that nobody asks for is dropped after its time', () => {
+  const scene = new Scene()
+  scene.table.apply(forwardProxy)
+  resolveHost(scene, '10.1.1.1')
+  scene.clock.advance(120_000)
+  assert.deepEqual(scene.addresses('c'), [])
+  assert.equal(scene.drained.length, 1)
+})
