@@ -10,7 +10,7 @@ import { isUtf8 } from 'node:buffer'
 import { type Compiled, compiled, refused } from '../config/compiled.ts'
 import { type LogPiece, type LogText, compilePieces } from './log-format.ts'
 import type { OperatorContext } from './log-operator.ts'
-import type { LogSource, LogValue } from './log-source.ts'
+import type { LogOperator, LogSource } from './log-source.ts'
 
 export interface LogTextOptions extends OperatorContext {
   /** Missing values leave a text empty and are left out of JSON, instead of `-` and null. */
@@ -67,15 +67,14 @@ function compileString(format: string, context: JsonContext): JsonWrite {
   const { omitEmpty } = context.options
   const [only] = pieces.value
   if (pieces.value.length === 1 && typeof only === 'function') {
-    const missing = omitEmpty ? undefined : 'null'
-    return (source) => jsonValue(only(source)) ?? missing
+    return writeOperator(only, omitEmpty ? undefined : 'null')
   }
   if (pieces.value.every((piece) => typeof piece === 'string')) {
     const constant = JSON.stringify(pieces.value.join(''))
     return () => constant
   }
   const join = joinEscaped(pieces.value, omitEmpty ? '' : '-', decodeBytes)
-  return (source) => jsonString(join(source))
+  return (source) => JSON.stringify(join(source))
 }
 
 function compileArray(values: readonly unknown[], context: JsonContext): JsonWrite {
@@ -103,16 +102,27 @@ function compileObject(value: object, context: JsonContext): JsonWrite {
   }
 }
 
-function jsonValue(value: LogValue): string | undefined {
-  if (typeof value === 'number') return String(value)
-  return value === undefined ? undefined : jsonString(decodeBytes(value))
+/** Remembers the last text: hosts, clusters, methods and agents repeat from request to request. */
+function writeOperator(operator: LogOperator, missing: string | undefined): JsonWrite {
+  let lastValue = ''
+  let lastText = '""'
+  return (source) => {
+    const value = operator(source)
+    if (typeof value === 'number') return String(value)
+    if (value === undefined) return missing
+    if (value !== lastValue) {
+      lastText = jsonString(value)
+      lastValue = value
+    }
+    return lastText
+  }
 }
 
 // oxlint-disable-next-line no-control-regex -- these are the characters that JSON escapes
 const jsonSpecial = /["\\\u0000-\u001f\u007f-\uffff]/
 
 function jsonString(text: string): string {
-  return jsonSpecial.test(text) ? JSON.stringify(text) : `"${text}"`
+  return jsonSpecial.test(text) ? JSON.stringify(decodeBytes(text)) : `"${text}"`
 }
 
 function joinEscaped(
