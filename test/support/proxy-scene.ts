@@ -11,10 +11,13 @@ import { silentLog } from '../../src/lib/log.ts'
 import { systemRandom, type Random } from '../../src/lib/random.ts'
 import type { Balancer } from '../../src/proxy/balance/balancer.ts'
 import type { HttpFilter } from '../../src/proxy/filter/http-filter.ts'
-import type { HttpConnectionManager, ListenerConfig } from '../../src/proxy/listener/listener-config.ts'
+import type {
+  HttpConnectionManager,
+  ListenerConfig,
+} from '../../src/proxy/listener/listener-config.ts'
 import { openListener, type Listener } from '../../src/proxy/listener/listener.ts'
-import { createCircuitBreaker } from '../../src/proxy/resilience/create-circuit-breaker.ts'
 import type { BreakerLimits } from '../../src/proxy/resilience/circuit-breaker.ts'
+import { createCircuitBreaker } from '../../src/proxy/resilience/create-circuit-breaker.ts'
 import type { RetryPolicy } from '../../src/proxy/resilience/retry-policy.ts'
 import type {
   ForwardAction,
@@ -23,7 +26,11 @@ import type {
   RouteAction,
   RouteTable,
 } from '../../src/proxy/route/route-table.ts'
-import { createProxyRuntime, type ProxyRuntime, type ProxyRuntimeOptions } from '../../src/proxy/runtime.ts'
+import {
+  createProxyRuntime,
+  type ProxyRuntime,
+  type ProxyRuntimeOptions,
+} from '../../src/proxy/runtime.ts'
 import {
   createClusterStats,
   createDownstreamStats,
@@ -112,7 +119,16 @@ export async function startScene(options: SceneOptions = {}): Promise<Scene> {
   })
   const port = listener.address.kind === 'ip' ? listener.address.port : 0
   return {
-    runtime, registry, listener, port, records, tcpRecords, bugs, clusters, manager, open,
+    runtime,
+    registry,
+    listener,
+    port,
+    records,
+    tcpRecords,
+    bugs,
+    clusters,
+    manager,
+    open,
     async [Symbol.asyncDispose]() {
       for (const opened of listeners) await opened.close()
       runtime.pools.close()
@@ -163,7 +179,10 @@ export function forwardTo(cluster: string, changes: Partial<ForwardAction> = {})
   return { kind: 'forward', forward: forwardAction(cluster, changes) }
 }
 
-export function forwardAction(cluster: string, changes: Partial<ForwardAction> = {}): ForwardAction {
+export function forwardAction(
+  cluster: string,
+  changes: Partial<ForwardAction> = {},
+): ForwardAction {
   return {
     pickCluster: () => ({ cluster, editRequest: undefined, editResponse: undefined }),
     timeoutMs: 15_000,
@@ -202,13 +221,20 @@ function createTable(routes: NonNullable<SceneOptions['routes']>): RouteTable {
   })
   return {
     name: 'test',
-    match: (head) => compiled.find(({ prefix }) => head.path.startsWith(prefix) || prefix === '*')?.matched,
+    match: (head) =>
+      compiled.find(({ prefix }) => head.path.startsWith(prefix) || prefix === '*')?.matched,
   } as RouteTable
 }
 
 function createCluster(sketch: ClusterSketch, registry: StatsRegistry): Cluster {
   const stats = createClusterStats(registry, sketch.name)
-  const limits = { connectionsMax: 1024, pendingMax: 1024, requestsMax: 1024, retriesMax: 3, ...sketch.limits }
+  const limits = {
+    connectionsMax: 1024,
+    pendingMax: 1024,
+    requestsMax: 1024,
+    retriesMax: 3,
+    ...sketch.limits,
+  }
   const hosts = sketch.addresses.map((address) => createHost(address, registry))
   return {
     name: sketch.name,
@@ -237,7 +263,12 @@ function createHost(address: WireAddress, registry: StatsRegistry): Host {
     weight: 1,
     health: 'healthy',
     metadata: {
-      workload: '', namespace: '', canonicalName: '', canonicalRevision: '', cluster: '', tlsMode: undefined,
+      workload: '',
+      namespace: '',
+      canonicalName: '',
+      canonicalRevision: '',
+      cluster: '',
+      tlsMode: undefined,
     },
     stats: createHostStats(registry.slots),
     isEjected: false,
@@ -253,7 +284,12 @@ function createTurns(hosts: readonly Host[]): Balancer {
     pick(context) {
       for (let tries = 0; tries <= context.avoidAttemptsMax; tries += 1) {
         const host = hosts[turn++ % Math.max(hosts.length, 1)]
-        if (host === undefined || !context.avoid.includes(host) || tries === context.avoidAttemptsMax) return host
+        if (
+          host === undefined ||
+          !context.avoid.includes(host) ||
+          tries === context.avoidAttemptsMax
+        )
+          return host
       }
       return undefined
     },
@@ -268,7 +304,11 @@ function recordingLog(bugs: unknown[]): Log {
 /** A server of Node's own on a free port. */
 export async function startOrigin(
   answer: (request: IncomingMessage, response: ServerResponse) => void,
-): Promise<{ readonly address: WireAddress; readonly server: Server; [Symbol.asyncDispose](): Promise<void> }> {
+): Promise<{
+  readonly address: WireAddress
+  readonly server: Server
+  [Symbol.asyncDispose](): Promise<void>
+}> {
   const server = createServer(answer)
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   const { port } = server.address() as AddressInfo
@@ -310,7 +350,8 @@ export async function exchangeBytes(
     const parts = typeof bytes === 'string' ? [bytes] : bytes
     const sendNext = (index: number): void => {
       const part = parts[index]
-      if (part !== undefined && !socket.destroyed) socket.write(part, 'latin1', () => setImmediate(sendNext, index + 1))
+      if (part !== undefined && !socket.destroyed)
+        socket.write(part, 'latin1', () => setImmediate(sendNext, index + 1))
     }
     sendNext(0)
   })

@@ -208,7 +208,7 @@ export class ServerConnection implements WireEvents, DownstreamStream, RequestSi
       return
     }
     this.#parser.refuseUpgrade()
-    const isHttp11 = request.protocol === 'HTTP/1.1'
+    const isHttp11 = request.protocol === 'HTTP/1.1' || !this.#options.parser.acceptsHttp10
     this.#hasNoBody = request.method === 'HEAD' || head.status === 204 || head.status === 304
     this.#isChunked = head.bodyLength === 'until-end' && !this.#hasNoBody
     if (this.#isChunked && !isHttp11) {

@@ -1,0 +1,349 @@
+/** Each failure that a request can meet, provoked once: what the client gets, and what the record says. */
+import assert from 'node:assert/strict'
+import { createServer, type AddressInfo, type Socket } from 'node:net'
+import { test } from 'node:test'
+
+import { failureReplies, type Failure } from '../../src/proxy/failure.ts'
+import type { HttpFilter } from '../../src/proxy/filter/http-filter.ts'
+import type { WireAddress } from '../../src/proxy/wire/wire.ts'
+import { eventually } from '../support/eventually.ts'
+import { FakeClock } from '../support/fake-clock.ts'
+import {
+  exchangeBytes,
+  forwardAction,
+  forwardTo,
+  retryOnce,
+  startScene,
+  type Scene,
+  type SceneOptions,
+} from '../support/proxy-scene.ts'
+
+const closing = 'GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n'
+
+/** A server whose connections a test answers by hand. */
+async function startRaw(onData: (socket: Socket, chunk: string) => void) {
+  const sockets = new Set<Socket>()
+  const server = createServer((socket) => {
+    sockets.add(socket)
+    socket.on('error', () => {})
+    socket.on('data', (chunk) => onData(socket, chunk.toString('latin1')))
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const { port } = server.address() as AddressInfo
+  return {
+    address: { kind: 'ip', address: '127.0.0.1', port } as WireAddress,
+    sockets,
+    async [Symbol.asyncDispose]() {
+      for (const socket of sockets) socket.destroy()
+      await new Promise((resolve) => server.close(resolve))
+    },
+  }
+}
+
+/** A port where nobody listens. */
+async function deadAddress(): Promise<WireAddress> {
+  const raw = await startRaw(() => {})
+  await raw[Symbol.asyncDispose]()
+  return raw.address
+}
+
+interface Expected {
+  readonly failure: Failure
+  /** Where it is not the table's. */
+  readonly status?: number
+  readonly flags?: string
+}
+
+function assertFailure(scene: Scene, received: string, expected: Expected): void {
+  const reply = failureReplies[expected.failure]
+  const status = expected.status ?? reply.status
+  assert.match(received, new RegExp(`^HTTP/1\\.1 ${status} `))
+  const record = scene.records[0]
+  assert.equal(record?.failure, expected.failure)
+  assert.equal(record.status, status)
+  assert.equal(record.flags, expected.flags ?? reply.flag)
+  if (reply.connection === 'close') assert.match(received, /\r\nconnection: close\r\n/)
+}
+
+const refusedBytes: Readonly<Partial<Record<Failure, string>>> = {
+  'bad-request': 'GET / HTTP/1.1\nHost: a\r\n\r\n',
+  'headers-too-large': `GET / HTTP/1.1\r\nHost: a\r\nX: ${'v'.repeat(61_500)}\r\n\r\n`,
+  'too-many-headers': `GET / HTTP/1.1\r\nHost: a\r\n${'X: v\r\n'.repeat(101)}\r\n`,
+  'unsupported-transfer-encoding': 'POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip\r\n\r\n',
+  'unsupported-version': 'GET / HTTP/1.0\r\nHost: a\r\n\r\n',
+}
+
+for (const [failure, bytes] of Object.entries(refusedBytes)) {
+  test(`${failure}: the bytes are refused, counted by reason, and the connection ends`, async () => {
+    await using scene = await startScene()
+    const received = await exchangeBytes(scene.port, bytes)
+    assertFailure(scene, received, { failure: failure as Failure })
+    const rejected = scene.registry
+      .list()
+      .filter(({ name }) => name.includes('downstream_rq_rejected'))
+    assert.equal(rejected.length, 1)
+    assert.equal(rejected[0]?.value(), 1)
+  })
+}
+
+test('bad-request: a body that becomes invalid half-way ends the attempt', async () => {
+  await using raw = await startRaw(() => {})
+  await using scene = await startScene(to(raw.address))
+  const received = await exchangeBytes(scene.port, [
+    'POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n',
+    'zz\r\n',
+  ])
+  assertFailure(scene, received, { failure: 'bad-request' })
+  assert.equal(scene.clusters.get('a')?.breaker.active('requests'), 0)
+})
+
+test('request-timeout: a head that does not end in time', async () => {
+  const clock = new FakeClock()
+  await using scene = await startScene({ clock, manager: { requestHeadersTimeoutMs: 1_000 } })
+  const asking = exchangeBytes(scene.port, 'GET / HTTP/1.1\r\nHo')
+  await eventually(() => scene.listener.connectionsActive === 1)
+  // The timer starts with the first byte, so the clock moves until that has come.
+  await eventually(() => {
+    clock.advance(1_000)
+    return scene.records.length === 1
+  })
+  assertFailure(scene, await asking, { failure: 'request-timeout' })
+})
+
+test('request-timeout: a request that does not end in time', async () => {
+  await using raw = await startRaw(() => {})
+  await using scene = await startScene({ ...to(raw.address), manager: { requestTimeoutMs: 50 } })
+  const received = await exchangeBytes(
+    scene.port,
+    'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhe',
+  )
+  assertFailure(scene, received, { failure: 'request-timeout' })
+})
+
+test('no-route: no route matches', async () => {
+  await using scene = await startScene()
+  assertFailure(scene, await exchangeBytes(scene.port, closing), { failure: 'no-route' })
+})
+
+test('no-cluster: the route names a cluster that is not there', async () => {
+  await using scene = await startScene({ routes: [{ prefix: '/', action: forwardTo('gone') }] })
+  assertFailure(scene, await exchangeBytes(scene.port, closing), { failure: 'no-cluster' })
+  assert.equal(scene.records[0]?.clusterName, 'gone')
+})
+
+test('no-healthy-upstream: the cluster has no host', async () => {
+  await using scene = await startScene(to())
+  const received = await exchangeBytes(scene.port, closing)
+  assertFailure(scene, received, { failure: 'no-healthy-upstream' })
+  assert.match(received, /no healthy upstream$/)
+})
+
+test('dns-failure: the name does not resolve', async () => {
+  await using scene = await startScene({
+    clusters: [
+      {
+        name: 'a',
+        addresses: [],
+        settings: { resolveHost: (_authority, done) => done(undefined) },
+      },
+    ],
+    routes: [{ prefix: '/', action: forwardTo('a') }],
+  })
+  assertFailure(scene, await exchangeBytes(scene.port, closing), { failure: 'dns-failure' })
+})
+
+test('connect-failure: nobody listens', async () => {
+  await using scene = await startScene(to(await deadAddress()))
+  const received = await exchangeBytes(scene.port, closing)
+  assertFailure(scene, received, { failure: 'connect-failure' })
+  assert.match(String(scene.records[0]?.transportFailure), /ECONNREFUSED/)
+  const cluster = scene.clusters.get('a')
+  assert.equal(cluster?.stats.cxConnectFail.value(), 1)
+  assert.equal(cluster?.breaker.active('connections'), 0)
+  assert.equal(cluster?.breaker.active('pending'), 0)
+})
+
+test('connect-failure after retries says so in the flags', async () => {
+  const routes = [{ prefix: '/', action: forwardTo('a', { retryPolicy: retryOnce }) }]
+  await using scene = await startScene({ ...to(await deadAddress()), routes })
+  const received = await exchangeBytes(scene.port, closing)
+  assertFailure(scene, received, { failure: 'connect-failure', flags: 'UF,URX' })
+  assert.equal(scene.records[0]?.attempts, 2)
+})
+
+test('connect-timeout: the connection does not stand in time', async () => {
+  // TEST-NET-1 answers nothing; where the network refuses it at once there is nothing to time out.
+  const clock = new FakeClock()
+  await using scene = await startScene({
+    ...to({ kind: 'ip', address: '192.0.2.1', port: 9 }),
+    clock,
+  })
+  const asking = exchangeBytes(scene.port, closing)
+  await eventually(() => scene.clusters.get('a')?.stats.cxTotal.value() === 1)
+  clock.advance(5_000)
+  const received = await asking
+  const isRefused = scene.records[0]?.failure === 'connect-failure'
+  assertFailure(scene, received, { failure: isRefused ? 'connect-failure' : 'connect-timeout' })
+})
+
+test('upstream-termination: the upstream ends the connection without an answer', async () => {
+  await using raw = await startRaw((socket) => socket.end())
+  await using scene = await startScene(to(raw.address))
+  assertFailure(scene, await exchangeBytes(scene.port, closing), {
+    failure: 'upstream-termination',
+  })
+})
+
+test('upstream-protocol-error: the answer is no HTTP', async () => {
+  await using raw = await startRaw((socket) => socket.write('hello\r\n\r\n'))
+  await using scene = await startScene(to(raw.address))
+  assertFailure(scene, await exchangeBytes(scene.port, closing), {
+    failure: 'upstream-protocol-error',
+  })
+  assert.equal(scene.records[0]?.transportFailure, 'status-line')
+})
+
+test('upstream-headers-too-large: the answer’s head is beyond the limit', async () => {
+  await using raw = await startRaw((socket) => {
+    socket.write(`HTTP/1.1 200 OK\r\nX: ${'v'.repeat(90_000)}\r\n\r\n`)
+  })
+  await using scene = await startScene(to(raw.address))
+  const received = await exchangeBytes(scene.port, closing)
+  assertFailure(scene, received, { failure: 'upstream-headers-too-large' })
+})
+
+test('upstream-timeout: no answer within the route’s time', async () => {
+  await using raw = await startRaw(() => {})
+  const routes = [{ prefix: '/', action: forwardTo('a', { timeoutMs: 30 }) }]
+  await using scene = await startScene({ ...to(raw.address), routes })
+  const received = await exchangeBytes(scene.port, closing)
+  assertFailure(scene, received, { failure: 'upstream-timeout' })
+  assert.equal(scene.clusters.get('a')?.stats.rqTimeout.value(), 1)
+})
+
+test('per-try-timeout: no answer within the time of an attempt', async () => {
+  await using raw = await startRaw(() => {})
+  const retryPolicy = { ...retryOnce, retriesMax: 0, perTryTimeoutMs: 30 }
+  const routes = [{ prefix: '/', action: forwardTo('a', { retryPolicy }) }]
+  await using scene = await startScene({ ...to(raw.address), routes })
+  assertFailure(scene, await exchangeBytes(scene.port, closing), { failure: 'per-try-timeout' })
+})
+
+test('stream-idle-timeout: nothing moves; 408 while the request is incomplete', async () => {
+  await using raw = await startRaw(() => {})
+  await using scene = await startScene({ ...to(raw.address), manager: { streamIdleTimeoutMs: 30 } })
+  const received = await exchangeBytes(
+    scene.port,
+    'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhe',
+  )
+  assertFailure(scene, received, { failure: 'stream-idle-timeout' })
+})
+
+test('stream-idle-timeout: 504 once the request is complete', async () => {
+  await using raw = await startRaw(() => {})
+  await using scene = await startScene({ ...to(raw.address), manager: { streamIdleTimeoutMs: 30 } })
+  const received = await exchangeBytes(scene.port, closing)
+  assertFailure(scene, received, { failure: 'stream-idle-timeout', status: 504 })
+})
+
+test('max-duration: the stream lasts too long', async () => {
+  await using raw = await startRaw(() => {})
+  const routes = [{ prefix: '/', action: forwardTo('a', { maxStreamDurationMs: 30 }) }]
+  await using scene = await startScene({ ...to(raw.address), routes })
+  const received = await exchangeBytes(scene.port, closing)
+  assertFailure(scene, received, { failure: 'max-duration', status: 504 })
+})
+
+test('overflow: too many requests at once', async () => {
+  await using raw = await startRaw(() => {})
+  await using scene = await startScene(to(raw.address, { requestsMax: 0 }))
+  const received = await exchangeBytes(scene.port, closing)
+  assertFailure(scene, received, { failure: 'overflow' })
+  assert.match(received, /\r\nx-envoy-overloaded: true\r\n/)
+})
+
+test('overflow: one connection and one pending request, as Istio’s own task sets them', async () => {
+  await using raw = await startRaw(() => {})
+  await using scene = await startScene(to(raw.address, { connectionsMax: 1, pendingMax: 1 }))
+  const first = exchangeBytes(scene.port, 'GET / HTTP/1.1\r\nHost: a\r\n\r\n')
+  await eventually(() => raw.sockets.size === 1)
+  const second = exchangeBytes(scene.port, 'GET / HTTP/1.1\r\nHost: a\r\n\r\n')
+  await eventually(() => scene.clusters.get('a')?.breaker.active('pending') === 1)
+  const received = await exchangeBytes(scene.port, closing)
+  assertFailure(scene, received, { failure: 'overflow' })
+  assert.equal(scene.clusters.get('a')?.stats.rqPendingOverflow.value(), 1)
+  await scene.listener.close()
+  await Promise.all([first, second])
+})
+
+test('overloaded: requests are refused while the process has no room', async () => {
+  await using scene = await startScene()
+  scene.runtime.overload.set('stop-accepting-requests', true)
+  assertFailure(scene, await exchangeBytes(scene.port, closing), { failure: 'overloaded' })
+})
+
+for (const failure of ['denied', 'rate-limited', 'fault-abort'] as const) {
+  test(`${failure}: a filter’s reply takes the place of the upstream’s`, async () => {
+    const filter: HttpFilter = { name: 'refuse', onRequest: () => ({ failure }) }
+    await using scene = await startScene({
+      filters: [filter],
+      routes: [{ prefix: '/', action: forwardTo('a') }],
+    })
+    assertFailure(scene, await exchangeBytes(scene.port, closing), { failure })
+  })
+}
+
+test('upgrade-refused: the route allows no upgrade', async () => {
+  await using scene = await startScene(to())
+  const received = await exchangeBytes(
+    scene.port,
+    'GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n',
+  )
+  assertFailure(scene, received, { failure: 'upgrade-refused' })
+})
+
+test('upgrade-refused: CONNECT on a route that does not end it, with bytes that came early', async () => {
+  await using scene = await startScene({
+    ...to(),
+    routes: [{ prefix: '*', action: { kind: 'forward', forward: forwardAction('a') } }],
+  })
+  const received = await exchangeBytes(
+    scene.port,
+    'CONNECT a:80 HTTP/1.1\r\nHost: a\r\n\r\nGET / HTTP/1.1\r\n\r\n',
+  )
+  assertFailure(scene, received, { failure: 'upgrade-refused' })
+  assert.equal(scene.records.length, 1)
+})
+
+test('a gRPC client reads the failure in grpc-status', async () => {
+  await using scene = await startScene(to())
+  const received = await exchangeBytes(
+    scene.port,
+    'POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Type: application/grpc\r\n\r\n',
+  )
+  assert.match(received, /^HTTP\/1\.1 200 OK\r\n/)
+  assert.match(received, /\r\ngrpc-status: 14\r\ngrpc-message: no healthy upstream\r\n/)
+  assert.equal(scene.records[0]?.grpcStatus, 14)
+})
+
+test('a filter may wait, and continue or refuse later', async () => {
+  await using scene = await startScene({
+    filters: [
+      {
+        name: 'wait',
+        onRequest(context) {
+          setImmediate(() => context.resume({ failure: 'denied', body: 'after a while' }))
+          return 'suspend'
+        },
+      },
+    ],
+  })
+  assert.match(await exchangeBytes(scene.port, closing), /^HTTP\/1\.1 403 [\s\S]*after a while$/)
+})
+
+function to(address?: WireAddress, limits: object = {}): Pick<SceneOptions, 'clusters' | 'routes'> {
+  return {
+    clusters: [{ name: 'a', addresses: address === undefined ? [] : [address], limits }],
+    routes: [{ prefix: '/', action: forwardTo('a') }],
+  }
+}
