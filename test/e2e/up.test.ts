@@ -32,7 +32,10 @@ suite('the example', { skip }, () => {
 
     const file = join(mesh.folder, 'config/my-go-service.yaml')
     const yaml = readFileSync(file, 'utf8')
-    writeFileSync(file, yaml.replace('weight: 90', 'weight: 50').replace('weight: 10', 'weight: 50'))
+    writeFileSync(
+      file,
+      yaml.replace('weight: 90', 'weight: 50').replace('weight: 10', 'weight: 50'),
+    )
     const failures: string[] = []
     await eventually(
       async () => {

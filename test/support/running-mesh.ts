@@ -103,6 +103,32 @@ export class RunningMesh implements AsyncDisposable {
     }
   }
 
+  /** Starts another command of the CLI; the function ends it and gives its exit code. */
+  async spawnTulle(
+    ...words: readonly string[]
+  ): Promise<[stop: (signal: NodeJS.Signals) => Promise<number | null>]> {
+    const env = { ...process.env, TULLE_HOME: this.home }
+    const child = spawn(program, words, { env, cwd: this.folder, stdio: 'ignore' })
+    const exited = once(child, 'exit')
+    await once(child, 'spawn')
+    return [
+      async (signal) => {
+        child.kill(signal)
+        await exited
+        return child.exitCode
+      },
+    ]
+  }
+
+  /** Of the control plane's process. */
+  controlPlanePid(): number {
+    const found = this.processes().find((pid) =>
+      readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0').includes('control-plane'),
+    )
+    if (found === undefined) throw new Error('no control plane runs')
+    return found
+  }
+
   /** Ids of everything that it started and that still runs. */
   processes(): readonly number[] {
     const mark = `TULLE_HOME=${this.home}\0`
