@@ -526,11 +526,19 @@ describe('ADS streams', () => {
     const peer = scene.connect('delta')
     peer.send({ node, typeUrl: cluster })
     const first = await peer.next()
-    for (const version of ['2', '3', '4']) scene.source.set(big(version))
-    await eventually(() => scene.server.statuses()[0]?.isBehind === true)
-    scene.source.set(big('5'))
+    // The other client comes after it in each round: what that has seen, this one has been offered.
+    const other = scene.connect('delta')
+    other.send({ node: { ...node, id: 'other' }, typeUrl: cluster })
+    other.ack(await other.next())
+    for (const version of ['2', '3', '4']) {
+      scene.source.set(big(version))
+      const seen = await other.next()
+      assert.deepEqual(seen.resources, big(version).cluster)
+      other.ack(seen)
+      assert.equal(scene.server.statuses()[0]?.isBehind, true)
+    }
     peer.ack(first)
-    assert.deepEqual((await peer.next()).resources, big('5').cluster)
+    assert.deepEqual((await peer.next()).resources, big('4').cluster)
     assert.equal(scene.server.statuses()[0]?.isBehind, false)
   })
 

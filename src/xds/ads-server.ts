@@ -19,6 +19,7 @@ import {
   type HealthReport,
   type StreamContext,
 } from './server/ads-stream.ts'
+import { NameSets } from './server/name-sets.ts'
 import { WarmingIndex } from './server/plan.ts'
 import { PushSchedule } from './server/push-schedule.ts'
 import { ResourceDiffs } from './server/resource-diff.ts'
@@ -116,7 +117,6 @@ class RunningServer implements AdsServer {
 class AdsStreams {
   readonly #options: AdsServerOptions
   readonly #streams = new Map<number, AdsStream>()
-  readonly #responses: ResponseFactory
   readonly #context: StreamContext
   readonly #schedule: PushSchedule
   readonly #watch: Disposable
@@ -127,11 +127,11 @@ class AdsStreams {
     const diffs = new ResourceDiffs()
     // Nonces of another run of this server must not look like ours.
     const noncePrefix = `${Math.floor(options.random() * 36 ** 4).toString(36)}-`
-    this.#responses = new ResponseFactory(diffs, noncePrefix)
     this.#context = {
       diffs,
-      responses: this.#responses,
+      responses: new ResponseFactory(diffs, noncePrefix),
       warming: new WarmingIndex(),
+      nameSets: new NameSets(),
       clock: options.clock,
       log: options.log,
       bytesInFlightMax: options.bytesInFlightMax ?? 8 << 20,
@@ -185,7 +185,6 @@ class AdsStreams {
 
   async #pushAll(changedAtMs: number): Promise<void> {
     const { clock } = this.#options
-    this.#responses.forget()
     let sliceStartMs = clock.monotonicMs()
     for (const stream of this.all()) {
       this.#pushOne(stream, changedAtMs)

@@ -17,6 +17,7 @@ import { grpcCodes, type GrpcStatus } from '../grpc/grpc-status.ts'
 import type { GrpcStream, GrpcStreamEvents } from '../grpc/grpc-stream.ts'
 import { decodeRequest } from '../server/ads-request.ts'
 import { AdsStream, type HealthReport, type StreamContext } from '../server/ads-stream.ts'
+import { NameSets } from '../server/name-sets.ts'
 import { WarmingIndex } from '../server/plan.ts'
 import { ResourceDiffs } from '../server/resource-diff.ts'
 import { ResponseFactory, type AdsVariant } from '../server/response.ts'
@@ -219,6 +220,7 @@ function cacheContext(cache: RelayCache, options: RelayStreamOptions): StreamCon
     diffs,
     responses: new ResponseFactory(diffs, noncePrefix),
     warming: new WarmingIndex(),
+    nameSets: new NameSets(),
     clock: options.clock,
     log: options.log,
     bytesInFlightMax: 8 << 20,

@@ -19,6 +19,7 @@ import {
   type StreamNode,
 } from '../resource-set.ts'
 import { decodeRequest, type AdsRequest } from './ads-request.ts'
+import type { NameSets } from './name-sets.ts'
 import { allOf, planType, type TypePlan, type WarmingIndex } from './plan.ts'
 import {
   noChanges,
@@ -47,6 +48,7 @@ export interface StreamContext {
   readonly diffs: ResourceDiffs
   readonly responses: ResponseFactory
   readonly warming: WarmingIndex
+  readonly nameSets: NameSets
   readonly clock: Clock
   readonly log: Log
   readonly bytesInFlightMax: number
@@ -164,6 +166,7 @@ export class AdsStream {
     const change = { state, request, isFirst, resources, diffs: this.#context.diffs }
     if (this.variant === 'sotw') subscribeSotw(change)
     else subscribeDelta(change)
+    state.shareNames(this.#context.nameSets)
     if (isFirst && request.typeUrl === typeUrls.endpoint) {
       this.#context.warming.forceEndpoints(this.#clustersBeforeEndpoints, state)
       this.#clustersBeforeEndpoints = noChanges

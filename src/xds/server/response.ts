@@ -30,7 +30,8 @@ export interface AdsResponse {
 }
 
 /** Kept frames beyond this are dropped all at once; they are cheap to make again. */
-const keptBytesMax = 64 << 20
+const keptBytesMax = 32 << 20
+const keptCountMax = 10_000
 
 export class ResponseFactory {
   readonly #diffs: ResourceDiffs
@@ -58,16 +59,10 @@ export class ResponseFactory {
     return response
   }
 
-  /** Frames of an earlier round are of no use to a later one. */
-  forget(): void {
-    this.#kept.clear()
-    this.#keptBytes = 0
-  }
-
   #keep(key: string, response: AdsResponse): void {
     this.#keptBytes += response.frame.messageBytes
-    if (this.#keptBytes > keptBytesMax) {
-      this.forget()
+    if (this.#keptBytes > keptBytesMax || this.#kept.size >= keptCountMax) {
+      this.#kept.clear()
       this.#keptBytes = response.frame.messageBytes
     }
     this.#kept.set(key, response)

@@ -43,7 +43,7 @@ function replaceNames(
 ): readonly string[] {
   const wanted = new Set(names)
   wanted.delete(wildcard)
-  for (const name of state.names) if (!wanted.has(name)) state.names.delete(name)
+  for (const name of state.names) if (!wanted.has(name)) state.unsubscribe(name)
   const added = []
   for (const name of wanted) {
     if (state.names.has(name)) continue
@@ -100,7 +100,7 @@ function addName({ state, request, isFirst, resources }: SubscribeContext, name:
 }
 
 function dropName(state: TypeState, name: string): void {
-  if (!state.names.delete(name)) return
+  if (!state.unsubscribe(name)) return
   if (state.isWildcard) {
     // The client may have dropped it on its side: it is told again what holds under the wildcard.
     state.forced.add(name)

@@ -8,6 +8,7 @@
  */
 import { MeshError } from '../../lib/mesh-error.ts'
 import { typeUrls } from '../resource-set.ts'
+import type { NameSets } from './name-sets.ts'
 import { noResources, type ResourceMap } from './resource-diff.ts'
 
 /** Names that one stream may subscribe to of one type. */
@@ -32,7 +33,6 @@ export type Acknowledgement = 'newest' | 'older' | 'unknown'
 
 export class TypeState {
   readonly typeUrl: string
-  readonly names = new Set<string>()
   isWildcard = false
   /** An empty list of names means "all" only until a name was given on the stream. */
   hasNamed = false
@@ -51,6 +51,9 @@ export class TypeState {
   ackedAtMs = 0
   rejection: Rejection | undefined
   #unacked: Unacknowledged[] = []
+  #names = new Set<string>()
+  /** Others hold the set too: it is copied before a change. */
+  #isShared = false
 
   constructor(typeUrl: string) {
     this.typeUrl = typeUrl
@@ -88,14 +91,39 @@ export class TypeState {
     return this.overrides.get(name) ?? this.base.get(name)?.version
   }
 
+  get names(): ReadonlySet<string> {
+    return this.#names
+  }
+
   subscribe(name: string): void {
-    if (this.names.size >= namesMax) {
+    if (this.#names.size >= namesMax) {
       throw new MeshError(
         'MESH_XDS_PROTOCOL',
         `${this.typeUrl}: expected at most ${namesMax} names in one stream`,
       )
     }
-    this.names.add(name)
+    this.#own().add(name)
+  }
+
+  /** Whether it had been subscribed. */
+  unsubscribe(name: string): boolean {
+    return this.#names.has(name) && this.#own().delete(name)
+  }
+
+  /** Holds an equal set together with other streams, if there is one. */
+  shareNames(sets: NameSets): void {
+    if (this.#isShared) return
+    // Never changed while shared: hence the cast.
+    this.#names = sets.share(this.#names) as Set<string>
+    this.#isShared = true
+  }
+
+  #own(): Set<string> {
+    if (this.#isShared) {
+      this.#names = new Set(this.#names)
+      this.#isShared = false
+    }
+    return this.#names
   }
 
   /** The client now has what it subscribed to of this set. */
