@@ -38,6 +38,8 @@ export interface Listener {
   /** Where it listens in fact: port 0 of the config has become a real port. */
   readonly address: WireAddress
   readonly connectionsActive: number
+  /** Accepted and not read while overload says so. */
+  readonly connectionsWaiting: number
   /** Connections refused because of a ceiling. */
   readonly overflowTotal: number
   /** Takes a new config for what comes next; the address must be the same. Cuts no connection. */
@@ -90,6 +92,10 @@ class OpenedListener implements Listener, ConnectionHost {
 
   get connectionsActive(): number {
     return this.#connections.size
+  }
+
+  get connectionsWaiting(): number {
+    return this.#waiting.length
   }
 
   async open(adopt: OpenListenerOptions['adopt']): Promise<void> {

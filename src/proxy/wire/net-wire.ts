@@ -21,7 +21,11 @@ const pendingBytesMax = 16 * 1024
 export function acceptWire(socket: Socket, turn: FlushTurn, buffer: Buffer | undefined): NetWire {
   const wire = new NetWire(socket, turn)
   const receive = (chunk: Uint8Array): void => wire.receive(chunk)
-  if (buffer === undefined || !shareReads(socket, buffer, receive)) socket.on('data', receive)
+  // What the socket has read by itself before comes by its event only.
+  const isFresh = socket.readableLength === 0
+  if (buffer === undefined || !isFresh || !shareReads(socket, buffer, receive)) {
+    socket.on('data', receive)
+  }
   return wire
 }
 
