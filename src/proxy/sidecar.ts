@@ -28,7 +28,12 @@ import {
   invalid,
   parseBootstrap,
 } from './config/bootstrap.ts'
-import type { DataPlane, DataPlaneStatus, WantedNames } from './config/data-plane.ts'
+import type {
+  DataPlane,
+  DataPlaneProgress,
+  DataPlaneStatus,
+  WantedNames,
+} from './config/data-plane.ts'
 import type { ListenSockets } from './config/listener-table.ts'
 import { LocalDataPlane } from './config/local-data-plane.ts'
 import { ResourceStore } from './config/resource-store.ts'
@@ -240,7 +245,7 @@ class RunningSidecar implements Sidecar {
     const { clock, random, log } = this.#options
     const store = this.#store
     this.#ads = new AdsSession({ target, node, store, clock, random, log, stats: this.stats })
-    void this.#plane.status().then(({ wanted }) => this.#onWanted(wanted))
+    void this.#plane.progress().then(({ wanted }) => this.#onWanted(wanted))
   }
 
   #onWanted(wanted: WantedNames): void {
@@ -253,10 +258,10 @@ class RunningSidecar implements Sidecar {
   }
 
   /** Resolves when the data plane says so; looks again after each of its changes. */
-  async #until(condition: (status: DataPlaneStatus) => boolean): Promise<void> {
+  async #until(condition: (progress: DataPlaneProgress) => boolean): Promise<void> {
     for (;;) {
       const changed = new Promise<void>((resolve) => this.#changed.push(resolve))
-      if (condition(await this.#plane.status())) return
+      if (condition(await this.#plane.progress())) return
       await changed
     }
   }

@@ -6,8 +6,8 @@ import { nameFilter } from './name-filter.ts'
 
 export interface ClusterPageSource {
   clusters(): Promise<readonly ClusterStatus[]>
-  /** Whether CDS gave it; false for those of the bootstrap. */
-  isDynamic(cluster: string): boolean
+  /** Names of those that CDS gave; the others are the bootstrap's. */
+  dynamicNames(): ReadonlySet<string>
 }
 
 export function clusterPage(source: ClusterPageSource): AdminPage {
@@ -27,15 +27,14 @@ async function render(source: ClusterPageSource, query: URLSearchParams): Promis
   if (!filter.ok) return textReply(`${filter.message}\n`, 400)
   const all = await source.clusters()
   const clusters = all.filter((cluster) => filter.matches(cluster.name))
+  const dynamic = source.dynamicNames()
   if (query.get('format') === 'json') {
     return jsonReply({
-      cluster_statuses: clusters.map((cluster) =>
-        clusterJson(cluster, source.isDynamic(cluster.name)),
-      ),
+      cluster_statuses: clusters.map((cluster) => clusterJson(cluster, dynamic.has(cluster.name))),
     })
   }
   return textReply(
-    clusters.map((cluster) => clusterText(cluster, source.isDynamic(cluster.name))).join(''),
+    clusters.map((cluster) => clusterText(cluster, dynamic.has(cluster.name))).join(''),
   )
 }
 

@@ -19,12 +19,12 @@ export interface SidecarPageSource
 export function sidecarPages(source: SidecarPageSource): readonly AdminPage[] {
   const { plane, stats, store, bootstrap } = source
   const node = { id: bootstrap.node?.id ?? '', cluster: bootstrap.node?.cluster ?? '' }
-  const isDynamic = (cluster: string): boolean =>
-    store
-      .list(typeUrls.cluster)
-      .some(({ name, origin }) => name === cluster && origin === 'dynamic')
+  const dynamicNames = (): ReadonlySet<string> => {
+    const clusters = store.list(typeUrls.cluster)
+    return new Set(clusters.flatMap(({ name, origin }) => (origin === 'dynamic' ? [name] : [])))
+  }
   const pages: AdminPage[] = [
-    clusterPage({ clusters: async () => (await plane.status()).clusters, isDynamic }),
+    clusterPage({ clusters: async () => (await plane.status()).clusters, dynamicNames }),
     listenerPage(async () => (await plane.status()).listeners),
     configDumpPage({
       ...source,

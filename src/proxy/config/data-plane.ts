@@ -37,7 +37,9 @@ export interface DataPlaneEvents {
 export interface DataPlane {
   /** Compiles and swaps in; resolves when it is in force (or warming), and never rejects for a bad resource. */
   apply(batch: ResourceBatch): Promise<ApplyResult>
+  /** Everything, host by host. */
   status(): Promise<DataPlaneStatus>
+  progress(): Promise<DataPlaneProgress>
   /** The sidecar ends: listeners stop accepting and end their connections within the deadline. */
   drain(options: DrainRequest): Promise<void>
   /** Log files are opened again: whoever rotates them has moved them. */
@@ -52,15 +54,18 @@ export interface DrainRequest {
   readonly inboundOnly: boolean
 }
 
-export interface DataPlaneStatus {
+/** What start-up waits for; cheap, whatever the number of clusters. */
+export interface DataPlaneProgress {
+  readonly clustersWarm: boolean
+  readonly listenersWarm: boolean
+  readonly wanted: WantedNames
+}
+
+export interface DataPlaneStatus extends DataPlaneProgress {
   readonly clusters: readonly ClusterStatus[]
   readonly warmingClusters: readonly string[]
   readonly listeners: readonly ListenerStatus[]
   readonly warmingListeners: readonly string[]
-  /** Everything that start-up waits for is there. */
-  readonly clustersWarm: boolean
-  readonly listenersWarm: boolean
-  readonly wanted: WantedNames
 }
 
 export interface ListenerStatus {

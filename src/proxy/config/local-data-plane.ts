@@ -30,6 +30,7 @@ import type {
   ApplyResult,
   DataPlane,
   DataPlaneEvents,
+  DataPlaneProgress,
   DataPlaneStatus,
   DrainRequest,
   Rejection,
@@ -39,6 +40,7 @@ import { type ListenSockets, ListenerTable } from './listener-table.ts'
 import { LogFiles } from './log-files.ts'
 import { type ResourceBatch, type ResourcePlace, entryBytes } from './resource-batch.ts'
 import { RouteStore } from './route-store.ts'
+import { RouteSwap, clustersNamed } from './route-swap.ts'
 
 export interface LocalDataPlaneOptions {
   readonly clock: Clock
@@ -63,6 +65,7 @@ export class LocalDataPlane implements DataPlane {
   readonly #retirement: Retirement
   readonly #clusters: ClusterTable
   readonly #routes: RouteStore
+  readonly #swap: RouteSwap
   readonly #listeners: ListenerTable
   readonly #logFiles: LogFiles
 
@@ -82,7 +85,10 @@ export class LocalDataPlane implements DataPlane {
       },
       {
         onAssignmentNames: () => this.#options.events.onWanted(this.#wanted()),
-        onChange: () => events.onChange(),
+        onChange: () => {
+          this.#swap.onClustersChanged()
+          events.onChange()
+        },
       },
     )
     const { connectionsMax } = options.compileScope.runtime
@@ -90,6 +96,7 @@ export class LocalDataPlane implements DataPlane {
     this.runtime = createProxyRuntime({ clock, random, log, clusters, connectionsMax })
     this.#logFiles = new LogFiles(clock, stats)
     this.#routes = new RouteStore(() => events.onWanted(this.#wanted()))
+    this.#swap = new RouteSwap(clock, this.#routes, clusters)
     this.#listeners = new ListenerTable({
       runtime: this.runtime,
       scope: {
@@ -120,16 +127,21 @@ export class LocalDataPlane implements DataPlane {
     return { rejected }
   }
 
-  async status(): Promise<DataPlaneStatus> {
-    const warmingListeners = this.#listeners.warming
+  async progress(): Promise<DataPlaneProgress> {
     return {
+      clustersWarm: this.#clusters.isWarm,
+      listenersWarm: this.#listeners.warming.length === 0,
+      wanted: this.#wanted(),
+    }
+  }
+
+  async status(): Promise<DataPlaneStatus> {
+    return {
+      ...(await this.progress()),
       clusters: this.#clusters.list().map(clusterStatus),
       warmingClusters: this.#clusters.warming,
       listeners: this.#listeners.list().map(listenerStatus),
-      warmingListeners,
-      clustersWarm: this.#clusters.isWarm,
-      listenersWarm: warmingListeners.length === 0,
-      wanted: this.#wanted(),
+      warmingListeners: this.#listeners.warming,
     }
   }
 
@@ -143,6 +155,7 @@ export class LocalDataPlane implements DataPlane {
 
   async close(): Promise<void> {
     await this.#listeners.close()
+    this.#swap.close()
     this.runtime.pools.close()
     this.#clusters.close()
     this.#retirement.close()
@@ -175,6 +188,7 @@ export class LocalDataPlane implements DataPlane {
     const http2Allowed = this.#options.controlPlaneClusters.has(message.name)
     const result = compileCluster(message, { http2Allowed })
     if (!result.ok) return result.reasons.join('; ')
+    this.#swap.keepCluster(message.name)
     this.#clusters.apply(result.value)
     return undefined
   }
@@ -190,7 +204,7 @@ export class LocalDataPlane implements DataPlane {
   #applyRoutes(message: RouteConfiguration): Outcome {
     const result = compileRouteConfiguration(message, this.#options.compileScope)
     if (!result.ok) return result.reasons.join('; ')
-    this.#routes.set(result.value)
+    this.#swap.setTable(result.value, clustersNamed(message))
     return undefined
   }
 
@@ -201,7 +215,7 @@ export class LocalDataPlane implements DataPlane {
   }
 
   #remove(typeUrl: string, name: string): void {
-    if (typeUrl === typeUrls.cluster) this.#clusters.remove(name)
+    if (typeUrl === typeUrls.cluster) this.#swap.removeCluster(name)
     if (typeUrl === typeUrls.listener) this.#listeners.remove(name)
     // Assignments and route tables live as long as something refers to them (Envoy ignores their removal).
   }

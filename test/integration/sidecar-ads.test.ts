@@ -1,0 +1,207 @@
+/** What a change that comes over ADS does to a sidecar and to the requests that pass through it. */
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+
+import { eventually } from '../support/eventually.ts'
+import {
+  type SceneResources,
+  type SidecarScene,
+  openNamedUpstream,
+  openSidecarScene,
+  sceneResource as make,
+} from '../support/sidecar-scene.ts'
+
+function simple(port: number): SceneResources {
+  return {
+    clusters: [make.edsCluster('c')],
+    assignments: [make.assignment('c', [port])],
+    listeners: [make.listener('out', 'r')],
+    routes: [make.routes('r', 'c')],
+  }
+}
+
+/** Requests one after the other on several connections, until it is stopped; counts what was not 200. */
+function load(scene: SidecarScene, port: number) {
+  let isStopped = false
+  let total = 0
+  const failed: string[] = []
+  const bodies = new Set<string>()
+  const worker = async (): Promise<void> => {
+    while (!isStopped) {
+      total += 1
+      try {
+        const answer = await scene.get(port)
+        if (answer.status === 200) bodies.add(answer.body)
+        else failed.push(`${answer.status} ${answer.body}`)
+      } catch (error) {
+        failed.push(String(error))
+      }
+    }
+  }
+  const workers = Array.from({ length: 8 }, worker)
+  return {
+    bodies,
+    get total() {
+      return total
+    },
+    async stop() {
+      isStopped = true
+      await Promise.all(workers)
+      return { total, failed, bodies: [...bodies] }
+    },
+  }
+}
+
+for (const variant of ['sotw', 'delta'] as const) {
+  describe(`a sidecar on ${variant} ADS`, () => {
+    test('is live when clusters, endpoints, listeners and routes are there', async () => {
+      await using upstream = await openNamedUpstream('one')
+      await using scene = await openSidecarScene({ variant, resources: simple(upstream.port) })
+      await scene.sidecar.ready
+      assert.equal((await scene.admin('/ready')).body, 'LIVE\n')
+      assert.equal((await scene.get(await scene.portOf('out'))).body, 'one')
+    })
+
+    test('moves to other endpoints, routes and clusters without a failed request', async () => {
+      await using one = await openNamedUpstream('one')
+      await using two = await openNamedUpstream('two')
+      await using three = await openNamedUpstream('three')
+      await using scene = await openSidecarScene({ variant, resources: simple(one.port) })
+      await scene.sidecar.ready
+      const port = await scene.portOf('out')
+      const traffic = load(scene, port)
+      await eventually(() => traffic.bodies.has('one'))
+      scene.set({ ...simple(one.port), assignments: [make.assignment('c', [two.port])] })
+      await eventually(() => traffic.bodies.has('two'))
+      scene.set({
+        clusters: [make.edsCluster('c', 'lb_policy: RANDOM'), make.edsCluster('d')],
+        assignments: [make.assignment('c', [two.port]), make.assignment('d', [three.port])],
+        listeners: [make.listener('out', 'r', 'via: changed')],
+        routes: [make.routes('r', 'd')],
+      })
+      await eventually(() => traffic.bodies.has('three'))
+      scene.set({
+        clusters: [make.edsCluster('d')],
+        assignments: [make.assignment('d', [three.port])],
+        listeners: [make.listener('out', 'r', 'via: again')],
+        routes: [make.routes('r', 'd')],
+      })
+      await eventually(async () => {
+        const { clusters } = await scene.sidecar.status()
+        return !clusters.some((cluster) => cluster.name === 'c')
+      })
+      const { total, failed } = await traffic.stop()
+      assert.deepEqual(failed, [])
+      assert.ok(total > 50, `${total} requests`)
+    })
+
+    test('keeps the last good version of what it refuses, and takes the rest', async () => {
+      await using one = await openNamedUpstream('one')
+      await using two = await openNamedUpstream('two')
+      await using scene = await openSidecarScene({ variant, resources: simple(one.port) })
+      await scene.sidecar.ready
+      const port = await scene.portOf('out')
+      scene.set({
+        clusters: [make.edsCluster('c', 'lb_policy: MAGLEV'), make.edsCluster('d')],
+        assignments: [make.assignment('c', [one.port]), make.assignment('d', [two.port])],
+        listeners: [make.listener('out', 'r')],
+        routes: [make.routes('r', 'd')],
+      })
+      await eventually(async () => (await scene.get(port)).body === 'two')
+      const { ads } = await scene.sidecar.status()
+      const cds = ads?.types.find((type) => type.typeUrl.endsWith('.Cluster'))
+      assert.match(
+        cds?.lastRejection ?? '',
+        /c: lb_policy: hashing load balancers are not implemented yet/,
+      )
+      const dump = JSON.parse(
+        (await scene.admin('/config_dump?resource=dynamic_active_clusters&name_regex=c')).body,
+      ) as { configs: Record<string, Record<string, unknown>>[] }
+      const [entry] = dump.configs
+      assert.equal(entry?.['cluster']?.['lb_policy'], undefined)
+      assert.match(String(entry?.['error_state']?.['details']), /lb_policy/)
+      assert.equal(
+        (entry?.['error_state']?.['failed_configuration'] as Record<string, unknown>)['lb_policy'],
+        'MAGLEV',
+      )
+    })
+
+    test('goes on without its control plane', async () => {
+      await using upstream = await openNamedUpstream('one')
+      await using scene = await openSidecarScene({ variant, resources: simple(upstream.port) })
+      await scene.sidecar.ready
+      const port = await scene.portOf('out')
+      await scene.stopControlPlane()
+      await eventually(async () => {
+        const { ads } = await scene.sidecar.status()
+        return ads?.staleSinceMs !== undefined
+      })
+      assert.equal((await scene.get(port)).body, 'one')
+      assert.equal((await scene.admin('/ready')).status, 200)
+    })
+  })
+}
+
+test('a listener whose routes have not come does not accept, and is shown as warming', async () => {
+  await using upstream = await openNamedUpstream('one')
+  await using scene = await openSidecarScene({
+    resources: { ...simple(upstream.port), routes: [] },
+  })
+  await eventually(async () => {
+    const { warmingListeners } = await scene.sidecar.status()
+    return warmingListeners.includes('out')
+  })
+  assert.equal((await scene.admin('/ready')).status, 503)
+  scene.set(simple(upstream.port))
+  await scene.sidecar.ready
+  assert.equal((await scene.get(await scene.portOf('out'))).body, 'one')
+})
+
+test('a removed listener stops accepting', async () => {
+  await using upstream = await openNamedUpstream('one')
+  await using scene = await openSidecarScene({ resources: simple(upstream.port) })
+  await scene.sidecar.ready
+  const port = await scene.portOf('out')
+  scene.set({ ...simple(upstream.port), listeners: [] })
+  await eventually(async () => (await scene.sidecar.status()).listeners.length === 0)
+  await eventually(async () => {
+    const refused = await scene.get(port).then(
+      () => false,
+      () => true,
+    )
+    return refused
+  })
+})
+
+test('the same resources again compile nothing and change no host', async () => {
+  await using upstream = await openNamedUpstream('one')
+  await using scene = await openSidecarScene({ variant: 'sotw', resources: simple(upstream.port) })
+  await scene.sidecar.ready
+  const port = await scene.portOf('out')
+  await scene.get(port)
+  const before = (await scene.sidecar.status()).clusters.find(({ name }) => name === 'c')
+  scene.set({ ...simple(upstream.port), clusters: [make.edsCluster('c'), make.edsCluster('d')] })
+  await eventually(async () => (await scene.sidecar.status()).warmingClusters.includes('d'))
+  const after = (await scene.sidecar.status()).clusters.find(({ name }) => name === 'c')
+  assert.deepEqual(after?.hosts[0]?.stats, before?.hosts[0]?.stats)
+})
+
+test('a request in flight ends when its cluster is removed', async () => {
+  await using upstream = await openNamedUpstream('one')
+  const held: (() => void)[] = []
+  upstream.server.removeAllListeners('request')
+  upstream.server.on('request', (_request, response) => held.push(() => response.end('late')))
+  await using scene = await openSidecarScene({ resources: simple(upstream.port) })
+  await scene.sidecar.ready
+  const port = await scene.portOf('out')
+  const answer = scene.get(port)
+  await eventually(() => held.length === 1)
+  scene.set({ listeners: [make.listener('out', 'r')], routes: [make.routes('r', 'gone')] })
+  await eventually(async () => {
+    const { clusters } = await scene.sidecar.status()
+    return !clusters.some((cluster) => cluster.name === 'c')
+  })
+  held[0]?.()
+  assert.equal((await answer).body, 'late')
+  assert.equal((await scene.get(port)).status, 503)
+})
