@@ -291,6 +291,14 @@ test('without the split a connection says nothing', () => {
   assert.equal(host.isEjected, true)
 })
 
+test('without the split a TCP connection is a good answer', () => {
+  const { fail, detector, host } = scene()
+  fail(host, 'connect-failure', 4)
+  detector.report(host, { kind: 'connected', isFinal: true })
+  fail(host, 'connect-failure', 4)
+  assert.equal(host.isEjected, false)
+})
+
 test('a host far below the others is ejected by its success rate', () => {
   const { hosts, answer, clock, stats, detector } = scene({ consecutive5xx: 0 }, 5)
   for (const [index, host] of hosts.entries()) {

@@ -28,8 +28,9 @@ export class HostMonitor {
       case 'response':
         return this.#countStatus(outcome.status, settings)
       case 'connected':
-        // Without the split a connection says nothing: the response will.
         if (settings.splitExternalLocalOriginErrors) this.#countReached()
+        // Without the split a connection says nothing where a response will.
+        else if (outcome.isFinal === true) return this.#countStatus(200, settings)
         return undefined
       case 'local-failure':
         if (settings.splitExternalLocalOriginErrors) return this.#countUnreached(settings)

@@ -9,7 +9,11 @@ import type { Host } from '../upstream/host.ts'
 export type HostOutcome =
   | { readonly kind: 'response'; readonly status: number }
   | { readonly kind: 'local-failure'; readonly reason: 'connect-failure' | 'timeout' | 'reset' }
-  | { readonly kind: 'connected' }
+  /**
+   * The host could be reached. `isFinal`: nothing more will be said about this attempt, because no response follows
+   * (TCP); it then counts as a good answer.
+   */
+  | { readonly kind: 'connected'; readonly isFinal?: boolean }
 
 /** Envoy `cluster.OutlierDetection` with every default filled in: percents are whole, 0 never fires or enforces. */
 export interface OutlierSettings {
