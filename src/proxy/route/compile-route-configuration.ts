@@ -1,9 +1,9 @@
-import { systemRandom } from '../../lib/random.ts'
-import type { RouteConfiguration } from '../../xds/proto/generated/envoy/config/route/v3/route.ts'
 /**
  * Envoy's RouteConfiguration → the table that the request path looks up. Every reason against it is collected, with the
  * path of its field; nothing is worked out per request that can be worked out here.
  */
+import { systemRandom } from '../../lib/random.ts'
+import type { RouteConfiguration } from '../../xds/proto/generated/envoy/config/route/v3/route.ts'
 import {
   type DirectResponseAction,
   type Route as RouteMessage,

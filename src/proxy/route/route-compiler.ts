@@ -1,6 +1,6 @@
+/** What every level of a table (table, virtual host, route, cluster weight) has and is compiled alike. */
 import type { Random } from '../../lib/random.ts'
 import type { HeaderValueOption } from '../../xds/proto/generated/envoy/config/core/v3/base.ts'
-/** What every level of a table (table, virtual host, route, cluster weight) has and is compiled alike. */
 import { FilterConfig } from '../../xds/proto/generated/envoy/config/route/v3/route_components.ts'
 import type { Any } from '../../xds/proto/generated/google/protobuf/any.ts'
 import { type Compiled } from '../config/compiled.ts'

@@ -1,5 +1,5 @@
-import type { RouteMatch } from '../../xds/proto/generated/envoy/config/route/v3/route_components.ts'
 /** Envoy's `RouteMatch`, compiled: a test over one request, and what the index may use of its path. */
+import type { RouteMatch } from '../../xds/proto/generated/envoy/config/route/v3/route_components.ts'
 import {
   FractionalPercent_DenominatorType as Denominator,
   type FractionalPercent,

@@ -1,5 +1,5 @@
-import { unreachable } from '../../lib/assert.ts'
 /** Envoy's `type.matcher.v3.StringMatcher`: exact, prefix, suffix, contains or RE2, with or without case. */
+import { unreachable } from '../../lib/assert.ts'
 import type { StringMatcher } from '../../xds/proto/generated/envoy/type/matcher/v3/string.ts'
 import { type Compiled, compiled, refused } from '../config/compiled.ts'
 import { type TextMatch, compileRegex } from './regex.ts'

@@ -1,5 +1,5 @@
-import type { Random } from '../../lib/random.ts'
 /** The cluster of a request: a fixed one, one that a header names, or a weighted split that draws once. */
+import type { Random } from '../../lib/random.ts'
 import type {
   RouteAction,
   WeightedCluster,

@@ -1,5 +1,5 @@
-import type { Random } from '../../lib/random.ts'
 /** Envoy's FileAccessLog and AccessLogFilter → a line format and a test. */
+import type { Random } from '../../lib/random.ts'
 import {
   type AccessLogFilter,
   type ComparisonFilter,

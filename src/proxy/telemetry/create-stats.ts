@@ -1,3 +1,7 @@
+/**
+ * The stats that the request path writes, made by Envoy's names: of a cluster, a host, a connection manager and a
+ * TCP proxy. Handles are made once, when configuration is compiled.
+ */
 import type {
   ClusterStats,
   Counter,
@@ -8,10 +12,6 @@ import type {
   OutlierStats,
   TcpStats,
 } from './cluster-stats.ts'
-/**
- * The stats that the request path writes, made by Envoy's names: of a cluster, a host, a connection manager and a
- * TCP proxy. Handles are made once, when configuration is compiled.
- */
 import type { Slots } from './slots.ts'
 import type { StatNaming, StatScope, StatsRegistry } from './stats-registry.ts'
 

@@ -1,5 +1,3 @@
-import type { Cluster } from '../upstream/cluster.ts'
-import type { Host } from '../upstream/host.ts'
 /**
  * Istio's standard metrics (`istio_requests_total` and its siblings), as our `istio.stats` filter is configured.
  *
@@ -7,6 +5,8 @@ import type { Host } from '../upstream/host.ts'
  * a request then only adds to slots. Series are counted: past the ceiling, requests go to one series whose labels say
  * `overflow`, because two dozen labels times whatever clients send would eat the process (GHSA-42mr-jpwh-m9rv).
  */
+import type { Cluster } from '../upstream/cluster.ts'
+import type { Host } from '../upstream/host.ts'
 import type { Counter, Histogram } from './cluster-stats.ts'
 import {
   type IstioLabels,

@@ -1,3 +1,4 @@
+/** The registry as admin /stats shows it (text, JSON) and as Prometheus scrapes it, in Envoy's formats. */
 import {
   envoyBounds,
   envoyBucketEnds,
@@ -5,7 +6,6 @@ import {
   quantile,
   sumCell,
 } from './histogram-buckets.ts'
-/** The registry as admin /stats shows it (text, JSON) and as Prometheus scrapes it, in Envoy's formats. */
 import { type Stat, type StatLabels, type StatsRegistry } from './stats-registry.ts'
 
 export interface RenderOptions {
