@@ -314,6 +314,12 @@ const wrong: readonly (readonly [string, string, string, string])[] = [
     `${head}metadata: {name: a}\nspec:\n  host: a\n  <<: b # HERE`,
   ],
   ['tabs', 'TUL0001', '', `${head}metadata: {name: a}\nspec:\n\thost: a # HERE`],
+  [
+    'a line that ends in the middle of a name',
+    'TUL0001',
+    '',
+    `${head}metadata:\n  name: a\n  namesp # HERE`,
+  ],
   ['an open bracket', 'TUL0001', '', `${head}metadata: {name: a}\nspec: {host: a # HERE`],
   [
     'a colon in plain text',

@@ -130,7 +130,8 @@ class Converter {
     if (isAlias(node)) return this.#follow(node.source, path, offset)
     this.#checkTag(node, path, offset)
     const converted = this.#convertPlain(node, path, depth)
-    const { anchor } = node as { anchor?: string }
+    // Null where the text is broken: a key of a map without its colon has no value.
+    const anchor = (node as { anchor?: string } | null)?.anchor
     if (anchor !== undefined) {
       this.#anchors.set(anchor, { node: converted, nodes: this.#nodes - before })
     }
@@ -299,16 +300,24 @@ const syntaxRemedies: Readonly<Record<string, string>> = {
   BLOCK_AS_IMPLICIT_KEY: 'Put text with ": " in quotes, or correct the indentation.',
 }
 
+/** What a file that is being written often ends with. */
+const lineWithoutColon: Problem = {
+  code: 'TUL0001',
+  message: 'not YAML: this line has a name without a value',
+  remedy: 'Write "name: value", or finish the line.',
+}
+
 function syntaxProblem(error: YAMLError, piece: Piece): PlacedProblem {
   // What is missing at the end is missing on the last line with text.
   const at = Math.min(error.pos[0], Math.max(0, piece.text.trimEnd().length - 1))
+  const place = { offset: piece.offset + at, path: '' }
+  if (error.message.startsWith('Implicit map keys')) return { ...lineWithoutColon, ...place }
   const message = error.message.charAt(0).toLowerCase() + error.message.slice(1)
   return {
     code: 'TUL0001',
     message: `not YAML: ${message}`,
     remedy: syntaxRemedies[error.code] ?? 'Correct the YAML at this place.',
-    offset: piece.offset + at,
-    path: '',
+    ...place,
   }
 }
 
