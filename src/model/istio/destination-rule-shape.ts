@@ -1,5 +1,5 @@
-import { durationText, exportTo, labels, port } from '../schema/field-shape.ts'
 /** DestinationRule, field by field. */
+import { durationText, exportTo, labels, port } from '../schema/field-shape.ts'
 import { hostLabel, ipOrHostName, wildcardHostName } from '../schema/host-format.ts'
 import { atLeastOne, entriesOf, excludes, reportRepeats } from '../schema/rule.ts'
 import {

@@ -1,5 +1,5 @@
-import { port } from '../schema/field-shape.ts'
 /** Where a route leads: host, subset, port, and weights among several destinations. */
+import { port } from '../schema/field-shape.ts'
 import { hostLabel, wildcardHostName } from '../schema/host-format.ts'
 import { entriesOf } from '../schema/rule.ts'
 import { int, int32Max, list, object, refine, required, text, uint32Max } from '../schema/shape.ts'

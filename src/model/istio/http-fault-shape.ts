@@ -1,5 +1,5 @@
-import { durationText } from '../schema/field-shape.ts'
 /** Faults, mirrors' percentages and CORS of an HTTP route. */
+import { durationText } from '../schema/field-shape.ts'
 import { headerNameOrWildcard } from '../schema/http-format.ts'
 import { atLeastOne, atMostOne } from '../schema/rule.ts'
 import {

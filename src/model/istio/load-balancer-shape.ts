@@ -1,6 +1,6 @@
+/** loadBalancer of a traffic policy: simple or consistent hash, localities, zones, warm-up. */
 import { durationText } from '../schema/field-shape.ts'
 import { nonEmpty } from '../schema/format.ts'
-/** loadBalancer of a traffic policy: simple or consistent hash, localities, zones, warm-up. */
 import { headerName } from '../schema/http-format.ts'
 import { atMostOne, excludes, presentOf } from '../schema/rule.ts'
 import {

@@ -1,5 +1,5 @@
-import { nonEmpty } from '../schema/format.ts'
 /** Locality and zone settings of a load balancer: shares by locality, regions to fail over to, label priorities. */
+import { nonEmpty } from '../schema/format.ts'
 import { entriesOf, excludes } from '../schema/rule.ts'
 import { bool, int, list, mapOf, object, refine, text, uint32Max } from '../schema/shape.ts'
 import type { Reading, Rule, Shape } from '../schema/shape.ts'

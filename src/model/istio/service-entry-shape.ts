@@ -1,5 +1,5 @@
-import { exportTo, labels, port, portOrZero } from '../schema/field-shape.ts'
 /** ServiceEntry, field by field. Rules that depend on its resolution are in service-entry-rule.ts. */
+import { exportTo, labels, port, portOrZero } from '../schema/field-shape.ts'
 import { hostLabel, ipOrSubnet, isWildcardHostName } from '../schema/host-format.ts'
 import { excludes, reportRepeats } from '../schema/rule.ts'
 import { clip, list, object, oneOf, refine, required, text } from '../schema/shape.ts'

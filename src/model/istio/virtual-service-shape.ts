@@ -1,8 +1,8 @@
-import { durationText, exportTo, labels, portOrZero } from '../schema/field-shape.ts'
 /**
  * VirtualService, field by field. Rules that join the routes with the hosts and gateways of the whole spec are in
  * virtual-service-rule.ts.
  */
+import { durationText, exportTo, labels, portOrZero } from '../schema/field-shape.ts'
 import { hostLabel, ipOrSubnet } from '../schema/host-format.ts'
 import { matchHeaderName } from '../schema/http-format.ts'
 import { excludes } from '../schema/rule.ts'

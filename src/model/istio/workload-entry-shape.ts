@@ -1,5 +1,5 @@
-import { labels, namedPorts } from '../schema/field-shape.ts'
 /** WorkloadEntry, field by field; also the endpoints of a ServiceEntry and the template of a WorkloadGroup. */
+import { labels, namedPorts } from '../schema/field-shape.ts'
 import { checkUnixAddress, isHostName, isIpAddress, unixPrefix } from '../schema/host-format.ts'
 import { clip, int, object, text, uint32Max } from '../schema/shape.ts'
 import type { Reading, Rule, Shape } from '../schema/shape.ts'

@@ -1,5 +1,5 @@
-import { labels, port } from '../schema/field-shape.ts'
 /** WorkloadGroup, field by field; its probe is also the mesh file's. */
+import { labels, port } from '../schema/field-shape.ts'
 import { nonEmpty } from '../schema/format.ts'
 import { headerName } from '../schema/http-format.ts'
 import { annotationKey } from '../schema/name-format.ts'

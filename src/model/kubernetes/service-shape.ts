@@ -1,5 +1,5 @@
-import { labels, port } from '../schema/field-shape.ts'
 /** Kubernetes' Service, field by field, as the API server takes it. */
+import { labels, port } from '../schema/field-shape.ts'
 import { ipAddress } from '../schema/host-format.ts'
 import { dnsLabel, dnsSubdomain, portName } from '../schema/name-format.ts'
 import { reportRepeats } from '../schema/rule.ts'

@@ -1,8 +1,8 @@
+/** meshConfig of the mesh file: Istio's MeshConfig by its own names, and two settings of ours. */
 import { connectionPool, outlierDetection } from '../istio/connection-pool-shape.ts'
 import { retries } from '../istio/http-action-shape.ts'
 import { localityLbSetting } from '../istio/locality-shape.ts'
 import { durationText, exportTo } from '../schema/field-shape.ts'
-/** meshConfig of the mesh file: Istio's MeshConfig by its own names, and two settings of ours. */
 import { isIstioLabel } from '../schema/host-format.ts'
 import { dnsLabel } from '../schema/name-format.ts'
 import { bool, clip, list, object, objectAlsoKnowing, oneOf, text } from '../schema/shape.ts'

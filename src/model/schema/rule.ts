@@ -1,8 +1,8 @@
-import type { Reading, Rule } from './shape.ts'
 /**
  * Rules that join the fields of one object. They look at what is written (`reading.isPresent`), so that a field
  * that is there and wrong is not also reported as missing.
  */
+import type { Reading, Rule } from './shape.ts'
 import { fieldPath } from './source-node.ts'
 
 type Name<T> = keyof T & string

@@ -1,8 +1,8 @@
+/** HttpConnectionManager → HttpPlan: settings, the ordered filters, and where routes come from. */
 import {
   Http1ProtocolOptions,
   HttpProtocolOptions_HeadersWithUnderscoresAction as Underscores,
 } from '../../xds/proto/generated/envoy/config/core/v3/protocol.ts'
-/** HttpConnectionManager → HttpPlan: settings, the ordered filters, and where routes come from. */
 import {
   HttpConnectionManager,
   HttpConnectionManager_CodecType,

@@ -1,9 +1,9 @@
-import type { Metadata } from '../../xds/proto/generated/envoy/config/core/v3/base.ts'
-import { HealthStatus } from '../../xds/proto/generated/envoy/config/core/v3/health_check.ts'
 /**
  * ClusterLoadAssignment → the list of endpoints a cluster is to have. Pure: turning the list into `Host` objects, and
  * keeping those of addresses that stay, is the cluster's work (live-cluster.ts).
  */
+import type { Metadata } from '../../xds/proto/generated/envoy/config/core/v3/base.ts'
+import { HealthStatus } from '../../xds/proto/generated/envoy/config/core/v3/health_check.ts'
 import type { ClusterLoadAssignment } from '../../xds/proto/generated/envoy/config/endpoint/v3/endpoint.ts'
 import type { LbEndpoint } from '../../xds/proto/generated/envoy/config/endpoint/v3/endpoint_components.ts'
 import type { HostHealth, HostMetadata } from '../upstream/host.ts'

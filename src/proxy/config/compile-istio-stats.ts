@@ -1,4 +1,3 @@
-import type { Any } from '../../xds/proto/generated/google/protobuf/any.ts'
 /**
  * The `istio.stats` filter: a TypedStruct of `stats.PluginConfig` → Istio's standard metrics. What the proxy says in
  * Istio's words comes to it here, as filter configuration.
@@ -6,6 +5,7 @@ import type { Any } from '../../xds/proto/generated/google/protobuf/any.ts'
  * Fields: `reporter` ("source" or "destination"), `labels` (constant labels of this sidecar's side),
  * `disable_host_header_fallback`. Another field is refused by name.
  */
+import type { Any } from '../../xds/proto/generated/google/protobuf/any.ts'
 import { TypedStruct } from '../../xds/proto/generated/udpa/type/v1/typed_struct.ts'
 import { istioLabelNames } from '../telemetry/istio-labels.ts'
 import { type IstioMetrics, createIstioMetrics } from '../telemetry/istio-metrics.ts'

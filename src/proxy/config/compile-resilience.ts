@@ -1,5 +1,5 @@
-import type { CircuitBreakers_Thresholds_RetryBudget } from '../../xds/proto/generated/envoy/config/cluster/v3/circuit_breaker.ts'
 /** Circuit breakers and outlier detection of a Cluster, with Envoy's defaults and ranges. */
+import type { CircuitBreakers_Thresholds_RetryBudget } from '../../xds/proto/generated/envoy/config/cluster/v3/circuit_breaker.ts'
 import type { Cluster } from '../../xds/proto/generated/envoy/config/cluster/v3/cluster.ts'
 import type { OutlierDetection } from '../../xds/proto/generated/envoy/config/cluster/v3/outlier_detection.ts'
 import { RoutingPriority } from '../../xds/proto/generated/envoy/config/core/v3/base.ts'

@@ -1,8 +1,8 @@
-import type { Retirement, Retiring } from '../cluster/retirement.ts'
 /**
  * A listener's plan with everything opened that it needs: statistics, filters, observers, routes. `config` is what the
  * transport serves with; `isReady` says whether its routes have come.
  */
+import type { Retirement, Retiring } from '../cluster/retirement.ts'
 import type { HttpFilter } from '../filter/http-filter.ts'
 import type { ListenerConfig, NetworkFilter } from '../listener/listener-config.ts'
 import { createDownstreamStats, createTcpStats } from '../telemetry/create-stats.ts'

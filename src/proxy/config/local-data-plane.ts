@@ -1,5 +1,3 @@
-import type { Clock } from '../../lib/clock.ts'
-import type { Log } from '../../lib/log.ts'
 /**
  * The data plane in the main thread: decodes, compiles and swaps in what a batch brings.
  *
@@ -7,6 +5,8 @@ import type { Log } from '../../lib/log.ts'
  * reported and leaves the last good one. A resource whose bytes are the same as before is not compiled again; that is
  * the main thread's work (resource-store.ts), which sends only what changed.
  */
+import type { Clock } from '../../lib/clock.ts'
+import type { Log } from '../../lib/log.ts'
 import { describeError } from '../../lib/mesh-error.ts'
 import type { Random } from '../../lib/random.ts'
 import { Cluster } from '../../xds/proto/generated/envoy/config/cluster/v3/cluster.ts'

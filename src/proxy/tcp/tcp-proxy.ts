@@ -1,4 +1,3 @@
-import { failureReplies, type Failure } from '../failure.ts'
 /**
  * Bytes between a client and one host of a cluster (Envoy `tcp_proxy`): each direction ends on its own, neither
  * side is read faster than the other one takes.
@@ -6,6 +5,7 @@ import { failureReplies, type Failure } from '../failure.ts'
  * The client is not read until the upstream connection stands, so nothing is buffered for a host that is not
  * there, and a failed connect can go to another host.
  */
+import { failureReplies, type Failure } from '../failure.ts'
 import type { ConnectionHost, OpenConnection } from '../listener/connection.ts'
 import type { TcpProxyConfig } from '../listener/listener-config.ts'
 import type { TcpRecord } from '../telemetry/request-record.ts'
