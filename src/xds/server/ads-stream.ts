@@ -205,7 +205,12 @@ export class AdsStream {
     const target = this.#resources(state.typeUrl)
     if (!isServed(state.typeUrl, target)) return
     const plan = planType(this.variant, state, { target, diffs: this.#context.diffs })
-    if (plan === undefined) return
+    if (plan === undefined) {
+      if (state.hasInitialVersions && state.sentVersion === '') {
+        state.confirm(this.#context.diffs.versionOf(target))
+      }
+      return
+    }
     this.#send(plan)
     state.settle(target)
     if (state.typeUrl === typeUrls.cluster) this.#warm(plan.changed)
