@@ -6,6 +6,7 @@
  */
 import { connect as connectSocket, type Socket } from 'node:net'
 
+import { unreachable } from '../../lib/assert.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { FlushTurn } from './flush-turn.ts'
 import { NetWire } from './net-wire.ts'
@@ -127,5 +128,7 @@ export function addressText(address: WireAddress): string {
       return `unix:${address.path}`
     case 'internal':
       return `internal:${address.listener}`
+    default:
+      return unreachable(address)
   }
 }
