@@ -254,6 +254,11 @@ function createCluster(sketch: ClusterSketch, registry: StatsRegistry): Cluster 
   }
 }
 
+/** A cluster by itself, for tests below the listener. */
+export function createSketchedCluster(sketch: ClusterSketch): Cluster {
+  return createCluster(sketch, new StatsRegistry(createSlots()))
+}
+
 function createHost(address: WireAddress, registry: StatsRegistry): Host {
   const host: Host = {
     address,
