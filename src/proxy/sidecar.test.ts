@@ -62,8 +62,15 @@ async function portOf(sidecar: Sidecar): Promise<number> {
   return address?.kind === 'ip' ? address.port : 0
 }
 
-function admin(sidecar: Sidecar, path: string, method = 'GET', headers = {}) {
-  return httpGet({ port: Number(sidecar.adminAddress?.split(':')[1]), path, method, headers })
+interface AdminCall {
+  readonly method?: string
+  readonly headers?: Record<string, string>
+}
+
+const post: AdminCall = { method: 'POST' }
+
+function admin(sidecar: Sidecar, path: string, call: AdminCall = {}) {
+  return httpGet({ port: Number(sidecar.adminAddress?.split(':')[1]), path, ...call })
 }
 
 async function rejection(promise: Promise<unknown>): Promise<MeshError> {
@@ -166,21 +173,24 @@ test('what changes something is POST only', async () => {
 
 test('a Host header of another name is refused, so that no web page can read it', async () => {
   await using sidecar = await open()
-  assert.equal((await admin(sidecar, '/stats', 'GET', { host: 'evil.example' })).status, 403)
+  assert.equal((await admin(sidecar, '/stats', { headers: { host: 'evil.example' } })).status, 403)
   assert.equal(
-    (await admin(sidecar, '/stats', 'GET', { host: '127.0.0.1.evil.example' })).status,
+    (await admin(sidecar, '/stats', { headers: { host: '127.0.0.1.evil.example' } })).status,
     403,
   )
-  assert.equal((await admin(sidecar, '/stats', 'GET', { host: 'localhost:15000' })).status, 200)
+  assert.equal(
+    (await admin(sidecar, '/stats', { headers: { host: 'localhost:15000' } })).status,
+    200,
+  )
 })
 
 test('readiness follows the health check that an operator sets', async () => {
   await using sidecar = await open()
   assert.equal((await admin(sidecar, '/ready')).body, 'LIVE\n')
-  await admin(sidecar, '/healthcheck/fail', 'POST')
+  await admin(sidecar, '/healthcheck/fail', post)
   const failing = await admin(sidecar, '/ready')
   assert.deepEqual([failing.status, failing.body], [503, 'DRAINING\n'])
-  await admin(sidecar, '/healthcheck/ok', 'POST')
+  await admin(sidecar, '/healthcheck/ok', post)
   assert.equal((await admin(sidecar, '/ready')).status, 200)
 })
 
@@ -239,10 +249,10 @@ test('/config_dump holds the bootstrap and its resources, by part and by mask', 
 test('the log level is changed while it runs', async () => {
   const log = createLog({ name: 'test', level: 'error' })
   await using sidecar = await open({}, { log })
-  const answer = await admin(sidecar, '/logging?level=warning', 'POST')
+  const answer = await admin(sidecar, '/logging?level=warning', post)
   assert.equal(answer.body, 'active loggers:\n  sidecar: warning\n')
   assert.equal(log.level, 'warn')
-  assert.equal((await admin(sidecar, '/logging?level=loud', 'POST')).status, 400)
+  assert.equal((await admin(sidecar, '/logging?level=loud', post)).status, 400)
 })
 
 test('every page answers, and an unknown one lists them', async () => {
@@ -259,7 +269,7 @@ test('every page answers, and an unknown one lists them', async () => {
 test('quitting asks whoever runs the sidecar', async () => {
   let asked = 0
   await using sidecar = await open({}, { onQuit: () => (asked += 1) })
-  assert.equal((await admin(sidecar, '/quitquitquit', 'POST')).body, 'OK\n')
+  assert.equal((await admin(sidecar, '/quitquitquit', post)).body, 'OK\n')
   assert.equal(asked, 1)
 })
 
