@@ -54,7 +54,17 @@ export function planForward(
     return { failure: 'no-cluster', reply, clusterName: picked.cluster }
   }
   const limits = isTunnel ? tunnelLimits(forward) : requestLimits(scope, head, forward)
-  return { forward, picked, cluster, ...limits }
+  const { retryPolicy, timeoutMs, tryTimeoutMs, tryIdleTimeoutMs, durationMs } = limits
+  return {
+    forward,
+    picked,
+    cluster,
+    retryPolicy,
+    timeoutMs,
+    tryTimeoutMs,
+    tryIdleTimeoutMs,
+    durationMs,
+  }
 }
 
 type Limits = Omit<ForwardPlan, 'forward' | 'picked' | 'cluster'>

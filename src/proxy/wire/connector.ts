@@ -10,13 +10,14 @@ import { unreachable } from '../../lib/assert.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { FlushTurn } from './flush-turn.ts'
 import { NetWire } from './net-wire.ts'
+import type { ReadBuffer } from './read-buffer.ts'
 import type { ConnectOptions, ConnectResult, Connector, Wire, WireAddress } from './wire.ts'
 
 export interface ConnectorOptions {
   readonly clock: Clock
   readonly turn: FlushTurn
   /** Shared by all sockets of the runtime: each chunk is used up before the next read. */
-  readonly readBuffer: Buffer
+  readonly readBuffer: ReadBuffer
   readonly internalListeners: { open(name: string): Wire | undefined }
 }
 
@@ -35,7 +36,7 @@ export function createConnector(options: ConnectorOptions): Connector {
 
 interface NetTarget {
   readonly target: ConnectOptions
-  readonly readBuffer: Buffer
+  readonly readBuffer: ReadBuffer
 }
 
 function connectNet(options: ConnectorOptions, net: NetTarget, done: ConnectDone): () => void {
@@ -49,9 +50,9 @@ function connectNet(options: ConnectorOptions, net: NetTarget, done: ConnectDone
     keepAlive: target.tcpKeepaliveMs !== undefined,
     keepAliveInitialDelay: target.tcpKeepaliveMs ?? 0,
     onread: {
-      buffer: readBuffer,
+      buffer: readBuffer.whole,
       callback: (length) => {
-        wire?.receive(readBuffer.subarray(0, length))
+        wire?.receive(readBuffer.view(length))
         return true
       },
     },

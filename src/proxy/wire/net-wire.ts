@@ -9,6 +9,7 @@
 import type { Socket } from 'node:net'
 
 import type { FlushTurn } from './flush-turn.ts'
+import type { ReadBuffer } from './read-buffer.ts'
 import { shareReads } from './shared-read.ts'
 import type { Wire, WireEvents } from './wire.ts'
 
@@ -18,7 +19,11 @@ const joinBytesMax = 8 * 1024
 const pendingBytesMax = 16 * 1024
 
 /** A wire on a socket that a server accepted; it reads into `buffer` where Node lets it, else by `data`. */
-export function acceptWire(socket: Socket, turn: FlushTurn, buffer: Buffer | undefined): NetWire {
+export function acceptWire(
+  socket: Socket,
+  turn: FlushTurn,
+  buffer: ReadBuffer | undefined,
+): NetWire {
   const wire = new NetWire(socket, turn)
   const receive = (chunk: Uint8Array): void => wire.receive(chunk)
   // What the socket has read by itself before comes by its event only.

@@ -8,21 +8,23 @@
  */
 import type { Socket } from 'node:net'
 
+import type { ReadBuffer } from './read-buffer.ts'
+
 /** True when `onChunk` will be told; false leaves the socket as it was. The chunk is valid during the call. */
 export function shareReads(
   socket: Socket,
-  buffer: Buffer,
+  buffer: ReadBuffer,
   onChunk: (chunk: Buffer) => void,
 ): boolean {
   const fields = readFields(socket)
   if (fields === undefined) return false
   const { target, bufferKey, callbackKey, handle } = fields
-  target[bufferKey] = buffer
+  target[bufferKey] = buffer.whole
   target[callbackKey] = (length: number) => {
-    onChunk(buffer.subarray(0, length))
+    onChunk(buffer.view(length))
     return true
   }
-  handle.useUserBuffer(buffer)
+  handle.useUserBuffer(buffer.whole)
   return true
 }
 
