@@ -7,6 +7,7 @@
  * does, costs 0.2 µs that most requests need not pay.
  */
 import type { Clock } from '../../lib/clock.ts'
+import { CopyBuffers } from './copy-buffer.ts'
 
 interface Time {
   readonly monotonicMs: number
@@ -22,6 +23,7 @@ export interface Flushable {
 const nothing: Flushable = { flush() {} }
 
 export class FlushTurn {
+  readonly copies = new CopyBuffers()
   #depth = 0
   #isTickPending = false
   #time: Time | undefined

@@ -48,6 +48,8 @@ export class NetWire implements Wire {
   #isEnding = false
   #isClosed = false
   #needsDrain = false
+  /** Copies whose bytes the kernel has not taken yet. */
+  #lent: Buffer[] = []
   #error: Error | undefined
 
   /** Whoever owns the socket passes its chunks to `receive`, unless `acceptWire` made the wire. */
@@ -151,15 +153,27 @@ export class NetWire implements Wire {
   #writeBytes(data: Uint8Array): void {
     const socket = this.#socket
     if (this.#isClosed || !socket.writable) return
-    const copy = Buffer.from(data)
-    if (this.#pending === '') {
+    const { copies } = this.#turn
+    const buffer = copies.take(data.length)
+    buffer.set(data)
+    const copy = buffer.length === data.length ? buffer : buffer.subarray(0, data.length)
+    if (this.#pending === '') socket.write(copy)
+    else {
+      socket.cork()
+      this.#writePending()
       socket.write(copy)
-      return
+      socket.uncork()
     }
-    socket.cork()
-    this.#writePending()
-    socket.write(copy)
-    socket.uncork()
+    this.#lent.push(buffer)
+    this.#reclaim()
+  }
+
+  /** Copies come back when the kernel has taken everything; of a socket that failed they never do. */
+  #reclaim(): void {
+    if (this.#lent.length === 0 || this.#socket.writableLength !== 0 || !this.#socket.writable)
+      return
+    for (const buffer of this.#lent) this.#turn.copies.give(buffer)
+    this.#lent = []
   }
 
   #onEnd(): void {
@@ -168,6 +182,7 @@ export class NetWire implements Wire {
   }
 
   #onDrain(): void {
+    this.#reclaim()
     if (!this.#needsDrain || this.#isClosed) return
     this.#needsDrain = false
     this.#inTurn(() => this.#events.onDrain())
