@@ -1,3 +1,12 @@
+/**
+ * The life of one request, from top to bottom.
+ *
+ *   head → one spelling (exchange-request) → filters → route → cluster → host → attempt → response → observers
+ *
+ * Everything that can go wrong ends in `#fail` with a `Failure`, and failure.ts says what the client gets. An
+ * attempt that failed is a value that `decideRetry` judges; nothing here throws to be understood. In the common
+ * case a request makes this object, its record, its body, its plan and one attempt, and no timer or promise.
+ */
 import {
   Attempt,
   type AttemptOwner,
