@@ -1,10 +1,10 @@
 /** The three ways to ask an application whether it is ready: an HTTP request, a connection, a command. */
 import { spawn } from 'node:child_process'
-import { request as httpRequest } from 'node:http'
 import { request as httpsRequest } from 'node:https'
 import { connect } from 'node:net'
 
 import { unreachable } from '../../lib/assert.ts'
+import { request as httpRequest } from '../../lib/node-http.ts'
 import type { Check, ProbeAction } from './probe.ts'
 
 type HttpAction = Extract<ProbeAction, { kind: 'http' }>
