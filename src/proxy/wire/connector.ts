@@ -1,8 +1,8 @@
 /**
  * Opens plain wires: TCP, Unix sockets, and listeners inside the process. TLS stands beside this one.
  *
- * Upstream sockets read into one shared buffer (`onread`): a fresh 64 KiB buffer per read would be a third
- * of Node's cost per response.
+ * Upstream sockets read into one shared buffer (`onread`): without it Node allocates 64 KiB for every
+ * read and shrinks it again.
  */
 import { connect as connectSocket, type Socket } from 'node:net'
 

@@ -3,8 +3,8 @@
  * each wire and leaves in one write per wire when the turn ends.
  *
  * A wire's read callback enters the turn and leaves it; the last one out flushes. What is written outside
- * (a timer, the end of a promise) is flushed by the next tick. Corking and `nextTick` always, as `node:http`
- * does, costs 0.2 µs that most requests need not pay.
+ * (a timer, the end of a promise) is flushed by the next tick. A read needs no `nextTick` of
+ * its own that way.
  */
 import type { Clock } from '../../lib/clock.ts'
 import { CopyBuffers } from './copy-buffer.ts'
@@ -48,7 +48,7 @@ export class FlushTurn {
   }
 
   /**
-   * `clock`, read once per turn: a request asks for the time about ten times, and 0.4 µs of that would be the kernel's.
+   * `clock`, read once per turn: a request asks for the time about ten times.
    * Outside a turn every reading is fresh.
    */
   cache(clock: Clock): Clock {

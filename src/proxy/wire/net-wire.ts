@@ -2,8 +2,7 @@
  * A wire on the public `net.Socket`: TCP and Unix sockets, on every platform and version of Node.
  *
  * What is written while a turn runs is collected here and leaves in one `write` when the turn ends. Heads
- * and small bodies are joined as one latin1 string, because one `writeLatin1String` costs less than a
- * gathered write of two pieces; a large body is copied once, because the chunk that it came in belongs to
+ * and small bodies are joined as one latin1 string, so that one write of one piece is the common case; a large body is copied once, because the chunk that it came in belongs to
  * the reader's shared buffer.
  */
 import type { Socket } from 'node:net'
