@@ -178,7 +178,7 @@ function nodeOf(id: number) {
       LABELS: { app: 'client' },
       HTTP_PROXY_PORT: 15_001,
       // Inbound listeners and clusters of its own, as every sidecar of a service has.
-      MESH_PORTS: [{ name: 'http', appPort: 8_080, meshPort: 20_000 + (id % 40_000) }],
+      MESH_PORTS: [{ name: 'http', appPort: 8_000 + id, meshPort: 20_000 + id }],
     },
   }
 }

@@ -1,17 +1,27 @@
 /**
  * Entry of `npm run bench`: which bench, and its arguments.
  *
- * npm run bench                      both, with defaults
  * npm run bench -- sidecar …         the data plane beside its peers
  * npm run bench -- control-plane …   the time from a changed VirtualService to the last acknowledgement
+ * npm run bench                      both, with their defaults
  */
-import { benchSidecar } from './sidecar.ts'
+import { execFileSync } from 'node:child_process'
+import { join } from 'node:path'
 
+const benches = ['sidecar', 'control-plane']
 const [which, ...args] = process.argv.slice(2)
 
-if (which === 'sidecar') {
-  await benchSidecar(args)
+if (which === undefined) {
+  for (const name of benches) runBench(name, [])
+} else if (benches.includes(which)) {
+  runBench(which, args)
 } else {
-  process.stderr.write(`unknown bench: ${which ?? '(none)'}; say sidecar or control-plane\n`)
+  process.stderr.write(`unknown bench: ${which}; say ${benches.join(' or ')}\n`)
   process.exitCode = 2
+}
+
+function runBench(name: string, benchArgs: readonly string[]): void {
+  process.stderr.write(`bench: ${name}\n`)
+  const script = join(import.meta.dirname, `${name}.ts`)
+  execFileSync(process.execPath, [script, ...benchArgs], { stdio: 'inherit' })
 }

@@ -31,9 +31,8 @@ interface Settings {
   readonly connections: number
 }
 
-export async function benchSidecar(args: readonly string[]): Promise<void> {
+async function benchSidecar(): Promise<void> {
   const { values } = parseArgs({
-    args: [...args],
     options: {
       rounds: { type: 'string', default: '5' },
       seconds: { type: 'string', default: '4' },
@@ -175,3 +174,5 @@ function freePort(): Promise<number> {
     })
   })
 }
+
+await benchSidecar()

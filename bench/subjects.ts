@@ -114,7 +114,7 @@ export function tulle(
   features: readonly Feature[],
   name: string,
 ): Subject {
-  const entry = join(import.meta.dirname, '..', 'src', 'bin', 'tulle.ts')
+  const entry = join(import.meta.dirname, '..', 'bin', 'tulle.mjs')
   return {
     name,
     command: [process.execPath, entry, 'sidecar', '-c', writeBootstrap(options, features)],

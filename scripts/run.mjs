@@ -16,7 +16,7 @@ switch (job) {
   case 'setup':
     break
   case 'start':
-    await follow(node, [join(root, 'src', 'bin', 'tulle.ts'), 'up', exampleMesh(), ...args])
+    await follow(node, [join(root, 'bin', 'tulle.mjs'), 'up', exampleMesh(), ...args])
     break
   case 'test':
     await test(args)

@@ -3,9 +3,8 @@
  *
  * The address is `127.0.0.1:15000` or `unix:/path`.
  */
-import { request } from 'node:http'
-
 import { describeError, MeshError } from '../lib/mesh-error.ts'
+import { request } from '../lib/node-http.ts'
 
 export interface AdminAnswer {
   readonly status: number

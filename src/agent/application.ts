@@ -7,7 +7,6 @@
  */
 import type { StdioOptions } from 'node:child_process'
 
-import { Backoff } from '../lib/backoff.ts'
 import type { Clock, Timer } from '../lib/clock.ts'
 import { describeError } from '../lib/mesh-error.ts'
 import type { Random } from '../lib/random.ts'
@@ -15,6 +14,7 @@ import { createCheck } from './probe/check.ts'
 import { Probe, type ProbeConfig, type Verdict } from './probe/probe.ts'
 import { ProcessGroup, type ProcessExit } from './process/process-group.ts'
 import type { Reaper } from './process/reaper.ts'
+import { RestartDelay } from './process/restart-delay.ts'
 
 export interface ApplicationOptions {
   readonly command: readonly string[]
@@ -41,14 +41,9 @@ export type ApplicationEvent =
     }
   | ({ readonly event: 'health' } & Verdict)
 
-/** An application that ran this long has started well; its next restart waits the shortest time again. */
-const stableMs = 10_000
-const backoffBaseMs = 500
-const backoffMaxMs = 10_000
-
 export class Application {
   readonly #options: ApplicationOptions
-  readonly #backoff: Backoff
+  readonly #delay: RestartDelay
   #group: ProcessGroup | undefined
   #probe: Probe | undefined
   #restart: Timer | undefined
@@ -59,8 +54,7 @@ export class Application {
 
   constructor(options: ApplicationOptions) {
     this.#options = options
-    const { random } = options
-    this.#backoff = new Backoff({ baseMs: backoffBaseMs, maxMs: backoffMaxMs, random })
+    this.#delay = new RestartDelay(options.random)
     this.ended = new Promise((resolve) => {
       this.#finish = resolve
     })
@@ -97,8 +91,7 @@ export class Application {
 
   async #watch(group: ProcessGroup, startedMs: number): Promise<void> {
     const exit = await group.exited
-    if (this.#options.clock.monotonicMs() - startedMs >= stableMs) this.#backoff.reset()
-    this.#onExit(exit)
+    this.#onExit(exit, this.#options.clock.monotonicMs() - startedMs)
   }
 
   #startProbe(): void {
@@ -115,12 +108,12 @@ export class Application {
     })
   }
 
-  #onExit(exit: ProcessExit): void {
+  #onExit(exit: ProcessExit, ranMs: number): void {
     const { clock, onEvent, restart } = this.#options
     this.#probe?.[Symbol.dispose]()
     const message = describeExit(exit)
     const isRestarted = restart === 'always' && !this.#isStopping
-    const restartMs = isRestarted ? this.#backoff.nextMs() : undefined
+    const restartMs = isRestarted ? this.#delay.nextMs(ranMs) : undefined
     onEvent({ event: 'health', isHealthy: false, message })
     onEvent({ event: 'application-ended', code: exit.code, message, restartMs })
     if (restartMs === undefined) this.#finish(exit.code)
@@ -134,7 +127,7 @@ export class Application {
     } catch (error) {
       // It ran before, so it may come back: a build may be replacing the program.
       const { clock, onEvent } = this.#options
-      const restartMs = this.#backoff.nextMs()
+      const restartMs = this.#delay.nextMs(0)
       onEvent({ event: 'application-ended', code: 127, message: describeError(error), restartMs })
       this.#restart = clock.setTimer(restartMs, () => void this.#startAgain())
     }

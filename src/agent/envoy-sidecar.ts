@@ -5,16 +5,16 @@ import { MeshError } from '../lib/mesh-error.ts'
 import { ProcessGroup } from './process/process-group.ts'
 import type { OpenSidecarOptions, WorkloadSidecar } from './sidecar.ts'
 
-const flags = ['--use-dynamic-base-id', '--concurrency', '1', '--log-level', 'warning']
+const flags = ['--use-dynamic-base-id', '--concurrency', '1', '--log-level', 'error']
 const stopGraceMs = 1_000
 
 export async function openEnvoySidecar(options: OpenSidecarOptions): Promise<WorkloadSidecar> {
-  const { plan, bootstrapFile, reaper, clock, onFailure } = options
+  const { plan, bootstrapFile, env, reaper, clock, onFailure } = options
   const program = plan.proxy.program ?? 'envoy'
   const group = await ProcessGroup.start({
     command: [program, '-c', bootstrapFile, ...flags],
     cwd: dirname(bootstrapFile),
-    env: {},
+    env,
     // Its access log goes to standard output, its own log to standard error.
     stdio: ['ignore', 'inherit', 'inherit'],
     reaper,

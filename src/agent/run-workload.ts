@@ -17,7 +17,7 @@ import { join } from 'node:path'
 import type { CaptureMode } from '../capture/environment.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Log } from '../lib/log.ts'
-import { describeError } from '../lib/mesh-error.ts'
+import { describeError, MeshError } from '../lib/mesh-error.ts'
 import type { Random } from '../lib/random.ts'
 import { applicationEnvironment } from './application-environment.ts'
 import { Application, type ApplicationEvent } from './application.ts'
@@ -36,7 +36,7 @@ export type WorkloadEvent =
   | { readonly event: 'assigned'; readonly addresses: WorkloadAddresses }
   | { readonly event: 'sidecar-ready' }
   /** It cannot go on; its process ends. */
-  | { readonly event: 'failed'; readonly message: string }
+  | { readonly event: 'failed'; readonly message: string; readonly remedy: string | undefined }
 
 export interface RunWorkloadOptions {
   readonly plan: WorkloadPlan
@@ -78,7 +78,7 @@ export class RunningWorkload {
       return (await this.#application?.ended) ?? 0
     } catch (error) {
       if (this.#abort.signal.aborted) return 0
-      this.#options.onEvent({ event: 'failed', message: describeError(error) })
+      this.#options.onEvent(failedEvent(error))
       throw error
     } finally {
       await this.stop()
@@ -118,7 +118,7 @@ export class RunningWorkload {
   }
 
   async #openSidecar(addresses: WorkloadAddresses): Promise<void> {
-    const { plan, log, clock, random, openRelay, openSidecar } = this.#options
+    const { plan, env, log, clock, random, openRelay, openSidecar } = this.#options
     this.#relay = await openRelay({ plan, log, clock, random })
     // Nobody is to call a service that has not started.
     if (plan.ports.length > 0) this.#relay.reportHealth(false, 'the application is starting')
@@ -130,12 +130,13 @@ export class RunningWorkload {
       addresses,
       bootstrapFile,
       bootstrap,
+      env,
       log,
       clock,
       random,
       reaper: this.#reaper,
       onFailure: (error) => {
-        this.#options.onEvent({ event: 'failed', message: describeError(error) })
+        this.#options.onEvent(failedEvent(error))
         void this.stop()
       },
     })
@@ -189,6 +190,11 @@ export class RunningWorkload {
     this.#leases?.release(leaseOwner(plan))
     rmSync(plan.stateFolder, { recursive: true, force: true })
   }
+}
+
+function failedEvent(error: unknown): WorkloadEvent {
+  const remedy = error instanceof MeshError ? error.remedy : undefined
+  return { event: 'failed', message: describeError(error), remedy }
 }
 
 function commandOf(

@@ -29,6 +29,8 @@ export interface OpenSidecarOptions {
   readonly addresses: WorkloadAddresses
   readonly bootstrapFile: string
   readonly bootstrap: Readonly<Record<string, unknown>>
+  /** Environment of this process. */
+  readonly env: Readonly<Record<string, string | undefined>>
   readonly log: Log
   readonly clock: Clock
   readonly random: Random

@@ -5,7 +5,7 @@
  * `spec.config` may change while the mesh runs: the files are then opened anew, and the old ones stay in force
  * until the new ones have been read.
  */
-import { dirname, resolve } from 'node:path'
+import { dirname, isAbsolute, join } from 'node:path'
 
 import type { Clock } from '../lib/clock.ts'
 import type { Log } from '../lib/log.ts'
@@ -128,7 +128,10 @@ class WatchedConfig implements ConfigSource {
     const { meshFile, configPaths, namespace } = this.#options
     if (meshFile === undefined) return { paths: configPaths, namespace }
     const mesh = meshOf(snapshot)
-    const config = (mesh?.spec.config ?? []).map((path) => resolve(dirname(meshFile), path))
+    // Joined, not resolved: messages repeat paths as the reader gave them.
+    const config = (mesh?.spec.config ?? []).map((path) =>
+      isAbsolute(path) ? path : join(dirname(meshFile), path),
+    )
     const paths = [...new Set([meshFile, ...config, ...configPaths])]
     return { paths, namespace: mesh?.metadata.namespace ?? namespace }
   }

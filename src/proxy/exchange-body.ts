@@ -9,7 +9,7 @@
 import type { HeaderList } from './http/header-list.ts'
 
 export class RequestBody {
-  readonly #bytesMax: number
+  #bytesMax: number
   #chunks: Buffer[] = []
   #bytes = 0
   #isReplayable = true
@@ -19,6 +19,11 @@ export class RequestBody {
   constructor(bytesMax: number, isEnded: boolean) {
     this.#bytesMax = bytesMax
     this.isEnded = isEnded
+  }
+
+  /** The route's own ceiling, where it has one. */
+  limit(bytesMax: number | undefined): void {
+    if (bytesMax !== undefined) this.#bytesMax = bytesMax
   }
 
   /** Whether everything that has come so far is still held. */

@@ -5,7 +5,7 @@
 import type { ExchangeScope } from './exchange-scope.ts'
 import type { Failure } from './failure.ts'
 import type { LocalReply } from './filter/http-filter.ts'
-import type { RequestHead } from './http/message.ts'
+import type { RequestHead, ResponseHead } from './http/message.ts'
 import { removeRetryHeaders, requestRetryPolicy } from './resilience/request-retry-policy.ts'
 import type { RetryPolicy } from './resilience/retry-policy.ts'
 import {
@@ -25,6 +25,7 @@ export interface ForwardPlan {
   /** 0 = none, as below. */
   readonly timeoutMs: number
   readonly tryTimeoutMs: number
+  readonly tryIdleTimeoutMs: number
   readonly durationMs: number
 }
 
@@ -52,18 +53,42 @@ export function planForward(
     const reply = status === undefined ? {} : { status }
     return { failure: 'no-cluster', reply, clusterName: picked.cluster }
   }
-  const retryPolicy = requestRetryPolicy(forward.retryPolicy, head.headers)
-  const timeoutMs = isTunnel ? 0 : requestTimeoutMs(forward, head)
+  const limits = isTunnel ? tunnelLimits(forward) : requestLimits(scope, head, forward)
+  const { retryPolicy, timeoutMs, tryTimeoutMs, tryIdleTimeoutMs, durationMs } = limits
   return {
     forward,
     picked,
     cluster,
     retryPolicy,
     timeoutMs,
+    tryTimeoutMs,
+    tryIdleTimeoutMs,
+    durationMs,
+  }
+}
+
+type Limits = Omit<ForwardPlan, 'forward' | 'picked' | 'cluster'>
+
+function requestLimits(scope: ExchangeScope, head: RequestHead, forward: ForwardAction): Limits {
+  const retryPolicy = requestRetryPolicy(forward.retryPolicy, head.headers)
+  const timeoutMs = requestTimeoutMs(forward, head)
+  return {
+    retryPolicy,
+    timeoutMs,
     tryTimeoutMs: perTryTimeoutMs(retryPolicy?.perTryTimeoutMs ?? 0, timeoutMs),
-    durationMs: isTunnel
-      ? (forward.maxStreamDurationMs ?? 0)
-      : streamDurationMs(forward, head, scope.manager.maxStreamDurationMs ?? 0),
+    tryIdleTimeoutMs: retryPolicy?.perTryIdleTimeoutMs ?? 0,
+    durationMs: streamDurationMs(forward, head, scope.manager.maxStreamDurationMs ?? 0),
+  }
+}
+
+/** A tunnel lasts as long as its two ends want, unless the route itself limits streams. */
+function tunnelLimits(forward: ForwardAction): Limits {
+  return {
+    retryPolicy: forward.retryPolicy,
+    timeoutMs: 0,
+    tryTimeoutMs: 0,
+    tryIdleTimeoutMs: 0,
+    durationMs: forward.maxStreamDurationMs ?? 0,
   }
 }
 
@@ -116,4 +141,17 @@ export function rewriteAuthority(
     head.headers.set('x-forwarded-host', value)
   }
   head.authority = authority
+}
+
+/** The route's changes to the response, those of a weighted cluster first. */
+export function editResponse(
+  head: ResponseHead,
+  plan: ForwardPlan,
+  exchange: { readonly route: Route; readonly request: RequestHead; readonly attempts: number },
+): void {
+  plan.picked.editResponse?.(head.headers, exchange.request)
+  exchange.route.editResponse?.(head.headers, exchange.request)
+  if (plan.forward.includeAttemptCountInResponse === true) {
+    head.headers.set('x-envoy-attempt-count', String(exchange.attempts))
+  }
 }

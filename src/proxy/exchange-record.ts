@@ -1,7 +1,9 @@
 /** The record of an exchange: made with its request, completed at its end. */
 import type { ExchangeScope } from './exchange-scope.ts'
+import { failureReplies, type Failure } from './failure.ts'
 import type { RequestHead } from './http/message.ts'
 import type { DownstreamStream } from './http/stream.ts'
+import type { DownstreamStats } from './telemetry/cluster-stats.ts'
 import type { RequestRecord } from './telemetry/request-record.ts'
 
 export function createRecord(scope: ExchangeScope, request: RequestHead): RequestRecord {
@@ -45,4 +47,24 @@ export function finishRecord(
   record.durationMs = durationMs
   record.wireBytesReceived = stream.wireBytesReceived
   record.wireBytesSent = stream.wireBytesSent
+}
+
+/** The failure that ended the exchange; its flag stands before those that were added. */
+export function noteFailure(record: RequestRecord, failure: Failure): void {
+  record.failure = failure
+  const { flag } = failureReplies[failure]
+  if (flag === '-') return
+  record.flags = record.flags === '-' ? flag : `${flag},${record.flags}`
+}
+
+export function addFlag(record: RequestRecord, flag: string): void {
+  record.flags = record.flags === '-' ? flag : `${record.flags},${flag}`
+}
+
+export function countExchange(stats: DownstreamStats, record: RequestRecord): void {
+  stats.rqActive.add(-1)
+  stats.rqByClass[(record.status / 100) | 0]?.add(1)
+  stats.rqTime.record(record.durationMs)
+  stats.rxBytes.add(record.wireBytesReceived)
+  stats.txBytes.add(record.wireBytesSent)
 }

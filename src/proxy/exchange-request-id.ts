@@ -1,6 +1,5 @@
 /**
- * Ids for requests that have none: UUID version 4 from four draws, about a fifth of the cost of the system's
- * random source. They identify, they protect nothing.
+ * Ids for requests that have none: UUID version 4 from four draws of the runtime's chance. They identify, they protect nothing.
  */
 import type { Random } from '../lib/random.ts'
 

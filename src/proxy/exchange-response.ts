@@ -4,6 +4,8 @@ import { failureReplies, type Failure } from './failure.ts'
 import type { LocalReply } from './filter/http-filter.ts'
 import { HeaderList } from './http/header-list.ts'
 import type { RequestHead, ResponseHead } from './http/message.ts'
+import type { RequestRefusal } from './http/stream.ts'
+import type { RedirectReply, RouteAction } from './route/route-table.ts'
 
 /** Changes the upstream's head in place. */
 export function shapeResponse(
@@ -56,11 +58,34 @@ export function buildFailureReply(
   }
 }
 
-/** A reply that is no failure: a redirect, a direct response. */
-export function plainReply(
-  status: number,
-  body: string | Uint8Array,
-): { readonly head: ResponseHead; readonly body: Buffer } {
+/** What the table's row cannot say: which rule was broken, and 414 for a target (RFC 9110 §15.5.15). */
+export function refusalReply(refusal: RequestRefusal): Partial<LocalReply> {
+  if (refusal.reason === 'target-too-large') return { status: 414 }
+  return refusal.failure === 'bad-request' ? { details: `http1.codec_error:${refusal.reason}` } : {}
+}
+
+export interface PlainReply {
+  readonly head: ResponseHead
+  readonly body: Buffer
+}
+
+/** What a route answers by itself. */
+export function directReply(
+  action: Extract<RouteAction, { kind: 'redirect' | 'direct' }>,
+  request: RequestHead,
+): PlainReply {
+  return action.kind === 'direct'
+    ? plainReply(action.status, action.body)
+    : redirectReply(action.redirect(request))
+}
+
+export function redirectReply(redirect: RedirectReply): PlainReply {
+  const reply = plainReply(redirect.status, '')
+  reply.head.headers.append('location', redirect.location)
+  return reply
+}
+
+function plainReply(status: number, body: string | Uint8Array): PlainReply {
   const headers = new HeaderList()
   const bytes = typeof body === 'string' ? Buffer.from(body) : Buffer.from(body)
   if (bytes.length !== 0) {
@@ -71,7 +96,7 @@ export function plainReply(
 }
 
 /** gRPC clients read `grpc-status`; HTTP says 200 (grpc/grpc PROTOCOL-HTTP2, trailers-only). */
-function grpcReply(status: number, message: string): { head: ResponseHead; body: Buffer } {
+function grpcReply(status: number, message: string): PlainReply {
   const headers = new HeaderList()
   headers.append('content-type', 'application/grpc')
   headers.append('grpc-status', String(status))

@@ -1,4 +1,5 @@
 /** What the exchanges of one downstream connection share: who is connected, by which manager, with which timers. */
+import type { Clock } from '../lib/clock.ts'
 import type { HttpConnectionManager } from './listener/listener-config.ts'
 import type { ProxyRuntime } from './runtime.ts'
 import { LazyTimer } from './wire/lazy-timer.ts'
@@ -8,6 +9,8 @@ export interface ExchangeScope {
   readonly manager: HttpConnectionManager
   readonly timers: ExchangeTimers
   readonly connectionId: number
+  /** What may wait for an upstream, or for a retry (Envoy `per_connection_buffer_limit_bytes`). */
+  readonly bufferBytesMax: number
   /** Port of the listener, for `strip_matching_host_port`. */
   readonly localPort: number
   /** `ip:port`, as logs print it. */
@@ -29,57 +32,112 @@ export interface TimedExchange {
   onMaxDuration(): void
 }
 
+/** 0 = none. */
+export interface TryLimits {
+  readonly tryTimeoutMs: number
+  readonly tryIdleTimeoutMs: number
+}
+
 /** Timers that one exchange after the other uses, so that a request arms none in the common case. */
 export class ExchangeTimers {
-  readonly route: LazyTimer
-  readonly attempt: LazyTimer
-  readonly idle: LazyTimer
-  readonly duration: LazyTimer
-  owner: TimedExchange | undefined
+  readonly #clock: Clock
+  readonly #route: LazyTimer
+  readonly #attempt: LazyTimer
+  readonly #attemptIdle: LazyTimer
+  readonly #idle: LazyTimer
+  readonly #duration: LazyTimer
+  #owner: TimedExchange | undefined
+  #idleMs = 0
+  #attemptIdleMs = 0
 
   constructor(runtime: Pick<ProxyRuntime, 'clock' | 'turn'>) {
     const { clock, turn } = runtime
-    const inTurn = (run: (owner: TimedExchange) => void) => () => {
-      const { owner } = this
-      if (owner === undefined) return
-      turn.enter()
-      try {
-        run(owner)
-      } finally {
-        turn.leave()
-      }
-    }
-    this.route = new LazyTimer(
-      clock,
-      inTurn((owner) => owner.onRouteTimeout()),
-    )
-    this.attempt = new LazyTimer(
-      clock,
-      inTurn((owner) => owner.onTryTimeout()),
-    )
-    this.idle = new LazyTimer(
-      clock,
-      inTurn((owner) => owner.onIdleTimeout()),
-    )
-    this.duration = new LazyTimer(
-      clock,
-      inTurn((owner) => owner.onMaxDuration()),
-    )
+    this.#clock = clock
+    const create = (run: (owner: TimedExchange) => void): LazyTimer =>
+      new LazyTimer(clock, () => {
+        const owner = this.#owner
+        if (owner === undefined) return
+        turn.enter()
+        try {
+          run(owner)
+        } finally {
+          turn.leave()
+        }
+      })
+    this.#route = create((owner) => owner.onRouteTimeout())
+    this.#attempt = create((owner) => owner.onTryTimeout())
+    this.#attemptIdle = create((owner) => owner.onTryTimeout())
+    this.#idle = create((owner) => owner.onIdleTimeout())
+    this.#duration = create((owner) => owner.onMaxDuration())
   }
 
+  /** The next exchange; 0 switches a time-out off, here and below. */
+  start(owner: TimedExchange, idleMs: number): void {
+    this.#owner = owner
+    this.setIdle(idleMs)
+  }
+
+  setIdle(idleMs: number): void {
+    this.#idleMs = idleMs
+    if (idleMs === 0) this.#idle.clear()
+    else this.touch()
+  }
+
+  /** Something moved. */
+  touch(): void {
+    if (this.#idleMs === 0 && this.#attemptIdleMs === 0) return
+    const nowMs = this.#clock.monotonicMs()
+    if (this.#idleMs !== 0) this.#idle.set(this.#idleMs, nowMs)
+    if (this.#attemptIdleMs !== 0) this.#attemptIdle.set(this.#attemptIdleMs, nowMs)
+  }
+
+  startRoute(timeoutMs: number): void {
+    if (timeoutMs !== 0) this.#route.set(timeoutMs, this.#clock.monotonicMs())
+  }
+
+  clearRoute(): void {
+    this.#route.clear()
+  }
+
+  /** An attempt's clock starts when its request is whole. */
+  startTry(limits: TryLimits | undefined): void {
+    if (limits === undefined) return
+    const { tryTimeoutMs, tryIdleTimeoutMs } = limits
+    this.#attemptIdleMs = tryIdleTimeoutMs
+    if (tryTimeoutMs === 0 && tryIdleTimeoutMs === 0) return
+    const nowMs = this.#clock.monotonicMs()
+    if (tryTimeoutMs !== 0) this.#attempt.set(tryTimeoutMs, nowMs)
+    if (tryIdleTimeoutMs !== 0) this.#attemptIdle.set(tryIdleTimeoutMs, nowMs)
+  }
+
+  endTry(): void {
+    this.#attemptIdleMs = 0
+    this.#attempt.clear()
+    this.#attemptIdle.clear()
+  }
+
+  /** Ceiling of the exchange's whole life, from `startMs` on. */
+  limitDuration(durationMs: number, startMs: number): void {
+    if (durationMs !== 0) this.#duration.set(durationMs, startMs)
+  }
+
+  /** The exchange is over. */
   clear(): void {
-    this.owner = undefined
-    this.route.clear()
-    this.attempt.clear()
-    this.idle.clear()
-    this.duration.clear()
+    this.#owner = undefined
+    this.#idleMs = 0
+    this.endTry()
+    this.#route.clear()
+    this.#idle.clear()
+    this.#duration.clear()
   }
 
+  /** The connection is over. */
   close(): void {
-    this.owner = undefined
-    this.route.close()
-    this.attempt.close()
-    this.idle.close()
-    this.duration.close()
+    this.#owner = undefined
+    this.#route.close()
+    this.#attempt.close()
+    this.#attemptIdle.close()
+    this.#idle.close()
+    this.#duration.close()
   }
 }

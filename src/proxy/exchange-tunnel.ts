@@ -1,8 +1,8 @@
-import type { StreamSource } from './exchange-attempt.ts'
 /**
  * Streams for CONNECT that ends here (Envoy `connect_config`): the bytes inside go to a plain connection to the
  * cluster, and the 200 is ours, given when that connection stands. Each tunnel has a connection of its own.
  */
+import type { StreamSource } from './exchange-attempt.ts'
 import { HeaderList } from './http/header-list.ts'
 import type { RequestHead } from './http/message.ts'
 import type { ResponseEvents, UpstreamStream } from './http/stream.ts'
@@ -11,6 +11,11 @@ import type { Cluster } from './upstream/cluster.ts'
 import type { Host } from './upstream/host.ts'
 import type { StreamWaiter } from './upstream/pool.ts'
 import type { Connector, Wire, WireEvents } from './wire/wire.ts'
+
+/** Whether a response turns the connection into a tunnel: 2xx to CONNECT, exactly 101 to an upgrade. */
+export function acceptsTunnel(request: RequestHead, status: number): boolean {
+  return request.method === 'CONNECT' ? status >= 200 && status < 300 : status === 101
+}
 
 /** A source that connects for each request. One per exchange: it remembers only the current attempt. */
 export function createTunnelSource(connector: Connector): StreamSource {

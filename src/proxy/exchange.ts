@@ -1,3 +1,12 @@
+/**
+ * The life of one request, from top to bottom.
+ *
+ *   head → one spelling (exchange-request) → filters → route → cluster → host → attempt → response → observers
+ *
+ * Everything that can go wrong ends in `#fail` with a `Failure`, and failure.ts says what the client gets. An
+ * attempt that failed is a value that `decideRetry` judges; nothing here throws to be understood. In the common
+ * case a request makes this object, its record, its body, its plan and one attempt, and no timer or promise.
+ */
 import {
   Attempt,
   type AttemptOwner,
@@ -6,23 +15,33 @@ import {
 } from './exchange-attempt.ts'
 import { RequestBody } from './exchange-body.ts'
 import {
+  editResponse,
   planForward,
   rewriteAuthority,
   shapeUpstreamRequest,
   type ForwardPlan,
 } from './exchange-plan.ts'
-import { createRecord, finishRecord } from './exchange-record.ts'
+import {
+  addFlag,
+  countExchange,
+  createRecord,
+  finishRecord,
+  noteFailure,
+} from './exchange-record.ts'
 import { shapeRequest, type ShapedRequest } from './exchange-request.ts'
 import {
   buildFailureReply,
+  directReply,
   grpcStatusOf,
   isGrpc,
-  plainReply,
+  refusalReply,
+  redirectReply,
   shapeResponse,
+  type PlainReply,
 } from './exchange-response.ts'
 import { RetryState, noHosts } from './exchange-retry.ts'
 import type { ExchangeScope, TimedExchange } from './exchange-scope.ts'
-import { createTunnelSource } from './exchange-tunnel.ts'
+import { acceptsTunnel, createTunnelSource } from './exchange-tunnel.ts'
 import { failureReplies, type Failure } from './failure.ts'
 import type { FilterContext, LocalReply } from './filter/http-filter.ts'
 import type { HeaderList } from './http/header-list.ts'
@@ -68,7 +87,6 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
   #plan: ForwardPlan | undefined
   #source: StreamSource | undefined
   #retry: RetryState | undefined
-  #idleMs: number
   #attempt: Attempt | undefined
   #attempts = 0
   #isTunnel: boolean
@@ -85,14 +103,9 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
     this.request = head
     this.#startMs = runtime.clock.monotonicMs()
     this.record = createRecord(scope, head)
-    this.#body = new RequestBody(
-      bufferBytesMax,
-      head.bodyLength === 0 && head.upgrade === undefined,
-    )
     this.#isTunnel = head.method === 'CONNECT' || head.upgrade !== undefined
-    this.#idleMs = manager.streamIdleTimeoutMs
-    timers.owner = this
-    if (this.#idleMs !== 0) timers.idle.set(this.#idleMs, this.#startMs)
+    this.#body = new RequestBody(scope.bufferBytesMax, head.bodyLength === 0 && !this.#isTunnel)
+    timers.start(this, manager.streamIdleTimeoutMs)
     manager.stats.rqTotal.add(1)
     manager.stats.rqActive.add(1)
   }
@@ -100,8 +113,7 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
   // From the head to the first attempt.
 
   start(): void {
-    const { runtime } = this.#scope
-    if (runtime.overload.isActive('stop-accepting-requests')) {
+    if (this.#scope.runtime.overload.isActive('stop-accepting-requests')) {
       this.#scope.manager.stats.rqOverloadClose.add(1)
       this.#fail('overloaded')
       return
@@ -121,8 +133,7 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
       this.#fail('bad-request', { details: 'path_normalization_failed' })
       return
     }
-    const { head, body } = plainReply(307, '')
-    head.headers.append('location', shaped.location)
+    const { head, body } = redirectReply({ status: 307, location: shaped.location })
     this.record.details = 'path_normalization_failed'
     this.#respond(head, body)
   }
@@ -180,22 +191,14 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
         this.#source = createTunnelSource(this.#scope.runtime.connector)
         this.#forward(planForward(this.#scope, this.request, action.forward), route.route)
         return
-      case 'redirect': {
-        const { status, location } = action.redirect(this.request)
-        const { head, body } = plainReply(status, '')
-        head.headers.append('location', location)
-        this.#respondDirectly(head, body)
-        return
-      }
-      case 'direct': {
-        const { head, body } = plainReply(action.status, action.body)
-        this.#respondDirectly(head, body)
-      }
+      case 'redirect':
+      case 'direct':
+        this.record.details = 'direct_response'
+        this.#respondDirectly(directReply(action, this.request))
     }
   }
 
-  #respondDirectly(head: ResponseHead, body: Buffer): void {
-    this.record.details = 'direct_response'
+  #respondDirectly({ head, body }: PlainReply): void {
     this.route?.route.editResponse?.(head.headers, this.request)
     this.#respond(head, body)
   }
@@ -212,15 +215,16 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
     record.clusterName = plan.cluster.name
     record.cluster = plan.cluster
     this.#source ??= runtime.pools
+    this.#body.limit(plan.forward.requestBufferLimitBytes)
     if (plan.retryPolicy !== undefined) {
       this.#retry = new RetryState(plan.retryPolicy, plan.cluster, runtime)
     }
     const suppressEnvoyHeaders = manager.suppressEnvoyHeaders === true
     shapeUpstreamRequest(this.request, plan, { route, suppressEnvoyHeaders })
     const { idleTimeoutMs } = plan.forward
-    if (idleTimeoutMs !== undefined) this.#setIdle(idleTimeoutMs)
-    if (plan.durationMs !== 0) timers.duration.set(plan.durationMs, this.#startMs)
-    if (this.#body.isEnded) this.#startRouteTimer(plan)
+    if (idleTimeoutMs !== undefined) timers.setIdle(idleTimeoutMs)
+    timers.limitDuration(plan.durationMs, this.#startMs)
+    if (this.#body.isEnded) timers.startRoute(plan.timeoutMs)
     this.#findHost(plan)
   }
 
@@ -270,7 +274,7 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
   onRequestData(chunk: Uint8Array): void {
     if (this.#isOver) return
     this.record.bytesReceived += chunk.length
-    this.#touch()
+    this.#scope.timers.touch()
     const attempt = this.#attempt
     if (attempt === undefined || !this.#canSendBody(attempt)) {
       this.#body.hold(chunk)
@@ -286,12 +290,12 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
     if (this.#isOver || this.#body.isEnded) return
     this.#body.isEnded = true
     this.#body.trailers = trailers
-    if (this.#plan !== undefined && !this.#isTunnel) this.#startRouteTimer(this.#plan)
+    if (!this.#isTunnel) this.#scope.timers.startRoute(this.#plan?.timeoutMs ?? 0)
     const attempt = this.#attempt
     if (attempt !== undefined && this.#canSendBody(attempt)) {
       this.#forwardedAtMs = this.#scope.runtime.clock.monotonicMs()
       attempt.sendEnd(trailers)
-      this.#startTryTimer()
+      this.#scope.timers.startTry(this.#plan)
     }
     if (this.#isTunnel && this.#isResponseEnded) this.#finish()
   }
@@ -310,7 +314,7 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
     const isWhole = isEnded && chunks.length === 0 && trailers === undefined
     if (isEnded || this.#isTunnel) {
       this.#forwardedAtMs = this.#scope.runtime.clock.monotonicMs()
-      this.#startTryTimer()
+      this.#scope.timers.startTry(this.#plan)
     }
     attempt.sendHead(this.request, isWhole)
     if (!isWhole && !this.#isTunnel) this.#sendHeld(attempt)
@@ -336,10 +340,10 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
   }
 
   onAttemptHead(attempt: Attempt, head: ResponseHead, isEnd: boolean): void {
-    const isAccepting = this.#isTunnel && this.#isAcceptance(head.status)
+    const isAccepting = this.#isTunnel && acceptsTunnel(this.request, head.status)
     if (!isAccepting && this.#retriesResponse(attempt, head)) return
     this.#settle(attempt, head)
-    this.#editResponse(head)
+    this.#shape(head)
     if (isAccepting) this.#stream.openTunnel()
     else if (this.#isTunnel) this.#isTunnel = false
     this.#sendHead(head, isEnd)
@@ -352,34 +356,28 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
     if (this.#attempts > 1 && head.status < 500) stats.rqRetrySuccess.add(1)
     if (this.#retry !== undefined) {
       this.#retry.release()
-      this.#scope.timers.attempt.clear()
+      this.#scope.timers.endTry()
     }
     const nowMs = this.#scope.runtime.clock.monotonicMs()
     const fromMs = this.#forwardedAtMs === 0 ? this.#startMs : this.#forwardedAtMs
     this.record.upstreamServiceTimeMs = nowMs - fromMs
     stats.rqTime.record(nowMs - fromMs)
-    if (this.#idleMs !== 0) this.#scope.timers.idle.set(this.#idleMs, nowMs)
+    this.#scope.timers.touch()
     this.record.details = 'via_upstream'
   }
 
-  #editResponse(head: ResponseHead): void {
+  #shape(head: ResponseHead): void {
     shapeResponse(head, this.#scope, this.record.upstreamServiceTimeMs)
-    const plan = this.#plan
-    plan?.picked.editResponse?.(head.headers, this.request)
-    this.route?.route.editResponse?.(head.headers, this.request)
-    if (plan?.forward.includeAttemptCountInResponse === true) {
-      head.headers.set('x-envoy-attempt-count', String(this.#attempts))
-    }
-  }
-
-  #isAcceptance(status: number): boolean {
-    return this.request.method === 'CONNECT' ? status >= 200 && status < 300 : status === 101
+    const { route } = this
+    if (this.#plan === undefined || route === undefined) return
+    const { request } = this
+    editResponse(head, this.#plan, { route: route.route, request, attempts: this.#attempts })
   }
 
   #acceptTunnel(attempt: Attempt): void {
     this.#isAccepted = true
     attempt.isTunnel = true
-    this.#scope.timers.route.clear()
+    this.#scope.timers.clearRoute()
     this.#sendHeld(attempt)
   }
 
@@ -396,7 +394,7 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
 
   onAttemptData(chunk: Uint8Array): void {
     this.record.bytesSent += chunk.length
-    this.#touch()
+    this.#scope.timers.touch()
     if (!this.#stream.sendData(chunk)) this.#attempt?.pauseResponse()
   }
 
@@ -420,12 +418,8 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
   onAttemptFailure(attempt: Attempt, failure: Failure, reset: AttemptReset): void {
     if (this.#isOver) return
     this.record.transportFailure = reset.message
-    if (this.#responseStarted) {
-      this.#breakOff(failure)
-      return
-    }
-    const outcome = this.#outcome(failure, reset.requestSent)
-    if (!this.#retries(attempt, outcome)) this.#fail(failure)
+    if (this.#retries(attempt, this.#outcome(failure, reset.requestSent))) return
+    this.#fail(failure)
   }
 
   #retriesResponse(attempt: Attempt, head: ResponseHead): boolean {
@@ -455,12 +449,12 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
     const plan = this.#plan
     if (this.#retry === undefined || plan === undefined) return false
     const verdict = this.#retry.decide(outcome)
-    if (verdict === 'limit-exceeded' && this.#attempts > 1) this.#flag('URX')
-    if (verdict === 'overflow') this.#flag('UO')
+    if (verdict === 'limit-exceeded' && this.#attempts > 1) addFlag(this.record, 'URX')
+    if (verdict === 'overflow') addFlag(this.record, 'UO')
     if (verdict !== 'retry') return false
     this.#attempt = undefined
     attempt.discard()
-    this.#scope.timers.attempt.clear()
+    this.#scope.timers.endTry()
     if (outcome.failure === 'per-try-timeout' && plan.forward.includeTimeoutRetryHeader === true) {
       this.request.headers.set('x-envoy-is-timeout-retry', 'true')
     }
@@ -478,14 +472,13 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
     if (refusal.failure === 'headers-too-large') stats.rqTooLarge.add(1)
     this.record.transportFailure = refusal.reason
     this.#abort('reset')
-    if (this.#responseStarted) this.#breakOff(refusal.failure)
-    else this.#fail(refusal.failure, replyOf(refusal))
+    this.#fail(refusal.failure, refusalReply(refusal))
   }
 
   onDownstreamClose(): void {
     if (this.#isOver) return
     this.#abort('reset')
-    this.#note('downstream-disconnect')
+    noteFailure(this.record, 'downstream-disconnect')
     if (!this.#isAccepted) this.record.details = failureReplies['downstream-disconnect'].details
     this.#finish()
   }
@@ -493,7 +486,7 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
   onRouteTimeout(): void {
     this.#plan?.cluster.stats.rqTimeout.add(1)
     this.#abort('timeout')
-    this.#timeOut('upstream-timeout')
+    this.#fail('upstream-timeout')
   }
 
   onTryTimeout(): void {
@@ -502,27 +495,22 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
     attempt.cluster.stats.rqPerTryTimeout.add(1)
     this.#abort('timeout')
     if (this.#retries(attempt, this.#outcome('per-try-timeout', true))) return
-    this.#timeOut('per-try-timeout')
+    this.#fail('per-try-timeout')
   }
 
   onIdleTimeout(): void {
     this.#abort('reset')
-    this.#timeOut('stream-idle-timeout', this.#gatewayTimeout())
+    this.#fail('stream-idle-timeout', this.#gatewayTimeout())
   }
 
   onMaxDuration(): void {
     this.#abort('reset')
-    this.#timeOut('max-duration', this.#gatewayTimeout())
+    this.#fail('max-duration', this.#gatewayTimeout())
   }
 
   /** As Envoy: 408 blames the client, so once its request is whole the answer is 504. */
   #gatewayTimeout(): Partial<LocalReply> {
     return this.#body.isEnded ? { status: 504 } : {}
-  }
-
-  #timeOut(failure: Failure, reply: Partial<LocalReply> = {}): void {
-    if (this.#responseStarted) this.#breakOff(failure)
-    else this.#fail(failure, reply)
   }
 
   #abort(reason: 'timeout' | 'reset'): void {
@@ -531,70 +519,35 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
     attempt?.abort(reason)
   }
 
-  /** A reply of ours in place of the upstream's. */
+  /** A reply of ours in place of the upstream's; a response that has begun is broken off, for the client to see. */
   #fail(failure: Failure, reply: Partial<LocalReply> = {}): void {
     if (this.#isOver) return
-    this.#note(failure)
+    const { record } = this
+    noteFailure(record, failure)
+    if (this.#responseStarted) {
+      record.details = failureReplies[failure].details
+      this.#stream.reset()
+      this.#finish()
+      return
+    }
     const built = buildFailureReply(failure, reply, this.request)
-    this.record.details = built.details
-    this.record.grpcStatus = grpcStatusOf(built.head.headers)
+    record.details = built.details
+    record.grpcStatus = grpcStatusOf(built.head.headers)
     if (built.closesConnection) this.#stream.closeAfterResponse()
     this.#respond(built.head, built.body)
   }
 
   #respond(head: ResponseHead, body: Buffer): void {
     shapeResponse(head, this.#scope, undefined)
+    this.#stream.finishEarly()
     const isEmpty = body.length === 0
     this.#sendHead(head, isEmpty)
     if (!isEmpty) {
-      this.record.bytesSent += body.length
+      if (this.request.method !== 'HEAD') this.record.bytesSent += body.length
       this.#stream.sendData(body)
       this.#stream.sendEnd(undefined)
     }
     this.#finish()
-  }
-
-  /** The response has begun and cannot be completed: the client must see that. */
-  #breakOff(failure: Failure): void {
-    this.#note(failure)
-    this.record.details = failureReplies[failure].details
-    this.#stream.reset()
-    this.#finish()
-  }
-
-  #note(failure: Failure): void {
-    this.record.failure = failure
-    const { flag } = failureReplies[failure]
-    if (flag !== '-')
-      this.record.flags = this.record.flags === '-' ? flag : `${flag},${this.record.flags}`
-  }
-
-  #flag(flag: string): void {
-    this.record.flags = this.record.flags === '-' ? flag : `${this.record.flags},${flag}`
-  }
-
-  // Time.
-
-  #touch(): void {
-    if (this.#idleMs === 0) return
-    this.#scope.timers.idle.set(this.#idleMs, this.#scope.runtime.clock.monotonicMs())
-  }
-
-  #setIdle(idleMs: number): void {
-    this.#idleMs = idleMs
-    if (idleMs === 0) this.#scope.timers.idle.clear()
-    else this.#touch()
-  }
-
-  #startRouteTimer(plan: ForwardPlan): void {
-    if (plan.timeoutMs === 0) return
-    this.#scope.timers.route.set(plan.timeoutMs, this.#scope.runtime.clock.monotonicMs())
-  }
-
-  #startTryTimer(): void {
-    const delayMs = this.#plan?.tryTimeoutMs ?? 0
-    if (delayMs === 0) return
-    this.#scope.timers.attempt.set(delayMs, this.#scope.runtime.clock.monotonicMs())
   }
 
   // The end.
@@ -616,23 +569,9 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
   }
 
   #report(): void {
-    const { record } = this
-    const { stats, filters, observers } = this.#scope.manager
-    stats.rqActive.add(-1)
-    stats.rqByClass[(record.status / 100) | 0]?.add(1)
-    stats.rqTime.record(record.durationMs)
-    stats.rxBytes.add(record.wireBytesReceived)
-    stats.txBytes.add(record.wireBytesSent)
-    for (let index = 0; index < this.#filtersRun; index += 1) filters[index]?.onEnd?.(this)
-    for (const observer of observers) observer.onEnd(record)
+    const { manager } = this.#scope
+    countExchange(manager.stats, this.record)
+    for (let index = 0; index < this.#filtersRun; index += 1) manager.filters[index]?.onEnd?.(this)
+    for (const observer of manager.observers) observer.onEnd(this.record)
   }
-}
-
-/** Envoy's per-connection buffer limit: what may wait for an upstream, or for a retry. */
-const bufferBytesMax = 1024 * 1024
-
-/** What the table's row cannot say: which rule was broken, and 414 for a target (RFC 9110 §15.5.15). */
-function replyOf(refusal: RequestRefusal): Partial<LocalReply> {
-  if (refusal.reason === 'target-too-large') return { status: 414 }
-  return refusal.failure === 'bad-request' ? { details: `http1.codec_error:${refusal.reason}` } : {}
 }

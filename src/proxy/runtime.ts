@@ -14,6 +14,7 @@ import type { ClusterSet } from './upstream/cluster.ts'
 import { UpstreamPools } from './upstream/pool.ts'
 import { createConnector } from './wire/connector.ts'
 import { FlushTurn } from './wire/flush-turn.ts'
+import { ReadBuffer } from './wire/read-buffer.ts'
 import type { Connector } from './wire/wire.ts'
 
 export interface ProxyRuntime {
@@ -29,7 +30,7 @@ export interface ProxyRuntime {
   /** Collects what one turn of the event loop writes; every wire of the runtime shares it. */
   readonly turn: FlushTurn
   /** What accepted sockets read into; undefined gives each read its own memory. */
-  readonly acceptBuffer: Buffer | undefined
+  readonly acceptBuffer: ReadBuffer | undefined
   /** Unique within the process, from 1: `%CONNECTION_ID%`. */
   nextConnectionId(): number
 }
@@ -45,14 +46,13 @@ export interface ProxyRuntimeOptions {
   readonly sharesAcceptedReads?: boolean
 }
 
-const readBufferBytes = 64 * 1024
-
 export function createProxyRuntime(options: ProxyRuntimeOptions): ProxyRuntime {
-  const { clock, random, log, clusters } = options
+  const { random, log, clusters } = options
   const turn = new FlushTurn((error) =>
     log.error({ error: describeError(error) }, 'connection lost by a bug'),
   )
-  const readBuffer = Buffer.allocUnsafeSlow(readBufferBytes)
+  const clock = turn.cache(options.clock)
+  const readBuffer = new ReadBuffer()
   const internalListeners = new InternalListeners(turn)
   const connector = createConnector({ clock, turn, readBuffer, internalListeners })
   const pools = new UpstreamPools({ clock, connector })

@@ -187,7 +187,8 @@ class RunningSidecar implements Sidecar {
     this.#isDraining = true
     const { clock } = this.#options
     const endMs = clock.monotonicMs() + deadlineMs
-    const request = { strategy: 'gradual', keepAccepting: false } as const
+    // At once, not gradually: an idle connection that stays would hold up the end until the deadline.
+    const request = { strategy: 'immediate', keepAccepting: false } as const
     // What comes in may need to call out, so the outbound side stays until the inbound side is idle.
     await this.#plane.drain({ ...request, deadlineMs, inboundOnly: true })
     const leftMs = Math.max(0, endMs - clock.monotonicMs())

@@ -1,5 +1,10 @@
 /** A client's view: what its scope class shares, with the workload's own part laid over it, copied nowhere. */
-import { typeUrls, type EncodedResource, type ResourceView } from '../xds/resource-set.ts'
+import {
+  typeUrls,
+  type EncodedResource,
+  type LayeredResources,
+  type ResourceView,
+} from '../xds/resource-set.ts'
 import type { OutboundState } from './outbound.ts'
 import type { WorkloadResources } from './workload.ts'
 
@@ -55,25 +60,25 @@ function overlay(shared: ResourceMap, own: ResourceMap): ResourceMap {
 }
 
 /** Two maps read as one; names in `own` are not in `shared`. */
-class OverlayMap implements ReadonlyMap<string, EncodedResource> {
-  readonly #shared: ResourceMap
-  readonly #own: ResourceMap
+class OverlayMap implements LayeredResources {
+  readonly shared: ResourceMap
+  readonly own: ResourceMap
 
   constructor(shared: ResourceMap, own: ResourceMap) {
-    this.#shared = shared
-    this.#own = own
+    this.shared = shared
+    this.own = own
   }
 
   get size(): number {
-    return this.#shared.size + this.#own.size
+    return this.shared.size + this.own.size
   }
 
   get(name: string): EncodedResource | undefined {
-    return this.#own.get(name) ?? this.#shared.get(name)
+    return this.own.get(name) ?? this.shared.get(name)
   }
 
   has(name: string): boolean {
-    return this.#own.has(name) || this.#shared.has(name)
+    return this.own.has(name) || this.shared.has(name)
   }
 
   forEach(
@@ -84,18 +89,18 @@ class OverlayMap implements ReadonlyMap<string, EncodedResource> {
   }
 
   *entries(): MapIterator<[string, EncodedResource]> {
-    yield* this.#shared.entries()
-    yield* this.#own.entries()
+    yield* this.shared.entries()
+    yield* this.own.entries()
   }
 
   *keys(): MapIterator<string> {
-    yield* this.#shared.keys()
-    yield* this.#own.keys()
+    yield* this.shared.keys()
+    yield* this.own.keys()
   }
 
   *values(): MapIterator<EncodedResource> {
-    yield* this.#shared.values()
-    yield* this.#own.values()
+    yield* this.shared.values()
+    yield* this.own.values()
   }
 
   [Symbol.iterator](): MapIterator<[string, EncodedResource]> {

@@ -147,13 +147,21 @@ describe('ADS relay', () => {
       assert.equal(after.status().state, 'cached')
       assert.notEqual(after.status().staleSinceMs, undefined)
 
-      await using back = await openServer(source, port)
+      const joined: unknown[] = []
+      await using back = await openServer(source, port, {
+        onOpen: (_, { id, metadata }) => joined.push([id, metadata]),
+      })
       const ended = await peer.closed
       assert.deepEqual(ended, { code: 14, message: 'the control plane is back' })
       using again = new AdsPeer(after.address, variant)
       again.send({ node, typeUrl: cluster })
       assert.deepEqual((await again.next()).resources, { a: '2' })
       assert.equal(back.statuses().length > 0, true)
+      // Who looks for the control plane joins as who it is: its labels and ports are part of its endpoint.
+      assert.deepEqual(joined, [
+        [node.id, node.metadata],
+        [node.id, node.metadata],
+      ])
     })
   }
 

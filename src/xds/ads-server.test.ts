@@ -3,13 +3,18 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 
 import { AdsPeer } from '../../test/support/ads-peer.ts'
-import { TestSource, type TestResources } from '../../test/support/ads-source.ts'
+import { TestSource, createView, type TestResources } from '../../test/support/ads-source.ts'
 import { eventually } from '../../test/support/eventually.ts'
 import { systemClock } from '../lib/clock.ts'
 import { silentLog } from '../lib/log.ts'
 import { seededRandom } from '../lib/random.ts'
 import { openAdsServer, type AdsServerOptions } from './ads-server.ts'
-import { typeUrls } from './resource-set.ts'
+import {
+  typeUrls,
+  type EncodedResource,
+  type LayeredResources,
+  type ResourceView,
+} from './resource-set.ts'
 
 const node = { id: 'sidecar~127.0.0.1~a.default~default.svc.cluster.local', cluster: 'a' }
 const { cluster, endpoint, listener, route } = typeUrls
@@ -456,6 +461,32 @@ describe('ADS, delta', () => {
   })
 })
 
+describe('ADS, views in layers', () => {
+  test('a large answer comes in two parts: what the class shares, and what is the client’s own', async () => {
+    const many = Array.from({ length: 40 }, (_, at) => [`shared-${at}`, '1'] as const)
+    const shared = createView({ cluster: Object.fromEntries(many) }, 0).resources(cluster)
+    const own = createView({ cluster: { mine: '1' } }, 0).resources(cluster)
+    await using scene = await openScene({})
+    scene.source.setView(layeredView(shared, own))
+    const peer = scene.connect('delta')
+    peer.send({ node, typeUrl: cluster })
+    const first = await peer.next()
+    assert.equal(Object.keys(first.resources).length, 40)
+    const second = await peer.next()
+    assert.deepEqual(second.resources, { mine: '1' })
+    peer.ack(first)
+    peer.ack(second)
+    await eventually(() => scene.statusOf(cluster)?.status === 'SYNCED')
+
+    const changed = createView({ cluster: { ...Object.fromEntries(many), 'shared-0': '2' } }, 0)
+    scene.source.setView(layeredView(changed.resources(cluster), own))
+    assert.deepEqual((await peer.next()).resources, { 'shared-0': '2' })
+    const none = createView({}, 0).resources(cluster)
+    scene.source.setView(layeredView(changed.resources(cluster), none))
+    assert.deepEqual((await peer.next()).removed, ['mine'])
+  })
+})
+
 describe('ADS streams', () => {
   test('a first request without a node is refused', async () => {
     await using scene = await openScene({})
@@ -560,3 +591,26 @@ describe('ADS streams', () => {
     assert.equal((await peer.closed).code, 14)
   })
 })
+
+class LayeredMap extends Map<string, EncodedResource> implements LayeredResources {
+  readonly shared: ReadonlyMap<string, EncodedResource>
+  readonly own: ReadonlyMap<string, EncodedResource>
+
+  constructor(
+    shared: ReadonlyMap<string, EncodedResource>,
+    own: ReadonlyMap<string, EncodedResource>,
+  ) {
+    super([...shared, ...own])
+    this.shared = shared
+    this.own = own
+  }
+}
+
+function layeredView(
+  shared: ReadonlyMap<string, EncodedResource>,
+  own: ReadonlyMap<string, EncodedResource>,
+): ResourceView {
+  const clusters = new LayeredMap(shared, own)
+  const none = new Map<string, EncodedResource>()
+  return { revision: '', resources: (typeUrl) => (typeUrl === cluster ? clusters : none) }
+}

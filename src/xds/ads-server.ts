@@ -62,6 +62,8 @@ export interface AdsServer extends AsyncDisposable {
   /** Streams that have said who they are. */
   statuses(): StreamStatus[]
   status(id: number): StreamStatus | undefined
+  /** Ends one client's stream with UNAVAILABLE; it will come back. */
+  disconnect(id: number, reason: string): void
   close(): Promise<void>
 }
 
@@ -102,6 +104,10 @@ class RunningServer implements AdsServer {
 
   status(id: number): StreamStatus | undefined {
     return this.#streams.get(id)?.status()
+  }
+
+  disconnect(id: number, reason: string): void {
+    this.#streams.get(id)?.end(grpcCodes.unavailable, reason)
   }
 
   close(): Promise<void> {

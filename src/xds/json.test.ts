@@ -1,3 +1,4 @@
+/** Protobuf JSON with @type: what is read, what is written, and what is refused with which path. */
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 

@@ -23,6 +23,21 @@ export interface ResourceView {
   resources(typeUrl: string): ReadonlyMap<string, EncodedResource>
 }
 
+/**
+ * Resources of one client laid over those that it shares with its class: two maps read as one, names in one only.
+ * A view may give such a map; the server then compares, frames and compresses the shared part once for all.
+ */
+export interface LayeredResources extends ReadonlyMap<string, EncodedResource> {
+  readonly shared: ReadonlyMap<string, EncodedResource>
+  readonly own: ReadonlyMap<string, EncodedResource>
+}
+
+export function isLayered(
+  resources: ReadonlyMap<string, EncodedResource>,
+): resources is LayeredResources {
+  return 'shared' in resources && 'own' in resources
+}
+
 /** What a stream said of itself in its first request. */
 export interface StreamNode {
   readonly id: string

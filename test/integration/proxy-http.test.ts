@@ -26,7 +26,7 @@ async function startEcho() {
     void text(request).then((body) => {
       const { method, url, headers } = request
       response.setHeader('x-origin', 'echo')
-      response.end(JSON.stringify({ method, url, headers, body }))
+      return response.end(JSON.stringify({ method, url, headers, body }))
     })
   })
 }
@@ -137,7 +137,9 @@ test('bodies pass in both framings, and pipelined requests are answered in order
 
 test('a request that comes byte by byte is the same request', async () => {
   await using run = await echoScene()
-  const received = await run.ask([...`POST / HTTP/1.1\r\n${close}Content-Length: 5\r\n\r\nhello`])
+  const received = await run.ask(
+    `POST / HTTP/1.1\r\n${close}Content-Length: 5\r\n\r\nhello`.split(''),
+  )
   assert.equal(echoed(received).body, 'hello')
 })
 
@@ -387,13 +389,13 @@ test('a retry sends the same body to another host', async () => {
   await using bad = await startOrigin((request, response) => {
     void text(request).then((body) => {
       seen.push(body)
-      response.writeHead(503).end('try another')
+      return response.writeHead(503).end('try another')
     })
   })
   await using good = await startOrigin((request, response) => {
     void text(request).then((body) => {
       seen.push(body)
-      response.end('fine')
+      return response.end('fine')
     })
   })
   await using scene = await startScene({
@@ -535,7 +537,7 @@ test('a new config takes effect on a connection that lives, without cutting it',
       const request = get({ port: scene.port, host: '127.0.0.1', agent }, (response) => {
         response
           .resume()
-          .on('end', () => resolve(`${response.headers['server']} ${request.reusedSocket}`))
+          .on('end', () => resolve(`${String(response.headers['server'])} ${request.reusedSocket}`))
       })
       request.on('error', reject)
     })

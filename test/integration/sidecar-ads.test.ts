@@ -11,6 +11,14 @@ import {
   sceneResource as make,
 } from '../support/sidecar-scene.ts'
 
+interface DumpedCluster {
+  readonly cluster: { readonly lb_policy?: string }
+  readonly error_state?: {
+    readonly details: string
+    readonly failed_configuration: { readonly lb_policy?: string }
+  }
+}
+
 function simple(port: number): SceneResources {
   return {
     clusters: [make.edsCluster('c')],
@@ -22,12 +30,12 @@ function simple(port: number): SceneResources {
 
 /** Requests one after the other on several connections, until it is stopped; counts what was not 200. */
 function load(scene: SidecarScene, port: number) {
-  let isStopped = false
+  const stopped = new AbortController()
   let total = 0
   const failed: string[] = []
   const bodies = new Set<string>()
   const worker = async (): Promise<void> => {
-    while (!isStopped) {
+    while (!stopped.signal.aborted) {
       total += 1
       try {
         const answer = await scene.get(port)
@@ -45,7 +53,7 @@ function load(scene: SidecarScene, port: number) {
       return total
     },
     async stop() {
-      isStopped = true
+      stopped.abort()
       await Promise.all(workers)
       return { total, failed, bodies: [...bodies] }
     },
@@ -116,14 +124,11 @@ for (const variant of ['sotw', 'delta'] as const) {
       )
       const dump = JSON.parse(
         (await scene.admin('/config_dump?resource=dynamic_active_clusters&name_regex=c')).body,
-      ) as { configs: Record<string, Record<string, unknown>>[] }
+      ) as { configs: readonly DumpedCluster[] }
       const [entry] = dump.configs
-      assert.equal(entry?.['cluster']?.['lb_policy'], undefined)
-      assert.match(String(entry?.['error_state']?.['details']), /lb_policy/)
-      assert.equal(
-        (entry?.['error_state']?.['failed_configuration'] as Record<string, unknown>)['lb_policy'],
-        'MAGLEV',
-      )
+      assert.equal(entry?.cluster.lb_policy, undefined)
+      assert.match(entry?.error_state?.details ?? '', /lb_policy/)
+      assert.equal(entry?.error_state?.failed_configuration.lb_policy, 'MAGLEV')
     })
 
     test('goes on without its control plane', async () => {

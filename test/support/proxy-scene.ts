@@ -21,7 +21,6 @@ import { createCircuitBreaker } from '../../src/proxy/resilience/create-circuit-
 import type { RetryPolicy } from '../../src/proxy/resilience/retry-policy.ts'
 import type {
   ForwardAction,
-  MatchedRoute,
   Route,
   RouteAction,
   RouteTable,
@@ -216,14 +215,14 @@ function createTable(routes: NonNullable<SceneOptions['routes']>): RouteTable {
       action,
       editRequest: undefined,
       editResponse: undefined,
-    } as Route
-    return { prefix, matched: { virtualHost: 'all', route } as MatchedRoute }
+    }
+    return { prefix, matched: { virtualHost: 'all', route } }
   })
   return {
     name: 'test',
     match: (head) =>
       compiled.find(({ prefix }) => head.path.startsWith(prefix) || prefix === '*')?.matched,
-  } as RouteTable
+  }
 }
 
 function createCluster(sketch: ClusterSketch, registry: StatsRegistry): Cluster {
@@ -255,6 +254,11 @@ function createCluster(sketch: ClusterSketch, registry: StatsRegistry): Cluster 
   }
 }
 
+/** A cluster by itself, for tests below the listener. */
+export function createSketchedCluster(sketch: ClusterSketch): Cluster {
+  return createCluster(sketch, new StatsRegistry(createSlots()))
+}
+
 function createHost(address: WireAddress, registry: StatsRegistry): Host {
   const host: Host = {
     address,
@@ -273,7 +277,7 @@ function createHost(address: WireAddress, registry: StatsRegistry): Host {
     stats: createHostStats(registry.slots),
     isEjected: false,
     isAvailable: () => !host.isEjected,
-  } as Host
+  }
   return host
 }
 
@@ -294,7 +298,7 @@ function createTurns(hosts: readonly Host[]): Balancer {
       return undefined
     },
     update() {},
-  } as Balancer
+  }
 }
 
 function recordingLog(bugs: unknown[]): Log {

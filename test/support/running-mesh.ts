@@ -31,10 +31,11 @@ export class RunningMesh implements AsyncDisposable {
   readonly #exited: Promise<unknown>
   #ready: ReadyEvent | undefined
 
-  private constructor(folder: string, file: string) {
+  private constructor(folder: string, words: readonly string[]) {
     this.folder = folder
     this.home = join(folder, 'home')
-    this.#child = spawn(program, ['up', join(folder, file), '-o', 'json'], {
+    this.#child = spawn(program, ['up', ...words, '-o', 'json'], {
+      cwd: folder,
       env: { ...process.env, TULLE_HOME: this.home },
       stdio: ['ignore', 'pipe', 'inherit'],
     })
@@ -49,10 +50,10 @@ export class RunningMesh implements AsyncDisposable {
   }
 
   /** Resolves when it says that it is ready. */
-  static async start(file = 'mesh-node.yaml'): Promise<RunningMesh> {
+  static async start(...flags: readonly string[]): Promise<RunningMesh> {
     const folder = mkdtempSync(join(tmpdir(), 'tulle-e2e-'))
     cpSync(join(root, 'examples/my-go-service'), folder, { recursive: true })
-    const mesh = new RunningMesh(folder, file)
+    const mesh = new RunningMesh(folder, [join(folder, 'mesh-node.yaml'), ...flags])
     try {
       await eventually(() => mesh.#ready !== undefined || mesh.hasExited, { deadlineMs: 60_000 })
       if (mesh.hasExited) throw new Error('tulle up ended before it was ready')
@@ -94,7 +95,7 @@ export class RunningMesh implements AsyncDisposable {
   async tulle(...words: readonly string[]): Promise<{ code: number; out: string; error: string }> {
     const env = { ...process.env, TULLE_HOME: this.home }
     try {
-      const { stdout, stderr } = await promisify(execFile)(program, words, { env })
+      const { stdout, stderr } = await promisify(execFile)(program, words, { env, timeout: 30_000 })
       return { code: 0, out: stdout, error: stderr }
     } catch (thrown) {
       // Thrown by execFile for every other exit code.

@@ -28,6 +28,14 @@ test('every file opens with a header that says what it is', () => {
   assert.deepEqual(without, [])
 })
 
+test('node:http is imported for its types alone: lib/node-http.ts has its values for less memory', () => {
+  const imports = /^import (?!type\b)[^'"]*from 'node:http'$/m
+  assert.deepEqual(
+    production.filter((file) => imports.test(readText(file))),
+    [],
+  )
+})
+
 test('a promise for later names an issue, or is not there', () => {
   const self = 'test/tidy/source-rules.test.ts'
   const files = sources.filter((file) => file !== self)

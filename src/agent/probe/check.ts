@@ -1,10 +1,9 @@
 /** The three ways to ask an application whether it is ready: an HTTP request, a connection, a command. */
 import { spawn } from 'node:child_process'
-import { request as httpRequest } from 'node:http'
-import { request as httpsRequest } from 'node:https'
 import { connect } from 'node:net'
 
 import { unreachable } from '../../lib/assert.ts'
+import { request as httpRequest } from '../../lib/node-http.ts'
 import type { Check, ProbeAction } from './probe.ts'
 
 type HttpAction = Extract<ProbeAction, { kind: 'http' }>
@@ -31,7 +30,9 @@ export function createCheck(action: ProbeAction, environment: CheckEnvironment):
 /** Ready: 200 to 399, as Kubernetes' kubelet and Istio's agent have it. Certificates are not verified there. */
 function checkHttp(action: HttpAction, signal: AbortSignal): Promise<string | undefined> {
   return new Promise((resolve) => {
-    const send = action.scheme === 'https' ? httpsRequest : httpRequest
+    // TLS is loaded by the few who probe with it.
+    const https = () => process.getBuiltinModule('node:https')
+    const send = action.scheme === 'https' ? https().request : httpRequest
     const options = {
       host: action.host,
       port: action.port,

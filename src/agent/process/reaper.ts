@@ -10,30 +10,27 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 
-const script = `
-trap '' INT TERM HUP
-groups=''
-while IFS=' ' read -r verb group; do
-  case $verb in
-    add) groups="$groups $group" ;;
-    remove)
-      left=''
-      for each in $groups; do [ "$each" = "$group" ] || left="$left $each"; done
-      groups=$left ;;
-    quit) exit 0 ;;
-  esac
-done
-for each in $groups; do kill -TERM "-$each" 2>/dev/null; done
-tries=$1
-while [ "$tries" -gt 0 ]; do
-  alive=''
-  for each in $groups; do kill -0 "-$each" 2>/dev/null && alive=yes; done
-  [ -n "$alive" ] || exit 0
-  sleep 0.1 || sleep 1
-  tries=$((tries - 1))
-done
-for each in $groups; do kill -KILL "-$each" 2>/dev/null; done
-`
+/** One line, because the shell reads it from the pipe: a list of processes would show it as an argument. */
+const script = [
+  `trap '' INT TERM HUP; groups='';`,
+  `while IFS=' ' read -r verb group; do`,
+  `  case $verb in`,
+  `    add) groups="$groups $group";;`,
+  `    remove) left=''; for each in $groups; do [ "$each" = "$group" ] || left="$left $each"; done;`,
+  `      groups=$left;;`,
+  `    quit) exit 0;;`,
+  `  esac;`,
+  `done;`,
+  `for each in $groups; do kill -TERM "-$each" 2>/dev/null; done;`,
+  `tries=$1;`,
+  `while [ "$tries" -gt 0 ]; do`,
+  `  alive='';`,
+  `  for each in $groups; do kill -0 "-$each" 2>/dev/null && alive=yes; done;`,
+  `  [ -n "$alive" ] || exit 0;`,
+  `  sleep 0.1 || sleep 1; tries=$((tries - 1));`,
+  `done;`,
+  `for each in $groups; do kill -KILL "-$each" 2>/dev/null; done`,
+].join(' ')
 
 export interface ReaperOptions {
   /** From SIGTERM to SIGKILL once the owner is gone. */
@@ -45,7 +42,8 @@ export class Reaper implements AsyncDisposable {
 
   constructor(options: ReaperOptions) {
     const tries = String(Math.ceil(options.graceMs / 100))
-    this.#shell = spawn('/bin/sh', ['-c', script, 'tulle-reaper', tries], {
+    const run = 'IFS= read -r script; eval "$script"'
+    this.#shell = spawn('/bin/sh', ['-c', run, 'tulle-reaper', tries], {
       detached: true,
       stdio: ['pipe', 'ignore', 'ignore'],
       // The reaper outlives its owner; it must not hold the owner's folder.
@@ -54,6 +52,7 @@ export class Reaper implements AsyncDisposable {
     // A reaper that died can not be written to; the owner's own clean-up is then all there is.
     this.#shell.on('error', () => {})
     this.#shell.stdin?.on('error', () => {})
+    this.#shell.stdin?.write(`${script}\n`)
     this.#shell.unref()
   }
 

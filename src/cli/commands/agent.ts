@@ -33,6 +33,11 @@ export const agentCommand: Command = {
       onEvent: (event) => supervisor.send(event),
     })
     using _stop = context.onStop(() => void workload.stop())
-    return { exitCode: await workload.run() }
+    try {
+      return { exitCode: await workload.run() }
+    } catch {
+      // It has been told as an event; the supervisor says it.
+      return { exitCode: 1 }
+    }
   },
 }

@@ -1,5 +1,5 @@
-import { analyze } from '../../translate/analyze.ts'
 /** `tulle analyze PATH…`: everything that is wrong in files, without a running mesh. */
+import { analyze } from '../../translate/analyze.ts'
 import { outputFlag, type Command } from '../command.ts'
 import { countIssues, issuesText, sortIssues } from '../issue-text.ts'
 import { loadOffline } from '../offline.ts'

@@ -13,7 +13,8 @@ export const topCommand: Command = {
   summary: 'show live rate, success and latency by service and version',
   description:
     'Counts are what callers saw: a request that was retried counts once. EJECTED says how many endpoints some ' +
-    'caller has taken out for now. Success is the share of answers below 500.',
+    'caller has taken out for now. Success is the share of answers below 500. ' +
+    'A caller whose sidecar is a plain Envoy is not seen: it has no Istio metrics.',
   flags: [
     outputFlag,
     { flags: '--once', summary: 'look once and end' },

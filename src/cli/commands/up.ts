@@ -165,8 +165,10 @@ async function runMesh(mesh: MeshToRun): Promise<{ exitCode: number }> {
   try {
     await Promise.race([supervisor.start(), stopped])
     issues.isSettled = true
-    const event = readyEvent(running, supervisor.workloads)
-    log.event({ ...event }, nextSteps(event, mesh.meshFile.annotations['tulle.dev/next']))
+    if (!supervisor.isStopping) {
+      const event = readyEvent(running, supervisor.workloads)
+      log.event({ ...event }, nextSteps(event, mesh.meshFile.annotations['tulle.dev/next']))
+    }
   } catch (error) {
     await stopWithin(supervisor)
     throw error

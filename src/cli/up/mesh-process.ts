@@ -8,7 +8,7 @@ import { createInterface } from 'node:readline'
 
 import { ProcessGroup, type ProcessExit } from '../../agent/process/process-group.ts'
 import type { Reaper } from '../../agent/process/reaper.ts'
-import { Backoff } from '../../lib/backoff.ts'
+import { RestartDelay } from '../../agent/process/restart-delay.ts'
 import type { Clock, Timer } from '../../lib/clock.ts'
 import type { Random } from '../../lib/random.ts'
 
@@ -28,23 +28,19 @@ export interface MeshProcessOptions {
   readonly onEnd: (exit: ProcessExit, restartMs: number) => void
 }
 
-const stableMs = 10_000
-const backoffBaseMs = 500
-const backoffMaxMs = 10_000
 /** Lines longer than this are cut; a process that writes no newline must not fill our memory. */
 const lineLengthMax = 16_384
 
 export class MeshProcess {
   readonly #options: MeshProcessOptions
-  readonly #backoff: Backoff
+  readonly #delay: RestartDelay
   #group: ProcessGroup | undefined
   #restart: Timer | undefined
   #isStopping = false
 
   constructor(options: MeshProcessOptions) {
     this.#options = options
-    const { random } = options
-    this.#backoff = new Backoff({ baseMs: backoffBaseMs, maxMs: backoffMaxMs, random })
+    this.#delay = new RestartDelay(options.random)
   }
 
   get name(): string {
@@ -95,8 +91,7 @@ export class MeshProcess {
     const { clock, onEnd } = this.#options
     const exit = await group.exited
     if (this.#isStopping) return
-    if (clock.monotonicMs() - startedMs >= stableMs) this.#backoff.reset()
-    const restartMs = this.#backoff.nextMs()
+    const restartMs = this.#delay.nextMs(clock.monotonicMs() - startedMs)
     onEnd(exit, restartMs)
     this.#restart = clock.setTimer(restartMs, () => void this.start())
   }

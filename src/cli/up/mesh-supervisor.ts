@@ -1,7 +1,3 @@
-import { parseCommand } from '../../agent/process/command-line.ts'
-import { ProcessGroup } from '../../agent/process/process-group.ts'
-import type { Reaper } from '../../agent/process/reaper.ts'
-import type { WorkloadEvent } from '../../agent/run-workload.ts'
 /**
  * Runs a whole mesh: builds, the control plane, the services' workloads, then the clients, each step when the
  * one before is ready; and ends it all within five seconds.
@@ -9,6 +5,10 @@ import type { WorkloadEvent } from '../../agent/run-workload.ts'
  * Everything runs in processes of their own, so that a crash of one takes nothing else down and each can be
  * looked at and killed by itself.
  */
+import { parseCommand } from '../../agent/process/command-line.ts'
+import { ProcessGroup } from '../../agent/process/process-group.ts'
+import type { Reaper } from '../../agent/process/reaper.ts'
+import type { WorkloadEvent } from '../../agent/run-workload.ts'
 import type { WorkloadAddresses, WorkloadPlan } from '../../agent/workload-plan.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { MeshError } from '../../lib/mesh-error.ts'
@@ -60,6 +60,10 @@ export class MeshSupervisor {
 
   constructor(options: MeshSupervisorOptions) {
     this.#options = options
+  }
+
+  get isStopping(): boolean {
+    return this.#isStopping
   }
 
   get workloads(): readonly WorkloadState[] {
@@ -252,7 +256,10 @@ export class MeshSupervisor {
 
 /** In words what a person wants to read; undefined for the rest. */
 function describeEvent(instance: string, event: WorkloadEvent): string | undefined {
-  if (event.event === 'failed') return `${instance}: ${event.message}`
+  if (event.event === 'failed') {
+    const next = event.remedy === undefined ? '' : `\n  next: ${event.remedy}`
+    return `${instance}: ${event.message}${next}`
+  }
   if (event.event === 'health') {
     return event.isHealthy ? `${instance} is healthy` : `${instance} is unhealthy: ${event.message}`
   }

@@ -6,12 +6,13 @@
  * host has open: the Host header must name loopback (DNS rebinding), an Origin from elsewhere is refused, and a
  * body must be JSON by its content type, which no form can send. Bounds: bytes of a body, connections, watches.
  */
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 
 import type { Clock } from '../../lib/clock.ts'
 import type { Log } from '../../lib/log.ts'
 import { describeError, MeshError } from '../../lib/mesh-error.ts'
+import { createServer } from '../../lib/node-http.ts'
 import type { Store } from '../../store/source.ts'
 import { discoveryDocument } from './discovery.ts'
 import type { ObjectStore } from './object-store.ts'

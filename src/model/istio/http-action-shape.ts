@@ -1,6 +1,5 @@
 /** What an HTTP route does besides forwarding: redirect, direct response, rewrite, retries. */
-import { STATUS_CODES } from 'node:http'
-
+import { STATUS_CODES } from '../../lib/node-http.ts'
 import { durationText, portOrZero } from '../schema/field-shape.ts'
 import { regex } from '../schema/http-format.ts'
 import { atLeastOne, atMostOne } from '../schema/rule.ts'

@@ -6,10 +6,11 @@
  * (DNS rebinding). Bodies are never read. A Unix socket gets mode 0600.
  */
 import { chmod, unlink } from 'node:fs/promises'
-import { type IncomingMessage, type Server, type ServerResponse, createServer } from 'node:http'
+import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 
 import type { Log } from '../../lib/log.ts'
 import { MeshError, describeError } from '../../lib/mesh-error.ts'
+import { createServer } from '../../lib/node-http.ts'
 import type { AdminAddress } from '../config/bootstrap.ts'
 import type { AdminPage, AdminReply } from './admin-page.ts'
 import { textReply } from './admin-page.ts'

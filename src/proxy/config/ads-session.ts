@@ -8,7 +8,7 @@ import type { Random } from '../../lib/random.ts'
 import { AdsClient, type AdsClientStatus, type AdsUpdate } from '../../xds/ads-client.ts'
 import type { Node } from '../../xds/proto/generated/envoy/config/core/v3/base.ts'
 import { typeUrls } from '../../xds/resource-set.ts'
-import type { Gauge } from '../telemetry/cluster-stats.ts'
+import type { Counter, Gauge } from '../telemetry/cluster-stats.ts'
 import type { StatScope, StatsRegistry } from '../telemetry/stats-registry.ts'
 import type { AdsTarget } from './bootstrap.ts'
 import type { Rejection, WantedNames } from './data-plane.ts'
@@ -37,6 +37,7 @@ export class AdsSession {
   readonly #client: AdsClient
   readonly #scope: StatScope
   readonly #connected: Gauge
+  readonly #counters = new Map<string, Counter>()
   readonly #answered = new Map<string, () => void>()
   readonly #first = new Map<string, Promise<void>>()
 
@@ -103,6 +104,12 @@ export class AdsSession {
     this.#scope.close()
   }
 
+  #count(name: string): void {
+    const counter = this.#counters.get(name) ?? this.#scope.counter(name)
+    this.#counters.set(name, counter)
+    counter.add(1)
+  }
+
   async #take(update: AdsUpdate): Promise<readonly Rejection[]> {
     const { store } = this.#options
     const { typeUrl, version, resources, removed } = update
@@ -110,7 +117,7 @@ export class AdsSession {
     const stat = statNames[typeUrl]
     if (stat !== undefined) {
       const outcome = rejected.length === 0 ? 'update_success' : 'update_rejected'
-      this.#scope.counter(`${stat}.${outcome}`).add(1)
+      this.#count(`${stat}.${outcome}`)
     }
     if (rejected.length === 0) store.noteVersion(typeUrl, version)
     this.#answered.get(typeUrl)?.()

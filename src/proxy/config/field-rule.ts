@@ -127,20 +127,19 @@ function unwrapOneof(key: string, value: unknown): [name: string, value: unknown
 
 function isUnset(value: unknown): boolean {
   if (value === undefined || value === '' || value === 0 || value === false) return true
-  if (Array.isArray(value)) return value.length === 0
+  if (Array.isArray(value) || value instanceof Uint8Array) return value.length === 0
   return isEmptyMap(value)
 }
 
 /** An empty map field; an empty message (`{}` with presence) is undefined when absent, and so never gets here empty. */
 function isEmptyMap(value: unknown): boolean {
-  return (
-    typeof value === 'object' &&
-    value !== null &&
-    !(value instanceof Uint8Array) &&
-    Object.keys(value).length === 0
-  )
+  return typeof value === 'object' && value !== null && Object.keys(value).length === 0
 }
 
+/** A Buffer has turned itself into `{ type, data }` before the replacer sees it. */
 function jsonValue(_key: string, value: unknown): unknown {
-  return value instanceof Uint8Array ? `<${value.length} bytes>` : value
+  if (typeof value !== 'object' || value === null || !('data' in value)) return value
+  return 'type' in value && value.type === 'Buffer' && Array.isArray(value.data)
+    ? `<${value.data.length} bytes>`
+    : value
 }

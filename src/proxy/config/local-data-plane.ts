@@ -68,6 +68,7 @@ export class LocalDataPlane implements DataPlane {
   readonly #swap: RouteSwap
   readonly #listeners: ListenerTable
   readonly #logFiles: LogFiles
+  #isAnnouncing = false
 
   constructor(options: LocalDataPlaneOptions) {
     this.#options = options
@@ -84,7 +85,7 @@ export class LocalDataPlane implements DataPlane {
         onHostRemoved: (host) => this.runtime.pools.drainHost(host),
       },
       {
-        onAssignmentNames: () => this.#options.events.onWanted(this.#wanted()),
+        onAssignmentNames: () => this.#announceWanted(),
         onChange: () => {
           this.#swap.onClustersChanged()
           events.onChange()
@@ -95,7 +96,7 @@ export class LocalDataPlane implements DataPlane {
     const clusters = this.#clusters
     this.runtime = createProxyRuntime({ clock, random, log, clusters, connectionsMax })
     this.#logFiles = new LogFiles(clock, stats)
-    this.#routes = new RouteStore(() => events.onWanted(this.#wanted()))
+    this.#routes = new RouteStore(() => this.#announceWanted())
     this.#swap = new RouteSwap(clock, this.#routes, clusters)
     this.#listeners = new ListenerTable({
       runtime: this.runtime,
@@ -160,6 +161,16 @@ export class LocalDataPlane implements DataPlane {
     this.#clusters.close()
     this.#retirement.close()
     this.#logFiles.close()
+  }
+
+  /** Once for all that a batch changes: a thousand clusters ask for a thousand names together. */
+  #announceWanted(): void {
+    if (this.#isAnnouncing) return
+    this.#isAnnouncing = true
+    queueMicrotask(() => {
+      this.#isAnnouncing = false
+      this.#options.events.onWanted(this.#wanted())
+    })
   }
 
   #wanted(): WantedNames {

@@ -73,6 +73,7 @@ export class HeaderList {
       }
       kept += 2
     }
-    fields.length = kept
+    // Writing a length is a call into the runtime even when it stays.
+    if (kept !== fields.length) fields.length = kept
   }
 }

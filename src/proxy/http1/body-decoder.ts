@@ -5,6 +5,7 @@
  * Chunk extensions are checked, counted against a ceiling and dropped; they never travel on. Chunk lines end
  * in CRLF and nothing else (CVE-2025-55315), sizes are plain hexadecimal digits without sign or space.
  */
+import { unreachable } from '../../lib/assert.ts'
 import { HeaderList } from '../http/header-list.ts'
 import type { BodyLength } from '../http/message.ts'
 import { hexValue, isFieldValue } from './char-class.ts'
@@ -145,12 +146,17 @@ export class BodyDecoder {
         if (code !== 0x0d) return 'chunk-ending'
         this.#state = 'data-lf'
         return undefined
-      default:
+      case 'data-lf':
         if (code !== 0x0a) return 'chunk-ending'
         this.#state = 'size'
         this.#size = 0
         this.#digits = 0
         return undefined
+      case 'data':
+      case 'trailers':
+        return unreachable(this.#state as never, 'a state of more than one octet')
+      default:
+        return unreachable(this.#state)
     }
   }
 

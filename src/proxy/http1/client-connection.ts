@@ -40,6 +40,7 @@ export class ClientConnection implements WireEvents, UpstreamStream, ResponseSin
   #isBusy = false
   #isTunnel = false
   #isClosed = false
+  #isClosing = false
   #isPaused = false
   /** Requests that it was given, for the pool's ceiling. */
   requests = 0
@@ -59,8 +60,9 @@ export class ClientConnection implements WireEvents, UpstreamStream, ResponseSin
     return this.#parser.messageBytes
   }
 
-  get isClosed(): boolean {
-    return this.#isClosed
+  /** Whether it may carry a request: neither closed nor about to be. */
+  get isUsable(): boolean {
+    return !this.#isClosed && !this.#isClosing
   }
 
   /** Takes the idle connection for one request. */
@@ -126,7 +128,9 @@ export class ClientConnection implements WireEvents, UpstreamStream, ResponseSin
 
   close(): void {
     this.#isBusy = false
-    if (!this.#isClosed) this.#wire.destroy()
+    if (!this.isUsable) return
+    this.#isClosing = true
+    this.#wire.destroy()
   }
 
   // The wire's events.

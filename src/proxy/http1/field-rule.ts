@@ -42,6 +42,10 @@ export function applyConnection(
   options: ConnectionOptions,
   nominated: string[],
 ): void {
+  if (value === 'keep-alive') {
+    options.hasKeepAlive = true
+    return
+  }
   for (const part of value.toLowerCase().split(',')) {
     const option = part.trim()
     if (option === 'close') options.hasClose = true

@@ -142,8 +142,15 @@ export class HeadReader {
     if (name === undefined) return 'header-name'
     this.#fieldCount += 1
     if (this.#fieldCount > this.#options.limits.headersCountMax) return 'too-many-headers'
-    let from = colon + 1
-    let to = end
+    return this.#readValue(name, text, [colon + 1, end])
+  }
+
+  #readValue(
+    name: HeaderName,
+    text: string,
+    range: readonly [number, number],
+  ): Refusal | undefined {
+    let [from, to] = range
     while (from < to && isBlank(text.charCodeAt(from))) from += 1
     while (to > from && isBlank(text.charCodeAt(to - 1))) to -= 1
     for (let index = from; index < to; index += 1) {

@@ -5,7 +5,7 @@ import { connect, type AddressInfo } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { test } from 'node:test'
 
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 
 import { requestCases } from '../../../test/support/http1-request-cases.ts'
 import type { RequestHead } from '../http/message.ts'
@@ -57,7 +57,7 @@ function read(pieces: readonly Buffer[], changes: Partial<RequestParserOptions> 
   )
   for (const piece of pieces) {
     let position = 0
-    while (position < piece.length && refusal === undefined) {
+    while (position < piece.length && parser.state !== 'refused') {
       if (parser.state === 'ended') parser.next()
       if (parser.state === 'held') break
       position = parser.feed(piece, position)

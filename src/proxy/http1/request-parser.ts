@@ -5,9 +5,10 @@
  * The parser stops after each message, so that its owner answers one before it reads the next, and after a
  * head that asks for an upgrade, until it is known whether bytes of HTTP or of another protocol follow.
  */
+import { unreachable } from '../../lib/assert.ts'
 import { parseAuthority } from '../http/authority.ts'
 import { HeaderList } from '../http/header-list.ts'
-import type { HttpProtocol, RequestHead } from '../http/message.ts'
+import type { RequestHead } from '../http/message.ts'
 import { BodyDecoder, type BodySink } from './body-decoder.ts'
 import { isAll, isTarget, isToken } from './char-class.ts'
 import {
@@ -176,21 +177,29 @@ export class RequestParser {
       return knownMethods.has(method) ? 'version-unsupported' : 'request-line'
     }
     const target = line.slice(afterMethod + 1, afterTarget)
-    if (!knownMethods.has(method)) {
-      if (line === 'PRI * HTTP/2.0') return 'http2-preface'
-      if (!this.#options.allowsCustomMethods || !isAll(isToken, method)) return 'method'
-    }
-    const version = line.slice(afterTarget + 1)
-    const isHttp10 = version === 'HTTP/1.0'
-    if (version !== 'HTTP/1.1' && !isHttp10) {
+    const methodRefusal = this.#checkMethod(method, line)
+    if (methodRefusal !== undefined) return methodRefusal
+    const refusal = this.#readVersion(line.slice(afterTarget + 1))
+    if (refusal !== undefined) return refusal
+    this.#head.method = method
+    const targetRefusal = this.#readTarget(this.#head, target)
+    if (targetRefusal !== undefined) return targetRefusal
+    const isHttp10 = this.#head.protocol === 'HTTP/1.0'
+    return isHttp10 && !this.#options.acceptsHttp10 ? 'http10-not-accepted' : undefined
+  }
+
+  #checkMethod(method: string, line: string): Refusal | undefined {
+    if (knownMethods.has(method)) return undefined
+    if (line === 'PRI * HTTP/2.0') return 'http2-preface'
+    return this.#options.allowsCustomMethods && isAll(isToken, method) ? undefined : 'method'
+  }
+
+  #readVersion(version: string): Refusal | undefined {
+    if (version !== 'HTTP/1.1' && version !== 'HTTP/1.0') {
       return otherVersion.test(version) ? 'version-unsupported' : 'version'
     }
-    const head = this.#head
-    head.method = method
-    head.protocol = version as HttpProtocol // one of the two, tested above
-    const refusal = this.#readTarget(head, target)
-    if (refusal !== undefined) return refusal
-    return isHttp10 && !this.#options.acceptsHttp10 ? 'http10-not-accepted' : undefined
+    this.#head.protocol = version
+    return undefined
   }
 
   /** The four forms of RFC 9112 §3.2. */
@@ -265,6 +274,8 @@ export class RequestParser {
         return value.toLowerCase() === 'trailers' ? this.#append(name, 'trailers') : undefined
       case 'hop':
         return undefined
+      default:
+        return unreachable(name.kind)
     }
   }
 
@@ -280,6 +291,8 @@ export class RequestParser {
         return undefined
       case 'allow':
         return this.#append(name, value)
+      default:
+        return unreachable(this.#options.underscores)
     }
   }
 
@@ -315,21 +328,22 @@ export class RequestParser {
   /** RFC 9112 §3.2: exactly one Host; the target's own authority wins over it. */
   #checkHost(head: RequestHead): Refusal | undefined {
     const host = this.#host
-    if (host === undefined) {
-      if (head.protocol === 'HTTP/1.0') {
-        if (head.authority === '') head.authority = this.#options.defaultHostHttp10 ?? ''
-        return head.authority === '' ? 'host-missing' : undefined
-      }
-      return 'host-missing'
-    }
-    if (host !== this.#lastHost || host === '') {
-      const authority = host === '' && this.#isAbsolute ? '' : parseAuthority(host)
-      if (authority === undefined) return host === '' ? 'host-missing' : 'host-invalid'
+    if (host === undefined) return this.#useDefaultHost(head)
+    if (host === '' && !this.#isAbsolute) return 'host-missing'
+    if (host !== this.#lastHost && host !== '') {
+      const authority = parseAuthority(host)
+      if (authority === undefined) return 'host-invalid'
       this.#lastHost = host
       this.#lastAuthority = authority
     }
     if (!this.#isAbsolute) head.authority = this.#lastAuthority
     return undefined
+  }
+
+  #useDefaultHost(head: RequestHead): Refusal | undefined {
+    if (head.protocol === 'HTTP/1.1') return 'host-missing'
+    if (head.authority === '') head.authority = this.#options.defaultHostHttp10 ?? ''
+    return head.authority === '' ? 'host-missing' : undefined
   }
 
   /** RFC 9112 §6.3, without its lenient choices. */

@@ -45,11 +45,14 @@ function read(row: ResponseCase, pieces: readonly Buffer[]): Refusal | readonly 
     else if (parser.feed(piece, 0) < piece.length) hasMore = true
   }
   if (row.ends === true && refusal === undefined) parser.endOfInput()
-  if (refusal !== undefined) return refusal
-  if (status !== 0) seen.push(`${status} [${body}]`)
-  if (!isWhole) return [...seen, 'incomplete']
-  if (hasMore) return [...seen, 'more']
-  return [...seen, parser.keepsAlive ? 'reuse' : 'close']
+  return refusal ?? verdict()
+
+  function verdict(): readonly string[] {
+    if (status !== 0) seen.push(`${status} [${body}]`)
+    if (!isWhole) return [...seen, 'incomplete']
+    if (hasMore) return [...seen, 'more']
+    return [...seen, parser.keepsAlive ? 'reuse' : 'close']
+  }
 }
 
 for (const row of responseCases) {

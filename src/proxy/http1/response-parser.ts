@@ -5,6 +5,7 @@
  * How much body follows depends on the request (RFC 9112 §6.3): the owner says which one it is. Bytes after a
  * response, or without a request, are never taken for the start of another one.
  */
+import { unreachable } from '../../lib/assert.ts'
 import { HeaderList } from '../http/header-list.ts'
 import type { ResponseHead } from '../http/message.ts'
 import { BodyDecoder, type BodySink } from './body-decoder.ts'
@@ -160,11 +161,8 @@ export class ResponseParser {
   #onField(name: HeaderName, value: string): Refusal | undefined {
     switch (name.kind) {
       case 'content-length':
-        if (this.#contentLength !== -1) return 'content-length-duplicate'
-        this.#contentLength = parseContentLength(value)
-        if (this.#contentLength === -1) return 'content-length'
         this.#head.headers.append(name.lower, value)
-        return undefined
+        return this.#onContentLength(value)
       case 'transfer-encoding':
         if (this.#transferEncoding !== undefined) return 'transfer-encoding'
         this.#transferEncoding = value
@@ -177,10 +175,21 @@ export class ResponseParser {
         return undefined
       case 'hop':
         return undefined
-      default:
+      case 'other':
+      case 'host':
+      case 'expect':
+      case 'te':
         this.#head.headers.append(name.lower, value)
         return undefined
+      default:
+        return unreachable(name.kind)
     }
+  }
+
+  #onContentLength(value: string): Refusal | undefined {
+    if (this.#contentLength !== -1) return 'content-length-duplicate'
+    this.#contentLength = parseContentLength(value)
+    return this.#contentLength === -1 ? 'content-length' : undefined
   }
 
   #onHeadEnd(): Refusal | undefined {

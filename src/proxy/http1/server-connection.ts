@@ -5,6 +5,7 @@
  * then the wire is paused. A connection ends after a response that said so, after a request that was refused,
  * and when a response is over before its request is and the rest is not worth reading.
  */
+import { unreachable } from '../../lib/assert.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { HeaderList } from '../http/header-list.ts'
 import type { RequestHead, ResponseHead } from '../http/message.ts'
@@ -257,6 +258,12 @@ export class ServerConnection implements WireEvents, DownstreamStream, RequestSi
     this.#isLast = true
   }
 
+  finishEarly(): void {
+    const request = this.#request
+    if (this.#isRequestEnded || request === undefined) return
+    if (!this.#isRestCheap(request)) this.#isLast = true
+  }
+
   reset(): void {
     this.#exchange = undefined
     this.#startClosing()
@@ -319,6 +326,8 @@ export class ServerConnection implements WireEvents, DownstreamStream, RequestSi
       case 'held':
       case 'refused':
         return false
+      default:
+        return unreachable(this.#parser.state)
     }
   }
 
@@ -359,7 +368,7 @@ export class ServerConnection implements WireEvents, DownstreamStream, RequestSi
 
   #endsAfter(request: RequestHead, isEnd: boolean): boolean {
     const { requestsMax, owner } = this.#options
-    if (request.wantsClose || this.#isDraining) return true
+    if (request.wantsClose || this.#isDraining || request.method === 'CONNECT') return true
     if (requestsMax !== 0 && this.#requests >= requestsMax) return true
     if (owner.wantsClose()) return true
     return !this.#isRequestEnded && isEnd && !this.#isRestCheap(request)

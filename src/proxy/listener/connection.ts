@@ -1,8 +1,9 @@
-import type { RequestIds } from '../exchange-request-id.ts'
 /** What a listener and the connections that it accepted know of each other. */
+import type { RequestIds } from '../exchange-request-id.ts'
 import type { DateHeader } from '../http/date-header.ts'
 import type { HeaderNames } from '../http1/header-names.ts'
 import type { ProxyRuntime } from '../runtime.ts'
+import type { ListenerConfig } from './listener-config.ts'
 
 export interface OpenConnection {
   /** Ends when nothing is in flight; a TCP connection only at the deadline. */
@@ -12,6 +13,7 @@ export interface OpenConnection {
 
 export interface ConnectionHost {
   readonly runtime: ProxyRuntime
+  readonly config: ListenerConfig
   readonly names: HeaderNames
   readonly requestIds: RequestIds
   readonly dates: DateHeader

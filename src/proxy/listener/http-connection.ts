@@ -1,5 +1,5 @@
-import { ExchangeTimers, type ExchangeScope } from '../exchange-scope.ts'
 /** Joins one downstream wire to the exchanges of its HTTP connection manager. */
+import { ExchangeTimers, type ExchangeScope } from '../exchange-scope.ts'
 import { openExchange, refuseExchange } from '../exchange.ts'
 import { ServerConnection } from '../http1/server-connection.ts'
 import type { Wire } from '../wire/wire.ts'
@@ -76,6 +76,7 @@ function createScope(
     manager,
     timers: new ExchangeTimers(runtime),
     connectionId: runtime.nextConnectionId(),
+    bufferBytesMax: host.config.bufferLimitBytes,
     localPort: wire.localPort,
     localAddressText: `${wire.localAddress}:${wire.localPort}`,
     remoteAddress: wire.remoteAddress,

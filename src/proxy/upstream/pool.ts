@@ -121,7 +121,7 @@ class HostPool implements ClientConnectionOwner {
       this.#watchRemoval(cluster)
     }
     if (isClosing) this.#generation += 1
-    const idle = this.#idle.pop()
+    const idle = this.#takeIdle()
     if (idle !== undefined) {
       this.#give(idle, waiter)
       return
@@ -174,7 +174,8 @@ class HostPool implements ClientConnectionOwner {
     if (pooled === undefined) return
     this.#connections.delete(connection)
     pooled.idleTimer.close()
-    if (pooled.isIdle) this.#idle.splice(this.#idle.indexOf(connection), 1)
+    const index = pooled.isIdle ? this.#idle.indexOf(connection) : -1
+    if (index !== -1) this.#idle.splice(index, 1)
     pooled.breaker.release('connections')
     pooled.cluster.stats.cxActive.add(-1)
     pooled.cluster.stats.cxDestroy.add(1)
@@ -186,6 +187,14 @@ class HostPool implements ClientConnectionOwner {
   onBytes(received: number, sent: number): void {
     this.#cluster.stats.rxBytes.add(received)
     this.#cluster.stats.txBytes.add(sent)
+  }
+
+  /** The connection used last, unless its upstream has ended it meanwhile. */
+  #takeIdle(): ClientConnection | undefined {
+    for (;;) {
+      const idle = this.#idle.pop()
+      if (idle === undefined || idle.isUsable) return idle
+    }
   }
 
   #give(connection: ClientConnection, waiter: StreamWaiter): void {

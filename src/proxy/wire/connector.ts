@@ -1,21 +1,23 @@
 /**
  * Opens plain wires: TCP, Unix sockets, and listeners inside the process. TLS stands beside this one.
  *
- * Upstream sockets read into one shared buffer (`onread`): a fresh 64 KiB buffer per read would be a third
- * of Node's cost per response.
+ * Upstream sockets read into one shared buffer (`onread`): without it Node allocates 64 KiB for every
+ * read and shrinks it again.
  */
 import { connect as connectSocket, type Socket } from 'node:net'
 
+import { unreachable } from '../../lib/assert.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { FlushTurn } from './flush-turn.ts'
 import { NetWire } from './net-wire.ts'
+import type { ReadBuffer } from './read-buffer.ts'
 import type { ConnectOptions, ConnectResult, Connector, Wire, WireAddress } from './wire.ts'
 
 export interface ConnectorOptions {
   readonly clock: Clock
   readonly turn: FlushTurn
   /** Shared by all sockets of the runtime: each chunk is used up before the next read. */
-  readonly readBuffer: Buffer
+  readonly readBuffer: ReadBuffer
   readonly internalListeners: { open(name: string): Wire | undefined }
 }
 
@@ -34,7 +36,7 @@ export function createConnector(options: ConnectorOptions): Connector {
 
 interface NetTarget {
   readonly target: ConnectOptions
-  readonly readBuffer: Buffer
+  readonly readBuffer: ReadBuffer
 }
 
 function connectNet(options: ConnectorOptions, net: NetTarget, done: ConnectDone): () => void {
@@ -48,9 +50,9 @@ function connectNet(options: ConnectorOptions, net: NetTarget, done: ConnectDone
     keepAlive: target.tcpKeepaliveMs !== undefined,
     keepAliveInitialDelay: target.tcpKeepaliveMs ?? 0,
     onread: {
-      buffer: readBuffer,
+      buffer: readBuffer.whole,
       callback: (length) => {
-        wire?.receive(readBuffer.subarray(0, length))
+        wire?.receive(readBuffer.view(length))
         return true
       },
     },
@@ -127,5 +129,7 @@ export function addressText(address: WireAddress): string {
       return `unix:${address.path}`
     case 'internal':
       return `internal:${address.listener}`
+    default:
+      return unreachable(address)
   }
 }

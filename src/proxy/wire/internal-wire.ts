@@ -101,17 +101,21 @@ class InternalWire implements Wire {
   }
 
   #deliver(peer: InternalWire): void {
-    while (this.#queue.length !== 0 && !peer.#isPaused && peer.#events !== undefined) {
-      const chunk = this.#queue.shift()
-      if (chunk === undefined) break
-      this.#queuedBytes -= chunk.length
-      peer.#run(() => peer.#events?.onData(chunk))
-      if (this.#isClosed || peer.#isClosed) return
-    }
+    this.#deliverQueue(peer)
+    if (this.#isClosed || peer.#isClosed) return
     if (this.#queue.length === 0 && this.#isEnding) this.#deliverEnd(peer)
     if (!this.#needsDrain || this.#queuedBytes >= watermarkBytes || this.#isClosed) return
     this.#needsDrain = false
     this.#events?.onDrain()
+  }
+
+  #deliverQueue(peer: InternalWire): void {
+    while (!peer.#isPaused && peer.#events !== undefined && !this.#isClosed && !peer.#isClosed) {
+      const chunk = this.#queue.shift()
+      if (chunk === undefined) return
+      this.#queuedBytes -= chunk.length
+      peer.#run(() => peer.#events?.onData(chunk))
+    }
   }
 
   #deliverEnd(peer: InternalWire): void {

@@ -1,8 +1,7 @@
 /**
- * A deadline that moves with every request and costs nothing while it does.
+ * A deadline that moves with every request and arms no timer while it does.
  *
- * Setting and cancelling a timer per request costs half a microsecond; here the timer stays armed, and when it
- * fires before the deadline of the day it is set again for the rest. Deadlines are exact, except that one that
+ * The timer stays armed instead of being set and cancelled per request, and when it fires before the deadline of the day it is set again for the rest. Deadlines are exact, except that one that
  * moves nearer re-arms at once.
  */
 import type { Clock, Timer } from '../../lib/clock.ts'

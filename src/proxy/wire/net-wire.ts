@@ -2,13 +2,13 @@
  * A wire on the public `net.Socket`: TCP and Unix sockets, on every platform and version of Node.
  *
  * What is written while a turn runs is collected here and leaves in one `write` when the turn ends. Heads
- * and small bodies are joined as one latin1 string, because one `writeLatin1String` costs less than a
- * gathered write of two pieces; a large body is copied once, because the chunk that it came in belongs to
+ * and small bodies are joined as one latin1 string, so that one write of one piece is the common case; a large body is copied once, because the chunk that it came in belongs to
  * the reader's shared buffer.
  */
 import type { Socket } from 'node:net'
 
 import type { FlushTurn } from './flush-turn.ts'
+import type { ReadBuffer } from './read-buffer.ts'
 import { shareReads } from './shared-read.ts'
 import type { Wire, WireEvents } from './wire.ts'
 
@@ -18,7 +18,11 @@ const joinBytesMax = 8 * 1024
 const pendingBytesMax = 16 * 1024
 
 /** A wire on a socket that a server accepted; it reads into `buffer` where Node lets it, else by `data`. */
-export function acceptWire(socket: Socket, turn: FlushTurn, buffer: Buffer | undefined): NetWire {
+export function acceptWire(
+  socket: Socket,
+  turn: FlushTurn,
+  buffer: ReadBuffer | undefined,
+): NetWire {
   const wire = new NetWire(socket, turn)
   const receive = (chunk: Uint8Array): void => wire.receive(chunk)
   // What the socket has read by itself before comes by its event only.
@@ -43,6 +47,8 @@ export class NetWire implements Wire {
   #isEnding = false
   #isClosed = false
   #needsDrain = false
+  /** Copies whose bytes the kernel has not taken yet. */
+  #lent: Buffer[] = []
   #error: Error | undefined
 
   /** Whoever owns the socket passes its chunks to `receive`, unless `acceptWire` made the wire. */
@@ -146,15 +152,27 @@ export class NetWire implements Wire {
   #writeBytes(data: Uint8Array): void {
     const socket = this.#socket
     if (this.#isClosed || !socket.writable) return
-    const copy = Buffer.from(data)
-    if (this.#pending === '') {
+    const { copies } = this.#turn
+    const buffer = copies.take(data.length)
+    buffer.set(data)
+    const copy = buffer.length === data.length ? buffer : buffer.subarray(0, data.length)
+    if (this.#pending === '') socket.write(copy)
+    else {
+      socket.cork()
+      this.#writePending()
       socket.write(copy)
-      return
+      socket.uncork()
     }
-    socket.cork()
-    this.#writePending()
-    socket.write(copy)
-    socket.uncork()
+    this.#lent.push(buffer)
+    this.#reclaim()
+  }
+
+  /** Copies come back when the kernel has taken everything; of a socket that failed they never do. */
+  #reclaim(): void {
+    if (this.#lent.length === 0 || this.#socket.writableLength !== 0 || !this.#socket.writable)
+      return
+    for (const buffer of this.#lent) this.#turn.copies.give(buffer)
+    this.#lent = []
   }
 
   #onEnd(): void {
@@ -163,6 +181,7 @@ export class NetWire implements Wire {
   }
 
   #onDrain(): void {
+    this.#reclaim()
     if (!this.#needsDrain || this.#isClosed) return
     this.#needsDrain = false
     this.#inTurn(() => this.#events.onDrain())

@@ -15,12 +15,13 @@ import { addressText, createConnector } from './connector.ts'
 import { FlushTurn } from './flush-turn.ts'
 import { createInternalPair } from './internal-wire.ts'
 import { acceptWire } from './net-wire.ts'
+import { ReadBuffer } from './read-buffer.ts'
 import type { ConnectResult, Wire, WireAddress } from './wire.ts'
 
 function createParts(clock: Clock = systemClock) {
   const turn = new FlushTurn(() => {})
   const internalListeners = new InternalListeners(turn)
-  const readBuffer = Buffer.allocUnsafeSlow(64 * 1024)
+  const readBuffer = new ReadBuffer()
   return {
     turn,
     readBuffer,

@@ -4,7 +4,7 @@ import {
   DeltaDiscoveryRequest,
   DiscoveryRequest,
 } from '../proto/generated/envoy/service/discovery/v3/discovery.ts'
-import { typeUrls } from '../resource-set.ts'
+import { typeUrls, type StreamNode } from '../resource-set.ts'
 import type { HealthReport } from '../server/ads-stream.ts'
 import type { AdsVariant } from '../server/response.ts'
 
@@ -50,9 +50,16 @@ function mergeNode(node: Node, own: RelayNode): Node {
   }
 }
 
-/** Asks for all clusters, as a sidecar's first request does. */
-export function probeRequest(variant: AdsVariant, id: string): Uint8Array {
-  const message = { node: { id }, typeUrl: typeUrls.cluster }
+/**
+ * Asks for all clusters, as a sidecar's first request does. The control plane takes whoever asks for the sidecar
+ * itself: without its metadata it would have no ports, and leave its service.
+ */
+export function probeRequest(variant: AdsVariant, node: StreamNode): Uint8Array {
+  const { id, cluster, metadata, locality, userAgentName, clientFeatures } = node
+  const message = {
+    node: { id, cluster, metadata, locality, userAgentName, clientFeatures: [...clientFeatures] },
+    typeUrl: typeUrls.cluster,
+  }
   return variant === 'sotw'
     ? DiscoveryRequest.encode(DiscoveryRequest.fromPartial(message)).finish()
     : DeltaDiscoveryRequest.encode(DeltaDiscoveryRequest.fromPartial(message)).finish()

@@ -178,7 +178,7 @@ export class RelayStream implements GrpcStreamEvents {
 
   /** Asks as the sidecar would; any answer means that the control plane is back. */
   #openProbe(): void {
-    const { upstream, path, clock, variant, node, answerTimeoutMs } = this.#options
+    const { upstream, path, clock, variant, answerTimeoutMs } = this.#options
     const end = (message: string) => probe.end({ code: grpcCodes.cancelled, message })
     const timer = clock.setTimer(answerTimeoutMs, () => end('no answer'))
     const probe: GrpcStream = openGrpcStream({
@@ -202,7 +202,7 @@ export class RelayStream implements GrpcStreamEvents {
     this.#probe = probe
     const self = this.#cached?.node
     if (self === undefined) return
-    probe.send(new GrpcFrame(withNode(variant, probeRequest(variant, self.id), node)))
+    probe.send(new GrpcFrame(probeRequest(variant, self)))
   }
 
   #sendHealth(): void {

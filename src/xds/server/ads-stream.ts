@@ -12,6 +12,7 @@ import { MeshError } from '../../lib/mesh-error.ts'
 import { grpcCodes } from '../grpc/grpc-status.ts'
 import type { GrpcStream } from '../grpc/grpc-stream.ts'
 import {
+  isLayered,
   pushOrder,
   typeUrls,
   type EncodedResource,
@@ -28,7 +29,7 @@ import {
   type ResourceDiffs,
   type ResourceMap,
 } from './resource-diff.ts'
-import type { AdsVariant, ResponseFactory } from './response.ts'
+import type { AdsVariant, ResponseContent, ResponseFactory } from './response.ts'
 import { typeStatus, type StreamStatus } from './stream-status.ts'
 import { subscribeDelta, subscribeSotw, versionFor } from './subscribe.ts'
 import { TypeState } from './type-state.ts'
@@ -205,7 +206,12 @@ export class AdsStream {
     const target = this.#resources(state.typeUrl)
     if (!isServed(state.typeUrl, target)) return
     const plan = planType(this.variant, state, { target, diffs: this.#context.diffs })
-    if (plan === undefined) return
+    if (plan === undefined) {
+      if (state.hasInitialVersions && state.sentVersion === '') {
+        state.confirm(this.#context.diffs.versionOf(target))
+      }
+      return
+    }
     this.#send(plan)
     state.settle(target)
     if (state.typeUrl === typeUrls.cluster) this.#warm(plan.changed)
@@ -280,21 +286,36 @@ export class AdsStream {
     return { ...plan, target, removed: noNames }
   }
 
-  #send({ state, target, changed, removed }: TypePlan): void {
-    const { diffs, responses, clock, observer } = this.#context
-    const isFull = this.variant === 'sotw' && state.isComplete
-    const content = {
-      variant: this.variant,
-      typeUrl: state.typeUrl,
-      version: this.variant === 'sotw' ? versionFor(state, target, diffs) : diffs.versionOf(target),
-      resources: isFull ? allOf(state, target, diffs) : changed,
-      removed: this.variant === 'sotw' ? noNames : removed,
+  #send(plan: TypePlan): void {
+    const { diffs } = this.#context
+    const { state, target, changed, removed } = plan
+    if (this.variant === 'sotw') {
+      const resources = state.isComplete ? allOf(state, target, diffs) : changed
+      const version = versionFor(state, target, diffs)
+      this.#respond(state, { version, resources, removed: noNames })
+      return
     }
-    const response = responses.respond(content, state.lastSequence)
+    // For people who debug; that it says nothing of this client alone lets many share one frame.
+    const version = diffs.versionOf(isLayered(target) ? target.shared : target)
+    const [own, shared] = splitLayers(target, changed)
+    if (shared.length > 0) this.#respond(state, { version, resources: shared, removed: noNames })
+    if (own.length + removed.length > 0 || shared.length === 0) {
+      this.#respond(state, { version, resources: own, removed })
+    }
+  }
+
+  #respond(
+    state: TypeState,
+    content: Pick<ResponseContent, 'version' | 'resources' | 'removed'>,
+  ): void {
+    const { responses, clock, observer } = this.#context
+    const { variant } = this
+    const { typeUrl } = state
+    const response = responses.respond({ variant, typeUrl, ...content }, state.lastSequence)
     const bytes = response.frame.messageBytes + responseOverheadBytes
     const { nonce, sequence } = response
     state.sent({ nonce, sequence, bytes, version: content.version }, clock.nowMs())
-    observer.onSent(state.typeUrl, response.frame.messageBytes)
+    observer.onSent(typeUrl, response.frame.messageBytes)
     if (!this.#stream.send(response.frame)) this.#isFull = true
   }
 
@@ -315,6 +336,20 @@ export class AdsStream {
   #resources(typeUrl: string): ResourceMap {
     return this.#view?.resources(typeUrl) ?? noResources
   }
+}
+
+/** Shorter lists are not worth a second response. */
+const splitFrom = 32
+
+/** What is this client's own, and what it has in common with its class, where that is much. */
+function splitLayers(
+  target: ResourceMap,
+  changed: readonly EncodedResource[],
+): readonly [own: readonly EncodedResource[], shared: readonly EncodedResource[]] {
+  if (!isLayered(target) || changed.length < splitFrom) return [changed, noChanges]
+  const own = changed.filter((resource) => target.own.has(resource.name))
+  if (own.length === 0) return [changed, noChanges]
+  return [own, changed.filter((resource) => !target.own.has(resource.name))]
 }
 
 /** A type that nobody here makes is remembered and left unanswered, as other control planes do. */

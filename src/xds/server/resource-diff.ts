@@ -6,7 +6,7 @@
  */
 import { hash } from 'node:crypto'
 
-import type { EncodedResource } from '../resource-set.ts'
+import { isLayered, type EncodedResource } from '../resource-set.ts'
 
 export type ResourceMap = ReadonlyMap<string, EncodedResource>
 
@@ -33,6 +33,10 @@ export class ResourceDiffs {
 
   between(from: ResourceMap, to: ResourceMap): ResourceDiff {
     if (from === to) return noDiff
+    // What differs is then in the shared part alone, and is worked out once for all clients of the class.
+    if (isLayered(from) && isLayered(to) && from.own === to.own) {
+      return this.between(from.shared, to.shared)
+    }
     let known = this.#diffs.get(to)
     if (known === undefined) this.#diffs.set(to, (known = new WeakMap()))
     let diff = known.get(from)

@@ -26,8 +26,7 @@ export function subscribeSotw(context: SubscribeContext): void {
   const added = replaceNames(state, request.names, resources)
   if (isFirst && isCurrent(context)) {
     state.settle(resources)
-    state.sentVersion = request.version
-    state.ackedVersion = request.version
+    state.confirm(request.version)
   } else if (state.isWildcard) {
     if (isFirst || !wasAll) state.owesFirst = true
   } else {
@@ -77,6 +76,7 @@ export function subscribeDelta(context: SubscribeContext): void {
   const initial = Object.entries(request.initialVersions)
   if (isFirst) {
     for (const [name, version] of initial) state.overrides.set(shared(resources, name), version)
+    state.hasInitialVersions = initial.length > 0
     const isLegacyWildcard = state.isComplete && request.subscribe.length === 0
     if (isLegacyWildcard) state.isWildcard = true
   }

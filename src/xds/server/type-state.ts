@@ -36,6 +36,8 @@ export class TypeState {
   isWildcard = false
   /** An empty list of names means "all" only until a name was given on the stream. */
   hasNamed = false
+  /** The client came back and said what it has. */
+  hasInitialVersions = false
   base: ResourceMap = noResources
   readonly overrides = new Map<string, string>()
   /** To be sent whether the client has them or not. */
@@ -132,6 +134,12 @@ export class TypeState {
     this.overrides.clear()
     this.forced.clear()
     this.owesFirst = false
+  }
+
+  /** A client that came back has all of this version already. */
+  confirm(version: string): void {
+    this.sentVersion = version
+    this.ackedVersion = version
   }
 
   sent(response: Unacknowledged & { readonly sequence: number }, nowMs: number): void {

@@ -34,7 +34,6 @@ export const notYet: Readonly<Record<string, string>> = {
   'a host rewritten to the endpoint’s name': 'x-envoy-original-host is not sent',
   'a path with a fragment':
     'a fragment is a codec error, not path_normalization_failed with an empty body',
-  'a direct response to HEAD': 'the log counts the body that HEAD does not get',
   'a direct response with a body sent to it':
     'the connection should close when the reply comes before the request’s body',
   'an upstream with a huge header': 'the reply should be that of a protocol error, with its body',
