@@ -49,6 +49,7 @@ export function readWorkloadKey(pem: string): WorkloadKey {
 
 /** PEM. Keys on P-256 and RSA keys; others throw MESH_IDENTITY_INVALID. */
 export function createCsr(key: KeyObject, spiffeId: SpiffeId): string {
+  const algorithm = signatureAlgorithmOf(key)
   const names = writeDer(derTags.sequence, writeDer(0x86, Buffer.from(spiffeId, 'latin1')))
   const extension = writeDer(
     derTags.sequence,
@@ -71,7 +72,7 @@ export function createCsr(key: KeyObject, spiffeId: SpiffeId): string {
   const request = writeDer(
     derTags.sequence,
     info,
-    signatureAlgorithmOf(key),
+    algorithm,
     writeDer(derTags.bitString, Buffer.from([0]), signature),
   )
   return pemText('CERTIFICATE REQUEST', request)
