@@ -15,7 +15,7 @@ import { createMemoryRegistrationLog } from '../registry/registration-log.ts'
 import { openRegistry } from '../registry/registry.ts'
 import { openFileSource } from '../store/files/file-source.ts'
 import type { SourceSnapshot } from '../store/source.ts'
-import { meshSettingsOf, type TranslationInput } from '../translate/input.ts'
+import { meshSettingsOfSpec, type TranslationInput } from '../translate/input.ts'
 import { isMesh } from './up/mesh-file.ts'
 import { planMesh } from './up/mesh-plan.ts'
 
@@ -88,7 +88,7 @@ async function joinAll(
     input: {
       resources,
       registry: registry.snapshot,
-      mesh: meshSettingsOf(mesh?.spec.meshConfig),
+      mesh: meshSettingsOfSpec(mesh?.spec),
     },
     issues: [...snapshot.issues, ...registry.issues()],
     bootstraps,

@@ -11,7 +11,12 @@ import type { Resource } from '../model/resource.ts'
 import type { Registry } from '../registry/registry.ts'
 import type { Source, SourceSnapshot } from '../store/source.ts'
 import type { Translation } from '../translate/driver.ts'
-import { meshSettingsOf, type MeshSettings, type TranslationInput } from '../translate/input.ts'
+import {
+  meshSettingsOf,
+  meshSettingsOfSpec,
+  type MeshSettings,
+  type TranslationInput,
+} from '../translate/input.ts'
 import { meshOf } from './config-source.ts'
 
 export interface ReconcileOptions {
@@ -36,7 +41,7 @@ export class InputBuilder {
         [...snapshot.resources].map(([key, { resource }]) => [key, resource]),
       )
       const mesh = meshOf(snapshot)
-      if (mesh !== this.#meshResource) this.#mesh = meshSettingsOf(mesh?.spec.meshConfig)
+      if (mesh !== this.#meshResource) this.#mesh = meshSettingsOfSpec(mesh?.spec)
       this.#meshResource = mesh
     }
     registry.flush()

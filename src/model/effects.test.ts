@@ -44,6 +44,9 @@ test('the longest pattern decides, a value before a field, a field before its pa
   assert.equal(effectOf('VirtualService', 'spec.http[].fault.abort.httpStatus'), 'not-yet')
   assert.equal(effectOf('VirtualService', 'spec.gateways[]', 'mesh'), 'effective')
   assert.equal(effectOf('VirtualService', 'spec.gateways[]', 'gw'), 'not-yet')
-  assert.equal(effectOf('DestinationRule', 'spec.trafficPolicy.portLevelSettings[].tls'), 'refused')
+  assert.equal(
+    effectOf('DestinationRule', 'spec.trafficPolicy.portLevelSettings[].tls.caCrl'),
+    'refused',
+  )
   assert.equal(effectOf('Gateway', 'spec.servers'), 'not-yet')
 })

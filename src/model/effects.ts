@@ -72,8 +72,9 @@ const trafficBlockEffects: EffectTable = {
   'loadBalancer.zoneAwareLbSetting': 'not-yet',
   'loadBalancer.warmup': 'not-yet',
   'loadBalancer.warmupDurationSecs': 'not-yet',
-  tls: 'refused',
-  'tls.mode=DISABLE': 'effective',
+  tls: 'effective',
+  'tls.credentialName': 'refused',
+  'tls.caCrl': 'refused',
 }
 
 /** By kind; a kind that is not here has no field with effect. */
@@ -104,7 +105,6 @@ export const effects: Readonly<Record<string, EffectTable>> = {
   },
   ServiceEntry: {
     spec: 'effective',
-    'spec.subjectAltNames': 'not-yet',
     ...http2('spec.ports[].protocol'),
     'spec.endpoints[].network': 'not-yet',
   },
@@ -114,6 +114,7 @@ export const effects: Readonly<Record<string, EffectTable>> = {
     'spec.probe.grpc': 'not-yet',
     'spec.template.network': 'not-yet',
   },
+  PeerAuthentication: { spec: 'effective' },
   Service: {
     spec: 'effective',
     'spec.type=ExternalName': 'refused',
@@ -141,11 +142,11 @@ export const effects: Readonly<Record<string, EffectTable>> = {
       unreadMeshConfigFields.map((name) => [`spec.meshConfig.${name}`, 'not-yet' as const]),
     ),
     ...http2('spec.services[].ports[].protocol'),
-    'spec.meshConfig.trustDomainAliases': 'not-yet',
     'spec.meshConfig.localityLbSetting': 'not-yet',
     'spec.meshConfig.h2UpgradePolicy=UPGRADE': 'not-yet',
     'spec.meshConfig.protocolDetectionTimeout': 'not-yet',
-    'spec.meshConfig.enableAutoMtls': 'not-yet',
+    'spec.meshConfig.meshMTLS.ecdhCurves': 'not-yet',
+    'spec.meshConfig.meshMTLS.cipherSuites': 'not-yet',
     'spec.meshConfig.enableTracing': 'not-yet',
     ...prefixed('spec.meshConfig.defaultTrafficPolicy', poolEffects),
     'spec.services[].workloads[].probe.grpc': 'refused',

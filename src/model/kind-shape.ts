@@ -1,5 +1,6 @@
 /** Shape of the spec of each kind that is read in full. */
 import { destinationRuleShape } from './istio/destination-rule-shape.ts'
+import { peerAuthenticationShape } from './istio/peer-authentication-shape.ts'
 import { serviceEntryShape } from './istio/service-entry-shape.ts'
 import { virtualServiceShape } from './istio/virtual-service-shape.ts'
 import { workloadEntryShape } from './istio/workload-entry-shape.ts'
@@ -15,6 +16,7 @@ const shapes: ReadonlyMap<string, Shape<unknown>> = new Map<string, Shape<unknow
   ['ServiceEntry', serviceEntryShape],
   ['WorkloadEntry', workloadEntryShape],
   ['WorkloadGroup', workloadGroupShape],
+  ['PeerAuthentication', peerAuthenticationShape],
   ['Service', serviceShape],
   ['Mesh', meshShape],
 ])

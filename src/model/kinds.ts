@@ -39,7 +39,10 @@ export const kinds: readonly Kind[] = [
   known(networking, 'EnvoyFilter', ['v1alpha3'], 'envoyfilters', []),
   known(networking, 'ProxyConfig', ['v1beta1'], 'proxyconfigs', []),
   guard(security, 'AuthorizationPolicy', ['v1', 'v1beta1'], 'authorizationpolicies', ['ap']),
-  guard(security, 'PeerAuthentication', ['v1', 'v1beta1'], 'peerauthentications', ['pa']),
+  {
+    ...full(security, 'PeerAuthentication', ['v1', 'v1beta1'], 'peerauthentications', ['pa']),
+    isSecurity: true,
+  },
   guard(security, 'RequestAuthentication', ['v1', 'v1beta1'], 'requestauthentications', ['ra']),
   known('telemetry.istio.io', 'Telemetry', ['v1', 'v1alpha1'], 'telemetries', ['telemetry']),
   known('extensions.istio.io', 'WasmPlugin', ['v1alpha1'], 'wasmplugins', []),

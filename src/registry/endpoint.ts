@@ -33,12 +33,12 @@ export function memberEndpoint(
 ): Endpoint | undefined {
   const { workload } = member
   if (!canReach(workload.address, declaration)) return undefined
-  const number = workload.address.startsWith('unix://') ? 0 : memberPort(member, declaration, port)
-  if (number === undefined) return undefined
+  const served = portOf(member, declaration, port)
+  if (served === undefined) return undefined
   const { labels, name, namespace, cluster, network, locality } = workload
   return {
     address: workload.address,
-    port: number,
+    ...served,
     servicePort: port.number,
     labels: withTopology(labels, { cluster, network, locality }),
     workload: name,
@@ -64,20 +64,25 @@ function canReach(address: string, { kind, resolution }: Declaration): boolean {
   return resolution === 'static' ? isDialable(address) : resolution !== 'none'
 }
 
-function memberPort(
+/** Where requests go, and where the application listens when that is another port. */
+function portOf(
   { workload, portMap, hasOwnPorts }: Member,
   declaration: Declaration,
   port: ServicePort,
-): number | undefined {
+): Pick<Endpoint, 'port' | 'appPort'> | undefined {
+  if (workload.address.startsWith('unix://')) return { port: 0 }
   const { targetPort } = port
-  if (!hasOwnPorts) return writtenPort(portMap, port, declaration)
+  if (!hasOwnPorts) {
+    const written = writtenPort(portMap, port, declaration)
+    return written === undefined ? undefined : { port: written, appPort: written }
+  }
   const target = typeof targetPort === 'string' ? portMap[targetPort] : portMap[port.name]
   const served =
     workload.ports.find(({ servicePort }) => servicePort === port.number) ??
     workload.ports.find(({ name }) => typeof targetPort === 'string' && name === targetPort) ??
     workload.ports.find(({ appPort }) => appPort === (target ?? targetPort)) ??
     workload.ports.find(({ name }) => name !== '' && name === port.name)
-  return served?.meshPort
+  return served && { port: served.meshPort, appPort: served.appPort }
 }
 
 function writtenPort(

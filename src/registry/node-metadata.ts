@@ -12,6 +12,7 @@
  * | HTTP_PROXY_PORT | port of the `http_proxy` outbound listener on 127.0.0.1 |
  * | UPSTREAMS | list of { host, port, localPort }: localhost ports for clients that ignore proxy variables |
  * | ADMIN_ADDRESS | `127.0.0.1:15000` or `unix:/path`, for `tulle proxy-config` on the same host |
+ * | SYSTEM_ROOTS | file of the authorities that the host trusts (default /etc/ssl/certs/ca-certificates.crt) |
  * | BIND_ADDRESS | address that inbound listeners bind (default 127.0.0.1 in `tulle up`) |
  */
 

@@ -52,6 +52,8 @@ export interface Endpoint {
   /** 0 for a Unix socket. */
   readonly port: number
   readonly servicePort: number
+  /** Where the application itself listens, when its sidecar says so: the port that PeerAuthentication names. */
+  readonly appPort?: number | undefined
   readonly labels: Readonly<Record<string, string>>
   readonly workload: string
   readonly namespace: string

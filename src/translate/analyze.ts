@@ -5,9 +5,14 @@
  * Codes and severities are those of Istio's analyzers.
  */
 import type { Issue } from '../model/issue.ts'
-import type { DestinationRuleSpec, TrafficPolicy } from '../model/istio/destination-rule.ts'
+import type {
+  ClientTlsSettings,
+  DestinationRuleSpec,
+  TrafficPolicy,
+} from '../model/istio/destination-rule.ts'
 import type { Destination, VirtualServiceSpec } from '../model/istio/virtual-service.ts'
 import { describeResource, type Resource } from '../model/resource.ts'
+import { refusedTlsFields } from './cluster-tls.ts'
 import { danglingReferences } from './dangling.ts'
 import { isDestinationRule, type MergedRule } from './destination-rule-index.ts'
 import { hasLabels } from './endpoint.ts'
@@ -230,8 +235,14 @@ function reportEmptySubsets(world: World, resource: Resource<DestinationRuleSpec
   })
 }
 
-/** TLS to endpoints is not there yet, and plaintext must not take its place. */
-function reportTls(resource: Resource<DestinationRuleSpec>): Issue[] {
+interface TlsBlock {
+  readonly path: string
+  readonly tls: ClientTlsSettings
+  readonly isForPort: boolean
+}
+
+/** Every `tls` of a rule. */
+function tlsBlocksOf(resource: Resource<DestinationRuleSpec>): TlsBlock[] {
   const policies: [string, TrafficPolicy | undefined][] = [
     ['spec.trafficPolicy', resource.spec.trafficPolicy],
     ...(resource.spec.subsets ?? []).map(
@@ -243,22 +254,32 @@ function reportTls(resource: Resource<DestinationRuleSpec>): Issue[] {
   ]
   return policies
     .flatMap(([path, policy]) => [
-      { path: `${path}.tls`, tls: policy?.tls },
+      { path: `${path}.tls`, tls: policy?.tls, isForPort: false },
       ...(policy?.portLevelSettings ?? []).map(({ tls }, index) => ({
         path: `${path}.portLevelSettings[${index}].tls`,
         tls,
+        isForPort: true,
       })),
     ])
-    .filter(({ tls }) => (tls?.mode ?? 'DISABLE') !== 'DISABLE')
-    .map(({ path, tls }) =>
+    .flatMap(({ tls, ...place }) => (tls === undefined ? [] : { ...place, tls }))
+}
+
+/** What cannot be had yet takes the destination out: less protection must not take its place. */
+function reportTls(resource: Resource<DestinationRuleSpec>): Issue[] {
+  return tlsBlocksOf(resource).flatMap(({ path, tls }) =>
+    refusedTlsFields(tls).map((field) =>
       issue(resource, {
         code: 'TUL0011',
         severity: 'error',
-        path: `${path}.mode`,
+        path: `${path}.${field}`,
         message:
-          `TLS to destinations (mode ${tls?.mode}) is not implemented yet; ` +
-          'requests to them get 503 rather than leave in plaintext',
-        remedy: 'remove the tls block, or set mode DISABLE, to send plaintext knowingly',
+          `${field} is not implemented yet; requests to the destination get 503 ` +
+          'rather than leave with less protection',
+        remedy:
+          field === 'credentialName'
+            ? 'use the files clientCertificate, privateKey and caCertificates'
+            : 'remove caCrl, knowing that revoked certificates are then accepted',
       }),
-    )
+    ),
+  )
 }

@@ -19,7 +19,12 @@ export interface Client {
   readonly meshPorts: readonly MeshPort[]
   readonly httpProxyPort: number | undefined
   readonly upstreams: readonly Upstream[]
+  /** File of the authorities that its host trusts. */
+  readonly systemRoots: string
 }
+
+/** Where Debian, Alpine and their children have it; an agent that finds it elsewhere says so. */
+const systemRootsDefault = '/etc/ssl/certs/ca-certificates.crt'
 
 /** Tolerates anything in the metadata: what is not of the expected shape counts as absent. */
 export function clientOf(node: StreamNode): Client {
@@ -41,6 +46,7 @@ export function clientOf(node: StreamNode): Client {
     meshPorts: list(metadata['MESH_PORTS']).flatMap(meshPortOf),
     httpProxyPort: port(metadata['HTTP_PROXY_PORT']),
     upstreams: list(metadata['UPSTREAMS']).flatMap(upstreamOf),
+    systemRoots: text(metadata['SYSTEM_ROOTS']) ?? systemRootsDefault,
   }
 }
 

@@ -1,8 +1,8 @@
 /**
  * One outbound cluster: a service port, or a subset of it, as clients of one scope class reach it.
  *
- * Where a rule asks for TLS, which this version cannot originate yet, the cluster has no endpoints: requests
- * fail (503 UH) rather than leave in plaintext.
+ * Where a rule asks for TLS with credentials that this version cannot get, the cluster has no endpoints: requests
+ * fail (503 UH) rather than leave unprotected.
  */
 import { unreachable } from '../lib/assert.ts'
 import type { Subset } from '../model/istio/destination-rule.ts'
@@ -16,7 +16,8 @@ import {
 } from '../xds/proto/generated/envoy/config/cluster/v3/cluster.ts'
 import { typeUrls, type EncodedResource } from '../xds/resource-set.ts'
 import type { Abilities } from './ability.ts'
-import { translateConnectionPool } from './connection-pool.ts'
+import { isTlsRefused, noTls, translateClusterTls } from './cluster-tls.ts'
+import { httpVersionOf, translateConnectionPool, type PoolInput } from './connection-pool.ts'
 import type { MergedRule } from './destination-rule-index.ts'
 import { dynamicForwardProxy } from './dynamic-forward-proxy.ts'
 import { localitiesOf } from './endpoint.ts'
@@ -37,6 +38,12 @@ export interface ClusterInput {
   readonly endpoints: readonly Endpoint[]
   readonly mesh: MeshSettings
   readonly abilities: Abilities
+  /** Names that the service's workloads may prove to have. */
+  readonly identities: readonly string[]
+  /** File of the authorities that the client's host trusts. */
+  readonly systemRoots: string
+  /** Whether an endpoint is to be called with mTLS; read as `endpoints` are. */
+  readonly takesMtls: (endpoint: Endpoint) => boolean
 }
 
 /** Undefined when a service resolved by DNS has no endpoint (in this subset), as in Istio. */
@@ -46,17 +53,32 @@ export function translateCluster(input: ClusterInput): EncodedResource | undefin
   const policy = effectivePolicy({ rule: rule?.trafficPolicy, subset, port: port.number, mesh })
   const discovery = discoveryOf(input, { name, policy })
   if (discovery === undefined) return undefined
+  const pool: PoolInput = {
+    settings: policy.connectionPool,
+    port,
+    mesh,
+    direction: 'outbound',
+    abilities: input.abilities,
+  }
+  const tls = isTlsRefused(policy.tls)
+    ? noTls
+    : translateClusterTls({
+        ...input,
+        tls: policy.tls,
+        subset: subset?.name ?? '',
+        httpVersion: httpVersionOf(pool),
+      })
+  // A cluster that resolves the name that a request asked for speaks TLS, if any, with that name.
+  const isByName = ['none', 'dynamic-dns'].includes(service.resolution)
   const message = Cluster.fromPartial({
     name,
     ...discovery,
     ...translateConnectionPool({
-      settings: policy.connectionPool,
-      port,
-      mesh,
-      direction: 'outbound',
-      abilities: input.abilities,
-      isByName: ['none', 'dynamic-dns'].includes(service.resolution),
+      ...pool,
+      autoSni: isByName || tls.autoSni,
+      autoSanValidation: isByName || tls.autoSanValidation,
     }),
+    ...tls.fields,
     ...(policy.outlierDetection !== undefined && {
       outlierDetection: translateOutlierDetection(policy.outlierDetection),
     }),
@@ -66,17 +88,12 @@ export function translateCluster(input: ClusterInput): EncodedResource | undefin
   return encodeResource({ name, typeUrl: typeUrls.cluster, codec: Cluster, message })
 }
 
-/** True when the rule wants TLS to the service. */
-export function needsTls(policy: EffectivePolicy): boolean {
-  return (policy.tls?.mode ?? 'DISABLE') !== 'DISABLE'
-}
-
 function discoveryOf(
   input: ClusterInput,
   { name, policy }: { name: string; policy: EffectivePolicy },
 ) {
   const balancing = translateLoadBalancer(policy.loadBalancer, input.abilities)
-  if (needsTls(policy)) {
+  if (isTlsRefused(policy.tls)) {
     return { clusterDiscoveryType: typed(Cluster_DiscoveryType.STATIC), ...balancing }
   }
   switch (input.service.resolution) {

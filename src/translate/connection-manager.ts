@@ -6,6 +6,7 @@ import type { RouteConfiguration } from '../xds/proto/generated/envoy/config/rou
 import { Router } from '../xds/proto/generated/envoy/extensions/filters/http/router/v3/router.ts'
 import {
   HttpConnectionManager,
+  HttpConnectionManager_ForwardClientCertDetails as ForwardDetails,
   HttpConnectionManager_PathWithEscapedSlashesAction as EscapedSlashes,
   HttpConnectionManager_ServerHeaderTransformation as ServerHeader,
 } from '../xds/proto/generated/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager.ts'
@@ -23,6 +24,8 @@ export interface ManagerInput {
   readonly routes: string | RouteConfiguration
   /** Whether clients may open tunnels with CONNECT. */
   readonly acceptsConnect: boolean
+  /** Whether the application is told who calls (`x-forwarded-client-cert`); else what claims to be that is removed. */
+  readonly saysWhoCalls?: boolean
   readonly client: Client
   readonly mesh: MeshSettings
 }
@@ -48,6 +51,7 @@ export function connectionManager(input: ManagerInput): Filter {
         httpProtocolOptions: { allowAbsoluteUrl: true },
         ...normalization(mesh),
         useRemoteAddress: false,
+        ...(input.saysWhoCalls === true && forwardedCertificate),
         generateRequestId: true,
         streamIdleTimeout: noTimeout,
         upgradeConfigs: [
@@ -59,6 +63,12 @@ export function connectionManager(input: ManagerInput): Filter {
       }),
     },
   })
+}
+
+/** Istio's choice of what is said of the caller's certificate. */
+const forwardedCertificate = {
+  forwardClientCertDetails: ForwardDetails.APPEND_FORWARD,
+  setCurrentClientCertDetails: { subject: true, dns: true, uri: true },
 }
 
 function httpFilters({ direction, client }: ManagerInput) {

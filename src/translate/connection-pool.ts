@@ -17,8 +17,9 @@ export interface PoolInput {
   readonly mesh: MeshSettings
   readonly direction: 'inbound' | 'outbound'
   readonly abilities: Abilities
-  /** For clusters that resolve the name that a request asked for: should TLS ever be spoken, it is that name's. */
-  readonly isByName?: boolean
+  /** Whether TLS is spoken with the name that a request asked for, and the server must prove to have it. */
+  readonly autoSni?: boolean
+  readonly autoSanValidation?: boolean
 }
 
 /** Istio's "no limit": it lifts Envoy's own defaults of 1024, and of 3 retries. */
@@ -70,17 +71,22 @@ function protocolOptions(input: PoolInput): object | undefined {
   const { tcp, http } = input.settings
   const common = commonOptions({ tcp: allowedTcp(tcp, input.abilities), http })
   const upstreamProtocolOptions = upstreamProtocol(input)
-  if (common === undefined && upstreamProtocolOptions === undefined) return undefined
+  const names = serverNames(input)
+  if (common === undefined && upstreamProtocolOptions === undefined && names === undefined) {
+    return undefined
+  }
   return {
     ...(common !== undefined && { commonHttpProtocolOptions: common }),
-    ...(input.isByName === true && {
-      upstreamHttpProtocolOptions: { autoSni: true, autoSanValidation: true },
-    }),
+    ...(names !== undefined && { upstreamHttpProtocolOptions: names }),
     upstreamProtocolOptions: upstreamProtocolOptions ?? {
       $case: 'explicitHttpConfig',
       value: { protocolConfig: { $case: 'httpProtocolOptions', value: {} } },
     },
   }
+}
+
+function serverNames({ autoSni = false, autoSanValidation = false }: PoolInput) {
+  return autoSni || autoSanValidation ? { autoSni, autoSanValidation } : undefined
 }
 
 /** What of the TCP settings is said by protocol options. */
@@ -112,11 +118,21 @@ function commonOptions({ tcp, http }: PoolSettings) {
   }
 }
 
+export type HttpVersion = 'http/1' | 'http/2' | 'client'
+
 /** Which HTTP version the cluster speaks: the port's, unless the rule asks for an upgrade or for the client's. */
-function upstreamProtocol(input: PoolInput): object | undefined {
+export function httpVersionOf(input: PoolInput): HttpVersion {
   const { settings, port } = input
-  if (settings.http?.useClientProtocol === true) return downstreamProtocol()
-  if (isHttp2(port) || (input.direction === 'outbound' && isUpgraded(input))) {
+  if (settings.http?.useClientProtocol === true) return 'client'
+  if (isHttp2(port) || (input.direction === 'outbound' && isUpgraded(input))) return 'http/2'
+  return port.protocol === 'auto' ? 'client' : 'http/1'
+}
+
+function upstreamProtocol(input: PoolInput): object | undefined {
+  const { settings } = input
+  const version = httpVersionOf(input)
+  if (version === 'client') return downstreamProtocol()
+  if (version === 'http/2') {
     const maxConcurrentStreams = positive(settings.http?.maxConcurrentStreams)
     const value = {
       ...(maxConcurrentStreams !== undefined && { maxConcurrentStreams }),
@@ -127,7 +143,7 @@ function upstreamProtocol(input: PoolInput): object | undefined {
       value: { protocolConfig: { $case: 'http2ProtocolOptions', value } },
     }
   }
-  return port.protocol === 'auto' ? downstreamProtocol() : undefined
+  return undefined
 }
 
 function isUpgraded({ settings, port, mesh, abilities }: PoolInput): boolean {

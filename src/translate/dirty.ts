@@ -4,9 +4,10 @@
  * | what changed | clusters | endpoints | virtual hosts |
  * | --- | --- | --- | --- |
  * | a service | its own | its own | its own; those that route to it; those whose names or addresses it shares |
- * | endpoints of a port | its own, when resolved by DNS or when the inferred subsets change | its own | – |
+ * | endpoints of a port | its own, when resolved by DNS or when the inferred subsets or the identities change | its own | – |
  * | a VirtualService | of destinations, when the subsets that are named change | as clusters | of its hosts |
  * | a DestinationRule | of the hosts it covers | as clusters | as clusters, and those that route to them |
+ * | a PeerAuthentication | as endpoints, when resolved by DNS | of endpoints that take mTLS since, or no more | – |
  * | the mesh's settings, the set of selectors | everything | everything | everything |
  *
  * Marking too much costs time; marking too little is wrong. The property test compares with a full run.
@@ -15,8 +16,9 @@ import { isDeepStrictEqual } from 'node:util'
 
 import type { MergedRule } from './destination-rule-index.ts'
 import { isCoveredBy, isWildcard } from './host-name.ts'
+import { identitiesOf } from './identity.ts'
 import type { VirtualService } from './virtual-service-index.ts'
-import { versionsOf, type World } from './world.ts'
+import { takesMtls, versionsOf, type World } from './world.ts'
 
 export interface Dirty {
   readonly everything: boolean
@@ -25,11 +27,14 @@ export interface Dirty {
   readonly virtualHosts: ReadonlySet<string>
   /** Whether hosts that only VirtualServices know have to be looked at again. */
   readonly unregistered: boolean
+  /** Whether the own parts of workloads have to be looked at again, with nothing else changed. */
+  readonly workloads: boolean
 }
 
 class Marks implements Dirty {
   everything = false
   unregistered = false
+  workloads = false
   readonly clusters = new Set<string>()
   readonly endpoints = new Set<string>()
   readonly virtualHosts = new Set<string>()
@@ -54,6 +59,7 @@ export function compareWorlds(before: World, after: World): Dirty {
   markEndpoints(marks, before, after)
   markVirtualServices(marks, before, after)
   markRules(marks, before, after)
+  markPeerAuthentications(marks, before, after)
   return marks
 }
 
@@ -62,6 +68,7 @@ export function isClean(dirty: Dirty): boolean {
   return (
     !dirty.everything &&
     !dirty.unregistered &&
+    !dirty.workloads &&
     dirty.clusters.size + dirty.endpoints.size + dirty.virtualHosts.size === 0
   )
 }
@@ -110,7 +117,11 @@ function markEndpoints(marks: Marks, before: World, after: World): void {
     const isInferring = after.subsetReferences.has(host)
     const versionsChanged =
       isInferring && !isDeepStrictEqual(versionsOf(before, service), versionsOf(after, service))
-    if (service.resolution !== 'static' || versionsChanged) marks.clusters.add(host)
+    const changesCluster =
+      service.resolution !== 'static' ||
+      versionsChanged ||
+      !isDeepStrictEqual(identitiesOf(before, service), identitiesOf(after, service))
+    if (changesCluster) marks.clusters.add(host)
   }
 }
 
@@ -147,6 +158,28 @@ function markRules(marks: Marks, before: World, after: World): void {
     markCovered(marks, before, rule)
     markCovered(marks, after, rule)
   }
+}
+
+function markPeerAuthentications(marks: Marks, before: World, after: World): void {
+  const old = before.peerAuthentications
+  const now = after.peerAuthentications
+  if (old === now || isSameList(old.all, now.all)) return
+  marks.workloads = true
+  const { services, endpoints } = after.input.registry
+  for (const service of services.values()) {
+    for (const port of service.ports) {
+      const isChanged = (endpoints.get(`${service.hostname}|${port.number}`) ?? []).some(
+        (endpoint) => takesMtls(before, port, endpoint) !== takesMtls(after, port, endpoint),
+      )
+      if (!isChanged) continue
+      marks.endpoints.add(service.hostname)
+      if (service.resolution !== 'static') marks.clusters.add(service.hostname)
+    }
+  }
+}
+
+function isSameList(left: readonly unknown[], right: readonly unknown[]): boolean {
+  return left.length === right.length && left.every((member, index) => member === right[index])
 }
 
 function markCovered(marks: Marks, world: World, rule: MergedRule): void {

@@ -29,6 +29,8 @@ export interface EndpointInput {
     | undefined
   /** All endpoints of the port. */
   readonly endpoints: readonly Endpoint[]
+  /** Whether an endpoint is to be called with mTLS where a rule does not say how. */
+  readonly takesMtls: (endpoint: Endpoint) => boolean
 }
 
 export function translateEndpoints(input: EndpointInput): EncodedResource {
@@ -61,7 +63,9 @@ export function localitiesOf(input: EndpointInput): LocalityLbEndpoints[] {
     .map(([locality, endpoints]) => ({
       locality: localityOf(locality),
       metadata: undefined,
-      lbEndpoints: endpoints.sort(byAddress).map(lbEndpoint),
+      lbEndpoints: endpoints
+        .sort(byAddress)
+        .map((endpoint) => lbEndpoint(endpoint, input.takesMtls(endpoint))),
       lbConfig: undefined,
       loadBalancingWeight: endpoints.reduce((sum, endpoint) => sum + weightOf(endpoint), 0),
       priority: 0,
@@ -79,7 +83,7 @@ export function hasLabels(
 
 const bareEndpoint = EndpointMessage.fromPartial({})
 
-function lbEndpoint(endpoint: Endpoint): LbEndpoint {
+function lbEndpoint(endpoint: Endpoint, takesMtls: boolean): LbEndpoint {
   const { workload, namespace, canonicalName, canonicalRevision, cluster } = endpoint
   return {
     hostIdentifier: {
@@ -90,9 +94,7 @@ function lbEndpoint(endpoint: Endpoint): LbEndpoint {
     metadata: {
       typedFilterMetadata: {},
       filterMetadata: {
-        ...(endpoint.tlsMode !== undefined && {
-          'envoy.transport_socket_match': { tlsMode: endpoint.tlsMode },
-        }),
+        ...(takesMtls && { 'envoy.transport_socket_match': { tlsMode: 'istio' } }),
         istio: {
           workload: [workload, namespace, canonicalName, canonicalRevision, cluster].join(';'),
         },

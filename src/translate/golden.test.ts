@@ -118,7 +118,7 @@ function resourcesOf(view: ResourceView, typeUrl: string): JsonObject[] {
 
 /** One bootstrap that holds what every case makes, under names and ports of its own. */
 function bootstrapOf(names: readonly string[]): JsonObject {
-  const clusters: JsonObject[] = [adsCluster()]
+  const clusters: JsonObject[] = [agentCluster('xds-grpc'), agentCluster('sds-grpc')]
   const listeners: JsonObject[] = []
   let port = 20_000
   for (const name of names) {
@@ -217,9 +217,9 @@ function inlineRoutes(value: JsonValue, routes: ReadonlyMap<string, JsonObject>)
   )
 }
 
-function adsCluster(): JsonObject {
+function agentCluster(name: string): JsonObject {
   return {
-    name: 'xds-grpc',
+    name,
     type: 'STATIC',
     typed_extension_protocol_options: {
       'envoy.extensions.upstreams.http.v3.HttpProtocolOptions': {
@@ -228,7 +228,7 @@ function adsCluster(): JsonObject {
       },
     },
     load_assignment: {
-      cluster_name: 'xds-grpc',
+      cluster_name: name,
       endpoints: [
         {
           lb_endpoints: [

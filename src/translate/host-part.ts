@@ -5,14 +5,16 @@
  * that see the same share one part, encoded once.
  */
 import type { Subset } from '../model/istio/destination-rule.ts'
-import type { Service } from '../registry/service.ts'
+import type { Endpoint, Service } from '../registry/service.ts'
 import type { Route } from '../xds/proto/generated/envoy/config/route/v3/route_components.ts'
 import type { EncodedResource } from '../xds/resource-set.ts'
 import { abilitiesOf } from './ability.ts'
-import { needsTls, translateCluster } from './cluster.ts'
+import { isTlsRefused } from './cluster-tls.ts'
+import { translateCluster } from './cluster.ts'
 import type { MergedRule } from './destination-rule-index.ts'
 import { translateEndpoints } from './endpoint.ts'
 import { consistentHashOf, type HashOf } from './hash-policy.ts'
+import { identitiesOf } from './identity.ts'
 import { encodeVirtualHost, type EncodedVirtualHost } from './route-configuration.ts'
 import { translateRoutes } from './route.ts'
 import { isSelected, type Scope } from './scope.ts'
@@ -29,6 +31,7 @@ import {
   inferredSubsets,
   ruleFor,
   takenNames,
+  takesMtls,
   visibleService,
   type World,
 } from './world.ts'
@@ -52,12 +55,19 @@ export interface PartInput extends ServiceRules {
 
 export function translateClusters(input: PartInput): EncodedResource[] {
   const { world, scope, service, rule } = input
-  const abilities = abilitiesOf(scope.kind)
+  const common = {
+    service,
+    rule,
+    mesh: world.input.mesh,
+    abilities: abilitiesOf(scope.kind),
+    identities: identitiesOf(world, service),
+    systemRoots: scope.systemRoots,
+  }
   return service.ports.flatMap((port) =>
     subsetsOf(input).flatMap((subset) => {
       const endpoints = endpointsOf(world, service, port)
-      const { mesh } = world.input
-      return translateCluster({ service, port, rule, subset, endpoints, mesh, abilities }) ?? []
+      const takes = (endpoint: Endpoint) => takesMtls(world, port, endpoint)
+      return translateCluster({ ...common, port, subset, endpoints, takesMtls: takes }) ?? []
     }),
   )
 }
@@ -70,12 +80,18 @@ export function translateAssignments(input: PartInput): EncodedResource[] {
     subsetsOf(input)
       .filter(
         (subset) =>
-          !needsTls(
-            effectivePolicy({ rule: rule?.trafficPolicy, subset, port: port.number, mesh }),
+          !isTlsRefused(
+            effectivePolicy({ rule: rule?.trafficPolicy, subset, port: port.number, mesh }).tls,
           ),
       )
       .map((subset) =>
-        translateEndpoints({ service, port, subset, endpoints: endpointsOf(world, service, port) }),
+        translateEndpoints({
+          service,
+          port,
+          subset,
+          endpoints: endpointsOf(world, service, port),
+          takesMtls: (endpoint) => takesMtls(world, port, endpoint),
+        }),
       ),
   )
 }

@@ -16,7 +16,8 @@ import { connectionManager } from './connection-manager.ts'
 import { translateConnectionPool } from './connection-pool.ts'
 import type { MergedRule } from './destination-rule-index.ts'
 import { inboundClusterName } from './host-name.ts'
-import type { MeshSettings } from './input.ts'
+import { inboundChains } from './inbound-chain.ts'
+import type { MeshSettings, MtlsMode } from './input.ts'
 import { noTimeout, socketAddress } from './message.ts'
 import { tcpFilters } from './tcp-proxy.ts'
 import { effectivePolicy } from './traffic-policy.ts'
@@ -29,6 +30,8 @@ export interface InboundInput {
   /** Rule that the workload's own namespace sees for the first service: its limits hold here too. */
   readonly rule: MergedRule | undefined
   readonly client: Client
+  /** What the port takes, by PeerAuthentication. */
+  readonly mode: MtlsMode
   readonly mesh: MeshSettings
 }
 
@@ -42,25 +45,29 @@ export function translateInbound(input: InboundInput): InboundResources {
 }
 
 function inboundListener(input: InboundInput): EncodedResource {
-  const { meshPort, client, mesh } = input
+  const { meshPort, client, mesh, mode } = input
   const name = inboundClusterName(meshPort.appPort)
-  const filters = isHttp({ protocol: protocolOf(input) })
-    ? [
-        connectionManager({
-          direction: 'inbound',
-          statPrefix: `inbound_${client.bindAddress}_${meshPort.appPort}`,
-          routes: inboundRoutes(input, name),
-          acceptsConnect: false,
-          client,
-          mesh,
-        }),
-      ]
-    : tcpFilters({ cluster: name, reporter: 'destination', client, mesh })
+  const isRouted = isHttp({ protocol: protocolOf(input) })
+  const routes = isRouted ? inboundRoutes(input, name) : undefined
+  const filters = (security: 'mutual-tls' | 'none') =>
+    routes === undefined
+      ? tcpFilters({ cluster: name, reporter: 'destination', client, mesh })
+      : [
+          connectionManager({
+            direction: 'inbound',
+            statPrefix: `inbound_${client.bindAddress}_${meshPort.appPort}`,
+            routes,
+            acceptsConnect: false,
+            saysWhoCalls: security === 'mutual-tls',
+            client,
+            mesh,
+          }),
+        ]
   const message = Listener.fromPartial({
     name,
     address: socketAddress(client.bindAddress, meshPort.meshPort),
     trafficDirection: TrafficDirection.INBOUND,
-    filterChains: [{ filters }],
+    ...inboundChains({ mode, isHttp: isRouted, mesh, filters }),
   })
   return encodeResource({ name, typeUrl: typeUrls.listener, codec: Listener, message })
 }

@@ -3,6 +3,8 @@ import { durationMs } from '../model/duration.ts'
 import type { ConnectionPoolSettings, OutlierDetection } from '../model/istio/destination-rule.ts'
 import type { HttpRetry } from '../model/istio/virtual-service.ts'
 import type { MeshConfig, PathNormalization } from '../model/mesh/mesh-config.ts'
+import type { MeshSpec } from '../model/mesh/mesh.ts'
+import { trustDomainOf } from '../model/mesh/trust-domain.ts'
 import type { Resource } from '../model/resource.ts'
 import type { RegistrySnapshot } from '../registry/service.ts'
 
@@ -32,9 +34,23 @@ export interface MeshSettings {
   readonly isHttp2Upgraded: boolean
   readonly pathNormalization: PathNormalization
   readonly infersSubsets: boolean
+  readonly trustDomain: string
+  readonly trustDomainAliases: readonly string[]
+  readonly isAutoMtls: boolean
+  /** For workloads that no PeerAuthentication speaks of. */
+  readonly mtlsMode: MtlsMode
+  readonly mtlsVersionMin: '1.2' | '1.3'
 }
 
+/** What a workload takes: mTLS only, plaintext too, or plaintext only. */
+export type MtlsMode = 'STRICT' | 'PERMISSIVE' | 'DISABLE'
+
 const everywhere = ['*']
+
+/** Of a mesh file; of none: the defaults. */
+export function meshSettingsOfSpec(spec: MeshSpec | undefined): MeshSettings {
+  return { ...meshSettingsOf(spec?.meshConfig), trustDomain: trustDomainOf(spec) }
+}
 
 export function meshSettingsOf(config: MeshConfig = {}): MeshSettings {
   return {
@@ -50,6 +66,18 @@ export function meshSettingsOf(config: MeshConfig = {}): MeshSettings {
     isHttp2Upgraded: config.h2UpgradePolicy === 'UPGRADE',
     pathNormalization: config.pathNormalization?.normalization ?? 'DEFAULT',
     infersSubsets: config.inferSubsets ?? true,
+    ...securityDefaults(config),
+  }
+}
+
+function securityDefaults(config: MeshConfig) {
+  return {
+    trustDomain: trustDomainOf({ meshConfig: config }),
+    trustDomainAliases: config.trustDomainAliases ?? [],
+    isAutoMtls: config.enableAutoMtls ?? true,
+    mtlsMode: config.mtlsMode ?? ('STRICT' as const),
+    mtlsVersionMin:
+      config.meshMTLS?.minProtocolVersion === 'TLSV1_2' ? ('1.2' as const) : ('1.3' as const),
   }
 }
 

@@ -101,7 +101,7 @@ function translateHost(
   const rules = serviceRules(world, scope, service)
   const part: PartInput = { world, scope, service, ...rules }
   const inferred = rules.inferred.map(({ name }) => name).join()
-  const byRule = [rules.rule, inferred, scope.kind]
+  const byRule = [rules.rule, inferred, scope.kind, scope.systemRoots]
   return {
     clusters: needs(dirty.clusters)
       ? shared.take('clusters', { host, inputs: byRule }, () => translateClusters(part))

@@ -14,6 +14,8 @@ export interface Scope {
   readonly key: string
   readonly namespace: string
   readonly kind: ClientKind
+  /** File of the authorities that the client's host trusts. */
+  readonly systemRoots: string
   /** Keys of the selectors that the client's labels satisfy. */
   readonly satisfied: ReadonlySet<string>
 }
@@ -41,9 +43,10 @@ export function scopeOf(client: Client, selectors: Selectors): Scope {
     .map(([key]) => key)
     .sort()
   return {
-    key: JSON.stringify([client.namespace, client.kind, satisfied]),
+    key: JSON.stringify([client.namespace, client.kind, client.systemRoots, satisfied]),
     namespace: client.namespace,
     kind: client.kind,
+    systemRoots: client.systemRoots,
     satisfied: new Set(satisfied),
   }
 }

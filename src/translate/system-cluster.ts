@@ -50,7 +50,8 @@ function passthroughCluster(mesh: MeshSettings, abilities: Abilities): Cluster {
       mesh,
       direction: 'outbound',
       abilities,
-      isByName: true,
+      autoSni: true,
+      autoSanValidation: true,
     }),
   })
 }

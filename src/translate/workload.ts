@@ -9,8 +9,9 @@ import type { MergedRule } from './destination-rule-index.ts'
 import { clusterName, resolveHost } from './host-name.ts'
 import { hostInput, virtualHostInputs } from './host-part.ts'
 import { translateInbound } from './inbound.ts'
-import { compareText } from './input.ts'
+import { compareText, type MtlsMode } from './input.ts'
 import { translateHttpProxy, translateUpstream } from './outbound-listener.ts'
+import { modeOfPort } from './peer-authentication-index.ts'
 import { encodeRouteConfiguration, encodeVirtualHost } from './route-configuration.ts'
 import type { Scope } from './scope.ts'
 import { isHttp, singleVirtualHost } from './virtual-host.ts'
@@ -37,7 +38,8 @@ export function translateWorkload(input: WorkloadInput): WorkloadResources {
   for (const meshPort of client.meshPorts) {
     const served = servedBy(input, meshPort)
     const rule = inboundRule(input, served)
-    const inbound = translateInbound({ meshPort, served, rule, client, mesh })
+    const mode = inboundMode(input, meshPort, served)
+    const inbound = translateInbound({ meshPort, served, rule, mode, client, mesh })
     listeners.push(inbound.listener)
     clusters.push(inbound.cluster)
   }
@@ -63,7 +65,11 @@ export function workloadInputs(input: WorkloadInput): unknown[] {
     JSON.stringify(client.labels),
     ...client.meshPorts.flatMap((meshPort) => {
       const served = servedBy(input, meshPort)
-      return [...served.flatMap(({ service, port }) => [service, port]), inboundRule(input, served)]
+      return [
+        ...served.flatMap(({ service, port }) => [service, port]),
+        inboundRule(input, served),
+        inboundMode(input, meshPort, served),
+      ]
     }),
     ...client.upstreams.flatMap((upstream) => {
       const { served } = targetOf(input, upstream)
@@ -97,6 +103,19 @@ function inboundRule(
 ): MergedRule | undefined {
   const [first] = served
   return first && ruleFor(world, scope, first.service.hostname)
+}
+
+/** A policy's ports are those of the application: what it listens on, or the target port by which a service means it. */
+function inboundMode(
+  { world, client }: WorkloadInput,
+  { appPort }: MeshPort,
+  served: readonly ServedPort[],
+): MtlsMode {
+  const modes = world.peerAuthentications.modesOf(client.namespace, client.labels)
+  const targets = served.map(({ port: { targetPort } }) =>
+    typeof targetPort === 'number' ? targetPort : undefined,
+  )
+  return modeOfPort(modes, [appPort, ...targets])
 }
 
 interface UpstreamTarget {

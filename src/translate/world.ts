@@ -4,6 +4,7 @@ import type { Endpoint, Service, ServicePort } from '../registry/service.ts'
 import { DestinationRules, type MergedRule } from './destination-rule-index.ts'
 import { isExportedTo, isWildcard, overlaps } from './host-name.ts'
 import type { TranslationInput } from './input.ts'
+import { modeOfPort, PeerAuthentications } from './peer-authentication-index.ts'
 import { isSelected, selectorsOf, type Scope, type Selectors } from './scope.ts'
 import { namesOf } from './virtual-host.ts'
 import { VirtualServices, type VirtualService } from './virtual-service-index.ts'
@@ -12,6 +13,7 @@ export interface World {
   readonly input: TranslationInput
   readonly virtualServices: VirtualServices
   readonly destinationRules: DestinationRules
+  readonly peerAuthentications: PeerAuthentications
   readonly selectors: Selectors
   /** Subsets that VirtualServices name, by host. */
   readonly subsetReferences: ReadonlyMap<string, ReadonlySet<string>>
@@ -62,6 +64,7 @@ function buildConfig(input: TranslationInput, previous: World | undefined) {
   return {
     virtualServices,
     destinationRules,
+    peerAuthentications: new PeerAuthentications(input),
     subsetReferences,
     virtualServicesTo,
     selectors: selectorsOf(virtualServices, destinationRules),
@@ -135,6 +138,22 @@ export function endpointsOf(
   port: ServicePort,
 ): readonly Endpoint[] {
   return world.input.registry.endpoints.get(`${service.hostname}|${port.number}`) ?? []
+}
+
+/**
+ * Whether an endpoint is to be called with mTLS: a sidecar that speaks it stands before it, and its own
+ * PeerAuthentication does not say DISABLE. A policy's ports are those of the application: what it listens on, or the
+ * target port by which the service means it.
+ */
+export function takesMtls(
+  { peerAuthentications }: Pick<World, 'peerAuthentications'>,
+  { targetPort }: ServicePort,
+  endpoint: Endpoint,
+): boolean {
+  if (endpoint.tlsMode !== 'istio') return false
+  const modes = peerAuthentications.modesOf(endpoint.namespace, endpoint.labels)
+  const target = typeof targetPort === 'number' ? targetPort : undefined
+  return modeOfPort(modes, [endpoint.appPort, target]) !== 'DISABLE'
 }
 
 /**

@@ -42,6 +42,8 @@ interface Scene {
   readonly show?: readonly Shown[]
   readonly showSystem?: boolean
   readonly meshConfig?: MeshConfig
+  /** Whether the mesh's own defaults of mTLS hold; else it is off, for cases that are about something else. */
+  readonly mtls?: boolean
   readonly services?: readonly SceneService[]
   readonly client?: SceneClient
 }
@@ -53,6 +55,8 @@ export interface SceneClient {
   readonly labels?: Record<string, string>
   readonly metadata?: Record<string, unknown>
 }
+
+const withoutMtls: MeshConfig = { enableAutoMtls: false, mtlsMode: 'DISABLE' }
 
 export function readTranslationCase(text: string, file = 'input.yaml'): TranslationCase {
   const documents = parseAllDocuments(text).map((document) => {
@@ -73,7 +77,7 @@ export function readTranslationCase(text: string, file = 'input.yaml'): Translat
     input: {
       resources,
       registry: registryOf(scene.services ?? []),
-      mesh: meshSettingsOf(scene.meshConfig),
+      mesh: meshSettingsOf({ ...(scene.mtls !== true && withoutMtls), ...scene.meshConfig }),
     },
     node: nodeOf(scene.client ?? {}),
     show: scene.show ?? ['clusters', 'routes'],
@@ -147,7 +151,7 @@ function serviceOf(entry: SceneService): Service {
     resolution: entry.resolution ?? 'static',
     isMeshExternal: entry.isMeshExternal ?? false,
     exportTo: entry.exportTo ?? [],
-    subjectAltNames: [],
+    subjectAltNames: entry.subjectAltNames ?? [],
     declaredBy: 'scene',
   }
 }

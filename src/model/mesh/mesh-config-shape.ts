@@ -14,18 +14,19 @@ export const unreadMeshConfigFields: readonly string[] = (
   'caCertificates certificates configSources defaultConfig defaultProviders defaultInboundHttpRetryPolicy ' +
   'disableEnvoyListenerLog discoverySelectors enableEnvoyAccessLogService enablePrometheusMerge ' +
   'extensionProviders hboneIdleTimeout inboundClusterStatName inboundTrafficPolicy ingressClass ' +
-  'ingressControllerMode ingressSelector ingressService meshMTLS outboundClusterStatName proxyHttpPort ' +
+  'ingressControllerMode ingressSelector ingressService outboundClusterStatName proxyHttpPort ' +
   'proxyInboundListenPort proxyListenPort serviceScopeConfigs serviceSettings serviceEntryVisibility ' +
   'tcpKeepalive thriftConfig tlsDefaults verifyCertificateAtClient zoneAwareLbSetting'
 ).split(' ')
 
 export const checkTrustDomain: Check<string> = (value) => {
   const parts = value.replace(/\.$/, '').split('.')
-  return parts.every((part) => isIstioLabel(part))
+  // SPIFFE ids know lower case only.
+  return parts.every((part) => isIstioLabel(part)) && value === value.toLowerCase()
     ? undefined
     : {
         message: `must be a trust domain such as cluster.local, got "${clip(value)}"`,
-        remedy: 'Use letters, digits, "-" and ".".',
+        remedy: 'Use lower-case letters, digits, "-" and ".".',
       }
 }
 
@@ -55,6 +56,13 @@ export const meshConfigShape: Shape<MeshConfig> = objectAlsoKnowing<MeshConfig>(
     protocolDetectionTimeout: durationText({ isZeroAllowed: true }),
     dnsRefreshRate: durationText(),
     enableAutoMtls: bool(),
+    meshMTLS: objectAlsoKnowing<NonNullable<MeshConfig['meshMTLS']>>(
+      ['ecdhCurves', 'cipherSuites'],
+      {
+        minProtocolVersion: oneOf('TLS_AUTO', 'TLSV1_2', 'TLSV1_3'),
+      },
+    ),
+    mtlsMode: oneOf('STRICT', 'PERMISSIVE', 'DISABLE'),
     enableTracing: bool(),
     pathNormalization: object<NonNullable<MeshConfig['pathNormalization']>>({
       normalization: oneOf('DEFAULT', 'NONE', 'BASE', 'MERGE_SLASHES', 'DECODE_AND_MERGE_SLASHES'),

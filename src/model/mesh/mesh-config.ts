@@ -32,6 +32,12 @@ export interface MeshConfig {
   readonly protocolDetectionTimeout?: string
   readonly dnsRefreshRate?: string
   readonly enableAutoMtls?: boolean
+  readonly meshMTLS?: {
+    /** Of TLS between sidecars. Absent, and TLS_AUTO: 1.3. */
+    readonly minProtocolVersion?: 'TLS_AUTO' | 'TLSV1_2' | 'TLSV1_3'
+  }
+  /** Ours: what workloads accept that no PeerAuthentication speaks of. Default STRICT. */
+  readonly mtlsMode?: 'STRICT' | 'PERMISSIVE' | 'DISABLE'
   readonly enableTracing?: boolean
   readonly pathNormalization?: { readonly normalization?: PathNormalization }
   /** Ours: infer subsets from the label `version` where no DestinationRule names them. Default true. */

@@ -180,6 +180,16 @@ const checkReplicas: Rule<MeshSpec> = (value, path, reading) => {
   }
 }
 
+/** Both places are read; two answers would be a riddle. */
+const checkTrustDomains: Rule<MeshSpec> = (value, path, reading) => {
+  const other = value.meshConfig?.trustDomain
+  if (value.trustDomain === undefined || other === undefined || other === value.trustDomain) return
+  reading.report(`${path}.meshConfig.trustDomain`, {
+    message: `trustDomain is "${clip(value.trustDomain)}" in the mesh, and "${clip(other)}" here`,
+    remedy: 'Keep one of the two.',
+  })
+}
+
 export const meshShape: Shape<MeshSpec> = object<MeshSpec>(
   {
     trustDomain: text(checkTrustDomain),
@@ -191,4 +201,5 @@ export const meshShape: Shape<MeshSpec> = object<MeshSpec>(
   checkNames,
   checkAppLabels,
   checkReplicas,
+  checkTrustDomains,
 )
