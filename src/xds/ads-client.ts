@@ -20,7 +20,7 @@ import {
 } from './client/received.ts'
 import { encodeDeltaRequest, encodeSotwRequest } from './client/request.ts'
 import { TypeSubscription, type WantedNames } from './client/type-subscription.ts'
-import { openGrpcStream } from './grpc/grpc-client.ts'
+import { openGrpcStream, type GrpcClientTls } from './grpc/grpc-client.ts'
 import { GrpcFrame } from './grpc/grpc-frame.ts'
 import { grpcCodes, type GrpcStatus } from './grpc/grpc-status.ts'
 import type { GrpcStream } from './grpc/grpc-stream.ts'
@@ -58,6 +58,10 @@ export type AdsConnection =
 export interface AdsClientOptions {
   /** `127.0.0.1:15010`, `host:15010`, `unix:/path` or `/path`. */
   readonly target: string
+  /** Asked for each connection, so that a renewed certificate is used. Undefined: plaintext. */
+  readonly tls?: () => GrpcClientTls
+  /** The service's paths, when it is not the aggregated one: secrets (discovery-service.ts). */
+  readonly paths?: { readonly sotw: string; readonly delta: string }
   readonly variant: 'sotw' | 'delta'
   readonly node: Node
   readonly events: AdsClientEvents
@@ -173,7 +177,8 @@ export class AdsClient implements Disposable {
     this.#isFirstRequest = true
     const stream = openGrpcStream({
       target,
-      path: paths[variant],
+      tls: this.#options.tls?.(),
+      path: (this.#options.paths ?? paths)[variant],
       clock,
       events: {
         onMessage: (message) => this.#arrive(stream, message),

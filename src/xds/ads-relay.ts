@@ -11,8 +11,13 @@ import type { Clock } from '../lib/clock.ts'
 import type { Log } from '../lib/log.ts'
 import type { Random } from '../lib/random.ts'
 import { adsPaths } from './ads-server.ts'
-import { unixPathOf } from './grpc/grpc-client.ts'
-import { openGrpcServer, type GrpcServer, type ListenAddress } from './grpc/grpc-server.ts'
+import { unixPathOf, type GrpcClientTls } from './grpc/grpc-client.ts'
+import {
+  openGrpcServer,
+  type GrpcMethods,
+  type GrpcServer,
+  type ListenAddress,
+} from './grpc/grpc-server.ts'
 import type { GrpcStream, GrpcStreamEvents } from './grpc/grpc-stream.ts'
 import { RelayCache } from './relay/relay-cache.ts'
 import type { RelayNode } from './relay/relay-request.ts'
@@ -27,6 +32,10 @@ export interface AdsRelayOptions {
   readonly listen: string
   /** The control plane: `127.0.0.1:15010`, `host:15010`, `unix:/path`. */
   readonly upstream: string
+  /** Asked for each connection to the control plane, so that a renewed certificate is used. Undefined: plaintext. */
+  readonly upstreamTls?: () => GrpcClientTls
+  /** Further services on the same socket, such as secrets for the proxy. */
+  readonly methods?: GrpcMethods
   /** What the agent knows better than the proxy's own node; may be empty. */
   readonly node?: RelayNode
   readonly clock: Clock
@@ -71,11 +80,12 @@ export async function openAdsRelay(options: AdsRelayOptions): Promise<AdsRelay> 
     listen: path === undefined ? hostAndPort(options.listen) : { path },
     compresses: false,
     methods: {
+      ...options.methods,
       [adsPaths.sotw]: (stream) => streams.open('sotw', stream),
       [adsPaths.delta]: (stream) => streams.open('delta', stream),
     },
-    // One proxy; a few more while it restarts.
-    streamsMax: 16,
+    // One proxy, with a stream for each of its secrets; a few more while it restarts.
+    streamsMax: 64,
     clock,
     log,
   })
@@ -138,6 +148,7 @@ class RelayStreams {
       path: adsPaths[variant],
       cache: this.#cache,
       upstream,
+      upstreamTls: this.#options.upstreamTls,
       node,
       clock,
       random,

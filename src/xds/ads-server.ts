@@ -1,5 +1,6 @@
 /**
- * The ADS server: streams of both variants, each kept at the newest view of its client's class.
+ * Discovery services: streams of both variants, each kept at the newest view of its client's class. Aggregated
+ * (ADS), or of one type (SDS).
  *
  * A change is debounced (push-schedule.ts) and then offered to all streams in turn, in slices with a pause for
  * requests between them, so that a thousand clients never hold up the event loop. Resources are encoded once and
@@ -9,9 +10,14 @@ import type { Clock } from '../lib/clock.ts'
 import type { Log } from '../lib/log.ts'
 import { describeError, MeshError } from '../lib/mesh-error.ts'
 import type { Random } from '../lib/random.ts'
-import { openGrpcServer, type GrpcServer, type ListenAddress } from './grpc/grpc-server.ts'
+import {
+  openGrpcServer,
+  type GrpcMethods,
+  type GrpcServer,
+  type ListenAddress,
+} from './grpc/grpc-server.ts'
 import { grpcCodes } from './grpc/grpc-status.ts'
-import type { GrpcStream, GrpcStreamEvents } from './grpc/grpc-stream.ts'
+import type { GrpcServerStream, GrpcStreamEvents } from './grpc/grpc-stream.ts'
 import type { ResourceView, StreamNode, ViewSource } from './resource-set.ts'
 import {
   AdsStream,
@@ -26,6 +32,12 @@ import { ResourceDiffs } from './server/resource-diff.ts'
 import { ResponseFactory, type AdsVariant } from './server/response.ts'
 import type { StreamStatus } from './server/stream-status.ts'
 
+/** Envoy's SDS: streams of secrets alone. */
+export const secretPaths = {
+  sotw: '/envoy.service.secret.v3.SecretDiscoveryService/StreamSecrets',
+  delta: '/envoy.service.secret.v3.SecretDiscoveryService/DeltaSecrets',
+} as const
+
 export const adsPaths = {
   sotw: '/envoy.service.discovery.v3.AggregatedDiscoveryService/StreamAggregatedResources',
   delta: '/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources',
@@ -38,8 +50,9 @@ export interface AdsHooks {
   onHealth?(stream: AdsStream, report: HealthReport): void
 }
 
-export interface AdsServerOptions {
-  readonly listen: ListenAddress
+export interface DiscoveryServiceOptions {
+  /** `adsPaths`, or those of a service with one type of resource. */
+  readonly paths: { readonly sotw: string; readonly delta: string }
   readonly source: ViewSource
   readonly clock: Clock
   readonly random: Random
@@ -53,8 +66,21 @@ export interface AdsServerOptions {
   }
   /** Sent to one client and not acknowledged: beyond this the newest view waits. */
   readonly bytesInFlightMax?: number
+}
+
+export interface AdsServerOptions extends Omit<DiscoveryServiceOptions, 'paths'> {
+  readonly listen: ListenAddress
   readonly streamsMax?: number
   readonly keepaliveMs?: number
+}
+
+/** One service of discovery, to be served by any number of gRPC servers. */
+export interface DiscoveryService extends Disposable {
+  readonly methods: GrpcMethods
+  statuses(): StreamStatus[]
+  status(id: number): StreamStatus | undefined
+  /** Ends one client's stream with UNAVAILABLE; it will come back. */
+  disconnect(id: number, reason: string): void
 }
 
 export interface AdsServer extends AsyncDisposable {
@@ -70,48 +96,61 @@ export interface AdsServer extends AsyncDisposable {
 /** How long streams are served before other work gets its turn. */
 const sliceMs = 10
 
-/** Rejections: MeshError MESH_LISTEN_FAILED. */
-export async function openAdsServer(options: AdsServerOptions): Promise<AdsServer> {
+export function createDiscoveryService(options: DiscoveryServiceOptions): DiscoveryService {
   const streams = new AdsStreams(options)
-  const grpc = await openGrpcServer({
-    listen: options.listen,
-    clock: options.clock,
-    log: options.log,
+  const { paths } = options
+  return {
     methods: {
-      [adsPaths.sotw]: (stream) => streams.open('sotw', stream),
-      [adsPaths.delta]: (stream) => streams.open('delta', stream),
+      [paths.sotw]: (stream) => streams.open('sotw', stream),
+      [paths.delta]: (stream) => streams.open('delta', stream),
     },
-    ...(options.streamsMax === undefined ? {} : { streamsMax: options.streamsMax }),
-    ...(options.keepaliveMs === undefined ? {} : { keepaliveMs: options.keepaliveMs }),
+    statuses: () => streams.all().flatMap((stream) => stream.status() ?? []),
+    status: (id) => streams.get(id)?.status(),
+    disconnect: (id, reason) => streams.get(id)?.end(grpcCodes.unavailable, reason),
+    [Symbol.dispose]: () => streams.stop(),
+  }
+}
+
+/** ADS alone on a plaintext port. Rejections: MeshError MESH_LISTEN_FAILED. */
+export async function openAdsServer(options: AdsServerOptions): Promise<AdsServer> {
+  const service = createDiscoveryService({ ...options, paths: adsPaths })
+  const { listen, clock, log, streamsMax, keepaliveMs } = options
+  const grpc = await openGrpcServer({
+    listen,
+    clock,
+    log,
+    methods: service.methods,
+    ...(streamsMax === undefined ? {} : { streamsMax }),
+    ...(keepaliveMs === undefined ? {} : { keepaliveMs }),
   })
-  return new RunningServer(grpc, streams)
+  return new RunningServer(grpc, service)
 }
 
 class RunningServer implements AdsServer {
   readonly address: string
   readonly #grpc: GrpcServer
-  readonly #streams: AdsStreams
+  readonly #service: DiscoveryService
 
-  constructor(grpc: GrpcServer, streams: AdsStreams) {
+  constructor(grpc: GrpcServer, service: DiscoveryService) {
     this.address = grpc.address
     this.#grpc = grpc
-    this.#streams = streams
+    this.#service = service
   }
 
   statuses(): StreamStatus[] {
-    return this.#streams.all().flatMap((stream) => stream.status() ?? [])
+    return this.#service.statuses()
   }
 
   status(id: number): StreamStatus | undefined {
-    return this.#streams.get(id)?.status()
+    return this.#service.status(id)
   }
 
   disconnect(id: number, reason: string): void {
-    this.#streams.get(id)?.end(grpcCodes.unavailable, reason)
+    this.#service.disconnect(id, reason)
   }
 
   close(): Promise<void> {
-    this.#streams.stop()
+    this.#service[Symbol.dispose]()
     return this.#grpc.close()
   }
 
@@ -121,14 +160,14 @@ class RunningServer implements AdsServer {
 }
 
 class AdsStreams {
-  readonly #options: AdsServerOptions
+  readonly #options: DiscoveryServiceOptions
   readonly #streams = new Map<number, AdsStream>()
   readonly #context: StreamContext
   readonly #schedule: PushSchedule
   readonly #watch: Disposable
   #lastId = 0
 
-  constructor(options: AdsServerOptions) {
+  constructor(options: DiscoveryServiceOptions) {
     this.#options = options
     const diffs = new ResourceDiffs()
     // Nonces of another run of this server must not look like ours.
@@ -158,8 +197,10 @@ class AdsStreams {
     return this.#streams.get(id)
   }
 
-  open(variant: AdsVariant, stream: GrpcStream): GrpcStreamEvents {
-    const opened = new AdsStream(++this.#lastId, variant, { stream, context: this.#context })
+  open(variant: AdsVariant, stream: GrpcServerStream): GrpcStreamEvents {
+    const { verdict } = stream
+    const parts = { stream, verdict, context: this.#context }
+    const opened = new AdsStream(++this.#lastId, variant, parts)
     this.#streams.set(opened.id, opened)
     return {
       onMessage: (bytes) => opened.onMessage(bytes),

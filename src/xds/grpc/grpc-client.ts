@@ -1,6 +1,9 @@
 /**
  * Opens bidirectional gRPC streams, on node:http2; one connection for each stream, closed with it.
  *
+ * Over TLS the server is checked before a byte of the request leaves: its metadata may hold a token. Who the server
+ * must be is the caller's function, because a host that joins knows no root yet, only its hash.
+ *
  * Bounds: bytes of one message, a time-out for the connection, pings that notice a peer which vanished.
  */
 import {
@@ -8,17 +11,34 @@ import {
   type ClientHttp2Session,
   type ClientHttp2Stream,
 } from 'node:http2'
-import { connect as connectSocket } from 'node:net'
+import { connect as connectSocket, isIP, type Socket } from 'node:net'
+import { connect as connectTls, type TLSSocket } from 'node:tls'
 
 import type { Clock, Timer } from '../../lib/clock.ts'
 import { describeError } from '../../lib/mesh-error.ts'
 import { GrpcFrameReader, type GrpcFrame } from './grpc-frame.ts'
 import { grpcCodes, statusFrom, type GrpcStatus } from './grpc-status.ts'
 import type { GrpcStream, GrpcStreamEvents } from './grpc-stream.ts'
+import { peerChainOf, type PeerChain, type TlsCertificate } from './tls-peer.ts'
+
+export interface GrpcClientTls {
+  /** Undefined: we have none yet. */
+  readonly certificate?: TlsCertificate | undefined
+  /** SNI, and the name that the server's certificate is asked for by whoever verifies it. */
+  readonly serverName: string
+  /** Leaf first. What is refused ends the stream with UNAVAILABLE and the reason. Never throws. */
+  readonly verifyServer: (
+    chain: PeerChain,
+  ) =>
+    | { readonly ok: true }
+    | { readonly ok: false; readonly reason: string; readonly detail: string }
+}
 
 export interface GrpcStreamOptions {
   /** `127.0.0.1:15010`, `[::1]:15010`, `host:15010`, `unix:/path` or `/path`. */
   readonly target: string
+  /** Undefined: plaintext. */
+  readonly tls?: GrpcClientTls | undefined
   readonly path: string
   /** `:authority`; the target unless said otherwise. */
   readonly authority?: string
@@ -38,6 +58,9 @@ const defaults = {
   keepaliveTimeoutMs: 10_000,
 }
 
+/** Kept until there is a connection; beyond this `send` asks the caller to wait. */
+const earlyBytesMax = 1 << 20
+
 /** Returns at once; a connection that cannot be made ends the stream with UNAVAILABLE. */
 export function openGrpcStream(options: GrpcStreamOptions): GrpcStream {
   return new ClientStream({ ...defaults, ...options })
@@ -46,9 +69,12 @@ export function openGrpcStream(options: GrpcStreamOptions): GrpcStream {
 class ClientStream implements GrpcStream {
   readonly peer: string
   readonly #options: GrpcStreamOptions & typeof defaults
-  readonly #session: ClientHttp2Session
-  readonly #stream: ClientHttp2Stream
   readonly #reader: GrpcFrameReader
+  readonly #socket: Socket
+  #session: ClientHttp2Session | undefined
+  #stream: ClientHttp2Stream | undefined
+  #early: GrpcFrame[] = []
+  #isPaused = false
   #encoding = 'identity'
   #status: GrpcStatus | undefined
   #timer: Timer
@@ -56,48 +82,41 @@ class ClientStream implements GrpcStream {
 
   constructor(options: GrpcStreamOptions & typeof defaults) {
     this.#options = options
-    this.peer = options.target
+    const { target, tls, connectTimeoutMs } = options
+    this.peer = target
     this.#reader = new GrpcFrameReader({ messageBytesMax: options.messageBytesMax })
-    this.#session = openSession(options.target)
-    this.#timer = options.clock.setTimer(options.connectTimeoutMs, () => {
-      this.#fail(`connect to ${options.target} within ${options.connectTimeoutMs} ms`)
+    this.#timer = options.clock.setTimer(connectTimeoutMs, () => {
+      this.#fail(`connect to ${target} within ${connectTimeoutMs} ms`)
     })
-    this.#session.on('connect', () => {
-      this.#timer.cancel()
-      // One stream uses the connection, so both windows may be wide.
-      this.#session.setLocalWindowSize(4 << 20)
-      this.#pingLater()
-    })
-    this.#session.on('error', (error: Error) => this.#fail(describeError(error)))
-    this.#session.on('close', () => this.#fail('the connection was closed'))
-    this.#stream = this.#session.request({
-      ':method': 'POST',
-      ':path': options.path,
-      'content-type': 'application/grpc+proto',
-      te: 'trailers',
-      'grpc-accept-encoding': 'identity,gzip',
-      'user-agent': 'tulle',
-      ...(options.authority === undefined ? {} : { ':authority': options.authority }),
-      ...Object.fromEntries(options.metadata ?? []),
-    })
-    this.#listen()
+    this.#socket = openSocket(target, tls)
+    this.#socket.setNoDelay(true)
+    this.#socket.on('error', (error: Error) => this.#fail(describeError(error)))
+    this.#socket.on('close', () => this.#fail('the connection was closed'))
+    this.#socket.once(tls === undefined ? 'connect' : 'secureConnect', () => this.#onConnect())
   }
 
   get bufferedBytes(): number {
-    return this.#stream.writableLength
+    const early = this.#early.reduce((sum, frame) => sum + frame.messageBytes, 0)
+    return early + (this.#stream?.writableLength ?? 0)
   }
 
   send(frame: GrpcFrame): boolean {
-    if (this.#isClosed || this.#stream.destroyed) return false
-    return this.#stream.write(frame.bytes(false))
+    if (this.#isClosed) return false
+    if (this.#stream === undefined) {
+      this.#early.push(frame)
+      return this.bufferedBytes < earlyBytesMax
+    }
+    return this.#stream.destroyed ? false : this.#stream.write(frame.bytes(false))
   }
 
   pause(): void {
-    this.#stream.pause()
+    this.#isPaused = true
+    this.#stream?.pause()
   }
 
   resume(): void {
-    this.#stream.resume()
+    this.#isPaused = false
+    this.#stream?.resume()
   }
 
   end(status: GrpcStatus): void {
@@ -105,8 +124,54 @@ class ClientStream implements GrpcStream {
     this.#close()
   }
 
-  #listen(): void {
-    const stream = this.#stream
+  #onConnect(): void {
+    if (this.#isClosed) return
+    const { tls, target } = this.#options
+    if (tls !== undefined) {
+      // With `tls` the socket was made by node:tls.
+      const verdict = tls.verifyServer(peerChainOf(this.#socket as TLSSocket))
+      if (!verdict.ok) {
+        this.#fail(
+          `${target} is not the server that was meant: ${verdict.reason}: ${verdict.detail}`,
+        )
+        return
+      }
+    }
+    const session = openSession(target, { socket: this.#socket, isTls: tls !== undefined })
+    this.#session = session
+    session.on('connect', () => {
+      this.#timer.cancel()
+      // One stream uses the connection, so both windows may be wide.
+      session.setLocalWindowSize(4 << 20)
+      this.#pingLater()
+    })
+    session.on('error', (error: Error) => this.#fail(describeError(error)))
+    session.on('close', () => this.#fail('the connection was closed'))
+    this.#request(session)
+  }
+
+  #request(session: ClientHttp2Session): void {
+    const { path, authority, metadata = [] } = this.#options
+    const stream = session.request({
+      ':method': 'POST',
+      ':path': path,
+      'content-type': 'application/grpc+proto',
+      te: 'trailers',
+      'grpc-accept-encoding': 'identity,gzip',
+      'user-agent': 'tulle',
+      ...(authority === undefined ? {} : { ':authority': authority }),
+      ...Object.fromEntries(metadata),
+    })
+    this.#stream = stream
+    this.#listen(stream)
+    const early = this.#early
+    this.#early = []
+    for (const frame of early) stream.write(frame.bytes(false))
+    if (this.#isPaused) stream.pause()
+    if (early.length > 0) queueMicrotask(() => this.#options.events.onDrain())
+  }
+
+  #listen(stream: ClientHttp2Stream): void {
     stream.on('response', (headers) => {
       this.#encoding = String(headers['grpc-encoding'] ?? 'identity')
       this.#status = statusFrom(headers)
@@ -145,7 +210,9 @@ class ClientStream implements GrpcStream {
     if (this.#isClosed) return
     this.#isClosed = true
     this.#timer.cancel()
-    this.#session.destroy()
+    this.#session?.destroy()
+    this.#socket.destroy()
+    this.#early = []
     const status = this.#status ?? { code: grpcCodes.unavailable, message: 'closed' }
     // Later, so that the caller of `end` or `openGrpcStream` is never called back during its own call.
     queueMicrotask(() => this.#options.events.onClose(status))
@@ -158,7 +225,7 @@ class ClientStream implements GrpcStream {
       this.#timer = clock.setTimer(keepaliveTimeoutMs, () => {
         this.#fail(`no answer to a ping within ${keepaliveTimeoutMs} ms`)
       })
-      this.#session.ping((error) => {
+      this.#session?.ping((error) => {
         this.#timer.cancel()
         if (error === null) this.#pingLater()
       })
@@ -166,16 +233,34 @@ class ClientStream implements GrpcStream {
   }
 }
 
-function openSession(target: string): ClientHttp2Session {
+function openSession(
+  target: string,
+  { socket, isTls }: { readonly socket: Socket; readonly isTls: boolean },
+): ClientHttp2Session {
   const settings = { enablePush: false, initialWindowSize: 4 << 20 }
+  const authority = unixPathOf(target) === undefined ? target : 'localhost'
+  return connectHttp2(`${isTls ? 'https' : 'http'}://${authority}`, {
+    settings,
+    createConnection: () => socket,
+  })
+}
+
+function openSocket(target: string, tls: GrpcClientTls | undefined): Socket {
   const path = unixPathOf(target)
-  if (path !== undefined) {
-    return connectHttp2('http://localhost', {
-      settings,
-      createConnection: () => connectSocket(path),
-    })
-  }
-  return connectHttp2(`http://${target}`, { settings })
+  const colon = target.lastIndexOf(':')
+  const host = target.slice(0, colon).replace(/^\[(.*)\]$/, '$1')
+  const place = path === undefined ? { host, port: Number(target.slice(colon + 1)) } : { path }
+  if (tls === undefined) return connectSocket(place)
+  const { certificate, serverName } = tls
+  return connectTls({
+    ...place,
+    ...(isIP(serverName) === 0 ? { servername: serverName } : {}),
+    ...(certificate === undefined ? {} : { key: certificate.keyPem, cert: certificate.chainPem }),
+    ALPNProtocols: ['h2'],
+    minVersion: 'TLSv1.3',
+    // `verifyServer` decides, before anything is sent.
+    rejectUnauthorized: false,
+  })
 }
 
 /** `unix:/path`, `unix:///path` or `/path`. */

@@ -1,37 +1,56 @@
 /**
- * A gRPC server for bidirectional streams, on node:http2.
+ * A gRPC server for bidirectional streams, on node:http2, in plaintext or over TLS (tls-front.ts).
  *
  * Not grpc-js, because its server cannot send compressed messages ("response compression is currently not
  * supported") and copies each message for each stream: a push of 600 KB to 1 000 clients moves 600 MB there, and
- * 20 MB here. It also saves 17 MB in each sidecar. Bounds: streams in total and per connection, bytes of one
- * message, an interval of pings after which a silent connection is closed.
+ * 20 MB here. It also saves 17 MB in each sidecar. Over TLS a method is served to peers with a good certificate,
+ * unless it says that it is open to anybody. Bounds: streams in total and per connection, bytes of one message, an
+ * interval of pings after which a silent connection is closed.
  */
 import {
   constants,
   createServer,
   type IncomingHttpHeaders,
+  type Http2SecureServer,
   type Http2Server,
   type ServerHttp2Session,
   type ServerHttp2Stream,
 } from 'node:http2'
-import type { AddressInfo } from 'node:net'
+import type { AddressInfo, Server } from 'node:net'
 
-import type { Clock, Timer } from '../../lib/clock.ts'
+import type { Clock } from '../../lib/clock.ts'
 import type { Log } from '../../lib/log.ts'
 import { describeError, MeshError, type MeshErrorCode } from '../../lib/mesh-error.ts'
 import { GrpcFrameReader, type GrpcFrame } from './grpc-frame.ts'
 import { grpcCodes, statusHeaders, type GrpcStatus } from './grpc-status.ts'
-import type { GrpcStream, GrpcStreamEvents } from './grpc-stream.ts'
+import type { GrpcServerStream, GrpcStreamEvents } from './grpc-stream.ts'
+import { ServerSession } from './server-session.ts'
+import { createTlsFront, type GrpcServerTls, type TlsFront } from './tls-front.ts'
+import type { TlsCertificate, TlsPeerVerdict } from './tls-peer.ts'
 
 /** `{ host, port }`, port 0 for any; or the path of a Unix socket. */
 export type ListenAddress =
   | { readonly host: string; readonly port: number }
   | { readonly path: string }
 
+export type GrpcHandler = (stream: GrpcServerStream) => GrpcStreamEvents
+
+/** A method with terms of its own. */
+export interface GrpcMethod {
+  readonly open: GrpcHandler
+  /** Over TLS: served to peers without a good certificate too; it looks for another proof itself. */
+  readonly isOpenToAnybody?: boolean
+  readonly messageBytesMax?: number
+}
+
+/** By path: `/envoy.service.discovery.v3.AggregatedDiscoveryService/StreamAggregatedResources`. */
+export type GrpcMethods = Readonly<Record<string, GrpcHandler | GrpcMethod>>
+
 export interface GrpcServerOptions {
   readonly listen: ListenAddress
-  /** By path: `/envoy.service.discovery.v3.AggregatedDiscoveryService/StreamAggregatedResources`. */
-  readonly methods: Readonly<Record<string, (stream: GrpcStream) => GrpcStreamEvents>>
+  /** Undefined: plaintext. */
+  readonly tls?: GrpcServerTls
+  readonly methods: GrpcMethods
   readonly clock: Clock
   readonly log: Log
   /** False on a way so short that compression costs more than it saves. */
@@ -46,6 +65,10 @@ export interface GrpcServer extends AsyncDisposable {
   /** `127.0.0.1:15010` or `unix:/path`. */
   readonly address: string
   readonly streams: number
+  /** For connections from now on. Does nothing on a plaintext server. */
+  setCertificate(certificate: TlsCertificate): void
+  /** Asks again who each peer is, and ends the connections of those who are no longer believed. */
+  recheckPeers(): void
   /** Ends every stream with UNAVAILABLE and stops listening. */
   close(): Promise<void>
 }
@@ -59,11 +82,14 @@ const defaults = {
 
 /** Rejections: MeshError MESH_LISTEN_FAILED. */
 export async function openGrpcServer(options: GrpcServerOptions): Promise<GrpcServer> {
-  const server = createServer({
+  const settings = {
     // The ceiling that counts is bytes in flight per stream; Node's own would refuse streams at 10 MB.
     maxSessionMemory: 1_024,
     settings: { maxConcurrentStreams: 10_000, initialWindowSize: 1 << 20 },
-  })
+  }
+  const front = options.tls === undefined ? undefined : createTlsFront(options.tls, settings)
+  const server: Http2Server | Http2SecureServer = front?.server ?? createServer(settings)
+  const listener: Server = front?.listener ?? server
   const state = new ServerState(options)
   server.on('connection', (socket) => socket.setNoDelay(true))
   server.on('session', (session) => state.addSession(session))
@@ -72,36 +98,57 @@ export async function openGrpcServer(options: GrpcServerOptions): Promise<GrpcSe
   })
   // Node's types give the event a plain stream; a server's streams are always server streams.
   server.on('stream', (stream, headers) => state.accept(stream as ServerHttp2Stream, headers))
-  await listen(server, options.listen)
-  const address = addressText(server)
+  await listen(listener, options.listen)
+  const address = addressText(listener)
+  const close = () => closeServer(listener, { state, front })
   return {
     address,
     get streams() {
       return state.streams.size
     },
-    close: () => closeServer(server, state),
-    [Symbol.asyncDispose]: () => closeServer(server, state),
+    setCertificate: (certificate) => front?.setCertificate(certificate),
+    recheckPeers: () => {
+      for (const session of state.sessions.values()) session.recheck()
+    },
+    close,
+    [Symbol.asyncDispose]: close,
   }
 }
 
 class ServerState {
   readonly options: GrpcServerOptions
   readonly streams = new Set<ServerStream>()
-  readonly sessions = new Map<ServerHttp2Session, Keepalive>()
+  readonly sessions = new Map<ServerHttp2Session, ServerSession>()
 
   constructor(options: GrpcServerOptions) {
     this.options = options
   }
 
   addSession(session: ServerHttp2Session): void {
-    const { clock, keepaliveMs, keepaliveTimeoutMs } = { ...defaults, ...this.options }
-    const keepalive = new Keepalive({ session, clock, keepaliveMs, keepaliveTimeoutMs })
-    this.sessions.set(session, keepalive)
+    const { clock, tls, keepaliveMs, keepaliveTimeoutMs } = { ...defaults, ...this.options }
+    const onEnd = (why: string) => this.#endSession(session, why)
+    const served = new ServerSession({
+      session,
+      tls,
+      clock,
+      keepaliveMs,
+      keepaliveTimeoutMs,
+      onEnd,
+    })
+    this.sessions.set(session, served)
     session.on('error', () => session.destroy())
     session.on('close', () => {
-      keepalive.stop()
+      served.stop()
       this.sessions.delete(session)
     })
+  }
+
+  /** Its streams are told; what still hangs after that is cut. */
+  #endSession(session: ServerHttp2Session, why: string): void {
+    for (const stream of this.streams) {
+      if (stream.session === session) stream.end({ code: grpcCodes.unavailable, message: why })
+    }
+    closeSession(session, this.options.clock)
   }
 
   accept(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): void {
@@ -112,43 +159,71 @@ class ServerState {
       return
     }
     const path = String(headers[':path'])
-    const open = this.options.methods[path]
-    const streamsMax = this.options.streamsMax ?? defaults.streamsMax
-    if (open === undefined) {
-      refuse(stream, { code: grpcCodes.unimplemented, message: `unknown method ${path}` })
-    } else if (this.streams.size >= streamsMax) {
-      const message = `this server has its ${streamsMax} streams, try another`
-      refuse(stream, { code: grpcCodes.resourceExhausted, message })
-    } else {
-      const messageBytesMax = this.options.messageBytesMax ?? defaults.messageBytesMax
-      const { log, compresses = true } = this.options
-      const served = new ServerStream({ stream, headers, messageBytesMax, compresses, log })
-      this.streams.add(served)
-      stream.once('close', () => this.streams.delete(served))
-      served.start(open(served))
+    const method = Object.hasOwn(this.options.methods, path)
+      ? this.options.methods[path]
+      : undefined
+    const { verdict } = this.sessions.get(stream.session as ServerHttp2Session) ?? {}
+    const refusal = this.#refusal(path, method, verdict)
+    if (refusal !== undefined || method === undefined) {
+      refuse(stream, refusal ?? { code: grpcCodes.unimplemented, message: '' })
+      return
     }
+    const { open, ...terms } = typeof method === 'function' ? { open: method } : method
+    const { log, compresses = true, messageBytesMax = defaults.messageBytesMax } = this.options
+    const limits = { messageBytesMax, ...terms }
+    const served = new ServerStream({ stream, headers, verdict, compresses, log, ...limits })
+    this.streams.add(served)
+    stream.once('close', () => this.streams.delete(served))
+    served.start(open(served))
+  }
+
+  #refusal(
+    ...[path, method, verdict]: [
+      string,
+      GrpcHandler | GrpcMethod | undefined,
+      TlsPeerVerdict | undefined,
+    ]
+  ): GrpcStatus | undefined {
+    if (method === undefined) {
+      return { code: grpcCodes.unimplemented, message: `unknown method ${path}` }
+    }
+    const streamsMax = this.options.streamsMax ?? defaults.streamsMax
+    if (this.streams.size >= streamsMax) {
+      const message = `this server has its ${streamsMax} streams, try another`
+      return { code: grpcCodes.resourceExhausted, message }
+    }
+    const isOpen = typeof method !== 'function' && method.isOpenToAnybody === true
+    if (verdict === undefined || verdict.ok || isOpen) return undefined
+    const message = `${verdict.reason}: ${verdict.detail}`
+    return { code: grpcCodes.unauthenticated, message }
   }
 }
 
 interface ServerStreamOptions {
   readonly stream: ServerHttp2Stream
   readonly headers: IncomingHttpHeaders
+  readonly verdict: TlsPeerVerdict | undefined
   readonly messageBytesMax: number
   readonly compresses: boolean
   readonly log: Log
 }
 
-class ServerStream implements GrpcStream {
+class ServerStream implements GrpcServerStream {
   readonly peer: string
+  readonly verdict: TlsPeerVerdict | undefined
   readonly #stream: ServerHttp2Stream
+  readonly #headers: IncomingHttpHeaders
   readonly #sendsGzip: boolean
   readonly #encoding: string
   readonly #reader: GrpcFrameReader
   readonly #log: Log
   #status: GrpcStatus = { code: grpcCodes.cancelled, message: 'the client went away' }
 
-  constructor({ stream, headers, messageBytesMax, compresses, log }: ServerStreamOptions) {
+  constructor(options: ServerStreamOptions) {
+    const { stream, headers, verdict, messageBytesMax, compresses, log } = options
     this.#stream = stream
+    this.#headers = headers
+    this.verdict = verdict
     this.#log = log
     const accepted = single(headers['grpc-accept-encoding'])
     this.#sendsGzip = compresses && accepted.split(',').some((name) => name.trim() === 'gzip')
@@ -163,6 +238,15 @@ class ServerStream implements GrpcStream {
 
   get bufferedBytes(): number {
     return this.#stream.writableLength
+  }
+
+  get session(): unknown {
+    return this.#stream.session
+  }
+
+  header(name: string): string | undefined {
+    const value = this.#headers[name]
+    return typeof value === 'string' ? value : undefined
   }
 
   start(events: GrpcStreamEvents): void {
@@ -232,6 +316,7 @@ function statusOf(error: unknown): GrpcStatus {
 const peerFaults: Partial<Record<MeshErrorCode, number>> = {
   MESH_XDS_PROTOCOL: grpcCodes.invalidArgument,
   MESH_CONFIG_REJECTED: grpcCodes.permissionDenied,
+  MESH_IDENTITY_REFUSED: grpcCodes.permissionDenied,
 }
 
 function single(header: string | string[] | undefined): string {
@@ -243,39 +328,7 @@ function refuse(stream: ServerHttp2Stream, status: GrpcStatus): void {
   stream.respond({ ':status': 200, ...headers }, { endStream: true })
 }
 
-interface KeepaliveOptions {
-  readonly session: ServerHttp2Session
-  readonly clock: Clock
-  readonly keepaliveMs: number
-  readonly keepaliveTimeoutMs: number
-}
-
-/** Pings an open connection, so that one whose peer vanished without a word does not stay for ever. */
-class Keepalive {
-  readonly #options: KeepaliveOptions
-  #timer: Timer
-
-  constructor(options: KeepaliveOptions) {
-    this.#options = options
-    this.#timer = options.clock.setTimer(options.keepaliveMs, () => this.#ping())
-  }
-
-  stop(): void {
-    this.#timer.cancel()
-  }
-
-  #ping(): void {
-    const { session, clock, keepaliveMs, keepaliveTimeoutMs } = this.#options
-    if (session.destroyed || session.closed) return
-    this.#timer = clock.setTimer(keepaliveTimeoutMs, () => session.destroy())
-    session.ping((error) => {
-      this.#timer.cancel()
-      if (error === null) this.#timer = clock.setTimer(keepaliveMs, () => this.#ping())
-    })
-  }
-}
-
-function listen(server: Http2Server, address: ListenAddress): Promise<void> {
+function listen(server: Server, address: ListenAddress): Promise<void> {
   return new Promise((resolve, reject) => {
     const place = 'path' in address ? address.path : `${address.host}:${address.port}`
     server.once('error', (cause) => {
@@ -285,7 +338,7 @@ function listen(server: Http2Server, address: ListenAddress): Promise<void> {
   })
 }
 
-function addressText(server: Http2Server): string {
+function addressText(server: Server): string {
   const address: AddressInfo | string | null = server.address()
   if (address === null || typeof address === 'string') return `unix:${String(address)}`
   return address.family === 'IPv6'
@@ -293,17 +346,25 @@ function addressText(server: Http2Server): string {
     : `${address.address}:${address.port}`
 }
 
-function closeServer(server: Http2Server, state: ServerState): Promise<void> {
+interface ServerParts {
+  readonly state: ServerState
+  readonly front: TlsFront | undefined
+}
+
+function closeServer(listener: Server, { state, front }: ServerParts): Promise<void> {
   return new Promise((resolve) => {
     for (const stream of state.streams) {
       stream.end({ code: grpcCodes.unavailable, message: 'the server is stopping' })
     }
-    server.close(() => resolve())
-    // `close` lets the last frames leave and then ends the connection; what still hangs after that is cut.
-    for (const session of state.sessions.keys()) {
-      session.close()
-      const cut = state.options.clock.setTimer(1_000, () => session.destroy())
-      session.once('close', () => cut.cancel())
-    }
+    front?.close()
+    listener.close(() => resolve())
+    for (const session of state.sessions.keys()) closeSession(session, state.options.clock)
   })
+}
+
+/** `close` lets the last frames leave and then ends the connection; what still hangs after that is cut. */
+function closeSession(session: ServerHttp2Session, clock: Clock): void {
+  session.close()
+  const cut = clock.setTimer(1_000, () => session.destroy())
+  session.once('close', () => cut.cancel())
 }

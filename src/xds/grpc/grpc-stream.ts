@@ -1,6 +1,7 @@
 /** The contract of one bidirectional gRPC stream, the same on both sides. */
 import type { GrpcFrame } from './grpc-frame.ts'
 import type { GrpcStatus } from './grpc-status.ts'
+import type { TlsPeerVerdict } from './tls-peer.ts'
 
 export interface GrpcStreamEvents {
   onMessage(message: Uint8Array): void
@@ -22,4 +23,12 @@ export interface GrpcStream {
   resume(): void
   /** Server: ends the stream with this status. Client: cancels it. `onClose` follows. */
   end(status: GrpcStatus): void
+}
+
+/** What a server knows besides. */
+export interface GrpcServerStream extends GrpcStream {
+  /** Who the client is by its certificate; undefined on a plaintext connection. */
+  readonly verdict: TlsPeerVerdict | undefined
+  /** Of the request's metadata, by lower-case name. */
+  header(name: string): string | undefined
 }

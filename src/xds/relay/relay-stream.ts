@@ -11,7 +11,7 @@ import { Backoff } from '../../lib/backoff.ts'
 import type { Clock, Timer } from '../../lib/clock.ts'
 import type { Log } from '../../lib/log.ts'
 import type { Random } from '../../lib/random.ts'
-import { openGrpcStream } from '../grpc/grpc-client.ts'
+import { openGrpcStream, type GrpcClientTls } from '../grpc/grpc-client.ts'
 import { GrpcFrame } from '../grpc/grpc-frame.ts'
 import { grpcCodes, type GrpcStatus } from '../grpc/grpc-status.ts'
 import type { GrpcStream, GrpcStreamEvents } from '../grpc/grpc-stream.ts'
@@ -31,6 +31,8 @@ export interface RelayStreamOptions {
   readonly variant: AdsVariant
   readonly path: string
   readonly upstream: string
+  /** Asked for each connection, so that a renewed certificate is used. Undefined: plaintext. */
+  readonly upstreamTls: (() => GrpcClientTls) | undefined
   readonly node: RelayNode
   readonly cache: RelayCache | undefined
   readonly clock: Clock
@@ -116,6 +118,7 @@ export class RelayStream implements GrpcStreamEvents {
     this.#options.onState('connecting', '')
     const stream: GrpcStream = openGrpcStream({
       target: upstream,
+      tls: this.#options.upstreamTls?.(),
       path,
       clock,
       events: {
@@ -158,6 +161,7 @@ export class RelayStream implements GrpcStreamEvents {
       this.#serveFromCache(cache, reason)
     } else {
       const code = isRefused && status.code !== grpcCodes.ok ? status.code : grpcCodes.unavailable
+      this.#setState('closed', reason)
       this.#local.end({ code, message: reason })
     }
   }
@@ -183,6 +187,7 @@ export class RelayStream implements GrpcStreamEvents {
     const timer = clock.setTimer(answerTimeoutMs, () => end('no answer'))
     const probe: GrpcStream = openGrpcStream({
       target: upstream,
+      tls: this.#options.upstreamTls?.(),
       path,
       clock,
       events: {

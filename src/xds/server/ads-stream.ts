@@ -11,6 +11,7 @@ import type { Log } from '../../lib/log.ts'
 import { MeshError } from '../../lib/mesh-error.ts'
 import { grpcCodes } from '../grpc/grpc-status.ts'
 import type { GrpcStream } from '../grpc/grpc-stream.ts'
+import type { TlsPeer, TlsPeerVerdict } from '../grpc/tls-peer.ts'
 import {
   isLayered,
   pushOrder,
@@ -67,10 +68,18 @@ export interface AdsObserver {
   onConverged(seconds: number): void
 }
 
+export interface AdsStreamParts {
+  readonly stream: GrpcStream
+  readonly context: StreamContext
+  readonly verdict?: TlsPeerVerdict | undefined
+}
+
 export class AdsStream {
   readonly id: number
   readonly variant: AdsVariant
   readonly connectedAtMs: number
+  /** Who the client is by its certificate; undefined on a plaintext connection. */
+  readonly verdict: TlsPeerVerdict | undefined
   readonly #stream: GrpcStream
   readonly #context: StreamContext
   readonly #types = new Map<string, TypeState>()
@@ -83,15 +92,12 @@ export class AdsStream {
   #changedAtMs: number | undefined
   #lastPushMs: number | undefined
 
-  constructor(
-    id: number,
-    variant: AdsVariant,
-    { stream, context }: { stream: GrpcStream; context: StreamContext },
-  ) {
+  constructor(id: number, variant: AdsVariant, { stream, context, verdict }: AdsStreamParts) {
     this.id = id
     this.variant = variant
     this.#stream = stream
     this.#context = context
+    this.verdict = verdict
     this.connectedAtMs = context.clock.nowMs()
   }
 
@@ -111,6 +117,7 @@ export class AdsStream {
       peer: this.#stream.peer,
       variant: this.variant,
       node: this.#node,
+      identity: identityOf(this.verdict),
       connectedAtMs: this.connectedAtMs,
       types: [...this.#types.values()].map(typeStatus),
       isBehind: this.#next !== undefined,
@@ -361,6 +368,10 @@ function* removalOrder(plans: readonly TypePlan[]): Generator<TypePlan> {
   const order = [typeUrls.listener, typeUrls.route]
   for (const plan of plans) if (order.some((typeUrl) => typeUrl === plan.state.typeUrl)) yield plan
   for (const plan of plans) if (!order.some((typeUrl) => typeUrl === plan.state.typeUrl)) yield plan
+}
+
+function identityOf(verdict: TlsPeerVerdict | undefined): TlsPeer | undefined {
+  return verdict?.ok === true ? verdict : undefined
 }
 
 function healthOf(request: AdsRequest): HealthReport {

@@ -1,4 +1,5 @@
 /** What an operator can see of one stream: by type, what was sent, what was acknowledged, what was refused. */
+import type { TlsPeer } from '../grpc/tls-peer.ts'
 import type { StreamNode } from '../resource-set.ts'
 import type { AdsVariant } from './response.ts'
 import type { Rejection, TypeState, TypeSyncStatus } from './type-state.ts'
@@ -22,6 +23,8 @@ export interface StreamStatus {
   readonly peer: string
   readonly variant: AdsVariant
   readonly node: StreamNode
+  /** By the client's certificate; undefined on a plaintext connection. */
+  readonly identity: TlsPeer | undefined
   readonly connectedAtMs: number
   readonly types: readonly TypeStatus[]
   /** A newer snapshot waits until this client has taken what is on its way. */
