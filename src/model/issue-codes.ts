@@ -50,6 +50,7 @@ const istio = {
   IST0131: code('VirtualServiceIneffectiveMatch', 'a match that an earlier route already has'),
   IST0133: code('SchemaWarning', 'accepted, and most likely not what was meant'),
   IST0134: code('ServiceEntryAddressesRequired', 'a TCP port of a ServiceEntry without addresses'),
+  IST0167: code('IneffectivePolicy', 'a policy that has no effect'),
   IST0173: code('DestinationRuleSubsetNotSelectPods', 'a subset selects no workload'),
   IST0174: code('UnknownDestinationRuleHost', 'a DestinationRule for a host that no service has'),
   IST0177: code(
@@ -86,6 +87,10 @@ const own = {
   TUL0013: code(
     'InferredSubset',
     'a subset that no DestinationRule names was inferred from the label `version`',
+  ),
+  TUL0014: code(
+    'TlsModeConflict',
+    'a DestinationRule makes clients speak what the workloads do not take, by their PeerAuthentication',
   ),
   TUL0201: code('FileUnreadable', 'a configuration file or folder could not be read'),
   TUL0203: code('SymbolicLink', 'a symbolic link in a watched folder; links are not followed'),

@@ -5,17 +5,14 @@
  * Codes and severities are those of Istio's analyzers.
  */
 import type { Issue } from '../model/issue.ts'
-import type {
-  ClientTlsSettings,
-  DestinationRuleSpec,
-  TrafficPolicy,
-} from '../model/istio/destination-rule.ts'
+import type { DestinationRuleSpec } from '../model/istio/destination-rule.ts'
 import type { Destination, VirtualServiceSpec } from '../model/istio/virtual-service.ts'
 import { describeResource, type Resource } from '../model/resource.ts'
-import { refusedTlsFields } from './cluster-tls.ts'
+import { analyzeSecurity } from './analyze-security.ts'
 import { danglingReferences } from './dangling.ts'
 import { isDestinationRule, type MergedRule } from './destination-rule-index.ts'
 import { hasLabels } from './endpoint.ts'
+import { issueOf } from './finding.ts'
 import { isCoveredBy, resolveHost } from './host-name.ts'
 import type { TranslationInput } from './input.ts'
 import { isVirtualService, type VirtualService } from './virtual-service-index.ts'
@@ -41,22 +38,9 @@ export function analyze(input: TranslationInput, held: Held = new Set()): Issue[
       .flatMap((resource) => [
         ...reportUnknownHost(world, resource),
         ...reportEmptySubsets(world, resource),
-        ...reportTls(resource),
       ]),
+    ...analyzeSecurity(world),
   ]
-}
-
-interface Finding {
-  readonly code: string
-  readonly severity: Issue['severity']
-  readonly path: string
-  readonly message: string
-  readonly remedy: string
-}
-
-function issue(resource: Resource, finding: Finding): Issue {
-  const { file, line, column } = resource.origin.positionOf(finding.path)
-  return { ...finding, file, line, column, resource: describeResource(resource) }
 }
 
 function reportDangling(world: World, resource: Resource<VirtualServiceSpec>, held: Held): Issue[] {
@@ -65,14 +49,14 @@ function reportDangling(world: World, resource: Resource<VirtualServiceSpec>, he
     : 'requests that the route sends there get 503 (NC)'
   return danglingReferences(world, resource).map(({ path, host, subset }) =>
     subset === undefined
-      ? issue(resource, {
+      ? issueOf(resource, {
           code: 'IST0101',
           severity: 'error',
           path: `${path}.host`,
           message: `referenced host not found: "${host}"; ${consequence}`,
           remedy: `declare a Service or ServiceEntry for ${host}, or correct the host`,
         })
-      : issue(resource, {
+      : issueOf(resource, {
           code: 'IST0101',
           severity: 'error',
           path: `${path}.subset`,
@@ -88,7 +72,7 @@ function reportMissingPorts(world: World, resource: Resource<VirtualServiceSpec>
     const host = resolveHost(destination.host, resource.metadata.namespace)
     const ports = world.input.registry.services.get(host)?.ports ?? []
     if (destination.port?.number !== undefined || ports.length < 2) return []
-    return issue(resource, {
+    return issueOf(resource, {
       code: 'IST0112',
       severity: 'error',
       path,
@@ -106,7 +90,7 @@ function reportDelegates(resource: Resource<VirtualServiceSpec>): Issue[] {
   return (resource.spec.http ?? []).flatMap(({ delegate }, index) =>
     delegate === undefined
       ? []
-      : issue(resource, {
+      : issueOf(resource, {
           code: 'TUL0011',
           severity: 'error',
           path: `spec.http[${index}].delegate`,
@@ -138,7 +122,7 @@ function reportConflicts(all: readonly VirtualService[]): Issue[] {
         return []
       }
       const { resource } = virtualService
-      return issue(resource, {
+      return issueOf(resource, {
         code: 'IST0109',
         severity: 'error',
         path: 'spec.hosts',
@@ -165,7 +149,7 @@ function reportInferred(world: World): Issue[] {
       const host = resolveHost(destination.host, resource.metadata.namespace)
       const { subset } = destination
       if (subset === undefined || !isInferred(world, { host, subset, resource })) return []
-      return issue(resource, {
+      return issueOf(resource, {
         code: 'TUL0013',
         severity: 'warning',
         path: `${path}.subset`,
@@ -205,7 +189,7 @@ function reportUnknownHost(world: World, resource: Resource<DestinationRuleSpec>
   if (services.has(host) || [...services.keys()].some((name) => isCoveredBy(name, host))) return []
   if ([...services.keys()].some((name) => isCoveredBy(host, name))) return []
   return [
-    issue(resource, {
+    issueOf(resource, {
       code: 'IST0174',
       severity: 'warning',
       path: 'spec.host',
@@ -223,7 +207,7 @@ function reportEmptySubsets(world: World, resource: Resource<DestinationRuleSpec
   const endpoints = service.ports.flatMap((port) => endpointsOf(world, service, port))
   return (resource.spec.subsets ?? []).flatMap((subset, index) => {
     if (endpoints.some((endpoint) => hasLabels(endpoint, subset.labels))) return []
-    return issue(resource, {
+    return issueOf(resource, {
       code: 'IST0173',
       severity: 'error',
       path: `spec.subsets[${index}]`,
@@ -233,53 +217,4 @@ function reportEmptySubsets(world: World, resource: Resource<DestinationRuleSpec
       remedy: 'correct the labels, or start a workload that has them',
     })
   })
-}
-
-interface TlsBlock {
-  readonly path: string
-  readonly tls: ClientTlsSettings
-  readonly isForPort: boolean
-}
-
-/** Every `tls` of a rule. */
-function tlsBlocksOf(resource: Resource<DestinationRuleSpec>): TlsBlock[] {
-  const policies: [string, TrafficPolicy | undefined][] = [
-    ['spec.trafficPolicy', resource.spec.trafficPolicy],
-    ...(resource.spec.subsets ?? []).map(
-      ({ trafficPolicy }, index): [string, typeof trafficPolicy] => [
-        `spec.subsets[${index}].trafficPolicy`,
-        trafficPolicy,
-      ],
-    ),
-  ]
-  return policies
-    .flatMap(([path, policy]) => [
-      { path: `${path}.tls`, tls: policy?.tls, isForPort: false },
-      ...(policy?.portLevelSettings ?? []).map(({ tls }, index) => ({
-        path: `${path}.portLevelSettings[${index}].tls`,
-        tls,
-        isForPort: true,
-      })),
-    ])
-    .flatMap(({ tls, ...place }) => (tls === undefined ? [] : { ...place, tls }))
-}
-
-/** What cannot be had yet takes the destination out: less protection must not take its place. */
-function reportTls(resource: Resource<DestinationRuleSpec>): Issue[] {
-  return tlsBlocksOf(resource).flatMap(({ path, tls }) =>
-    refusedTlsFields(tls).map((field) =>
-      issue(resource, {
-        code: 'TUL0011',
-        severity: 'error',
-        path: `${path}.${field}`,
-        message:
-          `${field} is not implemented yet; requests to the destination get 503 ` +
-          'rather than leave with less protection',
-        remedy:
-          field === 'credentialName'
-            ? 'use the files clientCertificate, privateKey and caCertificates'
-            : 'remove caCrl, knowing that revoked certificates are then accepted',
-      }),
-    ),
-  )
 }

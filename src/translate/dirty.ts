@@ -7,6 +7,7 @@
  * | endpoints of a port | its own, when resolved by DNS or when the inferred subsets or the identities change | its own | – |
  * | a VirtualService | of destinations, when the subsets that are named change | as clusters | of its hosts |
  * | a DestinationRule | of the hosts it covers | as clusters | as clusters, and those that route to them |
+ * | labels of a workload | – | – | – (its own part) |
  * | a PeerAuthentication | as endpoints, when resolved by DNS | of endpoints that take mTLS since, or no more | – |
  * | the mesh's settings, the set of selectors | everything | everything | everything |
  *
@@ -60,6 +61,7 @@ export function compareWorlds(before: World, after: World): Dirty {
   markVirtualServices(marks, before, after)
   markRules(marks, before, after)
   markPeerAuthentications(marks, before, after)
+  markWorkloads(marks, before, after)
   return marks
 }
 
@@ -175,6 +177,19 @@ function markPeerAuthentications(marks: Marks, before: World, after: World): voi
       marks.endpoints.add(service.hostname)
       if (service.resolution !== 'static') marks.clusters.add(service.hostname)
     }
+  }
+}
+
+/** Labels that a workload has from its group decide which policies and rules are its own. */
+function markWorkloads(marks: Marks, before: World, after: World): void {
+  const old = before.input.registry.workloads
+  const now = after.input.registry.workloads
+  if (old === now || marks.workloads) return
+  for (const [id, workload] of now) {
+    const known = old.get(id)
+    if (known === workload || isSame(known?.labels, workload.labels)) continue
+    marks.workloads = true
+    return
   }
 }
 

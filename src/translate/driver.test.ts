@@ -91,6 +91,79 @@ test('a changed endpoint changes its assignment and nothing else', async () => {
   }
 })
 
+function peerAuthentication(spec: object, metadata: object = { name: 'default' }): Resource {
+  const apiVersion = 'security.istio.io/v1'
+  return resourceFrom(JSON.stringify({ apiVersion, kind: 'PeerAuthentication', metadata, spec }))
+}
+
+const sidecars: Services[number] = {
+  ...reviews,
+  endpoints: [
+    { version: 'v1', tlsMode: 'istio', serviceAccount: 'one' },
+    { version: 'v2', tlsMode: 'istio', serviceAccount: 'two' },
+  ],
+}
+const server = nodeOf({
+  workload: 'reviews-v1',
+  labels: { app: 'reviews', version: 'v1' },
+  metadata: { MESH_PORTS: [{ name: 'http', servicePort: 9080, appPort: 8000, meshPort: 20_000 }] },
+})
+
+/** Names of resources that are not what they were. */
+function changesOf(before: ReadonlyMap<string, string>, after: ReadonlyMap<string, string>) {
+  return [...new Set([...before.keys(), ...after.keys()])]
+    .filter((name) => before.get(name) !== after.get(name))
+    .map((name) => name.slice(name.indexOf(' ') + 1))
+}
+
+test('a PeerAuthentication changes the listener of whom it selects, and tells its stream', async () => {
+  const translation = createTranslation({ input: inputOf([sidecars]) })
+  const before = [client, server].map((node) => snapshotOf(translation.viewOf(node)))
+  let calls = 0
+  using _ = translation.onChange(() => calls++)
+  const policy = peerAuthentication({
+    selector: { matchLabels: { version: 'v1' } },
+    mtls: { mode: 'PERMISSIVE' },
+  })
+  await translation.update(inputOf([sidecars], [policy]))
+  const after = [client, server].map((node) => snapshotOf(translation.viewOf(node)))
+  assert.equal(calls, 1)
+  assert.deepEqual(after[0], before[0])
+  assert.deepEqual(changesOf(before[1] ?? new Map(), after[1] ?? new Map()), ['inbound|8000||'])
+})
+
+test('a PeerAuthentication that turns mTLS off changes endpoints, and no cluster', async () => {
+  const translation = createTranslation({ input: inputOf([sidecars]) })
+  const before = snapshotOf(translation.viewOf(client))
+  const policy = peerAuthentication({ mtls: { mode: 'DISABLE' } })
+  await translation.update(inputOf([sidecars], [policy]))
+  const after = snapshotOf(translation.viewOf(client))
+  const name = 'outbound|9080||reviews.default.svc.cluster.local'
+  assert.deepEqual(changesOf(before, after), [name])
+  assert.ok(after.has(`${typeUrls.endpoint} ${name}`))
+  const clusters = [before, after].map((versions) => versions.get(`${typeUrls.cluster} ${name}`))
+  assert.equal(clusters[0], clusters[1])
+})
+
+test('another service account of one endpoint changes the clusters of its service, and only those', async () => {
+  const other = { ...sidecars, hostname: 'other.default.svc.cluster.local' }
+  const translation = createTranslation({ input: inputOf([sidecars, other]) })
+  const before = snapshotOf(translation.viewOf(client))
+  const [first, ...rest] = sidecars.endpoints ?? []
+  const changed = { ...sidecars, endpoints: [{ ...first, serviceAccount: 'three' }, ...rest] }
+  await translation.update(inputOf([changed, other]))
+  const after = snapshotOf(translation.viewOf(client))
+  assert.deepEqual(changesOf(before, after), ['outbound|9080||reviews.default.svc.cluster.local'])
+})
+
+test('clients of both kinds get the same clusters for mTLS', () => {
+  const translation = createTranslation({ input: inputOf([sidecars]) })
+  const own = translation.viewOf(nodeOf({ userAgent: 'tulle' })).resources(typeUrls.cluster)
+  const envoys = translation.viewOf(client).resources(typeUrls.cluster)
+  const name = 'outbound|9080||reviews.default.svc.cluster.local'
+  assert.equal(own.get(name)?.version, envoys.get(name)?.version)
+})
+
 test('alike clients share their resources, and one client its view', () => {
   const translation = createTranslation({ input: inputOf([reviews]) })
   const other = nodeOf({ workload: 'other', metadata: { HTTP_PROXY_PORT: 15_081 } })
@@ -236,6 +309,8 @@ const serviceArbitrary: fc.Arbitrary<Services[number]> = fc.record({
     fc.record({
       version: fc.constantFrom('v1', 'v2'),
       port: fc.integer({ min: 20_001, max: 20_003 }),
+      serviceAccount: fc.constantFrom('one', 'two', ''),
+      tlsMode: fc.constantFrom('istio' as const, undefined),
       health: fc.constantFrom('healthy' as const, 'unhealthy' as const),
     }),
     { maxLength: 3 },
@@ -306,6 +381,9 @@ const ruleArbitrary = resourceArbitrary(
         { loadBalancer: { simple: 'RANDOM' } },
         { loadBalancer: { consistentHash: { httpHeaderName: 'x-user' } } },
         { tls: { mode: 'SIMPLE' } },
+        { tls: { mode: 'SIMPLE', credentialName: 'a' } },
+        { tls: { mode: 'ISTIO_MUTUAL' } },
+        { tls: { mode: 'DISABLE' } },
       ),
       subsets: fc.uniqueArray(
         fc.constantFrom('v1', 'v2').map((name) => ({ name, labels: { version: name } })),
@@ -317,13 +395,38 @@ const ruleArbitrary = resourceArbitrary(
   ),
 )
 
+const modeArbitrary = fc.constantFrom(
+  ...(['UNSET', 'DISABLE', 'PERMISSIVE', 'STRICT'] as const).map((mode) => ({ mode })),
+)
+
+const policyArbitrary = fc
+  .record({
+    name: names,
+    namespace: fc.constantFrom('default', 'other', 'istio-system'),
+    spec: fc.record(
+      {
+        selector: fc.constantFrom(
+          { matchLabels: { version: 'v1' } },
+          { matchLabels: { app: 'web' } },
+          {},
+        ),
+        mtls: modeArbitrary,
+        portLevelMtls: fc.dictionary(fc.constantFrom('80', '8000', '5432'), modeArbitrary),
+      },
+      { requiredKeys: [] },
+    ),
+  })
+  .map(({ spec, ...metadata }) => peerAuthentication(spec, metadata))
+
 type Edit = (input: TranslationInput) => TranslationInput
 
 const editArbitrary: fc.Arbitrary<Edit> = fc.oneof(
-  fc.oneof(virtualServiceArbitrary, ruleArbitrary).map((resource): Edit => (input) => ({
-    ...input,
-    resources: new Map([...input.resources, [keyOf(resource), resource]]),
-  })),
+  fc
+    .oneof(virtualServiceArbitrary, ruleArbitrary, policyArbitrary)
+    .map((resource): Edit => (input) => ({
+      ...input,
+      resources: new Map([...input.resources, [keyOf(resource), resource]]),
+    })),
   fc.nat(20).map((index): Edit => (input) => {
     const keys = [...input.resources.keys()]
     const gone = keys[index % Math.max(keys.length, 1)]
@@ -362,6 +465,8 @@ const editArbitrary: fc.Arbitrary<Edit> = fc.oneof(
       {},
       { outboundTrafficPolicy: { mode: 'REGISTRY_ONLY' as const } },
       { inferSubsets: false },
+      { mtlsMode: 'PERMISSIVE' as const },
+      { trustDomain: 'a.example', trustDomainAliases: ['b.example'], enableAutoMtls: false },
     )
     .map((config): Edit => (input) => ({ ...input, mesh: meshSettingsOf(config) })),
 )

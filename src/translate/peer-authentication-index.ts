@@ -69,12 +69,6 @@ export class PeerAuthentications {
     }
   }
 
-  /** Policies that select a workload, and the one of them that counts first. */
-  selecting(namespace: string, labels: Labels): readonly PeerAuthentication[] {
-    const policies = this.#byNamespace.get(namespace)?.selecting ?? []
-    return policies.filter((policy) => isSelecting(policy, labels))
-  }
-
   isRoot({ metadata }: PeerAuthentication): boolean {
     return metadata.namespace === this.#rootNamespace
   }

@@ -3,7 +3,7 @@ import type { Subset } from '../model/istio/destination-rule.ts'
 import type { Endpoint, Service, ServicePort } from '../registry/service.ts'
 import { DestinationRules, type MergedRule } from './destination-rule-index.ts'
 import { isExportedTo, isWildcard, overlaps } from './host-name.ts'
-import type { TranslationInput } from './input.ts'
+import type { MtlsMode, TranslationInput } from './input.ts'
 import { modeOfPort, PeerAuthentications } from './peer-authentication-index.ts'
 import { isSelected, selectorsOf, type Scope, type Selectors } from './scope.ts'
 import { namesOf } from './virtual-host.ts'
@@ -141,19 +141,26 @@ export function endpointsOf(
 }
 
 /**
- * Whether an endpoint is to be called with mTLS: a sidecar that speaks it stands before it, and its own
- * PeerAuthentication does not say DISABLE. A policy's ports are those of the application: what it listens on, or the
- * target port by which the service means it.
+ * What an endpoint's own PeerAuthentication says. A policy's ports are those of the application: what it listens on,
+ * or the target port by which the service means it.
  */
-export function takesMtls(
+export function modeOfEndpoint(
   { peerAuthentications }: Pick<World, 'peerAuthentications'>,
   { targetPort }: ServicePort,
   endpoint: Endpoint,
-): boolean {
-  if (endpoint.tlsMode !== 'istio') return false
+): MtlsMode {
   const modes = peerAuthentications.modesOf(endpoint.namespace, endpoint.labels)
   const target = typeof targetPort === 'number' ? targetPort : undefined
-  return modeOfPort(modes, [endpoint.appPort, target]) !== 'DISABLE'
+  return modeOfPort(modes, [endpoint.appPort, target])
+}
+
+/** Whether an endpoint is to be called with mTLS: a sidecar that speaks it stands before it, and takes it. */
+export function takesMtls(
+  world: Pick<World, 'peerAuthentications'>,
+  port: ServicePort,
+  endpoint: Endpoint,
+): boolean {
+  return endpoint.tlsMode === 'istio' && modeOfEndpoint(world, port, endpoint) !== 'DISABLE'
 }
 
 /**
