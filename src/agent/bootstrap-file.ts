@@ -1,8 +1,8 @@
 /**
  * Writes the bootstrap of a workload's sidecar: an Envoy v3 bootstrap as JSON that Envoy itself runs too.
  *
- * Node id and metadata are Istio's (registry/node-metadata.ts has the table). The one static cluster is
- * `xds-grpc`, which leads to the agent's relay, never straight to the control plane.
+ * Node id and metadata are Istio's (registry/node-metadata.ts has the table). The static clusters are `xds-grpc`
+ * and `sds-grpc`; both lead to the agent, which relays the one to the control plane and gives the secrets itself.
  */
 import { mkdirSync, renameSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
@@ -44,7 +44,7 @@ export function createBootstrap(options: BootstrapOptions): Record<string, Json>
       },
     ],
     dynamic_resources: dynamicResources(),
-    static_resources: { clusters: [xdsCluster(relayAddress)] },
+    static_resources: { clusters: staticClusters(plan, relayAddress) },
   }
 }
 
@@ -62,7 +62,7 @@ function nodeMetadata(plan: WorkloadPlan, addresses: WorkloadAddresses): Record<
     WORKLOAD_NAME: plan.workload,
     NAME: plan.instance,
     SERVICE_ACCOUNT: plan.serviceAccount,
-    LABELS: plan.labels,
+    LABELS: labelsOf(plan),
     CLUSTER_ID: 'Kubernetes',
     MESH_ID: plan.mesh.trustDomain,
     NETWORK: '',
@@ -81,6 +81,13 @@ function nodeMetadata(plan: WorkloadPlan, addresses: WorkloadAddresses): Record<
   }
 }
 
+/** What Istio's injection adds: callers learn from it that the sidecar takes mTLS. */
+function labelsOf({ identity, labels }: WorkloadPlan): Record<string, string> {
+  return identity === undefined
+    ? { ...labels }
+    : { ...labels, 'security.istio.io/tlsMode': 'istio' }
+}
+
 function dynamicResources(): Json {
   const ads = { ads: {}, initial_fetch_timeout: '0s', resource_api_version: 'V3' }
   return {
@@ -95,10 +102,15 @@ function dynamicResources(): Json {
   }
 }
 
-function xdsCluster(relayAddress: string): Json {
+function staticClusters({ identity }: WorkloadPlan, relayAddress: string): readonly Json[] {
+  const names = identity === undefined ? ['xds-grpc'] : ['xds-grpc', 'sds-grpc']
+  return names.map((name) => agentCluster(name, relayAddress))
+}
+
+function agentCluster(name: string, relayAddress: string): Json {
   const address = envoyAddress(relayAddress)
   return {
-    name: 'xds-grpc',
+    name,
     type: 'STATIC',
     connect_timeout: '1s',
     typed_extension_protocol_options: {
@@ -108,7 +120,7 @@ function xdsCluster(relayAddress: string): Json {
       },
     },
     load_assignment: {
-      cluster_name: 'xds-grpc',
+      cluster_name: name,
       endpoints: [{ lb_endpoints: [{ endpoint: { address } }] }],
     },
   }

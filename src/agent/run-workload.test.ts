@@ -29,6 +29,7 @@ function scene(application: Partial<ApplicationPlan>, changes: Partial<WorkloadP
     locality: '',
     bindAddress: '127.0.0.1',
     controlPlane: '127.0.0.1:1',
+    identity: undefined,
     stateFolder: join(folder, 'state'),
     isStateKept: true,
     portFolder: join(folder, 'ports'),
@@ -56,6 +57,7 @@ function scene(application: Partial<ApplicationPlan>, changes: Partial<WorkloadP
     clock: systemClock,
     random: systemRandom,
     log: silentLog,
+    openIdentity: stand.openIdentity,
     openRelay: stand.openRelay,
     openSidecar: stand.openSidecar,
     onEvent: (event) => {

@@ -2,10 +2,11 @@
  * Puts one workload into the mesh and keeps it there: ports, relay, sidecar, application, in that order.
  *
  * 1. Ports are assigned, and kept across restarts.
- * 2. The relay opens; it joins the mesh for us on the ADS stream and carries health.
- * 3. The sidecar starts from a bootstrap that names the relay.
- * 4. Once the sidecar can route, the application starts (unless the plan says not to wait).
- * 5. The application's health, as its probe finds it, is told to the control plane.
+ * 2. The workload gets its certificate, or has one from its last run.
+ * 3. The relay opens; it joins the mesh for us on the ADS stream, carries health and gives secrets.
+ * 4. The sidecar starts from a bootstrap that names the relay.
+ * 5. Once the sidecar can route, the application starts (unless the plan says not to wait).
+ * 6. The application's health, as its probe finds it, is told to the control plane.
  *
  * At the end: unhealthy is told, inbound is drained, the application gets SIGTERM and later SIGKILL, then the
  * sidecar and the stream close. Outbound works until the application has ended.
@@ -23,16 +24,24 @@ import { applicationEnvironment } from './application-environment.ts'
 import { Application, type ApplicationEvent } from './application.ts'
 import { assignAddresses, leaseOwner } from './assign-address.ts'
 import { createBootstrap, writeBootstrap } from './bootstrap-file.ts'
+import type { IdentityEvent, WorkloadIdentity } from './identity/workload-identity.ts'
 import type { ProbeConfig } from './probe/probe.ts'
 import { expandVariables, parseCommand, splitCommand } from './process/command-line.ts'
 import { PortLeases } from './process/port-lease.ts'
 import { Reaper } from './process/reaper.ts'
 import { drainInbound, waitUntilLive } from './sidecar-control.ts'
-import type { OpenRelay, OpenSidecar, WorkloadRelay, WorkloadSidecar } from './sidecar.ts'
+import type {
+  OpenIdentity,
+  OpenRelay,
+  OpenSidecar,
+  WorkloadRelay,
+  WorkloadSidecar,
+} from './sidecar.ts'
 import type { ApplicationPlan, WorkloadAddresses, WorkloadPlan } from './workload-plan.ts'
 
 export type WorkloadEvent =
   | ApplicationEvent
+  | IdentityEvent
   | { readonly event: 'assigned'; readonly addresses: WorkloadAddresses }
   | { readonly event: 'sidecar-ready' }
   /** It cannot go on; its process ends. */
@@ -48,6 +57,7 @@ export interface RunWorkloadOptions {
   readonly clock: Clock
   readonly random: Random
   readonly log: Log
+  readonly openIdentity: OpenIdentity
   readonly openRelay: OpenRelay
   readonly openSidecar: OpenSidecar
   readonly onEvent: (event: WorkloadEvent) => void
@@ -62,6 +72,7 @@ export class RunningWorkload {
   readonly #abort = new AbortController()
   #leases: PortLeases | undefined
   #addresses: WorkloadAddresses | undefined
+  #identity: WorkloadIdentity | undefined
   #relay: WorkloadRelay | undefined
   #sidecar: WorkloadSidecar | undefined
   #application: Application | undefined
@@ -107,6 +118,8 @@ export class RunningWorkload {
     const addresses = await assignAddresses(plan, this.#leases)
     this.#addresses = addresses
     onEvent({ event: 'assigned', addresses })
+    await this.#openIdentity()
+    if (this.#abort.signal.aborted) return
     await this.#openSidecar(addresses)
     const control = { adminAddress: addresses.admin, clock }
     const live = waitUntilLive(control, this.#abort.signal)
@@ -117,9 +130,16 @@ export class RunningWorkload {
     await this.#application.start()
   }
 
+  async #openIdentity(): Promise<void> {
+    const { plan, log, clock, random, onEvent, openIdentity } = this.#options
+    const { signal } = this.#abort
+    this.#identity = await openIdentity({ plan, log, clock, random, onEvent, signal })
+  }
+
   async #openSidecar(addresses: WorkloadAddresses): Promise<void> {
     const { plan, env, log, clock, random, openRelay, openSidecar } = this.#options
-    this.#relay = await openRelay({ plan, log, clock, random })
+    const identity = this.#identity
+    this.#relay = await openRelay({ plan, identity, log, clock, random })
     // Nobody is to call a service that has not started.
     if (plan.ports.length > 0) this.#relay.reportHealth(false, 'the application is starting')
     const bootstrap = createBootstrap({ plan, addresses, relayAddress: this.#relay.address })
@@ -185,6 +205,7 @@ export class RunningWorkload {
     await this.#application?.stop()
     await this.#sidecar?.[Symbol.asyncDispose]()
     await this.#relay?.[Symbol.asyncDispose]()
+    this.#identity?.[Symbol.dispose]()
     await this.#reaper[Symbol.asyncDispose]()
     if (plan.isStateKept) return
     this.#leases?.release(leaseOwner(plan))

@@ -2,6 +2,7 @@
 import type { Clock } from '../lib/clock.ts'
 import type { Log } from '../lib/log.ts'
 import type { Random } from '../lib/random.ts'
+import type { IdentityEvent, WorkloadIdentity } from './identity/workload-identity.ts'
 import type { Reaper } from './process/reaper.ts'
 import type { WorkloadAddresses, WorkloadPlan } from './workload-plan.ts'
 
@@ -12,8 +13,23 @@ export interface WorkloadRelay extends AsyncDisposable {
   reportHealth(isHealthy: boolean, message: string): void
 }
 
+export interface OpenIdentityOptions {
+  readonly plan: WorkloadPlan
+  readonly clock: Clock
+  readonly random: Random
+  readonly log: Log
+  readonly onEvent: (event: IdentityEvent) => void
+  /** Aborted: no longer wait for a certificate. */
+  readonly signal: AbortSignal
+}
+
+/** Undefined for a plan without one. Resolves when there is a certificate. */
+export type OpenIdentity = (options: OpenIdentityOptions) => Promise<WorkloadIdentity | undefined>
+
 export interface OpenRelayOptions {
   readonly plan: WorkloadPlan
+  /** Undefined: plaintext. */
+  readonly identity: WorkloadIdentity | undefined
   readonly log: Log
   readonly clock: Clock
   readonly random: Random

@@ -25,8 +25,10 @@ export interface WorkloadPlan {
   /** Address that inbound listeners bind. */
   readonly bindAddress: string
   readonly application: ApplicationPlan
-  /** `host:port` of the control plane's xDS. */
+  /** `host:port` of the control plane's xDS and certificate authority. */
   readonly controlPlane: string
+  /** Undefined: no certificate and plaintext, to a control plane on loopback that allows it. */
+  readonly identity: IdentityPlan | undefined
   /** This workload's own folder: last accepted resources, sockets. */
   readonly stateFolder: string
   /** False for a workload that never comes back under its name: its folder and ports are given up at its end. */
@@ -39,6 +41,20 @@ export interface WorkloadPlan {
 export interface MeshIdentity {
   readonly name: string
   readonly trustDomain: string
+}
+
+/** How the workload comes to a certificate. No secret stands here: a plan is logged and dumped. */
+export interface IdentityPlan {
+  /** Former names of the trust domain, believed by the same roots. */
+  readonly trustDomainAliases: readonly string[]
+  /** Lifetime to ask for; undefined: the authority's own. */
+  readonly ttlMs: number | undefined
+  /** File with a join token or a JWT. */
+  readonly tokenFile: string | undefined
+  /** File with the roots of the mesh, for a token that does not name them. */
+  readonly rootsFile: string | undefined
+  /** Socket of the control plane on this host that hands tokens over to its owner. */
+  readonly handOver: string | undefined
 }
 
 export interface PlannedPort {

@@ -64,6 +64,8 @@ export interface AdsRelay extends AsyncDisposable {
   readonly address: string
   /** Told to the control plane now and at the start of each later stream. */
   reportHealth(isHealthy: boolean, message: string): void
+  /** Ends what goes to the control plane, so that it is opened anew with today's certificate. */
+  reopen(reason: string): void
   status(): AdsRelayStatus
   close(): Promise<void>
 }
@@ -110,6 +112,10 @@ class RunningRelay implements AdsRelay {
 
   reportHealth(isHealthy: boolean, message: string): void {
     this.#parts.streams.reportHealth({ isHealthy, message })
+  }
+
+  reopen(reason: string): void {
+    this.#parts.streams.reopen(reason)
   }
 
   status(): AdsRelayStatus {
@@ -178,6 +184,10 @@ class RelayStreams {
     const newest = [...this.#streams].at(-1)
     const types = [...(newest?.record.types ?? [])].map(([typeUrl, type]) => ({ typeUrl, ...type }))
     return { state: this.#state, reason: this.#reason, staleSinceMs: this.#staleSinceMs, types }
+  }
+
+  reopen(reason: string): void {
+    for (const stream of this.#streams) stream.reopen(reason)
   }
 
   close(): void {

@@ -5,9 +5,10 @@
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 
-import type { OpenRelay, OpenSidecar } from '../../src/agent/sidecar.ts'
+import type { OpenIdentity, OpenRelay, OpenSidecar } from '../../src/agent/sidecar.ts'
 
 export interface StandIns {
+  readonly openIdentity: OpenIdentity
   readonly openRelay: OpenRelay
   readonly openSidecar: OpenSidecar
   /** What happened, in order: `relay open`, `health true`, `drain`, … */
@@ -27,6 +28,7 @@ export function standIns(): StandIns {
     isLive: true,
     activeRequests: 0,
     crash: () => {},
+    openIdentity: () => Promise.resolve(undefined),
     openRelay: () => {
       journal.push('relay open')
       return Promise.resolve({

@@ -74,6 +74,13 @@ export class RelayStream implements GrpcStreamEvents {
     if (this.#hasAsked && this.#upstream !== undefined) this.#sendHealth()
   }
 
+  /** The client of the local stream comes back at once, with the versions that it has, and gets a new way upstream. */
+  reopen(reason: string): void {
+    // Any other state opens its next connection by itself.
+    if (this.#state === 'connected')
+      this.#local.end({ code: grpcCodes.unavailable, message: reason })
+  }
+
   close(): void {
     this.#local.end({ code: grpcCodes.unavailable, message: 'the agent is stopping' })
   }

@@ -1,0 +1,246 @@
+/**
+ * A workload's identity while it runs: gets the first certificate, keeps it fresh, and gives it to whoever needs
+ * it: the sidecar by SDS (secret-source.ts), the relay for its connections to the control plane.
+ *
+ * The key is made here and leaves only for the sidecar. What is on the disk from the last run is used when it is
+ * still good, so that a restart needs neither a token nor a control plane. Each renewal has a new key.
+ */
+import { join } from 'node:path'
+
+import { createCsr } from '../../identity/key-and-csr.ts'
+import {
+  controlPlaneName,
+  verifyServerChain,
+  type ServerTrust,
+} from '../../identity/server-trust.ts'
+import { spiffeIdOf } from '../../identity/spiffe-id.ts'
+import { Backoff } from '../../lib/backoff.ts'
+import type { Clock } from '../../lib/clock.ts'
+import type { Log } from '../../lib/log.ts'
+import { describeError, MeshError } from '../../lib/mesh-error.ts'
+import type { Random } from '../../lib/random.ts'
+import type { createCertificate, CreateCertificateOptions } from '../../xds/ca-client.ts'
+import type { GrpcClientTls } from '../../xds/grpc/grpc-client.ts'
+import type { IdentityPlan, WorkloadPlan } from '../workload-plan.ts'
+import { CredentialFiles, credentialsOf, type Credentials, type Holder } from './credentials.ts'
+import { findProof } from './proof.ts'
+import { Renewal } from './renewal.ts'
+import type { RequestToken } from './request-token.ts'
+import { SecretSource } from './secret-source.ts'
+
+/** What becomes of the certificate; never holds a key or a token. */
+export type IdentityEvent =
+  | {
+      readonly event: 'certificate'
+      readonly serial: string
+      readonly notAfterMs: number
+      readonly isRenewal: boolean
+    }
+  | {
+      readonly event: 'certificate-failed'
+      readonly message: string
+      readonly retryMs: number
+      /** Undefined: there is none at all. */
+      readonly notAfterMs: number | undefined
+      /** Less than a third of its life is left. */
+      readonly isNearEnd: boolean
+    }
+
+export interface IdentityStatus {
+  readonly spiffeId: string
+  readonly serial: string | undefined
+  readonly notAfterMs: number | undefined
+  readonly renewAtMs: number | undefined
+  /** Why the last try failed; undefined when it did not. */
+  readonly failure: string | undefined
+  readonly isNearEnd: boolean
+}
+
+export interface WorkloadIdentityOptions {
+  readonly plan: WorkloadPlan
+  readonly identity: IdentityPlan
+  readonly createCertificate: typeof createCertificate
+  readonly requestToken: RequestToken
+  readonly clock: Clock
+  readonly random: Random
+  readonly log: Log
+  readonly onEvent: (event: IdentityEvent) => void
+}
+
+const firstBackoff = { baseMs: 250, maxMs: 5_000 }
+/** After the roots of the mesh have changed, all workloads ask for them within this time. */
+const rootsChangedMs = 2_000
+
+export class WorkloadIdentity implements Disposable {
+  readonly holder: Holder
+  readonly secrets = new SecretSource()
+  readonly #options: WorkloadIdentityOptions
+  readonly #files: CredentialFiles
+  readonly #renewal: Renewal
+  readonly #listeners = new Set<() => void>()
+  #credentials: Credentials | undefined
+  #failure: string | undefined
+  #isNearEnd = false
+
+  constructor(options: WorkloadIdentityOptions) {
+    const { plan, identity, clock, random } = options
+    const { trustDomain } = plan.mesh
+    const { namespace, serviceAccount } = plan
+    this.#options = options
+    this.holder = {
+      spiffeId: spiffeIdOf({ trustDomain, namespace, serviceAccount }),
+      trustDomains: [...new Set([trustDomain, ...identity.trustDomainAliases])],
+    }
+    this.#files = new CredentialFiles(join(plan.stateFolder, 'identity'))
+    this.#renewal = new Renewal({
+      clock,
+      random,
+      renew: async () => this.#use(await this.#request(), true),
+      onFailure: (error, retryMs) => this.#onFailure(error, retryMs),
+      onNearEnd: () => {
+        this.#isNearEnd = true
+      },
+    })
+  }
+
+  /**
+   * Resolves when there is a certificate; waits for a control plane that does not answer. Rejections:
+   * MESH_IDENTITY_REFUSED when it answers and gives none. Does nothing more once aborted.
+   */
+  async start(signal: AbortSignal): Promise<void> {
+    const { clock, log, random } = this.#options
+    const read = this.#files.read({ holder: this.holder, nowMs: clock.nowMs() })
+    if (read !== undefined && 'credentials' in read) {
+      this.#use(read.credentials, false)
+      return
+    }
+    if (read !== undefined) log.info({ reason: read.reason }, 'the kept certificate is not used')
+    const backoff = new Backoff({ ...firstBackoff, random })
+    while (!signal.aborted) {
+      try {
+        this.#use(await this.#request(), false)
+        return
+      } catch (error) {
+        if (!isTemporary(error)) throw error
+        const retryMs = backoff.nextMs()
+        this.#onFailure(error, retryMs)
+        await new Promise<void>((resolve) => clock.setTimer(retryMs, resolve))
+      }
+    }
+  }
+
+  /** Of each connection to the control plane from now on. For use after `start`. */
+  upstreamTls(): GrpcClientTls {
+    const credentials = this.#credentials
+    if (credentials === undefined) {
+      throw new MeshError('MESH_IDENTITY_INVALID', 'there is no certificate yet')
+    }
+    return this.#tls(credentials.bundle, credentials)
+  }
+
+  /** Told after each renewal. */
+  onRenewed(listener: () => void): Disposable {
+    this.#listeners.add(listener)
+    return { [Symbol.dispose]: () => this.#listeners.delete(listener) }
+  }
+
+  /** The control plane says that other roots are to be believed. */
+  onRootsChanged(): void {
+    this.#renewal.hurry(rootsChangedMs)
+  }
+
+  status(): IdentityStatus {
+    const credentials = this.#credentials
+    return {
+      spiffeId: this.holder.spiffeId,
+      serial: credentials?.serial,
+      notAfterMs: credentials?.notAfterMs,
+      renewAtMs: credentials === undefined ? undefined : this.#renewal.dueAtMs,
+      failure: this.#failure,
+      isNearEnd: this.#isNearEnd,
+    }
+  }
+
+  [Symbol.dispose](): void {
+    this.#renewal[Symbol.dispose]()
+  }
+
+  #use(credentials: Credentials, isRenewal: boolean): void {
+    const { log, onEvent } = this.#options
+    const { serial, notAfterMs } = credentials
+    this.#credentials = credentials
+    this.#failure = undefined
+    this.#isNearEnd = false
+    this.secrets.set(credentials)
+    this.#renewal.arm(notAfterMs)
+    const until = new Date(notAfterMs).toISOString()
+    log.info({ spiffeId: this.holder.spiffeId, serial, until }, 'certificate in use')
+    onEvent({ event: 'certificate', serial, notAfterMs, isRenewal })
+    for (const listener of this.#listeners) listener()
+  }
+
+  /** By the current certificate while it is good; else, or when that is refused, by a token. */
+  async #request(): Promise<Credentials> {
+    const current = this.#credentials
+    if (current === undefined || current.notAfterMs <= this.#options.clock.nowMs()) {
+      return this.#requestByToken()
+    }
+    try {
+      return await this.#call(this.#tls(current.bundle, current))
+    } catch (error) {
+      const { tokenFile, handOver } = this.#options.identity
+      if (isTemporary(error) || (tokenFile ?? handOver) === undefined) throw error
+      this.#options.log.warn({ error: describeError(error) }, 'renewal by certificate refused')
+      return this.#requestByToken()
+    }
+  }
+
+  async #requestByToken(): Promise<Credentials> {
+    const { identity, requestToken } = this.#options
+    const { token, roots } = await findProof(identity, requestToken)
+    return this.#call(this.#tls(roots, undefined), token)
+  }
+
+  async #call(tls: GrpcClientTls, token?: string): Promise<Credentials> {
+    const { plan, identity, clock } = this.#options
+    const key = await this.#files.nextKey()
+    const request: CreateCertificateOptions = {
+      target: plan.controlPlane,
+      tls,
+      csrPem: createCsr(key.key, this.holder.spiffeId),
+      ttlSeconds: Math.ceil((identity.ttlMs ?? 0) / 1_000),
+      token,
+      clock,
+    }
+    const answer = await this.#options.createCertificate(request)
+    const credentials = credentialsOf(key, answer, { holder: this.holder, nowMs: clock.nowMs() })
+    this.#files.write(credentials)
+    return credentials
+  }
+
+  #tls(roots: ServerTrust['roots'], own: Credentials | undefined): GrpcClientTls {
+    const { clock } = this.#options
+    return {
+      ...(own === undefined ? {} : { certificate: own }),
+      serverName: controlPlaneName,
+      verifyServer: (chain) =>
+        verifyServerChain(chain, { roots, serverName: controlPlaneName, nowMs: clock.nowMs() }),
+    }
+  }
+
+  #onFailure(error: unknown, retryMs: number): void {
+    const { log, onEvent } = this.#options
+    const message = describeError(error)
+    const notAfterMs = this.#credentials?.notAfterMs
+    this.#failure = message
+    const isNearEnd = this.#isNearEnd || notAfterMs === undefined
+    const until = notAfterMs === undefined ? undefined : new Date(notAfterMs).toISOString()
+    log.warn({ reason: message, until, retryMs }, 'no certificate was got')
+    onEvent({ event: 'certificate-failed', message, retryMs, notAfterMs, isNearEnd })
+  }
+}
+
+/** Whether the same may work later. */
+function isTemporary(error: unknown): boolean {
+  return error instanceof MeshError && error.code === 'MESH_CA_UNREACHABLE'
+}
