@@ -62,6 +62,7 @@ export const meshConfigShape: Shape<MeshConfig> = objectAlsoKnowing<MeshConfig>(
         minProtocolVersion: oneOf('TLS_AUTO', 'TLSV1_2', 'TLSV1_3'),
       },
     ),
+    certificateLifetime: durationText(),
     mtlsMode: oneOf('STRICT', 'PERMISSIVE', 'DISABLE'),
     enableTracing: bool(),
     pathNormalization: object<NonNullable<MeshConfig['pathNormalization']>>({

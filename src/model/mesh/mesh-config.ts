@@ -36,6 +36,8 @@ export interface MeshConfig {
     /** Of TLS between sidecars. Absent, and TLS_AUTO: 1.3. */
     readonly minProtocolVersion?: 'TLS_AUTO' | 'TLSV1_2' | 'TLSV1_3'
   }
+  /** Ours: how long the certificates of workloads live; they are renewed at half of it. Default 24h. */
+  readonly certificateLifetime?: string
   /** Ours: what workloads accept that no PeerAuthentication speaks of. Default STRICT. */
   readonly mtlsMode?: 'STRICT' | 'PERMISSIVE' | 'DISABLE'
   readonly enableTracing?: boolean

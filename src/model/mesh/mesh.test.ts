@@ -11,6 +11,36 @@ const service = (lines: string): string =>
 
 testIssues({ apiVersion: 'tulle.dev/v1alpha1', kind: 'Mesh' }, [
   ['a trust domain is a name', 'IST0106', 'spec.trustDomain', 'trustDomain: a b # HERE'],
+  [
+    'a trust domain is in lower case',
+    'IST0106',
+    'spec.trustDomain',
+    'trustDomain: Example.org # HERE',
+  ],
+  [
+    'there is one trust domain',
+    'IST0106',
+    'spec.meshConfig.trustDomain',
+    'trustDomain: a.example\nmeshConfig: {trustDomain: b.example} # HERE',
+  ],
+  [
+    'a mode of mTLS is a word',
+    'IST0106',
+    'spec.meshConfig.mtlsMode',
+    'meshConfig: {mtlsMode: UNSET} # HERE',
+  ],
+  [
+    'a version of TLS is a word',
+    'IST0106',
+    'spec.meshConfig.meshMTLS.minProtocolVersion',
+    'meshConfig: {meshMTLS: {minProtocolVersion: "1.2"}} # HERE',
+  ],
+  [
+    'curves have no effect yet',
+    'TUL0011',
+    'spec.meshConfig.meshMTLS.ecdhCurves',
+    'meshConfig: {meshMTLS: {ecdhCurves: [X25519]}} # HERE',
+  ],
   ['config is a list', 'IST0106', 'spec.config', 'config: ./config # HERE'],
   [
     'a mode is a word',
