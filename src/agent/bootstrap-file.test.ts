@@ -24,7 +24,14 @@ const plan: WorkloadPlan = {
   upstreams: [],
   locality: 'eu/a/rack1',
   bindAddress: '127.0.0.1',
-  controlPlane: '127.0.0.1:15010',
+  controlPlane: '127.0.0.1:15012',
+  identity: {
+    trustDomainAliases: [],
+    ttlMs: undefined,
+    tokenFile: undefined,
+    rootsFile: undefined,
+    handOver: undefined,
+  },
   stateFolder: '/state',
   isStateKept: true,
   portFolder: '/ports',
@@ -58,7 +65,7 @@ test("the node is Istio's, with our ports in its metadata", () => {
       WORKLOAD_NAME: 'reviews-v2',
       NAME: 'reviews-v2-1',
       SERVICE_ACCOUNT: 'reviews',
-      LABELS: { app: 'reviews', version: 'v2' },
+      LABELS: { app: 'reviews', version: 'v2', 'security.istio.io/tlsMode': 'istio' },
       CLUSTER_ID: 'Kubernetes',
       MESH_ID: 'cluster.local',
       NETWORK: '',
@@ -79,6 +86,16 @@ test('an ad-hoc workload names its service and has no group', () => {
   const { metadata } = node as { metadata: Record<string, unknown> }
   assert.equal(metadata['SERVICE'], 'reviews')
   assert.equal('AUTO_REGISTER_GROUP' in metadata, false)
+})
+
+test('without an identity there is no mark of mTLS, and nobody to ask for secrets', () => {
+  const plain = { ...plan, identity: undefined }
+  const bootstrap = createBootstrap({ plan: plain, addresses, relayAddress: '127.0.0.1:1' })
+  assert.doesNotMatch(JSON.stringify(bootstrap), /tlsMode|sds-grpc/)
+  assert.match(
+    JSON.stringify(createBootstrap({ plan, addresses, relayAddress: '127.0.0.1:1' })),
+    /sds-grpc/,
+  )
 })
 
 const envoy = findEnvoy()

@@ -22,6 +22,7 @@ const mesh: RunningMesh = {
   xds: '127.0.0.1:2',
   namespace: 'default',
   trustDomain: 'cluster.local',
+  identity: { trustDomainAliases: [], ttlMs: 60_000, handOver: '/hand-over.sock' },
   file: '',
   startedAt: '2026-01-01T00:00:00.000Z',
 }

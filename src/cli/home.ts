@@ -7,7 +7,8 @@
  * | --- | --- |
  * | meshes/NAME.json | written by `tulle up` and `tulle control-plane`: process and addresses of a running mesh |
  * | ports/PORT | leases of ports (agent/process/port-lease.ts) |
- * | state/MESH/… | of each workload: bootstrap, last accepted resources, sockets |
+ * | state/MESH/control-plane/… | registrations; in `ca/` the mesh's root, its key, and the book of certificates |
+ * | state/MESH/NAMESPACE/WORKLOAD/… | of each workload: key and certificate, bootstrap, last accepted resources, sockets |
  *
  * A mesh file whose process has gone is stale and ignored.
  */
@@ -16,6 +17,7 @@ import { homedir } from 'node:os'
 import { join } from 'node:path'
 
 import { isAlive } from '../agent/process/port-lease.ts'
+import type { IdentityPlan } from '../agent/workload-plan.ts'
 import { MeshError } from '../lib/mesh-error.ts'
 
 export interface RunningMesh {
@@ -24,14 +26,18 @@ export interface RunningMesh {
   readonly pid: number
   /** `http://127.0.0.1:15014` */
   readonly api: string
-  /** `127.0.0.1:15010` */
+  /** `127.0.0.1:15012`: xDS and certificates, over TLS. */
   readonly xds: string
   readonly namespace: string
   readonly trustDomain: string
+  /** How workloads that join on this host come to a certificate. */
+  readonly identity: MeshHandOver
   /** The mesh file; empty for a control plane without one. */
   readonly file: string
   readonly startedAt: string
 }
+
+export type MeshHandOver = Pick<IdentityPlan, 'trustDomainAliases' | 'ttlMs' | 'handOver'>
 
 export interface TulleHome {
   readonly folder: string

@@ -12,7 +12,7 @@ import type { ServerTrust } from '../../identity/server-trust.ts'
 import { TrustBundle } from '../../identity/trust-bundle.ts'
 import { MeshError } from '../../lib/mesh-error.ts'
 import type { IdentityPlan } from '../workload-plan.ts'
-import type { RequestToken } from './request-token.ts'
+import type { RequestToken, TokenWish } from './request-token.ts'
 
 export interface Proof {
   readonly token: string
@@ -21,10 +21,14 @@ export interface Proof {
 }
 
 /** Rejections: MESH_IDENTITY_REFUSED (there is no proof), MESH_CA_UNREACHABLE (nobody hands one over now). */
-export async function findProof(plan: IdentityPlan, requestToken: RequestToken): Promise<Proof> {
+export async function findProof(
+  plan: IdentityPlan,
+  wish: TokenWish,
+  requestToken: RequestToken,
+): Promise<Proof> {
   const { tokenFile, handOver } = plan
   if (tokenFile !== undefined) return proofOf(readToken(tokenFile), plan)
-  if (handOver !== undefined) return proofOf(await requestToken(handOver), plan)
+  if (handOver !== undefined) return proofOf(await requestToken(handOver, wish), plan)
   throw new MeshError('MESH_IDENTITY_REFUSED', 'the workload has no certificate and no token', {
     remedy: 'make a join token (tulle token create) and pass it with --token-file',
   })

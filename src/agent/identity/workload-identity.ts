@@ -81,6 +81,8 @@ export class WorkloadIdentity implements Disposable {
   #credentials: Credentials | undefined
   #failure: string | undefined
   #isNearEnd = false
+  /** The control plane is of a mesh that our roots know nothing of: it was made anew. */
+  #isForeign = false
 
   constructor(options: WorkloadIdentityOptions) {
     const { plan, identity, clock, random } = options
@@ -171,6 +173,7 @@ export class WorkloadIdentity implements Disposable {
     this.#credentials = credentials
     this.#failure = undefined
     this.#isNearEnd = false
+    this.#isForeign = false
     this.secrets.set(credentials)
     this.#renewal.arm(notAfterMs)
     const until = new Date(notAfterMs).toISOString()
@@ -182,7 +185,8 @@ export class WorkloadIdentity implements Disposable {
   /** By the current certificate while it is good; else, or when that is refused, by a token. */
   async #request(): Promise<Credentials> {
     const current = this.#credentials
-    if (current === undefined || current.notAfterMs <= this.#options.clock.nowMs()) {
+    const isExpired = current === undefined || current.notAfterMs <= this.#options.clock.nowMs()
+    if (isExpired || this.#isForeign) {
       return this.#requestByToken()
     }
     try {
@@ -196,8 +200,10 @@ export class WorkloadIdentity implements Disposable {
   }
 
   async #requestByToken(): Promise<Credentials> {
-    const { identity, requestToken } = this.#options
-    const { token, roots } = await findProof(identity, requestToken)
+    const { plan, identity, requestToken } = this.#options
+    const { namespace, serviceAccount, group } = plan
+    const wish = { namespace, serviceAccount, group }
+    const { token, roots } = await findProof(identity, wish, requestToken)
     return this.#call(this.#tls(roots, undefined), token)
   }
 
@@ -223,9 +229,24 @@ export class WorkloadIdentity implements Disposable {
     return {
       ...(own === undefined ? {} : { certificate: own }),
       serverName: controlPlaneName,
-      verifyServer: (chain) =>
-        verifyServerChain(chain, { roots, serverName: controlPlaneName, nowMs: clock.nowMs() }),
+      verifyServer: (chain) => {
+        const trust = { roots, serverName: controlPlaneName, nowMs: clock.nowMs() }
+        const verdict = verifyServerChain(chain, trust)
+        if (own !== undefined && !verdict.ok && verdict.reason === 'unknown-ca') this.#onForeign()
+        return verdict
+      },
     }
+  }
+
+  /** Who hands tokens over to us says whom to believe; from anybody else that takes a person. */
+  #onForeign(): void {
+    if (this.#isForeign || this.#options.identity.handOver === undefined) return
+    this.#isForeign = true
+    this.#options.log.warn(
+      {},
+      'the control plane has other roots: asking it for a certificate anew',
+    )
+    this.#renewal.hurry(0)
   }
 
   #onFailure(error: unknown, retryMs: number): void {

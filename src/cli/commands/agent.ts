@@ -1,4 +1,5 @@
 /** `tulle agent`: one workload of `tulle up`, in a process of its own. Its plan comes from the supervisor. */
+import { openIdentity } from '../../agent/open-identity.ts'
 import { openRelay } from '../../agent/open-relay.ts'
 import { openSidecar } from '../../agent/open-sidecar.ts'
 import { RunningWorkload } from '../../agent/run-workload.ts'
@@ -28,6 +29,7 @@ export const agentCommand: Command = {
       clock: systemClock,
       random: systemRandom,
       log: createLog({ name: plan.instance, level: 'warn' }),
+      openIdentity,
       openRelay,
       openSidecar,
       onEvent: (event) => supervisor.send(event),

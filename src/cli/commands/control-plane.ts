@@ -7,6 +7,7 @@ import {
   type ControlPlaneOptions,
   type HostPort,
 } from '../../control/control-plane.ts'
+import { handOverSocket } from '../../control/hand-over.ts'
 import { systemClock } from '../../lib/clock.ts'
 import { createLog, type LogLevel } from '../../lib/log.ts'
 import { systemRandom } from '../../lib/random.ts'
@@ -21,6 +22,7 @@ import {
 import { announceMesh, tulleHome, type RunningMesh } from '../home.ts'
 import { packageVersion } from '../package-version.ts'
 import { readMeshFile, type MeshFile } from '../up/mesh-file.ts'
+import { identityPlanOf, meshIdentityOf } from '../up/mesh-plan.ts'
 
 export const controlPlaneCommand: Command = {
   name: 'control-plane',
@@ -91,6 +93,7 @@ export const controlPlaneCommand: Command = {
             api,
             xds,
             namespace: namespaceOf(flags, meshFile),
+            handOver: handOverSocket(stateFolderOf(input, name)),
           })
         : undefined
     await stopped
@@ -102,13 +105,18 @@ function namespaceOf(flags: FlagValues, meshFile: MeshFile | undefined): string 
   return flags.text('namespace') ?? meshFile?.namespace ?? 'default'
 }
 
+function stateFolderOf({ flags, context }: CommandInput, name: string): string {
+  const given = flags.text('stateFolder')
+  if (given !== undefined) return resolve(context.cwd, given)
+  return join(tulleHome(context.env).stateOf(name), 'control-plane')
+}
+
 function optionsOf(
-  { arguments: paths, context, flags }: CommandInput,
+  input: CommandInput,
   meshFile: MeshFile | undefined,
   name: string,
 ): ControlPlaneOptions {
-  const stateFolder =
-    flags.text('stateFolder') ?? join(tulleHome(context.env).stateOf(name), 'control-plane')
+  const { arguments: paths, context, flags } = input
   return {
     ...(meshFile === undefined ? {} : { meshFile: meshFile.path }),
     configPaths: paths.map((path) => resolve(context.cwd, path)),
@@ -116,7 +124,7 @@ function optionsOf(
     ...(flags.text('store') === 'memory' ? { store: 'memory' } : {}),
     xds: parseAddress('--xds-address', flags.text('xdsAddress') ?? ''),
     api: parseAddress('--api-address', flags.text('apiAddress') ?? ''),
-    stateFolder,
+    stateFolder: stateFolderOf(input, name),
     version: packageVersion(),
     clock: systemClock,
     random: systemRandom,
@@ -142,13 +150,19 @@ function parseAddress(flag: string, text: string): HostPort {
 function announceAlone(
   { env, terminal }: CliContext,
   meshFile: MeshFile | undefined,
-  mesh: Pick<RunningMesh, 'name' | 'api' | 'xds' | 'namespace'>,
+  {
+    handOver,
+    ...mesh
+  }: Pick<RunningMesh, 'name' | 'api' | 'xds' | 'namespace'> & {
+    readonly handOver: string
+  },
 ): Disposable {
   terminal.write(`control plane of mesh ${mesh.name}: API ${mesh.api}, xDS ${mesh.xds}\n`)
   return announceMesh(tulleHome(env), {
     ...mesh,
     pid: process.pid,
-    trustDomain: meshFile?.spec.trustDomain ?? 'cluster.local',
+    trustDomain: meshIdentityOf(mesh.name, meshFile?.spec).trustDomain,
+    identity: { ...identityPlanOf(meshFile?.spec), handOver },
     file: meshFile?.path ?? '',
     startedAt: new Date(systemClock.nowMs()).toISOString(),
   })

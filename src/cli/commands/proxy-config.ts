@@ -3,6 +3,7 @@
  * workload of a mesh file would get, without a running mesh.
  */
 import { resourceLists } from '../../agent/resource-json.ts'
+import { systemClock } from '../../lib/clock.ts'
 import { MeshError } from '../../lib/mesh-error.ts'
 import { translateAll } from '../../translate/full.ts'
 import {
@@ -24,15 +25,25 @@ import {
   listenerTable,
   routeTable,
 } from '../proxy-config/resource-table.ts'
+import { secretRows, secretTable } from '../proxy-config/secret-table.ts'
 
-const kinds = ['listeners', 'routes', 'clusters', 'endpoints', 'bootstrap', 'all'] as const
+const kinds = [
+  'listeners',
+  'routes',
+  'clusters',
+  'endpoints',
+  'secrets',
+  'bootstrap',
+  'all',
+] as const
 
 export const proxyConfigCommand: Command = {
   name: 'proxy-config',
-  summary: "show a sidecar's listeners, routes, clusters, endpoints or bootstrap",
+  summary: "show a sidecar's listeners, routes, clusters, endpoints, secrets or bootstrap",
   description:
-    'WHAT is listeners, routes, clusters, endpoints, bootstrap or all. Live, endpoints show whether outlier ' +
-    "detection has ejected them. JSON and YAML show the resources in full, in Envoy's field names.",
+    'WHAT is listeners, routes, clusters, endpoints, secrets, bootstrap or all. Live, endpoints show whether ' +
+    'outlier detection has ejected them, and secrets the certificate and the roots that are in use (never a ' +
+    "key). JSON and YAML show the resources in full, in Envoy's field names.",
   arguments: [
     { name: '<what>', summary: `one of ${kinds.join(', ')}` },
     { name: '[workload]', summary: 'name of a workload, such as my-go-service-v2-1 or load' },
@@ -60,6 +71,10 @@ export const proxyConfigCommand: Command = {
       command: 'tulle proxy-config endpoints load',
       does: 'every endpoint as the workload load sees it',
     },
+    {
+      command: 'tulle proxy-config secret load',
+      does: 'its certificate, how long it is valid, and whom it believes',
+    },
     { command: 'tulle proxy-config routes load -o yaml', does: 'its routes in full' },
     {
       command: 'tulle proxy-config clusters load -f mesh.yaml',
@@ -72,6 +87,9 @@ export const proxyConfigCommand: Command = {
     if (kind === undefined) throw usageError(`cannot show ${what}`, `one of ${kinds.join(', ')}`)
     const isOffline = input.flags.list('file').length > 0
     const resources = isOffline ? await readOffline(input) : await readLive(input)
+    if (kind === 'secrets' && isOffline) {
+      throw usageError('files have no secrets', 'leave -f out, and ask a running sidecar')
+    }
     const host = input.flags.text('host')
     return {
       exitCode: 0,
@@ -104,6 +122,7 @@ async function readOffline({ arguments: words, flags }: CommandInput): Promise<P
     routes: lists.routes as Json[],
     clusters: lists.clusters as Json[],
     assignments: lists.assignments as Json[],
+    secrets: undefined,
     hosts: undefined,
   }
 }
@@ -146,7 +165,8 @@ function only(resources: ProxyResources, host: string): ProxyResources {
 }
 
 function outputOf(kind: (typeof kinds)[number], resources: ProxyResources): Output {
-  const { bootstrap = {}, listeners, routes, clusters, assignments, hosts } = resources
+  const { bootstrap = {}, listeners, routes, clusters, assignments, secrets, hosts } = resources
+  const nowMs = systemClock.nowMs()
   const data = (value: unknown): Output => ({ data: value, view: { kind: 'data' } })
   const table = (value: unknown, view: Table): Output => ({
     data: value,
@@ -158,8 +178,12 @@ function outputOf(kind: (typeof kinds)[number], resources: ProxyResources): Outp
     routes: () => table(routes, routeTable(resources)),
     clusters: () => table(clusters, clusterTable(resources)),
     endpoints: () => table(rows, endpointTable(rows)),
+    secrets: () => {
+      const all = secretRows(secrets ?? [], nowMs)
+      return table(all, secretTable(all, nowMs))
+    },
     bootstrap: () => data(bootstrap),
-    all: () => data({ bootstrap, listeners, routes, clusters, assignments, hosts }),
+    all: () => data({ bootstrap, listeners, routes, clusters, assignments, secrets, hosts }),
   }
   return outputs[kind]()
 }

@@ -3,13 +3,15 @@
  *
  * Its standard streams are ours, and its exit code becomes ours, so that it can stand in a script.
  */
-import { basename, join } from 'node:path'
+import { basename, join, resolve } from 'node:path'
 
+import { openIdentity } from '../../agent/open-identity.ts'
 import { openRelay } from '../../agent/open-relay.ts'
 import { openSidecar } from '../../agent/open-sidecar.ts'
 import { RunningWorkload } from '../../agent/run-workload.ts'
 import type {
   ApplicationPlan,
+  IdentityPlan,
   PlannedPort,
   PlannedProbe,
   WorkloadPlan,
@@ -74,7 +76,21 @@ export const runCommand: Command = {
     },
     {
       flags: '--control-plane <host:port>',
-      summary: 'xDS address, instead of a mesh found on this host',
+      summary: 'its address, instead of a mesh found on this host',
+    },
+    {
+      flags: '--token-file <path>',
+      summary:
+        'file with a join token, to join from another host (or TULLE_TOKEN_FILE); on this host none is needed',
+    },
+    {
+      flags: '--root-cert <path>',
+      summary: "file with the mesh's roots, for a token that does not name them (a JWT)",
+    },
+    {
+      flags: '--trust-domain <name>',
+      summary: 'of the mesh, with --control-plane',
+      default: 'cluster.local',
     },
     ...meshFlags.slice(0, 1),
     {
@@ -112,6 +128,7 @@ export const runCommand: Command = {
         name: plan.instance,
         level: (input.flags.text('logLevel') ?? 'error') as LogLevel,
       }),
+      openIdentity,
       openRelay,
       openSidecar,
       onEvent: () => {},
@@ -143,6 +160,7 @@ export function planRun(input: CommandInput, random: Random): WorkloadPlan {
   const namespace = flags.text('namespace') ?? mesh.namespace
   return {
     mesh: { name: mesh.name, trustDomain: mesh.trustDomain },
+    identity: planIdentity(input, mesh),
     instance,
     workload,
     namespace,
@@ -202,7 +220,25 @@ function planApplication({ arguments: words, flags, context }: CommandInput): Ap
   }
 }
 
-type MeshToJoin = Pick<RunningMesh, 'name' | 'xds' | 'namespace' | 'trustDomain'>
+/** A token file says more than the hand-over: who gives one wants to be who it says. */
+function planIdentity({ flags, context }: CommandInput, { identity }: MeshToJoin): IdentityPlan {
+  const path = (name: string) => {
+    const text = flags.text(name)
+    return text === undefined ? undefined : resolve(context.cwd, text)
+  }
+  const fromEnvironment = context.env['TULLE_TOKEN_FILE'] || undefined
+  const tokenFile = path('tokenFile') ?? fromEnvironment
+  return {
+    ...identity,
+    // Absent in the JSON that a mesh is announced by.
+    ttlMs: identity.ttlMs,
+    handOver: tokenFile === undefined ? identity.handOver : undefined,
+    tokenFile,
+    rootsFile: path('rootCert'),
+  }
+}
+
+type MeshToJoin = Pick<RunningMesh, 'name' | 'xds' | 'namespace' | 'trustDomain' | 'identity'>
 
 function meshToJoin(flags: FlagValues, context: CliContext): MeshToJoin {
   const xds = flags.text('controlPlane')
@@ -214,7 +250,8 @@ function meshToJoin(flags: FlagValues, context: CliContext): MeshToJoin {
     name: flags.text('mesh') ?? 'remote',
     xds,
     namespace: 'default',
-    trustDomain: 'cluster.local',
+    trustDomain: flags.text('trustDomain') ?? 'cluster.local',
+    identity: { trustDomainAliases: [], ttlMs: undefined, handOver: undefined },
   }
 }
 

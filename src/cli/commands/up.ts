@@ -4,6 +4,7 @@ import { basename, dirname, join, resolve } from 'node:path'
 
 import { PortLeases } from '../../agent/process/port-lease.ts'
 import { Reaper } from '../../agent/process/reaper.ts'
+import { handOverSocket } from '../../control/hand-over.ts'
 import { systemClock } from '../../lib/clock.ts'
 import { MeshError } from '../../lib/mesh-error.ts'
 import { systemRandom } from '../../lib/random.ts'
@@ -13,7 +14,7 @@ import { announceMesh, findMeshes, tulleHome, type RunningMesh, type TulleHome }
 import { issuesText } from '../issue-text.ts'
 import { watchIssues } from '../up/issue-watch.ts'
 import { readMeshFile, type MeshFile } from '../up/mesh-file.ts'
-import { planMesh, type MeshPlan } from '../up/mesh-plan.ts'
+import { identityPlanOf, meshIdentityOf, planMesh, type MeshPlan } from '../up/mesh-plan.ts'
 import { MeshSupervisor } from '../up/mesh-supervisor.ts'
 import { nextSteps } from '../up/next-steps.ts'
 import { createJsonLog, createTextLog, type ProcessLog } from '../up/process-log.ts'
@@ -85,12 +86,15 @@ async function prepare(
   const leases = new PortLeases({ folder: home.ports, random: systemRandom, pid: process.pid })
   const api = `127.0.0.1:${await leases.lease(`${name}/control-plane/api`)}`
   const xds = `127.0.0.1:${await leases.lease(`${name}/control-plane/xds`)}`
+  const stateFolder = join(home.stateOf(name), 'control-plane')
+  const handOver = handOverSocket(stateFolder)
   const plan = planMesh({
     mesh: name,
     namespace,
     spec,
     folder: dirname(path),
     controlPlane: xds,
+    handOver,
     stateFolder: home.stateOf(name),
     portFolder: home.ports,
     proxy: {
@@ -104,13 +108,13 @@ async function prepare(
     api: `http://${api}`,
     xds,
     namespace,
-    trustDomain: spec.trustDomain ?? 'cluster.local',
+    trustDomain: meshIdentityOf(name, spec).trustDomain,
+    identity: { ...identityPlanOf(spec), handOver },
     file: path,
     startedAt: new Date(systemClock.nowMs()).toISOString(),
   }
-  const stateFolder = join(home.stateOf(name), 'control-plane')
-  // Nobody of a mesh before this one is still there.
-  rmSync(stateFolder, { recursive: true, force: true })
+  // Nobody of a mesh before this one is still there. Its authority stays.
+  rmSync(join(stateFolder, 'registrations.json'), { force: true })
   const files = ['--mesh-file', path, '--state-folder', stateFolder]
   const addresses = ['--api-address', api, '--xds-address', xds]
   const controlPlaneArguments = [...files, ...addresses, '--log-level', 'warn']

@@ -14,8 +14,15 @@ export interface ProxyResources {
   readonly clusters: readonly Json[]
   /** ClusterLoadAssignments. */
   readonly assignments: readonly Json[]
+  /** Live only, without keys. */
+  readonly secrets: readonly DumpedSecret[] | undefined
   /** Live only: each host as its sidecar sees it. */
   readonly hosts: readonly HostState[] | undefined
+}
+
+export interface DumpedSecret {
+  readonly status: string
+  readonly secret: Json
 }
 
 export interface HostState {
@@ -73,7 +80,32 @@ export function parseConfigDump(dump: unknown): ProxyResources {
     routes: routes.map((item) => object(item['route_config'])),
     clusters: clusters.map((item) => object(item['cluster'])),
     assignments: endpoints.map((item) => object(item['endpoint_config'])),
+    secrets: dumpedSecrets(sections),
     hosts: undefined,
+  }
+}
+
+export function dumpedSecrets(sections: readonly Json[]): readonly DumpedSecret[] {
+  const section = sections.find((one) => text(one['@type']).endsWith('SecretsConfigDump')) ?? {}
+  const states = [
+    ['static_secrets', 'ACTIVE'],
+    ['dynamic_active_secrets', 'ACTIVE'],
+    ['dynamic_warming_secrets', 'WARMING'],
+  ] as const
+  return states.flatMap(([key, status]) =>
+    list(section[key]).map((item) => ({
+      status,
+      secret: withoutKey({ name: item['name'], ...object(item['secret']) }),
+    })),
+  )
+}
+
+function withoutKey(secret: Json): Json {
+  const certificate = secret['tls_certificate']
+  if (certificate === undefined) return secret
+  return {
+    ...secret,
+    tls_certificate: { certificate_chain: object(certificate)['certificate_chain'] },
   }
 }
 

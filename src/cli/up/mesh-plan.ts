@@ -6,9 +6,16 @@
  */
 import { resolve } from 'node:path'
 
-import type { PlannedPort, WorkloadPlan } from '../../agent/workload-plan.ts'
+import type {
+  IdentityPlan,
+  MeshIdentity,
+  PlannedPort,
+  WorkloadPlan,
+} from '../../agent/workload-plan.ts'
 import { MeshError } from '../../lib/mesh-error.ts'
+import { durationMs } from '../../model/duration.ts'
 import type { MeshService, MeshSpec, MeshWorkload } from '../../model/mesh/mesh.ts'
+import { trustDomainOf } from '../../model/mesh/trust-domain.ts'
 import { planProbe } from './probe-plan.ts'
 
 export interface MeshPlanOptions {
@@ -19,6 +26,8 @@ export interface MeshPlanOptions {
   /** Folder of the mesh file: its paths are relative to it. */
   readonly folder: string
   readonly controlPlane: string
+  /** Socket on which the control plane hands tokens over to the owner of its state. */
+  readonly handOver: string
   readonly stateFolder: string
   readonly portFolder: string
   readonly proxy: Pick<WorkloadPlan['proxy'], 'kind' | 'program'>
@@ -109,7 +118,7 @@ function planWorkload(options: MeshPlanOptions, member: Member, instance: string
   const { service, workload } = member
   const namespace = namespaceOf(options, member)
   return {
-    mesh: { name: options.mesh, trustDomain: options.spec.trustDomain ?? 'cluster.local' },
+    mesh: meshIdentityOf(options.mesh, options.spec),
     instance,
     workload: workload.name,
     namespace,
@@ -132,11 +141,30 @@ function planWorkload(options: MeshPlanOptions, member: Member, instance: string
       isHeldUntilProxyStarts: true,
     },
     controlPlane: options.controlPlane,
+    identity: {
+      ...identityPlanOf(options.spec),
+      tokenFile: undefined,
+      rootsFile: undefined,
+      handOver: options.handOver,
+    },
     stateFolder: resolve(options.stateFolder, namespace, instance),
     isStateKept: true,
     portFolder: options.portFolder,
     proxy: { ...options.proxy, drainMs },
   }
+}
+
+export function meshIdentityOf(name: string, spec: MeshSpec | undefined): MeshIdentity {
+  return { name, trustDomain: trustDomainOf(spec) }
+}
+
+/** What the mesh file says of certificates. */
+export function identityPlanOf(
+  spec: MeshSpec | undefined,
+): Pick<IdentityPlan, 'trustDomainAliases' | 'ttlMs'> {
+  const { trustDomainAliases = [], certificateLifetime } = spec?.meshConfig ?? {}
+  const ttlMs = certificateLifetime === undefined ? undefined : durationMs(certificateLifetime)
+  return { trustDomainAliases, ttlMs }
 }
 
 /** `port` is the application's port for the service's first one; further ones are picked. */
