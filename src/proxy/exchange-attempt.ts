@@ -2,6 +2,7 @@
  * One attempt of an exchange at one host: takes its place in the breaker, gets a stream from the pool, and
  * accounts for what came of it (cluster, host, outlier detection). What to do about it is the exchange's business.
  */
+import type { ConnectionSecurity } from './connection-security.ts'
 import { grpcAsHttpStatus, grpcStatusOf } from './exchange-response.ts'
 import type { Failure } from './failure.ts'
 import type { HeaderList } from './http/header-list.ts'
@@ -38,6 +39,7 @@ export class Attempt implements StreamWaiter {
   readonly #source: StreamSource
   readonly cluster: Cluster
   readonly host: Host
+  readonly authority: string
   #stream: UpstreamStream | undefined
   #isOver = false
   #isCounted = false
@@ -47,12 +49,18 @@ export class Attempt implements StreamWaiter {
 
   constructor(
     owner: AttemptOwner,
-    target: { readonly cluster: Cluster; readonly host: Host; readonly source: StreamSource },
+    target: {
+      readonly cluster: Cluster
+      readonly host: Host
+      readonly source: StreamSource
+      readonly authority: string
+    },
   ) {
     this.#owner = owner
     this.#source = target.source
     this.cluster = target.cluster
     this.host = target.host
+    this.authority = target.authority
   }
 
   /** Whether the request can be written. */
@@ -62,6 +70,10 @@ export class Attempt implements StreamWaiter {
 
   get localAddress(): string | undefined {
     return this.#stream?.localAddress
+  }
+
+  get security(): ConnectionSecurity | undefined {
+    return this.#stream?.security
   }
 
   start(): void {

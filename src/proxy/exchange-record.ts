@@ -1,4 +1,5 @@
 /** The record of an exchange: made with its request, completed at its end. */
+import type { ConnectionSecurity } from './connection-security.ts'
 import type { ExchangeScope } from './exchange-scope.ts'
 import { failureReplies, type Failure } from './failure.ts'
 import type { RequestHead } from './http/message.ts'
@@ -33,6 +34,8 @@ export function createRecord(scope: ExchangeScope, request: RequestHead): Reques
     downstreamLocalAddress: scope.localAddressText,
     downstreamRemoteAddress: scope.remoteAddressText,
     requestedServerName: scope.requestedServerName,
+    downstreamSecurity: scope.security,
+    upstreamSecurity: undefined,
     connectionId: scope.connectionId,
     isGrpc: false,
     grpcStatus: undefined,
@@ -47,6 +50,18 @@ export function finishRecord(
   record.durationMs = durationMs
   record.wireBytesReceived = stream.wireBytesReceived
   record.wireBytesSent = stream.wireBytesSent
+}
+
+/** The connection that the upstream is reached by. */
+export function noteUpstream(
+  record: RequestRecord,
+  upstream: {
+    readonly security: ConnectionSecurity | undefined
+    readonly localAddress: string | undefined
+  },
+): void {
+  record.upstreamLocalAddress = upstream.localAddress
+  record.upstreamSecurity = upstream.security
 }
 
 /** The failure that ended the exchange; its flag stands before those that were added. */

@@ -2,12 +2,13 @@
  * What a request looks like after the listener has read it, and before the upstream gets it: one spelling of
  * path and host, and the headers that a proxy owns (Envoy's HCM `mutateRequestHeaders`, and the router's part).
  */
+import { clientCertHeader, shapeClientCert } from './exchange-client-cert.ts'
 import type { ExchangeScope } from './exchange-scope.ts'
 import { stripAuthority } from './http/authority.ts'
 import type { HeaderList } from './http/header-list.ts'
 import type { RequestHead } from './http/message.ts'
 import { normalizePath } from './http/path.ts'
-import type { HttpConnectionManager } from './listener/listener-config.ts'
+import type { ClientCertForwarding, HttpConnectionManager } from './listener/listener-config.ts'
 
 /** What shaping found out. */
 export type ShapedRequest =
@@ -43,17 +44,25 @@ interface Seen {
   forwardedProto: boolean
   requestId: boolean
   envoy: boolean
+  clientCert: boolean
 }
 
 /** One look at each header finds what the rest decides on. */
 function look(fields: readonly string[]): Seen {
-  const seen = { forwardedFor: false, forwardedProto: false, requestId: false, envoy: false }
+  const seen = {
+    forwardedFor: false,
+    forwardedProto: false,
+    requestId: false,
+    envoy: false,
+    clientCert: false,
+  }
   for (let index = 0; index < fields.length; index += 2) {
     const name = fields[index] as string // in bounds
     if (name.charCodeAt(0) !== 0x78) continue
     if (name === 'x-forwarded-for') seen.forwardedFor = true
     else if (name === 'x-forwarded-proto') seen.forwardedProto = true
     else if (name === 'x-request-id') seen.requestId = true
+    else if (name === clientCertHeader) seen.clientCert = true
     else if (name.startsWith('x-envoy-')) seen.envoy = true
   }
   return seen
@@ -68,6 +77,9 @@ function shapeHeaders(head: RequestHead, scope: ExchangeScope): ShapedRequest {
     scope,
   )
   addForwarded(headers, scope, seen)
+  if (seen.clientCert || scope.security !== undefined) {
+    shapeClientCert(headers, manager.clientCert ?? sanitizing, scope)
+  }
   const isEdge = manager.useRemoteAddress && !remote.isInternal
   if (seen.envoy) sanitize(headers, remote.isInternal, isEdge)
   if (remote.isInternal) headers.append('x-envoy-internal', 'true')
@@ -80,7 +92,7 @@ function addForwarded(headers: HeaderList, scope: ExchangeScope, seen: Seen): vo
   const { useRemoteAddress, skipXffAppend, xffTrustedHops } = scope.manager
   if (useRemoteAddress && !skipXffAppend) appendForwardedFor(headers, scope)
   if (!seen.forwardedProto || (useRemoteAddress && xffTrustedHops === 0)) {
-    headers.set('x-forwarded-proto', scope.isTls ? 'https' : 'http')
+    headers.set('x-forwarded-proto', scope.security === undefined ? 'http' : 'https')
   }
 }
 
@@ -90,6 +102,8 @@ function identify(headers: HeaderList, scope: ExchangeScope, isTrusted: boolean)
   if (scope.manager.preserveExternalRequestId && headers.has('x-request-id')) return
   headers.set('x-request-id', scope.requestIds.next())
 }
+
+const sanitizing: ClientCertForwarding = { mode: 'sanitize', details: [] }
 
 interface Remote {
   readonly text: string

@@ -1,5 +1,7 @@
 /** What the exchanges of one downstream connection share: who is connected, by which manager, with which timers. */
 import type { Clock } from '../lib/clock.ts'
+import type { ConnectionSecurity } from './connection-security.ts'
+import type { ClientCertElement } from './exchange-client-cert.ts'
 import type { HttpConnectionManager } from './listener/listener-config.ts'
 import type { ProxyRuntime } from './runtime.ts'
 import { LazyTimer } from './wire/lazy-timer.ts'
@@ -17,10 +19,13 @@ export interface ExchangeScope {
   readonly localAddressText: string
   readonly remoteAddress: string
   readonly remoteAddressText: string
-  readonly isTls: boolean
-  readonly requestedServerName: string | undefined
-  /** URI SAN of the peer's certificate. */
+  /** What TLS has proved of the client; undefined on plaintext. */
+  readonly security: ConnectionSecurity | undefined
+  /** First URI SAN of the client's certificate. */
   readonly peerPrincipal: string | undefined
+  /** Kept for the life of the connection. */
+  readonly clientCertElement: ClientCertElement
+  readonly requestedServerName: string | undefined
   readonly requestIds: { next(): string }
   readonly dates: { text(): string }
 }

@@ -2,6 +2,7 @@
  * Streams for CONNECT that ends here (Envoy `connect_config`): the bytes inside go to a plain connection to the
  * cluster, and the 200 is ours, given when that connection stands. Each tunnel has a connection of its own.
  */
+import type { ConnectionSecurity } from './connection-security.ts'
 import type { StreamSource } from './exchange-attempt.ts'
 import { HeaderList } from './http/header-list.ts'
 import type { RequestHead } from './http/message.ts'
@@ -29,7 +30,11 @@ export function createTunnelSource(connector: Connector): StreamSource {
       cluster.stats.cxTotal.add(1)
       cluster.stats.cxActive.add(1)
       const cancel = connector.connect(
-        { address: host.address, connectTimeoutMs: cluster.connectTimeoutMs },
+        {
+          address: host.address,
+          connectTimeoutMs: cluster.connectTimeoutMs,
+          transport: cluster.transportOf?.(host, { kind: 'tcp' }),
+        },
         (result) => {
           giveUp = undefined
           if (result.ok) {
@@ -76,6 +81,7 @@ class TunnelStream implements UpstreamStream, WireEvents {
   readonly #cluster: Cluster
   #events: ResponseEvents | undefined
   readonly localAddress: string
+  readonly security: ConnectionSecurity | undefined
   wireBytesReceived = 0
   wireBytesSent = 0
 
@@ -85,6 +91,7 @@ class TunnelStream implements UpstreamStream, WireEvents {
     this.#events = target.events
     this.localAddress = wire.localPort === 0 ? '' : `${wire.localAddress}:${wire.localPort}`
     target.cluster.outlierDetector?.report(target.host, { kind: 'connected' })
+    this.security = wire.security
     wire.listen(this)
   }
 

@@ -27,6 +27,7 @@ import {
   createRecord,
   finishRecord,
   noteFailure,
+  noteUpstream,
 } from './exchange-record.ts'
 import { shapeRequest, type ShapedRequest } from './exchange-request.ts'
 import {
@@ -264,7 +265,8 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
       rewriteAuthority(this.request, host.hostname, forward)
     }
     // Set by `#act` and `#forward`, which come before any attempt.
-    const attempt = new Attempt(this, { cluster, host, source: this.#source as StreamSource })
+    const source = this.#source as StreamSource
+    const attempt = new Attempt(this, { cluster, host, source, authority: this.request.authority })
     this.#attempt = attempt
     attempt.start()
   }
@@ -309,7 +311,7 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
   }
 
   onAttemptReady(attempt: Attempt): void {
-    this.record.upstreamLocalAddress = attempt.localAddress
+    noteUpstream(this.record, attempt)
     const { isEnded, chunks, trailers } = this.#body
     const isWhole = isEnded && chunks.length === 0 && trailers === undefined
     if (isEnded || this.#isTunnel) {

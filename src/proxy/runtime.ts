@@ -10,6 +10,7 @@ import { describeError } from '../lib/mesh-error.ts'
 import type { Random } from '../lib/random.ts'
 import { InternalListeners } from './listener/internal-listener.ts'
 import { Overload } from './listener/overload.ts'
+import { RefusalLog } from './tls/refusal-log.ts'
 import type { ClusterSet } from './upstream/cluster.ts'
 import { UpstreamPools } from './upstream/pool.ts'
 import { createConnector } from './wire/connector.ts'
@@ -27,6 +28,8 @@ export interface ProxyRuntime {
   /** Listeners of this process that are reached by name (Envoy internal addresses). */
   readonly internalListeners: InternalListeners
   readonly overload: Overload
+  /** Log lines about refused TLS connections, rate limited. */
+  readonly refusals: RefusalLog
   /** Collects what one turn of the event loop writes; every wire of the runtime shares it. */
   readonly turn: FlushTurn
   /** What accepted sockets read into; undefined gives each read its own memory. */
@@ -42,6 +45,8 @@ export interface ProxyRuntimeOptions {
   readonly clusters: ClusterSet
   /** Ceiling of open downstream connections over all listeners; 0 or absent = none. */
   readonly connectionsMax?: number
+  /** Shared with the TLS of clusters; one of its own unless given. */
+  readonly refusals?: RefusalLog
   /** False keeps accepted sockets off Node's internals (wire/shared-read.ts); true unless set. */
   readonly sharesAcceptedReads?: boolean
 }
@@ -56,6 +61,7 @@ export function createProxyRuntime(options: ProxyRuntimeOptions): ProxyRuntime {
   const internalListeners = new InternalListeners(turn)
   const connector = createConnector({ clock, turn, readBuffer, internalListeners })
   const pools = new UpstreamPools({ clock, connector })
+  const refusals = options.refusals ?? new RefusalLog(clock, log)
   const overload = new Overload({ connectionsMax: options.connectionsMax ?? 0 })
   let connections = 0
   return {
@@ -67,6 +73,7 @@ export function createProxyRuntime(options: ProxyRuntimeOptions): ProxyRuntime {
     pools,
     internalListeners,
     overload,
+    refusals,
     turn,
     acceptBuffer: options.sharesAcceptedReads === false ? undefined : readBuffer,
     nextConnectionId: () => ++connections,

@@ -16,6 +16,7 @@ import type { Random } from '../lib/random.ts'
 import type { AdsClientStatus } from '../xds/ads-client.ts'
 import { Cluster } from '../xds/proto/generated/envoy/config/cluster/v3/cluster.ts'
 import { Listener } from '../xds/proto/generated/envoy/config/listener/v3/listener.ts'
+import { Secret } from '../xds/proto/generated/envoy/extensions/transport_sockets/tls/v3/secret.ts'
 import { typeUrls } from '../xds/resource-set.ts'
 import { type AdminServer, openAdminServer } from './admin/admin-server.ts'
 import type { ServerState } from './admin/server-page.ts'
@@ -28,6 +29,7 @@ import {
   invalid,
   parseBootstrap,
 } from './config/bootstrap.ts'
+import type { SecretSources } from './config/compile-scope.ts'
 import type {
   DataPlane,
   DataPlaneProgress,
@@ -36,7 +38,9 @@ import type {
 } from './config/data-plane.ts'
 import type { ListenSockets } from './config/listener-table.ts'
 import { LocalDataPlane } from './config/local-data-plane.ts'
+import type { ResourceBytes } from './config/resource-batch.ts'
 import { ResourceStore } from './config/resource-store.ts'
+import { SdsSessions } from './config/sds-sessions.ts'
 import { type OverloadLimits, OverloadWatch, overloadLimitsDefault } from './overload-watch.ts'
 import { createSlots } from './telemetry/shared-slots.ts'
 import { StatsRegistry } from './telemetry/stats-registry.ts'
@@ -113,6 +117,7 @@ class RunningSidecar implements Sidecar {
   readonly #startedMs: number
   readonly #changed: (() => void)[] = []
   #ads: AdsSession | undefined
+  #sds: SdsSessions | undefined
   #admin: AdminServer | undefined
   #phase: 'PRE_INITIALIZING' | 'INITIALIZING' | 'LIVE' = 'PRE_INITIALIZING'
   #isDraining = false
@@ -131,10 +136,15 @@ class RunningSidecar implements Sidecar {
       log,
       stats: this.stats,
       resolve: options.resolve ?? systemResolve,
-      compileScope: { random, hostname: hostname(), runtime: bootstrap.runtime },
+      compileScope: {
+        random,
+        hostname: hostname(),
+        runtime: bootstrap.runtime,
+        secrets: secretSources(bootstrap),
+      },
       sockets: options.listenSockets ?? new Map(),
       drainTimeMs: options.drainTimeMs ?? drainTimeDefaultMs,
-      controlPlaneClusters: new Set(bootstrap.ads === undefined ? [] : [bootstrap.ads.clusterName]),
+      controlPlaneClusters: controlPlaneClusters(bootstrap),
       events: {
         onWanted: (wanted) => this.#onWanted(wanted),
         onChange: () => this.#onChange(),
@@ -162,6 +172,8 @@ class RunningSidecar implements Sidecar {
 
   async open(): Promise<void> {
     await this.#openAdmin()
+    this.#openSds()
+    await this.#applyStatic(typeUrls.secret)
     await this.#applyStatic(typeUrls.cluster)
     this.#phase = 'INITIALIZING'
     if (this.#bootstrap.ads === undefined) {
@@ -208,6 +220,7 @@ class RunningSidecar implements Sidecar {
     this.#isDraining = true
     this.#overloadWatch.close()
     this.#ads?.close()
+    this.#sds?.close()
     await this.#plane.close()
     await this.#admin?.close()
   }
@@ -249,8 +262,16 @@ class RunningSidecar implements Sidecar {
     void this.#plane.progress().then(({ wanted }) => this.#onWanted(wanted))
   }
 
+  #openSds(): void {
+    const { servers, node } = this.#bootstrap
+    const { clock, random, log } = this.#options
+    const store = this.#store
+    this.#sds = new SdsSessions({ servers, node, store, clock, random, log, stats: this.stats })
+  }
+
   #onWanted(wanted: WantedNames): void {
     this.#ads?.want(wanted)
+    this.#sds?.want(wanted.secret)
   }
 
   #onChange(): void {
@@ -269,12 +290,10 @@ class RunningSidecar implements Sidecar {
 
   /** Resources of the bootstrap: what is refused there ends the start. */
   async #applyStatic(typeUrl: string): Promise<void> {
-    const isListener = typeUrl === typeUrls.listener
-    const resources = isListener ? this.#staticListeners() : this.#staticClusters()
+    const { kind, resources } = this.#staticResources(typeUrl)
     const update = { typeUrl, resources, removed: [] }
     const rejected = await this.#store.update(update, 'static')
     if (rejected.length === 0) return
-    const kind = isListener ? 'listeners' : 'clusters'
     const reasons = rejected.map(({ name, reason }) => {
       const index = resources.findIndex((resource) => resource.name === name)
       const path = `static_resources.${kind}[${index}]`
@@ -283,22 +302,20 @@ class RunningSidecar implements Sidecar {
     throw invalid(reasons)
   }
 
-  #staticClusters() {
-    const clusters = this.#bootstrap.message.staticResources?.clusters ?? []
-    return clusters.map((cluster) => ({
-      name: cluster.name,
-      version: '',
-      value: Cluster.encode(cluster).finish(),
-    }))
-  }
-
-  #staticListeners() {
-    const listeners = this.#bootstrap.message.staticResources?.listeners ?? []
-    return listeners.map((listener) => ({
-      name: listener.name,
-      version: '',
-      value: Listener.encode(listener).finish(),
-    }))
+  #staticResources(typeUrl: string): { kind: string; resources: readonly ResourceBytes[] } {
+    const {
+      clusters = [],
+      listeners = [],
+      secrets = [],
+    } = this.#bootstrap.message.staticResources ?? {}
+    switch (typeUrl) {
+      case typeUrls.secret:
+        return { kind: 'secrets', resources: encoded(secrets, Secret) }
+      case typeUrls.listener:
+        return { kind: 'listeners', resources: encoded(listeners, Listener) }
+      default:
+        return { kind: 'clusters', resources: encoded(clusters, Cluster) }
+    }
   }
 
   async #openAdmin(): Promise<void> {
@@ -307,6 +324,7 @@ class RunningSidecar implements Sidecar {
     const { clock, log } = this.#options
     const plane = this.#plane
     const pages = sidecarPages({
+      clock,
       bootstrap: message,
       startedMs: this.#startedMs,
       store: this.#store,
@@ -326,6 +344,30 @@ class RunningSidecar implements Sidecar {
     })
     this.#admin = await openAdminServer({ address: admin, pages, log })
   }
+}
+
+function encoded<T extends { readonly name: string }>(
+  messages: readonly T[],
+  codec: { encode(message: T): { finish(): Uint8Array } },
+): readonly ResourceBytes[] {
+  return messages.map((message) => ({
+    name: message.name,
+    version: '',
+    value: codec.encode(message).finish(),
+  }))
+}
+
+function secretSources({ message, servers }: BootstrapConfig): SecretSources {
+  const names = new Set(message.staticResources?.secrets.map(({ name }) => name))
+  return { hasStatic: (name) => names.has(name), hasServer: (cluster) => servers.has(cluster) }
+}
+
+/** Istio's bootstrap calls the agent's secrets so; the cluster speaks HTTP/2, and only we dial it. */
+const sdsCluster = 'sds-grpc'
+
+function controlPlaneClusters({ ads, servers }: BootstrapConfig): ReadonlySet<string> {
+  const names = servers.has(sdsCluster) ? [sdsCluster] : []
+  return new Set(ads === undefined ? names : [...names, ads.clusterName])
 }
 
 function readHeap() {

@@ -13,6 +13,7 @@ import type { ResourceStore, StoredResource } from '../config/resource-store.ts'
 import { type AdminPage, type AdminReply, adminPage, jsonReply, textReply } from './admin-page.ts'
 import { applyMask } from './field-mask.ts'
 import { nameFilter } from './name-filter.ts'
+import { redact } from './redact.ts'
 
 export interface ConfigDumpSource {
   readonly bootstrap: Bootstrap
@@ -94,6 +95,8 @@ const entryTypes: Readonly<Record<string, string>> = {
   static_route_configs: 'RoutesConfigDump.StaticRouteConfig',
   dynamic_endpoint_configs: 'EndpointsConfigDump.DynamicEndpointConfig',
   static_endpoint_configs: 'EndpointsConfigDump.StaticEndpointConfig',
+  static_secrets: 'SecretsConfigDump.StaticSecret',
+  dynamic_active_secrets: 'SecretsConfigDump.DynamicSecret',
 }
 
 interface Warming {
@@ -121,7 +124,7 @@ class Dumper {
       this.#listeners(),
       { '@type': `${typePrefix}ScopedRoutesConfigDump` },
       this.#routes(),
-      { '@type': `${typePrefix}SecretsConfigDump` },
+      this.#secrets(),
     ]
   }
 
@@ -130,7 +133,7 @@ class Dumper {
     const type = 'envoy.config.bootstrap.v3.Bootstrap'
     return {
       '@type': `${typePrefix}BootstrapConfigDump`,
-      bootstrap: this.#json.toJson(type, Bootstrap, bootstrap),
+      bootstrap: redact(this.#json.toJson(type, Bootstrap, bootstrap)),
       last_updated: isoTime(startedMs),
     }
   }
@@ -193,6 +196,20 @@ class Dumper {
     })
   }
 
+  #secrets(): Dump {
+    const all = this.#list(typeUrls.secret)
+    const entry = (resource: StoredResource): object => ({
+      name: resource.name,
+      ...this.#accepted(typeUrls.secret, resource, 'secret'),
+      ...this.#errorState(typeUrls.secret, resource),
+    })
+    return compact({
+      '@type': `${typePrefix}SecretsConfigDump`,
+      static_secrets: all.filter(({ origin }) => origin === 'static').map(entry),
+      dynamic_active_secrets: all.filter(({ origin }) => origin === 'dynamic').map(entry),
+    })
+  }
+
   #list(typeUrl: string): readonly StoredResource[] {
     return this.#source.store.list(typeUrl).filter(({ name }) => this.#matches(name))
   }
@@ -232,7 +249,7 @@ class Dumper {
 
   #message(typeUrl: string, value: Uint8Array | undefined): JsonValue {
     try {
-      return this.#json.anyToJson({ typeUrl, value: value ?? new Uint8Array() })
+      return redact(this.#json.anyToJson({ typeUrl, value: value ?? new Uint8Array() }))
     } catch {
       // A resource that was refused because it cannot be decoded has no JSON.
       return { '@type': typeUrl }

@@ -41,11 +41,6 @@ export function serverPages(source: ServerPageSource): readonly AdminPage[] {
       run: () => jsonReply(memoryInfo(source.memory())),
     }),
     adminPage({
-      path: '/certs',
-      help: 'print certs on machine',
-      run: () => jsonReply({ certificates: [] }),
-    }),
-    adminPage({
       path: '/runtime',
       help: 'print runtime values',
       run: () => jsonReply({ entries: {}, layers: [] }),

@@ -1,8 +1,10 @@
 /** All pages of a sidecar's admin interface, put together. */
+import type { Clock } from '../../lib/clock.ts'
 import { typeUrls } from '../../xds/resource-set.ts'
 import type { DataPlane } from '../config/data-plane.ts'
 import type { StatsRegistry } from '../telemetry/stats-registry.ts'
 import type { AdminPage } from './admin-page.ts'
+import { certificatePage } from './certificate-page.ts'
 import { clusterPage } from './cluster-page.ts'
 import { type ConfigDumpSource, configDumpPage } from './config-dump-page.ts'
 import { helpPages } from './help-page.ts'
@@ -12,6 +14,7 @@ import { statsPages } from './stats-page.ts'
 
 export interface SidecarPageSource
   extends Omit<ServerPageSource, 'node'>, Omit<ConfigDumpSource, 'warming'> {
+  readonly clock: Clock
   readonly plane: DataPlane
   readonly stats: StatsRegistry
 }
@@ -33,6 +36,7 @@ export function sidecarPages(source: SidecarPageSource): readonly AdminPage[] {
         return { clusters: warmingClusters, listeners: warmingListeners }
       },
     }),
+    certificatePage({ clock: source.clock, certificates: () => plane.certificates() }),
     ...statsPages(stats, () => plane.reopenLogs()),
     ...serverPages({ ...source, node }),
   ]

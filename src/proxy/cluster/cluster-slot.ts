@@ -1,11 +1,13 @@
 /**
  * One cluster name in time: the cluster that serves, and the next settings while they warm.
  *
- * New settings take effect when their endpoints are there, and until then the old ones serve (make before break). Where
+ * New settings take effect when their endpoints and secrets are there, and until then the old ones serve (make before break). Where
  * connections are made of the same things, the living cluster takes the new settings and nothing is reconnected; where
  * not, a new one takes its place and the old one drains.
  */
 import type { ClusterConfig } from '../config/cluster-config.ts'
+import { createUpstreamTlsStats } from '../telemetry/create-tls-stats.ts'
+import { UpstreamTransports } from '../tls/upstream-transports.ts'
 import {
   type EndpointSource,
   type EndpointSourceScope,
@@ -22,6 +24,9 @@ interface Phase {
   readonly sourceKey: string
   list: ResolvedList
   source: EndpointSource | undefined
+  /** Until the cluster that is made of them takes them. */
+  transports: UpstreamTransports | undefined
+  hasEndpoints: boolean
 }
 
 export class ClusterSlot {
@@ -50,7 +55,8 @@ export class ClusterSlot {
   }
 
   apply(config: ClusterConfig): void {
-    const sourceKey = endpointSourceKey(config)
+    // New transport sockets wait for their secrets, so they need a phase of their own too.
+    const sourceKey = `${endpointSourceKey(config)} ${config.transports?.key ?? ''}`
     if (this.#warming?.sourceKey === sourceKey) {
       this.#warming.config = config
       return
@@ -61,7 +67,14 @@ export class ClusterSlot {
       this.#serve(this.#active)
       return
     }
-    this.#warm({ config, sourceKey, list: emptyList, source: undefined })
+    this.#warm({
+      config,
+      sourceKey,
+      list: emptyList,
+      source: undefined,
+      transports: undefined,
+      hasEndpoints: false,
+    })
   }
 
   remove(): void {
@@ -74,14 +87,31 @@ export class ClusterSlot {
 
   #warm(phase: Phase): void {
     this.#warming = phase
+    phase.transports = this.#openTransports(phase)
     const source = openEndpointSource(phase.config, this.#scope, {
       onEndpoints: (list) => {
         phase.list = list
         if (this.#active === phase) this.#live?.setEndpoints(list)
       },
-      onWarm: () => this.#activate(phase),
+      onWarm: () => {
+        phase.hasEndpoints = true
+        this.#activateWhenWarm(phase)
+      },
     })
     phase.source = source
+  }
+
+  #openTransports(phase: Phase): UpstreamTransports | undefined {
+    const { name, statName, transports: plan } = phase.config
+    if (plan === undefined) return undefined
+    const scope = this.#scope.tls
+    const stats = createUpstreamTlsStats(this.#scope.stats, statName)
+    const onReady = (): void => this.#activateWhenWarm(phase)
+    return new UpstreamTransports({ plan, scope, stats, clusterName: name, onReady })
+  }
+
+  #activateWhenWarm(phase: Phase): void {
+    if (phase.hasEndpoints && phase.transports?.isReady !== false) this.#activate(phase)
   }
 
   #activate(phase: Phase): void {
@@ -98,9 +128,13 @@ export class ClusterSlot {
     if (before !== undefined && before.config.transportKey === config.transportKey) {
       before.configure(config)
       if (config.dnsCache === undefined) before.setEndpoints(phase.list)
+      // The living cluster has the same ones already.
+      phase.transports?.close()
+      phase.transports = undefined
       return
     }
-    const live = new LiveCluster(config, this.#scope)
+    const live = new LiveCluster(config, this.#scope, phase.transports)
+    phase.transports = undefined
     if (config.dnsCache === undefined) live.setEndpoints(phase.list)
     this.#live = live
     this.#onActive(live)
@@ -109,6 +143,7 @@ export class ClusterSlot {
 
   #stopWarming(): void {
     this.#warming?.source?.close()
+    this.#warming?.transports?.close()
     this.#warming = undefined
   }
 }

@@ -5,6 +5,7 @@ import { test } from 'node:test'
 import { envoyMessage } from '../../../test/support/envoy-message.ts'
 import { FakeClock } from '../../../test/support/fake-clock.ts'
 import { smallSlots } from '../../../test/support/fake-host.ts'
+import { createTlsScope } from '../../../test/support/tls-scope.ts'
 import { silentLog } from '../../lib/log.ts'
 import { seededRandom } from '../../lib/random.ts'
 import type { ClusterConfig } from '../config/cluster-config.ts'
@@ -43,6 +44,7 @@ class Scene {
         stats: new StatsRegistry(this.slots),
         resolve,
         retirement: new Retirement(this.clock, () => this.slots.reclaim()),
+        tls: createTlsScope(this.clock),
         onHostRemoved: (host) => this.drained.push(host),
       },
       {

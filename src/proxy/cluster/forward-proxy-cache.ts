@@ -53,7 +53,7 @@ export class ForwardProxyCache {
 
   /** `done` may be called before this returns when the host is known. */
   readonly resolveHost = (authority: string, done: Done): void => {
-    const target = splitAuthority(authority)
+    const target = splitAuthority(authority, this.#config.defaultPort)
     if (target === undefined) return done(undefined)
     const key = `${target.host}:${target.port}`
     const entry = this.#entries.get(key) ?? this.#open(key, target)
@@ -162,11 +162,14 @@ export class ForwardProxyCache {
   }
 }
 
-/** Host and port of an authority; port 80 when there is none, because only plain HTTP comes here. */
-export function splitAuthority(authority: string): { host: string; port: number } | undefined {
+/** Host and port of an authority; the scheme's port when there is none. */
+export function splitAuthority(
+  authority: string,
+  defaultPort = 80,
+): { host: string; port: number } | undefined {
   const match = /^(?:\[([0-9a-f:.]+)\]|([^:[\]]+))(?::(\d{1,5}))?$/i.exec(authority)
   const host = match?.[1] ?? match?.[2]
-  const port = Number(match?.[3] ?? 80)
+  const port = Number(match?.[3] ?? defaultPort)
   if (host === undefined || port < 1 || port > 65_535) return undefined
   return { host, port }
 }

@@ -18,8 +18,11 @@ import type { OutlierDetector } from '../resilience/outlier-detector.ts'
 import type { ClusterStats } from '../telemetry/cluster-stats.ts'
 import { createClusterStats, createHostStats } from '../telemetry/create-stats.ts'
 import type { StatsRegistry } from '../telemetry/stats-registry.ts'
-import type { Cluster, ClusterService } from '../upstream/cluster.ts'
+import type { TlsScope } from '../tls/live-tls.ts'
+import type { UpstreamTransports } from '../tls/upstream-transports.ts'
+import type { Cluster, ClusterService, TransportUse } from '../upstream/cluster.ts'
 import type { Host } from '../upstream/host.ts'
+import type { WireTransport } from '../wire/wire.ts'
 import { ForwardProxyCache } from './forward-proxy-cache.ts'
 import {
   LiveHost,
@@ -38,6 +41,7 @@ export interface ClusterScope {
   readonly stats: StatsRegistry
   readonly resolve: Resolve
   readonly retirement: Retirement
+  readonly tls: TlsScope
   /** A host has left its cluster: its pooled connections end. */
   readonly onHostRemoved: (host: Host) => void
 }
@@ -46,6 +50,7 @@ export class LiveCluster implements Cluster {
   readonly name: string
   readonly stats: ClusterStats
   readonly breaker: CircuitBreaker
+  readonly transports: UpstreamTransports | undefined
   readonly #scope: ClusterScope
   readonly #abort = new AbortController()
   readonly #forwardProxy: ForwardProxyCache | undefined
@@ -55,8 +60,10 @@ export class LiveCluster implements Cluster {
   #hosts: readonly LiveHost[] = []
   #overprovisioningPercent = emptyList.overprovisioningPercent
 
-  constructor(config: ClusterConfig, scope: ClusterScope) {
+  /** `transports` becomes the cluster's own; undefined: plaintext. */
+  constructor(config: ClusterConfig, scope: ClusterScope, transports?: UpstreamTransports) {
     this.name = config.name
+    this.transports = transports
     this.#config = config
     this.#scope = scope
     this.stats = createClusterStats(scope.stats, config.statName)
@@ -125,6 +132,11 @@ export class LiveCluster implements Cluster {
     return this.#forwardProxy?.resolveHost
   }
 
+  /** How connections to a host are secured; undefined: plaintext. */
+  transportOf(host: Host, use: TransportUse): WireTransport | undefined {
+    return this.transports?.transportOf(host, use)
+  }
+
   get removed(): AbortSignal {
     return this.#abort.signal
   }
@@ -163,6 +175,7 @@ export class LiveCluster implements Cluster {
   /** The cluster left the configuration: its pools drain, and its slots are given back when all is quiet. */
   remove(): void {
     this.#abort.abort()
+    this.transports?.close()
     this.#forwardProxy?.close()
     this.#outlier?.close()
     const hosts = this.#hosts

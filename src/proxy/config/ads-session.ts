@@ -10,7 +10,7 @@ import type { Node } from '../../xds/proto/generated/envoy/config/core/v3/base.t
 import { typeUrls } from '../../xds/resource-set.ts'
 import type { Counter, Gauge } from '../telemetry/cluster-stats.ts'
 import type { StatScope, StatsRegistry } from '../telemetry/stats-registry.ts'
-import type { AdsTarget } from './bootstrap.ts'
+import type { AdsAddress, AdsTarget } from './bootstrap.ts'
 import type { Rejection, WantedNames } from './data-plane.ts'
 import type { ResourceStore } from './resource-store.ts'
 
@@ -30,6 +30,7 @@ const statNames: Readonly<Record<string, string>> = {
   [typeUrls.listener]: 'listener_manager.lds',
   [typeUrls.endpoint]: 'cluster_manager.eds',
   [typeUrls.route]: 'http.rds',
+  [typeUrls.secret]: 'sds',
 }
 
 export class AdsSession {
@@ -50,7 +51,7 @@ export class AdsSession {
       this.#first.set(type, new Promise((resolve) => this.#answered.set(type, resolve)))
     }
     this.#client = new AdsClient({
-      target: target.address.kind === 'unix' ? `unix:${target.address.path}` : tcpTarget(target),
+      target: targetText(target.address),
       variant: target.mode === 'delta' ? 'delta' : 'sotw',
       node,
       authority: target.authority,
@@ -73,6 +74,8 @@ export class AdsSession {
   want(wanted: WantedNames): void {
     this.#client.subscribe(typeUrls.endpoint, wanted.endpoint)
     this.#client.subscribe(typeUrls.route, wanted.route)
+    const secrets = wanted.secret.flatMap(({ name, origin }) => (origin.kind === 'ads' ? name : []))
+    this.#client.subscribe(typeUrls.secret, secrets)
     this.#options.store.keepOnly(typeUrls.endpoint, wanted.endpoint)
     this.#options.store.keepOnly(typeUrls.route, wanted.route)
   }
@@ -125,7 +128,7 @@ export class AdsSession {
   }
 }
 
-function tcpTarget(target: AdsTarget): string {
-  const { address } = target
-  return address.kind === 'tcp' ? `${address.host}:${address.port}` : address.path
+/** As a gRPC client reads it. */
+export function targetText(address: AdsAddress): string {
+  return address.kind === 'tcp' ? `${address.host}:${address.port}` : `unix:${address.path}`
 }

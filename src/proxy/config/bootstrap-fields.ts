@@ -69,7 +69,7 @@ export const bootstrapRule: MessageRule = {
       fields: {
         listeners: used(),
         clusters: used(),
-        secrets: refusedField('TLS is not implemented yet, so nothing reads secrets'),
+        secrets: used(),
       },
     }),
     dynamicResources: used({
@@ -135,7 +135,7 @@ export const bootstrapRule: MessageRule = {
     configSources: refusedField('xdstp config sources are not implemented'),
     defaultConfigSource: refusedField('xdstp config sources are not implemented'),
     defaultSocketInterface: ignored('there is one kind of socket'),
-    certificateProviderInstances: refusedField('TLS is not implemented yet'),
+    certificateProviderInstances: refusedField('certificate providers are for gRPC clients'),
     inlineHeaders: ignored('it only concerns how fast headers are found'),
     perfTracingFilePath: ignored('there is no Perfetto trace'),
     defaultRegexEngine: ignored('regular expressions are RE2, which is Envoy’s default'),

@@ -47,6 +47,8 @@ export interface BootstrapConfig {
   readonly node: Node
   readonly admin: AdminAddress | undefined
   readonly ads: AdsTarget | undefined
+  /** Addresses of static clusters, by name: where SDS may be asked. */
+  readonly servers: ReadonlyMap<string, AdsAddress>
   /** Undefined when the type does not come from ADS; 0 waits for ever. */
   readonly cdsInitialFetchTimeoutMs: number | undefined
   readonly ldsInitialFetchTimeoutMs: number | undefined
@@ -142,6 +144,7 @@ function compileBootstrap(
     node: nodeOf(message, dynamic !== undefined, report),
     admin: compileAdmin(message, report),
     ads,
+    servers: staticServers(message),
     cdsInitialFetchTimeoutMs: fetchTimeout(dynamic?.cdsConfig, 'cds_config'),
     ldsInitialFetchTimeoutMs: fetchTimeout(dynamic?.ldsConfig, 'lds_config'),
     runtime: runtime.values,
@@ -250,6 +253,16 @@ function firstAddress(cluster: Cluster, report: FieldReport): AdsAddress | undef
   }
   refuse(report, `cluster ${showValue(cluster.name)} has no endpoint with an address`)
   return undefined
+}
+
+/** Clusters without an address are no servers, which is no mistake by itself. */
+function staticServers(message: Bootstrap): ReadonlyMap<string, AdsAddress> {
+  const servers = new Map<string, AdsAddress>()
+  for (const cluster of message.staticResources?.clusters ?? []) {
+    const address = firstAddress(cluster, { path: '', reasons: [] })
+    if (address !== undefined) servers.set(cluster.name, address)
+  }
+  return servers
 }
 
 function hostOf(host: string): string {

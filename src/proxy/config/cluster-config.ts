@@ -4,6 +4,7 @@
  */
 import type { BreakerLimits } from '../resilience/circuit-breaker.ts'
 import type { OutlierSettings } from '../resilience/outlier-detector.ts'
+import type { TransportsPlan } from '../tls/upstream-transports.ts'
 import type { ClusterService } from '../upstream/cluster.ts'
 import type { EndpointList } from './compile-endpoints.ts'
 
@@ -32,6 +33,8 @@ export interface DnsConfig {
 
 /** Names found at request time (dynamic forward proxy): a cache with a ceiling. */
 export interface DnsCacheConfig extends DnsConfig {
+  /** Of authorities without a port: 443 with TLS; absent: 80. */
+  readonly defaultPort?: number
   readonly hostTtlMs: number
   readonly hostsMax: number
   readonly pendingMax: number
@@ -62,6 +65,8 @@ export interface ClusterConfig {
   readonly dns: DnsConfig
   readonly dnsCache: DnsCacheConfig | undefined
   readonly waitForWarmOnInit: boolean
+  /** Undefined: plaintext to every endpoint. */
+  readonly transports: TransportsPlan | undefined
   /** Whether a change needs new connections: what they are made of, as one string. */
   readonly transportKey: string
 }

@@ -4,21 +4,22 @@ import { type FieldRule, type MessageRule, ignored, refusedField, used } from '.
 
 const noHealthChecks = 'active health checks are not implemented yet'
 const noBind = 'choosing the source address of upstream connections is not implemented'
-const noTls = 'TLS is not implemented yet'
 
 /** Where a resource comes from: ADS only; checked in code, because it is a question of the case. */
+export const configSourceFields: Record<string, FieldRule> = {
+  ads: used(),
+  initialFetchTimeout: used(),
+  resourceApiVersion: used(undefined, 'V3; AUTO means V3'),
+  self: refusedField('a config source of its own is not implemented: use ads'),
+  path: refusedField('configuration from files is not implemented: use ads'),
+  pathConfigSource: refusedField('configuration from files is not implemented: use ads'),
+  apiConfigSource: refusedField('a stream of its own per resource is not implemented: use ads'),
+  authorities: refusedField('xdstp authorities are not implemented'),
+}
+
 export const configSourceRule: MessageRule = {
   type: 'envoy.config.core.v3.ConfigSource',
-  fields: {
-    ads: used(),
-    initialFetchTimeout: used(),
-    resourceApiVersion: used(undefined, 'V3; AUTO means V3'),
-    self: refusedField('a config source of its own is not implemented: use ads'),
-    path: refusedField('configuration from files is not implemented: use ads'),
-    pathConfigSource: refusedField('configuration from files is not implemented: use ads'),
-    apiConfigSource: refusedField('a stream of its own per resource is not implemented: use ads'),
-    authorities: refusedField('xdstp authorities are not implemented'),
-  },
+  fields: configSourceFields,
 }
 
 export const typedExtensionRule: MessageRule = {
@@ -182,11 +183,20 @@ const http2 = used(
   'only on the cluster of the ADS server: HTTP/2 to upstreams is not implemented yet',
 )
 
+const upstreamNames: MessageRule = {
+  type: 'envoy.config.core.v3.UpstreamHttpProtocolOptions',
+  fields: {
+    autoSni: used(),
+    autoSanValidation: used(),
+    overrideAutoSniHeader: refusedField('the server name from another header is not implemented'),
+  },
+}
+
 export const upstreamHttpRule: MessageRule = {
   type: 'envoy.extensions.upstreams.http.v3.HttpProtocolOptions',
   fields: {
     commonHttpProtocolOptions: used(commonHttp),
-    upstreamHttpProtocolOptions: ignored('it only concerns TLS, and that is refused'),
+    upstreamHttpProtocolOptions: used(upstreamNames),
     explicitHttpConfig: used({
       type: 'envoy.extensions.upstreams.http.v3.HttpProtocolOptions.ExplicitHttpConfig',
       fields: {
@@ -203,9 +213,7 @@ export const upstreamHttpRule: MessageRule = {
         http3ProtocolOptions: ignored('downstream HTTP/3 is refused, so it is never chosen'),
       },
     }),
-    autoConfig: refusedField(
-      'choosing the protocol by ALPN needs TLS, which is not implemented yet',
-    ),
+    autoConfig: refusedField('choosing the protocol by ALPN is not implemented yet'),
     httpFilters: refusedField('HTTP filters of a cluster are not implemented yet'),
     headerValidationConfig: refusedField('custom header validation is not implemented'),
   },
@@ -251,7 +259,7 @@ export const forwardProxyClusterRule: MessageRule = {
   fields: {
     dnsCacheConfig: used(dnsCacheRule),
     subClustersConfig: refusedField('sub clusters are not implemented'),
-    allowInsecureClusterOptions: ignored('it only concerns TLS, and that is refused'),
+    allowInsecureClusterOptions: ignored('auto_sni and auto_san_validation are as they say'),
     allowCoalescedConnections: refusedField('coalesced connections are not implemented'),
   },
 }
@@ -288,7 +296,7 @@ export const clusterRule: MessageRule = {
         perHostThresholds: refusedField('limits per host are not implemented yet'),
       },
     }),
-    upstreamHttpProtocolOptions: ignored('it only concerns TLS, and that is refused'),
+    upstreamHttpProtocolOptions: used(upstreamNames),
     commonHttpProtocolOptions: used(commonHttp),
     httpProtocolOptions: used(http1Rule),
     http2ProtocolOptions: http2,
@@ -322,8 +330,11 @@ export const clusterRule: MessageRule = {
     maglevLbConfig: refusedField('hashing load balancers are not implemented yet'),
     originalDstLbConfig: refusedField('original destination clusters are not implemented yet'),
     commonLbConfig: used(commonLb),
-    transportSocket: used(undefined, `envoy.transport_sockets.raw_buffer only: ${noTls}`),
-    transportSocketMatches: refusedField(`transport sockets by endpoint: ${noTls}`),
+    transportSocket: used(undefined, 'envoy.transport_sockets.tls and raw_buffer'),
+    transportSocketMatches: used({
+      type: 'envoy.config.cluster.v3.Cluster.TransportSocketMatch',
+      fields: { name: used(), match: used(), transportSocket: used() },
+    }),
     metadata: used(metadataRule),
     protocolSelection: refusedField(
       'protocol_selection is not implemented: use typed_extension_protocol_options',

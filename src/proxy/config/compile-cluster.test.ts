@@ -139,10 +139,10 @@ const refusals: readonly {
     reason: 'connect_timeout: value must be greater than 0s, got 0s',
   },
   {
-    name: 'TLS',
-    text: '{name: c, transport_socket: {name: tls, typed_config: {"@type": type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext}}}',
+    name: 'a TLS context for servers',
+    text: '{name: c, transport_socket: {name: tls, typed_config: {"@type": type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext}}}',
     reason:
-      'transport_socket: tls (envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext): TLS is not implemented yet',
+      'transport_socket: tls (envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext) is not implemented',
   },
   {
     name: 'active health checks',

@@ -7,6 +7,7 @@ import {
   Cluster_DiscoveryType,
 } from '../../xds/proto/generated/envoy/config/cluster/v3/cluster.ts'
 import { ClusterConfig as ForwardProxyClusterConfig } from '../../xds/proto/generated/envoy/extensions/clusters/dynamic_forward_proxy/v3/cluster.ts'
+import type { TransportPlan, TransportsPlan } from '../tls/upstream-transports.ts'
 import type { ClusterService } from '../upstream/cluster.ts'
 import type { ClusterConfig, ClusterType, DnsCacheConfig } from './cluster-config.ts'
 import { clusterRule, forwardProxyClusterRule } from './cluster-fields.ts'
@@ -14,7 +15,13 @@ import { compileBalancing } from './compile-balancing.ts'
 import { compileDns, compileDnsCache } from './compile-dns.ts'
 import { type EndpointList, compileEndpoints } from './compile-endpoints.ts'
 import { compileBreakers, compileOutlier } from './compile-resilience.ts'
-import { type UpstreamHttpScope, compileUpstreamHttp } from './compile-upstream-http.ts'
+import { noSecrets } from './compile-scope.ts'
+import { type UpstreamTlsScope, compileUpstreamTransport } from './compile-tls.ts'
+import {
+  type UpstreamHttpScope,
+  compileUpstreamHttp,
+  upstreamHttpNames,
+} from './compile-upstream-http.ts'
 import { type Compiled, compiled, refused } from './compiled.ts'
 import { type FieldReport, at, checkFields, refuse, showValue } from './field-rule.ts'
 import { durationMs, typeName } from './message-value.ts'
@@ -32,8 +39,12 @@ export function compileCluster(
     refuse(at(report, 'name'), 'value length must be at least 1 characters')
   }
   const type = clusterType(cluster, report)
-  checkTransportSocket(cluster, report)
   const http = compileUpstreamHttp(cluster, scope, report)
+  const transports = compileTransports(
+    cluster,
+    { secrets: scope.secrets ?? noSecrets, http: upstreamHttpNames(cluster) },
+    report,
+  )
   const connectTimeoutMs = durationMs(
     cluster.connectTimeout,
     { absentMs: 5_000, least: 'positive' },
@@ -54,9 +65,10 @@ export function compileCluster(
     breakerLimits: compileBreakers(cluster, report),
     outlier: compileOutlier(cluster.outlierDetection, at(report, 'outlier_detection')),
     dns: compileDns(cluster, { refreshMs: 5_000 }, report),
-    dnsCache: forwardProxyCache(cluster, type, report),
+    dnsCache: forwardProxyCache(cluster, { type, isTls: transports !== undefined }, report),
     waitForWarmOnInit: cluster.waitForWarmOnInit ?? true,
-    transportKey: `${type === 'dynamic-forward-proxy'} ${http.protocol}`,
+    transports,
+    transportKey: `${type === 'dynamic-forward-proxy'} ${http.protocol} ${transports?.key ?? ''}`,
   }
   return report.reasons.length > 0 ? refused(...report.reasons) : compiled(config)
 }
@@ -135,7 +147,7 @@ const oneEndpoint =
 
 function forwardProxyCache(
   cluster: Cluster,
-  type: ClusterType,
+  { type, isTls }: { readonly type: ClusterType; readonly isTls: boolean },
   report: FieldReport,
 ): DnsCacheConfig | undefined {
   if (type !== 'dynamic-forward-proxy') return undefined
@@ -147,21 +159,32 @@ function forwardProxyCache(
   checkFields(config, forwardProxyClusterRule, here)
   const specifier = config.clusterImplementationSpecifier
   const cache = specifier?.$case === 'dnsCacheConfig' ? specifier.value : undefined
-  return compileDnsCache(cache, at(here, 'dns_cache_config'))
+  const compiledCache = compileDnsCache(cache, at(here, 'dns_cache_config'))
+  return compiledCache && isTls ? { ...compiledCache, defaultPort: 443 } : compiledCache
 }
 
-function checkTransportSocket(cluster: Cluster, report: FieldReport): void {
-  const any = cluster.transportSocket?.configType?.value
-  if (cluster.transportSocket === undefined) return
-  const name = typeName(any?.typeUrl ?? '')
-  if (name === rawBuffer) return
+function compileTransports(
+  cluster: Cluster,
+  scope: UpstreamTlsScope,
+  report: FieldReport,
+): TransportsPlan | undefined {
+  const matches = cluster.transportSocketMatches.map((match, index) => {
+    const here = at(report, 'transport_socket_matches', index)
+    if (match.name === '') {
+      refuse(at(here, 'name'), 'value length must be at least 1 characters')
+    }
+    const socket = match.transportSocket
+    const transport = compileUpstreamTransport(socket, scope, at(here, 'transport_socket'))
+    return { name: match.name, fields: match.match ?? {}, transport }
+  })
   const here = at(report, 'transport_socket')
-  const isTls = name.endsWith('.UpstreamTlsContext')
-  const what = `${cluster.transportSocket.name} (${name || 'no typed_config'})`
-  refuse(here, isTls ? `${what}: TLS is not implemented yet` : `${what} is not implemented`)
+  const fallback = compileUpstreamTransport(cluster.transportSocket, scope, here)
+  const all = [fallback, ...matches.map(({ transport }) => transport)]
+  if (all.every(({ kind }) => kind === 'plaintext')) return undefined
+  const keyOf = (plan: TransportPlan): string => (plan.kind === 'tls' ? plan.tls.key : '')
+  const parts = matches.map(({ fields, transport }) => [fields, keyOf(transport)])
+  return { matches, fallback, key: JSON.stringify([keyOf(fallback), parts]) }
 }
-
-export const rawBuffer = 'envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer'
 
 function keepaliveMs(cluster: Cluster): number | undefined {
   const keepalive = cluster.upstreamConnectionOptions?.tcpKeepalive

@@ -6,10 +6,12 @@ import {
 import {
   HttpConnectionManager,
   HttpConnectionManager_CodecType,
+  HttpConnectionManager_ForwardClientCertDetails as ForwardClientCert,
   HttpConnectionManager_PathWithEscapedSlashesAction as SlashAction,
   HttpConnectionManager_ServerHeaderTransformation as ServerHeader,
 } from '../../xds/proto/generated/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager.ts'
 import type { Any } from '../../xds/proto/generated/google/protobuf/any.ts'
+import type { ClientCertForwarding } from '../listener/listener-config.ts'
 import { compileRouteConfiguration } from '../route/compile-route-configuration.ts'
 import type { RouteTable } from '../route/route-table.ts'
 import { compileCidrRanges } from './cidr.ts'
@@ -38,6 +40,7 @@ export function compileConnectionManager(
     ...identity(manager, report),
     ...pathSettings(manager),
     ...http1Settings(manager),
+    clientCert: clientCert(manager),
     upgrades: upgrades(manager, report),
     suppressEnvoyHeaders: chain.suppressEnvoyHeaders,
   }
@@ -216,6 +219,23 @@ function http1Settings(manager: HttpConnectionManager): Http1Settings {
     allowCustomMethods: options.allowCustomMethods,
     ...(host !== '' && { defaultHostHttp10: host }),
   }
+}
+
+const forwardModes: Readonly<Record<number, ClientCertForwarding['mode']>> = {
+  [ForwardClientCert.SANITIZE]: 'sanitize',
+  [ForwardClientCert.FORWARD_ONLY]: 'forward-only',
+  [ForwardClientCert.APPEND_FORWARD]: 'append-forward',
+  [ForwardClientCert.SANITIZE_SET]: 'sanitize-set',
+  [ForwardClientCert.ALWAYS_FORWARD_ONLY]: 'always-forward-only',
+}
+
+function clientCert(manager: HttpConnectionManager): ClientCertForwarding {
+  const wanted = manager.setCurrentClientCertDetails
+  // Envoy's order in the header.
+  const details = (['cert', 'chain', 'subject', 'uri', 'dns'] as const).filter(
+    (detail) => wanted?.[detail] === true,
+  )
+  return { mode: forwardModes[manager.forwardClientCertDetails] ?? 'sanitize', details }
 }
 
 function upgrades(manager: HttpConnectionManager, report: FieldReport): ReadonlySet<string> {

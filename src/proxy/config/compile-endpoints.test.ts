@@ -45,6 +45,7 @@ endpoints:
       canonicalRevision: 'rev',
       cluster: 'cluster-1',
       tlsMode: 'istio',
+      socketMatch: { tlsMode: 'istio' },
     },
     locality: { region: 'r', zone: 'z', subZone: '' },
     priority: 0,

@@ -157,7 +157,8 @@ export function hostMetadata(metadata: Metadata | undefined): HostMetadata {
   const istio = metadata?.filterMetadata['istio']
   const workload: unknown = istio?.['workload']
   const parts = typeof workload === 'string' ? workload.split(';') : []
-  const tlsMode: unknown = metadata?.filterMetadata['envoy.transport_socket_match']?.['tlsMode']
+  const socketMatch = metadata?.filterMetadata['envoy.transport_socket_match']
+  const tlsMode: unknown = socketMatch?.['tlsMode']
   return {
     workload: parts[0] ?? '',
     namespace: parts[1] ?? '',
@@ -165,6 +166,7 @@ export function hostMetadata(metadata: Metadata | undefined): HostMetadata {
     canonicalRevision: parts[3] ?? '',
     cluster: parts[4] ?? '',
     tlsMode: typeof tlsMode === 'string' ? tlsMode : undefined,
+    socketMatch,
   }
 }
 

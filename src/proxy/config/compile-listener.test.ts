@@ -30,8 +30,8 @@ const routes = 'route_config: {name: r}'
 function httpPlan(text: string): HttpPlan {
   const result = compileListener(envoyMessage.listener(text), scope)
   assert.ok(result.ok, result.ok ? '' : result.reasons.join('; '))
-  assert.equal(result.value.network.kind, 'http')
-  return result.value.network
+  assert.equal(result.value.chains[0]?.network.kind, 'http')
+  return result.value.chains[0]?.network
 }
 
 function reasonsOf(text: string): readonly string[] {
@@ -108,9 +108,10 @@ test('a TCP proxy splits by weight', () => {
   const proxy = `{name: t, typed_config: {"@type": type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy, stat_prefix: s, weighted_clusters: {clusters: [{name: a, weight: 1}, {name: b, weight: 3}]}}}`
   const result = compileListener(envoyMessage.listener(listenerWith(proxy)), scope)
   assert.ok(result.ok)
-  assert.equal(result.value.network.kind, 'tcp')
-  if (result.value.network.kind !== 'tcp') return
-  const { pickCluster } = result.value.network.settings
+  const network = result.value.chains[0]?.network
+  assert.equal(network?.kind, 'tcp')
+  if (network?.kind !== 'tcp') return
+  const { pickCluster } = network.settings
   assert.deepEqual(
     [0, 0.24, 0.25, 0.99].map((draw) => pickCluster(draw)),
     ['a', 'a', 'b', 'b'],
@@ -177,19 +178,19 @@ const refusals: readonly (readonly [claim: string, text: string, reason: RegExp]
     /codec_type: HTTP\/2 from clients is not implemented yet/,
   ],
   [
-    'TLS',
+    'TLS without a certificate',
     `{name: l, address: {socket_address: {address: 127.0.0.1, port_value: 0}}, filter_chains: [{filters: [${manager(routes)}], transport_socket: {name: tls, typed_config: {"@type": type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext}}}]}`,
-    /filter_chains\[0\]\.transport_socket: tls .*: TLS is not implemented yet/,
+    /filter_chains\[0\].transport_socket.typed_config: No TLS certificates found for server context/,
   ],
   [
-    'two filter chains',
+    'two filter chains for the same connections',
     `{name: l, address: {socket_address: {address: 127.0.0.1, port_value: 0}}, filter_chains: [{filters: [${manager(routes)}]}, {filters: [${manager(routes)}]}]}`,
-    /filter_chains: several filter chains are not implemented yet/,
+    /filter_chains\[1\]: error adding listener 'l': filter chain '' has the same matching rules defined as ''/,
   ],
   [
-    'a match of a filter chain',
-    `{name: l, address: {socket_address: {address: 127.0.0.1, port_value: 0}}, filter_chains: [{filter_chain_match: {server_names: [a]}, filters: [${manager(routes)}]}]}`,
-    /filter_chains\[0\]\.filter_chain_match\.server_names: matching connections/,
+    'a wildcard inside a server name',
+    `{name: l, address: {socket_address: {address: 127.0.0.1, port_value: 0}}, filter_chains: [{filter_chain_match: {server_names: [a*.b]}, filters: [${manager(routes)}]}]}`,
+    /filter_chains\[0\]\.filter_chain_match\.server_names\[0\]: partial wildcards are not supported/,
   ],
   [
     'no filter chain',

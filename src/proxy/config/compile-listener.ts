@@ -6,18 +6,20 @@ import type {
   FilterChain,
   ListenerFilter,
 } from '../../xds/proto/generated/envoy/config/listener/v3/listener_components.ts'
+import type { ConnectionInspection } from '../listener/listener-config.ts'
 import type { TcpObserver } from '../telemetry/request-record.ts'
 import type { WireAddress } from '../wire/wire.ts'
-import { rawBuffer } from './compile-cluster.ts'
+import { compileChainMatch, matchKey } from './compile-chain-match.ts'
 import { compileConnectionManager } from './compile-connection-manager.ts'
 import { compileIstioTcpStats } from './compile-istio-stats.ts'
-import type { CompileScope } from './compile-scope.ts'
+import { type CompileScope, noSecrets } from './compile-scope.ts'
 import { compileTcpProxy } from './compile-tcp-proxy.ts'
+import { compileDownstreamTls } from './compile-tls.ts'
 import { type Compiled, compiled, refused } from './compiled.ts'
 import { type FieldReport, at, checkFields, refuse } from './field-rule.ts'
 import { connectionManagerRule, listenerRule, tcpProxyRule } from './listener-fields.ts'
-import type { HttpPlan, ListenerPlan, Opener, TcpPlan } from './listener-plan.ts'
-import { typeName, wireAddress } from './message-value.ts'
+import type { ChainPlan, HttpPlan, ListenerPlan, Opener, TcpPlan } from './listener-plan.ts'
+import { durationMs, typeName, wireAddress } from './message-value.ts'
 
 export function compileListener(listener: Listener, scope: CompileScope): Compiled<ListenerPlan> {
   const report: FieldReport = { path: '', reasons: [] }
@@ -29,29 +31,69 @@ export function compileListener(listener: Listener, scope: CompileScope): Compil
   listener.listenerFilters.forEach((filter, index) => {
     checkListenerFilter(filter, at(report, 'listener_filters', index))
   })
-  const found = onlyChain(listener, report)
-  const network = found && compileChain(found, scope)
-  if (report.reasons.length > 0 || address === undefined || network === undefined) {
-    return refused(...report.reasons)
-  }
+  const chains = compileChains(listener, scope, report)
+  const fallback =
+    listener.defaultFilterChain &&
+    compileChain(
+      { chain: listener.defaultFilterChain, report: at(report, 'default_filter_chain') },
+      scope,
+    )
+  if (address?.kind === 'internal') checkInternal(chains, report)
+  if (report.reasons.length > 0 || address === undefined) return refused(...report.reasons)
+  const all = fallback === undefined ? chains : [...chains, fallback]
   return compiled({
     ...settings(listener),
     address,
     connectionsMax: scope.runtime.listenerConnectionsMax(listener.name),
-    chainName: found?.chain.name ?? '',
-    network,
+    chains,
+    defaultChain: fallback && { ...fallback, key: 'default' },
+    inspection: address.kind === 'internal' ? undefined : inspectionOf(listener, all, report),
   })
+}
+
+/** Connections inside the process carry no TLS and are not inspected, so nothing could choose among chains. */
+function checkInternal(chains: readonly ChainPlan[], report: FieldReport): void {
+  const isPlain = chains.every(({ key, tls }) => key === '' && tls === undefined)
+  if (isPlain) return
+  refuse(
+    at(report, 'filter_chains'),
+    'TLS and several filter chains on an internal listener are not implemented',
+  )
+}
+
+function inspectionOf(
+  listener: Listener,
+  chains: readonly ChainPlan[],
+  report: FieldReport,
+): ConnectionInspection | undefined {
+  const filters = new Set(listener.listenerFilters.map(filterType))
+  const [first] = chains
+  const isAlone = chains.length === 1 && first !== undefined && first.key === ''
+  if (isAlone && first.tls === undefined) return undefined
+  const absentMs = 15_000
+  return {
+    // Envoy puts its inspector in where a chain needs it; TLS itself is never spoken without a look at the hello.
+    tls: true,
+    http: filters.has(httpInspector),
+    timeoutMs: durationMs(
+      listener.listenerFiltersTimeout,
+      { absentMs },
+      at(report, 'listener_filters_timeout'),
+    ),
+    continuesOnTimeout: listener.continueOnListenerFiltersTimeout,
+  }
 }
 
 type Settings = Pick<
   ListenerPlan,
-  'name' | 'pipeMode' | 'bindToPort' | 'bufferLimitBytes' | 'trafficDirection'
+  'name' | 'pipeMode' | 'bindToPort' | 'bufferLimitBytes' | 'trafficDirection' | 'statPrefix'
 >
 
 function settings(listener: Listener): Settings {
   const address = listener.address?.address
   return {
     name: listener.name,
+    statPrefix: listener.statPrefix,
     pipeMode: address?.$case === 'pipe' ? address.value.mode : 0,
     bindToPort: listener.bindToPort ?? true,
     bufferLimitBytes: listener.perConnectionBufferLimitBytes ?? 1_048_576,
@@ -78,17 +120,45 @@ function listenerAddress(listener: Listener, report: FieldReport): WireAddress |
   return address
 }
 
-/** They look at the first bytes to choose among chains; with one chain there is nothing to choose. */
-const inspectors = new Set([
-  'envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector',
-  'envoy.extensions.filters.listener.http_inspector.v3.HttpInspector',
-])
+const tlsInspector = 'envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector'
+const httpInspector = 'envoy.extensions.filters.listener.http_inspector.v3.HttpInspector'
+const inspectors = new Set([tlsInspector, httpInspector])
 
 function checkListenerFilter(filter: ListenerFilter, report: FieldReport): void {
-  const any = filter.configType?.$case === 'typedConfig' ? filter.configType.value : undefined
-  const name = typeName(any?.typeUrl ?? '')
+  if (filter.filterDisabled !== undefined) {
+    refuse(at(report, 'filter_disabled'), 'switching listener filters off is not implemented')
+  }
+  const name = filterType(filter)
   if (inspectors.has(name)) return
   refuse(report, `listener filter ${filter.name} (${name || 'no typed_config'}) is not implemented`)
+}
+
+function filterType(filter: ListenerFilter): string {
+  const any = filter.configType?.$case === 'typedConfig' ? filter.configType.value : undefined
+  return typeName(any?.typeUrl ?? '')
+}
+
+function compileChains(
+  listener: Listener,
+  scope: CompileScope,
+  report: FieldReport,
+): readonly ChainPlan[] {
+  if (listener.filterChains.length === 0 && listener.defaultFilterChain === undefined) {
+    refuse(report, `error adding listener '${listener.name}': no filter chains specified`)
+  }
+  const seen = new Map<string, string>()
+  return listener.filterChains.flatMap((chain, index) => {
+    const here = at(report, 'filter_chains', index)
+    const key = matchKey(chain.filterChainMatch)
+    const other = seen.get(key)
+    if (other !== undefined) {
+      const text = `filter chain '${chain.name}' has the same matching rules defined as '${other}'`
+      refuse(here, `error adding listener '${listener.name}': ${text}`)
+    }
+    seen.set(key, chain.name)
+    const plan = compileChain({ chain, report: here }, scope)
+    return plan === undefined ? [] : [plan]
+  })
 }
 
 interface ChainAt {
@@ -96,24 +166,35 @@ interface ChainAt {
   readonly report: FieldReport
 }
 
-function onlyChain(listener: Listener, report: FieldReport): ChainAt | undefined {
-  const [first, second] = listener.filterChains
-  const fallback = listener.defaultFilterChain
-  if (second !== undefined || (first !== undefined && fallback !== undefined)) {
-    refuse(at(report, 'filter_chains'), 'several filter chains are not implemented yet')
-    return undefined
+/** Envoy waits for ever unless told; a handshake that nobody finishes must not. */
+const handshakeTimeoutDefaultMs = 15_000
+
+function compileChain(place: ChainAt, scope: CompileScope): ChainPlan | undefined {
+  const { chain, report } = place
+  const network = compileNetwork(place, scope)
+  const secrets = scope.secrets ?? noSecrets
+  const tls = compileDownstreamTls(chain.transportSocket, secrets, at(report, 'transport_socket'))
+  const handshakeTimeoutMs = durationMs(
+    chain.transportSocketConnectTimeout,
+    { absentMs: handshakeTimeoutDefaultMs },
+    at(report, 'transport_socket_connect_timeout'),
+  )
+  const match = compileChainMatch(chain.filterChainMatch, at(report, 'filter_chain_match'))
+  if (network === undefined) return undefined
+  return {
+    name: chain.name,
+    key: matchKey(chain.filterChainMatch),
+    match,
+    tls,
+    handshakeTimeoutMs: handshakeTimeoutMs || handshakeTimeoutDefaultMs,
+    network,
   }
-  if (first !== undefined) return { chain: first, report: at(report, 'filter_chains', 0) }
-  if (fallback !== undefined) return { chain: fallback, report: at(report, 'default_filter_chain') }
-  refuse(report, `error adding listener '${listener.name}': no filter chains specified`)
-  return undefined
 }
 
-function compileChain(
+function compileNetwork(
   { chain, report }: ChainAt,
   scope: CompileScope,
 ): HttpPlan | TcpPlan | undefined {
-  checkTransportSocket(chain, report)
   const before = chain.filters.slice(0, -1)
   const last = chain.filters.at(-1)
   if (last === undefined) {
@@ -166,16 +247,4 @@ function typedConfig(filter: Filter) {
 
 function filterText(filter: Filter): string {
   return `network filter ${filter.name} (${typeName(typedConfig(filter)?.typeUrl ?? '') || 'no typed_config'})`
-}
-
-function checkTransportSocket(chain: FilterChain, report: FieldReport): void {
-  if (chain.transportSocket === undefined) return
-  const name = typeName(chain.transportSocket.configType?.value.typeUrl ?? '')
-  if (name === rawBuffer) return
-  const what = `${chain.transportSocket.name} (${name || 'no typed_config'})`
-  const isTls = name.endsWith('.DownstreamTlsContext')
-  refuse(
-    at(report, 'transport_socket'),
-    isTls ? `${what}: TLS is not implemented yet` : `${what} is not implemented`,
-  )
 }

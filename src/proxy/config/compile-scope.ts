@@ -2,9 +2,21 @@
 import type { Random } from '../../lib/random.ts'
 import type { RuntimeValues } from './runtime-values.ts'
 
+/** Which secrets may be named. */
+export interface SecretSources {
+  /** In `static_resources.secrets`. */
+  hasStatic(name: string): boolean
+  /** A static cluster whose address SDS can be asked at. */
+  hasServer(cluster: string): boolean
+}
+
+export const noSecrets: SecretSources = { hasStatic: () => false, hasServer: () => false }
+
 export interface CompileScope {
   readonly random: Random
   /** For `%HOSTNAME%` in header values. */
   readonly hostname: string
   readonly runtime: RuntimeValues
+  /** Absent: none. */
+  readonly secrets?: SecretSources
 }

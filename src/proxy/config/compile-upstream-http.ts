@@ -3,10 +3,14 @@
  * older fields on the Cluster itself. Envoy refuses a cluster that uses both; so do we.
  */
 import type { Cluster } from '../../xds/proto/generated/envoy/config/cluster/v3/cluster.ts'
-import type { HttpProtocolOptions as CommonOptions } from '../../xds/proto/generated/envoy/config/core/v3/protocol.ts'
+import type {
+  HttpProtocolOptions as CommonOptions,
+  UpstreamHttpProtocolOptions,
+} from '../../xds/proto/generated/envoy/config/core/v3/protocol.ts'
 import { HttpProtocolOptions } from '../../xds/proto/generated/envoy/extensions/upstreams/http/v3/http_protocol_options.ts'
 import type { ClusterConfig } from './cluster-config.ts'
 import { upstreamHttpRule } from './cluster-fields.ts'
+import type { SecretSources } from './compile-scope.ts'
 import { type FieldReport, at, checkFields, refuse } from './field-rule.ts'
 import { decodeTyped, durationMs, typeName } from './message-value.ts'
 
@@ -18,6 +22,8 @@ const idleTimeoutDefaultMs = 3_600_000
 export interface UpstreamHttpScope {
   /** The ADS server's cluster is dialled by the ADS client, which speaks HTTP/2. */
   readonly http2Allowed: boolean
+  /** Absent: none. */
+  readonly secrets?: SecretSources
 }
 
 export function compileUpstreamHttp(
@@ -42,6 +48,12 @@ export function compileUpstreamHttp(
   }
   const common = options?.commonHttpProtocolOptions ?? cluster.commonHttpProtocolOptions
   return { protocol, ...commonLimits(common, cluster, report) }
+}
+
+/** Whether TLS takes its names from requests; the reasons of fields that are wrong are given by `compileUpstreamHttp`. */
+export function upstreamHttpNames(cluster: Cluster): UpstreamHttpProtocolOptions | undefined {
+  const options = typedOptions(cluster, { path: '', reasons: [] })
+  return options?.upstreamHttpProtocolOptions ?? cluster.upstreamHttpProtocolOptions
 }
 
 function typedOptions(cluster: Cluster, report: FieldReport): HttpProtocolOptions | undefined {

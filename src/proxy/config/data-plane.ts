@@ -5,6 +5,7 @@
  * data. With `--concurrency 1` the data plane lives in the main thread behind the same interface
  * (local-data-plane.ts); the main thread acknowledges to the control plane when every data plane has answered.
  */
+import type { WantedSecret } from '../tls/secret-store.ts'
 import type { WireAddress } from '../wire/wire.ts'
 import type { ResourceBatch } from './resource-batch.ts'
 
@@ -23,6 +24,7 @@ export interface ApplyResult {
 export interface WantedNames {
   readonly endpoint: readonly string[]
   readonly route: readonly string[]
+  readonly secret: readonly WantedSecret[]
 }
 
 export interface DataPlaneEvents {
@@ -42,6 +44,8 @@ export interface DataPlane {
   progress(): Promise<DataPlaneProgress>
   /** The sidecar ends: listeners stop accepting and end their connections within the deadline. */
   drain(options: DrainRequest): Promise<void>
+  /** Every certificate in use, with its authorities; no keys. */
+  certificates(): Promise<readonly CertificateStatus[]>
   /** Log files are opened again: whoever rotates them has moved them. */
   reopenLogs(): void
   close(): Promise<void>
@@ -66,6 +70,22 @@ export interface DataPlaneStatus extends DataPlaneProgress {
   readonly warmingClusters: readonly string[]
   readonly listeners: readonly ListenerStatus[]
   readonly warmingListeners: readonly string[]
+}
+
+/** One TLS context: its own chain and the authorities that it trusts. */
+export interface CertificateStatus {
+  readonly chain: readonly CertificateEntry[]
+  readonly authorities: readonly CertificateEntry[]
+}
+
+export interface CertificateEntry {
+  readonly path: string
+  readonly serial: string
+  readonly dns: readonly string[]
+  readonly uris: readonly string[]
+  readonly ips: readonly string[]
+  readonly notBeforeMs: number
+  readonly notAfterMs: number
 }
 
 export interface ListenerStatus {

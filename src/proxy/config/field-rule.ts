@@ -18,6 +18,8 @@ export type FieldRule =
       readonly note: string
       /** Values that mean the same as absence, and so are accepted. */
       readonly accepts?: readonly (string | number | boolean)[]
+      /** The value is not told: it may hold a key. */
+      readonly isSecret?: boolean
     }
 
 export interface MessageRule {
@@ -104,7 +106,7 @@ function checkField(field: FieldToCheck, report: FieldReport): void {
   if (rule.is === 'ignored') return
   if (rule.is === 'refused') {
     if (rule.accepts?.some((accepted) => accepted === value)) return
-    refuse(here, `${rule.note} (value ${showValue(value)})`)
+    refuse(here, rule.isSecret === true ? rule.note : `${rule.note} (value ${showValue(value)})`)
     return
   }
   if (rule.message !== undefined) checkInside(value, rule.message, here)

@@ -3,8 +3,6 @@ import { configSourceRule } from './cluster-fields.ts'
 import { addressRule } from './endpoint-fields.ts'
 import { type FieldRule, type MessageRule, ignored, refusedField, used } from './field-rule.ts'
 
-const noTls = 'TLS is not implemented yet'
-const oneChain = 'matching connections to several filter chains is not implemented yet'
 const noTrailingLog = 'logging before the end is not implemented'
 
 export const filterRule: MessageRule = {
@@ -19,31 +17,36 @@ export const filterRule: MessageRule = {
   },
 }
 
+const cidrRange: MessageRule = {
+  type: 'envoy.config.core.v3.CidrRange',
+  fields: { addressPrefix: used(), prefixLen: used() },
+}
+
 const filterChain: MessageRule = {
   type: 'envoy.config.listener.v3.FilterChain',
   fields: {
     filterChainMatch: used({
       type: 'envoy.config.listener.v3.FilterChainMatch',
       fields: {
-        destinationPort: refusedField(oneChain),
-        prefixRanges: refusedField(oneChain),
-        addressSuffix: refusedField(oneChain),
-        suffixLen: refusedField(oneChain),
-        directSourcePrefixRanges: refusedField(oneChain),
-        sourceType: refusedField(oneChain),
-        sourcePrefixRanges: refusedField(oneChain),
-        sourcePorts: refusedField(oneChain),
-        serverNames: refusedField(oneChain),
-        transportProtocol: refusedField(oneChain),
-        applicationProtocols: refusedField(oneChain),
+        destinationPort: used(),
+        prefixRanges: used(cidrRange),
+        addressSuffix: refusedField('Envoy does not implement it either'),
+        suffixLen: refusedField('Envoy does not implement it either'),
+        directSourcePrefixRanges: used(cidrRange),
+        sourceType: used(),
+        sourcePrefixRanges: used(cidrRange),
+        sourcePorts: used(),
+        serverNames: used(),
+        transportProtocol: used(),
+        applicationProtocols: used(),
       },
     }),
     filters: used(filterRule),
     name: used(),
     metadata: ignored('nothing reads it'),
     useProxyProto: refusedField('the PROXY protocol is not implemented', false),
-    transportSocket: used(undefined, `envoy.transport_sockets.raw_buffer only: ${noTls}`),
-    transportSocketConnectTimeout: ignored('it limits the TLS handshake, and TLS is refused'),
+    transportSocket: used(undefined, 'envoy.transport_sockets.tls and raw_buffer'),
+    transportSocketConnectTimeout: used(undefined, 'the TLS handshake; 15 s unless set'),
     onDemandConfiguration: refusedField('filter chains on demand are not implemented'),
   },
 }
@@ -54,23 +57,20 @@ export const listenerRule: MessageRule = {
     name: used(),
     address: used(addressRule, 'an IP and port, a pipe, or none for an internal listener'),
     additionalAddresses: refusedField('several addresses for one listener are not implemented yet'),
-    statPrefix: ignored('statistics of a listener carry its name'),
+    statPrefix: used(),
     filterChains: used(filterChain),
-    filterChainMatcher: refusedField(oneChain),
+    filterChainMatcher: refusedField('a matching tree is not implemented: use filter_chain_match'),
     useOriginalDst: refusedField('original destinations are not implemented yet', false),
-    defaultFilterChain: used(filterChain, 'in place of the one filter chain'),
+    defaultFilterChain: used(filterChain),
     perConnectionBufferLimitBytes: used(),
     metadata: ignored('nothing reads it'),
     deprecatedV1: refusedField('deprecated_v1 is not implemented: use bind_to_port'),
     drainType: ignored(
       'a listener drains when it is removed and when the process ends, in both modes',
     ),
-    listenerFilters: used(
-      undefined,
-      'tls_inspector and http_inspector, which change nothing while there is one filter chain',
-    ),
-    listenerFiltersTimeout: ignored('no listener filter waits for bytes'),
-    continueOnListenerFiltersTimeout: ignored('no listener filter waits for bytes'),
+    listenerFilters: used(undefined, 'tls_inspector and http_inspector'),
+    listenerFiltersTimeout: used(),
+    continueOnListenerFiltersTimeout: used(),
     transparent: refusedField('transparent sockets are not implemented', false),
     freebind: refusedField('freebind is not implemented', false),
     socketOptions: refusedField('socket options are not implemented'),
@@ -206,8 +206,11 @@ export const connectionManagerRule: MessageRule = {
     generateRequestId: used(),
     preserveExternalRequestId: used(),
     alwaysSetRequestIdInResponse: refusedField('the request id in responses is not implemented'),
-    forwardClientCertDetails: refusedField(`only SANITIZE: ${noTls}`),
-    setCurrentClientCertDetails: ignored('only forward_client_cert_details reads it'),
+    forwardClientCertDetails: used(),
+    setCurrentClientCertDetails: used({
+      type: `${hcmName}.SetCurrentClientCertDetails`,
+      fields: { subject: used(), cert: used(), chain: used(), dns: used(), uri: used() },
+    }),
     proxy100Continue: refusedField(
       '100 Continue is answered here; passing it on is not implemented',
     ),

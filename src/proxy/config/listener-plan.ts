@@ -6,10 +6,17 @@
 import type { Clock } from '../../lib/clock.ts'
 import type { Log } from '../../lib/log.ts'
 import type { HttpFilter } from '../filter/http-filter.ts'
-import type { HttpConnectionManager, TcpProxyConfig } from '../listener/listener-config.ts'
+import type {
+  ChainMatch,
+  ConnectionInspection,
+  HttpConnectionManager,
+  TcpProxyConfig,
+} from '../listener/listener-config.ts'
 import type { RouteTable } from '../route/route-table.ts'
 import type { RequestObserver, TcpObserver } from '../telemetry/request-record.ts'
 import type { StatsRegistry } from '../telemetry/stats-registry.ts'
+import type { TlsScope } from '../tls/live-tls.ts'
+import type { DownstreamTlsPlan } from '../tls/tls-plan.ts'
 import type { WireAddress } from '../wire/wire.ts'
 import type { LogFiles } from './log-files.ts'
 
@@ -19,6 +26,7 @@ export interface PlanScope {
   readonly log: Log
   readonly stats: StatsRegistry
   readonly logFiles: LogFiles
+  readonly tls: TlsScope
 }
 
 /** Something opened from a plan, with what must be released when its listener goes. */
@@ -67,6 +75,17 @@ export interface ListenerPlan {
   readonly connectionsMax: number
   readonly bufferLimitBytes: number
   readonly trafficDirection: 'inbound' | 'outbound' | 'unspecified'
-  readonly chainName: string
+  readonly statPrefix: string
+  readonly chains: readonly ChainPlan[]
+  readonly defaultChain: ChainPlan | undefined
+  readonly inspection: ConnectionInspection | undefined
+}
+
+export interface ChainPlan {
+  readonly name: string
+  readonly key: string
+  readonly match: ChainMatch
+  readonly tls: DownstreamTlsPlan | undefined
+  readonly handshakeTimeoutMs: number
   readonly network: HttpPlan | TcpPlan
 }

@@ -14,7 +14,7 @@ import { type Listener, openListener } from '../listener/listener.ts'
 import type { ProxyRuntime } from '../runtime.ts'
 import type { Rejection } from './data-plane.ts'
 import type { ListenerPlan } from './listener-plan.ts'
-import { LiveListener, type LiveListenerScope } from './live-listener.ts'
+import { LiveListener, type LiveListenerScope, rdsSources } from './live-listener.ts'
 import { addressText } from './message-value.ts'
 
 /** Sockets that listen already, by `ip:port` or path; each is used once. */
@@ -34,7 +34,7 @@ interface Slot {
   readonly name: string
   open: Listener | undefined
   live: LiveListener | undefined
-  /** Accepted, and waiting for its routes. */
+  /** Accepted, and waiting for its routes and secrets. */
   warming: LiveListener | undefined
   timer: Timer | undefined
   /** Opening is asynchronous: changes of one listener follow each other. */
@@ -80,7 +80,7 @@ export class ListenerTable {
   #prepare(plan: ListenerPlan, slot: Slot): LiveListener | { readonly reason: string } {
     try {
       const live = new LiveListener(plan, this.#options.scope, () => {
-        this.#activateLater(slot, live)
+        if (live.isReady) this.#activateLater(slot, live)
       })
       return live
     } catch (error) {
@@ -144,7 +144,7 @@ export class ListenerTable {
     slot.warming = undefined
   }
 
-  /** The routes have come, or have been waited for long enough. */
+  /** Everything has come, or has been waited for long enough. */
   #activateLater(slot: Slot, live: LiveListener): void {
     if (slot.warming !== live) return
     slot.timer?.cancel()
@@ -220,8 +220,8 @@ function addressKey(live: LiveListener | undefined): string {
   return live === undefined ? '' : `${addressText(live.plan.address)} ${live.plan.bindToPort}`
 }
 
+/** Of the routes; secrets have a time-out of their own. 0: none of it ends the wait. */
 function initialFetchTimeoutMs(plan: ListenerPlan): number {
-  const { network } = plan
-  const isRds = network.kind === 'http' && network.routes.kind === 'rds'
-  return isRds && network.routes.kind === 'rds' ? network.routes.initialFetchTimeoutMs : 0
+  const waits = rdsSources(plan).map((source) => source.initialFetchTimeoutMs)
+  return waits.includes(0) ? 0 : Math.max(0, ...waits)
 }

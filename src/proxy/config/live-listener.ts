@@ -1,13 +1,29 @@
 /**
  * A listener's plan with everything opened that it needs: statistics, filters, observers, routes. `config` is what the
- * transport serves with; `isReady` says whether its routes have come.
+ * transport serves with; `isReady` says whether its routes and secrets have come.
  */
 import type { Retirement, Retiring } from '../cluster/retirement.ts'
 import type { HttpFilter } from '../filter/http-filter.ts'
-import type { ListenerConfig, NetworkFilter } from '../listener/listener-config.ts'
-import { createDownstreamStats, createTcpStats } from '../telemetry/create-stats.ts'
+import type { FilterChain, ListenerConfig, NetworkFilter } from '../listener/listener-config.ts'
+import type { ListenerStats } from '../telemetry/cluster-stats.ts'
+import {
+  createDownstreamStats,
+  createListenerStats,
+  createTcpStats,
+} from '../telemetry/create-stats.ts'
 import type { RequestObserver, TcpObserver } from '../telemetry/request-record.ts'
-import type { HttpPlan, ListenerPlan, Opener, PlanScope, TcpPlan } from './listener-plan.ts'
+import { DownstreamTls } from '../tls/downstream-tls.ts'
+import type { DownstreamTlsPlan } from '../tls/tls-plan.ts'
+import type {
+  ChainPlan,
+  HttpPlan,
+  ListenerPlan,
+  Opener,
+  PlanScope,
+  RouteSource,
+  TcpPlan,
+} from './listener-plan.ts'
+import { addressText } from './message-value.ts'
 import type { RouteStore, RouteUse } from './route-store.ts'
 
 export interface LiveListenerScope extends PlanScope {
@@ -22,35 +38,48 @@ export class LiveListener {
   readonly plan: ListenerPlan
   readonly config: ListenerConfig
   readonly #scope: LiveListenerScope
+  readonly #onChange: () => void
   readonly #opened: { close?(): void }[] = []
-  #routeUse: RouteUse | undefined
-  #stats: Pick<Retiring, 'isIdle' | 'close'> | undefined
+  readonly #routeUses: RouteUse[] = []
+  readonly #stats: Pick<Retiring, 'isIdle' | 'close'>[] = []
+  readonly #tls: DownstreamTls[] = []
 
-  /** `onRoutes` is called when the routes that were missing have come. */
-  constructor(plan: ListenerPlan, scope: LiveListenerScope, onRoutes: () => void) {
+  /** `onChange` is called when routes or secrets that were missing have come. */
+  constructor(plan: ListenerPlan, scope: LiveListenerScope, onChange: () => void) {
     this.plan = plan
     this.#scope = scope
-    const network = this.#openNetwork(onRoutes)
+    this.#onChange = onChange
+    const { name, address, bindToPort, connectionsMax, bufferLimitBytes, trafficDirection } = plan
     this.config = {
-      name: plan.name,
-      address: plan.address,
-      bindToPort: plan.bindToPort,
-      connectionsMax: plan.connectionsMax,
-      bufferLimitBytes: plan.bufferLimitBytes,
-      trafficDirection: plan.trafficDirection,
-      chains: [{ name: plan.chainName, network }],
+      name,
+      address,
+      bindToPort,
+      connectionsMax,
+      bufferLimitBytes,
+      trafficDirection,
+      ...this.#openChains(),
+      inspection: plan.inspection,
+      // Only a listener that looks at connections has something to count.
+      stats: plan.inspection && this.#openStats(),
     }
   }
 
+  /** Whether everything that requests need has come: routes, certificates, trust. */
   get isReady(): boolean {
-    return this.#routeUse === undefined || this.#routeUse.current() !== undefined
+    return (
+      this.#routeUses.every((use) => use.current() !== undefined) &&
+      this.#tls.every((tls) => tls.isReady)
+    )
   }
 
+  /** Of the first chain that takes its routes from RDS. */
   get routeName(): string | undefined {
-    const { network } = this.plan
-    return network.kind === 'http' && network.routes.kind === 'rds'
-      ? network.routes.name
-      : undefined
+    return rdsSources(this.plan)[0]?.name
+  }
+
+  /** The TLS contexts of its chains, for /certs. */
+  get tls(): readonly DownstreamTls[] {
+    return this.#tls
   }
 
   /**
@@ -58,36 +87,73 @@ export class LiveListener {
    * same listener goes on.
    */
   retire(reason: 'replaced' | 'removed'): void {
-    this.#routeUse?.release()
+    for (const use of this.#routeUses) use.release()
     const stats = this.#stats
     const opened = this.#opened
+    const tls = this.#tls
     this.#scope.retirement.retire({
-      isIdle: () => stats?.isIdle() ?? true,
+      isIdle: () => stats.every((one) => one.isIdle()),
       close: () => {
         for (const one of opened) one.close?.()
-        stats?.close()
+        // Connections of the old config are judged by its trust until they are gone.
+        for (const one of tls) one.close()
+        for (const one of stats) one.close()
       },
       ...(reason === 'replaced' && { retiresInMs: replacedRetiresInMs }),
     })
   }
 
   /** A log file that cannot be opened throws, and what was opened before it is closed. */
-  #openNetwork(onRoutes: () => void): NetworkFilter {
-    const { network } = this.plan
+  #openChains(): Pick<ListenerConfig, 'chains' | 'defaultChain'> {
+    const { chains, defaultChain } = this.plan
     try {
-      return network.kind === 'http' ? this.#openHttp(network, onRoutes) : this.#openTcp(network)
+      return {
+        chains: chains.map((chain) => this.#openChain(chain)),
+        defaultChain: defaultChain && this.#openChain(defaultChain),
+      }
     } catch (error) {
       this.retire('removed')
       throw error
     }
   }
 
-  #openHttp(plan: HttpPlan, onRoutes: () => void): NetworkFilter {
+  #openChain(plan: ChainPlan): FilterChain {
+    const { name, key, match, network } = plan
+    const tls = plan.tls && this.#openTls(plan, plan.tls)
+    return {
+      name,
+      key,
+      match,
+      ...(tls !== undefined && { tls }),
+      network: network.kind === 'http' ? this.#openHttp(network) : this.#openTcp(network),
+    }
+  }
+
+  #openTls(chain: ChainPlan, plan: DownstreamTlsPlan): DownstreamTls {
+    const tls = new DownstreamTls({
+      plan,
+      scope: this.#scope.tls,
+      handshakeTimeoutMs: chain.handshakeTimeoutMs,
+      unspoken: chain.network.kind === 'http' ? unspokenHttp : noProtocols,
+      onReady: this.#onChange,
+    })
+    this.#tls.push(tls)
+    return tls
+  }
+
+  #openStats(): ListenerStats {
+    const { statPrefix, address } = this.plan
+    const stats = createListenerStats(this.#scope.stats, statPrefix || addressText(address))
+    this.#stats.push({ isIdle: () => true, close: () => stats.close() })
+    return stats
+  }
+
+  #openHttp(plan: HttpPlan): NetworkFilter {
     const stats = createDownstreamStats(this.#scope.stats, plan.settings.statPrefix)
-    this.#stats = {
+    this.#stats.push({
       isIdle: () => stats.rqActive.value() === 0 && stats.cxActive.value() === 0,
       close: () => stats.close(),
-    }
+    })
     const filters: HttpFilter[] = []
     const observers: RequestObserver[] = []
     for (const filter of plan.filters) {
@@ -95,24 +161,21 @@ export class LiveListener {
       if (filter.openObserver !== undefined) observers.push(this.#open(filter.openObserver))
     }
     for (const accessLog of plan.accessLogs) observers.push(this.#open(accessLog))
-    const routes = this.#openRoutes(plan, onRoutes)
+    const routes = this.#openRoutes(plan)
     return { kind: 'http', manager: { ...plan.settings, routes, filters, observers, stats } }
   }
 
-  #openRoutes(plan: HttpPlan, onRoutes: () => void) {
+  #openRoutes(plan: HttpPlan) {
     const source = plan.routes
     if (source.kind === 'inline') return () => source.table
-    const use = this.#scope.routes.use(source.name, onRoutes)
-    this.#routeUse = use
+    const use = this.#scope.routes.use(source.name, this.#onChange)
+    this.#routeUses.push(use)
     return () => use.current()
   }
 
   #openTcp(plan: TcpPlan): NetworkFilter {
     const stats = createTcpStats(this.#scope.stats, plan.settings.statPrefix)
-    this.#stats = {
-      isIdle: () => stats.cxActive.value() === 0,
-      close: () => stats.close(),
-    }
+    this.#stats.push({ isIdle: () => stats.cxActive.value() === 0, close: () => stats.close() })
     const observers: TcpObserver[] = plan.observers.map((opener) => this.#open(opener))
     return { kind: 'tcp', proxy: { ...plan.settings, stats, observers } }
   }
@@ -122,4 +185,16 @@ export class LiveListener {
     this.#opened.push(opened)
     return opened.value
   }
+}
+
+/** Protocols that HTTP connections cannot speak yet; they are not agreed on. */
+const unspokenHttp: ReadonlySet<string> = new Set(['h2', 'istio-h2'])
+const noProtocols: ReadonlySet<string> = new Set()
+
+/** Where the chains of a listener take their routes from, as far as it is RDS. */
+export function rdsSources(plan: ListenerPlan): readonly Extract<RouteSource, { kind: 'rds' }>[] {
+  const all = plan.defaultChain === undefined ? plan.chains : [...plan.chains, plan.defaultChain]
+  return all.flatMap(({ network }) =>
+    network.kind === 'http' && network.routes.kind === 'rds' ? [network.routes] : [],
+  )
 }

@@ -13,6 +13,7 @@ import { Cluster } from '../../xds/proto/generated/envoy/config/cluster/v3/clust
 import { ClusterLoadAssignment } from '../../xds/proto/generated/envoy/config/endpoint/v3/endpoint.ts'
 import { Listener } from '../../xds/proto/generated/envoy/config/listener/v3/listener.ts'
 import { RouteConfiguration } from '../../xds/proto/generated/envoy/config/route/v3/route.ts'
+import { Secret } from '../../xds/proto/generated/envoy/extensions/transport_sockets/tls/v3/secret.ts'
 import { typeUrls } from '../../xds/resource-set.ts'
 import { ClusterTable } from '../cluster/cluster-table.ts'
 import { resolvedList } from '../cluster/endpoint-source.ts'
@@ -21,13 +22,21 @@ import { Retirement } from '../cluster/retirement.ts'
 import { compileRouteConfiguration } from '../route/compile-route-configuration.ts'
 import { type ProxyRuntime, createProxyRuntime } from '../runtime.ts'
 import type { StatsRegistry } from '../telemetry/stats-registry.ts'
+import { HandshakePacer } from '../tls/handshake-pacer.ts'
+import type { TlsScope } from '../tls/live-tls.ts'
+import { RefusalLog } from '../tls/refusal-log.ts'
+import { SecretStore } from '../tls/secret-store.ts'
+import { SecureContexts } from '../tls/secure-contexts.ts'
+import { certificateStatus } from './certificate-status.ts'
 import { compileCluster } from './compile-cluster.ts'
 import { compileEndpoints, wrongAssignment } from './compile-endpoints.ts'
 import { compileListener } from './compile-listener.ts'
 import type { CompileScope } from './compile-scope.ts'
+import { compileSecret } from './compile-secret.ts'
 import { clusterStatus, listenerStatus } from './data-plane-status.ts'
 import type {
   ApplyResult,
+  CertificateStatus,
   DataPlane,
   DataPlaneEvents,
   DataPlaneProgress,
@@ -68,11 +77,24 @@ export class LocalDataPlane implements DataPlane {
   readonly #swap: RouteSwap
   readonly #listeners: ListenerTable
   readonly #logFiles: LogFiles
+  readonly #secrets: SecretStore
+  readonly #tls: TlsScope
   #isAnnouncing = false
 
   constructor(options: LocalDataPlaneOptions) {
     this.#options = options
     const { clock, random, log, stats, resolve, events } = options
+    const refusals = new RefusalLog(clock, log)
+    this.#secrets = new SecretStore(() => events.onWanted(this.#wanted()))
+    this.#tls = {
+      clock,
+      random,
+      log,
+      secrets: this.#secrets,
+      contexts: new SecureContexts(),
+      pacer: new HandshakePacer(),
+      refusals,
+    }
     this.#retirement = new Retirement(clock, () => stats.slots.reclaim())
     this.#clusters = new ClusterTable(
       {
@@ -82,6 +104,7 @@ export class LocalDataPlane implements DataPlane {
         stats,
         resolve,
         retirement: this.#retirement,
+        tls: this.#tls,
         onHostRemoved: (host) => this.runtime.pools.drainHost(host),
       },
       {
@@ -94,7 +117,14 @@ export class LocalDataPlane implements DataPlane {
     )
     const { connectionsMax } = options.compileScope.runtime
     const clusters = this.#clusters
-    this.runtime = createProxyRuntime({ clock, random, log, clusters, connectionsMax })
+    this.runtime = createProxyRuntime({
+      clock,
+      random,
+      log,
+      clusters,
+      connectionsMax,
+      refusals,
+    })
     this.#logFiles = new LogFiles(clock, stats)
     this.#routes = new RouteStore(() => this.#announceWanted())
     this.#swap = new RouteSwap(clock, this.#routes, clusters)
@@ -107,6 +137,7 @@ export class LocalDataPlane implements DataPlane {
         logFiles: this.#logFiles,
         routes: this.#routes,
         retirement: this.#retirement,
+        tls: this.#tls,
       },
       sockets: options.sockets,
       drainTimeMs: options.drainTimeMs,
@@ -146,6 +177,12 @@ export class LocalDataPlane implements DataPlane {
     }
   }
 
+  async certificates(): Promise<readonly CertificateStatus[]> {
+    const clusters = this.#clusters.list().flatMap(({ transports }) => transports?.contexts ?? [])
+    const listeners = this.#listeners.list().flatMap(({ live }) => live.tls)
+    return certificateStatus([...listeners, ...clusters].map(({ live }) => live))
+  }
+
   reopenLogs(): void {
     this.#logFiles.reopen()
   }
@@ -174,7 +211,11 @@ export class LocalDataPlane implements DataPlane {
   }
 
   #wanted(): WantedNames {
-    return { endpoint: this.#clusters.assignmentNames, route: this.#routes.names }
+    return {
+      endpoint: this.#clusters.assignmentNames,
+      route: this.#routes.names,
+      secret: this.#secrets.wanted,
+    }
   }
 
   #applyOne(batch: ResourceBatch, place: ResourcePlace): Outcome | Promise<Outcome> {
@@ -190,6 +231,8 @@ export class LocalDataPlane implements DataPlane {
         return decoded(RouteConfiguration, bytes, (message) => this.#applyRoutes(message))
       case typeUrls.listener:
         return decoded(Listener, bytes, (message) => this.#applyListener(message))
+      case typeUrls.secret:
+        return decoded(Secret, bytes, (message) => this.#applySecret(place, message))
       default:
         return `resources of type ${batch.typeUrl} are not implemented`
     }
@@ -197,10 +240,21 @@ export class LocalDataPlane implements DataPlane {
 
   #applyCluster(message: Cluster): Outcome {
     const http2Allowed = this.#options.controlPlaneClusters.has(message.name)
-    const result = compileCluster(message, { http2Allowed })
+    const { secrets } = this.#options.compileScope
+    const result = compileCluster(message, { http2Allowed, ...(secrets && { secrets }) })
     if (!result.ok) return result.reasons.join('; ')
     this.#swap.keepCluster(message.name)
     this.#clusters.apply(result.value)
+    return undefined
+  }
+
+  #applySecret(place: ResourcePlace, message: Secret): Outcome {
+    const result = compileSecret(message)
+    if (!result.ok) return result.reasons.join('; ')
+    const isStatic =
+      place.version === '' && this.#options.compileScope.secrets?.hasStatic(place.name) === true
+    if (isStatic) this.#secrets.setStatic(place.name, result.value)
+    this.#secrets.set(place.name, result.value)
     return undefined
   }
 

@@ -5,6 +5,7 @@
  * `UpstreamStream` and tells a `ResponseEvents`. Chunks are valid during the call only, in both directions.
  * `pause` and `resume` are switches, not counts. After an end, a reset or a close, neither side calls again.
  */
+import type { ConnectionSecurity } from '../connection-security.ts'
 import type { Failure } from '../failure.ts'
 import type { HeaderList } from './header-list.ts'
 import type { RequestHead, ResponseHead } from './message.ts'
@@ -54,6 +55,8 @@ export interface RequestRefusal {
 /** One request to an upstream. */
 export interface UpstreamStream {
   readonly localAddress: string
+  /** What TLS has proved of the upstream; absent on plaintext. */
+  readonly security?: ConnectionSecurity | undefined
   readonly wireBytesReceived: number
   readonly wireBytesSent: number
   sendHead(head: RequestHead, isEnd: boolean): void

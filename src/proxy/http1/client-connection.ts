@@ -2,6 +2,7 @@
  * One HTTP/1.1 connection to an upstream: one request at a time, reused only when both messages ended where
  * their framing said, and nothing else came.
  */
+import type { ConnectionSecurity } from '../connection-security.ts'
 import type { HeaderList } from '../http/header-list.ts'
 import type { RequestHead, ResponseHead } from '../http/message.ts'
 import type { ResponseEvents, UpstreamStream } from '../http/stream.ts'
@@ -33,6 +34,7 @@ export class ClientConnection implements WireEvents, UpstreamStream, ResponseSin
   readonly #owner: ClientConnectionOwner
   readonly #keepsTrailers: boolean
   readonly localAddress: string
+  readonly security: ConnectionSecurity | undefined
   #events: ResponseEvents | undefined
   #isChunked = false
   #isRequestEnded = false
@@ -53,6 +55,7 @@ export class ClientConnection implements WireEvents, UpstreamStream, ResponseSin
     this.#parser = new ResponseParser(options.parser, this)
     this.#keepsTrailers = options.parser.keepsTrailers
     this.localAddress = wire.localPort === 0 ? '' : `${wire.localAddress}:${wire.localPort}`
+    this.security = wire.security
     wire.listen(this)
   }
 

@@ -1,4 +1,5 @@
 /** Joins one downstream wire to the exchanges of its HTTP connection manager. */
+import { peerPrincipal } from '../connection-security.ts'
 import { ExchangeTimers, type ExchangeScope } from '../exchange-scope.ts'
 import { openExchange, refuseExchange } from '../exchange.ts'
 import { ServerConnection } from '../http1/server-connection.ts'
@@ -49,7 +50,7 @@ export function openHttpConnection(
       onRequest: (head, stream) => openExchange(currentScope(), head, stream),
       onRefusedRequest: (why, head, stream) =>
         refuseExchange(currentScope(), head, { stream, why }),
-      wantsClose: () => manager() === undefined || host.wantsClose(),
+      wantsClose: () => manager() === undefined || host.wantsClose() || isLeaving(wire),
       onConnectionClose() {
         scope.timers.close()
         stats.cxActive.add(-1)
@@ -63,6 +64,11 @@ export function openHttpConnection(
     destroy: () => connection.destroy(),
   }
   return opened
+}
+
+/** What proved the client has ended: it should connect anew. */
+function isLeaving({ security }: Wire): boolean {
+  return security?.isLeaving === true
 }
 
 function createScope(
@@ -81,9 +87,10 @@ function createScope(
     localAddressText: `${wire.localAddress}:${wire.localPort}`,
     remoteAddress: wire.remoteAddress,
     remoteAddressText: `${wire.remoteAddress}:${wire.remotePort}`,
-    isTls: false,
-    requestedServerName: undefined,
-    peerPrincipal: undefined,
+    security: wire.security,
+    peerPrincipal: peerPrincipal(wire.security),
+    clientCertElement: { settings: undefined, text: '' },
+    requestedServerName: wire.requestedServerName,
     requestIds: host.requestIds,
     dates: host.dates,
   }

@@ -4,8 +4,9 @@
  */
 import type { HttpFilter } from '../filter/http-filter.ts'
 import type { RouteTable } from '../route/route-table.ts'
-import type { DownstreamStats, TcpStats } from '../telemetry/cluster-stats.ts'
+import type { DownstreamStats, ListenerStats, TcpStats } from '../telemetry/cluster-stats.ts'
 import type { RequestObserver, TcpObserver } from '../telemetry/request-record.ts'
+import type { DownstreamTls } from '../tls/downstream-tls.ts'
 import type { WireAddress } from '../wire/wire.ts'
 
 export interface ListenerConfig {
@@ -18,12 +19,63 @@ export interface ListenerConfig {
   readonly bufferLimitBytes: number
   readonly trafficDirection: 'inbound' | 'outbound' | 'unspecified'
   readonly chains: readonly FilterChain[]
+  /** For connections that match no chain; absent: they end. */
+  readonly defaultChain?: FilterChain | undefined
+  readonly inspection?: ConnectionInspection | undefined
+  readonly stats?: ListenerStats | undefined
 }
 
-/** Chosen by the connection's first match; only the match-all chain exists until TLS inspection arrives. */
+/** What follows the accept: TLS or not, and what is spoken inside. */
 export interface FilterChain {
   readonly name: string
+  /** Tells the same chain in an older or newer config of the listener; absent: its name does. */
+  readonly key?: string
+  /** Absent: any connection. */
+  readonly match?: ChainMatch
+  /** Absent: plaintext, or TLS that is passed through. */
+  readonly tls?: DownstreamTls
   readonly network: NetworkFilter
+}
+
+/** Which connections a chain is for; what is empty or undefined says nothing. */
+export interface ChainMatch {
+  readonly destinationPort: number | undefined
+  readonly destinationRanges: readonly AddressRange[]
+  /** Exact names, and `.example.com` for `*.example.com`. */
+  readonly serverNames: readonly string[]
+  readonly transportProtocol: string
+  readonly applicationProtocols: readonly string[]
+  readonly directSourceRanges: readonly AddressRange[]
+  readonly sourceType: 'any' | 'local' | 'external'
+  readonly sourceRanges: readonly AddressRange[]
+  readonly sourcePorts: readonly number[]
+}
+
+export interface AddressRange {
+  readonly prefixLength: number
+  contains(address: string): boolean
+}
+
+/** Looks at the first bytes of connections before a chain is chosen (Envoy listener filters). */
+export interface ConnectionInspection {
+  readonly tls: boolean
+  readonly http: boolean
+  /** 0 = none. */
+  readonly timeoutMs: number
+  /** Whether a connection that stays silent goes on as plaintext. */
+  readonly continuesOnTimeout: boolean
+}
+
+/** Envoy `forward_client_cert_details`. */
+export interface ClientCertForwarding {
+  readonly mode:
+    | 'sanitize'
+    | 'forward-only'
+    | 'append-forward'
+    | 'sanitize-set'
+    | 'always-forward-only'
+  /** In the header's order. */
+  readonly details: readonly ('cert' | 'chain' | 'subject' | 'uri' | 'dns')[]
 }
 
 export type NetworkFilter =
@@ -80,6 +132,8 @@ export interface HttpConnectionManager {
   readonly defaultHostHttp10?: string
   /** Envoy `max_stream_duration`; absent or 0: none. */
   readonly maxStreamDurationMs?: number
+  /** What becomes of x-forwarded-client-cert; absent: removed (Envoy's SANITIZE). */
+  readonly clientCert?: ClientCertForwarding
   /** Addresses whose requests are internal (Envoy `internal_address_config`); absent: none. */
   readonly isInternalAddress?: (address: string) => boolean
 }

@@ -15,10 +15,12 @@ import { openTcpConnection } from '../tcp/tcp-proxy.ts'
 import { addressText } from '../wire/connector.ts'
 import { acceptWire } from '../wire/net-wire.ts'
 import type { Wire, WireAddress } from '../wire/wire.ts'
+import { CertificateWatch } from './certificate-watch.ts'
 import type { ConnectionHost, OpenConnection } from './connection.ts'
 import { Drain, type DrainOptions } from './drain.ts'
 import { openHttpConnection } from './http-connection.ts'
-import type { HttpConnectionManager, ListenerConfig } from './listener-config.ts'
+import { type ArrivedConnection, IncomingConnection } from './incoming-connection.ts'
+import type { FilterChain, HttpConnectionManager, ListenerConfig } from './listener-config.ts'
 
 export type { DrainOptions } from './drain.ts'
 
@@ -72,10 +74,16 @@ class OpenedListener implements Listener, ConnectionHost {
   overflowTotal = 0
   #server: Server | undefined
   readonly #connections = new Set<OpenConnection>()
+  /** Accepted, and not yet with a filter chain. */
+  readonly #incoming = new Set<IncomingConnection>()
+  readonly #certificates: CertificateWatch
   #waiting: Socket[] = []
   #drain: Drain | undefined
   #unwatch: () => void
-  readonly #acceptInternal = (wire: Wire): void => this.#acceptWire(wire)
+  readonly #acceptInternal = (wire: Wire): void => {
+    const { chains, defaultChain } = this.config
+    this.#acceptWire(wire, chains[0] ?? defaultChain)
+  }
 
   constructor(options: OpenListenerOptions) {
     this.runtime = options.runtime
@@ -83,6 +91,7 @@ class OpenedListener implements Listener, ConnectionHost {
     this.address = options.config.address
     this.requestIds = new RequestIds(options.runtime.random)
     this.dates = new DateHeader(options.runtime.clock)
+    this.#certificates = new CertificateWatch(options.runtime.clock)
     this.#unwatch = options.runtime.overload.watch(() => this.#acceptWaiting())
   }
 
@@ -91,7 +100,7 @@ class OpenedListener implements Listener, ConnectionHost {
   }
 
   get connectionsActive(): number {
-    return this.#connections.size
+    return this.#connections.size + this.#incoming.size
   }
 
   get connectionsWaiting(): number {
@@ -134,6 +143,11 @@ class OpenedListener implements Listener, ConnectionHost {
     })
     this.#stopAccepting()
     for (const connection of this.#connections) connection.destroy()
+    for (const incoming of this.#incoming) {
+      incoming.destroy()
+      this.onIncoming(incoming, undefined)
+    }
+    this.#certificates.close()
     await closed
   }
 
@@ -150,8 +164,15 @@ class OpenedListener implements Listener, ConnectionHost {
 
   onConnectionClose(connection: OpenConnection): void {
     if (!this.#connections.delete(connection)) return
+    this.#certificates.delete(connection)
     this.runtime.overload.connectionsActive -= 1
     this.#drain?.onConnectionClose()
+  }
+
+  onIncoming(incoming: IncomingConnection, arrived: ArrivedConnection | undefined): void {
+    if (!this.#incoming.delete(incoming)) return
+    this.runtime.overload.connectionsActive -= 1
+    if (arrived !== undefined) this.#acceptWire(arrived.wire, arrived.chain)
   }
 
   #acceptSocket(socket: Socket): void {
@@ -172,7 +193,16 @@ class OpenedListener implements Listener, ConnectionHost {
     // An adopted server may have been made with other options.
     socket.allowHalfOpen = true
     socket.setNoDelay(true)
-    this.#acceptWire(acceptWire(socket, this.runtime.turn, this.runtime.acceptBuffer))
+    const { inspection, chains } = this.config
+    if (inspection !== undefined) {
+      const incoming = new IncomingConnection(socket, this)
+      this.#incoming.add(incoming)
+      overload.connectionsActive += 1
+      incoming.start(inspection)
+      return
+    }
+    const { turn, acceptBuffer: buffer } = this.runtime
+    this.#acceptWire(acceptWire(socket, { turn, buffer }), chains[0])
   }
 
   #acceptWaiting(): void {
@@ -187,27 +217,34 @@ class OpenedListener implements Listener, ConnectionHost {
   #isFull(): boolean {
     const { overload } = this.runtime
     const { connectionsMax } = this.config
-    if (connectionsMax !== 0 && this.#connections.size >= connectionsMax) return true
+    if (connectionsMax !== 0 && this.connectionsActive >= connectionsMax) return true
     return overload.isFull() || overload.isActive('reject-incoming-connections')
   }
 
-  #acceptWire(wire: Wire): void {
-    const network = this.config.chains[0]?.network
-    if (network === undefined) {
+  #acceptWire(wire: Wire, chain: FilterChain | undefined): void {
+    if (chain === undefined) {
       wire.destroy()
       return
     }
+    const { network } = chain
+    const key = chainKey(chain)
     this.runtime.overload.connectionsActive += 1
     const connection =
       network.kind === 'http'
-        ? openHttpConnection(wire, this, () => this.#manager())
+        ? openHttpConnection(wire, this, () => this.#manager(key))
         : openTcpConnection(wire, this, network.proxy)
     this.#connections.add(connection)
+    this.#certificates.add(connection, wire)
   }
 
-  #manager(): HttpConnectionManager | undefined {
-    const network = this.config.chains[0]?.network
-    return network?.kind === 'http' ? network.manager : undefined
+  /** The chain's manager in the config of now; none, where the chain is gone: its connections end. */
+  #manager(key: string): HttpConnectionManager | undefined {
+    const { chains, defaultChain } = this.config
+    for (const chain of chains) {
+      if (chainKey(chain) === key) return managerOf(chain)
+    }
+    const isDefault = defaultChain !== undefined && chainKey(defaultChain) === key
+    return isDefault ? managerOf(defaultChain) : undefined
   }
 
   #stopAccepting(): void {
@@ -218,6 +255,14 @@ class OpenedListener implements Listener, ConnectionHost {
     }
     if (this.#server?.listening === true) this.#server.close()
   }
+}
+
+function managerOf({ network }: FilterChain): HttpConnectionManager | undefined {
+  return network.kind === 'http' ? network.manager : undefined
+}
+
+function chainKey({ key, name }: FilterChain): string {
+  return key ?? name
 }
 
 async function listen(

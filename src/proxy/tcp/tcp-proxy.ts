@@ -12,7 +12,7 @@ import type { TcpRecord } from '../telemetry/request-record.ts'
 import type { Cluster } from '../upstream/cluster.ts'
 import type { Host } from '../upstream/host.ts'
 import { LazyTimer } from '../wire/lazy-timer.ts'
-import type { ConnectResult, Wire, WireEvents } from '../wire/wire.ts'
+import type { ConnectOptions, ConnectResult, Wire, WireEvents } from '../wire/wire.ts'
 
 export function openTcpConnection(
   wire: Wire,
@@ -61,6 +61,8 @@ class TcpConnection implements OpenConnection {
       host: undefined,
       downstreamLocalAddress: `${wire.localAddress}:${wire.localPort}`,
       downstreamRemoteAddress: `${wire.remoteAddress}:${wire.remotePort}`,
+      requestedServerName: wire.requestedServerName,
+      downstreamSecurity: wire.security,
       connectionId: runtime.nextConnectionId(),
     }
   }
@@ -109,13 +111,10 @@ class TcpConnection implements OpenConnection {
     this.#tried.push(host)
     this.#record.host = host
     count(cluster, host, 1)
-    this.#giveUp = this.#owner.runtime.connector.connect(
-      { address: host.address, connectTimeoutMs: cluster.connectTimeoutMs },
-      (result) => {
-        this.#giveUp = undefined
-        this.#onConnect(result, cluster, host)
-      },
-    )
+    this.#giveUp = this.#owner.runtime.connector.connect(connectTarget(cluster, host), (result) => {
+      this.#giveUp = undefined
+      this.#onConnect(result, cluster, host)
+    })
   }
 
   #onConnect(result: ConnectResult, cluster: Cluster, host: Host): void {
@@ -138,6 +137,7 @@ class TcpConnection implements OpenConnection {
 
   #join(upstream: Wire, cluster: Cluster, host: Host): void {
     this.#upstream = upstream
+    this.#record.upstreamSecurity = upstream.security
     this.#openWires += 1
     upstream.listen({
       onData: (chunk) => {
@@ -234,6 +234,11 @@ class TcpConnection implements OpenConnection {
     this.#isAnnounced = true
     for (const observer of this.#config.observers) observer.onOpen(this.#record)
   }
+}
+
+function connectTarget(cluster: Cluster, host: Host): ConnectOptions {
+  const transport = cluster.transportOf?.(host, { kind: 'tcp' })
+  return { address: host.address, connectTimeoutMs: cluster.connectTimeoutMs, transport }
 }
 
 /** Opens (+1) or closes (-1) one connection in everybody's books; the breaker was asked before. */

@@ -4,6 +4,8 @@
  * only adds.
  */
 
+import type { TlsReason } from '../tls/tls-reason.ts'
+
 export interface Counter {
   add(amount: number): void
   value(): number
@@ -111,6 +113,35 @@ export interface DownstreamStats {
   readonly txBytes: Counter
   /** One counter for each reason that a message was refused, by the codec's own name for it. */
   rejected(reason: string): Counter
+  close(): void
+}
+
+/** Counters of one listener: `listener.<address>.…`. */
+export interface ListenerStats {
+  readonly tls: TlsStats
+  readonly noFilterChainMatch: Counter
+  /** Connections that said nothing while their first bytes were waited for. */
+  readonly preCxTimeout: Counter
+  close(): void
+}
+
+/** Counters of one side of TLS, `…ssl.…`, by Envoy's names and by our reasons. */
+export interface TlsStats {
+  readonly handshake: Counter
+  readonly sessionReused: Counter
+  /** Connections without a certificate where none was needed. */
+  readonly noCertificate: Counter
+  readonly connectionError: Counter
+  readonly failVerifyNoCert: Counter
+  readonly failVerifyError: Counter
+  readonly failVerifySan: Counter
+  readonly failVerifyCertHash: Counter
+  readonly secretsNotReady: Counter
+  /** One for each reason of the closed set. */
+  refused(reason: TlsReason): Counter
+  /** `versions.TLSv1.3` and its like: made when first seen, and a handful at most. */
+  version(name: string): Counter
+  cipher(name: string): Counter
   close(): void
 }
 

@@ -9,9 +9,11 @@ import type {
   EjectionKind,
   Gauge,
   HostStats,
+  ListenerStats,
   OutlierStats,
   TcpStats,
 } from './cluster-stats.ts'
+import { createTlsStats } from './create-tls-stats.ts'
 import type { Slots } from './slots.ts'
 import type { StatNaming, StatScope, StatsRegistry } from './stats-registry.ts'
 
@@ -172,6 +174,21 @@ export function createDownstreamStats(
       }
       return counter
     },
+    close: () => scope.close(),
+  }
+}
+
+/** `address` is the listener's as it is configured, or its `stat_prefix`. */
+export function createListenerStats(registry: StatsRegistry, address: string): ListenerStats {
+  const scope = registry.scope({
+    path: `listener.${address.replaceAll(':', '_')}`,
+    metric: 'envoy_listener',
+    labels: [['envoy_listener_address', address]],
+  })
+  return {
+    tls: createTlsStats(scope, 'downstream'),
+    noFilterChainMatch: scope.counter('no_filter_chain_match'),
+    preCxTimeout: scope.counter('downstream_pre_cx_timeout'),
     close: () => scope.close(),
   }
 }

@@ -2,6 +2,7 @@
  * What a format string can be asked about: an exchange or a TCP connection that has ended, or, while headers are
  * edited, an exchange that still runs. `RequestRecord` and `TcpRecord` are both of this shape, so nothing is copied.
  */
+import type { ConnectionSecurity } from '../connection-security.ts'
 import type { HeaderList } from '../http/header-list.ts'
 import type { RequestHead } from '../http/message.ts'
 import type { Cluster } from '../upstream/cluster.ts'
@@ -34,6 +35,8 @@ export interface LogSource {
   /** The peer of the connection, where x-forwarded-for named another remote address. */
   readonly downstreamDirectRemoteAddress?: string | undefined
   readonly requestedServerName?: string | undefined
+  readonly downstreamSecurity?: ConnectionSecurity | undefined
+  readonly upstreamSecurity?: ConnectionSecurity | undefined
   readonly connectionId?: number
   readonly grpcStatus?: number | undefined
 }

@@ -2,6 +2,7 @@
  * What is known about one exchange when it has ended: the input of access logs, metrics and traces.
  * The exchange owns one record and fills it as it goes; observers read it in `onEnd` and keep nothing.
  */
+import type { ConnectionSecurity } from '../connection-security.ts'
 import type { Failure } from '../failure.ts'
 import type { RequestHead, ResponseHead } from '../http/message.ts'
 import type { Cluster } from '../upstream/cluster.ts'
@@ -42,6 +43,9 @@ export interface RequestRecord {
   downstreamLocalAddress: string
   downstreamRemoteAddress: string
   requestedServerName: string | undefined
+  /** What TLS has proved on each side; absent on plaintext. */
+  downstreamSecurity?: ConnectionSecurity | undefined
+  upstreamSecurity?: ConnectionSecurity | undefined
   connectionId: number
   isGrpc: boolean
   grpcStatus: number | undefined
@@ -65,6 +69,9 @@ export interface TcpRecord {
   host: Host | undefined
   downstreamLocalAddress: string
   downstreamRemoteAddress: string
+  requestedServerName?: string | undefined
+  downstreamSecurity?: ConnectionSecurity | undefined
+  upstreamSecurity?: ConnectionSecurity | undefined
   connectionId: number
 }
 

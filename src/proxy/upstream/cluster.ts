@@ -6,6 +6,7 @@ import type { Balancer } from '../balance/balancer.ts'
 import type { CircuitBreaker } from '../resilience/circuit-breaker.ts'
 import type { OutlierDetector } from '../resilience/outlier-detector.ts'
 import type { ClusterStats } from '../telemetry/cluster-stats.ts'
+import type { WireTransport } from '../wire/wire.ts'
 import type { Host } from './host.ts'
 
 export interface Cluster {
@@ -35,9 +36,16 @@ export interface Cluster {
   readonly resolveHost:
     | ((authority: string, done: (host: Host | undefined) => void) => void)
     | undefined
+  /** How connections to a host are secured; absent, or undefined for a host: plaintext. */
+  readonly transportOf?: (host: Host, use: TransportUse) => WireTransport | undefined
   /** Aborts when the cluster is removed: its pools drain. */
   readonly removed: AbortSignal
 }
+
+/** What a connection is for: HTTP connections know the request's host, and say which HTTP they speak. */
+export type TransportUse =
+  | { readonly kind: 'http'; readonly authority: string }
+  | { readonly kind: 'tcp' }
 
 /** Istio's `services` metadata: what `destination_service*` labels say. */
 export interface ClusterService {

@@ -17,6 +17,8 @@ export interface HostMetadata {
   readonly cluster: string
   /** `tlsMode` from `envoy.transport_socket_match`; undefined means plaintext. */
   readonly tlsMode: string | undefined
+  /** All of `envoy.transport_socket_match`: what a cluster's `transport_socket_matches` look at. */
+  readonly socketMatch?: Readonly<Record<string, unknown>> | undefined
 }
 
 /** Where an endpoint runs, as EDS groups endpoints. */

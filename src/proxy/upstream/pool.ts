@@ -12,7 +12,7 @@ import { ClientConnection, type ClientConnectionOwner } from '../http1/client-co
 import { HeaderNames } from '../http1/header-names.ts'
 import type { CircuitBreaker } from '../resilience/circuit-breaker.ts'
 import { LazyTimer } from '../wire/lazy-timer.ts'
-import type { ConnectResult, Connector, Wire } from '../wire/wire.ts'
+import type { ConnectResult, Connector, Wire, WireTransport } from '../wire/wire.ts'
 import type { Cluster } from './cluster.ts'
 import type { Host } from './host.ts'
 
@@ -29,6 +29,8 @@ export interface PoolFailure {
 
 /** Who asks for a stream: told once, perhaps before `request` returns. */
 export interface StreamWaiter extends ResponseEvents {
+  /** Of the request: where the cluster's TLS takes its names from it. */
+  readonly authority?: string
   onStream(stream: UpstreamStream): void
   onNoStream(failure: PoolFailure): void
 }
@@ -38,6 +40,8 @@ const responseLimits = { headBytesMax: 80 * 1024, headersCountMax: 100 }
 export class UpstreamPools {
   readonly #options: UpstreamPoolsOptions
   readonly #byHost = new WeakMap<Host, HostPool>()
+  /** By endpoint and TLS identity: a connection is never used for a request that needs another one. */
+  readonly #secureByHost = new WeakMap<Host, Map<string, HostPool>>()
   /** Pools that hold something, so that `close` finds them and nothing else is kept alive. */
   readonly #live = new Set<HostPool>()
   readonly #names = new HeaderNames()
@@ -49,28 +53,24 @@ export class UpstreamPools {
 
   /** Asks for a stream to `host`. */
   request(cluster: Cluster, host: Host, waiter: StreamWaiter): void {
-    let pool = this.#byHost.get(host)
-    if (pool === undefined) {
-      pool = new HostPool({
-        ...this.#options,
-        host,
-        cluster,
-        names: this.#names,
-        onLive: (live, isLive) => (isLive ? this.#live.add(live) : this.#live.delete(live)),
-      })
-      this.#byHost.set(host, pool)
-    }
+    const { authority = '' } = waiter
+    const transport = cluster.transportOf?.(host, { kind: 'http', authority })
+    let pool =
+      transport === undefined
+        ? this.#byHost.get(host)
+        : this.#secureByHost.get(host)?.get(transport.key)
+    pool ??= this.#open(cluster, host, transport)
     pool.request(cluster, waiter, this.#isClosed)
   }
 
   /** Gives up waiting for a stream. */
   cancel(host: Host, waiter: StreamWaiter): void {
-    this.#byHost.get(host)?.cancel(waiter)
+    for (const pool of this.#poolsOf(host)) pool.cancel(waiter)
   }
 
   /** The host left its cluster: idle connections end now, busy ones after their response. */
   drainHost(host: Host): void {
-    this.#byHost.get(host)?.drain()
+    for (const pool of this.#poolsOf(host)) pool.drain()
   }
 
   /** Ends every idle connection and stops pooling; busy ones end after their response. */
@@ -78,11 +78,53 @@ export class UpstreamPools {
     this.#isClosed = true
     for (const pool of this.#live) pool.drain()
   }
+
+  #open(cluster: Cluster, host: Host, transport: WireTransport | undefined): HostPool {
+    const pool = new HostPool({
+      ...this.#options,
+      host,
+      cluster,
+      transport,
+      names: this.#names,
+      onLive: (live, isLive) => {
+        if (isLive) this.#live.add(live)
+        else this.#live.delete(live)
+      },
+    })
+    if (transport === undefined) {
+      this.#byHost.set(host, pool)
+      return pool
+    }
+    let pools = this.#secureByHost.get(host)
+    if (pools === undefined) this.#secureByHost.set(host, (pools = new Map()))
+    this.#makeRoom(pools)
+    pools.set(transport.key, pool)
+    return pool
+  }
+
+  /** Names may come from clients: the pool that was made first ends when there are too many. */
+  #makeRoom(pools: Map<string, HostPool>): void {
+    for (const [key, pool] of pools) {
+      if (pools.size < securePoolsPerHostMax) return
+      if (pool.hasWaiters) continue
+      pools.delete(key)
+      pool.drain()
+    }
+  }
+
+  #poolsOf(host: Host): readonly HostPool[] {
+    const plain = this.#byHost.get(host)
+    const secure = [...(this.#secureByHost.get(host)?.values() ?? [])]
+    return plain === undefined ? secure : [plain, ...secure]
+  }
 }
+
+const securePoolsPerHostMax = 64
 
 interface HostPoolOptions extends UpstreamPoolsOptions {
   readonly host: Host
   readonly cluster: Cluster
+  readonly transport: WireTransport | undefined
   readonly names: HeaderNames
   readonly onLive: (pool: HostPool, isLive: boolean) => void
 }
@@ -93,6 +135,7 @@ interface Pooled {
   readonly cluster: Cluster
   readonly idleTimer: LazyTimer
   readonly generation: number
+  readonly wire: Wire
   isIdle: boolean
 }
 
@@ -136,6 +179,10 @@ class HostPool implements ClientConnectionOwner {
     this.#openForWaiters()
   }
 
+  get hasWaiters(): boolean {
+    return this.#waiters.length !== 0 || this.#opening.size !== 0
+  }
+
   cancel(waiter: StreamWaiter): void {
     const index = this.#waiters.indexOf(waiter)
     if (index === -1) return
@@ -153,7 +200,8 @@ class HostPool implements ClientConnectionOwner {
   onConnectionIdle(connection: ClientConnection): void {
     const pooled = this.#connections.get(connection)
     if (pooled === undefined) return
-    if (pooled.generation !== this.#generation || this.#isWornOut(connection)) {
+    const isOld = pooled.generation !== this.#generation || this.#isRetired(pooled)
+    if (isOld || this.#isWornOut(connection)) {
       connection.close()
       return
     }
@@ -193,8 +241,17 @@ class HostPool implements ClientConnectionOwner {
   #takeIdle(): ClientConnection | undefined {
     for (;;) {
       const idle = this.#idle.pop()
-      if (idle === undefined || idle.isUsable) return idle
+      if (idle === undefined) return undefined
+      const pooled = this.#connections.get(idle)
+      if (pooled !== undefined && this.#isRetired(pooled)) idle.close()
+      else if (idle.isUsable) return idle
     }
+  }
+
+  /** Certificates have changed since it was opened, and its stay is over. */
+  #isRetired({ wire }: Pooled): boolean {
+    if (wire.retireAtMs === undefined) return false
+    return wire.retireAtMs() <= this.#options.clock.monotonicMs()
   }
 
   #give(connection: ClientConnection, waiter: StreamWaiter): void {
@@ -238,7 +295,11 @@ class HostPool implements ClientConnectionOwner {
     this.#host.stats.cxTotal.add(1)
     this.#host.stats.cxActive.add(1)
     const giveUp = this.#options.connector.connect(
-      { address: this.#host.address, connectTimeoutMs: cluster.connectTimeoutMs },
+      {
+        address: this.#host.address,
+        connectTimeoutMs: cluster.connectTimeoutMs,
+        transport: this.#options.transport,
+      },
       (result) => {
         this.#opening.delete(giveUp)
         if (result.ok) this.#onOpen(result.wire, breaker, cluster)
@@ -258,7 +319,14 @@ class HostPool implements ClientConnectionOwner {
     })
     const idleTimer = new LazyTimer(this.#options.clock, () => connection.close())
     const generation = this.#generation
-    this.#connections.set(connection, { breaker, cluster, idleTimer, generation, isIdle: false })
+    this.#connections.set(connection, {
+      breaker,
+      cluster,
+      idleTimer,
+      generation,
+      wire,
+      isIdle: false,
+    })
     cluster.outlierDetector?.report(this.#host, { kind: 'connected' })
     this.onConnectionIdle(connection)
   }

@@ -1,5 +1,5 @@
 /**
- * Opens plain wires: TCP, Unix sockets, and listeners inside the process. TLS stands beside this one.
+ * Opens wires: TCP, Unix sockets, and listeners inside the process; secured by the target's transport where it has one.
  *
  * Upstream sockets read into one shared buffer (`onread`): without it Node allocates 64 KiB for every
  * read and shrinks it again.
@@ -9,9 +9,17 @@ import { connect as connectSocket, type Socket } from 'node:net'
 import { unreachable } from '../../lib/assert.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { FlushTurn } from './flush-turn.ts'
-import { NetWire } from './net-wire.ts'
+import { NetWire, acceptWire } from './net-wire.ts'
 import type { ReadBuffer } from './read-buffer.ts'
-import type { ConnectOptions, ConnectResult, Connector, Wire, WireAddress } from './wire.ts'
+import type {
+  ConnectOptions,
+  ConnectResult,
+  Connector,
+  TransportOutcome,
+  Wire,
+  WireAddress,
+  WireTransport,
+} from './wire.ts'
 
 export interface ConnectorOptions {
   readonly clock: Clock
@@ -27,9 +35,15 @@ export function createConnector(options: ConnectorOptions): Connector {
   const { readBuffer } = options
   return {
     connect(target, done) {
-      return target.address.kind === 'internal'
-        ? connectInternal(options, target.address.listener, done)
-        : connectNet(options, { target, readBuffer }, done)
+      const { address, transport } = target
+      if (address.kind === 'internal') {
+        return transport === undefined
+          ? connectInternal(options, address.listener, done)
+          : refuseInternal(address.listener, done)
+      }
+      return transport === undefined
+        ? connectNet(options, { target, readBuffer }, done)
+        : connectSecure(options, { target, transport }, done)
     },
   }
 }
@@ -63,19 +77,12 @@ function connectNet(options: ConnectorOptions, net: NetTarget, done: ConnectDone
     timer?.cancel()
     done(result)
   }
-  const onError = (error: NodeJS.ErrnoException): void => {
-    const reason = error.code === 'ECONNREFUSED' ? 'refused' : 'failed'
-    finish({ ok: false, reason, message: error.message })
-  }
+  const onError = (error: NodeJS.ErrnoException): void => finish(failure(error))
   const timer =
     target.connectTimeoutMs === 0
       ? undefined
       : options.clock.setTimer(target.connectTimeoutMs, () => {
-          finish({
-            ok: false,
-            reason: 'timeout',
-            message: `no connection to ${addressText(target.address)} within ${target.connectTimeoutMs} ms`,
-          })
+          finish(timedOut(target))
           socket.destroy()
         })
   socket.on('error', onError)
@@ -92,6 +99,88 @@ function connectNet(options: ConnectorOptions, net: NetTarget, done: ConnectDone
     isOver = true
     timer?.cancel()
     opening.destroy()
+  }
+}
+
+interface SecureTarget {
+  readonly target: ConnectOptions
+  readonly transport: WireTransport
+}
+
+/** The time to connect includes the handshake, as in Envoy. */
+function connectSecure(
+  options: ConnectorOptions,
+  { target, transport }: SecureTarget,
+  done: ConnectDone,
+): () => void {
+  const { clock, turn, readBuffer } = options
+  const socket = connectSocket({
+    ...socketAddress(target.address),
+    allowHalfOpen: true,
+    noDelay: true,
+    keepAlive: target.tcpKeepaliveMs !== undefined,
+    keepAliveInitialDelay: target.tcpKeepaliveMs ?? 0,
+  })
+  let isOver = false
+  let stopHandshake: (() => void) | undefined
+  const finish = (result: ConnectResult): void => {
+    if (isOver) return
+    isOver = true
+    timer?.cancel()
+    if (!result.ok) abandon()
+    done(result)
+  }
+  const abandon = (): void => {
+    stopHandshake?.()
+    socket.destroy()
+  }
+  const onTimeout = (): void => finish(timedOut(target))
+  const { connectTimeoutMs } = target
+  const timer = connectTimeoutMs === 0 ? undefined : clock.setTimer(connectTimeoutMs, onTimeout)
+  // Stays for good: once TLS has taken the socket over, its own errors come here as well, and mean nothing more.
+  socket.on('error', (error) => finish(failure(error)))
+  socket.once('connect', () => {
+    if (isOver) return
+    stopHandshake = transport.secure(socket, (outcome) => {
+      stopHandshake = undefined
+      finish(secured(outcome))
+    })
+  })
+  return () => {
+    if (isOver) return
+    isOver = true
+    timer?.cancel()
+    abandon()
+  }
+
+  function secured(outcome: TransportOutcome): ConnectResult {
+    if (!outcome.ok) return { ok: false, reason: 'failed', message: outcome.message }
+    const { security, retireAtMs } = outcome
+    const parts = { turn, buffer: readBuffer }
+    return { ok: true, wire: acceptWire(outcome.socket, parts, { security, retireAtMs }) }
+  }
+}
+
+function failure(error: NodeJS.ErrnoException): ConnectResult {
+  const reason = error.code === 'ECONNREFUSED' ? 'refused' : 'failed'
+  return { ok: false, reason, message: error.message }
+}
+
+function timedOut(target: ConnectOptions): ConnectResult {
+  const { address, connectTimeoutMs } = target
+  const message = `no connection to ${addressText(address)} within ${connectTimeoutMs} ms`
+  return { ok: false, reason: 'timeout', message }
+}
+
+function refuseInternal(name: string, done: ConnectDone): () => void {
+  let isOver = false
+  process.nextTick(() => {
+    if (isOver) return
+    const message = `TLS to the internal listener ${name} is not implemented`
+    done({ ok: false, reason: 'failed', message })
+  })
+  return () => {
+    isOver = true
   }
 }
 

@@ -12,6 +12,9 @@ import type { ReadBuffer } from './read-buffer.ts'
 import { shareReads } from './shared-read.ts'
 import type { Wire, WireEvents } from './wire.ts'
 
+/** What TLS adds to a wire: it runs on the TLS socket as on any other. */
+export type WireProof = Pick<Wire, 'security' | 'requestedServerName' | 'retireAtMs'>
+
 /** Above this a body is written on its own instead of being joined to the pending text. */
 const joinBytesMax = 8 * 1024
 /** Pending text beyond this does not wait for the end of the turn. */
@@ -20,10 +23,10 @@ const pendingBytesMax = 16 * 1024
 /** A wire on a socket that a server accepted; it reads into `buffer` where Node lets it, else by `data`. */
 export function acceptWire(
   socket: Socket,
-  turn: FlushTurn,
-  buffer: ReadBuffer | undefined,
+  { turn, buffer }: { readonly turn: FlushTurn; readonly buffer: ReadBuffer | undefined },
+  proof?: WireProof,
 ): NetWire {
-  const wire = new NetWire(socket, turn)
+  const wire = new NetWire(socket, turn, proof)
   const receive = (chunk: Uint8Array): void => wire.receive(chunk)
   // What the socket has read by itself before comes by its event only.
   const isFresh = socket.readableLength === 0
@@ -38,6 +41,9 @@ export class NetWire implements Wire {
   readonly localPort: number
   readonly remoteAddress: string
   readonly remotePort: number
+  readonly security: Wire['security']
+  readonly requestedServerName: Wire['requestedServerName']
+  readonly retireAtMs: Wire['retireAtMs']
   readonly #socket: Socket
   readonly #turn: FlushTurn
   #events: WireEvents = ignored
@@ -52,9 +58,12 @@ export class NetWire implements Wire {
   #error: Error | undefined
 
   /** Whoever owns the socket passes its chunks to `receive`, unless `acceptWire` made the wire. */
-  constructor(socket: Socket, turn: FlushTurn) {
+  constructor(socket: Socket, turn: FlushTurn, proof: WireProof = {}) {
     this.#socket = socket
     this.#turn = turn
+    this.security = proof.security
+    this.requestedServerName = proof.requestedServerName
+    this.retireAtMs = proof.retireAtMs
     this.localAddress = socket.localAddress ?? ''
     this.localPort = socket.localPort ?? 0
     this.remoteAddress = socket.remoteAddress ?? ''

@@ -45,7 +45,7 @@ async function openNetPair(listen: WireAddress, sharesReads: boolean): Promise<W
   const connected = new Promise<ConnectResult>((resolve) => {
     connector.connect({ address, connectTimeoutMs: 5_000 }, resolve)
   })
-  const far = acceptWire(await accepted, turn, sharesReads ? readBuffer : undefined)
+  const far = acceptWire(await accepted, { turn, buffer: sharesReads ? readBuffer : undefined })
   const result = await connected
   assert.ok(result.ok)
   return {

@@ -12,6 +12,10 @@
  * - `onClose` is called exactly once, also after `destroy`; no other callback follows it.
  */
 
+import type { Socket } from 'node:net'
+
+import type { ConnectionSecurity } from '../connection-security.ts'
+
 export interface WireEvents {
   onData(chunk: Uint8Array): void
   /** The peer has ended its direction (FIN). Writing is still possible. */
@@ -27,6 +31,12 @@ export interface Wire {
   readonly localPort: number
   readonly remoteAddress: string
   readonly remotePort: number
+  /** What TLS has proved; absent on plaintext. */
+  readonly security?: ConnectionSecurity | undefined
+  /** The server that the client asked for (SNI), where it was looked at. */
+  readonly requestedServerName?: string | undefined
+  /** Monotonic time at which the connection should take no more requests; Infinity, or absent, while it may stay. */
+  readonly retireAtMs?: (() => number) | undefined
   /** Bytes accepted by `write` and not yet taken by the kernel. */
   readonly bufferedBytes: number
   /** Sets who is told; may be changed at any time (a pool hands an idle connection on). */
@@ -54,7 +64,28 @@ export interface ConnectOptions {
   readonly address: WireAddress
   readonly connectTimeoutMs: number
   readonly tcpKeepaliveMs?: number
+  /** Makes the connection secure before it is handed out; absent: plaintext. */
+  readonly transport?: WireTransport | undefined
 }
+
+/** What lies between TCP and the wire: TLS to one endpoint with one identity. */
+export interface WireTransport {
+  /** Connections of equal keys to one host may stand for each other. */
+  readonly key: string
+  /** Takes over a connected socket. `done` is called once, never before this returned; the result gives up. */
+  secure(socket: Socket, done: TransportDone): () => void
+}
+
+export type TransportDone = (outcome: TransportOutcome) => void
+
+export type TransportOutcome =
+  | {
+      readonly ok: true
+      readonly socket: Socket
+      readonly security: ConnectionSecurity
+      readonly retireAtMs: () => number
+    }
+  | { readonly ok: false; readonly reason: string; readonly message: string }
 
 /** How a connection attempt ended. */
 export type ConnectResult =
@@ -65,7 +96,7 @@ export type ConnectResult =
       readonly message: string
     }
 
-/** Opens wires; one per kind of transport socket (plain now, TLS beside it). */
+/** Opens wires, secured by the target's transport where it has one. */
 export interface Connector {
   /** `done` is called once, never before `connect` returned. The returned function gives up. */
   connect(options: ConnectOptions, done: (result: ConnectResult) => void): () => void

@@ -1,0 +1,149 @@
+/**
+ * An accepted connection on its way to its filter chain: its first bytes are looked at where the listener asks for it, the
+ * chain is chosen, and TLS is spoken where the chain has it. Nothing of what is inside has been read when it arrives.
+ *
+ * Until then it counts as a connection of the listener; what goes wrong is counted by its reason and ends it.
+ */
+import type { Socket } from 'node:net'
+
+import type { ProxyRuntime } from '../runtime.ts'
+import { countRefusal, countSuccess } from '../tls/count-tls.ts'
+import type { AcceptResult, DownstreamTls } from '../tls/downstream-tls.ts'
+import { type Inspection, inspectSocket, uninspected } from '../tls/inspect-socket.ts'
+import type { TlsReason } from '../tls/tls-reason.ts'
+import { acceptWire } from '../wire/net-wire.ts'
+import type { Wire } from '../wire/wire.ts'
+import { chooseChain } from './choose-chain.ts'
+import type { ConnectionInspection, FilterChain, ListenerConfig } from './listener-config.ts'
+
+export interface IncomingOwner {
+  readonly runtime: ProxyRuntime
+  readonly config: ListenerConfig
+  /** Called once unless `destroy` was; a wire, or nothing where the connection came to nothing. */
+  onIncoming(incoming: IncomingConnection, arrived: ArrivedConnection | undefined): void
+}
+
+export interface ArrivedConnection {
+  readonly wire: Wire
+  readonly chain: FilterChain
+}
+
+export class IncomingConnection {
+  readonly #socket: Socket
+  readonly #owner: IncomingOwner
+  #stop: () => void = () => {}
+  #isOver = false
+
+  constructor(socket: Socket, owner: IncomingOwner) {
+    this.#socket = socket
+    this.#owner = owner
+  }
+
+  start(inspection: ConnectionInspection): void {
+    const { clock } = this.#owner.runtime
+    const { timeoutMs, http: needsHttp } = inspection
+    this.#stop = inspectSocket(this.#socket, { clock, timeoutMs, needsHttp }, (outcome) => {
+      if (outcome === 'closed') this.#end(undefined)
+      else if (outcome === 'timeout') this.#onSilence(inspection)
+      else this.#onInspected(outcome)
+    })
+  }
+
+  destroy(): void {
+    if (this.#isOver) return
+    this.#isOver = true
+    this.#stop()
+    this.#socket.destroy()
+  }
+
+  #onSilence(inspection: ConnectionInspection): void {
+    const { stats } = this.#owner.config
+    stats?.preCxTimeout.add(1)
+    if (inspection.continuesOnTimeout) {
+      this.#onInspected(uninspected)
+      return
+    }
+    this.#refuse('handshake-timeout', `nothing was said within ${inspection.timeoutMs} ms`)
+  }
+
+  #onInspected(seen: Inspection): void {
+    const { config } = this.#owner
+    const chain = this.#choose(seen)
+    if (chain === undefined) {
+      config.stats?.noFilterChainMatch.add(1)
+      this.#refuse(...missingChain(seen, config))
+      return
+    }
+    if (chain.tls === undefined) this.#arrive(chain, seen)
+    else if (seen.transportProtocol === 'tls') this.#handshake(chain, { tls: chain.tls, seen })
+    else this.#refuse('plaintext-refused', 'plaintext where TLS is spoken')
+  }
+
+  #choose(seen: Inspection): FilterChain | undefined {
+    const { chains, defaultChain } = this.#owner.config
+    const socket = this.#socket
+    const facts = {
+      ...seen,
+      localAddress: socket.localAddress ?? '',
+      localPort: socket.localPort ?? 0,
+      remoteAddress: socket.remoteAddress ?? '',
+      remotePort: socket.remotePort ?? 0,
+    }
+    return chooseChain(chains, facts) ?? defaultChain
+  }
+
+  #arrive(chain: FilterChain, { serverName }: Inspection): void {
+    const { turn, acceptBuffer: buffer } = this.#owner.runtime
+    const proof = { requestedServerName: serverName }
+    this.#end({ wire: acceptWire(this.#socket, { turn, buffer }, proof), chain })
+  }
+
+  #handshake(
+    chain: FilterChain,
+    { tls, seen }: { readonly tls: DownstreamTls; readonly seen: Inspection },
+  ): void {
+    this.#stop = tls.accept(this.#socket, seen, (result) => this.#onHandshake(chain, result))
+  }
+
+  #onHandshake(chain: FilterChain, result: AcceptResult): void {
+    if (!result.ok) {
+      this.#refuse(result.refusal.reason, result.refusal.message)
+      return
+    }
+    const { runtime, config } = this.#owner
+    const { security, retireAtMs } = result
+    if (config.stats !== undefined) countSuccess(config.stats.tls, security)
+    const parts = { turn: runtime.turn, buffer: runtime.acceptBuffer }
+    const proof = { security, retireAtMs, requestedServerName: security.serverName }
+    this.#end({ wire: acceptWire(result.socket, parts, proof), chain })
+  }
+
+  #refuse(reason: TlsReason, message: string): void {
+    if (this.#isOver) return
+    const { config, runtime } = this.#owner
+    if (config.stats !== undefined) countRefusal(config.stats.tls, reason)
+    const { remoteAddress, remotePort } = this.#socket
+    const peer = remoteAddress === undefined ? '' : `${remoteAddress}:${remotePort ?? 0}`
+    runtime.refusals.write({ reason, message }, { listener: config.name, peer, side: 'server' })
+    this.#socket.destroy()
+    this.#end(undefined)
+  }
+
+  #end(arrived: ArrivedConnection | undefined): void {
+    if (this.#isOver) return
+    this.#isOver = true
+    if (arrived === undefined) this.#socket.destroy()
+    this.#owner.onIncoming(this, arrived)
+  }
+}
+
+function missingChain(seen: Inspection, config: ListenerConfig): [TlsReason, string] {
+  const wantsTls = config.chains.some(({ match }) => match?.transportProtocol === 'tls')
+  if (seen.transportProtocol !== 'tls' && wantsTls) {
+    return ['plaintext-refused', 'plaintext where only TLS is accepted']
+  }
+  const { serverName = 'none', applicationProtocols } = seen
+  const protocols = applicationProtocols.join(',') || 'none'
+  const what = `${seen.transportProtocol}, server name ${serverName}, protocols ${protocols}`
+  return ['no-filter-chain', `no filter chain for ${what}`]
+}

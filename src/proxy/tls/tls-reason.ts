@@ -1,0 +1,104 @@
+/**
+ * Why a TLS connection was refused, or failed: one closed set for both directions, a counter and a log line each.
+ *
+ * Envoy's own counters (`ssl.fail_verify_error`, `ssl.connection_error`, …) lump most of them together; they are counted
+ * beside ours, by this table.
+ */
+
+export type TlsReason =
+  // What the peer showed.
+  | 'plaintext-refused'
+  | 'no-certificate'
+  | 'unknown-ca'
+  | 'invalid-chain'
+  | 'expired'
+  | 'not-yet-valid'
+  | 'no-spiffe-san'
+  | 'wrong-trust-domain'
+  | 'san-mismatch'
+  | 'hash-mismatch'
+  // What the peer said or did.
+  | 'refused-by-peer'
+  | 'protocol-version'
+  | 'protocol-error'
+  | 'peer-closed'
+  | 'handshake-timeout'
+  // What we lack.
+  | 'no-filter-chain'
+  | 'no-server-name'
+  | 'not-ready'
+  | 'overload'
+
+/** Envoy's counter that the reason counts for, or none. */
+export type EnvoyTlsCounter =
+  | 'connectionError'
+  | 'failVerifyNoCert'
+  | 'failVerifyError'
+  | 'failVerifySan'
+  | 'failVerifyCertHash'
+
+export const tlsReasons: Readonly<Record<TlsReason, EnvoyTlsCounter | undefined>> = {
+  'plaintext-refused': undefined,
+  'no-certificate': 'failVerifyNoCert',
+  'unknown-ca': 'failVerifyError',
+  'invalid-chain': 'failVerifyError',
+  expired: 'failVerifyError',
+  'not-yet-valid': 'failVerifyError',
+  'no-spiffe-san': 'failVerifyError',
+  'wrong-trust-domain': 'failVerifyError',
+  'san-mismatch': 'failVerifySan',
+  'hash-mismatch': 'failVerifyCertHash',
+  'refused-by-peer': 'connectionError',
+  'protocol-version': 'connectionError',
+  'protocol-error': 'connectionError',
+  'peer-closed': 'connectionError',
+  'handshake-timeout': undefined,
+  'no-filter-chain': undefined,
+  'no-server-name': 'connectionError',
+  'not-ready': undefined,
+  overload: undefined,
+}
+
+/** A refusal with what makes it understandable; never holds a key or a whole certificate. */
+export interface TlsRefusal {
+  readonly reason: TlsReason
+  readonly message: string
+}
+
+/** OpenSSL's verdict on a chain (Node's `authorizationError` codes) in our words. */
+export function verifyCodeReason(code: string): TlsReason {
+  switch (code) {
+    case 'CERT_HAS_EXPIRED':
+      return 'expired'
+    case 'CERT_NOT_YET_VALID':
+      return 'not-yet-valid'
+    case 'UNABLE_TO_GET_ISSUER_CERT':
+    case 'UNABLE_TO_GET_ISSUER_CERT_LOCALLY':
+    case 'UNABLE_TO_VERIFY_LEAF_SIGNATURE':
+    case 'SELF_SIGNED_CERT_IN_CHAIN':
+    case 'DEPTH_ZERO_SELF_SIGNED_CERT':
+    case 'CERT_SIGNATURE_FAILURE':
+    case 'CERT_UNTRUSTED':
+      return 'unknown-ca'
+    default:
+      return 'invalid-chain'
+  }
+}
+
+/** An error of a TLS socket before its handshake was done. */
+export function socketErrorReason(error: NodeJS.ErrnoException): TlsReason {
+  const code = error.code ?? ''
+  if (code === 'ECONNRESET' || code === 'EPIPE') return 'peer-closed'
+  if (code === 'ERR_SSL_HTTP_REQUEST') return 'plaintext-refused'
+  if (versionErrors.has(code)) return 'protocol-version'
+  return /_ALERT_/.test(code) ? 'refused-by-peer' : 'protocol-error'
+}
+
+const versionErrors = new Set([
+  'ERR_SSL_UNSUPPORTED_PROTOCOL',
+  'ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION',
+  'ERR_SSL_UNKNOWN_PROTOCOL',
+  'ERR_SSL_WRONG_SSL_VERSION',
+  'ERR_SSL_VERSION_TOO_LOW',
+  'ERR_SSL_NO_PROTOCOLS_AVAILABLE',
+])

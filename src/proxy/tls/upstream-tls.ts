@@ -1,0 +1,256 @@
+/**
+ * TLS of one upstream transport socket, the connecting side: what is said to a host, and whether it proved to be that host
+ * before a wire is handed out.
+ *
+ * A transport stands for one endpoint and one identity (server name, accepted names); connections of one are never used
+ * for another. It keeps the last session for the next handshake, with what the server sent beside its leaf, so that a
+ * resumed server is judged like any other.
+ */
+import type { X509Certificate } from 'node:crypto'
+import type { Socket } from 'node:net'
+import { type TLSSocket, connect } from 'node:tls'
+
+import type { TlsStats } from '../telemetry/cluster-stats.ts'
+import type { TransportUse } from '../upstream/cluster.ts'
+import type { Host } from '../upstream/host.ts'
+import type { TransportDone, WireTransport } from '../wire/wire.ts'
+import { countRefusal, countSuccess } from './count-tls.ts'
+import { LiveTls, type TlsScope, type TlsState, peerOfConnection } from './live-tls.ts'
+import { dnsMatches } from './san-match.ts'
+import { verifySocket } from './secure-socket.ts'
+import type { UpstreamTlsPlan } from './tls-plan.ts'
+import { type TlsReason, type TlsRefusal, socketErrorReason } from './tls-reason.ts'
+import type { SanMatcher } from './trust.ts'
+
+export interface UpstreamTlsOptions {
+  readonly plan: UpstreamTlsPlan
+  readonly scope: TlsScope
+  readonly stats: TlsStats
+  /** For log lines. */
+  readonly clusterName: string
+  readonly onReady: () => void
+}
+
+/** Names come from clients where `auto_sni` is set: the identities of one host that are kept at most. */
+const transportsPerHostMax = 64
+/** Protocols that HTTP connections cannot speak yet; they are not offered. */
+const unspokenHttp: ReadonlySet<string> = new Set(['h2', 'istio-h2'])
+/** Offered where nothing is configured, as Envoy does for HTTP/1.1. */
+const httpFallback: readonly string[] = ['http/1.1']
+
+export class UpstreamTls {
+  readonly live: LiveTls
+  readonly #options: UpstreamTlsOptions
+  readonly #byHost = new WeakMap<Host, Map<string, TlsTransport>>()
+
+  constructor(options: UpstreamTlsOptions) {
+    this.#options = options
+    const { plan, scope, onReady } = options
+    this.live = new LiveTls({ plan, side: 'client', scope, onReady })
+  }
+
+  /** The same object for the same host and identity, so that sessions and pools find each other. */
+  transportOf(host: Host, use: TransportUse): WireTransport {
+    const { plan } = this.#options
+    const name = this.#nameOf(use)
+    const key = `${plan.key} ${use.kind} ${name.serverName} ${name.verified}`
+    let transports = this.#byHost.get(host)
+    if (transports === undefined) this.#byHost.set(host, (transports = new Map()))
+    const known = transports.get(key)
+    if (known !== undefined) return known
+    const extra = name.verified === '' ? [] : [hostMatcher(name.verified)]
+    const { serverName } = name
+    const alpn = use.kind === 'http' ? httpProtocols(plan.alpn) : plan.alpn
+    const target = { serverName, extra, alpn, addressText: host.addressText }
+    const made = new TlsTransport(key, { ...this.#options, live: this.live, target })
+    transports.set(key, made)
+    const [oldest] = transports.keys()
+    if (transports.size > transportsPerHostMax && oldest !== undefined) transports.delete(oldest)
+    return made
+  }
+
+  close(): void {
+    this.live.close()
+  }
+
+  #nameOf(use: TransportUse): { serverName: string; verified: string } {
+    const { plan } = this.#options
+    if (use.kind === 'http' && (plan.autoServerName || plan.autoSanValidation)) {
+      const name = bareHost(use.authority)
+      return {
+        serverName: plan.autoServerName ? sniOf(name) : plan.serverName,
+        verified: plan.autoSanValidation ? name : '',
+      }
+    }
+    return { serverName: plan.serverName, verified: '' }
+  }
+}
+
+function httpProtocols(alpn: readonly string[]): readonly string[] {
+  if (alpn.length === 0) return httpFallback
+  return alpn.filter((protocol) => !unspokenHttp.has(protocol))
+}
+
+function bareHost(authority: string): string {
+  const bare = authority.startsWith('[')
+    ? authority.slice(1, authority.indexOf(']'))
+    : authority.replace(/:\d*$/, '')
+  return bare.toLowerCase()
+}
+
+/** An address is no server name (RFC 6066 §3). */
+function sniOf(host: string): string {
+  return /^[\d.]+$|:/.test(host) ? '' : host
+}
+
+function hostMatcher(host: string): SanMatcher {
+  return { type: 'any', matches: (name) => dnsMatches(name, host), text: host }
+}
+
+interface TransportOptions extends UpstreamTlsOptions {
+  readonly live: LiveTls
+  readonly target: {
+    readonly serverName: string
+    readonly extra: readonly SanMatcher[]
+    readonly alpn: readonly string[]
+    readonly addressText: string
+  }
+}
+
+interface KeptSession {
+  readonly session: Buffer
+  readonly state: TlsState
+  readonly fingerprint: string
+  readonly others: readonly X509Certificate[]
+}
+
+class TlsTransport implements WireTransport {
+  readonly key: string
+  readonly #options: TransportOptions
+  #kept: KeptSession | undefined
+
+  constructor(key: string, options: TransportOptions) {
+    this.key = key
+    this.#options = options
+  }
+
+  secure(socket: Socket, done: TransportDone): () => void {
+    const { pacer } = this.#options.scope
+    let isOver = false
+    let secure: TLSSocket | undefined
+    let leaveQueue: (() => void) | undefined
+    const finish: TransportDone = (outcome) => {
+      if (isOver) return
+      isOver = true
+      if (!outcome.ok) socket.destroy()
+      done(outcome)
+    }
+    process.nextTick(() => {
+      if (isOver) return
+      leaveQueue = pacer.enter(() => {
+        if (!isOver) secure = this.#begin(socket, finish)
+      })
+      if (leaveQueue !== undefined || isOver) return
+      finish(this.#refuse('overload', 'too many handshakes wait for their turn'))
+    })
+    return () => {
+      isOver = true
+      leaveQueue?.()
+      secure?.destroy()
+      socket.destroy()
+    }
+  }
+
+  #begin(socket: Socket, done: TransportDone): TLSSocket | undefined {
+    const { live, target, plan } = this.#options
+    const state = live.current
+    if (state === undefined) {
+      done(this.#refuse('not-ready', 'the cluster has no certificate or trust bundle yet'))
+      return undefined
+    }
+    const kept = this.#kept?.state === state ? this.#kept : undefined
+    const secure = connect({
+      socket,
+      secureContext: state.shared.context,
+      rejectUnauthorized: false,
+      // Judged below, by the names that the cluster accepts.
+      checkServerIdentity: () => undefined,
+      ...(target.serverName !== '' && { servername: target.serverName }),
+      ...(target.alpn.length > 0 && { ALPNProtocols: [...target.alpn] }),
+      ...(kept !== undefined && { session: kept.session }),
+    })
+    let isDone = false
+    const onError = (error: NodeJS.ErrnoException): void => {
+      const reason = socketErrorReason(error)
+      if (isDone) {
+        // A TLS 1.3 server refuses a client's certificate after the client is done.
+        if (reason === 'refused-by-peer') this.#report({ reason, message: error.message })
+        return
+      }
+      isDone = true
+      if (this.#kept === kept) this.#kept = undefined
+      done(this.#refuse(reason, error.message))
+    }
+    secure.on('error', onError)
+    secure.once('close', () => {
+      if (isDone) return
+      isDone = true
+      done(this.#refuse('peer-closed', 'closed in the middle of the handshake'))
+    })
+    secure.once('secureConnect', () => {
+      if (isDone) return
+      isDone = true
+      this.#onSecure(secure, { state, kept }, done)
+    })
+    if (plan.resumes) secure.on('session', (session) => this.#keep(secure, session, state))
+    return secure
+  }
+
+  #onSecure(
+    socket: TLSSocket,
+    { state, kept }: { readonly state: TlsState; readonly kept: KeptSession | undefined },
+    done: TransportDone,
+  ): void {
+    const { scope, stats, live, target } = this.#options
+    const { serverName, extra } = target
+    const result = verifySocket(socket, {
+      state,
+      nowMs: scope.clock.nowMs(),
+      requiresPeer: true,
+      serverName: serverName === '' ? undefined : serverName,
+      extra,
+      recall: (leaf) => (leaf.fingerprint256 === kept?.fingerprint ? kept.others : []),
+    })
+    if (!result.ok) {
+      this.#kept = undefined
+      socket.destroy()
+      done(this.#refuse(result.refusal.reason, result.refusal.message))
+      return
+    }
+    const { security, chain } = result
+    if (chain !== undefined) state.shared.peers.remember(chain.leaf, chain.others)
+    countSuccess(stats, security)
+    const peer = peerOfConnection(chain, extra, scope.random)
+    const retireAtMs = (): number => live.retireAtMs(state, peer)
+    done({ ok: true, socket, security, retireAtMs })
+  }
+
+  #keep(socket: TLSSocket, session: Buffer, state: TlsState): void {
+    const leaf = socket.getPeerX509Certificate()
+    if (leaf === undefined) return
+    const others = state.shared.peers.recall(leaf)
+    this.#kept = { session, state, fingerprint: leaf.fingerprint256, others }
+  }
+
+  #refuse(reason: TlsReason, message: string) {
+    this.#report({ reason, message })
+    return { ok: false, reason, message: `TLS: ${reason}: ${message}` } as const
+  }
+
+  #report(refusal: TlsRefusal): void {
+    const { stats, scope, clusterName, target } = this.#options
+    countRefusal(stats, refusal.reason)
+    const { addressText: host, serverName } = target
+    scope.refusals.write(refusal, { cluster: clusterName, host, serverName, side: 'client' })
+  }
+}
