@@ -5,6 +5,7 @@
  * a request then only adds to slots. Series are counted: past the ceiling, requests go to one series whose labels say
  * `overflow`, because two dozen labels times whatever clients send would eat the process (GHSA-42mr-jpwh-m9rv).
  */
+import { type ConnectionSecurity, localPrincipal, peerPrincipal } from '../connection-security.ts'
 import type { Cluster } from '../upstream/cluster.ts'
 import type { Host } from '../upstream/host.ts'
 import type { Counter, Histogram } from './cluster-stats.ts'
@@ -86,12 +87,15 @@ interface RequestEntry {
   readonly flags: string
   readonly grpcStatus: number | undefined
   readonly isGrpc: boolean
+  /** What TLS says of both ends; part of the labels. */
+  readonly principals: string
   readonly series: RequestSeries
 }
 
 interface TcpEntry {
   readonly cluster: Cluster | undefined
   readonly flags: string
+  readonly principals: string
   readonly series: TcpSeries
 }
 
@@ -120,19 +124,14 @@ class SeriesTable {
     }
     let entries = this.#byHost.get(host)
     if (entries === undefined) this.#byHost.set(host, (entries = []))
+    const principals = this.#principalsKey(record)
     for (const entry of entries) {
-      const isSame =
-        entry.status === record.status &&
-        entry.cluster === cluster &&
-        entry.flags === record.flags &&
-        entry.isGrpc === record.isGrpc &&
-        entry.grpcStatus === record.grpcStatus
-      if (isSame) return entry.series
+      if (isSameRequest(entry, record, principals)) return entry.series
     }
     const { status, flags, isGrpc, grpcStatus } = record
     const series = this.#find(this.#requestLabels(record))
     if (entries.length < entriesMax) {
-      entries.push({ cluster, status, flags, isGrpc, grpcStatus, series })
+      entries.push({ cluster, status, flags, isGrpc, grpcStatus, principals, series })
     }
     return series
   }
@@ -142,10 +141,14 @@ class SeriesTable {
     if (host === undefined) return this.#findTcp(this.#tcpLabels(record))
     let entries = this.#tcpByHost.get(host)
     if (entries === undefined) this.#tcpByHost.set(host, (entries = []))
-    const known = entries.find((entry) => entry.cluster === cluster && entry.flags === flags)
+    const principals = this.#principalsKey(record)
+    const known = entries.find(
+      (entry) =>
+        entry.cluster === cluster && entry.flags === flags && entry.principals === principals,
+    )
     if (known !== undefined) return known.series
     const series = this.#findTcp(this.#tcpLabels(record))
-    if (entries.length < entriesMax) entries.push({ cluster, flags, series })
+    if (entries.length < entriesMax) entries.push({ cluster, flags, principals, series })
     return series
   }
 
@@ -156,6 +159,7 @@ class SeriesTable {
   #requestLabels(record: RequestRecord): StatLabels {
     const peer: Peer = { ...peerOf(record), authority: record.request.authority }
     return this.#labelsOf(peer, {
+      ...this.#securityLabels(record),
       request_protocol: record.isGrpc ? 'grpc' : 'http',
       response_code: String(record.status),
       grpc_response_status: record.isGrpc ? String(record.grpcStatus ?? '') : '',
@@ -165,7 +169,11 @@ class SeriesTable {
 
   #tcpLabels(record: TcpRecord): StatLabels {
     const peer: Peer = { ...peerOf(record), authority: '' }
-    const labels = this.#labelsOf(peer, { request_protocol: 'tcp', response_flags: record.flags })
+    const labels = this.#labelsOf(peer, {
+      ...this.#securityLabels(record),
+      request_protocol: 'tcp',
+      response_flags: record.flags,
+    })
     return labels.filter(([name]) => !(requestOnlyLabels as ReadonlySet<string>).has(name))
   }
 
@@ -178,10 +186,28 @@ class SeriesTable {
       ...labels,
       ...measured,
       reporter,
-      // Only the side that accepts a connection knows how it is secured; TLS will say mutual_tls here.
-      connection_security_policy: isSource ? 'unknown' : 'none',
     }
     return istioLabelNames.map((name) => [name, known[name] ?? 'unknown'])
+  }
+
+  /** Only the side that accepts a connection says how it is secured; Istio's clients say `unknown`. */
+  #securityLabels(record: RequestRecord | TcpRecord): IstioLabels {
+    const isSource = this.#options.reporter === 'source'
+    const security = isSource ? record.upstreamSecurity : record.downstreamSecurity
+    const peer = peerPrincipal(security)
+    const local = localPrincipal(security)
+    return {
+      ...principalLabels(isSource ? local : peer, isSource ? peer : local),
+      connection_security_policy: policyOf(isSource, security),
+    }
+  }
+
+  #principalsKey(record: RequestRecord | TcpRecord): string {
+    const isSource = this.#options.reporter === 'source'
+    const security = isSource ? record.upstreamSecurity : record.downstreamSecurity
+    return security === undefined
+      ? ''
+      : `${peerPrincipal(security) ?? ''} ${localPrincipal(security) ?? ''}`
   }
 
   #find(labels: StatLabels): RequestSeries {
@@ -213,6 +239,30 @@ class SeriesTable {
     const made = make(this.#scope, labels)
     map.set('overflow', made)
     return made
+  }
+}
+
+function isSameRequest(entry: RequestEntry, record: RequestRecord, principals: string): boolean {
+  return (
+    entry.status === record.status &&
+    entry.cluster === record.cluster &&
+    entry.flags === record.flags &&
+    entry.isGrpc === record.isGrpc &&
+    entry.grpcStatus === record.grpcStatus &&
+    entry.principals === principals
+  )
+}
+
+/** Istio's word: both ends have shown a certificate. */
+function policyOf(isSource: boolean, security: ConnectionSecurity | undefined): string {
+  if (isSource) return 'unknown'
+  return security?.peer === undefined ? 'none' : 'mutual_tls'
+}
+
+function principalLabels(source: string | undefined, destination: string | undefined): IstioLabels {
+  return {
+    ...(source !== undefined && { source_principal: source }),
+    ...(destination !== undefined && { destination_principal: destination }),
   }
 }
 

@@ -8,6 +8,7 @@ import { grpcStatusOperator } from './grpc-status.ts'
 import type { LogOperator, LogSource } from './log-source.ts'
 import { compileTimeFormat } from './log-time.ts'
 import { longFlags } from './response-flag.ts'
+import { tlsOperators, validityOperator, validityOperatorNames } from './tls-operator.ts'
 
 export interface OperatorCall {
   readonly name: string
@@ -53,16 +54,19 @@ function makeOperator(call: OperatorCall, context: OperatorContext): Compiled<Lo
       return startTime(argument ?? '')
     case 'GRPC_STATUS':
       return grpcStatusOperator(argument)
-    case 'PATH':
-      return pathOperator(argument ?? '')
     case 'HOSTNAME':
       return compiled(() => context.hostname)
     default:
-      return refused(`%${name}%: not implemented`)
+      return withText(name, argument ?? '') ?? refused(`%${name}%: not implemented`)
   }
 }
 
+function withText(name: string, argument: string): Compiled<LogOperator> | undefined {
+  return name === 'PATH' ? pathOperator(argument) : validityOperator(name, argument)
+}
+
 const plainOperators: Readonly<Record<string, LogOperator>> = {
+  ...tlsOperators,
   PROTOCOL: (source) => source.request?.protocol,
   RESPONSE_CODE: (source) => source.status ?? 0,
   RESPONSE_CODE_DETAILS: (source) => textOf(source.details)?.replaceAll(' ', '_'),
@@ -108,6 +112,7 @@ const plainOperators: Readonly<Record<string, LogOperator>> = {
 /** Operators by name, for docs and for a message that suggests one. */
 export const operatorNames: readonly string[] = [
   ...Object.keys(plainOperators),
+  ...validityOperatorNames,
   'REQ',
   'RESP',
   'START_TIME',

@@ -101,7 +101,7 @@ function accepted(socket: TLSSocket, shown: Shown): SecureResult {
   let peerChain: readonly CertificateFacts[] | undefined
   const security: ConnectionSecurity = {
     version: socket.getProtocol() ?? '',
-    cipher: socket.getCipher()?.standardName ?? '',
+    cipher: socket.getCipher()?.name ?? '',
     serverName: options.serverName,
     applicationProtocol: typeof applicationProtocol === 'string' ? applicationProtocol : undefined,
     isResumed,
