@@ -7,7 +7,7 @@ import { systemRandom } from '../src/lib/random.ts'
 const [folder = '.', xdsPort = '0', apiPort = '0'] = process.argv.slice(2)
 const controlPlane = await openControlPlane({
   configPaths: [folder],
-  xds: { host: '127.0.0.1', port: Number(xdsPort) },
+  plaintextXds: { host: '127.0.0.1', port: Number(xdsPort) },
   api: { host: '127.0.0.1', port: Number(apiPort) },
   clock: systemClock,
   random: systemRandom,

@@ -70,7 +70,7 @@ function openSidecar(scene: ControlPlaneScene, node: ReturnType<typeof nodeOf>) 
     stream.send(new GrpcFrame(DeltaDiscoveryRequest.encode(message).finish()))
   }
   const stream = openGrpcStream({
-    target: scene.controlPlane.xdsAddress,
+    target: scene.controlPlane.plaintextXdsAddress,
     path: adsPaths.delta,
     clock: systemClock,
     events: {
@@ -200,7 +200,7 @@ describe('control plane', () => {
     await eventually(() => one.names(typeUrls.listener).length > 0)
     const updates: AdsUpdate[] = []
     using client = new AdsClient({
-      target: scene.controlPlane.xdsAddress,
+      target: scene.controlPlane.plaintextXdsAddress,
       variant: 'delta',
       node: Node.fromPartial(nodeOf('client')),
       events: {
@@ -261,11 +261,14 @@ describe('control plane', () => {
 
   test('a port that is taken is an error that names it', async () => {
     await using scene = await openControlPlaneScene(files)
-    const port = Number(scene.controlPlane.xdsAddress.split(':').at(-1))
-    await assert.rejects(openControlPlaneScene(files, { xds: { host: '127.0.0.1', port } }), {
-      code: 'MESH_LISTEN_FAILED',
-      message: `listen for xDS on 127.0.0.1:${port}`,
-    })
+    const port = Number(scene.controlPlane.plaintextXdsAddress.split(':').at(-1))
+    await assert.rejects(
+      openControlPlaneScene(files, { plaintextXds: { host: '127.0.0.1', port } }),
+      {
+        code: 'MESH_LISTEN_FAILED',
+        message: `listen for xDS on 127.0.0.1:${port}`,
+      },
+    )
   })
 })
 

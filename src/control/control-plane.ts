@@ -3,10 +3,10 @@
  *
  * ```
  *   files, store ──▶ ConfigSource ──┐
- *                                   ├─▶ ReconcileLoop ──▶ Translation ──▶ AdsServer ──▶ sidecars
- *   ADS streams ──▶ Registry ───────┘                                        │
- *        ▲                                                                    │
- *        └────────────────── joins, ends, health ─────────────────────────────┘
+ *                                   ├─▶ ReconcileLoop ──▶ Translation ──▶ ADS ──▶ XdsPorts ──▶ sidecars
+ *   ADS streams ──▶ Registry ───────┘                                      │        │
+ *        ▲                                                                 │        └─ IdentityService: certificates
+ *        └────────────────── joins, ends, health ──────────────────────────┘
  * ```
  *
  * Everything is built here, in order, and closed in the opposite order. It listens only when the first
@@ -24,11 +24,15 @@ import {
 } from '../registry/registration-log.ts'
 import { openRegistry, type Registry } from '../registry/registry.ts'
 import { createTranslation, type Translation } from '../translate/driver.ts'
-import { openAdsServer, type AdsServer } from '../xds/ads-server.ts'
+import { adsPaths, createDiscoveryService, type DiscoveryService } from '../xds/ads-server.ts'
 import { openApiServer, type ApiServer } from './api-server/api-server.ts'
 import { ObjectStore } from './api-server/object-store.ts'
-import { openConfigSource, type ConfigSource } from './config-source.ts'
+import { meshOf, openConfigSource, type ConfigSource } from './config-source.ts'
 import { addGauges } from './gauges.ts'
+import { IdentityMetrics } from './identity/identity-metrics.ts'
+import type { IdentitySettings } from './identity/identity-service.ts'
+import { meshIdentityOf } from './identity/mesh-identity.ts'
+import { openXdsPorts, type HostPort, type XdsPorts } from './identity/xds-ports.ts'
 import { createMembershipHooks } from './membership.ts'
 import { ControlPlaneMetrics } from './metrics.ts'
 import { InputBuilder, ReconcileLoop } from './reconcile.ts'
@@ -40,11 +44,7 @@ import {
   workloadObjects,
 } from './view-object.ts'
 
-export interface HostPort {
-  readonly host: string
-  /** 0: any free one. */
-  readonly port: number
-}
+export type { HostPort } from './identity/xds-ports.ts'
 
 export interface ControlPlaneOptions {
   /** A file with one `Mesh`; its `spec.config` is read too. */
@@ -55,10 +55,17 @@ export interface ControlPlaneOptions {
   readonly namespace?: string
   /** With `memory` the API can be written to; what is written ends with the process. */
   readonly store?: 'memory'
-  readonly xds: HostPort
+  /** Over TLS: xDS, certificates, roots. Undefined: no TLS and no authority, for tests and benches. */
+  readonly xds?: HostPort
+  /** xDS without TLS and without any proof of who calls: on loopback, when somebody asks for it. */
+  readonly plaintextXds?: HostPort
   readonly api: HostPort
-  /** Where registrations are kept; without it a restart forgets who had joined. */
+  /**
+   * Where registrations are kept, and in `ca/` the mesh's root with its key. Without it a restart forgets who had
+   * joined, and makes another root.
+   */
   readonly stateFolder?: string
+  readonly identity?: IdentitySettings
   /** Version of Tulle, for `/version`. */
   readonly version?: string
   readonly clock: Clock
@@ -71,8 +78,12 @@ export interface ControlPlaneOptions {
 export interface ControlPlane extends AsyncDisposable {
   /** `http://127.0.0.1:15014` */
   readonly apiUrl: string
-  /** `127.0.0.1:15010` */
+  /** `127.0.0.1:15012`, over TLS; empty when it is not served. */
   readonly xdsAddress: string
+  /** `127.0.0.1:15010`; empty when it is not served. */
+  readonly plaintextXdsAddress: string
+  /** Socket of the owner (identity/admin-server.ts); empty without TLS. */
+  readonly handOver: string
   /** Ends streams with UNAVAILABLE, so that clients come back elsewhere; writes what is not written. */
   close(): Promise<void>
 }
@@ -81,8 +92,7 @@ export interface ControlPlane extends AsyncDisposable {
 export async function openControlPlane(options: ControlPlaneOptions): Promise<ControlPlane> {
   const stack = new AsyncDisposableStack()
   try {
-    const { ads, api } = await openParts(options, stack)
-    return new RunningControlPlane(ads, api, stack)
+    return new RunningControlPlane(await openParts(options, stack), stack)
   } catch (error) {
     await stack.disposeAsync()
     throw error
@@ -92,11 +102,15 @@ export async function openControlPlane(options: ControlPlaneOptions): Promise<Co
 class RunningControlPlane implements ControlPlane {
   readonly apiUrl: string
   readonly xdsAddress: string
+  readonly plaintextXdsAddress: string
+  readonly handOver: string
   readonly #stack: AsyncDisposableStack
 
-  constructor(ads: AdsServer, api: ApiServer, stack: AsyncDisposableStack) {
+  constructor({ api, ports }: OpenedParts, stack: AsyncDisposableStack) {
     this.apiUrl = api.url
-    this.xdsAddress = ads.address
+    this.xdsAddress = ports.secureAddress ?? ''
+    this.plaintextXdsAddress = ports.plaintextAddress ?? ''
+    this.handOver = ports.handOver ?? ''
     this.#stack = stack
   }
 
@@ -109,8 +123,16 @@ class RunningControlPlane implements ControlPlane {
   }
 }
 
-async function openParts(options: ControlPlaneOptions, stack: AsyncDisposableStack) {
-  const { clock, random, log } = options
+interface OpenedParts {
+  readonly api: ApiServer
+  readonly ports: XdsPorts
+}
+
+async function openParts(
+  options: ControlPlaneOptions,
+  stack: AsyncDisposableStack,
+): Promise<OpenedParts> {
+  const { clock, random, log, debounce } = options
   const source = stack.use(await openConfig(options))
   log.info({ paths: source.paths, issues: source.list().issues.length }, 'configuration loaded')
   const registrations = stack.use(openRegistrations(options))
@@ -121,25 +143,36 @@ async function openParts(options: ControlPlaneOptions, stack: AsyncDisposableSta
   const metrics = new ControlPlaneMetrics()
   const reconcile = { source, registry, log, onResult: countReconciles(metrics) }
   stack.use(new ReconcileLoop(reconcile, inputs, translation))
+  const meshIdentity = meshIdentityOf(meshOf(source.list()))
+  const identityMetrics = new IdentityMetrics()
   const ads = stack.use(
-    await openAdsServer({
-      listen: options.xds,
+    createDiscoveryService({
+      paths: adsPaths,
       source: translation,
       clock,
       random,
       log,
-      hooks: createMembershipHooks(registry, log),
+      hooks: createMembershipHooks({
+        registry,
+        trustDomains: new Set([meshIdentity.trustDomain, ...meshIdentity.trustDomainAliases]),
+        onRefused: (reason) => identityMetrics.refusedJoins.add({ reason }),
+        log,
+      }),
       observer: adsObserver(metrics),
-      ...(options.debounce === undefined ? {} : { debounce: options.debounce }),
+      ...(debounce === undefined ? {} : { debounce }),
     }),
   )
-  log.info({ address: ads.address }, 'xDS is served')
+  const ports = stack.use(
+    await openXdsPorts({ ...options, ads, meshIdentity, metrics, identityMetrics }),
+  )
+  const { secureAddress, plaintextAddress } = ports
+  log.info({ address: secureAddress, plaintext: plaintextAddress }, 'xDS is served')
   addGauges(metrics, { registry, source, ads })
   const api = stack.use(
     await openApi(options, stack, { source, registry, translation, ads, metrics }),
   )
   log.info({ url: api.url }, 'API is served')
-  return { ads, api }
+  return { api, ports }
 }
 
 function openConfig(options: ControlPlaneOptions): Promise<ConfigSource> {
@@ -162,7 +195,7 @@ interface Parts {
   readonly source: ConfigSource
   readonly registry: Registry
   readonly translation: Translation
-  readonly ads: AdsServer
+  readonly ads: DiscoveryService
   readonly metrics: ControlPlaneMetrics
 }
 

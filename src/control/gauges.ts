@@ -1,13 +1,13 @@
 /** What the metrics page reads off the running parts when somebody asks. */
 import type { Registry } from '../registry/registry.ts'
 import type { Source } from '../store/source.ts'
-import type { AdsServer } from '../xds/ads-server.ts'
+import type { DiscoveryService } from '../xds/ads-server.ts'
 import type { ControlPlaneMetrics } from './metrics.ts'
 
 export interface GaugeSources {
   readonly registry: Registry
   readonly source: Source
-  readonly ads: AdsServer
+  readonly ads: DiscoveryService
 }
 
 export function addGauges(metrics: ControlPlaneMetrics, parts: GaugeSources): void {

@@ -90,6 +90,11 @@ export class ControlPlaneMetrics {
     this.#families.set(name, { type: 'counter', help, samples: () => [['', {}, read()]] })
   }
 
+  /** Counted by whoever holds it. */
+  counter(name: string, help: string, counter: Counter): void {
+    this.#counter(name, help, counter)
+  }
+
   text(): string {
     const lines: string[] = []
     for (const [name, { type, help, samples }] of this.#families) {

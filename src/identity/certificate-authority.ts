@@ -35,8 +35,8 @@ import {
 import { fingerprintOf } from './certificate.ts'
 import { createAuthorityKey, createLeafCertificate, keyPem, spkiOf } from './create-certificate.ts'
 import { readIfThere, writeDurably } from './durable-file.ts'
-import { openIssueLog, type IssueEntry, type IssueLog } from './issue-log.ts'
-import { readCsr } from './read-csr.ts'
+import { openIssueLog, readIssueLog, type IssueEntry, type IssueLog } from './issue-log.ts'
+import { readCsr, type CertificateRequest } from './read-csr.ts'
 import type { SpiffeId } from './spiffe-id.ts'
 import { clockSkewMs, TrustBundle } from './trust-bundle.ts'
 import { WorkLimit } from './work-limit.ts'
@@ -59,6 +59,8 @@ export interface CertificateAuthorityOptions {
 
 export interface SignRequest {
   readonly csrPem: string
+  /** The same, when it was read already. */
+  readonly csr?: CertificateRequest
   readonly spiffeId: SpiffeId
   /** Cut to the authority's ceiling; 0 or undefined: its default. */
   readonly ttlMs?: number | undefined
@@ -155,6 +157,7 @@ export class CertificateAuthority implements AsyncDisposable {
   #signs = ''
   #bundle = new TrustBundle({})
   #renewal: Promise<void> | undefined
+  #lastIssuedAtMs: number | undefined
 
   /** For `openCertificateAuthority`. */
   constructor(options: CertificateAuthorityOptions, book: IssueLog) {
@@ -178,6 +181,16 @@ export class CertificateAuthority implements AsyncDisposable {
     return this.#options.leafLifetimeMs
   }
 
+  /** When the last certificate was given, by the clock of then; undefined: never. */
+  get lastIssuedAtMs(): number | undefined {
+    return this.#lastIssuedAtMs
+  }
+
+  /** Keys that others than their owner may read. */
+  openKeys(): readonly string[] {
+    return this.#held.flatMap(({ authority }) => findOpenKeys(authority))
+  }
+
   roots(): readonly RootStatus[] {
     return this.#ordered().map(({ stored, authority }) => statusOf(stored, authority, this.#signs))
   }
@@ -191,7 +204,7 @@ export class CertificateAuthority implements AsyncDisposable {
   /** Rejections: MESH_IDENTITY_INVALID (the request), MESH_CA_UNAVAILABLE (the disk, too many callers). */
   sign(request: SignRequest): Promise<SignedCertificate> {
     return this.#limit.run(async () => {
-      const { publicKey } = await readCsr(request.csrPem)
+      const { publicKey } = request.csr ?? (await readCsr(request.csrPem))
       const { spiffeId, workloadGroup, via, ttlMs } = request
       return this.#issue({ kind: 'workload', publicKey, spiffeId, workloadGroup, via, ttlMs })
     })
@@ -265,11 +278,11 @@ export class CertificateAuthority implements AsyncDisposable {
       log.info({ root: this.#signs, trustDomain: this.trustDomain }, 'root made')
     }
     if (pluggedFolder !== undefined) await this.#addPlugged(pluggedFolder)
-    for (const { authority } of this.#held) {
-      for (const path of findOpenKeys(authority)) {
-        log.warn({ path }, 'this key can be read by others than its owner: chmod 600')
-      }
+    for (const path of this.openKeys()) {
+      log.warn({ path }, 'this key can be read by others than its owner: chmod 600')
     }
+    const last = readIssueLog(folder).at(-1)
+    if (last !== undefined) this.#lastIssuedAtMs = Date.parse(last.issuedAt)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -383,6 +396,7 @@ export class CertificateAuthority implements AsyncDisposable {
       createLeafCertificate({ ...leaf, serial, notBefore, notAfter, signer }),
       this.#book.append(this.#entry({ kind, serial, subject, authority: id, via, notAfter })),
     ])
+    this.#lastIssuedAtMs = nowMs
     const roots = this.#bundle.rootsOf(this.trustDomain).map(String).join('')
     return {
       serial,

@@ -88,7 +88,7 @@ export async function createLeafCertificate(options: LeafCertificateOptions): Pr
     { type: 'url' as const, value: spiffeId },
     ...(workloadGroup === undefined
       ? []
-      : [{ type: 'dn' as const, value: `OU=${checkGroup(workloadGroup)}` }]),
+      : [{ type: 'dn' as const, value: `OU=${checkWorkloadGroup(workloadGroup)}` }]),
     ...hosts.map((host) => ({
       type: isIP(host) === 0 ? ('dns' as const) : ('ip' as const),
       value: host,
@@ -157,8 +157,8 @@ export function spkiOf(key: KeyObject): Buffer {
   return createPublicKey(key).export({ type: 'spki', format: 'der' })
 }
 
-/** Text that needs no escaping in a directory name: names of WorkloadGroups are DNS names. */
-function checkGroup(group: string): string {
+/** Text that needs no escaping in a directory name: names of WorkloadGroups are DNS names. Throws MESH_IDENTITY_INVALID. */
+export function checkWorkloadGroup(group: string): string {
   if (/^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$/.test(group)) return group
   throw new MeshError(
     'MESH_IDENTITY_INVALID',

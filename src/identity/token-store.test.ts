@@ -40,7 +40,7 @@ class Scene implements Disposable {
   }
 
   async redeem(text: string, key: string): Promise<string> {
-    const redemption = await this.store.redeem(text, keyOf(key))
+    const redemption = await this.store.redeem(text, { publicKey: keyOf(key) })
     return redemption.ok ? 'admitted' : redemption.reason
   }
 
@@ -52,7 +52,7 @@ class Scene implements Disposable {
 test('a token admits whom it was made for, and names the roots to believe', async () => {
   using scene = new Scene()
   const text = await scene.create()
-  const redemption = await scene.store.redeem(text, keyOf('k'))
+  const redemption = await scene.store.redeem(text, { publicKey: keyOf('k') })
   assert.ok(redemption.ok)
   assert.deepEqual(redemption.grant, {
     namespace: 'shop',
@@ -173,4 +173,15 @@ test('what is over is remembered for a week, newest first', async () => {
   scene.clock.advance(8 * 24 * hour)
   await scene.create({ serviceAccount: 'third' })
   assert.deepEqual(seen(), ['third valid'])
+})
+
+test('who wants another identity than the token gives costs it no use', async () => {
+  using scene = new Scene()
+  const text = await scene.create()
+  const redemption = await scene.store.redeem(text, {
+    publicKey: keyOf('a'),
+    accepts: ({ namespace }) => namespace === 'bank',
+  })
+  assert.deepEqual(redemption, { ok: false, reason: 'other-identity' })
+  assert.equal(await scene.redeem(text, 'b'), 'admitted')
 })

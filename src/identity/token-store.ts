@@ -45,7 +45,21 @@ export interface TokenStatus extends TokenGrant {
   readonly madeBy: string
 }
 
-export type TokenRefusal = 'malformed' | 'unknown' | 'used-up' | 'expired' | 'revoked'
+export type TokenRefusal =
+  | 'malformed'
+  | 'unknown'
+  | 'used-up'
+  | 'expired'
+  | 'revoked'
+  /** The holder asks for another identity than the token gives; no use is taken. */
+  | 'other-identity'
+
+export interface TokenHolder {
+  /** SubjectPublicKeyInfo, DER. */
+  readonly publicKey: Uint8Array
+  /** Whether what the token gives is what the holder wants. */
+  readonly accepts?: (grant: TokenGrant) => boolean
+}
 
 export type Redemption =
   | { readonly ok: true; readonly id: string; readonly grant: TokenGrant }
@@ -148,8 +162,8 @@ export class TokenStore {
     return this.#statusOf(token)
   }
 
-  /** Takes one use for the holder of a key (SubjectPublicKeyInfo). Rejections: MESH_CA_UNAVAILABLE. */
-  async redeem(text: string, publicKey: Uint8Array): Promise<Redemption> {
+  /** Takes one use for the holder of a key. Rejections: MESH_CA_UNAVAILABLE. */
+  async redeem(text: string, { publicKey, accepts }: TokenHolder): Promise<Redemption> {
     const parsed = parseJoinToken(text)
     if (parsed === undefined) return { ok: false, reason: 'malformed' }
     const token = this.#tokens.get(parsed.id)
@@ -160,11 +174,13 @@ export class TokenStore {
     const state = this.#stateOf(token)
     const isAgain = this.#isRetry(token, keyHash)
     if (state !== 'valid' && !(state === 'used-up' && isAgain)) return { ok: false, reason: state }
+    const { namespace, serviceAccount, group } = token.grant
+    const grant = { namespace, serviceAccount, group }
+    if (accepts?.(grant) === false) return { ok: false, reason: 'other-identity' }
     if (!isAgain) token.uses = [...token.uses, { keyHash, atMs: this.#clock.nowMs() }]
     // Also when it comes again: the first use may be on its way to the disk still.
     await this.#file.save()
-    const { namespace, serviceAccount, group } = token.grant
-    return { ok: true, id: token.id, grant: { namespace, serviceAccount, group } }
+    return { ok: true, id: token.id, grant }
   }
 
   #isRetry(token: StoredToken, keyHash: string): boolean {

@@ -70,7 +70,7 @@ export class Registry implements Disposable {
     this.#defaultGraceMs = options.settings?.gracePeriodMs
     this.#workloads = new WorkloadRegistry({
       ...options,
-      templateOf: (namespace, group) => this.#templateOf(`${namespace}/${group}`),
+      templateOf: (namespace, group) => this.templateOf(namespace, group),
       sink: {
         setMember: (member) => this.#changed(() => this.#index.setMember(member)),
         removeMember: (id) => this.#changed(() => this.#index.removeMember(id)),
@@ -98,6 +98,11 @@ export class Registry implements Disposable {
 
   join(node: JoiningNode): Parsed<Membership> {
     return this.#workloads.join(node)
+  }
+
+  /** What a workload inherits that joins this group; undefined when there is no such group. */
+  templateOf(namespace: string, group: string): WorkloadTemplate | undefined {
+    return this.#templateOf(`${namespace}/${group}`)
   }
 
   leave(membership: Pick<Membership, 'id' | 'generation'>): void {

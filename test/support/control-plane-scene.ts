@@ -47,7 +47,7 @@ export async function openControlPlaneScene(
       ...(files['mesh.yaml'] === undefined
         ? { configPaths: [folder] }
         : { meshFile: join(folder, 'mesh.yaml') }),
-      xds: { host: '127.0.0.1', port: ports.xds },
+      plaintextXds: { host: '127.0.0.1', port: ports.xds },
       api: { host: '127.0.0.1', port: ports.api },
       stateFolder: join(folder, '.state'),
       clock: systemClock,
@@ -77,13 +77,13 @@ export async function openControlPlaneScene(
       return request(path, { method, headers, body: text })
     },
     connect(variant) {
-      const peer = new AdsPeer(controlPlane.xdsAddress, variant)
+      const peer = new AdsPeer(controlPlane.plaintextXdsAddress, variant)
       peers.push(peer)
       return peer
     },
     async restart() {
       const ports = {
-        xds: Number(controlPlane.xdsAddress.split(':').at(-1)),
+        xds: Number(controlPlane.plaintextXdsAddress.split(':').at(-1)),
         api: Number(controlPlane.apiUrl.split(':').at(-1)),
       }
       await controlPlane.close()

@@ -7,7 +7,7 @@ import {
   type ControlPlaneOptions,
   type HostPort,
 } from '../../control/control-plane.ts'
-import { handOverSocket } from '../../control/hand-over.ts'
+import { handOverSocket } from '../../control/identity/admin-server.ts'
 import { systemClock } from '../../lib/clock.ts'
 import { createLog, type LogLevel } from '../../lib/log.ts'
 import { systemRandom } from '../../lib/random.ts'
@@ -20,6 +20,7 @@ import {
   type FlagValues,
 } from '../command.ts'
 import { announceMesh, tulleHome, type RunningMesh } from '../home.ts'
+import { parseJwtIssuer } from '../jwt-issuer-flag.ts'
 import { packageVersion } from '../package-version.ts'
 import { readMeshFile, type MeshFile } from '../up/mesh-file.ts'
 import { identityPlanOf, meshIdentityOf } from '../up/mesh-plan.ts'
@@ -29,7 +30,8 @@ export const controlPlaneCommand: Command = {
   summary: 'run the control plane alone: configuration from files, xDS and the API',
   description:
     'Reads the mesh file and the paths given, and watches them. Commands on this host find it as they find a mesh ' +
-    'of tulle up. It has no authentication yet: keep both addresses on loopback or in a network that you trust.',
+    'of tulle up. Sidecars connect over TLS and prove who they are; workloads of other hosts join by a token (tulle ' +
+    'token create). The API has no authentication yet: keep it on loopback.',
   arguments: [{ name: '[path...]', summary: 'files and folders of YAML' }],
   flags: [
     { flags: '--mesh-file <file>', summary: 'a mesh file; its workloads are not started' },
@@ -41,8 +43,28 @@ export const controlPlaneCommand: Command = {
     namespaceFlag,
     {
       flags: '--xds-address <host:port>',
-      summary: 'where sidecars connect',
-      default: '127.0.0.1:15010',
+      summary: 'where sidecars connect: xDS and certificates, over TLS',
+      default: '127.0.0.1:15012',
+    },
+    {
+      flags: '--plaintext-xds-address <host:port>',
+      summary:
+        'xDS without TLS too, for tools on this host that have no certificate; loopback only',
+    },
+    {
+      flags: '--server-name <name>',
+      summary: "further name or address in the control plane's certificate",
+      isRepeatable: true,
+    },
+    {
+      flags: '--ca-certs <folder>',
+      summary: "an authority of your own, in a folder with Istio's cacerts files",
+    },
+    {
+      flags: '--jwt-issuer <fields>',
+      summary:
+        'believe JWTs: issuer=URL,audience=NAME,jwks=FILE_OR_URL,namespace-claim=PATH,service-account-claim=PATH',
+      isRepeatable: true,
     },
     {
       flags: '--api-address <host:port>',
@@ -56,7 +78,7 @@ export const controlPlaneCommand: Command = {
     },
     {
       flags: '--state-folder <folder>',
-      summary: 'where registrations are kept (default: in the home)',
+      summary: "where registrations and the mesh's root are kept (default: in the home)",
     },
     {
       flags: '-l, --log-level <level>',
@@ -124,6 +146,12 @@ function optionsOf(
     ...(flags.text('store') === 'memory' ? { store: 'memory' } : {}),
     xds: parseAddress('--xds-address', flags.text('xdsAddress') ?? ''),
     api: parseAddress('--api-address', flags.text('apiAddress') ?? ''),
+    ...plaintextOf(flags),
+    identity: {
+      pluggedFolder: pathOf(input, 'caCerts'),
+      hosts: flags.list('serverName'),
+      jwtIssuers: flags.list('jwtIssuer').map((text) => parseJwtIssuer(text, context.cwd)),
+    },
     stateFolder: stateFolderOf(input, name),
     version: packageVersion(),
     clock: systemClock,
@@ -133,6 +161,18 @@ function optionsOf(
       level: (flags.text('logLevel') ?? 'info') as LogLevel,
     }),
   }
+}
+
+function plaintextOf(flags: FlagValues): Pick<ControlPlaneOptions, 'plaintextXds'> {
+  const address = flags.text('plaintextXdsAddress')
+  return address === undefined
+    ? {}
+    : { plaintextXds: parseAddress('--plaintext-xds-address', address) }
+}
+
+function pathOf({ flags, context }: CommandInput, name: string): string | undefined {
+  const path = flags.text(name)
+  return path === undefined ? undefined : resolve(context.cwd, path)
 }
 
 function parseAddress(flag: string, text: string): HostPort {

@@ -4,7 +4,7 @@ import { basename, dirname, join, resolve } from 'node:path'
 
 import { PortLeases } from '../../agent/process/port-lease.ts'
 import { Reaper } from '../../agent/process/reaper.ts'
-import { handOverSocket } from '../../control/hand-over.ts'
+import { handOverSocket } from '../../control/identity/admin-server.ts'
 import { systemClock } from '../../lib/clock.ts'
 import { MeshError } from '../../lib/mesh-error.ts'
 import { systemRandom } from '../../lib/random.ts'
