@@ -154,7 +154,7 @@ class ServerHandshake {
       nowMs: scope.clock.nowMs(),
       requiresPeer: plan.requiresCertificate,
       serverName: seen.serverName,
-      recall: (leaf) => peers.recall(leaf),
+      recall: (leaf) => leaf && { leaf, others: peers.recall(leaf) },
     })
     if (!result.ok) {
       this.#end()

@@ -27,21 +27,25 @@ export interface VerifyOptions {
   readonly serverName: string | undefined
   /** Names that the certificate must have beside those of the trust's own rules. */
   readonly extra?: readonly SanMatcher[]
-  /** What was kept with the session that was resumed. */
-  readonly recall: (leaf: X509Certificate) => readonly X509Certificate[]
+  /**
+   * What was kept of the peer whose session was resumed; undefined: nobody is remembered. A resumed server gets the leaf
+   * from the client's ticket; a resumed client gets nothing at all from Node, and knows the peer by the session it gave.
+   */
+  readonly recall: (leaf: X509Certificate | undefined) => PeerChain | undefined
 }
 
 /** Judges the peer of a socket whose handshake is done. Nothing has been read from it yet. */
 export function verifySocket(socket: TLSSocket, options: VerifyOptions): SecureResult {
   const isResumed = socket.isSessionReused()
-  const leaf = socket.getPeerX509Certificate()
-  if (leaf === undefined) {
+  const chain = isResumed
+    ? options.recall(socket.getPeerX509Certificate())
+    : chainOf(socket.getPeerX509Certificate())
+  if (chain === undefined) {
     if (options.requiresPeer) {
       return refused({ reason: 'no-certificate', message: 'the peer showed no certificate' })
     }
-    return accepted(socket, { options, isResumed, chain: undefined })
+    return accepted(socket, { options, isResumed, chain })
   }
-  const chain = { leaf, others: isResumed ? options.recall(leaf) : sentWith(leaf) }
   const refusal = judge(socket, { options, isResumed, chain })
   return refusal === undefined ? accepted(socket, { options, isResumed, chain }) : refused(refusal)
 }
@@ -78,6 +82,10 @@ function verifyCode(socket: TLSSocket): string | undefined {
   if (error !== undefined) return error?.code
   const own: unknown = socket.authorizationError
   return typeof own === 'string' ? own : undefined
+}
+
+function chainOf(leaf: X509Certificate | undefined): PeerChain | undefined {
+  return leaf && { leaf, others: sentWith(leaf) }
 }
 
 function sentWith(leaf: X509Certificate): readonly X509Certificate[] {

@@ -6,7 +6,6 @@
  * for another. It keeps the last session for the next handshake, with what the server sent beside its leaf, so that a
  * resumed server is judged like any other.
  */
-import type { X509Certificate } from 'node:crypto'
 import type { Socket } from 'node:net'
 import { type TLSSocket, connect } from 'node:tls'
 
@@ -16,6 +15,7 @@ import type { Host } from '../upstream/host.ts'
 import type { TransportDone, WireTransport } from '../wire/wire.ts'
 import { countRefusal, countSuccess } from './count-tls.ts'
 import { LiveTls, type TlsScope, type TlsState, peerOfConnection } from './live-tls.ts'
+import type { PeerChain } from './root-set.ts'
 import { dnsMatches } from './san-match.ts'
 import { verifySocket } from './secure-socket.ts'
 import type { UpstreamTlsPlan } from './tls-plan.ts'
@@ -120,8 +120,8 @@ interface TransportOptions extends UpstreamTlsOptions {
 interface KeptSession {
   readonly session: Buffer
   readonly state: TlsState
-  readonly fingerprint: string
-  readonly others: readonly X509Certificate[]
+  /** Verified when the session began. */
+  readonly chain: PeerChain
 }
 
 class TlsTransport implements WireTransport {
@@ -162,7 +162,7 @@ class TlsTransport implements WireTransport {
   }
 
   #begin(socket: Socket, done: TransportDone): TLSSocket | undefined {
-    const { live, target, plan } = this.#options
+    const { live, target } = this.#options
     const state = live.current
     if (state === undefined) {
       done(this.#refuse('not-ready', 'the cluster has no certificate or trust bundle yet'))
@@ -202,7 +202,6 @@ class TlsTransport implements WireTransport {
       isDone = true
       this.#onSecure(secure, { state, kept }, done)
     })
-    if (plan.resumes) secure.on('session', (session) => this.#keep(secure, session, state))
     return secure
   }
 
@@ -211,7 +210,7 @@ class TlsTransport implements WireTransport {
     { state, kept }: { readonly state: TlsState; readonly kept: KeptSession | undefined },
     done: TransportDone,
   ): void {
-    const { scope, stats, live, target } = this.#options
+    const { scope, stats, live, target, plan } = this.#options
     const { serverName, extra } = target
     const result = verifySocket(socket, {
       state,
@@ -219,7 +218,7 @@ class TlsTransport implements WireTransport {
       requiresPeer: true,
       serverName: serverName === '' ? undefined : serverName,
       extra,
-      recall: (leaf) => (leaf.fingerprint256 === kept?.fingerprint ? kept.others : []),
+      recall: () => kept?.chain,
     })
     if (!result.ok) {
       this.#kept = undefined
@@ -228,18 +227,20 @@ class TlsTransport implements WireTransport {
       return
     }
     const { security, chain } = result
-    if (chain !== undefined) state.shared.peers.remember(chain.leaf, chain.others)
     countSuccess(stats, security)
+    if (chain !== undefined && plan.resumes) this.#keepSessions(socket, state, chain)
     const peer = peerOfConnection(chain, extra, scope.random)
     const retireAtMs = (): number => live.retireAtMs(state, peer)
     done({ ok: true, socket, security, retireAtMs })
   }
 
-  #keep(socket: TLSSocket, session: Buffer, state: TlsState): void {
-    const leaf = socket.getPeerX509Certificate()
-    if (leaf === undefined) return
-    const others = state.shared.peers.recall(leaf)
-    this.#kept = { session, state, fingerprint: leaf.fingerprint256, others }
+  /** The last one counts. TLS 1.3 servers send tickets after the handshake, and more than one. */
+  #keepSessions(socket: TLSSocket, state: TlsState, chain: PeerChain): void {
+    socket.on('session', (session) => {
+      this.#kept = { session, state, chain }
+    })
+    const session = socket.getProtocol() === 'TLSv1.2' ? socket.getSession() : undefined
+    if (session !== undefined) this.#kept = { session, state, chain }
   }
 
   #refuse(reason: TlsReason, message: string) {

@@ -1,0 +1,237 @@
+/**
+ * Bootstraps of the two ends of a hop, as Istio lays them out: an inbound listener whose chains ask for TLS, and an outbound
+ * one whose cluster speaks TLS to endpoints that can. A real Envoy runs the same text.
+ */
+import { upstreamJson, type UpstreamWish } from './transport-socket.ts'
+
+const ext = 'type.googleapis.com/envoy.extensions'
+const router = {
+  name: 'envoy.filters.http.router',
+  typed_config: { '@type': `${ext}.filters.http.router.v3.Router` },
+}
+
+export interface InboundOptions {
+  /** A DownstreamTlsContext as a transport socket. */
+  readonly tls: object
+  readonly appPort: number
+  readonly mode?: 'strict' | 'permissive'
+  readonly accessLog?: string
+  readonly manager?: object
+  /** More of the bootstrap: clusters, secrets. */
+  readonly clusters?: readonly object[]
+  readonly secrets?: readonly object[]
+  readonly tcp?: boolean
+}
+
+export function inboundBootstrap(options: InboundOptions): string {
+  const { tls, appPort, mode = 'strict', clusters = [], secrets = [] } = options
+  const filters = options.tcp === true ? [tcpProxy('app')] : [inboundManager(options)]
+  const secure = {
+    filter_chain_match: { transport_protocol: 'tls' },
+    filters,
+    transport_socket: tls,
+  }
+  const plain = { filter_chain_match: { transport_protocol: 'raw_buffer' }, filters }
+  return bootstrap({
+    listeners: [
+      {
+        name: 'inbound|80||',
+        traffic_direction: 'INBOUND',
+        address: anyPort,
+        listener_filters: [inspector('tls')],
+        filter_chains: mode === 'strict' ? [secure] : [secure, plain],
+      },
+    ],
+    clusters: [staticCluster('app', appPort), ...clusters],
+    secrets,
+  })
+}
+
+export interface OutboundOptions {
+  readonly tls: UpstreamWish | object
+  readonly port: number
+  readonly accessLog?: string
+  readonly clusters?: readonly object[]
+  readonly tcp?: boolean
+  /** Plaintext to endpoints without `tlsMode`; the one endpoint has it unless this says no. */
+  readonly hasSidecar?: boolean
+}
+
+export function outboundBootstrap(options: OutboundOptions): string {
+  const { port, clusters = [], hasSidecar = true } = options
+  const socket = 'name' in options.tls ? options.tls : upstreamJson(options.tls as UpstreamWish)
+  const cluster = {
+    ...staticCluster('out', port, hasSidecar ? { tlsMode: 'istio' } : undefined),
+    transport_socket_matches: [
+      { name: 'tlsMode-istio', match: { tlsMode: 'istio' }, transport_socket: socket },
+      {
+        name: 'tlsMode-disabled',
+        match: {},
+        transport_socket: {
+          name: 'envoy.transport_sockets.raw_buffer',
+          typed_config: { '@type': `${ext}.transport_sockets.raw_buffer.v3.RawBuffer` },
+        },
+      },
+    ],
+  }
+  return bootstrap({
+    listeners: [
+      {
+        name: 'outbound',
+        traffic_direction: 'OUTBOUND',
+        address: anyPort,
+        filter_chains: [
+          { filters: options.tcp === true ? [tcpProxy('out')] : [outboundManager(options)] },
+        ],
+      },
+    ],
+    clusters: [cluster, ...clusters],
+  })
+}
+
+export const loggedFields = {
+  peer: '%DOWNSTREAM_PEER_URI_SAN%',
+  local: '%DOWNSTREAM_LOCAL_URI_SAN%',
+  version: '%DOWNSTREAM_TLS_VERSION%',
+  server_name: '%REQUESTED_SERVER_NAME%',
+  subject: '%DOWNSTREAM_PEER_SUBJECT%',
+  issuer: '%DOWNSTREAM_PEER_ISSUER%',
+  serial: '%DOWNSTREAM_PEER_SERIAL%',
+  fingerprint: '%DOWNSTREAM_PEER_FINGERPRINT_256%',
+  starts: '%DOWNSTREAM_PEER_CERT_V_START%',
+  ends: '%DOWNSTREAM_PEER_CERT_V_END%',
+  upstream_peer: '%UPSTREAM_PEER_URI_SAN%',
+  upstream_version: '%UPSTREAM_TLS_VERSION%',
+  path: '%REQ(:PATH)%',
+  code: '%RESPONSE_CODE%',
+}
+
+function inboundManager(options: InboundOptions): object {
+  return manager('in', {
+    cluster: 'app',
+    accessLog: options.accessLog,
+    more: options.manager ?? {
+      forward_client_cert_details: 'APPEND_FORWARD',
+      set_current_client_cert_details: { subject: true, dns: true, uri: true },
+    },
+  })
+}
+
+function outboundManager({ accessLog }: OutboundOptions): object {
+  return manager('out', { cluster: 'out', accessLog, more: {} })
+}
+
+function manager(
+  prefix: string,
+  options: {
+    readonly cluster: string
+    readonly accessLog: string | undefined
+    readonly more: object
+  },
+): object {
+  const { cluster, accessLog, more } = options
+  const log = {
+    name: 'file',
+    typed_config: {
+      '@type': `${ext}.access_loggers.file.v3.FileAccessLog`,
+      path: accessLog,
+      log_format: { json_format: loggedFields },
+    },
+  }
+  return {
+    name: 'envoy.filters.network.http_connection_manager',
+    typed_config: {
+      '@type': `${ext}.filters.network.http_connection_manager.v3.HttpConnectionManager`,
+      stat_prefix: prefix,
+      route_config: {
+        virtual_hosts: [
+          { name: 'all', domains: ['*'], routes: [{ match: { prefix: '/' }, route: { cluster } }] },
+        ],
+      },
+      http_filters: [router],
+      ...(accessLog !== undefined && { access_log: [log] }),
+      ...more,
+    },
+  }
+}
+
+function tcpProxy(cluster: string): object {
+  return {
+    name: 'envoy.filters.network.tcp_proxy',
+    typed_config: {
+      '@type': `${ext}.filters.network.tcp_proxy.v3.TcpProxy`,
+      stat_prefix: cluster,
+      cluster,
+    },
+  }
+}
+
+export function inspector(what: 'tls' | 'http'): object {
+  const type = what === 'tls' ? 'tls_inspector.v3.TlsInspector' : 'http_inspector.v3.HttpInspector'
+  return {
+    name: `envoy.filters.listener.${what}_inspector`,
+    typed_config: { '@type': `${ext}.filters.listener.${type}` },
+  }
+}
+
+const anyPort = { socket_address: { address: '127.0.0.1', port_value: 0 } }
+
+export function staticCluster(name: string, port: number, socketMatch?: object): object {
+  const address = { socket_address: { address: '127.0.0.1', port_value: port } }
+  const metadata = socketMatch && {
+    filter_metadata: { 'envoy.transport_socket_match': socketMatch },
+  }
+  return {
+    name,
+    type: 'STATIC',
+    connect_timeout: '2s',
+    load_assignment: {
+      cluster_name: name,
+      endpoints: [{ lb_endpoints: [{ endpoint: { address }, ...(metadata && { metadata }) }] }],
+    },
+  }
+}
+
+/** Where an agent serves secrets. */
+export function secretServerCluster(path: string): object {
+  const name = 'sds-grpc'
+  return {
+    name,
+    type: 'STATIC',
+    connect_timeout: '2s',
+    typed_extension_protocol_options: {
+      'envoy.extensions.upstreams.http.v3.HttpProtocolOptions': {
+        '@type': `${ext}.upstreams.http.v3.HttpProtocolOptions`,
+        explicit_http_config: { http2_protocol_options: {} },
+      },
+    },
+    load_assignment: {
+      cluster_name: name,
+      endpoints: [{ lb_endpoints: [{ endpoint: { address: { pipe: { path } } } }] }],
+    },
+  }
+}
+
+/** A secret by name from that cluster. */
+export function secretConfig(name: string): object {
+  return {
+    name,
+    sds_config: {
+      resource_api_version: 'V3',
+      initial_fetch_timeout: '0s',
+      api_config_source: {
+        api_type: 'GRPC',
+        transport_api_version: 'V3',
+        grpc_services: [{ envoy_grpc: { cluster_name: 'sds-grpc' } }],
+      },
+    },
+  }
+}
+
+function bootstrap(resources: object): string {
+  return JSON.stringify({
+    node: { id: 'sidecar~127.0.0.1~a.default~default.svc.cluster.local', cluster: 'a' },
+    admin: { address: anyPort },
+    static_resources: resources,
+  })
+}
