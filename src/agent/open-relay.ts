@@ -9,6 +9,8 @@ import { join } from 'node:path'
 
 import { openAdsRelay } from '../xds/ads-relay.ts'
 import { createDiscoveryService, secretPaths } from '../xds/ads-server.ts'
+import { nodeId } from './bootstrap-file.ts'
+import { watchTrust } from './identity/trust-watch.ts'
 import type { OpenRelay, OpenRelayOptions, WorkloadRelay } from './sidecar.ts'
 
 /** The kernel's own limit is 108 bytes on Linux, 104 on macOS. */
@@ -34,6 +36,18 @@ export const openRelay: OpenRelay = async (options) => {
   stack.use(relay)
   if (identity !== undefined) {
     stack.use(identity.onRenewed(() => relay.reopen('the certificate was renewed')))
+    stack.use(
+      watchTrust({
+        target: plan.controlPlane,
+        tls: () => identity.upstreamTls(),
+        nodeId: nodeId(plan),
+        trustDomain: plan.mesh.trustDomain,
+        onTrust: (bundle) => identity.onTrust(bundle),
+        clock,
+        random,
+        log,
+      }),
+    )
   }
   return {
     address: relay.address,

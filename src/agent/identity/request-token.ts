@@ -1,7 +1,7 @@
 import { describeError, MeshError } from '../../lib/mesh-error.ts'
 /**
  * Asks the control plane on this host for a token, through a socket that only the owner of its state may use
- * (control/hand-over.ts). So `tulle up`, and `tulle run` beside it, need none from the user.
+ * (control/identity/admin-server.ts). So `tulle up`, and `tulle run` beside it, need none from the user.
  */
 import { request } from '../../lib/node-http.ts'
 

@@ -1,4 +1,3 @@
-import { pack } from '../../xds/any.ts'
 /**
  * A workload's credentials as the two secrets that sidecars ask for by SDS, in Istio's names: `default` is its
  * certificate and key, `ROOTCA` whom to believe.
@@ -8,16 +7,16 @@ import { pack } from '../../xds/any.ts'
  */
 import { encodeResource } from '../../xds/encode.ts'
 import { Secret } from '../../xds/proto/generated/envoy/extensions/transport_sockets/tls/v3/secret.ts'
-import { SPIFFECertValidatorConfig } from '../../xds/proto/generated/envoy/extensions/transport_sockets/tls/v3/tls_spiffe_validator_config.ts'
 import {
   typeUrls,
   type EncodedResource,
   type ResourceView,
   type ViewSource,
 } from '../../xds/resource-set.ts'
+import { encodeTrustSecret } from '../../xds/trust-secret.ts'
 import type { Credentials } from './credentials.ts'
 
-export const secretNames = { own: 'default', roots: 'ROOTCA' } as const
+const ownSecretName = 'default'
 
 const none: ReadonlyMap<string, EncodedResource> = new Map()
 
@@ -47,48 +46,27 @@ export class SecretSource implements ViewSource {
 }
 
 function ownSecret({ keyPem, chainPem }: Credentials): EncodedResource {
+  const name = ownSecretName
   const message = Secret.fromPartial({
-    name: secretNames.own,
+    name,
     type: {
       $case: 'tlsCertificate',
       value: { certificateChain: inline(chainPem), privateKey: inline(keyPem) },
     },
   })
-  return encoded(message)
+  return encodeResource({ name, typeUrl: typeUrls.secret, codec: Secret, message })
 }
 
 function rootsSecret({ bundle }: Credentials): EncodedResource {
-  const config = SPIFFECertValidatorConfig.fromPartial({
-    trustDomains: bundle.trustDomains.map((name) => ({
-      name,
-      trustBundle: inline(bundle.rootsOf(name).map(String).join('')),
+  return encodeTrustSecret(
+    bundle.trustDomains.map((trustDomain) => ({
+      trustDomain,
+      rootsPem: bundle.rootsOf(trustDomain).map(String).join(''),
     })),
-  })
-  const message = Secret.fromPartial({
-    name: secretNames.roots,
-    type: {
-      $case: 'validationContext',
-      value: {
-        customValidatorConfig: {
-          name: 'envoy.tls.cert_validator.spiffe',
-          typedConfig: pack(
-            'envoy.extensions.transport_sockets.tls.v3.SPIFFECertValidatorConfig',
-            SPIFFECertValidatorConfig,
-            config,
-          ),
-        },
-      },
-    },
-  })
-  return encoded(message)
+  )
 }
 
 /** Bytes, not text: whoever dumps configuration leaves them out. */
 function inline(pem: string) {
   return { specifier: { $case: 'inlineBytes' as const, value: Buffer.from(pem) } }
-}
-
-function encoded(message: Secret): EncodedResource {
-  const { name } = message
-  return encodeResource({ name, typeUrl: typeUrls.secret, codec: Secret, message })
 }

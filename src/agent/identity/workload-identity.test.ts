@@ -10,6 +10,7 @@ import { IdentityScene } from '../../../test/support/identity-scene.ts'
 import { readCertificates } from '../../identity/certificate.ts'
 import { formatJoinToken, rootHashOf } from '../../identity/join-token.ts'
 import { spiffeIdOf } from '../../identity/spiffe-id.ts'
+import { TrustBundle } from '../../identity/trust-bundle.ts'
 import { silentLog } from '../../lib/log.ts'
 import { MeshError } from '../../lib/mesh-error.ts'
 import { unpack } from '../../xds/any.ts'
@@ -41,7 +42,9 @@ class Scene implements AsyncDisposable {
 
   static async open(): Promise<Scene> {
     const clock = new FakeClock(Date.now())
-    return new Scene(clock, await IdentityScene.open({ clock, leafLifetimeMs: 3_600_000 }))
+    const trustDomainAliases = ['old.example']
+    const leafLifetimeMs = 3_600_000
+    return new Scene(clock, await IdentityScene.open({ clock, leafLifetimeMs, trustDomainAliases }))
   }
 
   create(): WorkloadIdentity {
@@ -231,18 +234,34 @@ test('a certificate that expired while nobody answered is replaced by a token', 
   assert.equal(identity.status().failure, undefined)
 })
 
+function rootsText(identity: WorkloadIdentity): string {
+  const roots = secretsOf(identity).get('ROOTCA')?.type
+  const config =
+    roots?.$case === 'validationContext' ? roots.value.customValidatorConfig : undefined
+  return Buffer.from(config?.typedConfig?.value ?? []).toString('latin1')
+}
+
+function domainsOf(bundle: TrustBundle) {
+  return Object.fromEntries(bundle.trustDomains.map((name) => [name, bundle.rootsOf(name)]))
+}
+
 test('a new root comes with the next renewal, which does not wait for its time', async () => {
   await using scene = await Scene.open()
   const identity = scene.create()
   await identity.start(signal)
-  await scene.authority.ca.addRoot()
-  identity.onRootsChanged()
+  identity.onTrust(scene.authority.ca.bundle)
+  assert.equal(scene.events.length, 1)
+  const added = await scene.authority.ca.addRoot()
+  const told = { ...domainsOf(scene.authority.ca.bundle), 'other.example': added.pem }
+  identity.onTrust(new TrustBundle(told))
+  assert.match(rootsText(identity), /other\.example/, 'believed at once')
   scene.clock.advance(2_000)
   await eventually(() => scene.events.length === 2)
-  const roots = secretsOf(identity).get('ROOTCA')?.type
-  const config =
-    roots?.$case === 'validationContext' ? roots.value.customValidatorConfig : undefined
-  const text = Buffer.from(config?.typedConfig?.value ?? []).toString('latin1')
-  assert.equal(text.match(/BEGIN CERTIFICATE/g)?.length, 4, 'two roots for each of two names')
-  assert.match(text, /old\.example/)
+  const text = rootsText(identity)
+  assert.equal(
+    text.match(/BEGIN CERTIFICATE/g)?.length,
+    5,
+    'two roots for each of two names, one for the third',
+  )
+  assert.match(text, /old\.example[^]*other\.example/, 'others stay')
 })

@@ -14,6 +14,7 @@ import {
   type ServerTrust,
 } from '../../identity/server-trust.ts'
 import { spiffeIdOf } from '../../identity/spiffe-id.ts'
+import { TrustBundle } from '../../identity/trust-bundle.ts'
 import { Backoff } from '../../lib/backoff.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { Log } from '../../lib/log.ts'
@@ -79,6 +80,8 @@ export class WorkloadIdentity implements Disposable {
   readonly #renewal: Renewal
   readonly #listeners = new Set<() => void>()
   #credentials: Credentials | undefined
+  /** As the control plane told last; the trust domains of other meshes are known from nowhere else. */
+  #told: TrustBundle | undefined
   #failure: string | undefined
   #isNearEnd = false
   /** The control plane is of a mesh that our roots know nothing of: it was made anew. */
@@ -146,8 +149,20 @@ export class WorkloadIdentity implements Disposable {
     return { [Symbol.dispose]: () => this.#listeners.delete(listener) }
   }
 
-  /** The control plane says that other roots are to be believed. */
-  onRootsChanged(): void {
+  /**
+   * The control plane tells which roots are believed. They are believed at once; and when they are others than before,
+   * a new certificate is asked for, by which the control plane knows that this workload has learnt of them.
+   */
+  onTrust(told: TrustBundle): void {
+    const before = this.#credentials
+    this.#told = told
+    if (before === undefined || fingerprintOf(before.bundle) === fingerprintOf(told)) return
+    const roots = told.rootsOf(this.holder.trustDomains[0] ?? '')
+    const credentials = { ...before, bundle: told, rootsPem: roots.map(String).join('') }
+    this.#options.log.info({ domains: told.trustDomains }, 'the roots of the mesh have changed')
+    this.#files.write(credentials)
+    this.#credentials = credentials
+    this.secrets.set(credentials)
     this.#renewal.hurry(rootsChangedMs)
   }
 
@@ -167,9 +182,10 @@ export class WorkloadIdentity implements Disposable {
     this.#renewal[Symbol.dispose]()
   }
 
-  #use(credentials: Credentials, isRenewal: boolean): void {
+  #use(got: Credentials, isRenewal: boolean): void {
     const { log, onEvent } = this.#options
-    const { serial, notAfterMs } = credentials
+    const { serial, notAfterMs } = got
+    const credentials = { ...got, bundle: this.#withOthers(got.bundle) }
     this.#credentials = credentials
     this.#failure = undefined
     this.#isNearEnd = false
@@ -180,6 +196,15 @@ export class WorkloadIdentity implements Disposable {
     log.info({ spiffeId: this.holder.spiffeId, serial, until }, 'certificate in use')
     onEvent({ event: 'certificate', serial, notAfterMs, isRenewal })
     for (const listener of this.#listeners) listener()
+  }
+
+  /** Roots of our own trust domain come with each certificate; those of others stay as they were told. */
+  #withOthers(own: TrustBundle): TrustBundle {
+    const others = this.#told?.trustDomains.filter((name) => !own.trustDomains.includes(name)) ?? []
+    if (others.length === 0) return own
+    const domains = [...own.trustDomains.map((name) => [name, own.rootsOf(name)] as const)]
+    for (const name of others) domains.push([name, this.#told?.rootsOf(name) ?? []])
+    return new TrustBundle(Object.fromEntries(domains))
   }
 
   /** By the current certificate while it is good; else, or when that is refused, by a token. */
@@ -259,6 +284,15 @@ export class WorkloadIdentity implements Disposable {
     log.warn({ reason: message, until, retryMs }, 'no certificate was got')
     onEvent({ event: 'certificate-failed', message, retryMs, notAfterMs, isNearEnd })
   }
+}
+
+/** Equal for equal roots of equal domains, in whatever order. */
+function fingerprintOf(bundle: TrustBundle): string {
+  const domains = bundle.trustDomains.map((name) => {
+    const roots = bundle.rootsOf(name).map(({ fingerprint256 }) => fingerprint256)
+    return `${name}=${roots.sort().join('+')}`
+  })
+  return domains.sort().join(' ')
 }
 
 /** Whether the same may work later. */
