@@ -57,8 +57,8 @@ function meshTemplate(
   service: MeshService | undefined,
   declaredBy: string,
 ): WorkloadTemplate {
-  const app: Labels = service === undefined ? {} : { app: service.name }
-  const labels = { ...app, ...workload.labels }
+  // As the agent says it of itself: what serves nothing is an application of its own name.
+  const labels = { app: service?.name ?? workload.name, ...workload.labels }
   return {
     labels,
     serviceAccount: workload.serviceAccount ?? '',
