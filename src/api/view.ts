@@ -35,6 +35,15 @@ export interface ProxyStatus {
   /** `127.0.0.1:15000` or `unix:/path`; absent when it did not say. */
   readonly adminAddress?: string
   readonly userAgent: string
+  /** By its certificate; absent on a connection without TLS. */
+  readonly certificate?: {
+    readonly spiffeId: string
+    readonly serial: string
+    readonly notBefore: string
+    readonly notAfter: string
+    /** WorkloadGroup that it is bound to. */
+    readonly workloadGroup?: string
+  }
   readonly variant: 'sotw' | 'delta'
   /** RFC 3339 with milliseconds. */
   readonly connectedSince: string

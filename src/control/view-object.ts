@@ -67,11 +67,26 @@ function proxyObject(stream: StreamStatus): Unversioned<ProxyObject> {
       userAgent: [node.userAgentName, node.userAgentVersion]
         .filter((part) => part !== '')
         .join('/'),
+      ...certificatePart(stream),
       variant: stream.variant,
       connectedSince: new Date(stream.connectedAtMs).toISOString(),
       isBehind: stream.isBehind,
       ...(stream.lastPushMs === undefined ? {} : { lastPushMs: Math.round(stream.lastPushMs) }),
       types: stream.types.map(proxyType),
+    },
+  }
+}
+
+function certificatePart({ identity }: StreamStatus): Pick<ProxyObject['status'], 'certificate'> {
+  if (identity === undefined) return {}
+  const { spiffeId, certificate, workloadGroup, notAfterMs } = identity
+  return {
+    certificate: {
+      spiffeId,
+      serial: certificate.serialNumber.toLowerCase(),
+      notBefore: certificate.validFromDate.toISOString(),
+      notAfter: new Date(notAfterMs).toISOString(),
+      ...(workloadGroup === undefined ? {} : { workloadGroup }),
     },
   }
 }

@@ -355,10 +355,10 @@ test(
     const shown = await run(
       'openssl',
       [
-        ...['s_client', '-connect', `127.0.0.1:${inbound.port}`, '-servername', 'a.test'],
-        ...['-cert', cert, '-key', key, '-cert_chain', cert, '-CAfile', ca],
-        ...['-alpn', 'istio-http/1.1,http/1.1', '-verify_return_error', '-quiet', '-ign_eof'],
-      ],
+        `s_client -connect 127.0.0.1:${inbound.port} -servername a.test`,
+        `-cert ${cert} -key ${key} -cert_chain ${cert} -CAfile ${ca}`,
+        '-alpn istio-http/1.1,http/1.1 -verify_return_error -quiet -ign_eof',
+      ].flatMap((line) => line.split(' ')),
       'GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n',
     )
     assert.match(shown, /HTTP\/1\.1 200 OK/)

@@ -2,8 +2,6 @@
  * Bootstraps of the two ends of a hop, as Istio lays them out: an inbound listener whose chains ask for TLS, and an outbound
  * one whose cluster speaks TLS to endpoints that can. A real Envoy runs the same text.
  */
-import { upstreamJson, type UpstreamWish } from './transport-socket.ts'
-
 const ext = 'type.googleapis.com/envoy.extensions'
 const router = {
   name: 'envoy.filters.http.router',
@@ -13,18 +11,31 @@ const router = {
 export interface InboundOptions {
   /** A DownstreamTlsContext as a transport socket. */
   readonly tls: object
-  readonly appPort: number
   readonly mode?: 'strict' | 'permissive'
   readonly accessLog?: string
+  /** More fields of the HTTP connection manager; Istio's for client certificates unless given. */
   readonly manager?: object
-  /** More of the bootstrap: clusters, secrets. */
-  readonly clusters?: readonly object[]
-  readonly secrets?: readonly object[]
   readonly tcp?: boolean
 }
 
-export function inboundBootstrap(options: InboundOptions): string {
-  const { tls, appPort, mode = 'strict', clusters = [], secrets = [] } = options
+export function inboundBootstrap(
+  options: InboundOptions & {
+    readonly appPort: number
+    readonly clusters?: readonly object[]
+    readonly secrets?: readonly object[]
+  },
+): string {
+  const { appPort, clusters = [], secrets = [] } = options
+  return bootstrapOf({
+    listeners: [inboundListener('inbound|80||', options)],
+    clusters: [staticCluster('app', appPort), ...clusters],
+    secrets,
+  })
+}
+
+/** To the cluster `app`. */
+export function inboundListener(name: string, options: InboundOptions): object {
+  const { tls, mode = 'strict' } = options
   const filters = options.tcp === true ? [tcpProxy('app')] : [inboundManager(options)]
   const secure = {
     filter_chain_match: { transport_protocol: 'tls' },
@@ -32,38 +43,52 @@ export function inboundBootstrap(options: InboundOptions): string {
     transport_socket: tls,
   }
   const plain = { filter_chain_match: { transport_protocol: 'raw_buffer' }, filters }
-  return bootstrap({
-    listeners: [
-      {
-        name: 'inbound|80||',
-        traffic_direction: 'INBOUND',
-        address: anyPort,
-        listener_filters: [inspector('tls')],
-        filter_chains: mode === 'strict' ? [secure] : [secure, plain],
-      },
-    ],
-    clusters: [staticCluster('app', appPort), ...clusters],
-    secrets,
-  })
+  return {
+    name,
+    traffic_direction: 'INBOUND',
+    address: anyPort,
+    listener_filters: [inspector('tls')],
+    filter_chains: mode === 'strict' ? [secure] : [secure, plain],
+  }
 }
 
 export interface OutboundOptions {
-  readonly tls: UpstreamWish | object
+  /** An UpstreamTlsContext as a transport socket. */
+  readonly tls: object
   readonly port: number
   readonly accessLog?: string
-  readonly clusters?: readonly object[]
   readonly tcp?: boolean
   /** Plaintext to endpoints without `tlsMode`; the one endpoint has it unless this says no. */
   readonly hasSidecar?: boolean
 }
 
-export function outboundBootstrap(options: OutboundOptions): string {
-  const { port, clusters = [], hasSidecar = true } = options
-  const socket = 'name' in options.tls ? options.tls : upstreamJson(options.tls as UpstreamWish)
-  const cluster = {
-    ...staticCluster('out', port, hasSidecar ? { tlsMode: 'istio' } : undefined),
+export function outboundBootstrap(
+  options: OutboundOptions & { readonly clusters?: readonly object[] },
+): string {
+  const { clusters = [] } = options
+  return bootstrapOf({
+    listeners: [outboundListener('outbound', 'out', options)],
+    clusters: [outboundCluster('out', options), ...clusters],
+  })
+}
+
+export function outboundListener(name: string, cluster: string, options: OutboundOptions): object {
+  const { accessLog } = options
+  const http = manager(cluster, { cluster, accessLog, more: {} })
+  return {
+    name,
+    traffic_direction: 'OUTBOUND',
+    address: anyPort,
+    filter_chains: [{ filters: [options.tcp === true ? tcpProxy(cluster) : http] }],
+  }
+}
+
+export function outboundCluster(name: string, options: OutboundOptions): object {
+  const { port, tls, hasSidecar = true } = options
+  return {
+    ...staticCluster(name, port, hasSidecar ? { tlsMode: 'istio' } : undefined),
     transport_socket_matches: [
-      { name: 'tlsMode-istio', match: { tlsMode: 'istio' }, transport_socket: socket },
+      { name: 'tlsMode-istio', match: { tlsMode: 'istio' }, transport_socket: tls },
       {
         name: 'tlsMode-disabled',
         match: {},
@@ -74,19 +99,6 @@ export function outboundBootstrap(options: OutboundOptions): string {
       },
     ],
   }
-  return bootstrap({
-    listeners: [
-      {
-        name: 'outbound',
-        traffic_direction: 'OUTBOUND',
-        address: anyPort,
-        filter_chains: [
-          { filters: options.tcp === true ? [tcpProxy('out')] : [outboundManager(options)] },
-        ],
-      },
-    ],
-    clusters: [cluster, ...clusters],
-  })
 }
 
 export const loggedFields = {
@@ -115,10 +127,6 @@ function inboundManager(options: InboundOptions): object {
       set_current_client_cert_details: { subject: true, dns: true, uri: true },
     },
   })
-}
-
-function outboundManager({ accessLog }: OutboundOptions): object {
-  return manager('out', { cluster: 'out', accessLog, more: {} })
 }
 
 function manager(
@@ -174,7 +182,7 @@ export function inspector(what: 'tls' | 'http'): object {
   }
 }
 
-const anyPort = { socket_address: { address: '127.0.0.1', port_value: 0 } }
+export const anyPort = { socket_address: { address: '127.0.0.1', port_value: 0 } }
 
 export function staticCluster(name: string, port: number, socketMatch?: object): object {
   const address = { socket_address: { address: '127.0.0.1', port_value: port } }
@@ -228,7 +236,7 @@ export function secretConfig(name: string): object {
   }
 }
 
-function bootstrap(resources: object): string {
+export function bootstrapOf(resources: object): string {
   return JSON.stringify({
     node: { id: 'sidecar~127.0.0.1~a.default~default.svc.cluster.local', cluster: 'a' },
     admin: { address: anyPort },

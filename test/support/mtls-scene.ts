@@ -15,8 +15,10 @@ import { findEnvoy } from './programs.ts'
 import { httpGet } from './sidecar-scene.ts'
 
 export interface RunningProxy extends AsyncDisposable {
-  /** Of its one listener. */
+  /** Of its first listener. */
   readonly port: number
+  /** By name of the listener. */
+  readonly ports: ReadonlyMap<string, number>
   readonly admin: string
   /** Lines of its log: fields and message. */
   readonly lines: readonly (LogFields & { readonly message: string })[]
@@ -35,7 +37,8 @@ export async function runTulle(bootstrap: string): Promise<RunningProxy> {
     drainTimeMs: 1_000,
   })
   const admin = sidecar.adminAddress ?? ''
-  return proxyAt(admin, { lines, port: await listenerPort(admin), close: () => sidecar.close() })
+  const ports = await listenerPorts(admin)
+  return proxyAt(admin, { lines, ports, close: () => sidecar.close() })
 }
 
 export async function runEnvoy(bootstrap: string): Promise<RunningProxy> {
@@ -63,15 +66,16 @@ export async function runEnvoy(bootstrap: string): Promise<RunningProxy> {
     rmSync(folder, { recursive: true })
   }
   try {
-    const port = await eventually(
+    const admin = await eventually(
       async () => {
         if (hasExited) throw new Error(`envoy ended: ${errors.join('')}`)
-        const found = await listenerPort(readFileSync(addressFile, 'utf8').trim())
-        return found === 0 ? undefined : found
+        const address = readFileSync(addressFile, 'utf8').trim()
+        const port = Number(address.split(':')[1])
+        return (await httpGet({ port, path: '/ready' })).status === 200 ? address : undefined
       },
-      { deadlineMs: 20_000 },
+      { deadlineMs: 30_000 },
     )
-    return proxyAt(readFileSync(addressFile, 'utf8').trim(), { lines: [], port, close })
+    return proxyAt(admin, { lines: [], ports: await listenerPorts(admin), close })
   } catch (error) {
     await close()
     throw new Error(`envoy did not start: ${errors.join('')}`, { cause: error })
@@ -79,18 +83,19 @@ export async function runEnvoy(bootstrap: string): Promise<RunningProxy> {
 }
 
 interface ProxyParts {
-  readonly port: number
+  readonly ports: ReadonlyMap<string, number>
   readonly lines: readonly (LogFields & { readonly message: string })[]
-  close(): Promise<void>
+  readonly close: () => Promise<void>
 }
 
-function proxyAt(admin: string, { lines, port, close }: ProxyParts): RunningProxy {
+function proxyAt(admin: string, { lines, ports, close }: ProxyParts): RunningProxy {
   const get = async (path: string): Promise<string> => {
     const adminPort = Number(admin.split(':')[1])
     return (await httpGet({ port: adminPort, path })).body
   }
   return {
-    port,
+    port: [...ports.values()][0] ?? 0,
+    ports,
     admin,
     lines,
     get,
@@ -103,10 +108,11 @@ function proxyAt(admin: string, { lines, port, close }: ProxyParts): RunningProx
   }
 }
 
-async function listenerPort(admin: string): Promise<number> {
+async function listenerPorts(admin: string): Promise<ReadonlyMap<string, number>> {
   const port = Number(admin.split(':')[1])
   const { body } = await httpGet({ port, path: '/listeners' })
-  return Number(/:(\d+)$/m.exec(body)?.[1] ?? 0)
+  const lines = body.split('\n').map((line) => /^(.+)::127\.0\.0\.1:(\d+)$/.exec(line))
+  return new Map(lines.flatMap((match) => (match ? [[match[1] ?? '', Number(match[2])]] : [])))
 }
 
 function recordingLog(lines: (LogFields & { message: string })[]): Log {

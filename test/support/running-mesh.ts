@@ -4,7 +4,7 @@
  */
 import { execFile, spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { Agent, request } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -50,10 +50,20 @@ export class RunningMesh implements AsyncDisposable {
   }
 
   /** Resolves when it says that it is ready. */
-  static async start(...flags: readonly string[]): Promise<RunningMesh> {
+  static start(...flags: readonly string[]): Promise<RunningMesh> {
+    return RunningMesh.startEdited((text) => text, ...flags)
+  }
+
+  /** The same with another mesh file than the example's. */
+  static async startEdited(
+    edit: (meshFile: string) => string,
+    ...flags: readonly string[]
+  ): Promise<RunningMesh> {
     const folder = mkdtempSync(join(tmpdir(), 'tulle-e2e-'))
     cpSync(join(root, 'examples/my-go-service'), folder, { recursive: true })
-    const mesh = new RunningMesh(folder, [join(folder, 'mesh-node.yaml'), ...flags])
+    const meshFile = join(folder, 'mesh-node.yaml')
+    writeFileSync(meshFile, edit(readFileSync(meshFile, 'utf8')))
+    const mesh = new RunningMesh(folder, [meshFile, ...flags])
     try {
       await eventually(() => mesh.#ready !== undefined || mesh.hasExited, { deadlineMs: 60_000 })
       if (mesh.hasExited) throw new Error('tulle up ended before it was ready')

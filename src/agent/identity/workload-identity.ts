@@ -202,7 +202,7 @@ export class WorkloadIdentity implements Disposable {
   #withOthers(own: TrustBundle): TrustBundle {
     const others = this.#told?.trustDomains.filter((name) => !own.trustDomains.includes(name)) ?? []
     if (others.length === 0) return own
-    const domains = [...own.trustDomains.map((name) => [name, own.rootsOf(name)] as const)]
+    const domains = own.trustDomains.map((name) => [name, own.rootsOf(name)] as const)
     for (const name of others) domains.push([name, this.#told?.rootsOf(name) ?? []])
     return new TrustBundle(Object.fromEntries(domains))
   }

@@ -22,6 +22,12 @@ function proxy(name: string, types: readonly ProxyTypeStatus[]): ProxyObject {
       address: '127.0.0.1',
       userAgent: 'tulle',
       variant: 'delta',
+      certificate: {
+        spiffeId: `spiffe://cluster.local/ns/default/sa/${name}`,
+        serial: '1',
+        notBefore: '2026-01-01T00:00:00.000Z',
+        notAfter: '2026-01-02T00:02:00.000Z',
+      },
       connectedSince: '2026-01-01T00:00:00.000Z',
       isBehind: false,
       lastPushMs: 3.4,
@@ -68,20 +74,27 @@ test('a row for each sidecar and for each workload that has none, with the reaso
       workload('b'),
       workload('c', { presence: 'gone' }),
     ],
+    {
+      hops: [],
+      exposures: new Map([
+        ['default/a', 'network'],
+        ['default/b', 'host'],
+      ]),
+    },
   )
   assert.equal(
-    renderTable(statusTable(rows), recordingTerminal()),
+    renderTable(statusTable(rows, Date.parse('2026-01-01T12:00:00Z')), recordingTerminal()),
     [
-      'NAMESPACE  NAME  PRESENCE   HEALTH     CDS     LDS       EDS  RDS    PUSH MS  WHY',
-      'default    a     connected  unhealthy  SYNCED  -         -    STALE  3        GET /healthz: status 500',
-      'default    b     connected  healthy    SYNCED  REJECTED  -    -      3        LDS: filter x is not implemented',
-      'default    c     gone       healthy    -       -         -    -      -',
+      'NAMESPACE  NAME  PRESENCE   HEALTH     CDS     LDS       EDS  RDS    PUSH MS  CERT   INBOUND                            WHY',
+      'default    a     connected  unhealthy  SYNCED  -         -    STALE  3        12.0h  not enforced, open to the network  GET /healthz: status 500',
+      'default    b     connected  healthy    SYNCED  REJECTED  -    -      3        12.0h  not enforced                       LDS: filter x is not implemented',
+      'default    c     gone       healthy    -       -         -    -      -        none   -',
       '',
     ].join('\n'),
   )
 })
 
 test('nobody has joined: it says so', () => {
-  const table = statusTable(statusRows([], []))
+  const table = statusTable(statusRows([], [], { hops: [], exposures: new Map() }), 0)
   assert.equal(renderTable(table, recordingTerminal()), 'no workload has joined\n')
 })

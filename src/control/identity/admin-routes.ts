@@ -25,7 +25,7 @@ export function createAdminRoutes(
 ): Readonly<Record<string, AdminRoute>> {
   const { service, streams, plaintextAddress, clock } = options
   const { authority, tokens } = service
-  const change = { authority, streams }
+  const change = { authority, streams, clock }
   return {
     'POST /token': async ({ body }) => {
       const wish = new Fields(body)
@@ -49,8 +49,10 @@ export function createAdminRoutes(
       const folder = new Fields(body).text('folder')
       return rootObject(await authority.addRoot(folder))
     },
-    'POST /roots/:id/use': (call) => rootObject(useRoot(change, call.id, isForced(call))),
-    'DELETE /roots/:id': (call) => rootObject(dropRoot(change, call.id, isForced(call))),
+    'POST /roots/:id/use': async (call) =>
+      rootObject(await useRoot(change, call.id, isForced(call))),
+    'DELETE /roots/:id': async (call) =>
+      rootObject(await dropRoot(change, call.id, isForced(call))),
     'GET /check': () =>
       findFindings({
         authority,
