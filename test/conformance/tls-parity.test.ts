@@ -55,6 +55,13 @@ const mutual: DownstreamWish = {
   alpn: ['istio-http/1.1', 'http/1.1'],
 }
 
+/** TLS that asks for no certificate. */
+const unasked: DownstreamWish = {
+  certificate: server,
+  requires: false,
+  alpn: ['istio-http/1.1', 'http/1.1'],
+}
+
 /** What becomes of the header, by listener. */
 const managers: Readonly<Record<string, object>> = {
   append: {
@@ -80,7 +87,8 @@ const inboundTls: Readonly<Record<string, DownstreamWish>> = {
   strict: mutual,
   'tls-1.3': { ...mutual, minVersion: 'TLSv1_3' },
   'one-client': { ...mutual, sans: [clientId] },
-  optional: { ...mutual, requires: false },
+  optional: { certificate: server, roots: authority.rootPem, requires: false },
+  'optional-by-flag': { ...mutual, requires: false },
   'no-bundle': { certificate: server, roots: authority.rootPem, requires: true },
 }
 
@@ -107,13 +115,14 @@ function chainsListener(): object {
   const chain = (name: string, match: object | undefined, isTls = true): object => ({
     name,
     ...(match && { filter_chain_match: match }),
-    ...(isTls && { transport_socket: downstreamJson({ ...mutual, requires: false }) }),
+    ...(isTls && { transport_socket: downstreamJson(unasked) }),
     filters: [
       {
         name: 'envoy.filters.network.http_connection_manager',
         typed_config: {
           '@type': `${ext}.filters.network.http_connection_manager.v3.HttpConnectionManager`,
           stat_prefix: 'chain',
+          http_protocol_options: { accept_http_10: true },
           route_config: {
             virtual_hosts: [
               {
@@ -173,6 +182,8 @@ interface Dial {
   readonly signer?: TestAuthority
   readonly version?: '1.0' | '1.1'
   readonly header?: string
+  /** Tulle refuses on purpose what Envoy lets pass, and this is why. */
+  readonly stricter?: string
 }
 
 const secure: ConnectionOptions = {}
@@ -198,6 +209,7 @@ const dials: readonly Dial[] = [
   { name: 'plaintext to STRICT', listener: 'strict' },
   { name: 'no certificate', listener: 'strict', tls: secure },
   { name: 'no certificate where it is optional', listener: 'optional', tls: secure },
+  { name: 'no certificate, with a SPIFFE validator', listener: 'optional-by-flag', tls: secure },
   {
     name: 'a bad certificate where it is optional',
     listener: 'optional',
@@ -232,7 +244,13 @@ const dials: readonly Dial[] = [
     tls: secure,
     wish: { subject: 'CN=x' },
   },
-  { name: 'two URI SANs', listener: 'strict', tls: secure, wish: { uris: [clientId, other] } },
+  {
+    name: 'two URI SANs',
+    listener: 'strict',
+    tls: secure,
+    wish: { uris: [clientId, other] },
+    stricter: 'an SVID has one URI (X.509-SVID §2)',
+  },
   { name: 'the one client', listener: 'one-client', tls: secure, wish: good },
   { name: 'another workload', listener: 'one-client', tls: secure, wish: { uris: [other] } },
   { name: 'plaintext to PERMISSIVE', listener: 'permissive', header: forged },
@@ -321,7 +339,9 @@ describe('TLS in Envoy and in Tulle', { skip: skipUnless(findEnvoy(), 'envoy') }
         const asked = app.requests[before]
         return { ...answer, xfcc: masked(asked?.['x-forwarded-client-cert']) }
       }
-      assert.deepEqual(await ask(inbound.tulle), await ask(inbound.envoy))
+      const [tulle, envoy] = [await ask(inbound.tulle), await ask(inbound.envoy)]
+      if (dial.stricter === undefined) assert.deepEqual(tulle, envoy)
+      else assert.deepEqual([tulle.status, envoy.status], ['', '200'])
     })
   }
 

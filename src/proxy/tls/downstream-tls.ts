@@ -152,7 +152,8 @@ class ServerHandshake {
     const result = verifySocket(socket, {
       state,
       nowMs: scope.clock.nowMs(),
-      requiresPeer: plan.requiresCertificate,
+      // Envoy's SPIFFE validator wants a certificate whatever the flag says: an identity is its whole point.
+      requiresPeer: plan.requiresCertificate || state.rules?.bundle !== undefined,
       serverName: seen.serverName,
       recall: (leaf) => leaf && { leaf, others: peers.recall(leaf) },
     })
