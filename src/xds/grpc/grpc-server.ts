@@ -87,10 +87,11 @@ export async function openGrpcServer(options: GrpcServerOptions): Promise<GrpcSe
     maxSessionMemory: 1_024,
     settings: { maxConcurrentStreams: 10_000, initialWindowSize: 1 << 20 },
   }
-  const front = options.tls === undefined ? undefined : createTlsFront(options.tls, settings)
+  const { tls, clock } = options
+  const front = tls === undefined ? undefined : createTlsFront({ tls, settings, clock })
   const server: Http2Server | Http2SecureServer = front?.server ?? createServer(settings)
   const listener: Server = front?.listener ?? server
-  const state = new ServerState(options)
+  const state = new ServerState(options, front)
   server.on('connection', (socket) => socket.setNoDelay(true))
   server.on('session', (session) => state.addSession(session))
   server.on('sessionError', (error) => {
@@ -117,23 +118,25 @@ export async function openGrpcServer(options: GrpcServerOptions): Promise<GrpcSe
 
 class ServerState {
   readonly options: GrpcServerOptions
+  readonly #front: TlsFront | undefined
   readonly streams = new Set<ServerStream>()
   readonly sessions = new Map<ServerHttp2Session, ServerSession>()
 
-  constructor(options: GrpcServerOptions) {
+  constructor(options: GrpcServerOptions, front: TlsFront | undefined) {
     this.options = options
+    this.#front = front
   }
 
   addSession(session: ServerHttp2Session): void {
     const { clock, tls, keepaliveMs, keepaliveTimeoutMs } = { ...defaults, ...this.options }
-    const onEnd = (why: string) => this.#endSession(session, why)
-    const served = new ServerSession({
+    const served: ServerSession = new ServerSession({
       session,
       tls,
+      socket: this.#front?.socketOf(session),
       clock,
       keepaliveMs,
       keepaliveTimeoutMs,
-      onEnd,
+      onEnd: (why) => this.#endSession(session, why),
     })
     this.sessions.set(session, served)
     session.on('error', () => session.destroy())
@@ -148,7 +151,7 @@ class ServerState {
     for (const stream of this.streams) {
       if (stream.session === session) stream.end({ code: grpcCodes.unavailable, message: why })
     }
-    closeSession(session, this.options.clock)
+    this.sessions.get(session)?.close()
   }
 
   accept(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): void {
@@ -358,13 +361,6 @@ function closeServer(listener: Server, { state, front }: ServerParts): Promise<v
     }
     front?.close()
     listener.close(() => resolve())
-    for (const session of state.sessions.keys()) closeSession(session, state.options.clock)
+    for (const session of state.sessions.values()) session.close()
   })
-}
-
-/** `close` lets the last frames leave and then ends the connection; what still hangs after that is cut. */
-function closeSession(session: ServerHttp2Session, clock: Clock): void {
-  session.close()
-  const cut = clock.setTimer(1_000, () => session.destroy())
-  session.once('close', () => cut.cancel())
 }

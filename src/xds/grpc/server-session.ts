@@ -14,6 +14,8 @@ import { peerChainOf, type PeerChain, type TlsPeerVerdict } from './tls-peer.ts'
 export interface ServerSessionOptions {
   readonly session: ServerHttp2Session
   readonly tls: GrpcServerTls | undefined
+  /** Undefined on a plaintext connection. */
+  readonly socket: TLSSocket | undefined
   readonly clock: Clock
   readonly keepaliveMs: number
   readonly keepaliveTimeoutMs: number
@@ -25,6 +27,7 @@ export interface ServerSessionOptions {
 const strangerMs = 30_000
 /** A client that has renewed in time is gone by then; the others learn why. */
 const expiryGraceMs = 5_000
+const closeMs = 1_000
 
 export class ServerSession {
   /** Undefined on a plaintext connection. */
@@ -36,9 +39,8 @@ export class ServerSession {
 
   constructor(options: ServerSessionOptions) {
     this.#options = options
-    const { session, tls, clock, keepaliveMs } = options
-    // `session.socket` stands for the connection; on a TLS server that is a TLSSocket.
-    this.#chain = tls === undefined ? [] : peerChainOf(session.socket as TLSSocket)
+    const { socket, tls, clock, keepaliveMs } = options
+    this.#chain = socket === undefined ? [] : peerChainOf(socket)
     this.verdict = tls?.verifyPeer(this.#chain)
     this.#ping = clock.setTimer(keepaliveMs, () => this.#sendPing())
     this.#watchEnd()
@@ -54,6 +56,20 @@ export class ServerSession {
     if (this.verdict?.ok !== true) return
     this.verdict = this.#options.tls?.verifyPeer(this.#chain)
     if (this.verdict?.ok === false) this.#options.onEnd(this.verdict.detail)
+  }
+
+  /** Lets the last frames leave and then ends the connection; what still hangs after that is cut. */
+  close(): void {
+    const { session, clock } = this.#options
+    session.close()
+    const cut = clock.setTimer(closeMs, () => this.#destroy())
+    session.once('close', () => cut.cancel())
+  }
+
+  /** Both: a session over TLS whose client has just gone may wait for a write for ever (Node 26.10). */
+  #destroy(): void {
+    this.#options.session.destroy()
+    this.#options.socket?.destroy()
   }
 
   #watchEnd(): void {
@@ -75,7 +91,7 @@ export class ServerSession {
   #sendPing(): void {
     const { session, clock, keepaliveMs, keepaliveTimeoutMs } = this.#options
     if (session.destroyed || session.closed) return
-    this.#ping = clock.setTimer(keepaliveTimeoutMs, () => session.destroy())
+    this.#ping = clock.setTimer(keepaliveTimeoutMs, () => this.#destroy())
     session.ping((error) => {
       this.#ping.cancel()
       if (error === null) this.#ping = clock.setTimer(keepaliveMs, () => this.#sendPing())

@@ -7,10 +7,11 @@
  * little, and a resumed session brings no chain to check. The certificate is replaced while connections go on.
  */
 import { constants } from 'node:crypto'
-import { createSecureServer, type Http2SecureServer } from 'node:http2'
+import { createSecureServer, type Http2SecureServer, type Http2Session } from 'node:http2'
 import { createServer, type Server } from 'node:net'
 import type { TLSSocket } from 'node:tls'
 
+import type { Clock } from '../../lib/clock.ts'
 import { HandshakeGate } from './handshake-gate.ts'
 import type { PeerChain, TlsCertificate, TlsPeerVerdict } from './tls-peer.ts'
 
@@ -21,6 +22,7 @@ export interface GrpcServerTls {
   /** Told of each connection that comes to nothing, with the reason. */
   readonly onRefused?: (reason: TlsFrontRefusal, detail: string) => void
   readonly handshakesPerTurnMax?: number
+  readonly handshakesUnderWayMax?: number
   readonly handshakesWaitingMax?: number
   readonly handshakeTimeoutMs?: number
   readonly connectionsMax?: number
@@ -35,13 +37,16 @@ export type TlsFrontRefusal =
 export interface TlsFront {
   readonly server: Http2SecureServer
   readonly listener: Server
+  /** Under a session; undefined when it is closed. */
+  socketOf(session: Http2Session): TLSSocket | undefined
   setCertificate(certificate: TlsCertificate): void
   close(): void
 }
 
 const defaults = {
-  /** †8 ms of a turn (1 ms each, 2026-11, two cores): with what else a turn holds, well below 50 ms. */
-  handshakesPerTurnMax: 8,
+  handshakesPerTurnMax: 4,
+  /** †1 ms each and as much again for the first request (2026-11, two cores): all in one turn stay below 50 ms. */
+  handshakesUnderWayMax: 16,
   handshakesWaitingMax: 8_192,
   handshakeTimeoutMs: 10_000,
   connectionsMax: 20_000,
@@ -49,7 +54,13 @@ const defaults = {
 
 type ServerSettings = Parameters<typeof createSecureServer>[0]
 
-export function createTlsFront(tls: GrpcServerTls, settings: ServerSettings): TlsFront {
+export interface TlsFrontOptions {
+  readonly tls: GrpcServerTls
+  readonly settings: ServerSettings
+  readonly clock: Clock
+}
+
+export function createTlsFront({ tls, settings, clock }: TlsFrontOptions): TlsFront {
   const limits = { ...defaults, ...tls }
   const server = createSecureServer({
     ...settings,
@@ -60,8 +71,19 @@ export function createTlsFront(tls: GrpcServerTls, settings: ServerSettings): Tl
     rejectUnauthorized: false,
     handshakeTimeout: limits.handshakeTimeoutMs,
   })
+  // Node hides the socket of a session, and creates the session while it tells of the socket.
+  const sockets = new WeakMap<Http2Session, TLSSocket>()
+  let secured: TLSSocket | undefined
+  server.prependListener('secureConnection', (socket) => {
+    secured = socket
+    gate.finished()
+  })
+  server.on('session', (session) => {
+    if (secured !== undefined) sockets.set(session, secured)
+  })
   const onRefused = tls.onRefused ?? (() => {})
   server.on('tlsClientError', (error: NodeJS.ErrnoException, socket) => {
+    gate.finished()
     onRefused(refusalOf(error.code ?? ''), error.message)
     socket.destroy()
   })
@@ -72,6 +94,8 @@ export function createTlsFront(tls: GrpcServerTls, settings: ServerSettings): Tl
   })
   const gate = new HandshakeGate({
     startsPerTurnMax: limits.handshakesPerTurnMax,
+    underWayMax: limits.handshakesUnderWayMax,
+    clock,
     waitingMax: limits.handshakesWaitingMax,
     start: (socket) => {
       socket.setNoDelay(true)
@@ -85,6 +109,7 @@ export function createTlsFront(tls: GrpcServerTls, settings: ServerSettings): Tl
   return {
     server,
     listener,
+    socketOf: (session) => sockets.get(session),
     setCertificate: (certificate) => server.setSecureContext(contextOf(certificate)),
     close: () => gate.close(),
   }
