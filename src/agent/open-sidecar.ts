@@ -26,7 +26,13 @@ async function openOwnSidecar(options: OpenSidecarOptions): Promise<WorkloadSide
   sidecar.ready.catch((error: unknown) => {
     onFailure(error instanceof Error ? error : new Error(describeError(error)))
   })
-  return sidecar
+  return {
+    async [Symbol.asyncDispose]() {
+      await sidecar[Symbol.asyncDispose]()
+      // Those that no listener has ever taken.
+      for (const server of listenSockets.values()) if (server.listening) server.close()
+    },
+  }
 }
 
 async function bindPorts(

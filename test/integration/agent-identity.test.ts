@@ -159,7 +159,12 @@ async function openSide(server: AuthorityServer, side: Side) {
     const port = Number(addresses.admin.split(':')[1])
     return (await httpGet({ port, path: '/ready' }).catch(() => undefined))?.status === 200
   }
-  await eventually(ready, { deadlineMs: 10_000 })
+  try {
+    await eventually(ready, { deadlineMs: 10_000 })
+  } catch (error) {
+    await stack.disposeAsync()
+    throw error
+  }
   return { plan, events, addresses, identity, relay, stack }
 }
 

@@ -286,11 +286,11 @@ export class WorkloadIdentity implements Disposable {
   }
 }
 
-/** Equal for equal roots of equal domains, in whatever order. */
+/** Equal for equal roots of equal domains. The order of roots counts: the one that signs is the first. */
 function fingerprintOf(bundle: TrustBundle): string {
   const domains = bundle.trustDomains.map((name) => {
     const roots = bundle.rootsOf(name).map(({ fingerprint256 }) => fingerprint256)
-    return `${name}=${roots.sort().join('+')}`
+    return `${name}=${roots.join('+')}`
   })
   return domains.sort().join(' ')
 }

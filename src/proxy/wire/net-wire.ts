@@ -52,6 +52,10 @@ export class NetWire implements Wire {
   #isScheduled = false
   #isEnding = false
   #isClosed = false
+  #isPaused = false
+  /** What TLS still gave after the pause: the rest of a read that it had made before, so at most 64 KiB. */
+  #held: Buffer[] = []
+  #isEndHeld = false
   #needsDrain = false
   /** Copies whose bytes the kernel has not taken yet. */
   #lent: Buffer[] = []
@@ -109,11 +113,14 @@ export class NetWire implements Wire {
   }
 
   pause(): void {
+    this.#isPaused = true
     this.#socket.pause()
   }
 
   resume(): void {
-    if (!this.#isClosed) this.#socket.resume()
+    this.#isPaused = false
+    if (this.#held.length > 0) this.#release()
+    if (!this.#isClosed && !this.#isPaused) this.#socket.resume()
   }
 
   end(): void {
@@ -134,6 +141,10 @@ export class NetWire implements Wire {
   /** A chunk from the kernel; valid during the call only. */
   receive(chunk: Uint8Array): void {
     if (this.#isClosed) return
+    if (this.#isPaused) {
+      this.#held.push(Buffer.from(chunk))
+      return
+    }
     const turn = this.#turn
     turn.enter()
     try {
@@ -142,6 +153,21 @@ export class NetWire implements Wire {
       this.#breakDown(error)
     } finally {
       turn.leave()
+    }
+  }
+
+  /** Whoever is told may pause again. */
+  #release(): void {
+    const held = this.#held
+    this.#held = []
+    while (held.length > 0 && !this.#isPaused && !this.#isClosed) {
+      const chunk = held.shift()
+      if (chunk !== undefined) this.receive(chunk)
+    }
+    this.#held = [...held, ...this.#held]
+    if (this.#isEndHeld && this.#held.length === 0 && !this.#isPaused) {
+      this.#isEndHeld = false
+      this.#onEnd()
     }
   }
 
@@ -186,6 +212,10 @@ export class NetWire implements Wire {
 
   #onEnd(): void {
     if (this.#isClosed) return
+    if (this.#held.length > 0) {
+      this.#isEndHeld = true
+      return
+    }
     this.#inTurn(() => this.#events.onEnd())
   }
 
@@ -200,6 +230,7 @@ export class NetWire implements Wire {
     if (this.#isClosed) return
     this.#isClosed = true
     this.#pending = ''
+    this.#held = []
     const events = this.#events
     this.#events = ignored
     this.#inTurn(() => events.onClose(this.#error))
