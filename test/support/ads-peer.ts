@@ -3,7 +3,7 @@
  * responses one by one. It acknowledges nothing by itself.
  */
 import { systemClock } from '../../src/lib/clock.ts'
-import { openGrpcStream } from '../../src/xds/grpc/grpc-client.ts'
+import { openGrpcStream, type GrpcClientTls } from '../../src/xds/grpc/grpc-client.ts'
 import { GrpcFrame } from '../../src/xds/grpc/grpc-frame.ts'
 import type { GrpcStatus } from '../../src/xds/grpc/grpc-status.ts'
 import type { GrpcStream } from '../../src/xds/grpc/grpc-stream.ts'
@@ -36,13 +36,14 @@ export class AdsPeer implements Disposable {
   readonly #waiting: ((seen: Seen) => void)[] = []
   readonly closed: Promise<GrpcStatus>
 
-  constructor(address: string, variant: 'sotw' | 'delta') {
+  constructor(address: string, variant: 'sotw' | 'delta', tls?: GrpcClientTls) {
     this.#variant = variant
     const { promise, resolve } = Promise.withResolvers<GrpcStatus>()
     this.closed = promise
     const method = variant === 'sotw' ? 'StreamAggregatedResources' : 'DeltaAggregatedResources'
     this.#stream = openGrpcStream({
       target: address,
+      tls,
       path: `/envoy.service.discovery.v3.AggregatedDiscoveryService/${method}`,
       clock: systemClock,
       events: {

@@ -27,7 +27,8 @@ export interface ServerSessionOptions {
 const strangerMs = 30_000
 /** A client that has renewed in time is gone by then; the others learn why. */
 const expiryGraceMs = 5_000
-const closeMs = 1_000
+/** Long enough for the last frames; `tulle up` ends everything within seconds. */
+const closeMs = 300
 
 export class ServerSession {
   /** Undefined on a plaintext connection. */
