@@ -220,22 +220,6 @@ export function secretServerCluster(path: string): object {
   }
 }
 
-/** A secret by name from that cluster. */
-export function secretConfig(name: string): object {
-  return {
-    name,
-    sds_config: {
-      resource_api_version: 'V3',
-      initial_fetch_timeout: '0s',
-      api_config_source: {
-        api_type: 'GRPC',
-        transport_api_version: 'V3',
-        grpc_services: [{ envoy_grpc: { cluster_name: 'sds-grpc' } }],
-      },
-    },
-  }
-}
-
 export function bootstrapOf(resources: object): string {
   return JSON.stringify({
     node: { id: 'sidecar~127.0.0.1~a.default~default.svc.cluster.local', cluster: 'a' },

@@ -15,7 +15,7 @@ export function createTlsScope(clock: Clock, log: Log = silentLog): TlsScope {
     log,
     secrets: new SecretStore(() => {}),
     contexts: new SecureContexts(),
-    pacer: new HandshakePacer(),
+    pacer: new HandshakePacer({ clock }),
     refusals: new RefusalLog(clock, log),
   }
 }

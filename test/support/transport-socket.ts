@@ -95,3 +95,53 @@ function spiffeJson(bundles: Readonly<Record<string, string>>): object {
 function message(json: object): TransportSocket {
   return new MessageJson().parse('envoy.config.core.v3.TransportSocket', TransportSocket, json)
 }
+
+/** The same contexts with Istio's secrets by SDS: `default` and `ROOTCA`. */
+export function secretDownstreamJson(alpn: readonly string[]): object {
+  return {
+    name: 'envoy.transport_sockets.tls',
+    typed_config: {
+      '@type': `${ns}.DownstreamTlsContext`,
+      require_client_certificate: true,
+      common_tls_context: secretCommon([], alpn),
+    },
+  }
+}
+
+export function secretUpstreamJson(sans: readonly string[], alpn: readonly string[]): object {
+  return {
+    name: 'envoy.transport_sockets.tls',
+    typed_config: {
+      '@type': `${ns}.UpstreamTlsContext`,
+      common_tls_context: secretCommon(sans, alpn),
+    },
+  }
+}
+
+function secretCommon(sans: readonly string[], alpn: readonly string[]): object {
+  return {
+    tls_certificate_sds_secret_configs: [secretConfig('default')],
+    combined_validation_context: {
+      default_validation_context: validationJson({ certificate: undefined, sans }),
+      validation_context_sds_secret_config: secretConfig('ROOTCA'),
+    },
+    alpn_protocols: alpn,
+    tls_params: { tls_maximum_protocol_version: 'TLSv1_3' },
+  }
+}
+
+/** A secret by name from the static cluster `sds-grpc`. */
+function secretConfig(name: string): object {
+  return {
+    name,
+    sds_config: {
+      resource_api_version: 'V3',
+      initial_fetch_timeout: '0s',
+      api_config_source: {
+        api_type: 'GRPC',
+        transport_api_version: 'V3',
+        grpc_services: [{ envoy_grpc: { cluster_name: 'sds-grpc' } }],
+      },
+    },
+  }
+}

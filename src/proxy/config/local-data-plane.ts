@@ -92,7 +92,7 @@ export class LocalDataPlane implements DataPlane {
       log,
       secrets: this.#secrets,
       contexts: new SecureContexts(),
-      pacer: new HandshakePacer(),
+      pacer: new HandshakePacer({ clock }),
       refusals,
     }
     this.#retirement = new Retirement(clock, () => stats.slots.reclaim())

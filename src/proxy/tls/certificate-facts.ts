@@ -85,7 +85,7 @@ export interface AltNames {
 }
 
 /** `TYPE:value` parts; a value with a comma, a quote or a control character is a JSON string (CVE-2021-44532). */
-const altNamePattern = /([A-Za-z ]+):("(?:[^"\\]|\\.)*"|[^,]*)(?:, |$)/y
+const altNamePattern = /([A-Za-z ]+):("(?:[^"\\]|\\.)*"|[^,"]*)(?:, |$)/y
 
 /**
  * Node's text of the subject alternative names, taken apart. Text that does not follow the pattern to its end gives no

@@ -98,7 +98,9 @@ class ServerHandshake {
     process.nextTick(() => {
       if (this.#isOver) return
       this.#leaveQueue = scope.pacer.enter(() => this.#begin())
-      if (this.#leaveQueue === undefined && !this.#isOver) {
+      // It may have ended before its place was known.
+      if (this.#isOver) this.#leaveQueue?.()
+      else if (this.#leaveQueue === undefined) {
         this.#fail('overload', 'too many handshakes wait for their turn')
       }
     })

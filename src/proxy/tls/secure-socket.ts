@@ -2,6 +2,7 @@
 import type { X509Certificate } from 'node:crypto'
 import type { TLSSocket } from 'node:tls'
 
+import { describeError } from '../../lib/mesh-error.ts'
 import type { CertificateFacts, ConnectionSecurity } from '../connection-security.ts'
 import { certificateFacts } from './certificate-facts.ts'
 import type { TlsState } from './live-tls.ts'
@@ -34,8 +35,19 @@ export interface VerifyOptions {
   readonly recall: (leaf: X509Certificate | undefined) => PeerChain | undefined
 }
 
-/** Judges the peer of a socket whose handshake is done. Nothing has been read from it yet. */
+/**
+ * Judges the peer of a socket whose handshake is done. Nothing has been read from it yet. Never throws: a certificate that
+ * breaks a reader is a bad certificate.
+ */
 export function verifySocket(socket: TLSSocket, options: VerifyOptions): SecureResult {
+  try {
+    return verify(socket, options)
+  } catch (error) {
+    return refused({ reason: 'invalid-chain', message: describeError(error) })
+  }
+}
+
+function verify(socket: TLSSocket, options: VerifyOptions): SecureResult {
   const isResumed = socket.isSessionReused()
   const chain = isResumed
     ? options.recall(socket.getPeerX509Certificate())

@@ -33,6 +33,7 @@ export interface UpstreamTlsOptions {
 
 /** Names come from clients where `auto_sni` is set: the identities of one host that are kept at most. */
 const transportsPerHostMax = 64
+const tooMany = 'too many handshakes wait for their turn'
 /** Protocols that HTTP connections cannot speak yet; they are not offered. */
 const unspokenHttp: ReadonlySet<string> = new Set(['h2', 'istio-h2'])
 /** Offered where nothing is configured, as Envoy does for HTTP/1.1. */
@@ -142,6 +143,7 @@ class TlsTransport implements WireTransport {
     const finish: TransportDone = (outcome) => {
       if (isOver) return
       isOver = true
+      leaveQueue?.()
       if (!outcome.ok) socket.destroy()
       done(outcome)
     }
@@ -150,8 +152,9 @@ class TlsTransport implements WireTransport {
       leaveQueue = pacer.enter(() => {
         if (!isOver) secure = this.#begin(socket, finish)
       })
-      if (leaveQueue !== undefined || isOver) return
-      finish(this.#refuse('overload', 'too many handshakes wait for their turn'))
+      // It may have ended before its place was known.
+      if (isOver) leaveQueue?.()
+      else if (leaveQueue === undefined) finish(this.#refuse('overload', tooMany))
     })
     return () => {
       isOver = true
