@@ -1,9 +1,9 @@
-import type { X509Certificate } from 'node:crypto'
 /**
  * How a workload knows the control plane: by the roots that it believes, or, before it has any, by the hashes of
  * roots in its join token. Either way the certificate must carry the control plane's name, which the authority
  * gives to nobody else.
  */
+import type { X509Certificate } from 'node:crypto'
 import { isIP } from 'node:net'
 
 import { describeError } from '../lib/mesh-error.ts'

@@ -1,9 +1,9 @@
-import { isJoinToken } from '../../identity/join-token.ts'
 /**
  * Who asks for a certificate, and which one it may have. In this order: the certificate that it has (renewal), a
  * join token, a JWT of a configured issuer. The first proof that there is decides; nothing that the request says
  * of itself gives a right, and what it claims beyond its proof is a reason to refuse.
  */
+import { isJoinToken } from '../../identity/join-token.ts'
 import type { JwtVerifier } from '../../identity/jwt-issuer.ts'
 import type { CertificateRequest } from '../../identity/read-csr.ts'
 import { parseSpiffeId, type WorkloadIdentity } from '../../identity/spiffe-id.ts'
