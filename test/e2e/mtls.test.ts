@@ -60,9 +60,9 @@ function startTraffic(mesh: RunningMesh): () => Promise<{ total: number; failure
   const proxy = mesh.workload('load').proxy ?? ''
   const failures: string[] = []
   let total = 0
-  let isEnding = false
+  const ending = new AbortController()
   const run = async () => {
-    while (!isEnding) {
+    while (!ending.signal.aborted) {
       // Connections of its own each time; between the sidecars they are kept.
       const answers = await sendRequests(proxy, url, 20)
       failures.push(...answers.failures)
@@ -71,7 +71,7 @@ function startTraffic(mesh: RunningMesh): () => Promise<{ total: number; failure
   }
   const running = run()
   return async () => {
-    isEnding = true
+    ending.abort()
     await running
     return { total, failures }
   }
@@ -111,7 +111,10 @@ suite('mutual TLS', { skip }, () => {
     assert.equal(caller.principal, 'spiffe://cluster.local/ns/default/sa/default')
     const { out } = await mesh.tulle('status')
     assert.match(out, /not enforced/)
-    assert.match(out, /load +my-go-service-v1 +mutual TLS/)
+    assert.match(
+      out,
+      /load +my-go-service-v1 +mutual TLS +\d+ +spiffe:\/\/cluster\.local\/ns\/default/,
+    )
   })
 
   test('a sidecar shows its certificate and whom it believes, and never its key', async () => {
@@ -136,7 +139,10 @@ suite('mutual TLS', { skip }, () => {
       await eventually(async () => (await plaintext(meshPort())) === 200, { deadlineMs: 10_000 })
     }
     await eventually(
-      async () => (await callersOf('my-go-service-v1')).some(({ lock }) => lock === 'both'),
+      async () =>
+        (await callersOf('my-go-service-v1')).some(
+          ({ from, lock }) => from === 'load' && lock === 'both',
+        ),
       { deadlineMs: 20_000 },
     )
     writeFileSync(policyFile(), peerAuthentication('STRICT'))
@@ -173,17 +179,15 @@ suite('mutual TLS', { skip }, () => {
       status: { id: string }
     }
     writeFileSync(file, token, { mode: 0o600 })
-    const join_ = (account: string) =>
-      mesh.tulle(
-        ...['run', '--control-plane', mesh.ready.xds, '--token-file', file, '-n', 'default'],
-        ...['--service-account', account, '--', 'curl', '-sf', url],
-      )
-    const other = await join_('bank')
+    const from = ['--control-plane', mesh.ready.xds, '--token-file', file, '-n', 'default']
+    const joinAs = (account: string) =>
+      mesh.tulle('run', ...from, '--service-account', account, '--', 'curl', '-sf', url)
+    const other = await joinAs('bank')
     assert.notEqual(other.code, 0)
     assert.match(other.error, /other-identity/)
-    const first = await join_('shop')
+    const first = await joinAs('shop')
     assert.equal(first.code, 0, first.error)
-    const second = await join_('shop')
+    const second = await joinAs('shop')
     assert.notEqual(second.code, 0)
     assert.match(second.error, /used-up/)
     const { out } = await mesh.tulle('token', 'list')

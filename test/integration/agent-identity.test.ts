@@ -269,9 +269,9 @@ for (const [clientKind, serverKind] of pairs) {
       const sides = [client, server]
       const failures: string[] = []
       let requests = 0
-      let isEnding = false
+      const ending = new AbortController()
       const traffic = async () => {
-        while (!isEnding) {
+        while (!ending.signal.aborted) {
           requests++
           try {
             // A connection of its own each time, so that every certificate is used.
@@ -306,7 +306,7 @@ for (const [clientKind, serverKind] of pairs) {
         await allRenewed()
         await eventually(() => Math.min(...renewals()) >= 5, { deadlineMs: 10_000 })
       } finally {
-        isEnding = true
+        ending.abort()
       }
       await Promise.all(running)
       assert.deepEqual([...new Set(failures)], [], `${failures.length} of ${requests} failed`)

@@ -9,7 +9,7 @@ import { TrustView } from '../../src/control/identity/trust-view.ts'
 import { rootHashOf } from '../../src/identity/join-token.ts'
 import { readCsr } from '../../src/identity/read-csr.ts'
 import { controlPlaneName } from '../../src/identity/server-trust.ts'
-import { spiffeIdOf } from '../../src/identity/spiffe-id.ts'
+import { parseSpiffeId, spiffeIdOf } from '../../src/identity/spiffe-id.ts'
 import { openTokenStore, type TokenGrant, type TokenStore } from '../../src/identity/token-store.ts'
 import { verifyPeerChain } from '../../src/identity/trust-bundle.ts'
 import { systemClock } from '../../src/lib/clock.ts'
@@ -132,17 +132,11 @@ export class AuthorityServer implements AsyncDisposable {
       return { ok: true, chain: (await ca.sign({ csrPem, spiffeId, via: 'token' })).chain }
     }
     this.calls.push(verdict?.ok === true ? 'certificate' : 'nothing')
-    const known = verdict?.ok === true ? verdict.spiffeId : undefined
-    const { workload = undefined } = known === undefined ? {} : { workload: parts(known) }
-    if (workload === undefined) return refuse('who are you?')
-    const spiffeId = spiffeIdOf({ trustDomain, ...workload })
+    const known = verdict?.ok === true ? parseSpiffeId(verdict.spiffeId) : undefined
+    if (known === undefined) return refuse('who are you?')
+    const spiffeId = known.id
     return { ok: true, chain: (await ca.sign({ csrPem, spiffeId, via: 'certificate' })).chain }
   }
-}
-
-function parts(id: string) {
-  const [, namespace = '', serviceAccount = ''] = /\/ns\/([^/]+)\/sa\/([^/]+)$/.exec(id) ?? []
-  return { namespace, serviceAccount }
 }
 
 function refuse(message: string): CertificateAnswer {

@@ -20,7 +20,7 @@ export const statusCommand: Command = {
   summary: 'show which sidecars are connected, in sync, stale or refuse configuration',
   description:
     'CERT is what is left of its certificate, renewed at half. The second table says of each hop whether it is mutual ' +
-    'TLS, as the called sidecar saw it. INBOUND is "not enforced" where the application can be dialled past its ' +
+    'TLS, as both sidecars saw it. INBOUND is "not enforced" where the application can be dialled past its ' +
     'sidecar: from its own host, or from the network when it listens beyond loopback. ' +
     'Exit code 1 when a sidecar has refused something, or one that serves has gone; else 0.',
   flags: [outputFlag, ...meshFlags],
@@ -52,6 +52,7 @@ export const statusCommand: Command = {
 
 export interface StatusRow {
   readonly name: string
+  readonly workload: string
   readonly namespace: string
   readonly presence: string
   readonly health: string
@@ -62,7 +63,7 @@ export interface StatusRow {
   readonly certificate: ProxyObject['status']['certificate'] | undefined
   /** How its application can be reached past its sidecar. */
   readonly exposure: Exposure
-  /** Who has called it, as its sidecar saw it. */
+  /** Who has called its workload. */
   readonly callers: readonly Pick<Hop, 'from' | 'lock' | 'principal' | 'count'>[]
   /** Of each resource type by its short name. */
   readonly types: Readonly<Record<string, ProxyTypeStatus['status']>>
@@ -100,7 +101,7 @@ export function statusRows(
     ...row,
     exposure: exposures.get(`${row.namespace}/${row.name}`) ?? ('none' as const),
     callers: hops
-      .filter(({ to, namespace }) => to === row.name && namespace === row.namespace)
+      .filter(({ to, namespace }) => to === row.workload && namespace === row.namespace)
       .map(({ from, lock, principal, count }) => ({ from, lock, principal, count })),
   }))
   return seen.sort((a, b) => (`${a.namespace}/${a.name}` < `${b.namespace}/${b.name}` ? -1 : 1))
@@ -117,6 +118,7 @@ function proxyRow(
   return {
     ...own,
     name: metadata.name,
+    workload: status.workload,
     namespace: metadata.namespace ?? '',
     certificate: status.certificate,
     types: Object.fromEntries(status.types.map((type) => [type.name, type.status])),
@@ -130,6 +132,7 @@ function proxyRow(
 function workloadPart({ metadata, status }: WorkloadObject) {
   return {
     name: metadata.name,
+    workload: status.workload,
     namespace: metadata.namespace ?? '',
     presence: status.presence,
     health: status.health,

@@ -1,35 +1,87 @@
-/** Hops from the metrics of the called sidecar. */
+/** Hops from the metrics of both sides. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
-import { parsePrometheusText } from '../prometheus-text.ts'
+import type { Sample } from '../prometheus-text.ts'
 import { hopsOf } from './hop.ts'
 
-test('a hop is locked when every request of it was, as the called sidecar says', () => {
-  const metrics = new Set(['istio_requests_total', 'istio_tcp_connections_opened_total'])
-  const line = (from: string, policy: string, count: number) =>
-    `istio_requests_total{reporter="destination",source_workload="${from}",source_principal="spiffe://m/ns/n/sa/${from}",` +
-    `connection_security_policy="${policy}"} ${count}`
-  const text = [
-    line('a', 'mutual_tls', 3),
-    line('a', 'mutual_tls', 2).replace(
-      'istio_requests_total',
-      'istio_tcp_connections_opened_total',
-    ),
-    line('b', 'mutual_tls', 1),
-    line('b', 'none', 1),
-    line('c', 'none', 4),
-    line('d', 'none', 0),
-    line('e', 'mutual_tls', 9).replace('destination', 'source'),
-  ].join('\n')
-  const hops = hopsOf(parsePrometheusText(text, metrics), { to: 's', namespace: 'n' })
+const id = (name: string) => `spiffe://m/ns/n/sa/${name}`
+
+function sample(labels: Record<string, string>, value = 1): Sample {
+  return {
+    name: 'istio_requests_total',
+    labels: {
+      destination_workload: 's',
+      destination_workload_namespace: 'n',
+      source_workload: 'unknown',
+      source_principal: 'unknown',
+      destination_principal: 'unknown',
+      response_flags: '-',
+      ...labels,
+    },
+    value,
+  }
+}
+
+const source = (from: string, principal: string, value?: number) =>
+  sample(
+    {
+      reporter: 'source',
+      source_workload: from,
+      source_principal: id(from),
+      destination_principal: principal,
+    },
+    value,
+  )
+const destination = (caller: string, policy: string, value?: number) =>
+  sample(
+    {
+      reporter: 'destination',
+      source_principal: caller,
+      destination_principal: policy === 'none' ? 'unknown' : id('s'),
+      connection_security_policy: policy,
+    },
+    value,
+  )
+
+test('a hop is locked when the called one proved who it is, every time', () => {
+  const hops = hopsOf([
+    source('a', id('s'), 3),
+    source('a', id('s'), 2),
+    source('b', id('s')),
+    source('b', 'unknown'),
+    source('c', 'unknown', 4),
+    destination(id('a'), 'mutual_tls', 5),
+  ])
+  assert.deepEqual(
+    hops.map(({ from, to, lock, count, principal }) => [from, to, lock, count, principal]),
+    [
+      ['a', 's', 'mutual TLS', 5, id('s')],
+      ['b', 's', 'both', 2, id('s')],
+      ['c', 's', 'plaintext', 4, ''],
+    ],
+  )
+})
+
+test('who has no sidecar of ours is told by the called one', () => {
+  const hops = hopsOf([
+    source('a', id('s')),
+    destination(id('envoy'), 'mutual_tls', 2),
+    destination('unknown', 'none', 7),
+    destination('unknown', 'none', 0),
+  ])
   assert.deepEqual(
     hops.map(({ from, lock, count }) => [from, lock, count]),
     [
-      ['a', 'mutual TLS', 5],
-      ['b', 'both', 2],
-      ['c', 'plaintext', 4],
+      ['a', 'mutual TLS', 1],
+      ['n/envoy', 'mutual TLS', 2],
+      ['unknown', 'plaintext', 7],
     ],
   )
-  assert.equal(hops[0]?.principal, 'spiffe://m/ns/n/sa/a')
+})
+
+test('a call that reached nobody is no hop', () => {
+  const failed = { reporter: 'source', source_workload: 'a', response_flags: 'UF' }
+  const outside = { ...failed, response_flags: '-', destination_workload: 'unknown' }
+  assert.deepEqual(hopsOf([sample(failed), sample(outside)]), [])
 })
