@@ -293,7 +293,8 @@ test('a connection ends with the certificate of its peer', async () => {
   const call = openCall(scene.server.address, '/closed', scene.connect(workload))
   call.stream.send(new GrpcFrame(Buffer.from('one')))
   await call.answer
-  // In small steps: what hangs would be cut soon after it is asked to close.
+  // Then in small steps: what hangs would be cut soon after it is asked to close.
+  clock.advance(23_500)
   let isClosed = false
   const closed = call.closed.finally(() => {
     isClosed = true
