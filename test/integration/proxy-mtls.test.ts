@@ -9,6 +9,8 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import {
   type ConnectionOptions,
+  type TLSSocket,
+  type TlsOptions,
   connect as connectTls,
   createServer as createTlsServer,
 } from 'node:tls'
@@ -194,22 +196,14 @@ for (const bad of [
     const leaf = await leafOf(bad)
     assert.ok(leaf)
     let heard = ''
-    const bogus = createTlsServer(
-      {
-        cert: leaf.chainPem,
-        key: leaf.keyPem,
-        requestCert: true,
-        rejectUnauthorized: false,
-        ...bad.options,
-      },
+    const requests = { requestCert: true, rejectUnauthorized: false }
+    await using bogus = await openTlsServer(
+      { ...keysOf(leaf), ...requests, ...bad.options },
       (socket) => {
-        socket.on('error', () => {})
         socket.on('data', (chunk) => (heard += chunk.toString()))
       },
     )
-    bogus.on('tlsClientError', () => {})
-    await new Promise<void>((resolve) => bogus.listen(0, '127.0.0.1', resolve))
-    const { port } = bogus.address() as AddressInfo
+    const { port } = bogus
     // The good name is the client's own here, so that one table serves both directions.
     const tls = upstreamJson({ certificate: client, bundles, sans: [clientId] })
     await using outbound = await runTulle(outboundBootstrap({ tls, port }))
@@ -217,7 +211,6 @@ for (const bad of [
     assert.equal(answer.status, 503)
     assert.equal(heard, '')
     await refusedBy(outbound, 'cluster.out', bad.reason)
-    await new Promise((resolve) => bogus.close(resolve))
   })
 }
 
@@ -315,6 +308,40 @@ test('no key leaves the sidecar by its admin interface', async () => {
   assert.equal(certificates[0]?.ca_cert.length, 2)
 })
 
+test('with auto_sni each host has a connection of its own, and must prove its name', async () => {
+  const leaf = await authority.issue({ dns: ['a.test', '*.c.test'] })
+  const names: string[] = []
+  await using external = await openTlsServer(keysOf(leaf), (socket) => {
+    names.push(String(socket.servername))
+    socket.on('data', () => socket.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'))
+  })
+  const { port } = external
+  const tls = upstreamJson({ certificate: undefined, roots: authority.rootPem })
+  const options = 'envoy.extensions.upstreams.http.v3.HttpProtocolOptions'
+  const text = JSON.parse(outboundBootstrap({ tls, port })) as {
+    static_resources: { clusters: [Record<string, unknown>] }
+  }
+  text.static_resources.clusters[0]['typed_extension_protocol_options'] = {
+    [options]: {
+      '@type': `type.googleapis.com/${options}`,
+      explicit_http_config: { http_protocol_options: {} },
+      upstream_http_protocol_options: { auto_sni: true, auto_san_validation: true },
+    },
+  }
+  await using outbound = await runTulle(JSON.stringify(text))
+  const ask = async (host: string): Promise<number> =>
+    (await httpGet({ port: outbound.port, path: '/', headers: { host } })).status
+  assert.equal(await ask('a.test'), 200)
+  assert.equal(await ask('a.test:8443'), 200)
+  assert.equal(await ask('x.c.test'), 200)
+  assert.equal(await ask('b.test'), 503)
+  assert.equal(await ask('a.test'), 200)
+  await refusedBy(outbound, 'cluster.out', 'san-mismatch')
+  // The third was left before its server thought that it stood.
+  assert.deepEqual(names.slice(0, 2), ['a.test', 'x.c.test'])
+  assert.ok(names.length <= 3)
+})
+
 test('TCP crosses over mutual TLS, each direction ending on its own', async () => {
   const echo = createServer({ allowHalfOpen: true }, (socket) => {
     let received = ''
@@ -384,6 +411,31 @@ async function run(program: string, args: readonly string[], input: string): Pro
   child.stdin.write(input)
   await new Promise((resolve) => child.once('close', resolve))
   return output
+}
+
+function keysOf(leaf: TestLeaf): { readonly cert: string; readonly key: string } {
+  return { cert: leaf.chainPem, key: leaf.keyPem }
+}
+
+async function openTlsServer(
+  options: TlsOptions,
+  onSocket: (socket: TLSSocket) => void,
+): Promise<AsyncDisposable & { readonly port: number }> {
+  const open = new Set<TLSSocket>()
+  const tlsServer = createTlsServer(options, (socket) => {
+    open.add(socket)
+    socket.on('error', () => {})
+    onSocket(socket)
+  })
+  tlsServer.on('tlsClientError', () => {})
+  await new Promise<void>((resolve) => tlsServer.listen(0, '127.0.0.1', resolve))
+  return {
+    port: (tlsServer.address() as AddressInfo).port, // it listens on TCP
+    async [Symbol.asyncDispose]() {
+      for (const socket of open) socket.destroy()
+      await new Promise((resolve) => tlsServer.close(resolve))
+    },
+  }
 }
 
 async function askOverTls(port: number, options: ConnectionOptions): Promise<string> {
