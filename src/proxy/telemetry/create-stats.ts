@@ -13,7 +13,7 @@ import type {
   OutlierStats,
   TcpStats,
 } from './cluster-stats.ts'
-import { createTlsStats } from './create-tls-stats.ts'
+import { closable, createTlsStats } from './create-tls-stats.ts'
 import type { Slots } from './slots.ts'
 import type { StatNaming, StatScope, StatsRegistry } from './stats-registry.ts'
 
@@ -180,11 +180,13 @@ export function createDownstreamStats(
 
 /** `address` is the listener's as it is configured, or its `stat_prefix`. */
 export function createListenerStats(registry: StatsRegistry, address: string): ListenerStats {
-  const scope = registry.scope({
-    path: `listener.${address.replaceAll(':', '_')}`,
-    metric: 'envoy_listener',
-    labels: [['envoy_listener_address', address]],
-  })
+  const scope = closable(
+    registry.scope({
+      path: `listener.${address.replaceAll(':', '_')}`,
+      metric: 'envoy_listener',
+      labels: [['envoy_listener_address', address]],
+    }),
+  )
   return {
     tls: createTlsStats(scope, 'downstream'),
     noFilterChainMatch: scope.counter('no_filter_chain_match'),

@@ -1,8 +1,13 @@
-/** The stats of TLS, of a listener or a cluster: Envoy's `ssl.…`, and one counter for each reason of ours. */
+/**
+ * The stats of TLS, of a listener or a cluster: Envoy's `ssl.…`, and one counter for each reason of ours.
+ *
+ * A handshake may end after its listener or cluster has gone, and an alert may come later still; the slots may be somebody
+ * else's then, so counters that were closed count nothing.
+ */
 import type { Counter, TlsStats } from './cluster-stats.ts'
-import type { StatScope, StatsRegistry } from './stats-registry.ts'
+import type { StatScope, StatNaming, StatsRegistry } from './stats-registry.ts'
 
-export function createTlsStats(scope: StatScope, side: 'downstream' | 'upstream'): TlsStats {
+export function createTlsStats(scope: ClosableScope, side: 'downstream' | 'upstream'): TlsStats {
   const counter = (name: string): Counter => scope.counter(`ssl.${name}`)
   return {
     handshake: counter('handshake'),
@@ -31,13 +36,43 @@ export function createTlsStats(scope: StatScope, side: 'downstream' | 'upstream'
 
 /** Of a cluster's transport sockets; they count under the cluster's name while any of them lives. */
 export function createUpstreamTlsStats(registry: StatsRegistry, clusterName: string): TlsStats {
-  const scope = registry.scope({
-    path: `cluster.${clusterName}`,
-    metric: 'envoy_cluster',
-    labels: [['envoy_cluster_name', clusterName]],
-  })
+  const scope = closable(
+    registry.scope({
+      path: `cluster.${clusterName}`,
+      metric: 'envoy_cluster',
+      labels: [['envoy_cluster_name', clusterName]],
+    }),
+  )
   return createTlsStats(scope, 'upstream')
 }
+
+/** A scope of counters that are silent after it was closed. */
+export interface ClosableScope {
+  counter(name: string, naming?: StatNaming): Counter
+  close(): void
+}
+
+export function closable(scope: StatScope): ClosableScope {
+  let isClosed = false
+  return {
+    counter(name, naming) {
+      if (isClosed) return silentCounter
+      const counter = scope.counter(name, naming)
+      return {
+        add(amount) {
+          if (!isClosed) counter.add(amount)
+        },
+        value: () => (isClosed ? 0 : counter.value()),
+      }
+    },
+    close() {
+      isClosed = true
+      scope.close()
+    },
+  }
+}
+
+const silentCounter: Counter = { add() {}, value: () => 0 }
 
 interface Labelled {
   readonly prefix: string
@@ -46,7 +81,7 @@ interface Labelled {
 }
 
 /** Values are of closed sets: our reasons, and what OpenSSL can speak. */
-function labelled(scope: StatScope, names: Labelled): (value: string) => Counter {
+function labelled(scope: ClosableScope, names: Labelled): (value: string) => Counter {
   const counters = new Map<string, Counter>()
   const { prefix, metric, label } = names
   return (value) => {
