@@ -1,26 +1,25 @@
 /**
  * Opens the relay between a workload's sidecar and the control plane, on a Unix socket in its state folder; on the same
- * socket the sidecar gets its secrets.
+ * socket the sidecar gets its secrets. Beside it the agent says how it is.
  */
-import { createHash } from 'node:crypto'
 import { mkdirSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 
 import { openAdsRelay } from '../xds/ads-relay.ts'
 import { createDiscoveryService, secretPaths } from '../xds/ads-server.ts'
 import { nodeId } from './bootstrap-file.ts'
 import { watchTrust } from './identity/trust-watch.ts'
 import type { OpenRelay, OpenRelayOptions, WorkloadRelay } from './sidecar.ts'
-
-/** The kernel's own limit is 108 bytes on Linux, 104 on macOS. */
-const socketPathBytesMax = 100
+import { agentSocketPath } from './socket-path.ts'
+import { openStatusServer } from './status-server.ts'
 
 export const openRelay: OpenRelay = async (options) => {
   const { plan, identity, clock, random, log } = options
   const stack = new AsyncDisposableStack()
+  const relaySocket = agentSocketPath(plan.stateFolder, 'relay.sock')
+  mkdirSync(dirname(relaySocket), { recursive: true, mode: 0o700 })
   const relay = await openAdsRelay({
-    listen: `unix:${socketPath(plan.stateFolder)}`,
+    listen: `unix:${relaySocket}`,
     upstream: plan.controlPlane,
     cache: { folder: join(plan.stateFolder, 'accepted') },
     ...(identity === undefined
@@ -34,6 +33,13 @@ export const openRelay: OpenRelay = async (options) => {
     log,
   })
   stack.use(relay)
+  stack.use(
+    await openStatusServer({
+      path: agentSocketPath(plan.stateFolder, 'agent.sock'),
+      status: () => ({ identity: identity?.status(), relay: relay.status() }),
+      clock,
+    }),
+  )
   if (identity !== undefined) {
     stack.use(identity.onRenewed(() => relay.reopen('the certificate was renewed')))
     stack.use(
@@ -70,14 +76,4 @@ function secretService(
     log,
     debounce,
   })
-}
-
-/** In a folder of its own below the system's temporary one, when the state folder's path is too long. */
-function socketPath(stateFolder: string): string {
-  const path = join(stateFolder, 'relay.sock')
-  if (Buffer.byteLength(path) <= socketPathBytesMax) return path
-  const digest = createHash('sha256').update(stateFolder).digest('hex').slice(0, 16)
-  const folder = join(tmpdir(), `tulle-${digest}`)
-  mkdirSync(folder, { recursive: true, mode: 0o700 })
-  return join(folder, 'relay.sock')
 }

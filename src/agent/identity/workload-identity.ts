@@ -55,6 +55,9 @@ export interface IdentityStatus {
   /** Why the last try failed; undefined when it did not. */
   readonly failure: string | undefined
   readonly isNearEnd: boolean
+  /** Calls for a certificate since the start, and how many of them failed. */
+  readonly requests: number
+  readonly failures: number
 }
 
 export interface WorkloadIdentityOptions {
@@ -83,6 +86,8 @@ export class WorkloadIdentity implements Disposable {
   /** As the control plane told last; the trust domains of other meshes are known from nowhere else. */
   #told: TrustBundle | undefined
   #failure: string | undefined
+  #requests = 0
+  #failures = 0
   #isNearEnd = false
   /** The control plane is of a mesh that our roots know nothing of: it was made anew. */
   #isForeign = false
@@ -175,6 +180,8 @@ export class WorkloadIdentity implements Disposable {
       renewAtMs: credentials === undefined ? undefined : this.#renewal.dueAtMs,
       failure: this.#failure,
       isNearEnd: this.#isNearEnd,
+      requests: this.#requests,
+      failures: this.#failures,
     }
   }
 
@@ -234,6 +241,7 @@ export class WorkloadIdentity implements Disposable {
 
   async #call(tls: GrpcClientTls, token?: string): Promise<Credentials> {
     const { plan, identity, clock } = this.#options
+    this.#requests++
     const key = await this.#files.nextKey()
     const request: CreateCertificateOptions = {
       target: plan.controlPlane,
@@ -279,6 +287,7 @@ export class WorkloadIdentity implements Disposable {
     const message = describeError(error)
     const notAfterMs = this.#credentials?.notAfterMs
     this.#failure = message
+    this.#failures++
     const isNearEnd = this.#isNearEnd || notAfterMs === undefined
     const until = notAfterMs === undefined ? undefined : new Date(notAfterMs).toISOString()
     log.warn({ reason: message, until, retryMs }, 'no certificate was got')

@@ -75,6 +75,7 @@ test('a row for each sidecar and for each workload that has none, with the reaso
       workload('c', { presence: 'gone' }),
     ],
     {
+      agents: new Map(),
       hops: [],
       exposures: new Map([
         ['default/a', 'network'],
@@ -95,6 +96,9 @@ test('a row for each sidecar and for each workload that has none, with the reaso
 })
 
 test('nobody has joined: it says so', () => {
-  const table = statusTable(statusRows([], [], { hops: [], exposures: new Map() }), 0)
+  const table = statusTable(
+    statusRows([], [], { hops: [], exposures: new Map(), agents: new Map() }),
+    0,
+  )
   assert.equal(renderTable(table, recordingTerminal()), 'no workload has joined\n')
 })

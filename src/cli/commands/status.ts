@@ -1,3 +1,4 @@
+import type { AgentStatus } from '../../agent/status-server.ts'
 /** `tulle status`: which sidecars are connected, whether each has the newest configuration, and what it refused. */
 import type { ObjectList } from '../../api/object.ts'
 import {
@@ -9,8 +10,10 @@ import {
 import { systemClock } from '../../lib/clock.ts'
 import { apiClient } from '../api-client.ts'
 import { meshFlags, outputFlag, type Command } from '../command.ts'
+import { tulleHome } from '../home.ts'
 import { renderTable, type Cell, type Table } from '../output.ts'
 import { leftText } from '../proxy-config/secret-table.ts'
+import { readAgents } from '../status/agent.ts'
 import { readExposures, type Exposure } from '../status/exposure.ts'
 import { hopTable, readHops, type Hop } from '../status/hop.ts'
 import type { Terminal } from '../terminal.ts'
@@ -31,11 +34,12 @@ export const statusCommand: Command = {
       api.get<ObjectList<ProxyObject>>(viewPath('proxies')),
       api.get<ObjectList<WorkloadObject>>(viewPath('workloads')),
     ])
-    const [hops, exposures] = await Promise.all([
+    const [hops, exposures, agents] = await Promise.all([
       readHops(proxies.items),
       readExposures(workloads.items),
+      readAgents(proxies.items, api.mesh && tulleHome(context.env).stateOf(api.mesh.name)),
     ])
-    const rows = statusRows(proxies.items, workloads.items, { hops, exposures })
+    const rows = statusRows(proxies.items, workloads.items, { hops, exposures, agents })
     const isBad = rows.some(
       ({ rejections, presence, serves }) =>
         rejections.length > 0 || (serves && presence === 'gone'),
@@ -61,6 +65,8 @@ export interface StatusRow {
   readonly serves: boolean
   /** Undefined: none, or no connection that could tell. */
   readonly certificate: ProxyObject['status']['certificate'] | undefined
+  /** Why its agent, when it is on this host, could not renew the certificate. */
+  readonly renewalFailure: string | undefined
   /** How its application can be reached past its sidecar. */
   readonly exposure: Exposure
   /** Who has called its workload. */
@@ -75,12 +81,13 @@ export interface Seen {
   readonly hops: readonly Hop[]
   /** By `namespace/name`. */
   readonly exposures: ReadonlyMap<string, Exposure>
+  readonly agents: ReadonlyMap<string, AgentStatus>
 }
 
 export function statusRows(
   proxies: readonly ProxyObject[],
   workloads: readonly WorkloadObject[],
-  { hops, exposures }: Seen,
+  { hops, exposures, agents }: Seen,
 ): readonly StatusRow[] {
   const key = (item: ProxyObject | WorkloadObject) =>
     `${item.metadata.namespace ?? ''}/${item.metadata.name}`
@@ -99,6 +106,7 @@ export function statusRows(
   ]
   const seen = rows.map((row) => ({
     ...row,
+    renewalFailure: agents.get(`${row.namespace}/${row.name}`)?.identity?.failure,
     exposure: exposures.get(`${row.namespace}/${row.name}`) ?? ('none' as const),
     callers: hops
       .filter(({ to, namespace }) => to === row.workload && namespace === row.namespace)
@@ -110,7 +118,7 @@ export function statusRows(
 function proxyRow(
   { metadata, status }: ProxyObject,
   workload: WorkloadObject | undefined,
-): Omit<StatusRow, 'exposure' | 'callers'> {
+): Omit<StatusRow, 'exposure' | 'callers' | 'renewalFailure'> {
   const own =
     workload === undefined
       ? { presence: 'connected', health: '-', healthMessage: '', serves: false }
@@ -207,10 +215,11 @@ function exposureCell(exposure: Exposure): Cell {
     : { text: 'not enforced, open to the network', colour: 'red' }
 }
 
-function whyText({ rejections, health, healthMessage }: StatusRow): string {
+function whyText({ rejections, health, healthMessage, renewalFailure }: StatusRow): string {
   const refused = rejections.map(({ type, reason }) => `${type}: ${reason}`)
   const unhealthy = health === 'healthy' || healthMessage === '' ? [] : [healthMessage]
-  return [...refused, ...unhealthy].join('; ')
+  const renewal = renewalFailure === undefined ? [] : [`renewal: ${renewalFailure}`]
+  return [...refused, ...renewal, ...unhealthy].join('; ')
 }
 
 function healthCell(health: string): Cell {

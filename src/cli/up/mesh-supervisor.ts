@@ -263,10 +263,18 @@ function describeEvent(instance: string, event: WorkloadEvent): string | undefin
   if (event.event === 'health') {
     return event.isHealthy ? `${instance} is healthy` : `${instance} is unhealthy: ${event.message}`
   }
+  if (event.event === 'certificate-failed') {
+    const until = event.notAfterMs === undefined ? '' : untilText(event.notAfterMs)
+    return `${instance} got no certificate, tries again in ${waitText(event.retryMs)}${until}: ${event.message}`
+  }
   if (event.event === 'application-ended' && event.restartMs !== undefined) {
     return `${instance}: ${event.message}, starts again in ${waitText(event.restartMs)}`
   }
   return undefined
+}
+
+function untilText(notAfterMs: number): string {
+  return `; its own ends ${new Date(notAfterMs).toISOString()}`
 }
 
 function waitText(waitMs: number): string {

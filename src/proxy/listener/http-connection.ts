@@ -7,14 +7,18 @@ import type { Wire } from '../wire/wire.ts'
 import type { ConnectionHost, OpenConnection } from './connection.ts'
 import type { HttpConnectionManager } from './listener-config.ts'
 
-/** `manager` is asked for each request, so that a new config takes effect without cutting the connection. */
+export interface ConnectionManagers {
+  /** Of the chain that the connection was accepted by. */
+  readonly first: HttpConnectionManager
+  /** Asked for each request, so that a new config takes effect without cutting the connection. */
+  readonly now: () => HttpConnectionManager | undefined
+}
+
 export function openHttpConnection(
   wire: Wire,
   host: ConnectionHost,
-  manager: () => HttpConnectionManager | undefined,
+  { first, now: manager }: ConnectionManagers,
 ): OpenConnection {
-  const first = manager()
-  if (first === undefined) throw new Error('broken invariant: an HTTP connection has a manager')
   const { runtime } = host
   let scope = createScope(wire, host, first)
   const { stats } = first

@@ -228,10 +228,11 @@ class OpenedListener implements Listener, ConnectionHost {
     }
     const { network } = chain
     const key = chainKey(chain)
+    const now = () => this.#manager(key)
     this.runtime.overload.connectionsActive += 1
     const connection =
       network.kind === 'http'
-        ? openHttpConnection(wire, this, () => this.#manager(key))
+        ? openHttpConnection(wire, this, { first: network.manager, now })
         : openTcpConnection(wire, this, network.proxy)
     this.#connections.add(connection)
     this.#certificates.add(connection, wire)

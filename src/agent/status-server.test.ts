@@ -1,0 +1,72 @@
+/** What an agent says of its certificate. */
+import assert from 'node:assert/strict'
+import { mkdtempSync, rmSync, statSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test } from 'node:test'
+
+import { FakeClock } from '../../test/support/fake-clock.ts'
+import { askAdmin } from './admin-client.ts'
+import type { IdentityStatus } from './identity/workload-identity.ts'
+import { openStatusServer, type AgentStatus } from './status-server.ts'
+
+async function scene() {
+  const folder = mkdtempSync(join(tmpdir(), 'tulle-status-'))
+  const path = join(folder, 'agent.sock')
+  const clock = new FakeClock(Date.UTC(2026, 0, 1))
+  const identity: IdentityStatus = {
+    spiffeId: 'spiffe://m/ns/n/sa/a',
+    serial: '1',
+    notAfterMs: clock.nowMs() + 60_000,
+    renewAtMs: clock.nowMs() + 30_000,
+    failure: undefined,
+    isNearEnd: false,
+    requests: 3,
+    failures: 1,
+  }
+  const relay = { state: 'connected', reason: '', staleSinceMs: undefined } as const
+  const state: { status: AgentStatus } = { status: { identity, relay } }
+  const server = await openStatusServer({ path, status: () => state.status, clock })
+  return {
+    path,
+    clock,
+    state,
+    identity,
+    relay,
+    ask: (page: string) => askAdmin({ address: `unix:${path}`, path: page }),
+    async [Symbol.asyncDispose]() {
+      await server[Symbol.asyncDispose]()
+      rmSync(folder, { recursive: true, force: true })
+    },
+  }
+}
+
+test('a good certificate is ready, one near its end too with the reason, an expired one is not', async () => {
+  await using here = await scene()
+  const { clock, state, identity, relay } = here
+  assert.deepEqual(await here.ask('/ready'), {
+    status: 200,
+    text: 'certificate: good, spiffe://m/ns/n/sa/a until 2026-01-01T00:01:00.000Z\ncontrol plane: connected\n',
+  })
+  const failing = { ...identity, failure: 'nobody answers', isNearEnd: true }
+  state.status = { identity: failing, relay: { ...relay, state: 'cached', reason: 'refused' } }
+  const near = await here.ask('/ready')
+  assert.equal(near.status, 200)
+  assert.match(near.text, /near its end[^]*renewal: nobody answers\ncontrol plane: cached: refused/)
+  clock.advance(60_000)
+  assert.equal((await here.ask('/ready')).status, 503)
+})
+
+test('metrics have the names of Istio', async () => {
+  await using here = await scene()
+  const { text } = await here.ask('/metrics')
+  assert.match(text, /^istio_agent_cert_expiry_seconds\{resource_name="default"\} 60$/m)
+  assert.match(text, /^istio_agent_num_failed_outgoing_requests\{request_type="csr"\} 1$/m)
+})
+
+test('the socket is for its owner, and other paths are unknown', async () => {
+  await using here = await scene()
+  assert.equal(statSync(here.path).mode & 0o777, 0o600)
+  assert.equal((await here.ask('/other')).status, 404)
+  assert.equal(JSON.parse((await here.ask('/status')).text).identity.serial, '1')
+})
