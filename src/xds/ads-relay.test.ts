@@ -94,6 +94,28 @@ describe('ADS relay', () => {
     assert.equal(relay.status().types[0]?.rejection, 'a: bad')
   })
 
+  test('a sidecar that comes back with all that is current stays with the control plane', async () => {
+    using folder = temporaryFolder()
+    await using server = await openServer(new TestSource({ cluster: { a: '1' } }), 0)
+    const cache = { folder: folder.path }
+    await using relay = await openRelay(server.address, { cache, answerTimeoutMs: 100 })
+    using first = new AdsPeer(relay.address, 'delta')
+    first.send({ node, typeUrl: cluster })
+    const seen = await first.next()
+    first.ack(seen)
+    await eventually(() => readdirSync(folder.path).length > 0)
+    first.close()
+    using again = new AdsPeer(relay.address, 'delta')
+    again.send({ node, typeUrl: cluster, initialResourceVersions: seen.versions })
+    await eventually(() => relay.status().state === 'connected')
+    // Longer than it waits for an answer.
+    const untilMs = performance.now() + 300
+    await eventually(() => {
+      assert.equal(relay.status().state, 'connected')
+      return performance.now() > untilMs
+    })
+  })
+
   test('the end of the control plane ends the local stream with the reason', async () => {
     const server = await openServer(new TestSource({ cluster: { a: '1' } }), 0)
     await using relay = await openRelay(server.address)

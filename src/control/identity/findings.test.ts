@@ -82,7 +82,7 @@ test('a workload whose certificate is not renewed, and one without any, are foun
   const after = (hours: number) =>
     look({ streams: [stream], nowMs: clock.nowMs() + hours * 3_600_000 })
   assert.deepEqual(after(15), [])
-  assert.match(after(17)[0] ?? '', /^warning workload cart: its certificate ends in 420 minutes/)
+  assert.match(after(17)[0] ?? '', /^warning workload cart: its certificate ends in 25200 s/)
   assert.match(after(25)[0] ?? '', /^error workload cart: its certificate has ended/)
   const bare = look({ streams: [stubStream('cart', undefined)] })
   assert.deepEqual(bare, ['warning workload cart: it is connected without a certificate'])

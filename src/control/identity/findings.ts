@@ -8,6 +8,7 @@ import type { CertificateAuthority, RootStatus } from '../../identity/certificat
 import { fingerprintOf } from '../../identity/certificate.ts'
 import { rootHashOf } from '../../identity/join-token.ts'
 import type { TokenStatus } from '../../identity/token-store.ts'
+import { clockSkewMs } from '../../identity/trust-bundle.ts'
 import type { StreamStatus } from '../../xds/server/stream-status.ts'
 import type { CallerClock } from './identity-service.ts'
 
@@ -119,14 +120,15 @@ function workloadFindings(stream: StreamStatus, facts: FindingFacts): readonly F
     ]
   }
   const { validFromDate, validToDate } = identity.certificate
-  const lifetimeMs = validToDate.getTime() - validFromDate.getTime()
+  // Its beginning is set back for clocks that are late.
+  const lifetimeMs = validToDate.getTime() - validFromDate.getTime() - clockSkewMs
   const leftMs = validToDate.getTime() - facts.nowMs
   const found: Finding[] = []
   if (leftMs < lifetimeMs * (1 - lateShare)) {
     const message =
       leftMs <= 0
         ? 'its certificate has ended'
-        : `its certificate ends in ${Math.floor(leftMs / 60_000)} minutes and was not renewed`
+        : `its certificate ends in ${Math.floor(leftMs / 1_000)} s and was not renewed`
     const remedy = 'see why in the log of its agent; its metrics and /ready say the same'
     found.push({ severity: leftMs <= 0 ? 'error' : 'warning', subject, message, remedy })
   }

@@ -177,6 +177,7 @@ class ClientStream implements GrpcStream {
       this.#status = statusFrom(headers)
       const code = headers[':status']
       if (code !== 200) this.#fail(`HTTP status ${String(code)}, expected 200`)
+      else if (this.#status === undefined) this.#options.events.onTaken?.()
     })
     stream.on('data', (chunk: Buffer) => this.#read(chunk))
     stream.on('trailers', (trailers) => {

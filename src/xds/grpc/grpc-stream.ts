@@ -4,6 +4,8 @@ import type { GrpcStatus } from './grpc-status.ts'
 import type { TlsPeerVerdict } from './tls-peer.ts'
 
 export interface GrpcStreamEvents {
+  /** Client: the server has taken the stream. Some servers say so only with their first message. */
+  onTaken?(): void
   onMessage(message: Uint8Array): void
   /** What `send` refused to buffer further has left. */
   onDrain(): void

@@ -59,6 +59,10 @@ export class RelayStream implements GrpcStreamEvents {
   #probe: GrpcStream | undefined
   #health: HealthReport | undefined
   #hasAsked = false
+  /** The control plane has taken the stream. */
+  #isTaken = false
+  /** The sidecar has come back with versions: it may well be that there is nothing to tell it. */
+  #hasVersions = false
 
   constructor(local: GrpcStream, options: RelayStreamOptions, health: HealthReport | undefined) {
     this.#local = local
@@ -88,7 +92,11 @@ export class RelayStream implements GrpcStreamEvents {
   onMessage(bytes: Uint8Array): void {
     const { variant, node } = this.#options
     const request = withNode(variant, bytes, node)
-    this.record.onRequest(decodeRequest(variant, bytes))
+    const asked = decodeRequest(variant, bytes)
+    this.record.onRequest(asked)
+    if (asked.version !== '' || Object.keys(asked.initialVersions).length > 0) {
+      this.#hasVersions = true
+    }
     if (this.#state === 'connecting' && this.#kept.length < keptRequestsMax)
       this.#kept.push(request)
     if (this.#cached !== undefined) {
@@ -96,9 +104,11 @@ export class RelayStream implements GrpcStreamEvents {
       return
     }
     if (this.#upstream?.send(new GrpcFrame(request)) === false) this.#local.pause()
-    if (this.#hasAsked) return
-    this.#hasAsked = true
-    this.#sendHealth()
+    if (!this.#hasAsked) {
+      this.#hasAsked = true
+      this.#sendHealth()
+    }
+    this.#noteSilence()
   }
 
   onDrain(): void {
@@ -129,6 +139,10 @@ export class RelayStream implements GrpcStreamEvents {
       path,
       clock,
       events: {
+        onTaken: () => {
+          this.#isTaken = true
+          this.#noteSilence()
+        },
         onMessage: (bytes) => this.#onAnswer(stream, bytes),
         onDrain: () => this.#local.resume(),
         onClose: (status) => this.#onUpstreamClose(stream, status),
@@ -143,13 +157,21 @@ export class RelayStream implements GrpcStreamEvents {
     })
   }
 
+  /** A sidecar that has everything is told nothing: then it is answer enough that the stream was taken. */
+  #noteSilence(): void {
+    if (this.#isTaken && this.#hasVersions) this.#noteAnswer()
+  }
+
+  #noteAnswer(): void {
+    if (this.#state !== 'connecting') return
+    this.#timer?.cancel()
+    this.#kept.length = 0
+    this.#setState('connected', '')
+  }
+
   #onAnswer(stream: GrpcStream, bytes: Uint8Array): void {
     if (stream !== this.#upstream) return
-    if (this.#state === 'connecting') {
-      this.#timer?.cancel()
-      this.#kept.length = 0
-      this.#setState('connected', '')
-    }
+    this.#noteAnswer()
     this.record.onResponse(bytes)
     if (!this.#local.send(new GrpcFrame(bytes))) stream.pause()
   }
