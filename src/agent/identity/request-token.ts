@@ -1,8 +1,8 @@
-import { describeError, MeshError } from '../../lib/mesh-error.ts'
 /**
  * Asks the control plane on this host for a token, through a socket that only the owner of its state may use
  * (control/identity/admin-server.ts). So `tulle up`, and `tulle run` beside it, need none from the user.
  */
+import { describeError, MeshError } from '../../lib/mesh-error.ts'
 import { request } from '../../lib/node-http.ts'
 
 /** Whom the token is to admit. */

@@ -1,5 +1,5 @@
-import type { AgentStatus } from '../../agent/status-server.ts'
 /** `tulle status`: which sidecars are connected, whether each has the newest configuration, and what it refused. */
+import type { AgentStatus } from '../../agent/status-server.ts'
 import type { ObjectList } from '../../api/object.ts'
 import {
   viewPath,
