@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { describe, test } from 'node:test'
 
 import { AdsPeer } from '../../test/support/ads-peer.ts'
-import { TestSource } from '../../test/support/ads-source.ts'
+import { testResource, TestSource } from '../../test/support/ads-source.ts'
 import { eventually } from '../../test/support/eventually.ts'
 import { systemClock } from '../lib/clock.ts'
 import { silentLog } from '../lib/log.ts'
@@ -31,6 +31,12 @@ function openRelay(upstream: string, options: Partial<AdsRelayOptions> = {}) {
 function temporaryFolder() {
   const path = mkdtempSync(join(tmpdir(), 'tulle-relay-'))
   return { path, [Symbol.dispose]: () => rmSync(path, { recursive: true, force: true }) }
+}
+
+/** Delta: naming a resource again is the way to have it sent again. */
+function askedAgain(peer: AdsPeer) {
+  peer.send({ typeUrl: cluster, resourceNamesSubscribe: ['a'] })
+  return peer.next()
 }
 
 function portOf(address: string): number {
@@ -164,6 +170,33 @@ describe('ADS relay', () => {
       ])
     })
   }
+
+  test('kept resources have the versions of the server, so that nothing is sent twice', async () => {
+    using folder = temporaryFolder()
+    // As a server does that makes its versions of something else than the bytes.
+    const kept = { ...testResource(cluster, 'a', '1'), version: 'v-of-the-server' }
+    const source = new TestSource()
+    const resources = new Map([['a', kept]])
+    source.setView({
+      revision: '1',
+      resources: (typeUrl) => (typeUrl === cluster ? resources : new Map()),
+    })
+    const server = await openServer(source, 0)
+    await using relay = await openRelay(server.address, { cache: { folder: folder.path } })
+    const first = new AdsPeer(relay.address, 'delta')
+    first.send({ node, typeUrl: cluster })
+    const { versions } = await first.next()
+    assert.deepEqual(versions, { a: 'v-of-the-server' })
+    first.ack({ ...(await askedAgain(first)), versions })
+    await eventually(() => relay.status().types.length === 1)
+    await server.close()
+    await first.closed
+    using peer = new AdsPeer(relay.address, 'delta')
+    peer.send({ node, typeUrl: cluster, initialResourceVersions: versions })
+    await eventually(() => relay.status().state === 'cached')
+    // What was answered before would come before this.
+    assert.deepEqual((await askedAgain(peer)).versions, versions)
+  })
 
   test('without kept resources a control plane that is not there is said at once', async () => {
     using folder = temporaryFolder()

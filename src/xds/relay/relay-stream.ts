@@ -15,6 +15,7 @@ import { openGrpcStream } from '../grpc/grpc-client.ts'
 import { GrpcFrame } from '../grpc/grpc-frame.ts'
 import { grpcCodes, type GrpcStatus } from '../grpc/grpc-status.ts'
 import type { GrpcStream, GrpcStreamEvents } from '../grpc/grpc-stream.ts'
+import { typeUrls } from '../resource-set.ts'
 import { decodeRequest } from '../server/ads-request.ts'
 import { AdsStream, type HealthReport, type StreamContext } from '../server/ads-stream.ts'
 import { NameSets } from '../server/name-sets.ts'
@@ -176,7 +177,7 @@ export class RelayStream implements GrpcStreamEvents {
     this.#timer = this.#options.clock.setTimer(this.#backoff.nextMs(), () => this.#openProbe())
   }
 
-  /** Asks as the sidecar would; any answer means that the control plane is back. */
+  /** Any answer means that the control plane is back. */
   #openProbe(): void {
     const { upstream, path, clock, variant, answerTimeoutMs } = this.#options
     const end = (message: string) => probe.end({ code: grpcCodes.cancelled, message })
@@ -202,7 +203,8 @@ export class RelayStream implements GrpcStreamEvents {
     this.#probe = probe
     const self = this.#cached?.node
     if (self === undefined) return
-    probe.send(new GrpcFrame(probeRequest(variant, self)))
+    const [kept = '*'] = this.#options.cache?.resources(typeUrls.cluster).keys() ?? []
+    probe.send(new GrpcFrame(probeRequest(variant, self, kept)))
   }
 
   #sendHealth(): void {
