@@ -39,7 +39,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
 const mayUse: Readonly<Record<string, readonly string[]>> = {
   lib: ['pino'],
   model: ['yaml', 're2js'],
-  xds: ['@grpc/grpc-js', '@bufbuild/protobuf'],
+  xds: ['@bufbuild/protobuf'],
   proxy: ['re2js', 'yaml', '@bufbuild/protobuf'],
   cli: ['commander', 'yaml'],
   agent: ['yaml'],
