@@ -50,9 +50,18 @@ export class RunningMesh implements AsyncDisposable {
   }
 
   /** Resolves when it says that it is ready. */
-  static async start(...flags: readonly string[]): Promise<RunningMesh> {
+  static start(...flags: readonly string[]): Promise<RunningMesh> {
+    return RunningMesh.startChanged(() => {}, ...flags)
+  }
+
+  /** The same, after a change to the copy of the example. */
+  static async startChanged(
+    change: (folder: string) => void,
+    ...flags: readonly string[]
+  ): Promise<RunningMesh> {
     const folder = mkdtempSync(join(tmpdir(), 'tulle-e2e-'))
     cpSync(join(root, 'examples/my-go-service'), folder, { recursive: true })
+    change(folder)
     const mesh = new RunningMesh(folder, [join(folder, 'mesh-node.yaml'), ...flags])
     try {
       await eventually(() => mesh.#ready !== undefined || mesh.hasExited, { deadlineMs: 60_000 })
@@ -82,6 +91,33 @@ export class RunningMesh implements AsyncDisposable {
     const found = this.ready.workloads.find((workload) => workload.name === name)
     if (found === undefined) throw new Error(`no workload ${name}`)
     return found
+  }
+
+  /** Proxy port of the sidecar beside a workload. */
+  proxyOf(workload: string): string {
+    const { proxy } = this.workload(workload)
+    if (proxy === undefined) throw new Error(`${workload} has no sidecar`)
+    return proxy
+  }
+
+  /** Changes how one replica of the service answers, past its sidecar: `failRate=1`. */
+  async behave(workload: string, query: string): Promise<void> {
+    const address = this.workload(workload).ports[0]?.app ?? ''
+    const answer = await fetch(`http://${address}/admin/behaviour?${query}`, { method: 'POST' })
+    if (!answer.ok) throw new Error(`${workload}: ${answer.status} ${await answer.text()}`)
+  }
+
+  /** Reads a page of the control plane, or of a sidecar's admin interface. */
+  async read(from: 'control-plane' | { readonly admin: string }, path: string): Promise<string> {
+    const base =
+      from === 'control-plane'
+        ? this.ready.api
+        : `http://${this.workload(from.admin).admin ?? 'no-admin'}`
+    return (await fetch(`${base}${path}`)).text()
+  }
+
+  events(name: string): readonly MeshLine[] {
+    return this.lines.filter(({ event }) => event === name)
   }
 
   /** Ends it; resolves with the exit code. */
