@@ -140,10 +140,10 @@ export class RunningMesh implements AsyncDisposable {
     }
   }
 
-  /** Starts another command of the CLI; the function ends it and gives its exit code. */
+  /** Starts another command of the CLI; the function ends it and gives its exit code. With it, its process id. */
   async spawnTulle(
     ...words: readonly string[]
-  ): Promise<[stop: (signal: NodeJS.Signals) => Promise<number | null>]> {
+  ): Promise<[stop: (signal: NodeJS.Signals) => Promise<number | null>, pid: number]> {
     const env = { ...process.env, TULLE_HOME: this.home }
     const child = spawn(program, words, { env, cwd: this.folder, stdio: 'ignore' })
     const exited = once(child, 'exit')
@@ -154,6 +154,7 @@ export class RunningMesh implements AsyncDisposable {
         await exited
         return child.exitCode
       },
+      child.pid ?? 0,
     ]
   }
 
