@@ -12,6 +12,11 @@ import { RunningMesh, sendRequests } from '../support/running-mesh.ts'
 const url = 'http://my-go-service:8080/'
 const skip = process.platform === 'linux' ? false : 'finds its processes in /proc of Linux'
 
+interface WorkloadItem {
+  readonly metadata: { readonly name: string }
+  readonly status: { readonly health: string; readonly presence: string }
+}
+
 interface EndpointRow {
   readonly endpoint: string
   readonly health: string
@@ -53,38 +58,14 @@ suite('failures', { skip }, () => {
 
   const proxy = () => mesh.workload('load').proxy ?? ''
   const endpoints = () => json<EndpointRow[]>(mesh, 'proxy-config', 'endpoints', 'load')
-  const isHealthy = async (workload: string) => {
-    const address = mesh.workload(workload).ports[0]?.mesh
-    const rows = await endpoints()
-    const own = rows.filter(({ endpoint }) => endpoint === address)
-    return own.length > 0 && own.every(({ health }) => health === 'healthy')
+  const statusOf = async (name: string) => {
+    const { items } = await json<{ items: WorkloadItem[] }>(mesh, 'get', 'workloads')
+    return items.find(({ metadata }) => metadata.name === name)?.status
   }
-
-  test('a replica that answers 503 is ejected, and callers see no error while it is', async () => {
-    await behave(mesh, 'my-go-service-v2-1', 'failRate=1')
-    const broken = mesh.workload('my-go-service-v2-1').ports[0]?.mesh
-    await eventually(
-      async () => {
-        await sendRequests(proxy(), url, 100)
-        const rows = await endpoints()
-        return rows.some(({ endpoint, health }) => endpoint === broken && health === 'ejected')
-      },
-      { deadlineMs: 10_000 },
-    )
-    const { failures, versions } = await sendRequests(proxy(), url, 500)
-    assert.deepEqual(failures, [])
-    assert.ok((versions.get('v2') ?? 0) > 0, 'the other replica serves v2')
-    const rows = await json<{ version: string; endpoints: { total: number; ejected: number } }[]>(
-      mesh,
-      'top',
-      '--once',
-      '--interval',
-      '1',
-    )
-    const v2 = rows.find(({ version }) => version === 'v2')
-    assert.deepEqual(v2?.endpoints, { total: 2, ejected: 1 })
-    await behave(mesh, 'my-go-service-v2-1', 'failRate=0')
-  })
+  const isBack = async (name: string) => {
+    const status = await statusOf(name)
+    return status?.presence === 'connected' && status.health === 'healthy'
+  }
 
   test('broken YAML names file, line and remedy, and the last good config stays in force', async () => {
     const file = join(mesh.folder, 'config/my-go-service.yaml')
@@ -120,18 +101,14 @@ suite('failures', { skip }, () => {
       '-c',
       script,
     )
-    const workloads = async () => {
-      const { items } = await json<{
-        items: { metadata: { name: string }; status: { health: string; presence: string } }[]
-      }>(mesh, 'get', 'workloads')
-      return items.find(({ metadata }) => metadata.name === 'extra')?.status
-    }
-    await eventually(async () => (await workloads())?.health === 'healthy', { deadlineMs: 10_000 })
+    await eventually(async () => (await statusOf('extra'))?.health === 'healthy', {
+      deadlineMs: 10_000,
+    })
     const inService = async () =>
       (await endpoints()).filter(({ cluster }) => cluster.startsWith('outbound|8080|v1|')).length
     await eventually(async () => (await inService()) === 2, { deadlineMs: 5_000 })
     assert.equal(await stop('SIGTERM'), 0)
-    await eventually(async () => (await workloads())?.presence !== 'connected', {
+    await eventually(async () => (await statusOf('extra'))?.presence !== 'connected', {
       deadlineMs: 5_000,
     })
     const { failures } = await sendRequests(proxy(), url, 200)
@@ -158,7 +135,7 @@ suite('failures', { skip }, () => {
     )
     const again = await sendRequests(proxy(), url, 300)
     assert.deepEqual(again.failures, [])
-    assert.ok(await isHealthy('my-go-service-v1'))
+    assert.ok(await isBack('my-go-service-v1'))
   })
 
   test('kill -9 of a sidecar: callers fail over, and it comes back on the same ports', async () => {
@@ -169,6 +146,8 @@ suite('failures', { skip }, () => {
       )
     const before = assigned().length
     process.kill(pid ?? 0, 'SIGKILL')
+    // A request that is under way at this moment may have been served: it is not sent again, and fails.
+    await eventually(() => !isRunning(pid ?? 0))
     const { failures } = await sendRequests(proxy(), url, 1_000)
     assert.deepEqual(failures, [])
     await eventually(() => assigned().length > before, { deadlineMs: 15_000 })
@@ -176,7 +155,7 @@ suite('failures', { skip }, () => {
       addresses: { ports: { meshPort: number }[] }
     }
     assert.equal(`127.0.0.1:${addresses.ports[0]?.meshPort}`, ports[0]?.mesh)
-    await eventually(() => isHealthy('my-go-service-v2-2'), { deadlineMs: 10_000 })
+    await eventually(() => isBack('my-go-service-v2-2'), { deadlineMs: 10_000 })
   })
 
   test('kill -9 of an application: it is started again, and callers are sent elsewhere meanwhile', async () => {
@@ -188,8 +167,41 @@ suite('failures', { skip }, () => {
     assert.ok(isRunning(pid))
     process.kill(pid, 'SIGKILL')
     await eventually(() => Number(started().at(-1)?.['pid']) !== pid, { deadlineMs: 10_000 })
-    await eventually(() => isHealthy('my-go-service-v2-1'), { deadlineMs: 10_000 })
+    await eventually(() => isBack('my-go-service-v2-1'), { deadlineMs: 10_000 })
     const { failures } = await sendRequests(proxy(), url, 300)
     assert.deepEqual(failures, [])
   })
 })
+
+// A mesh of its own: an ejection lasts half a minute, and the tests above need every replica.
+test(
+  'a replica that answers 503 is ejected, and callers see no error while it is',
+  { skip },
+  async () => {
+    await using mesh = await RunningMesh.start()
+    const proxy = () => mesh.workload('load').proxy ?? ''
+    const endpoints = () => json<EndpointRow[]>(mesh, 'proxy-config', 'endpoints', 'load')
+    await behave(mesh, 'my-go-service-v2-1', 'failRate=1')
+    const broken = mesh.workload('my-go-service-v2-1').ports[0]?.mesh
+    await eventually(
+      async () => {
+        await sendRequests(proxy(), url, 100)
+        const rows = await endpoints()
+        return rows.some(({ endpoint, health }) => endpoint === broken && health === 'ejected')
+      },
+      { deadlineMs: 10_000 },
+    )
+    const { failures, versions } = await sendRequests(proxy(), url, 500)
+    assert.deepEqual(failures, [])
+    assert.ok((versions.get('v2') ?? 0) > 0, 'the other replica serves v2')
+    const rows = await json<{ version: string; endpoints: { total: number; ejected: number } }[]>(
+      mesh,
+      'top',
+      '--once',
+      '--interval',
+      '1',
+    )
+    const v2 = rows.find(({ version }) => version === 'v2')
+    assert.deepEqual(v2?.endpoints, { total: 2, ejected: 1 })
+  },
+)
