@@ -1,6 +1,8 @@
 /** The relay between a sidecar and its control plane, with both sides played by hand. */
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
@@ -193,9 +195,39 @@ describe('ADS relay', () => {
     await first.closed
     using peer = new AdsPeer(relay.address, 'delta')
     peer.send({ node, typeUrl: cluster, initialResourceVersions: versions })
-    await eventually(() => relay.status().state === 'cached')
-    // What was answered before would come before this.
+    assert.deepEqual((await peer.next()).resources, {})
+    assert.equal(relay.status().state, 'cached')
     assert.deepEqual((await askedAgain(peer)).versions, versions)
+  })
+
+  test('a control plane that has nothing new to say is there, and one that answers no ping is not', async () => {
+    using folder = temporaryFolder()
+    const cache = { folder: folder.path }
+    const server = await openServer(new TestSource({ cluster: { a: '1' } }), 0)
+    const first = await openRelay(server.address, { cache })
+    const before = new AdsPeer(first.address, 'sotw')
+    before.send({ node, typeUrl: cluster })
+    const seen = await before.next()
+    before.ack(seen)
+    await eventually(() => first.status().types.length === 1)
+    await first.close()
+
+    await using relay = await openRelay(server.address, { cache, answerTimeoutMs: 200 })
+    using silent = new AdsPeer(relay.address, 'sotw')
+    silent.send({ node, typeUrl: cluster, versionInfo: seen.version })
+    await eventually(() => relay.status().state === 'connected')
+    await server.close()
+
+    const mute = createServer(() => {}).listen(0, '127.0.0.1')
+    await once(mute, 'listening')
+    // A server that listens on TCP has an address of this kind.
+    const { port } = mute.address() as AddressInfo
+    await using other = await openRelay(`127.0.0.1:${port}`, { cache, answerTimeoutMs: 200 })
+    using peer = new AdsPeer(other.address, 'delta')
+    peer.send({ node, typeUrl: cluster })
+    assert.deepEqual((await peer.next()).resources, { a: '1' })
+    assert.equal(other.status().state, 'cached')
+    mute.close()
   })
 
   test('without kept resources a control plane that is not there is said at once', async () => {

@@ -66,6 +66,9 @@ class ClientStream implements GrpcStream {
       this.#timer.cancel()
       // One stream uses the connection, so both windows may be wide.
       this.#session.setLocalWindowSize(4 << 20)
+      this.#session.ping((error) => {
+        if (error === null && !this.#isClosed) options.events.onAlive?.()
+      })
       this.#pingLater()
     })
     this.#session.on('error', (error: Error) => this.#fail(describeError(error)))
@@ -119,7 +122,7 @@ class ClientStream implements GrpcStream {
     })
     stream.on('end', () => this.#fail('the server ended the stream without a status'))
     stream.on('drain', () => this.#options.events.onDrain())
-    stream.on('error', (error: Error) => this.#fail(describeError(error)))
+    stream.on('error', (error: Error) => this.#fail(describeError(reasonOf(error))))
     stream.on('close', () => this.#fail('the stream was closed without a status'))
   }
 
@@ -164,6 +167,12 @@ class ClientStream implements GrpcStream {
       })
     })
   }
+}
+
+/** Node ends the streams of a connection that cannot be made with an error of its own; the reason is inside. */
+function reasonOf(error: Error & { readonly code?: string }): Error {
+  const isCancelled = error.code === 'ERR_HTTP2_STREAM_CANCEL'
+  return isCancelled && error.cause instanceof Error ? error.cause : error
 }
 
 function openSession(target: string): ClientHttp2Session {

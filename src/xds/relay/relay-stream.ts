@@ -37,7 +37,7 @@ export interface RelayStreamOptions {
   readonly clock: Clock
   readonly random: Random
   readonly log: Log
-  /** A control plane that takes the stream and says nothing for so long does not count as there. */
+  /** A control plane that takes the connection and does not even answer a ping for so long does not count as there. */
   readonly answerTimeoutMs: number
   readonly onState: (state: RelayState, reason: string) => void
 }
@@ -58,6 +58,7 @@ export class RelayStream implements GrpcStreamEvents {
   #probe: GrpcStream | undefined
   #health: HealthReport | undefined
   #hasAsked = false
+  #isAnswered = false
 
   constructor(local: GrpcStream, options: RelayStreamOptions, health: HealthReport | undefined) {
     this.#local = local
@@ -81,8 +82,8 @@ export class RelayStream implements GrpcStreamEvents {
     const { variant, node } = this.#options
     const request = withNode(variant, bytes, node)
     this.record.onRequest(decodeRequest(variant, bytes))
-    if (this.#state === 'connecting' && this.#kept.length < keptRequestsMax)
-      this.#kept.push(request)
+    const isUndecided = !this.#isAnswered && this.#cached === undefined
+    if (isUndecided && this.#kept.length < keptRequestsMax) this.#kept.push(request)
     if (this.#cached !== undefined) {
       this.#cached.onMessage(request)
       return
@@ -120,6 +121,7 @@ export class RelayStream implements GrpcStreamEvents {
       path,
       clock,
       events: {
+        onAlive: () => this.#onAlive(stream),
         onMessage: (bytes) => this.#onAnswer(stream, bytes),
         onDrain: () => this.#local.resume(),
         onClose: (status) => this.#onUpstreamClose(stream, status),
@@ -134,13 +136,18 @@ export class RelayStream implements GrpcStreamEvents {
     })
   }
 
+  /** To a client that has everything already a server need not say a word. */
+  #onAlive(stream: GrpcStream): void {
+    if (stream !== this.#upstream || this.#state !== 'connecting') return
+    this.#timer?.cancel()
+    this.#setState('connected', '')
+  }
+
   #onAnswer(stream: GrpcStream, bytes: Uint8Array): void {
     if (stream !== this.#upstream) return
-    if (this.#state === 'connecting') {
-      this.#timer?.cancel()
-      this.#kept.length = 0
-      this.#setState('connected', '')
-    }
+    this.#onAlive(stream)
+    this.#isAnswered = true
+    this.#kept.length = 0
     this.record.onResponse(bytes)
     if (!this.#local.send(new GrpcFrame(bytes))) stream.pause()
   }
@@ -155,7 +162,7 @@ export class RelayStream implements GrpcStreamEvents {
     // A refusal is an answer: it is not covered up by what was kept.
     const isRefused =
       status.code !== grpcCodes.unavailable && status.code !== grpcCodes.deadlineExceeded
-    if (this.#state === 'connecting' && cache?.isEmpty === false && !isRefused) {
+    if (!this.#isAnswered && cache?.isEmpty === false && !isRefused) {
       this.#serveFromCache(cache, reason)
     } else {
       const code = isRefused && status.code !== grpcCodes.ok ? status.code : grpcCodes.unavailable
