@@ -42,6 +42,7 @@ import { StatsRegistry } from '../../src/proxy/telemetry/stats-registry.ts'
 import type { Cluster } from '../../src/proxy/upstream/cluster.ts'
 import type { Host } from '../../src/proxy/upstream/host.ts'
 import { addressText } from '../../src/proxy/wire/connector.ts'
+import { findHandleInternals } from '../../src/proxy/wire/node-handle.ts'
 import type { WireAddress } from '../../src/proxy/wire/wire.ts'
 
 export interface ClusterSketch {
@@ -78,6 +79,12 @@ export interface Scene {
   [Symbol.asyncDispose](): Promise<void>
 }
 
+/** What a sidecar uses by default, without its check at start. */
+function usableHandles(): ProxyRuntimeOptions['handles'] {
+  const found = findHandleInternals()
+  return typeof found === 'string' ? undefined : found
+}
+
 /** Opens a listener with an HTTP connection manager on a free port of 127.0.0.1. */
 export async function startScene(options: SceneOptions = {}): Promise<Scene> {
   const registry = new StatsRegistry(createSlots())
@@ -90,6 +97,7 @@ export async function startScene(options: SceneOptions = {}): Promise<Scene> {
     random: options.random ?? systemRandom,
     log: recordingLog(bugs),
     clusters,
+    handles: usableHandles(),
     ...options.runtime,
   })
   const records: RequestRecord[] = []

@@ -21,6 +21,7 @@ import { Retirement } from '../cluster/retirement.ts'
 import { compileRouteConfiguration } from '../route/compile-route-configuration.ts'
 import { type ProxyRuntime, createProxyRuntime } from '../runtime.ts'
 import type { StatsRegistry } from '../telemetry/stats-registry.ts'
+import type { HandleInternals } from '../wire/node-handle.ts'
 import { compileCluster } from './compile-cluster.ts'
 import { compileEndpoints, wrongAssignment } from './compile-endpoints.ts'
 import { compileListener } from './compile-listener.ts'
@@ -54,6 +55,8 @@ export interface LocalDataPlaneOptions {
   readonly events: DataPlaneEvents
   /** Clusters that the ADS client dials itself, which may therefore speak HTTP/2. */
   readonly controlPlaneClusters: ReadonlySet<string>
+  /** What its wires stand on; undefined keeps to `net`. */
+  readonly handles?: HandleInternals | undefined
 }
 
 /** The reason why a resource is refused; undefined when it is in force. */
@@ -94,7 +97,8 @@ export class LocalDataPlane implements DataPlane {
     )
     const { connectionsMax } = options.compileScope.runtime
     const clusters = this.#clusters
-    this.runtime = createProxyRuntime({ clock, random, log, clusters, connectionsMax })
+    const { handles } = options
+    this.runtime = createProxyRuntime({ clock, random, log, clusters, connectionsMax, handles })
     this.#logFiles = new LogFiles(clock, stats)
     this.#routes = new RouteStore(() => this.#announceWanted())
     this.#swap = new RouteSwap(clock, this.#routes, clusters)

@@ -172,7 +172,8 @@ class OpenedListener implements Listener, ConnectionHost {
     // An adopted server may have been made with other options.
     socket.allowHalfOpen = true
     socket.setNoDelay(true)
-    this.#acceptWire(acceptWire(socket, this.runtime.turn, this.runtime.acceptBuffer))
+    const { handles, turn, acceptBuffer } = this.runtime
+    this.#acceptWire(handles?.take(socket) ?? acceptWire(socket, turn, acceptBuffer))
   }
 
   #acceptWaiting(): void {
