@@ -8,6 +8,11 @@
  */
 import type { HeaderList } from './http/header-list.ts'
 
+interface BodyTaker {
+  sendData(chunk: Uint8Array): boolean
+  sendEnd(trailers: HeaderList | undefined): void
+}
+
 export class RequestBody {
   #bytesMax: number
   #chunks: Buffer[] = []
@@ -31,12 +36,20 @@ export class RequestBody {
     return this.#isReplayable
   }
 
-  get chunks(): readonly Buffer[] {
-    return this.#chunks
+  get isEmpty(): boolean {
+    return this.#bytes === 0
   }
 
   get isFull(): boolean {
     return this.#bytes >= this.#bytesMax
+  }
+
+  /** Sends what is held, and the end where it has come; false when the attempt takes no more for now. */
+  sendTo(attempt: BodyTaker): boolean {
+    let isBelow = true
+    for (const chunk of this.#chunks) isBelow = attempt.sendData(chunk)
+    if (this.isEnded) attempt.sendEnd(this.trailers)
+    return isBelow
   }
 
   /** Keeps a chunk for later. */

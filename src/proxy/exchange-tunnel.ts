@@ -17,6 +17,11 @@ export function acceptsTunnel(request: RequestHead, status: number): boolean {
   return request.method === 'CONNECT' ? status >= 200 && status < 300 : status === 101
 }
 
+/** Envoy `check_switch_protocol_websocket_handshake`: an answer that neither switches nor refuses is none. */
+export function isRefusedHandshake(request: RequestHead, status: number): boolean {
+  return request.upgrade === 'websocket' && status >= 200 && status < 400
+}
+
 /** A source that connects for each request. One per exchange: it remembers only the current attempt. */
 export function createTunnelSource(connector: Connector): StreamSource {
   let giveUp: (() => void) | undefined

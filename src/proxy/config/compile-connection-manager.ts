@@ -6,6 +6,7 @@ import {
 import {
   HttpConnectionManager,
   HttpConnectionManager_CodecType,
+  HttpConnectionManager_ForwardClientCertDetails as ClientCertDetails,
   HttpConnectionManager_PathWithEscapedSlashesAction as SlashAction,
   HttpConnectionManager_ServerHeaderTransformation as ServerHeader,
 } from '../../xds/proto/generated/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager.ts'
@@ -107,6 +108,7 @@ type Timeouts = Pick<
   | 'requestHeadersTimeoutMs'
   | 'maxConnectionDurationMs'
   | 'drainTimeoutMs'
+  | 'maxStreamDurationMs'
   | 'delayedCloseTimeoutMs'
 >
 
@@ -125,6 +127,11 @@ function timeouts(manager: HttpConnectionManager, report: FieldReport): Timeouts
       common?.maxConnectionDuration,
       { absentMs: 0 },
       at(inCommon, 'max_connection_duration'),
+    ),
+    maxStreamDurationMs: durationMs(
+      common?.maxStreamDuration,
+      { absentMs: 0 },
+      at(inCommon, 'max_stream_duration'),
     ),
     streamIdleTimeoutMs: own(manager.streamIdleTimeout, 300_000, 'stream_idle_timeout'),
     requestTimeoutMs: own(manager.requestTimeout, 0, 'request_timeout'),
@@ -145,6 +152,8 @@ type Identity = Pick<
   | 'skipXffAppend'
   | 'via'
   | 'isInternalAddress'
+  | 'forwardsClientCert'
+  | 'proxies100Continue'
 >
 
 const serverHeaders: Readonly<Record<number, HttpSettings['serverHeader']>> = {
@@ -165,6 +174,8 @@ function identity(manager: HttpConnectionManager, report: FieldReport): Identity
     useRemoteAddress: manager.useRemoteAddress ?? false,
     xffTrustedHops: manager.xffNumTrustedHops,
     skipXffAppend: manager.skipXffAppend,
+    forwardsClientCert: manager.forwardClientCertDetails === ClientCertDetails.ALWAYS_FORWARD_ONLY,
+    proxies100Continue: manager.proxy100Continue,
     via: manager.via === '' ? undefined : manager.via,
     ...(ranges.length > 0 && { isInternalAddress: compileCidrRanges(ranges, inRanges) }),
   }

@@ -101,7 +101,7 @@ const commonHttp: MessageRule = {
     idleTimeout: used(),
     maxConnectionDuration: used(),
     maxHeadersCount: used(),
-    maxStreamDuration: refusedField('max_stream_duration is implemented on routes only'),
+    maxStreamDuration: used(),
     headersWithUnderscoresAction: used(),
     maxRequestsPerConnection: used(),
   },
@@ -206,11 +206,12 @@ export const connectionManagerRule: MessageRule = {
     generateRequestId: used(),
     preserveExternalRequestId: used(),
     alwaysSetRequestIdInResponse: refusedField('the request id in responses is not implemented'),
-    forwardClientCertDetails: refusedField(`only SANITIZE: ${noTls}`),
-    setCurrentClientCertDetails: ignored('only forward_client_cert_details reads it'),
-    proxy100Continue: refusedField(
-      '100 Continue is answered here; passing it on is not implemented',
+    forwardClientCertDetails: used(
+      undefined,
+      'ALWAYS_FORWARD_ONLY passes the header on; the others remove what a plaintext client sends',
     ),
+    setCurrentClientCertDetails: ignored('only forward_client_cert_details reads it'),
+    proxy100Continue: used(),
     representIpv4RemoteAddressAsIpv4MappedIpv6: refusedField(
       'IPv4-mapped addresses are not implemented',
     ),

@@ -152,7 +152,7 @@ export class ClientConnection implements WireEvents, UpstreamStream, ResponseSin
       return
     }
     if (this.#isBusy && this.#parser.endOfInput()) this.close()
-    else this.#fail('upstream-termination', 'connection ended by the upstream')
+    else this.#fail(this.#endFailure(), 'connection ended by the upstream')
   }
 
   onDrain(): void {
@@ -162,7 +162,7 @@ export class ClientConnection implements WireEvents, UpstreamStream, ResponseSin
   onClose(error: Error | undefined): void {
     this.#isClosed = true
     const message = error?.message ?? 'connection closed'
-    this.#fail('upstream-termination', message)
+    this.#fail(this.#endFailure(), message)
     this.#owner.onConnectionClose(this)
   }
 
@@ -192,6 +192,12 @@ export class ClientConnection implements WireEvents, UpstreamStream, ResponseSin
 
   onRefused(refusal: Refusal): void {
     this.#fail(responseFailure(refusal), refusal)
+  }
+
+  /** As Envoy: a message that breaks off is a bad message; none at all is a connection that ended. */
+  #endFailure(): 'upstream-protocol-error' | 'upstream-termination' {
+    const isInMessage = this.#isBusy && this.#isHeadSent && this.#parser.isInMessage
+    return isInMessage ? 'upstream-protocol-error' : 'upstream-termination'
   }
 
   #write(text: string): boolean {

@@ -15,6 +15,7 @@ export type HeaderKind =
   | 'content-length'
   | 'transfer-encoding'
   | 'connection'
+  | 'proxy-connection'
   | 'upgrade'
   | 'expect'
   | 'te'
@@ -51,7 +52,7 @@ const kinds: ReadonlyMap<string, HeaderKind> = new Map<string, HeaderKind>([
   ['expect', 'expect'],
   ['te', 'te'],
   ['keep-alive', 'hop'],
-  ['proxy-connection', 'hop'],
+  ['proxy-connection', 'proxy-connection'],
   ['proxy-authorization', 'hop'],
   ['http2-settings', 'hop'],
 ])

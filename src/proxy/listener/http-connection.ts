@@ -42,6 +42,7 @@ export function openHttpConnection(
     headTimeoutMs: first.requestHeadersTimeoutMs,
     requestTimeoutMs: first.requestTimeoutMs,
     maxDurationMs: first.maxConnectionDurationMs,
+    drainTimeoutMs: first.drainTimeoutMs,
     delayedCloseTimeoutMs: first.delayedCloseTimeoutMs ?? 1_000,
     requestsMax: first.requestsPerConnectionMax,
     keepsTrailers: first.enableTrailers === true,

@@ -80,6 +80,10 @@ export interface HttpConnectionManager {
   readonly defaultHostHttp10?: string
   /** Envoy `max_stream_duration`; absent or 0: none. */
   readonly maxStreamDurationMs?: number
+  /** Interim responses pass in both directions (Envoy `proxy_100_continue`); else 100 is ours and others are dropped. */
+  readonly proxies100Continue?: boolean
+  /** Envoy `forward_client_cert_details: ALWAYS_FORWARD_ONLY`; else the header of a plaintext client is removed. */
+  readonly forwardsClientCert?: boolean
   /** Addresses whose requests are internal (Envoy `internal_address_config`); absent: none. */
   readonly isInternalAddress?: (address: string) => boolean
 }

@@ -41,6 +41,8 @@ export interface RequestRecord {
   upstreamLocalAddress: string | undefined
   downstreamLocalAddress: string
   downstreamRemoteAddress: string
+  /** The peer of the connection, where x-forwarded-for named another remote address. */
+  downstreamDirectRemoteAddress: string
   requestedServerName: string | undefined
   connectionId: number
   isGrpc: boolean

@@ -6,6 +6,8 @@ export interface WireResponse {
   readonly status: number
   readonly headers: readonly (readonly [string, string])[]
   readonly body: string
+  /** Statuses of the interim responses before it. */
+  readonly interim: readonly number[]
   /** Whether the proxy closed the connection. */
   readonly closed: boolean
 }
@@ -48,20 +50,23 @@ interface Parts {
   readonly status: number
   readonly headers: readonly (readonly [string, string])[]
   readonly rest: string
+  readonly interim: readonly number[]
 }
 
-function split(text: string): Parts | undefined {
+function split(text: string, interim: readonly number[] = []): Parts | undefined {
   const end = text.indexOf('\r\n\r\n')
   if (end < 0) return undefined
   const [first = '', ...lines] = text.slice(0, end).split('\r\n')
   const status = Number(first.split(' ')[1])
   // Interim responses come before the one that counts.
-  if (status >= 100 && status < 200 && status !== 101) return split(text.slice(end + 4))
+  if (status >= 100 && status < 200 && status !== 101) {
+    return split(text.slice(end + 4), [...interim, status])
+  }
   const headers = lines.map((line) => {
     const colon = line.indexOf(':')
     return [line.slice(0, colon).toLowerCase(), line.slice(colon + 1).trim()] as const
   })
-  return { status, headers, rest: text.slice(end + 4) }
+  return { status, headers, rest: text.slice(end + 4), interim }
 }
 
 function isComplete(text: string, isHead: boolean): boolean {
@@ -76,12 +81,13 @@ function isComplete(text: string, isHead: boolean): boolean {
 
 function parse(text: string, closed: boolean, isHead: boolean): WireResponse {
   const parts = split(text)
-  if (parts === undefined) return { status: 0, headers: [], body: text, closed }
+  if (parts === undefined) return { status: 0, headers: [], body: text, interim: [], closed }
   const isChunked = parts.headers.some(
     ([name, value]) => name === 'transfer-encoding' && value === 'chunked',
   )
   const body = isChunked && !isHead ? unchunk(parts.rest) : parts.rest
-  return { status: parts.status, headers: parts.headers, body, closed }
+  const { status, headers, interim } = parts
+  return { status, headers, body, interim, closed }
 }
 
 function unchunk(text: string): string {
