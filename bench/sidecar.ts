@@ -172,6 +172,10 @@ async function listSubjects(
   for (const feature of byFeature ? allFeatures : []) {
     ours.push(tulle(await next(), { features: [feature], name: `Tulle, plain and ${feature}` }))
   }
+  if (byFeature) {
+    const name = 'Tulle, default features on net'
+    ours.push(tulle(await next(), { features: allFeatures, name, flags: ['--wire', 'net'] }))
+  }
   if (against !== undefined) {
     const other = { features: allFeatures, checkout: against }
     ours.push(tulle(await next(), { ...other, name: 'Tulle of the other checkout' }))

@@ -114,16 +114,24 @@ export interface TulleOptions {
   readonly features: readonly Feature[]
   /** Where its sources are; this checkout unless given. */
   readonly checkout?: string
+  readonly flags?: readonly string[]
 }
 
 export function tulle(
   options: SubjectOptions,
-  { name, features, checkout = join(import.meta.dirname, '..') }: TulleOptions,
+  { name, features, checkout = join(import.meta.dirname, '..'), flags = [] }: TulleOptions,
 ): Subject {
   const entry = join(checkout, 'bin', 'tulle.mjs')
   return {
     name,
-    command: [process.execPath, entry, 'sidecar', '-c', writeBootstrap(options, features)],
+    command: [
+      process.execPath,
+      entry,
+      'sidecar',
+      '-c',
+      writeBootstrap(options, features),
+      ...flags,
+    ],
     port: options.port,
   }
 }

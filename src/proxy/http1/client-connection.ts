@@ -5,6 +5,7 @@
 import type { HeaderList } from '../http/header-list.ts'
 import type { RequestHead, ResponseHead } from '../http/message.ts'
 import type { ResponseEvents, UpstreamStream } from '../http/stream.ts'
+import { endText } from '../wire/end-text.ts'
 import type { Wire, WireEvents } from '../wire/wire.ts'
 import { encodeLastChunk, encodeRequestHead } from './encoder.ts'
 import { responseFailure, type Refusal } from './refusal.ts'
@@ -52,7 +53,7 @@ export class ClientConnection implements WireEvents, UpstreamStream, ResponseSin
     this.#owner = options.owner
     this.#parser = new ResponseParser(options.parser, this)
     this.#keepsTrailers = options.parser.keepsTrailers
-    this.localAddress = wire.localPort === 0 ? '' : `${wire.localAddress}:${wire.localPort}`
+    this.localAddress = wire.localPort === 0 ? '' : endText(wire.localAddress, wire.localPort)
     wire.listen(this)
   }
 

@@ -2,6 +2,7 @@
 import { ExchangeTimers, type ExchangeScope } from '../exchange-scope.ts'
 import { openExchange, refuseExchange } from '../exchange.ts'
 import { ServerConnection } from '../http1/server-connection.ts'
+import { endText } from '../wire/end-text.ts'
 import type { Wire } from '../wire/wire.ts'
 import type { ConnectionHost, OpenConnection } from './connection.ts'
 import type { HttpConnectionManager } from './listener-config.ts'
@@ -79,9 +80,9 @@ function createScope(
     connectionId: runtime.nextConnectionId(),
     bufferBytesMax: host.config.bufferLimitBytes,
     localPort: wire.localPort,
-    localAddressText: `${wire.localAddress}:${wire.localPort}`,
+    localAddressText: endText(wire.localAddress, wire.localPort),
     remoteAddress: wire.remoteAddress,
-    remoteAddressText: `${wire.remoteAddress}:${wire.remotePort}`,
+    remoteAddressText: endText(wire.remoteAddress, wire.remotePort),
     isTls: false,
     requestedServerName: undefined,
     peerPrincipal: undefined,
