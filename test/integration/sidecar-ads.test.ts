@@ -57,6 +57,8 @@ function load(scene: SidecarScene, port: number) {
       await Promise.all(workers)
       return { total, failed, bodies: [...bodies] }
     },
+    // A test that fails must not leave its load running.
+    [Symbol.dispose]: () => stopped.abort(),
   }
 }
 
@@ -77,7 +79,7 @@ for (const variant of ['sotw', 'delta'] as const) {
       await using scene = await openSidecarScene({ variant, resources: simple(one.port) })
       await scene.sidecar.ready
       const port = await scene.portOf('out')
-      const traffic = load(scene, port)
+      using traffic = load(scene, port)
       await eventually(() => traffic.bodies.has('one'))
       scene.set({ ...simple(one.port), assignments: [make.assignment('c', [two.port])] })
       await eventually(() => traffic.bodies.has('two'))
