@@ -7,6 +7,7 @@ import type { Failure } from './failure.ts'
 import type { HeaderList } from './http/header-list.ts'
 import type { RequestHead, ResponseHead } from './http/message.ts'
 import type { UpstreamReset, UpstreamStream } from './http/stream.ts'
+import type { HostOutcome } from './resilience/outlier-detector.ts'
 import type { Cluster } from './upstream/cluster.ts'
 import type { Host } from './upstream/host.ts'
 import type { PoolFailure, StreamWaiter } from './upstream/pool.ts'
@@ -32,6 +33,8 @@ export interface StreamSource {
   request(cluster: Cluster, host: Host, waiter: StreamWaiter): void
   cancel(host: Host, waiter: StreamWaiter): void
 }
+
+const connected: HostOutcome = { kind: 'connected' }
 
 export class Attempt implements StreamWaiter {
   readonly #owner: AttemptOwner
@@ -130,6 +133,8 @@ export class Attempt implements StreamWaiter {
 
   onStream(stream: UpstreamStream): void {
     this.#stream = stream
+    // For each stream, not for each connection (Envoy `onPoolReady`): a good answer of the host's end of the network.
+    this.cluster.outlierDetector?.report(this.host, connected)
     this.#owner.onAttemptReady(this)
   }
 

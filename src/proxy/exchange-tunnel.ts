@@ -7,7 +7,7 @@ import { HeaderList } from './http/header-list.ts'
 import type { RequestHead } from './http/message.ts'
 import type { ResponseEvents, UpstreamStream } from './http/stream.ts'
 import type { CircuitBreaker } from './resilience/circuit-breaker.ts'
-import type { Cluster } from './upstream/cluster.ts'
+import { connectOptions, type Cluster } from './upstream/cluster.ts'
 import type { Host } from './upstream/host.ts'
 import type { StreamWaiter } from './upstream/pool.ts'
 import type { Connector, Wire, WireEvents } from './wire/wire.ts'
@@ -33,20 +33,17 @@ export function createTunnelSource(connector: Connector): StreamSource {
       }
       cluster.stats.cxTotal.add(1)
       cluster.stats.cxActive.add(1)
-      const cancel = connector.connect(
-        { address: host.address, connectTimeoutMs: cluster.connectTimeoutMs },
-        (result) => {
-          giveUp = undefined
-          if (result.ok) {
-            waiter.onStream(new TunnelStream(result.wire, { cluster, host, events: waiter }))
-            return
-          }
-          cluster.stats.cxConnectFail.add(1)
-          release(cluster)
-          const failure = result.reason === 'timeout' ? 'connect-timeout' : 'connect-failure'
-          waiter.onNoStream({ failure, message: result.message })
-        },
-      )
+      const cancel = connector.connect(connectOptions(cluster, host), (result) => {
+        giveUp = undefined
+        if (result.ok) {
+          waiter.onStream(new TunnelStream(result.wire, { cluster, host, events: waiter }))
+          return
+        }
+        cluster.stats.cxConnectFail.add(1)
+        release(cluster)
+        const failure = result.reason === 'timeout' ? 'connect-timeout' : 'connect-failure'
+        waiter.onNoStream({ failure, message: result.message })
+      })
       giveUp = () => {
         cancel()
         release(cluster)
@@ -89,7 +86,6 @@ class TunnelStream implements UpstreamStream, WireEvents {
     this.#cluster = target.cluster
     this.#events = target.events
     this.localAddress = wire.localPort === 0 ? '' : `${wire.localAddress}:${wire.localPort}`
-    target.cluster.outlierDetector?.report(target.host, { kind: 'connected' })
     wire.listen(this)
   }
 

@@ -111,7 +111,7 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
     this.#startMs = runtime.clock.monotonicMs()
     this.record = createRecord(scope, head)
     this.#isTunnel = head.method === 'CONNECT' || head.upgrade !== undefined
-    this.#body = new RequestBody(scope.bufferBytesMax, head.bodyLength === 0 && !this.#isTunnel)
+    this.#body = new RequestBody(scope, head.bodyLength === 0 && !this.#isTunnel)
     this.#requestEndMs = this.#body.isEnded ? this.#startMs : 0
     timers.start(this, manager.streamIdleTimeoutMs)
     manager.stats.rqTotal.add(1)
@@ -121,7 +121,7 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
   // From the head to the first attempt.
 
   start(): void {
-    if (this.#scope.runtime.overload.isActive('stop-accepting-requests')) {
+    if (this.#scope.runtime.overload.refusesRequests()) {
       this.#scope.manager.stats.rqOverloadClose.add(1)
       this.#fail('overloaded')
       return
@@ -575,6 +575,7 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
     if (this.#isOver) return
     this.#isOver = true
     this.#retry?.close()
+    this.#body.close()
     if (this.#isTunnel && this.#body.isEnded && this.#isResponseEnded) this.#attempt?.complete()
     this.#abort('reset')
     this.#scope.timers.clear()

@@ -1,6 +1,12 @@
 /** Requests through a real listener to real servers over loopback: what arrives on either side. */
 import assert from 'node:assert/strict'
-import { createServer as createHttpServer, get, Agent, type IncomingHttpHeaders } from 'node:http'
+import {
+  createServer as createHttpServer,
+  get,
+  Agent,
+  type IncomingHttpHeaders,
+  type IncomingMessage,
+} from 'node:http'
 import { createServer, type AddressInfo, type Socket } from 'node:net'
 import { text } from 'node:stream/consumers'
 import { test } from 'node:test'
@@ -10,9 +16,10 @@ import { eventually } from '../support/eventually.ts'
 import { FakeClock } from '../support/fake-clock.ts'
 import {
   exchangeBytes,
-  forwardAction,
+  connectTo,
   forwardTo,
   retryOnce,
+  retryPolicy,
   startOrigin,
   startScene,
   type SceneOptions,
@@ -28,6 +35,15 @@ async function startEcho() {
       response.setHeader('x-origin', 'echo')
       return response.end(JSON.stringify({ method, url, headers, body }))
     })
+  })
+}
+
+function fetchWith(agent: Agent, port: number): Promise<IncomingMessage> {
+  return new Promise((resolve, reject) => {
+    const request = get({ port, host: '127.0.0.1', agent }, (response) => {
+      response.resume().on('end', () => resolve(response))
+    })
+    request.on('error', reject)
   })
 }
 
@@ -47,7 +63,7 @@ async function echoScene(options: Omit<SceneOptions, 'clusters'> = {}) {
   const origin = await startEcho()
   const scene = await startScene({
     clusters: [{ name: 'echo', addresses: [origin.address] }],
-    routes: [{ prefix: '/', action: forwardTo('echo') }],
+    routes: [forwardTo('echo')],
     ...options,
   })
   return {
@@ -148,7 +164,7 @@ test('a body of 5 MB goes up and comes down whole', async () => {
   await using origin = await startOrigin((request, response) => request.pipe(response))
   await using scene = await startScene({
     clusters: [{ name: 'a', addresses: [origin.address] }],
-    routes: [{ prefix: '/', action: forwardTo('a') }],
+    routes: [forwardTo('a')],
   })
   const response = await fetch(`http://127.0.0.1:${scene.port}/`, {
     method: 'POST',
@@ -165,7 +181,7 @@ test('connections to the upstream are used again', async () => {
   origin.server.on('connection', () => (connections += 1))
   await using scene = await startScene({
     clusters: [{ name: 'a', addresses: [origin.address] }],
-    routes: [{ prefix: '/', action: forwardTo('a') }],
+    routes: [forwardTo('a')],
   })
   for (let count = 0; count < 5; count += 1) {
     await exchangeBytes(scene.port, `GET / HTTP/1.1\r\n${close}\r\n`)
@@ -181,7 +197,7 @@ test('an upstream connection is not used beyond its number of requests', async (
     clusters: [
       { name: 'a', addresses: [origin.address], settings: { requestsPerConnectionMax: 2 } },
     ],
-    routes: [{ prefix: '/', action: forwardTo('a') }],
+    routes: [forwardTo('a')],
   })
   for (let count = 0; count < 5; count += 1) {
     await exchangeBytes(scene.port, `GET / HTTP/1.1\r\n${close}\r\n`)
@@ -195,7 +211,7 @@ test('HEAD keeps the length and has no body', async () => {
   })
   await using scene = await startScene({
     clusters: [{ name: 'a', addresses: [origin.address] }],
-    routes: [{ prefix: '/', action: forwardTo('a') }],
+    routes: [forwardTo('a')],
   })
   const received = await exchangeBytes(scene.port, `HEAD / HTTP/1.1\r\n${close}\r\n`)
   assert.match(received, /\r\ncontent-length: 5\r\n/)
@@ -221,7 +237,7 @@ for (const proxies100Continue of [true, false]) {
     })
     await using scene = await startScene({
       clusters: [{ name: 'a', addresses: [origin.address] }],
-      routes: [{ prefix: '/', action: forwardTo('a') }],
+      routes: [forwardTo('a')],
       manager: { proxies100Continue },
     })
     const received = await exchangeBytes(scene.port, `GET / HTTP/1.1\r\n${close}\r\n`)
@@ -248,7 +264,7 @@ test('a websocket passes after 101, with bytes that the client sent early', asyn
   } as const
   await using scene = await startScene({
     clusters: [{ name: 'a', addresses: [address] }],
-    routes: [{ prefix: '/', action: forwardTo('a', { upgrades: new Set(['websocket']) }) }],
+    routes: [forwardTo('a', 'upgrade_configs: [{ upgrade_type: websocket }]')],
   })
   const received = await exchangeBytes(
     scene.port,
@@ -266,7 +282,7 @@ test('a websocket passes after 101, with bytes that the client sent early', asyn
 
 test('an upgrade that the upstream answers with 200 is refused, and nothing behind it is read (CVE-2024-23326)', async () => {
   await using run = await echoScene({
-    routes: [{ prefix: '/', action: forwardTo('echo', { upgrades: new Set(['websocket']) }) }],
+    routes: [forwardTo('echo', 'upgrade_configs: [{ upgrade_type: websocket }]')],
   })
   const received = await run.ask(
     'GET /1 HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n' +
@@ -282,15 +298,7 @@ test('CONNECT is a tunnel to the cluster, opened when the connection stands', as
   await using raw = await startRaw((socket) => socket.pipe(socket))
   await using scene = await startScene({
     clusters: [{ name: 'a', addresses: [raw.address] }],
-    routes: [
-      {
-        prefix: '*',
-        action: {
-          kind: 'connect',
-          forward: forwardAction('a', { upgrades: new Set(['connect']) }),
-        },
-      },
-    ],
+    routes: [connectTo('a', { endsHere: true })],
   })
   const received = await exchangeBytes(
     scene.port,
@@ -310,16 +318,7 @@ test('CONNECT into an internal listener routes what is inside the tunnel', async
       { name: 'echo', addresses: [origin.address] },
       { name: 'tunnel', addresses: [{ kind: 'internal', listener: 'inner' }] },
     ],
-    routes: [
-      { prefix: '/', action: forwardTo('echo') },
-      {
-        prefix: '*',
-        action: {
-          kind: 'connect',
-          forward: forwardAction('tunnel', { upgrades: new Set(['connect']) }),
-        },
-      },
-    ],
+    routes: [forwardTo('echo'), connectTo('tunnel', { endsHere: true })],
   })
   await scene.open({
     ...scene.listener.config,
@@ -343,7 +342,7 @@ test('a response until the end of its connection reaches the client in chunks', 
   })
   await using scene = await startScene({
     clusters: [{ name: 'a', addresses: [raw.address] }],
-    routes: [{ prefix: '/', action: forwardTo('a') }],
+    routes: [forwardTo('a')],
   })
   const received = await exchangeBytes(scene.port, `GET / HTTP/1.1\r\n${close}\r\n`)
   assert.match(received, /transfer-encoding: chunked\r\n[\s\S]*5\r\nhello\r\n0\r\n\r\n$/)
@@ -355,7 +354,7 @@ test('a body that the upstream breaks off is broken off for the client', async (
   })
   await using scene = await startScene({
     clusters: [{ name: 'a', addresses: [raw.address] }],
-    routes: [{ prefix: '/', action: forwardTo('a') }],
+    routes: [forwardTo('a')],
   })
   await exchangeBytes(scene.port, 'GET / HTTP/1.1\r\nHost: a\r\n\r\n')
   const [record] = await eventually(() => (scene.records.length === 1 ? scene.records : undefined))
@@ -375,7 +374,7 @@ test('bytes after a response are not taken for the next one', async () => {
   })
   await using scene = await startScene({
     clusters: [{ name: 'a', addresses: [raw.address] }],
-    routes: [{ prefix: '/', action: forwardTo('a') }],
+    routes: [forwardTo('a')],
   })
   const first = await exchangeBytes(scene.port, `GET / HTTP/1.1\r\n${close}\r\n`)
   const second = await exchangeBytes(scene.port, `GET / HTTP/1.1\r\n${close}\r\n`)
@@ -399,12 +398,9 @@ test('a retry sends the same body to another host', async () => {
   })
   await using scene = await startScene({
     clusters: [{ name: 'a', addresses: [bad.address, good.address] }],
-    routes: [
-      {
-        prefix: '/',
-        action: forwardTo('a', { retryPolicy: retryOnce, includeAttemptCount: true }),
-      },
-    ],
+    routes: [forwardTo('a', retryOnce)],
+    virtualHost: 'include_request_attempt_count: true,',
+    random: () => 0,
   })
   const received = await exchangeBytes(
     scene.port,
@@ -427,7 +423,7 @@ test('a body larger than the buffer is sent once and not again', async () => {
   })
   await using scene = await startScene({
     clusters: [{ name: 'a', addresses: [bad.address] }],
-    routes: [{ prefix: '/', action: forwardTo('a', { retryPolicy: retryOnce }) }],
+    routes: [forwardTo('a', retryOnce)],
   })
   const response = await fetch(`http://127.0.0.1:${scene.port}/`, {
     method: 'POST',
@@ -441,7 +437,7 @@ test('retries beyond the breaker are not made, and the flag says so', async () =
   await using bad = await startOrigin((_request, response) => response.writeHead(503).end())
   await using scene = await startScene({
     clusters: [{ name: 'a', addresses: [bad.address], limits: { retriesMax: 0 } }],
-    routes: [{ prefix: '/', action: forwardTo('a', { retryPolicy: retryOnce }) }],
+    routes: [forwardTo('a', retryOnce)],
   })
   await exchangeBytes(scene.port, `GET / HTTP/1.1\r\n${close}\r\n`)
   assert.equal(scene.records[0]?.attempts, 1)
@@ -456,12 +452,7 @@ test('an attempt that takes too long is given up for another one', async () => {
   })
   await using scene = await startScene({
     clusters: [{ name: 'a', addresses: [slow.address] }],
-    routes: [
-      {
-        prefix: '/',
-        action: forwardTo('a', { retryPolicy: { ...retryOnce, perTryTimeoutMs: 30 } }),
-      },
-    ],
+    routes: [forwardTo('a', retryPolicy('num_retries: 1, per_try_timeout: 0.03s'))],
   })
   const received = await exchangeBytes(scene.port, `GET / HTTP/1.1\r\n${close}\r\n`)
   assert.match(received, /second$/)
@@ -472,7 +463,7 @@ test('a client that leaves ends the attempt', async () => {
   await using raw = await startRaw((socket) => socket.resume())
   await using scene = await startScene({
     clusters: [{ name: 'a', addresses: [raw.address] }],
-    routes: [{ prefix: '/', action: forwardTo('a') }],
+    routes: [forwardTo('a')],
   })
   const request = get({ port: scene.port, host: '127.0.0.1' })
   request.on('error', () => {})
@@ -505,7 +496,7 @@ test('a slow client holds the upstream back', async () => {
   })
   await using scene = await startScene({
     clusters: [{ name: 'a', addresses: [raw.address] }],
-    routes: [{ prefix: '/', action: forwardTo('a') }],
+    routes: [forwardTo('a')],
   })
   const agent = new Agent()
   const request = get({ port: scene.port, host: '127.0.0.1', agent })
@@ -558,7 +549,7 @@ test('draining answers what is in flight, says close, and accepts nobody', async
   })
   await using scene = await startScene({
     clusters: [{ name: 'a', addresses: [origin.address] }],
-    routes: [{ prefix: '/', action: forwardTo('a') }],
+    routes: [forwardTo('a')],
   })
   const asking = exchangeBytes(scene.port, 'GET / HTTP/1.1\r\nHost: a\r\n\r\n')
   await eventually(() => answer)
@@ -581,6 +572,43 @@ test('an idle connection ends after its time', async () => {
   assert.match(await asking, /^HTTP\/1\.1 200/)
   clock.advance(1_000)
   await eventually(() => run.scene.listener.connectionsActive === 0)
+})
+
+test('a connection that is too old says so with its next response, or ends a little later', async () => {
+  const clock = new FakeClock()
+  const manager = { maxConnectionDurationMs: 60_000, drainTimeoutMs: 5_000 }
+  await using run = await echoScene({ clock, manager })
+  const { scene } = run
+  const busy = new Agent({ keepAlive: true })
+  const idle = run.ask('GET / HTTP/1.1\r\nHost: a\r\n\r\n')
+  const ask = async () => {
+    const response = await fetchWith(busy, scene.port)
+    return response.headers.connection
+  }
+  assert.equal(await ask(), undefined)
+  await eventually(() => scene.records.length === 2)
+  clock.advance(60_000)
+  assert.equal(scene.listener.connectionsActive, 2)
+  assert.equal(await ask(), 'close')
+  clock.advance(5_000)
+  assert.match(await idle, /^HTTP\/1\.1 200/)
+  clock.advance(1_000)
+  await eventually(() => scene.listener.connectionsActive === 0)
+  busy.destroy()
+})
+
+test('a stream may last no longer than its listener says, a tunnel neither', async () => {
+  await using raw = await startRaw((socket) => socket.resume())
+  await using scene = await startScene({
+    clusters: [{ name: 'a', addresses: [raw.address] }],
+    routes: [connectTo('a', { endsHere: true }), forwardTo('a')],
+    manager: { maxStreamDurationMs: 50 },
+  })
+  const answer = await exchangeBytes(scene.port, `GET / HTTP/1.1\r\n${close}\r\n`)
+  assert.match(answer, /^HTTP\/1\.1 504 [\s\S]*downstream duration timeout$/)
+  const tunnel = await exchangeBytes(scene.port, 'CONNECT a:80 HTTP/1.1\r\nHost: a:80\r\n\r\n')
+  assert.match(tunnel, /^HTTP\/1\.1 200 OK\r\n[\s\S]*\r\n\r\n$/)
+  assert.equal(scene.records[1]?.details, 'max_duration_timeout')
 })
 
 test('connections beyond the ceiling are refused and counted', async () => {

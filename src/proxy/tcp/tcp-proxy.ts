@@ -9,7 +9,7 @@ import { failureReplies, type Failure } from '../failure.ts'
 import type { ConnectionHost, OpenConnection } from '../listener/connection.ts'
 import type { TcpProxyConfig } from '../listener/listener-config.ts'
 import type { TcpRecord } from '../telemetry/request-record.ts'
-import type { Cluster } from '../upstream/cluster.ts'
+import { connectOptions, type Cluster } from '../upstream/cluster.ts'
 import type { Host } from '../upstream/host.ts'
 import { LazyTimer } from '../wire/lazy-timer.ts'
 import type { ConnectResult, Wire, WireEvents } from '../wire/wire.ts'
@@ -110,7 +110,7 @@ class TcpConnection implements OpenConnection {
     this.#record.host = host
     count(cluster, host, 1)
     this.#giveUp = this.#owner.runtime.connector.connect(
-      { address: host.address, connectTimeoutMs: cluster.connectTimeoutMs },
+      connectOptions(cluster, host),
       (result) => {
         this.#giveUp = undefined
         this.#onConnect(result, cluster, host)
@@ -120,7 +120,7 @@ class TcpConnection implements OpenConnection {
 
   #onConnect(result: ConnectResult, cluster: Cluster, host: Host): void {
     if (result.ok) {
-      cluster.outlierDetector?.report(host, { kind: 'connected' })
+      cluster.outlierDetector?.report(host, { kind: 'connected', isFinal: true })
       if (this.#isOver) result.wire.destroy()
       this.#join(result.wire, cluster, host)
       return

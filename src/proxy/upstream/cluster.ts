@@ -6,6 +6,7 @@ import type { Balancer } from '../balance/balancer.ts'
 import type { CircuitBreaker } from '../resilience/circuit-breaker.ts'
 import type { OutlierDetector } from '../resilience/outlier-detector.ts'
 import type { ClusterStats } from '../telemetry/cluster-stats.ts'
+import type { ConnectOptions } from '../wire/wire.ts'
 import type { Host } from './host.ts'
 
 export interface Cluster {
@@ -37,6 +38,13 @@ export interface Cluster {
     | undefined
   /** Aborts when the cluster is removed: its pools drain. */
   readonly removed: AbortSignal
+}
+
+/** How a connection to one of its hosts is opened, whoever opens it. */
+export function connectOptions(cluster: Cluster, host: Host): ConnectOptions {
+  const { connectTimeoutMs, tcpKeepaliveMs } = cluster
+  const options = { address: host.address, connectTimeoutMs }
+  return tcpKeepaliveMs === undefined ? options : { ...options, tcpKeepaliveMs }
 }
 
 /** Istio's `services` metadata: what `destination_service*` labels say. */
