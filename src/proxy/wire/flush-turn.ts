@@ -12,11 +12,6 @@
 import type { Clock } from '../../lib/clock.ts'
 import { CopyBuffers } from './copy-buffer.ts'
 
-interface Time {
-  readonly monotonicMs: number
-  readonly nowMs: number
-}
-
 export interface Flushable {
   /** Gives the collected bytes to the kernel. Must not throw. */
   flush(): void
@@ -29,7 +24,9 @@ export class FlushTurn {
   readonly copies = new CopyBuffers()
   #depth = 0
   #isFlushPending = false
-  #time: Time | undefined
+  /** This turn's readings; 0 where nobody has asked. */
+  #nowMs = 0
+  #monotonicMs = 0
   #dirty: Flushable[] = []
   #spare: Flushable[] = []
   /** How many of `#dirty` count: shortening an array is a call into the runtime, a counter is not. */
@@ -46,7 +43,10 @@ export class FlushTurn {
   }
 
   enter(): void {
-    if (this.#depth === 0) this.#time = undefined
+    if (this.#depth === 0) {
+      this.#nowMs = 0
+      this.#monotonicMs = 0
+    }
     this.#depth += 1
   }
 
@@ -55,14 +55,17 @@ export class FlushTurn {
    * Outside a turn every reading is fresh.
    */
   cache(clock: Clock): Clock {
-    const read = (): Time => {
-      if (this.#depth === 0) return { monotonicMs: clock.monotonicMs(), nowMs: clock.nowMs() }
-      this.#time ??= { monotonicMs: clock.monotonicMs(), nowMs: clock.nowMs() }
-      return this.#time
-    }
     return {
-      nowMs: () => read().nowMs,
-      monotonicMs: () => read().monotonicMs,
+      nowMs: () => {
+        if (this.#depth === 0) return clock.nowMs()
+        if (this.#nowMs === 0) this.#nowMs = clock.nowMs()
+        return this.#nowMs
+      },
+      monotonicMs: () => {
+        if (this.#depth === 0) return clock.monotonicMs()
+        if (this.#monotonicMs === 0) this.#monotonicMs = clock.monotonicMs()
+        return this.#monotonicMs
+      },
       setTimer: (delayMs, run) => clock.setTimer(delayMs, run),
     }
   }
