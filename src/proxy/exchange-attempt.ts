@@ -2,7 +2,7 @@
  * One attempt of an exchange at one host: takes its place in the breaker, gets a stream from the pool, and
  * accounts for what came of it (cluster, host, outlier detection). What to do about it is the exchange's business.
  */
-import { grpcAsHttpStatus, grpcStatusOf } from './exchange-response.ts'
+import { grpcAsHttpStatus, grpcStatusOf, isGrpc } from './exchange-response.ts'
 import type { Failure } from './failure.ts'
 import type { HeaderList } from './http/header-list.ts'
 import type { RequestHead, ResponseHead } from './http/message.ts'
@@ -42,6 +42,7 @@ export class Attempt implements StreamWaiter {
   readonly cluster: Cluster
   readonly host: Host
   #stream: UpstreamStream | undefined
+  #request: RequestHead | undefined
   #isOver = false
   #isCounted = false
   hasResponse = false
@@ -74,14 +75,11 @@ export class Attempt implements StreamWaiter {
       return
     }
     this.#isCounted = true
-    cluster.stats.rqTotal.add(1)
-    cluster.stats.rqActive.add(1)
-    host.stats.rqTotal.add(1)
-    host.stats.rqActive.add(1)
     this.#source.request(cluster, host, this)
   }
 
   sendHead(head: RequestHead, isEnd: boolean): void {
+    this.#request = head
     this.#stream?.sendHead(head, isEnd)
   }
 
@@ -133,8 +131,13 @@ export class Attempt implements StreamWaiter {
 
   onStream(stream: UpstreamStream): void {
     this.#stream = stream
+    const { cluster, host } = this
+    cluster.stats.rqTotal.add(1)
+    cluster.stats.rqActive.add(1)
+    host.stats.rqTotal.add(1)
+    host.stats.rqActive.add(1)
     // For each stream, not for each connection (Envoy `onPoolReady`): a good answer of the host's end of the network.
-    this.cluster.outlierDetector?.report(this.host, connected)
+    cluster.outlierDetector?.report(host, connected)
     this.#owner.onAttemptReady(this)
   }
 
@@ -190,15 +193,19 @@ export class Attempt implements StreamWaiter {
   #countResponse(head: ResponseHead): void {
     const { cluster, host } = this
     const { status } = head
-    cluster.stats.rqByClass[(status / 100) | 0]?.add(1)
-    cluster.stats.rqByCode(status).add(1)
     if (status >= 500) host.stats.rqError.add(1)
     else host.stats.rqSuccess.add(1)
     const detector = cluster.outlierDetector
     if (detector === undefined) return
+    detector.report(host, { kind: 'response', status: this.#statusMeant(head) })
+  }
+
+  /** A response that says no more than its gRPC status counts as what that means; only gRPC requests are told so. */
+  #statusMeant(head: ResponseHead): number {
     const grpcStatus = grpcStatusOf(head.headers)
-    const outcome = grpcStatus === undefined ? status : grpcAsHttpStatus(grpcStatus)
-    detector.report(host, { kind: 'response', status: outcome })
+    const request = this.#request
+    if (grpcStatus === undefined || request === undefined || !isGrpc(request)) return head.status
+    return grpcAsHttpStatus(grpcStatus)
   }
 
   #reportLocal(reason: 'connect-failure' | 'reset'): void {
@@ -210,8 +217,8 @@ export class Attempt implements StreamWaiter {
     if (!this.#isCounted) return
     this.#isCounted = false
     this.cluster.breaker.release('requests')
+    if (this.#stream === undefined) return
     this.cluster.stats.rqActive.add(-1)
-    this.cluster.stats.rqCompleted.add(1)
     this.host.stats.rqActive.add(-1)
   }
 }

@@ -193,12 +193,21 @@ export function editResponse(
   target.route.route.editResponse?.(head.headers, record.request, record)
 }
 
-/** Only the router says how often it tried: replies of filters and of the connection manager do not. */
-export function addAttemptCount(
+/**
+ * The router's last word, the upstream's answer or a reply in its place: says how often it tried, and counts for the
+ * cluster. Replies of filters and of the connection manager do neither.
+ */
+export function noteAnswer(
   head: ResponseHead,
   plan: ForwardPlan | undefined,
-  attempts: number,
+  answer: { readonly status: number; readonly attempts: number },
 ): void {
-  if (plan?.forward.includeAttemptCountInResponse !== true || attempts === 0) return
+  if (plan === undefined) return
+  const { status, attempts } = answer
+  const { stats } = plan.cluster
+  stats.rqCompleted.add(1)
+  stats.rqByClass[(status / 100) | 0]?.add(1)
+  stats.rqByCode(status).add(1)
+  if (plan.forward.includeAttemptCountInResponse !== true || attempts === 0) return
   head.headers.set('x-envoy-attempt-count', String(attempts))
 }

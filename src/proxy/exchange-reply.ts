@@ -8,6 +8,8 @@ import type { RequestRefusal } from './http/stream.ts'
 import type { RedirectReply, RouteAction } from './route/route-table.ts'
 
 export interface BuiltReply {
+  /** Of the failure; a gRPC client sees 200. */
+  readonly status: number
   readonly head: ResponseHead
   readonly body: Buffer
   readonly details: string
@@ -30,6 +32,7 @@ export function buildFailureReply(
   for (const [name, value] of reply.headers ?? []) built.head.headers.append(name, value)
   return {
     ...built,
+    status,
     details: reply.details ?? row.details,
     closesConnection: row.connection === 'close',
   }

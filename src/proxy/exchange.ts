@@ -16,7 +16,7 @@ import {
 import { RequestBody } from './exchange-body.ts'
 import { FilterRun } from './exchange-filters.ts'
 import {
-  addAttemptCount,
+  noteAnswer,
   editResponse,
   pickTarget,
   planForward,
@@ -349,7 +349,7 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
     this.#settle(attempt, head)
     addServiceTime(head, this.#scope, this.record.upstreamServiceTimeMs)
     this.#editResponse(head)
-    addAttemptCount(head, this.#plan, this.record.attempts)
+    noteAnswer(head, this.#plan, this.record)
     if (isAccepting) this.#stream.openTunnel()
     else if (this.#isTunnel) this.#isTunnel = false
     this.#sendHead(head, isEnd)
@@ -532,10 +532,8 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
 
   /** What the router says of its last attempt. */
   #failUpstream(failure: Failure, reply: Partial<LocalReply> = {}): void {
-    const { transportFailure, attempts } = this.record
-    const words = upstreamReply(failure, { attempts, transportFailure })
     this.#isRouterReply = true
-    this.#fail(failure, { ...words, ...reply })
+    this.#fail(failure, { ...upstreamReply(failure, this.record), ...reply })
   }
 
   /** A reply of ours in place of the upstream's; a response that has begun is broken off, for the client to see. */
@@ -553,7 +551,8 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
     record.details = built.details
     record.grpcStatus = grpcStatusOf(built.head.headers)
     this.#editResponse(built.head)
-    if (this.#isRouterReply) addAttemptCount(built.head, this.#plan, this.record.attempts)
+    const { attempts } = record
+    if (this.#isRouterReply) noteAnswer(built.head, this.#plan, { status: built.status, attempts })
     if (built.closesConnection) this.#stream.closeAfterResponse()
     this.#respond(built)
   }

@@ -136,6 +136,10 @@ const actions: Readonly<Record<string, Action>> = {
     setTimeout(() => socket.resetAndDestroy(), 30).unref()
   },
   'bad-chunk': sends('HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n'),
+  grpc: ({ socket }, { number }) =>
+    socket.write(
+      `HTTP/1.1 200 OK\r\ncontent-type: application/grpc\r\ngrpc-status: ${number}\r\ncontent-length: 0\r\n\r\n`,
+    ),
   bare: ({ socket }, { number }) => socket.write(`HTTP/1.1 ${number} X\r\n\r\n`),
   server: sends(
     'HTTP/1.1 200 OK\r\nserver: mine\r\nx-a: 1\r\nx-a: 2\r\ncontent-length: 2\r\n\r\nok',
