@@ -94,7 +94,16 @@ describe('the same bootstrap in Envoy and in Tulle', { skip: skipUnless(envoy, '
   })
 })
 
-const listenerNames = ['main', 'edge', 'quiet', 'hasty', 'passing', 'tcp', 'tcp-nowhere'] as const
+const listenerNames = [
+  'main',
+  'edge',
+  'quiet',
+  'hasty',
+  'short',
+  'passing',
+  'tcp',
+  'tcp-nowhere',
+] as const
 
 const loggedCases = parityCases.filter((one) => (one.raw ?? `x-case: `).includes('x-case: '))
 

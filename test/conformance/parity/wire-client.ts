@@ -37,13 +37,19 @@ export function sendBytes(request: WireRequest): Promise<WireResponse> {
     socket.on('connect', () => socket.write(request.bytes, 'latin1'))
     socket.on('data', (chunk: string) => {
       text += chunk
-      // A moment for the proxy to close, so that keeping and closing can be told apart.
-      if (isComplete(text, request.isHead ?? false)) setTimeout(() => finish(false), 80)
+      if (!isComplete(text, request.isHead ?? false)) return
+      // A moment for the proxy to close, so that keeping and closing can be told apart; more where it said that it would.
+      setTimeout(() => finish(false), saysClose(text) ? 2_000 : 80)
     })
     socket.on('end', () => finish(true))
     socket.on('error', () => finish(true))
     socket.on('close', () => finish(true))
   })
+}
+
+function saysClose(text: string): boolean {
+  const fields = split(text)?.headers ?? []
+  return fields.some(([name, value]) => name === 'connection' && value === 'close')
 }
 
 interface Parts {
