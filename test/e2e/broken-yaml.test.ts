@@ -171,11 +171,9 @@ suite('broken YAML', { skip }, () => {
 
   test('what an editor has half written is not believed before it stays', async () => {
     writeFileSync(file, good)
-    await eventually(async () => {
-      const { out } = await mesh.tulle('get', 'issues', '-o', 'json')
-      const { items } = JSON.parse(out) as { items: { issue: Finding }[] }
-      return errorsIn(items.map(({ issue }) => issue)).length === 0
-    })
+    const solved = () =>
+      mesh.events('issue-solved').filter((event) => event['severity'] === 'error').length
+    await eventually(() => solved() === cases.length)
     const told = mesh.lines.length
     const edited = good.replace('weight: 90', 'weight: 50').replace('weight: 10', 'weight: 50')
     await using load = new Load({ proxy: mesh.proxyOf('load'), url, connections: 4 })
