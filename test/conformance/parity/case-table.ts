@@ -380,12 +380,8 @@ export const parityCases: readonly ParityCase[] = [
   { name: 'an attempt that stands still', path: '/try-idle?do=slow&n=400' },
   { name: 'an attempt that stops half-way', path: '/try-idle?do=stall' },
   { name: 'a policy of no retries', path: '/no-retries?do=status&n=503' },
-  {
-    name: 'a body that is too large to be sent again',
-    path: '/small-buffer?do=flaky&n=1',
-    method: 'POST',
-    body: 'too large',
-  },
+  // A body beyond the route's buffer is not compared: whether it is sent again depends on whether it had arrived
+  // when the answer came, in both proxies.
   {
     name: 'a small body that is sent again',
     path: '/small-buffer?do=flaky&n=1',
