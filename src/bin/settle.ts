@@ -1,6 +1,6 @@
 /**
  * Ends the start of a process that stays: writes the compile cache, which Node would write only at a good end, and gives
- * back the memory that only the start has used (docs/decisions/0013-sidecar-footprint.md).
+ * back the memory that only the start has used (docs/decisions/0014-sidecar-footprint.md).
  */
 import { flushCompileCache } from 'node:module'
 import { getHeapStatistics, setFlagsFromString } from 'node:v8'

@@ -2,7 +2,7 @@
  * Protobuf's JSON form of xDS messages: bootstraps in, config dumps and golden files out.
  *
  * The generated codecs' own JSON would know nothing of `@type`, drop unknown fields and turn wrong values into strings,
- * and a library's reflection costs 110 ms and 20 MB at each start (docs/decisions/0013-sidecar-footprint.md), so JSON is
+ * and a library's reflection costs 110 ms and 20 MB at each start (docs/decisions/0014-sidecar-footprint.md), so JSON is
  * read and written along a table of field names, and messages cross as bytes. Names are read in snake_case or camelCase
  * and written in snake_case, as Envoy's config_dump does. Map keys and the contents of a Struct stay as they are.
  * An instance holds the table, about 1 MB: let go of it after.
