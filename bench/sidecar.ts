@@ -1,11 +1,16 @@
 /**
  * How much a sidecar costs, beside nginx, HAProxy and Envoy in one run.
  *
- * Each proxy runs alone on one core with one worker; the load (wrk) and the origin (nginx) share the other.
- * Rounds alternate over all subjects, so that whatever the machine does meets all alike; medians are printed,
- * and ratios, which hold better from machine to machine than figures do.
+ * Each proxy has one core with one worker to itself while it is measured; the load (wrk) and the origin (nginx) share
+ * the other. A round starts every subject afresh, because what a JIT makes of a program differs from start to start,
+ * and warms each of them. Then many short turns alternate over all, so that whatever the machine does meets all
+ * alike. Printed are medians over all turns, the middle half's spread, and the ratio to the reference within a turn,
+ * which holds better from machine to machine than figures do.
  *
- * npm run bench -- sidecar [--rounds N] [--seconds S] [--connections C] [-o json]
+ * npm run bench -- sidecar [--rounds N] [--turns N] [--seconds S] [--connections C] [--features]
+ *                          [--only REGEX] [--against CHECKOUT] [-o json]
+ *
+ * `--against` adds the Tulle of another checkout, for a change and what was before it.
  */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { createServer } from 'node:net'
@@ -17,106 +22,137 @@ import { findProgram } from '../test/support/programs.ts'
 import { runLoad, type LoadResult } from './load.ts'
 import { MeasuredProcess } from './process.ts'
 import { allFeatures, envoy, haproxy, nginx, nginxOrigin, tulle, type Subject } from './subjects.ts'
-import { median, printTable, type Row } from './table.ts'
-
-interface Sample {
-  readonly load: LoadResult
-  readonly cpuMicrosPerRequest: number
-  readonly residentMegabytes: number
-}
+import { median, printTable, quartiles, type Row } from './table.ts'
 
 interface Settings {
   readonly rounds: number
+  readonly turns: number
   readonly seconds: number
   readonly connections: number
+}
+
+interface Selection {
+  readonly byFeature: boolean
+  readonly only: RegExp
+  readonly against: string | undefined
+}
+
+/** What was seen of one subject. */
+interface Samples {
+  readonly subject: Subject
+  /** One per turn, in step with those of every other subject. */
+  readonly cpuMicrosPerRequest: number[]
+  readonly loads: LoadResult[]
+  readonly lone: LoadResult[]
+  readonly residentMegabytes: number[]
+  readonly startMs: number[]
 }
 
 async function benchSidecar(): Promise<void> {
   const { values } = parseArgs({
     options: {
-      rounds: { type: 'string', default: '5' },
-      seconds: { type: 'string', default: '4' },
+      rounds: { type: 'string', default: '3' },
+      turns: { type: 'string', default: '6' },
+      seconds: { type: 'string', default: '1' },
       connections: { type: 'string', default: '64' },
       features: { type: 'boolean', default: false },
+      only: { type: 'string', default: '' },
+      against: { type: 'string' },
       output: { type: 'string', short: 'o', default: 'table' },
     },
   })
   const settings = {
     rounds: Number(values.rounds),
+    turns: Number(values.turns),
     seconds: Number(values.seconds),
     connections: Number(values.connections),
   }
+  const { against, features: byFeature } = values
+  const selection = { byFeature, only: new RegExp(values.only), against }
   if (findProgram('wrk') === undefined || findProgram('nginx') === undefined) {
     throw new Error('this bench needs wrk and nginx (Debian: apt-get install wrk nginx-light)')
   }
   const folder = mkdtempSync(join(tmpdir(), 'tulle-bench-'))
   try {
-    const rows = await measureAll(folder, settings, values.features)
+    const rows = await measureAll(folder, settings, selection)
     printTable(rows, values.output === 'json' ? 'json' : 'table')
   } finally {
     rmSync(folder, { recursive: true, force: true })
   }
 }
 
+const cores =
+  availableParallelism() >= 2 ? { proxy: 1, load: 0 } : { proxy: undefined, load: undefined }
+
 async function measureAll(
   folder: string,
   settings: Settings,
-  byFeature: boolean,
+  selection: Selection,
 ): Promise<readonly Row[]> {
-  const cores =
-    availableParallelism() >= 2 ? { proxy: 1, load: 0 } : { proxy: undefined, load: undefined }
   const originPort = await freePort()
   const origin = nginxOrigin(folder, originPort)
   if (origin === undefined) throw new Error('nginx, which is the origin, is not installed')
-  await using originProcess = await MeasuredProcess.start({ ...origin, core: cores.load })
-  const subjects = await listSubjects(folder, originPort, byFeature)
-  const samples = new Map<string, Sample[]>(subjects.map((subject) => [subject.name, []]))
-  const starts = new Map<string, number[]>(subjects.map((subject) => [subject.name, []]))
-  const lone = new Map<string, LoadResult[]>([
-    ['direct', []],
-    ...subjects.map((s) => [s.name, []] as [string, LoadResult[]]),
-  ])
+  await using _ = await MeasuredProcess.start({ ...origin, core: cores.load })
+  const subjects = await listSubjects(folder, originPort, selection)
+  const all = subjects.map((subject): Samples => ({
+    subject,
+    cpuMicrosPerRequest: [],
+    loads: [],
+    lone: [],
+    residentMegabytes: [],
+    startMs: [],
+  }))
+  const direct: LoadResult[] = []
   for (let round = 1; round <= settings.rounds; round++) {
     process.stderr.write(`round ${String(round)} of ${String(settings.rounds)}\n`)
-    lone.get('direct')?.push(await load(originProcess.pid === 0 ? 0 : originPort, 1, 1))
-    for (const subject of subjects) {
-      await using proxy = await MeasuredProcess.start({ ...subject, core: cores.proxy })
-      starts.get(subject.name)?.push(proxy.startMs)
-      await load(subject.port, settings.connections, 2)
+    direct.push(await load(originPort, { connections: 1, seconds: 1 }))
+    await measureRound(all, settings)
+  }
+  const reference = all.find(({ subject }) => subject.name === referenceName) ?? all[0]
+  return all.map((samples) => toRow(samples, { reference, direct }))
+}
+
+/** The subject that the others are divided by. */
+const referenceName = 'HAProxy'
+const warmSeconds = 2
+
+async function measureRound(all: readonly Samples[], settings: Settings): Promise<void> {
+  await using stack = new AsyncDisposableStack()
+  const running: { readonly samples: Samples; readonly proxy: MeasuredProcess }[] = []
+  for (const samples of all) {
+    const { subject } = samples
+    const proxy = stack.use(await MeasuredProcess.start({ ...subject, core: cores.proxy }))
+    samples.startMs.push(proxy.startMs)
+    await load(subject.port, { ...settings, seconds: warmSeconds })
+    running.push({ samples, proxy })
+  }
+  for (let turn = 0; turn < settings.turns; turn++) {
+    for (const { samples, proxy } of running) {
       const before = proxy.cpuMicros()
-      const result = await load(subject.port, settings.connections, settings.seconds)
+      const result = await load(samples.subject.port, settings)
       const cpu = proxy.cpuMicros() - before
-      samples.get(subject.name)?.push({
-        load: result,
-        cpuMicrosPerRequest: cpu / Math.max(1, result.requests),
-        residentMegabytes: proxy.residentMegabytes(),
-      })
-      lone.get(subject.name)?.push(await load(subject.port, 1, 1))
+      samples.loads.push(result)
+      samples.cpuMicrosPerRequest.push(cpu / Math.max(1, result.requests))
     }
   }
-  return subjects.map((subject) =>
-    toRow(subject.name, {
-      samples: samples.get(subject.name) ?? [],
-      starts: starts.get(subject.name) ?? [],
-      lone: lone.get(subject.name) ?? [],
-      direct: lone.get('direct') ?? [],
-    }),
-  )
-
-  function load(port: number, connections: number, seconds: number): Promise<LoadResult> {
-    return runLoad({
-      url: `http://127.0.0.1:${String(port)}/`,
-      connections,
-      seconds,
-      core: cores.load,
-    })
+  for (const { samples, proxy } of running) {
+    samples.residentMegabytes.push(proxy.residentMegabytes())
+    samples.lone.push(await load(samples.subject.port, { connections: 1, seconds: 1 }))
   }
+}
+
+function load(
+  port: number,
+  { connections, seconds }: Pick<Settings, 'connections' | 'seconds'>,
+): Promise<LoadResult> {
+  const url = `http://127.0.0.1:${String(port)}/`
+  return runLoad({ url, connections, seconds, core: cores.load })
 }
 
 async function listSubjects(
   folder: string,
   originPort: number,
-  byFeature: boolean,
+  { byFeature, only, against }: Selection,
 ): Promise<readonly Subject[]> {
   const next = async (): Promise<{ folder: string; originPort: number; port: number }> => ({
     folder,
@@ -130,35 +166,47 @@ async function listSubjects(
     envoy(await next(), allFeatures),
   ]
   const ours = [
-    tulle(await next(), [], 'Tulle, plain'),
-    tulle(await next(), allFeatures, 'Tulle, default features'),
+    tulle(await next(), { features: [], name: 'Tulle, plain' }),
+    tulle(await next(), { features: allFeatures, name: 'Tulle, default features' }),
   ]
-  const single = byFeature ? allFeatures : []
-  for (const feature of single)
-    ours.push(tulle(await next(), [feature], `Tulle, plain and ${feature}`))
-  return [...peers.filter((peer) => peer !== undefined), ...ours]
+  for (const feature of byFeature ? allFeatures : []) {
+    ours.push(tulle(await next(), { features: [feature], name: `Tulle, plain and ${feature}` }))
+  }
+  if (byFeature) {
+    const name = 'Tulle, default features on net'
+    ours.push(tulle(await next(), { features: allFeatures, name, flags: ['--wire', 'net'] }))
+  }
+  if (against !== undefined) {
+    const other = { features: allFeatures, checkout: against }
+    ours.push(tulle(await next(), { ...other, name: 'Tulle of the other checkout' }))
+  }
+  return [...peers, ...ours].filter(
+    (subject) => subject !== undefined && only.test(subject.name),
+  ) as Subject[] // undefined is filtered out
 }
 
-interface Measured {
-  readonly samples: readonly Sample[]
-  readonly starts: readonly number[]
-  readonly lone: readonly LoadResult[]
+interface Comparison {
+  readonly reference: Samples | undefined
   readonly direct: readonly LoadResult[]
 }
 
-function toRow(name: string, measured: Measured): Row {
-  const { samples, starts, lone, direct } = measured
+function toRow(samples: Samples, { reference, direct }: Comparison): Row {
+  const { cpuMicrosPerRequest: cpu, loads, lone } = samples
   const added = (pick: (result: LoadResult) => number): number =>
     median(lone.map(pick)) - median(direct.map(pick))
+  const [low, high] = quartiles(cpu)
+  const ratios = cpu.map((micros, turn) => micros / (reference?.cpuMicrosPerRequest[turn] ?? 1))
   return {
-    name,
-    'CPU µs/request': median(samples.map((sample) => sample.cpuMicrosPerRequest)),
-    'requests/s': Math.round(median(samples.map((sample) => sample.load.requestsPerSecond))),
+    name: samples.subject.name,
+    'CPU µs/request': median(cpu),
+    'middle half': `${low.toFixed(1)}–${high.toFixed(1)}`,
+    [`× ${reference?.subject.name ?? ''}`]: median(ratios).toFixed(2),
+    'requests/s': Math.round(median(loads.map((result) => result.requestsPerSecond))),
     'added p50 µs': Math.round(added((result) => result.p50Micros)),
     'added p99 µs': Math.round(added((result) => result.p99Micros)),
-    'memory MB': Math.round(median(samples.map((sample) => sample.residentMegabytes))),
-    'start ms': Math.round(median(starts)),
-    errors: samples.reduce((sum, sample) => sum + sample.load.errors, 0),
+    'memory MB': Math.round(median(samples.residentMegabytes)),
+    'start ms': Math.round(median(samples.startMs)),
+    errors: loads.reduce((sum, result) => sum + result.errors, 0),
   }
 }
 

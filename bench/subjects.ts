@@ -109,15 +109,29 @@ export function envoy(options: SubjectOptions, features: readonly Feature[]): Su
   }
 }
 
+export interface TulleOptions {
+  readonly name: string
+  readonly features: readonly Feature[]
+  /** Where its sources are; this checkout unless given. */
+  readonly checkout?: string
+  readonly flags?: readonly string[]
+}
+
 export function tulle(
   options: SubjectOptions,
-  features: readonly Feature[],
-  name: string,
+  { name, features, checkout = join(import.meta.dirname, '..'), flags = [] }: TulleOptions,
 ): Subject {
-  const entry = join(import.meta.dirname, '..', 'bin', 'tulle.mjs')
+  const entry = join(checkout, 'bin', 'tulle.mjs')
   return {
     name,
-    command: [process.execPath, entry, 'sidecar', '-c', writeBootstrap(options, features)],
+    command: [
+      process.execPath,
+      entry,
+      'sidecar',
+      '-c',
+      writeBootstrap(options, features),
+      ...flags,
+    ],
     port: options.port,
   }
 }
@@ -221,6 +235,7 @@ function cluster(originPort: number, has: (feature: Feature) => boolean): object
     type: 'STATIC',
     connect_timeout: '10s',
     lb_policy: 'LEAST_REQUEST',
+    ...(has('istio-stats') ? { metadata: serviceMetadata } : {}),
     circuit_breakers: {
       thresholds: [
         {
@@ -243,12 +258,27 @@ function cluster(originPort: number, has: (feature: Feature) => boolean): object
               endpoint: {
                 address: { socket_address: { address: '127.0.0.1', port_value: originPort } },
               },
+              ...(has('istio-stats') ? { metadata: workloadMetadata } : {}),
             },
           ],
         },
       ],
     },
   }
+}
+
+/** What Istio says of a cluster's service and of an endpoint's workload. */
+const serviceMetadata = {
+  filter_metadata: {
+    istio: {
+      services: [
+        { host: 'origin.default.svc.cluster.local', name: 'origin', namespace: 'default' },
+      ],
+    },
+  },
+}
+const workloadMetadata = {
+  filter_metadata: { istio: { workload: 'origin-v1;default;origin;v1;Kubernetes' } },
 }
 
 const istioStats = {

@@ -10,6 +10,13 @@ export function median(values: readonly number[]): number {
   return ((sorted[middle - 1] ?? 0) + (sorted[middle] ?? 0)) / 2
 }
 
+/** What the middle half of the values lies between. */
+export function quartiles(values: readonly number[]): readonly [low: number, high: number] {
+  const sorted = values.toSorted((a, b) => a - b)
+  const at = (share: number): number => sorted[Math.floor((sorted.length - 1) * share)] ?? 0
+  return [at(0.25), at(0.75)]
+}
+
 export function printTable(rows: readonly Row[], format: 'table' | 'json'): void {
   if (format === 'json') {
     process.stdout.write(`${JSON.stringify(rows, undefined, 2)}\n`)

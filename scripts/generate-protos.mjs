@@ -21,6 +21,8 @@ import { dirname, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { gzipSync } from 'node:zlib'
 
+import { messageTable } from './message-table.mjs'
+
 const root = join(dirname(fileURLToPath(import.meta.url)), '..')
 const staging = join(root, 'build', 'proto')
 const output = join(root, 'src', 'xds', 'proto', 'generated')
@@ -74,6 +76,7 @@ function listFiles(folder) {
 }
 
 rmSync(staging, { recursive: true, force: true })
+rmSync(join(root, 'build', 'generated-before'), { recursive: true, force: true })
 rmSync(fresh, { recursive: true, force: true })
 const staged = new Set()
 const envoyApi = join(deps, 'envoy-api')
@@ -107,6 +110,7 @@ writeFileSync(
           'useDate=false',
           'outputServices=false',
           'outputPartialMethods=true',
+          'outputJsonMethods=false',
           'outputClientImpl=false',
           'exportCommonSymbols=false',
           'comments=false',
@@ -121,19 +125,25 @@ execFileSync(join(root, 'node_modules', '.bin', 'buf'), ['generate', '.'], {
   stdio: 'inherit',
 })
 
-// The same types as descriptors, for JSON (src/xds/json.ts): without comments and build-only options.
+// The same types as a table, for JSON (src/xds/json.ts); and as descriptors, for the test that compares the two.
 const image = execFileSync(
   join(root, 'node_modules', '.bin', 'buf'),
-  [
-    ...['build', '.', '--as-file-descriptor-set', '--exclude-source-info'],
-    ...['--exclude-source-retention-options', '-o', '-'],
-  ],
+  ['build', '.', '--as-file-descriptor-set', '--exclude-source-info', '-o', '-'],
   { cwd: staging, maxBuffer: 64 << 20, stdio: ['ignore', 'pipe', 'inherit'] },
 )
+const table = gzipSync(messageTable(image), { level: 9 }).toString('base64')
 writeFileSync(
-  join(fresh, 'descriptors.ts'),
-  `// A google.protobuf.FileDescriptorSet: gzip, base64.\nexport const descriptors =\n  '${gzipSync(image, { level: 9 }).toString('base64')}'\n`,
+  join(fresh, 'message-table.ts'),
+  `// Text of scripts/message-table.mjs: gzip, base64.\nexport const table =\n  '${table}'\n`,
 )
-rmSync(output, { recursive: true, force: true })
+writeFileSync(join(fresh, 'descriptors.binpb'), image)
+// Every process keeps the text of what it has loaded, twice; a fifth of it is indentation.
+for (const file of listFiles(fresh)) {
+  if (!file.endsWith('.ts')) continue
+  writeFileSync(file, readFileSync(file, 'utf8').replaceAll(/\n\s+/g, '\n'))
+}
+const previous = join(root, 'build', 'generated-before')
 mkdirSync(dirname(output), { recursive: true })
+if (existsSync(output)) renameSync(output, previous)
 renameSync(fresh, output)
+rmSync(previous, { recursive: true, force: true })

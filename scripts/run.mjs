@@ -16,7 +16,13 @@ switch (job) {
   case 'setup':
     break
   case 'start':
-    await follow(node, [join(root, 'bin', 'tulle.mjs'), 'up', exampleMesh(), ...args])
+    await follow(node, [
+      '--max-semi-space-size=8', // as bin/tulle
+      join(root, 'bin', 'tulle.mjs'),
+      'up',
+      exampleMesh(),
+      ...args,
+    ])
     break
   case 'test':
     await test(args)

@@ -25,7 +25,7 @@ export function setUp() {
   const node = findNode()
   step({
     name: 'protos',
-    inputs: ['package-lock.json', 'scripts/generate-protos.mjs'],
+    inputs: ['package-lock.json', 'scripts/generate-protos.mjs', 'scripts/message-table.mjs'],
     output: join(root, 'src', 'xds', 'proto', 'generated', 'envoy'),
     says: 'generating protobuf codecs for the xDS messages (about five seconds)',
     run: () => run(node, [join(root, 'scripts', 'generate-protos.mjs')]),

@@ -3,11 +3,13 @@ import type { Clock } from '../lib/clock.ts'
 import type { Log } from '../lib/log.ts'
 import type { Random } from '../lib/random.ts'
 import { openSidecar } from '../proxy/sidecar.ts'
+import type { WireKind } from '../proxy/wire/choose-wire.ts'
 
 export interface RunSidecarOptions {
   readonly bootstrap: { readonly file: string; readonly text: string }
   readonly concurrency: number
   readonly drainMs: number
+  readonly wire: WireKind
   readonly clock: Clock
   readonly random: Random
   readonly log: Log

@@ -48,14 +48,18 @@ export function kindPath(name: string): KindPath {
 /** Path of a list (all namespaces when `namespace` is undefined), or of one object. */
 export function objectPath(kind: KindPath, namespace: string | undefined, name?: string): string {
   const inNamespace =
-    kind.isNamespaced && namespace !== undefined
-      ? `/namespaces/${encodeURIComponent(namespace)}`
-      : ''
-  const object = name === undefined ? '' : `/${encodeURIComponent(name)}`
+    kind.isNamespaced && namespace !== undefined ? `/namespaces/${segment(namespace)}` : ''
+  const object = name === undefined ? '' : `/${segment(name)}`
   return `${kind.base}${inNamespace}/${kind.plural}${object}`
 }
 
 function allNames(): readonly string[] {
   const named = kinds.map((entry) => entry.shortNames[0] ?? entry.singular)
   return [...Object.values(views).map((names) => names[0] ?? ''), ...named]
+}
+
+/** One part of a path, whatever it holds: dots alone would climb in it. */
+function segment(text: string): string {
+  if (/^\.*$/.test(text)) throw usageError(`expected a name, got ${JSON.stringify(text)}`)
+  return encodeURIComponent(text)
 }

@@ -12,7 +12,7 @@ export async function main(host: NodeJS.Process): Promise<number> {
     env,
     cwd: host.cwd(),
     terminal: createTerminal({ stdout, stderr, env }),
-    self: [host.execPath, host.argv[1] ?? ''],
+    self: [host.execPath, ...host.execArgv, host.argv[1] ?? ''],
     onStop: (listener) => onStop(host, listener),
     supervisor: supervisorOf(host),
   }

@@ -3,7 +3,7 @@ import { Command as CommanderCommand, CommanderError, Option } from 'commander'
 
 import { describeError, MeshError } from '../lib/mesh-error.ts'
 import { FlagValues, type CliContext, type Command, type Flag } from './command.ts'
-import { printOutput, type OutputFormat } from './output.ts'
+import type { OutputFormat } from './output.ts'
 import { printable, type Terminal } from './terminal.ts'
 
 export interface ProgramOptions {
@@ -97,7 +97,11 @@ function buildCommand(
       context,
     })
     const format = (flags.text('output') ?? 'table') as OutputFormat
-    if (result.output !== undefined) printOutput(result.output, format, context.terminal)
+    if (result.output !== undefined) {
+      // Not loaded by what runs for long, which prints nothing at its end.
+      const { printOutput } = await import('./output.ts')
+      printOutput(result.output, format, context.terminal)
+    }
     finish(result.exitCode)
   })
   return built

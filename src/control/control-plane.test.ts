@@ -228,7 +228,9 @@ describe('control plane', () => {
     one[Symbol.dispose]()
     await scene.restart()
     await eventually(async () => (await statuses()) === 'SYNCED,SYNCED,SYNCED')
-    assert.deepEqual(updates, [])
+    // An answer that holds nothing says that the server is there.
+    const news = updates.filter(({ resources, removed }) => resources.length + removed.length > 0)
+    assert.deepEqual(news, [])
     // Whoever starts anew gets the endpoint too, although its sidecar has not come back yet.
     using anew = openSidecar(scene, nodeOf('anew'))
     await eventually(() => anew.endpoints().length === 1)

@@ -3,11 +3,12 @@
  * accounts for what came of it (cluster, host, outlier detection). What to do about it is the exchange's business.
  */
 import type { ConnectionSecurity } from './connection-security.ts'
-import { grpcAsHttpStatus, grpcStatusOf } from './exchange-response.ts'
+import { grpcAsHttpStatus, grpcStatusOf, isGrpc } from './exchange-response.ts'
 import type { Failure } from './failure.ts'
 import type { HeaderList } from './http/header-list.ts'
 import type { RequestHead, ResponseHead } from './http/message.ts'
 import type { UpstreamReset, UpstreamStream } from './http/stream.ts'
+import type { HostOutcome } from './resilience/outlier-detector.ts'
 import type { Cluster } from './upstream/cluster.ts'
 import type { Host } from './upstream/host.ts'
 import type { PoolFailure, StreamWaiter } from './upstream/pool.ts'
@@ -34,6 +35,8 @@ export interface StreamSource {
   cancel(host: Host, waiter: StreamWaiter): void
 }
 
+const connected: HostOutcome = { kind: 'connected' }
+
 export class Attempt implements StreamWaiter {
   readonly #owner: AttemptOwner
   readonly #source: StreamSource
@@ -41,6 +44,7 @@ export class Attempt implements StreamWaiter {
   readonly host: Host
   readonly authority: string
   #stream: UpstreamStream | undefined
+  #request: RequestHead | undefined
   #isOver = false
   #isCounted = false
   hasResponse = false
@@ -83,14 +87,11 @@ export class Attempt implements StreamWaiter {
       return
     }
     this.#isCounted = true
-    cluster.stats.rqTotal.add(1)
-    cluster.stats.rqActive.add(1)
-    host.stats.rqTotal.add(1)
-    host.stats.rqActive.add(1)
     this.#source.request(cluster, host, this)
   }
 
   sendHead(head: RequestHead, isEnd: boolean): void {
+    this.#request = head
     this.#stream?.sendHead(head, isEnd)
   }
 
@@ -142,6 +143,13 @@ export class Attempt implements StreamWaiter {
 
   onStream(stream: UpstreamStream): void {
     this.#stream = stream
+    const { cluster, host } = this
+    cluster.stats.rqTotal.add(1)
+    cluster.stats.rqActive.add(1)
+    host.stats.rqTotal.add(1)
+    host.stats.rqActive.add(1)
+    // For each stream, not for each connection (Envoy `onPoolReady`): a good answer of the host's end of the network.
+    cluster.outlierDetector?.report(host, connected)
     this.#owner.onAttemptReady(this)
   }
 
@@ -197,15 +205,19 @@ export class Attempt implements StreamWaiter {
   #countResponse(head: ResponseHead): void {
     const { cluster, host } = this
     const { status } = head
-    cluster.stats.rqByClass[(status / 100) | 0]?.add(1)
-    cluster.stats.rqByCode(status).add(1)
     if (status >= 500) host.stats.rqError.add(1)
     else host.stats.rqSuccess.add(1)
     const detector = cluster.outlierDetector
     if (detector === undefined) return
+    detector.report(host, { kind: 'response', status: this.#statusMeant(head) })
+  }
+
+  /** A response that says no more than its gRPC status counts as what that means; only gRPC requests are told so. */
+  #statusMeant(head: ResponseHead): number {
     const grpcStatus = grpcStatusOf(head.headers)
-    const outcome = grpcStatus === undefined ? status : grpcAsHttpStatus(grpcStatus)
-    detector.report(host, { kind: 'response', status: outcome })
+    const request = this.#request
+    if (grpcStatus === undefined || request === undefined || !isGrpc(request)) return head.status
+    return grpcAsHttpStatus(grpcStatus)
   }
 
   #reportLocal(reason: 'connect-failure' | 'reset'): void {
@@ -217,8 +229,8 @@ export class Attempt implements StreamWaiter {
     if (!this.#isCounted) return
     this.#isCounted = false
     this.cluster.breaker.release('requests')
+    if (this.#stream === undefined) return
     this.cluster.stats.rqActive.add(-1)
-    this.cluster.stats.rqCompleted.add(1)
     this.host.stats.rqActive.add(-1)
   }
 }

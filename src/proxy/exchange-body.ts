@@ -8,16 +8,35 @@
  */
 import type { HeaderList } from './http/header-list.ts'
 
+interface BodyTaker {
+  sendData(chunk: Uint8Array): boolean
+  sendEnd(trailers: HeaderList | undefined): void
+}
+
+/** The part of the exchange's scope that says how much may be held. */
+export interface BodyScope {
+  readonly bufferBytesMax: number
+  /** What all requests of the process hold; above its ceiling new requests are refused (listener/overload.ts). */
+  readonly runtime: { readonly overload: HeldBytes }
+}
+
+interface HeldBytes {
+  bufferedBytes: number
+  readonly bufferedBytesMax: number
+}
+
 export class RequestBody {
   #bytesMax: number
+  readonly #total: HeldBytes
   #chunks: Buffer[] = []
   #bytes = 0
   #isReplayable = true
   isEnded: boolean
   trailers: HeaderList | undefined
 
-  constructor(bytesMax: number, isEnded: boolean) {
-    this.#bytesMax = bytesMax
+  constructor(scope: BodyScope, isEnded: boolean) {
+    this.#bytesMax = scope.bufferBytesMax
+    this.#total = scope.runtime.overload
     this.isEnded = isEnded
   }
 
@@ -31,24 +50,35 @@ export class RequestBody {
     return this.#isReplayable
   }
 
-  get chunks(): readonly Buffer[] {
-    return this.#chunks
+  get isEmpty(): boolean {
+    return this.#bytes === 0
   }
 
   get isFull(): boolean {
     return this.#bytes >= this.#bytesMax
   }
 
+  /** Sends what is held, and the end where it has come; false when the attempt takes no more for now. */
+  sendTo(attempt: BodyTaker): boolean {
+    let isBelow = true
+    for (const chunk of this.#chunks) isBelow = attempt.sendData(chunk)
+    if (this.isEnded) attempt.sendEnd(this.trailers)
+    return isBelow
+  }
+
   /** Keeps a chunk for later. */
   hold(chunk: Uint8Array): void {
     this.#chunks.push(Buffer.from(chunk))
     this.#bytes += chunk.length
+    this.#total.bufferedBytes += chunk.length
   }
 
-  /** Keeps a chunk that has been sent, while the whole fits; then gives up on sending it again. */
+  /** Keeps a chunk that has been sent, while the whole fits and the process has room; then gives up on sending it again. */
   holdForReplay(chunk: Uint8Array): void {
     if (!this.#isReplayable) return
-    if (this.#bytes + chunk.length > this.#bytesMax) this.forget()
+    const total = this.#total.bufferedBytes + chunk.length
+    const isFull = this.#bytes + chunk.length > this.#bytesMax
+    if (isFull || total > this.#total.bufferedBytesMax) this.forget()
     else this.hold(chunk)
   }
 
@@ -56,6 +86,13 @@ export class RequestBody {
   forget(): void {
     if (this.#bytes === 0 && this.isEnded) return
     this.#isReplayable = false
+    this.close()
+  }
+
+  /** Lets go of what is held. */
+  close(): void {
+    if (this.#bytes === 0) return
+    this.#total.bufferedBytes -= this.#bytes
     this.#chunks = []
     this.#bytes = 0
   }

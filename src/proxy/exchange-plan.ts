@@ -14,7 +14,8 @@ import {
   requestTimeoutMs,
   streamDurationMs,
 } from './route/request-timeout.ts'
-import type { ForwardAction, PickedCluster, Route } from './route/route-table.ts'
+import type { ForwardAction, MatchedRoute, PickedCluster, Route } from './route/route-table.ts'
+import type { RequestRecord } from './telemetry/request-record.ts'
 import type { Cluster } from './upstream/cluster.ts'
 
 export interface ForwardPlan {
@@ -32,28 +33,46 @@ export interface ForwardPlan {
 export interface PlanFailure {
   readonly failure: Failure
   readonly reply: Partial<LocalReply>
-  /** The cluster that does not exist. */
-  readonly clusterName: string
+}
+
+/** The cluster that a matched route draws; undefined where it forwards nothing. Tells the record of both. */
+export function pickTarget(
+  route: MatchedRoute | undefined,
+  scope: ExchangeScope,
+  record: RequestRecord,
+): PickedCluster | undefined {
+  record.routeName = route?.route.name ?? ''
+  record.virtualHost = route?.virtualHost ?? ''
+  const action = route?.route.action
+  const isForwarding = action?.kind === 'forward' || action?.kind === 'connect'
+  const { random, clusters } = scope.runtime
+  const picked = isForwarding ? action.forward.pickCluster(random, record.request) : undefined
+  noteCluster(record, picked && clusters.get(picked.cluster))
+  return picked
+}
+
+function noteCluster(record: RequestRecord, cluster: Cluster | undefined): void {
+  record.cluster = cluster
+  record.clusterName = cluster?.name ?? ''
 }
 
 export function planForward(
   scope: ExchangeScope,
   head: RequestHead,
-  forward: ForwardAction,
+  target: { readonly forward: ForwardAction; readonly picked: PickedCluster },
 ): ForwardPlan | PlanFailure {
+  const { forward, picked } = target
   const isTunnel = head.method === 'CONNECT' || head.upgrade !== undefined
   if (isTunnel && !allowsTunnel(scope, head, forward)) {
-    return { failure: 'upgrade-refused', reply: {}, clusterName: '' }
+    return { failure: 'upgrade-refused', reply: {} }
   }
-  const { runtime } = scope
-  const picked = forward.pickCluster(runtime.random, head)
-  const cluster = runtime.clusters.get(picked.cluster)
+  const cluster = scope.runtime.clusters.get(picked.cluster)
   if (cluster === undefined) {
     const status = forward.clusterNotFoundStatus
     const reply = status === undefined ? {} : { status }
-    return { failure: 'no-cluster', reply, clusterName: picked.cluster }
+    return { failure: 'no-cluster', reply }
   }
-  const limits = isTunnel ? tunnelLimits(forward) : requestLimits(scope, head, forward)
+  const limits = requestLimits(scope, head, forward)
   const { retryPolicy, timeoutMs, tryTimeoutMs, tryIdleTimeoutMs, durationMs } = limits
   return {
     forward,
@@ -69,6 +88,7 @@ export function planForward(
 
 type Limits = Omit<ForwardPlan, 'forward' | 'picked' | 'cluster'>
 
+/** Time-outs count from the end of the request, which a tunnel does not have; its duration is limited all the same. */
 function requestLimits(scope: ExchangeScope, head: RequestHead, forward: ForwardAction): Limits {
   const retryPolicy = requestRetryPolicy(forward.retryPolicy, head.headers)
   const timeoutMs = requestTimeoutMs(forward, head)
@@ -78,17 +98,6 @@ function requestLimits(scope: ExchangeScope, head: RequestHead, forward: Forward
     tryTimeoutMs: perTryTimeoutMs(retryPolicy?.perTryTimeoutMs ?? 0, timeoutMs),
     tryIdleTimeoutMs: retryPolicy?.perTryIdleTimeoutMs ?? 0,
     durationMs: streamDurationMs(forward, head, scope.manager.maxStreamDurationMs ?? 0),
-  }
-}
-
-/** A tunnel lasts as long as its two ends want, unless the route itself limits streams. */
-function tunnelLimits(forward: ForwardAction): Limits {
-  return {
-    retryPolicy: forward.retryPolicy,
-    timeoutMs: 0,
-    tryTimeoutMs: 0,
-    tryIdleTimeoutMs: 0,
-    durationMs: forward.maxStreamDurationMs ?? 0,
   }
 }
 
@@ -113,8 +122,8 @@ export function shapeUpstreamRequest(
   if (!shape.suppressEnvoyHeaders && expectedMs > 0) {
     headers.set('x-envoy-expected-rq-timeout-ms', String(Math.round(expectedMs)))
   }
-  picked.editRequest?.(headers, head)
-  shape.route.editRequest?.(headers, head)
+  picked.editRequest?.(headers, head, shape.record)
+  shape.route.editRequest?.(headers, head, shape.record)
   if (forward.rewritePath !== undefined) {
     const before = head.path
     head.path = forward.rewritePath(before)
@@ -122,36 +131,83 @@ export function shapeUpstreamRequest(
   }
   const authority =
     picked.rewriteAuthority ?? forward.rewriteAuthority ?? forward.rewriteAuthorityFrom?.(head)
-  if (authority !== undefined) rewriteAuthority(head, authority, forward)
+  if (authority !== undefined) {
+    rewriteAuthority(head, authority, { forward, suppressEnvoyHeaders: shape.suppressEnvoyHeaders })
+  }
 }
 
 export interface UpstreamShape {
   readonly route: Route
+  readonly record: RequestRecord
   readonly suppressEnvoyHeaders: boolean
 }
 
-export function rewriteAuthority(
-  head: RequestHead,
-  authority: string,
-  forward: ForwardAction,
+/** What changes from one attempt to the next. */
+export function shapeAttempt(
+  record: RequestRecord,
+  { forward }: ForwardPlan,
+  scope: ExchangeScope,
 ): void {
-  if (forward.appendForwardedHost === true) {
-    const before = head.headers.getAll('x-forwarded-host')
-    const value = before === undefined ? head.authority : `${before},${head.authority}`
-    head.headers.set('x-forwarded-host', value)
+  const { request, host, attempts } = record
+  if (forward.includeAttemptCount === true) {
+    request.headers.set('x-envoy-attempt-count', String(attempts))
   }
+  if (forward.autoHostRewrite !== true || host === undefined || host.hostname === '') return
+  // A retry leaves the first trace as it is.
+  const suppressEnvoyHeaders = scope.manager.suppressEnvoyHeaders === true || attempts > 1
+  rewriteAuthority(request, host.hostname, { forward, suppressEnvoyHeaders })
+}
+
+interface AuthorityRewrite {
+  readonly forward: ForwardAction
+  readonly suppressEnvoyHeaders: boolean
+}
+
+/** Envoy `updateAuthority`. */
+function rewriteAuthority(head: RequestHead, authority: string, rewrite: AuthorityRewrite): void {
+  const { headers } = head
+  if (rewrite.forward.appendForwardedHost === true) {
+    const before = headers.getAll('x-forwarded-host')
+    if (before === undefined) headers.set('x-forwarded-host', head.authority)
+    else if (before.split(',').at(-1) !== head.authority) {
+      headers.set('x-forwarded-host', `${before},${head.authority}`)
+    }
+  }
+  if (!rewrite.suppressEnvoyHeaders) headers.set('x-envoy-original-host', head.authority)
   head.authority = authority
 }
 
-/** The route's changes to the response, those of a weighted cluster first. */
+/** The route's changes to a response, the upstream's or our own; those of a weighted cluster come first. */
 export function editResponse(
   head: ResponseHead,
-  plan: ForwardPlan,
-  exchange: { readonly route: Route; readonly request: RequestHead; readonly attempts: number },
+  target: {
+    readonly route: MatchedRoute | undefined
+    readonly picked: PickedCluster | undefined
+  },
+  record: RequestRecord,
 ): void {
-  plan.picked.editResponse?.(head.headers, exchange.request)
-  exchange.route.editResponse?.(head.headers, exchange.request)
-  if (plan.forward.includeAttemptCountInResponse === true) {
-    head.headers.set('x-envoy-attempt-count', String(exchange.attempts))
-  }
+  if (target.route === undefined) return
+  // Values of the response are read from the record.
+  record.response = head
+  target.picked?.editResponse?.(head.headers, record.request, record)
+  target.route.route.editResponse?.(head.headers, record.request, record)
+}
+
+/**
+ * The router's last word, the upstream's answer or a reply in its place: says how often it tried, and counts for the
+ * cluster. Replies of filters and of the connection manager do neither.
+ */
+export function noteAnswer(
+  head: ResponseHead,
+  plan: ForwardPlan | undefined,
+  answer: { readonly status: number; readonly attempts: number },
+): void {
+  if (plan === undefined) return
+  const { status, attempts } = answer
+  const { stats } = plan.cluster
+  stats.rqCompleted.add(1)
+  stats.rqByClass[(status / 100) | 0]?.add(1)
+  stats.rqByCode(status).add(1)
+  if (plan.forward.includeAttemptCountInResponse !== true || attempts === 0) return
+  head.headers.set('x-envoy-attempt-count', String(attempts))
 }

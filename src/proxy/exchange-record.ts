@@ -1,11 +1,14 @@
 /** The record of an exchange: made with its request, completed at its end. */
+import type { Log } from '../lib/log.ts'
 import type { ConnectionSecurity } from './connection-security.ts'
+import { grpcStatusOf, isGrpc } from './exchange-response.ts'
 import type { ExchangeScope } from './exchange-scope.ts'
 import { failureReplies, type Failure } from './failure.ts'
 import type { RequestHead } from './http/message.ts'
-import type { DownstreamStream } from './http/stream.ts'
+import type { DownstreamStream, RequestRefusal } from './http/stream.ts'
 import type { DownstreamStats } from './telemetry/cluster-stats.ts'
 import type { RequestRecord } from './telemetry/request-record.ts'
+import { connectFailureText } from './upstream/connect-failure.ts'
 
 export function createRecord(scope: ExchangeScope, request: RequestHead): RequestRecord {
   return {
@@ -33,6 +36,7 @@ export function createRecord(scope: ExchangeScope, request: RequestHead): Reques
     upstreamLocalAddress: undefined,
     downstreamLocalAddress: scope.localAddressText,
     downstreamRemoteAddress: scope.remoteAddressText,
+    downstreamDirectRemoteAddress: scope.remoteAddressText,
     requestedServerName: scope.requestedServerName,
     downstreamSecurity: scope.security,
     upstreamSecurity: undefined,
@@ -42,14 +46,25 @@ export function createRecord(scope: ExchangeScope, request: RequestHead): Reques
   }
 }
 
-export function finishRecord(
-  record: RequestRecord,
-  stream: DownstreamStream,
-  durationMs: number,
-): void {
-  record.durationMs = durationMs
+export interface ExchangeEnd {
+  readonly stream: DownstreamStream
+  readonly stats: DownstreamStats
+  readonly durationMs: number
+}
+
+/** Completes the record and counts it. */
+export function finishRecord(record: RequestRecord, end: ExchangeEnd): void {
+  const { stream, stats } = end
+  record.isGrpc = isGrpc(record.request)
+  record.grpcStatus ??= grpcStatusOf(record.response?.headers)
+  record.durationMs = end.durationMs
   record.wireBytesReceived = stream.wireBytesReceived
   record.wireBytesSent = stream.wireBytesSent
+  stats.rqActive.add(-1)
+  stats.rqByClass[(record.status / 100) | 0]?.add(1)
+  stats.rqTime.record(record.durationMs)
+  stats.rxBytes.add(record.wireBytesReceived)
+  stats.txBytes.add(record.wireBytesSent)
 }
 
 /** The connection that the upstream is reached by. */
@@ -64,22 +79,35 @@ export function noteUpstream(
   record.upstreamSecurity = upstream.security
 }
 
-/** The failure that ended the exchange; its flag stands before those that were added. */
+/** The failure that ended the exchange. */
 export function noteFailure(record: RequestRecord, failure: Failure): void {
   record.failure = failure
-  const { flag } = failureReplies[failure]
-  if (flag === '-') return
-  record.flags = record.flags === '-' ? flag : `${flag},${record.flags}`
+  addFlag(record, failureReplies[failure].flag)
 }
 
+/** Flags stand in the order in which they came, as in Envoy. */
 export function addFlag(record: RequestRecord, flag: string): void {
+  if (flag === '-') return
   record.flags = record.flags === '-' ? flag : `${record.flags},${flag}`
 }
 
-export function countExchange(stats: DownstreamStats, record: RequestRecord): void {
-  stats.rqActive.add(-1)
-  stats.rqByClass[(record.status / 100) | 0]?.add(1)
-  stats.rqTime.record(record.durationMs)
-  stats.rxBytes.add(record.wireBytesReceived)
-  stats.txBytes.add(record.wireBytesSent)
+/** A request that is no valid message. */
+export function countRefusal(stats: DownstreamStats, refusal: RequestRefusal): void {
+  stats.rejected(refusal.reason).add(1)
+  stats.cxProtocolError.add(1)
+  if (refusal.failure === 'headers-too-large') stats.rqTooLarge.add(1)
+}
+
+/** Envoy's details tell why no connection stood, and not what was wrong with an answer: that is in the process's log. */
+export function noteReset(
+  record: RequestRecord,
+  reset: { readonly failure: Failure; readonly message: string },
+  log: Log,
+): void {
+  if (reset.failure === 'connect-failure') {
+    record.transportFailure = connectFailureText(reset.message)
+    return
+  }
+  const fields = { cluster: record.clusterName, host: record.host?.addressText, ...reset }
+  log.debug(fields, 'attempt failed')
 }

@@ -1,32 +1,45 @@
 /**
  * Ids for requests that have none: UUID version 4 from four draws of the runtime's chance. They identify, they protect nothing.
+ *
+ * The digits are written into bytes and read as one string: joined from parts, the id would be a tree of them, flattened
+ * again by each log and header that reads it.
  */
 import type { Random } from '../lib/random.ts'
 
+const digits = Buffer.from('0123456789abcdef')
+const empty = Buffer.from('00000000-0000-4000-8000-000000000000')
+
 export class RequestIds {
   readonly #random: Random
+  readonly #text: Buffer = Buffer.from(empty)
 
   constructor(random: Random) {
     this.#random = random
   }
 
   next(): string {
-    const a = (this.#random() * 0x1_0000_0000) >>> 0
-    const b = (this.#random() * 0x1_0000_0000) >>> 0
-    const c = (this.#random() * 0x1_0000_0000) >>> 0
-    const d = (this.#random() * 0x1_0000_0000) >>> 0
-    return (
-      `${hex(a >>> 24)}${hex(a >>> 16)}${hex(a >>> 8)}${hex(a)}-${hex(b >>> 24)}${hex(b >>> 16)}-` +
-      `${hex(((b >>> 8) & 0x0f) | 0x40)}${hex(b)}-${hex(((c >>> 24) & 0x3f) | 0x80)}${hex(c >>> 16)}-` +
-      `${hex(c >>> 8)}${hex(c)}${hex(d >>> 24)}${hex(d >>> 16)}${hex(d >>> 8)}${hex(d)}`
-    )
+    const text = this.#text
+    const middle = this.#draw()
+    const last = this.#draw()
+    writeHex(text, this.#draw(), [0, 8])
+    writeHex(text, middle >>> 16, [9, 13])
+    writeHex(text, (middle & 0xfff) | 0x4000, [14, 18])
+    writeHex(text, ((last >>> 16) & 0x3fff) | 0x8000, [19, 23])
+    writeHex(text, last, [24, 28])
+    writeHex(text, this.#draw(), [28, 36])
+    return text.toString('latin1')
+  }
+
+  #draw(): number {
+    return (this.#random() * 0x1_0000_0000) >>> 0
   }
 }
 
-const octets: readonly string[] = Array.from({ length: 256 }, (_, value) =>
-  value.toString(16).padStart(2, '0'),
-)
-
-function hex(value: number): string {
-  return octets[value & 0xff] as string // 256 entries, masked
+/** The lowest digits of `value` that fit. */
+function writeHex(text: Buffer, value: number, [start, end]: readonly [number, number]): void {
+  let rest = value
+  for (let index = end - 1; index >= start; index -= 1) {
+    text[index] = digits[rest & 0xf] as number // 16 of them
+    rest >>>= 4
+  }
 }

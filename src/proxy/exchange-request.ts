@@ -2,6 +2,8 @@
  * What a request looks like after the listener has read it, and before the upstream gets it: one spelling of
  * path and host, and the headers that a proxy owns (Envoy's HCM `mutateRequestHeaders`, and the router's part).
  */
+import { isIP } from 'node:net'
+
 import { clientCertHeader, shapeClientCert } from './exchange-client-cert.ts'
 import type { ExchangeScope } from './exchange-scope.ts'
 import { stripAuthority } from './http/authority.ts'
@@ -12,8 +14,13 @@ import type { ClientCertForwarding, HttpConnectionManager } from './listener/lis
 
 /** What shaping found out. */
 export type ShapedRequest =
-  | { readonly kind: 'ok'; readonly remoteAddressText: string }
-  | { readonly kind: 'bad-path' }
+  | {
+      readonly kind: 'ok'
+      readonly remoteAddressText: string
+      /** The client waits for 100 Continue; its Expect is gone from the headers. */
+      readonly expectsContinue: boolean
+    }
+  | { readonly kind: 'bad-path' | 'relative-path' }
   | { readonly kind: 'redirect'; readonly location: string }
 
 /** Changes `head` in place, before any filter or route sees it. */
@@ -26,11 +33,13 @@ export function shapeRequest(head: RequestHead, scope: ExchangeScope): ShapedReq
       trailingDot: manager.stripTrailingHostDot === true,
     })
   }
+  if (head.path.includes('#')) return { kind: 'bad-path' }
+  if (head.path === '*') return { kind: 'relative-path' }
   if (rewritesPaths(manager) && head.path.startsWith('/')) {
     const result = normalizePath(head.path, manager)
+    head.path = result.path
     if (result.kind === 'reject') return { kind: 'bad-path' }
     if (result.kind === 'redirect') return { kind: 'redirect', location: result.path }
-    head.path = result.path
   }
   return shapeHeaders(head, scope)
 }
@@ -43,22 +52,26 @@ interface Seen {
   forwardedFor: boolean
   forwardedProto: boolean
   requestId: boolean
-  envoy: boolean
   clientCert: boolean
+  envoy: boolean
+  expect: boolean
 }
 
 /** One look at each header finds what the rest decides on. */
 function look(fields: readonly string[]): Seen {
-  const seen = {
+  const seen: Seen = {
     forwardedFor: false,
     forwardedProto: false,
     requestId: false,
-    envoy: false,
     clientCert: false,
+    envoy: false,
+    expect: false,
   }
   for (let index = 0; index < fields.length; index += 2) {
     const name = fields[index] as string // in bounds
-    if (name.charCodeAt(0) !== 0x78) continue
+    const initial = name.charCodeAt(0)
+    if (initial === 0x65 && name === 'expect') seen.expect = true
+    if (initial !== 0x78) continue
     if (name === 'x-forwarded-for') seen.forwardedFor = true
     else if (name === 'x-forwarded-proto') seen.forwardedProto = true
     else if (name === 'x-request-id') seen.requestId = true
@@ -82,10 +95,19 @@ function shapeHeaders(head: RequestHead, scope: ExchangeScope): ShapedRequest {
   }
   const isEdge = manager.useRemoteAddress && !remote.isInternal
   if (seen.envoy) sanitize(headers, remote.isInternal, isEdge)
-  if (remote.isInternal) headers.append('x-envoy-internal', 'true')
+  addOrigin(headers, remote, isEdge)
   if (manager.generateRequestId) identify(headers, scope, seen.requestId && !isEdge)
   if (manager.via !== undefined) headers.append('via', manager.via)
-  return { kind: 'ok', remoteAddressText: remote.text }
+  const expectsContinue = seen.expect && takeExpectation(headers, manager)
+  return { kind: 'ok', remoteAddressText: remote.text, expectsContinue }
+}
+
+/** Envoy answers 100 itself and lets nothing of it go upstream; other expectations pass. */
+function takeExpectation(headers: HeaderList, manager: HttpConnectionManager): boolean {
+  if (manager.proxies100Continue === true) return false
+  if (headers.get('expect')?.toLowerCase() !== '100-continue') return false
+  headers.remove('expect')
+  return true
 }
 
 function addForwarded(headers: HeaderList, scope: ExchangeScope, seen: Seen): void {
@@ -94,6 +116,12 @@ function addForwarded(headers: HeaderList, scope: ExchangeScope, seen: Seen): vo
   if (!seen.forwardedProto || (useRemoteAddress && xffTrustedHops === 0)) {
     headers.set('x-forwarded-proto', scope.security === undefined ? 'http' : 'https')
   }
+}
+
+/** Where the request began, for the services behind. */
+function addOrigin(headers: HeaderList, remote: Remote, isEdge: boolean): void {
+  if (remote.isInternal) headers.append('x-envoy-internal', 'true')
+  if (isEdge && remote.address !== '') headers.set('x-envoy-external-address', remote.address)
 }
 
 /** An id that came is kept, unless an edge may not trust it. */
@@ -106,6 +134,8 @@ function identify(headers: HeaderList, scope: ExchangeScope, isTrusted: boolean)
 const sanitizing: ClientCertForwarding = { mode: 'sanitize', details: [] }
 
 interface Remote {
+  readonly address: string
+  /** With the port, as logs print it. */
   readonly text: string
   readonly isInternal: boolean
 }
@@ -116,19 +146,20 @@ function readRemote(forwardedFor: string | undefined, scope: ExchangeScope): Rem
   const isInternalAddress = manager.isInternalAddress ?? noAddress
   if (forwardedFor === undefined) {
     const isInternal = manager.useRemoteAddress && isInternalAddress(scope.remoteAddress)
-    return { text: scope.remoteAddressText, isInternal }
+    return direct(scope, isInternal)
   }
   const hops = manager.useRemoteAddress ? manager.xffTrustedHops - 1 : manager.xffTrustedHops
-  if (hops < 0) {
-    return { text: scope.remoteAddressText, isInternal: false }
-  }
+  if (hops < 0) return direct(scope, false)
   const addresses = forwardedFor.split(',')
   const trusted = addresses[addresses.length - 1 - hops]?.trim()
-  if (trusted === undefined || trusted === '') {
-    return { text: scope.remoteAddressText, isInternal: false }
-  }
+  if (trusted === undefined || isIP(trusted) === 0) return direct(scope, false)
   const isSingle = addresses.length === 1 && !manager.useRemoteAddress
-  return { text: `${trusted}:0`, isInternal: isSingle && isInternalAddress(trusted) }
+  const isInternal = isSingle && isInternalAddress(trusted)
+  return { address: trusted, text: `${trusted}:0`, isInternal }
+}
+
+function direct(scope: ExchangeScope, isInternal: boolean): Remote {
+  return { address: scope.remoteAddress, text: scope.remoteAddressText, isInternal }
 }
 
 function noAddress(): boolean {
@@ -150,8 +181,8 @@ function sanitize(headers: HeaderList, isInternal: boolean, isEdge: boolean): vo
   for (const name of edgeOnly) headers.remove(name)
 }
 
-/** Never believed, whoever sends them (CVE-2023-27487). */
-const proxyOwned = ['x-envoy-internal', 'x-envoy-original-path', 'x-envoy-original-host']
+/** Never believed, whoever sends it. */
+const proxyOwned = ['x-envoy-internal']
 
 const internalOnly = [
   'x-envoy-expected-rq-timeout-ms',
@@ -175,4 +206,6 @@ const edgeOnly = [
   'x-envoy-downstream-service-cluster',
   'x-envoy-downstream-service-node',
   'x-envoy-external-address',
+  'x-envoy-original-host',
+  'x-envoy-original-path',
 ]

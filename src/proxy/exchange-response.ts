@@ -1,26 +1,25 @@
-/** What the client gets: headers that a proxy adds to the upstream's response, and the replies that we make. */
+/** What the client gets: headers that a proxy adds to every response, and what gRPC says in headers. */
 import type { ExchangeScope } from './exchange-scope.ts'
-import { failureReplies, type Failure } from './failure.ts'
-import type { LocalReply } from './filter/http-filter.ts'
-import { HeaderList } from './http/header-list.ts'
+import type { HeaderList } from './http/header-list.ts'
 import type { RequestHead, ResponseHead } from './http/message.ts'
-import type { RequestRefusal } from './http/stream.ts'
-import type { RedirectReply, RouteAction } from './route/route-table.ts'
 
-/** Changes the upstream's head in place. */
-export function shapeResponse(
-  head: ResponseHead,
-  scope: ExchangeScope,
-  serviceTimeMs: number | undefined,
-): void {
+/** What the connection manager adds, after route and filters have had their say. Changes the head in place. */
+export function shapeResponse(head: ResponseHead, scope: ExchangeScope): void {
   const { manager } = scope
   const { headers } = head
-  if (serviceTimeMs !== undefined && manager.suppressEnvoyHeaders !== true) {
-    headers.set('x-envoy-upstream-service-time', String(Math.floor(serviceTimeMs)))
-  }
   if (!headers.has('date')) headers.append('date', scope.dates.text())
   setServer(headers, scope)
   if (manager.via !== undefined) headers.append('via', manager.via)
+}
+
+/** Milliseconds from the end of the request to the upstream's head; undefined where the head was first. */
+export function addServiceTime(
+  head: ResponseHead,
+  scope: ExchangeScope,
+  timeMs: number | undefined,
+): void {
+  if (timeMs === undefined || scope.manager.suppressEnvoyHeaders === true) return
+  head.headers.set('x-envoy-upstream-service-time', String(Math.floor(timeMs)))
 }
 
 function setServer(headers: HeaderList, scope: ExchangeScope): void {
@@ -29,92 +28,6 @@ function setServer(headers: HeaderList, scope: ExchangeScope): void {
   else if (serverHeader === 'append-if-absent' && !headers.has('server')) {
     headers.append('server', serverName)
   }
-}
-
-export interface BuiltReply {
-  readonly head: ResponseHead
-  readonly body: Buffer
-  readonly details: string
-  readonly closesConnection: boolean
-}
-
-/** The response of a failure, by the table; a reply's own words win over it. */
-export function buildFailureReply(
-  failure: Failure,
-  reply: Partial<LocalReply>,
-  request: RequestHead,
-): BuiltReply {
-  const row = failureReplies[failure]
-  const text = reply.body ?? row.body
-  const built = isGrpc(request)
-    ? grpcReply(row.grpcStatus, text)
-    : plainReply(reply.status ?? row.status, text)
-  if (failure === 'overflow') built.head.headers.append('x-envoy-overloaded', 'true')
-  for (const [name, value] of reply.headers ?? []) built.head.headers.append(name, value)
-  return {
-    ...built,
-    details: reply.details ?? row.details,
-    closesConnection: row.connection === 'close',
-  }
-}
-
-/** What the table's row cannot say: which rule was broken, and 414 for a target (RFC 9110 §15.5.15). */
-export function refusalReply(refusal: RequestRefusal): Partial<LocalReply> {
-  if (refusal.reason === 'target-too-large') return { status: 414 }
-  return refusal.failure === 'bad-request' ? { details: `http1.codec_error:${refusal.reason}` } : {}
-}
-
-export interface PlainReply {
-  readonly head: ResponseHead
-  readonly body: Buffer
-}
-
-/** What a route answers by itself. */
-export function directReply(
-  action: Extract<RouteAction, { kind: 'redirect' | 'direct' }>,
-  request: RequestHead,
-): PlainReply {
-  return action.kind === 'direct'
-    ? plainReply(action.status, action.body)
-    : redirectReply(action.redirect(request))
-}
-
-export function redirectReply(redirect: RedirectReply): PlainReply {
-  const reply = plainReply(redirect.status, '')
-  reply.head.headers.append('location', redirect.location)
-  return reply
-}
-
-function plainReply(status: number, body: string | Uint8Array): PlainReply {
-  const headers = new HeaderList()
-  const bytes = typeof body === 'string' ? Buffer.from(body) : Buffer.from(body)
-  if (bytes.length !== 0) {
-    headers.append('content-length', String(bytes.length))
-    headers.append('content-type', 'text/plain')
-  }
-  return { head: { status, headers, bodyLength: bytes.length, protocol: 'HTTP/1.1' }, body: bytes }
-}
-
-/** gRPC clients read `grpc-status`; HTTP says 200 (grpc/grpc PROTOCOL-HTTP2, trailers-only). */
-function grpcReply(status: number, message: string): PlainReply {
-  const headers = new HeaderList()
-  headers.append('content-type', 'application/grpc')
-  headers.append('grpc-status', String(status))
-  if (message !== '') headers.append('grpc-message', encodeGrpcMessage(message))
-  return {
-    head: { status: 200, headers, bodyLength: 0, protocol: 'HTTP/1.1' },
-    body: Buffer.alloc(0),
-  }
-}
-
-/** Percent-encodes what is not printable ASCII. */
-function encodeGrpcMessage(message: string): string {
-  return message.replaceAll(/[^ -$&-~]/g, (char) =>
-    Array.from(
-      Buffer.from(char),
-      (octet) => `%${octet.toString(16).toUpperCase().padStart(2, '0')}`,
-    ).join(''),
-  )
 }
 
 export function isGrpc(request: RequestHead): boolean {
@@ -127,6 +40,22 @@ export function isGrpc(request: RequestHead): boolean {
 export function grpcStatusOf(headers: HeaderList | undefined): number | undefined {
   const text = headers?.get('grpc-status')
   return text !== undefined && /^\d{1,2}$/.test(text) ? Number(text) : undefined
+}
+
+/** gRPC status of a local reply with this HTTP status (Envoy `httpToGrpcStatus`). */
+export function httpAsGrpcStatus(status: number): number {
+  return grpcStatuses[status] ?? 2
+}
+
+const grpcStatuses: Readonly<Record<number, number>> = {
+  400: 13,
+  401: 16,
+  403: 7,
+  404: 12,
+  429: 14,
+  502: 14,
+  503: 14,
+  504: 14,
 }
 
 /** HTTP status that a gRPC status counts as, for outlier detection (Envoy `grpcToHttpStatus`). */

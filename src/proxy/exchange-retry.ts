@@ -3,11 +3,13 @@
  * the next attempt. Made only for requests that have a policy.
  */
 import type { Timer } from '../lib/clock.ts'
+import { addFlag } from './exchange-record.ts'
 import type { HeaderList } from './http/header-list.ts'
 import { decideRetry } from './resilience/decide-retry.ts'
 import { retryWaitMs } from './resilience/retry-backoff.ts'
 import type { AttemptOutcome, RetryPolicy } from './resilience/retry-policy.ts'
 import type { ProxyRuntime } from './runtime.ts'
+import type { RequestRecord } from './telemetry/request-record.ts'
 import type { Cluster } from './upstream/cluster.ts'
 import type { Host } from './upstream/host.ts'
 
@@ -45,14 +47,20 @@ export class RetryState {
     this.#tried.push(host)
   }
 
-  /** Decides, counts, and takes a place in the retry breaker when the answer is `retry`. */
-  decide(outcome: AttemptOutcome): RetryVerdict {
+  /** Decides, counts, flags, and takes a place in the retry breaker when the answer is `retry`. */
+  decide(outcome: AttemptOutcome, record: RequestRecord): RetryVerdict {
     this.release()
     const decision = decideRetry(this.#policy, outcome)
     const { stats, breaker } = this.#cluster
-    if (decision === 'limit-exceeded') stats.rqRetryLimitExceeded.add(1)
+    if (decision === 'limit-exceeded') {
+      stats.rqRetryLimitExceeded.add(1)
+      addFlag(record, 'URX')
+    }
     if (decision !== 'retry') return decision
-    if (!breaker.tryAcquire('retries')) return 'overflow'
+    if (!breaker.tryAcquire('retries')) {
+      addFlag(record, 'UO')
+      return 'overflow'
+    }
     this.#holdsUnit = true
     stats.rqRetry.add(1)
     return 'retry'

@@ -33,6 +33,7 @@ export interface ExchangeScope {
 export interface TimedExchange {
   onRouteTimeout(): void
   onTryTimeout(): void
+  onTryIdleTimeout(): void
   onIdleTimeout(): void
   onMaxDuration(): void
 }
@@ -71,7 +72,7 @@ export class ExchangeTimers {
       })
     this.#route = create((owner) => owner.onRouteTimeout())
     this.#attempt = create((owner) => owner.onTryTimeout())
-    this.#attemptIdle = create((owner) => owner.onTryTimeout())
+    this.#attemptIdle = create((owner) => owner.onTryIdleTimeout())
     this.#idle = create((owner) => owner.onIdleTimeout())
     this.#duration = create((owner) => owner.onMaxDuration())
   }
@@ -113,6 +114,11 @@ export class ExchangeTimers {
     const nowMs = this.#clock.monotonicMs()
     if (tryTimeoutMs !== 0) this.#attempt.set(tryTimeoutMs, nowMs)
     if (tryIdleTimeoutMs !== 0) this.#attemptIdle.set(tryIdleTimeoutMs, nowMs)
+  }
+
+  /** The attempt answers: from here on it may only not stand still. */
+  settleTry(): void {
+    this.#attempt.clear()
   }
 
   endTry(): void {

@@ -8,7 +8,7 @@ import { HeaderList } from './http/header-list.ts'
 import type { RequestHead } from './http/message.ts'
 import type { ResponseEvents, UpstreamStream } from './http/stream.ts'
 import type { CircuitBreaker } from './resilience/circuit-breaker.ts'
-import type { Cluster } from './upstream/cluster.ts'
+import { connectOptions, type Cluster } from './upstream/cluster.ts'
 import type { Host } from './upstream/host.ts'
 import type { StreamWaiter } from './upstream/pool.ts'
 import type { Connector, Wire, WireEvents } from './wire/wire.ts'
@@ -16,6 +16,11 @@ import type { Connector, Wire, WireEvents } from './wire/wire.ts'
 /** Whether a response turns the connection into a tunnel: 2xx to CONNECT, exactly 101 to an upgrade. */
 export function acceptsTunnel(request: RequestHead, status: number): boolean {
   return request.method === 'CONNECT' ? status >= 200 && status < 300 : status === 101
+}
+
+/** Envoy `check_switch_protocol_websocket_handshake`: an answer that neither switches nor refuses is none. */
+export function isRefusedHandshake(request: RequestHead, status: number): boolean {
+  return request.upgrade === 'websocket' && status >= 200 && status < 400
 }
 
 /** A source that connects for each request. One per exchange: it remembers only the current attempt. */
@@ -29,24 +34,18 @@ export function createTunnelSource(connector: Connector): StreamSource {
       }
       cluster.stats.cxTotal.add(1)
       cluster.stats.cxActive.add(1)
-      const cancel = connector.connect(
-        {
-          address: host.address,
-          connectTimeoutMs: cluster.connectTimeoutMs,
-          transport: cluster.transportOf?.(host, { kind: 'tcp' }),
-        },
-        (result) => {
-          giveUp = undefined
-          if (result.ok) {
-            waiter.onStream(new TunnelStream(result.wire, { cluster, host, events: waiter }))
-            return
-          }
-          cluster.stats.cxConnectFail.add(1)
-          release(cluster)
-          const failure = result.reason === 'timeout' ? 'connect-timeout' : 'connect-failure'
-          waiter.onNoStream({ failure, message: result.message })
-        },
-      )
+      const transport = cluster.transportOf?.(host, { kind: 'tcp' })
+      const cancel = connector.connect(connectOptions(cluster, host, transport), (result) => {
+        giveUp = undefined
+        if (result.ok) {
+          waiter.onStream(new TunnelStream(result.wire, { cluster, host, events: waiter }))
+          return
+        }
+        cluster.stats.cxConnectFail.add(1)
+        release(cluster)
+        const failure = result.reason === 'timeout' ? 'connect-timeout' : 'connect-failure'
+        waiter.onNoStream({ failure, message: result.message })
+      })
       giveUp = () => {
         cancel()
         release(cluster)
@@ -90,7 +89,6 @@ class TunnelStream implements UpstreamStream, WireEvents {
     this.#cluster = target.cluster
     this.#events = target.events
     this.localAddress = wire.localPort === 0 ? '' : `${wire.localAddress}:${wire.localPort}`
-    target.cluster.outlierDetector?.report(target.host, { kind: 'connected' })
     this.security = wire.security
     wire.listen(this)
   }

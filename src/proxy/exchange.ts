@@ -14,42 +14,47 @@ import {
   type StreamSource,
 } from './exchange-attempt.ts'
 import { RequestBody } from './exchange-body.ts'
+import { FilterRun } from './exchange-filters.ts'
 import {
+  noteAnswer,
   editResponse,
+  pickTarget,
   planForward,
-  rewriteAuthority,
+  shapeAttempt,
   shapeUpstreamRequest,
   type ForwardPlan,
 } from './exchange-plan.ts'
 import {
-  addFlag,
-  countExchange,
+  countRefusal,
   createRecord,
   finishRecord,
+  noteReset,
   noteFailure,
   noteUpstream,
 } from './exchange-record.ts'
-import { shapeRequest, type ShapedRequest } from './exchange-request.ts'
 import {
+  brokenOffDetails,
   buildFailureReply,
+  continueHead,
   directReply,
-  grpcStatusOf,
-  isGrpc,
   refusalReply,
+  refusedHandshake,
   redirectReply,
-  shapeResponse,
+  upstreamReply,
   type PlainReply,
-} from './exchange-response.ts'
+} from './exchange-reply.ts'
+import { shapeRequest, type ShapedRequest } from './exchange-request.ts'
+import { addServiceTime, grpcStatusOf, shapeResponse } from './exchange-response.ts'
 import { RetryState, noHosts } from './exchange-retry.ts'
 import type { ExchangeScope, TimedExchange } from './exchange-scope.ts'
-import { acceptsTunnel, createTunnelSource } from './exchange-tunnel.ts'
+import { acceptsTunnel, createTunnelSource, isRefusedHandshake } from './exchange-tunnel.ts'
 import { failureReplies, type Failure } from './failure.ts'
 import type { FilterContext, LocalReply } from './filter/http-filter.ts'
 import type { HeaderList } from './http/header-list.ts'
 import type { RequestHead, ResponseHead } from './http/message.ts'
 import type { DownstreamStream, RequestEvents, RequestRefusal } from './http/stream.ts'
 import type { AttemptOutcome } from './resilience/retry-policy.ts'
-import type { MatchedRoute, Route } from './route/route-table.ts'
+import type { ForwardAction, MatchedRoute, PickedCluster } from './route/route-table.ts'
 import type { RequestRecord } from './telemetry/request-record.ts'
 import type { Host } from './upstream/host.ts'
 
@@ -83,18 +88,20 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
   readonly #startMs: number
   readonly #body: RequestBody
   route: MatchedRoute | undefined
-  #filtersRun = 0
-  #isSuspended = false
+  #picked: PickedCluster | undefined
+  #filters: FilterRun | undefined
   #plan: ForwardPlan | undefined
   #source: StreamSource | undefined
   #retry: RetryState | undefined
   #attempt: Attempt | undefined
-  #attempts = 0
   #isTunnel: boolean
   #isAccepted = false
-  #forwardedAtMs = 0
+  /** 0: the request is not complete. */
+  #requestEndMs: number
   #responseStarted = false
   #isResponseEnded = false
+  /** The reply that is being made is the router's, which counts its attempts. */
+  #isRouterReply = false
   #isOver = false
 
   constructor(scope: ExchangeScope, head: RequestHead, stream: DownstreamStream) {
@@ -105,7 +112,8 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
     this.#startMs = runtime.clock.monotonicMs()
     this.record = createRecord(scope, head)
     this.#isTunnel = head.method === 'CONNECT' || head.upgrade !== undefined
-    this.#body = new RequestBody(scope.bufferBytesMax, head.bodyLength === 0 && !this.#isTunnel)
+    this.#body = new RequestBody(scope, head.bodyLength === 0 && !this.#isTunnel)
+    this.#requestEndMs = this.#body.isEnded ? this.#startMs : 0
     timers.start(this, manager.streamIdleTimeoutMs)
     manager.stats.rqTotal.add(1)
     manager.stats.rqActive.add(1)
@@ -114,7 +122,7 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
   // From the head to the first attempt.
 
   start(): void {
-    if (this.#scope.runtime.overload.isActive('stop-accepting-requests')) {
+    if (this.#scope.runtime.overload.refusesRequests()) {
       this.#scope.manager.stats.rqOverloadClose.add(1)
       this.#fail('overloaded')
       return
@@ -124,35 +132,32 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
       this.#refuseShape(shaped)
       return
     }
-    this.record.downstreamRemoteAddress = shaped.remoteAddressText
-    this.route = this.#scope.manager.routes()?.match(this.request)
+    const { record } = this
+    record.originalPath = this.request.path
+    record.downstreamRemoteAddress = shaped.remoteAddressText
+    if (shaped.expectsContinue) this.#stream.sendInformational(continueHead())
+    this.clearRoute()
+    const { filters } = this.#scope.manager
+    if (filters.length !== 0) this.#filters = new FilterRun(filters)
     this.#runFilters()
   }
 
   #refuseShape(shaped: Exclude<ShapedRequest, { kind: 'ok' }>): void {
-    if (shaped.kind === 'bad-path') {
-      this.#fail('bad-request', { details: 'path_normalization_failed' })
+    this.record.originalPath = this.request.path
+    if (shaped.kind !== 'redirect') {
+      this.#scope.manager.stats.rejected('path').add(1)
+      this.#fail(shaped.kind)
       return
     }
-    const { head, body } = redirectReply({ status: 307, location: shaped.location })
     this.record.details = 'path_normalization_failed'
-    this.#respond(head, body)
+    this.#respond(redirectReply({ status: 307, location: shaped.location }, this.request))
   }
 
-  /** Each filter once, in order; one that suspends is followed by `resume`. */
   #runFilters(): void {
-    const { filters } = this.#scope.manager
-    while (this.#filtersRun < filters.length) {
-      const filter = filters[this.#filtersRun]
-      this.#filtersRun += 1
-      const verdict = filter?.onRequest?.(this) ?? 'continue'
-      if (this.#isOver) return
-      if (verdict === 'continue') continue
-      if (verdict === 'suspend') this.#isSuspended = true
-      else this.#fail(verdict.failure, verdict)
-      return
-    }
-    this.#act()
+    const verdict = this.#filters?.run(this) ?? 'continue'
+    if (this.#isOver || verdict === 'suspend') return
+    if (verdict === 'continue') this.#act()
+    else this.#fail(verdict.failure, verdict)
   }
 
   get downstreamRemoteAddress(): string {
@@ -163,13 +168,14 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
     return this.#scope.peerPrincipal
   }
 
+  /** Matches, and draws the cluster, so that logs know both whoever answers in the end. */
   clearRoute(): void {
     this.route = this.#scope.manager.routes()?.match(this.request)
+    this.#picked = pickTarget(this.route, this.#scope, this.record)
   }
 
   resume(reply?: LocalReply): void {
-    if (!this.#isSuspended || this.#isOver) return
-    this.#isSuspended = false
+    if (this.#isOver || this.#filters?.wake() !== true) return
     if (reply === undefined) this.#runFilters()
     else this.#fail(reply.failure, reply)
   }
@@ -181,47 +187,44 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
       this.#fail('no-route')
       return
     }
-    this.record.routeName = route.route.name
-    this.record.virtualHost = route.virtualHost
     const { action } = route.route
     switch (action.kind) {
       case 'forward':
-        this.#forward(planForward(this.#scope, this.request, action.forward), route.route)
+        this.#forward(route, action.forward)
         return
       case 'connect':
         this.#source = createTunnelSource(this.#scope.runtime.connector)
-        this.#forward(planForward(this.#scope, this.request, action.forward), route.route)
+        this.#forward(route, action.forward)
         return
       case 'redirect':
-      case 'direct':
+      case 'direct': {
         this.record.details = 'direct_response'
-        this.#respondDirectly(directReply(action, this.request))
+        const reply = directReply(action, this.request)
+        this.#editResponse(reply.head)
+        this.#respond(reply)
+      }
     }
   }
 
-  #respondDirectly({ head, body }: PlainReply): void {
-    this.route?.route.editResponse?.(head.headers, this.request)
-    this.#respond(head, body)
-  }
-
-  #forward(plan: ReturnType<typeof planForward>, route: Route): void {
+  #forward(matched: MatchedRoute, forward: ForwardAction): void {
     const { runtime, manager, timers } = this.#scope
     const { record } = this
+    const { route } = matched
+    // Drawn when the route was matched.
+    const picked = this.#picked as PickedCluster
+    const plan = planForward(this.#scope, this.request, { forward, picked })
     if ('failure' in plan) {
-      record.clusterName = plan.clusterName
       this.#fail(plan.failure, plan.reply)
       return
     }
     this.#plan = plan
-    record.clusterName = plan.cluster.name
-    record.cluster = plan.cluster
     this.#source ??= runtime.pools
     this.#body.limit(plan.forward.requestBufferLimitBytes)
     if (plan.retryPolicy !== undefined) {
       this.#retry = new RetryState(plan.retryPolicy, plan.cluster, runtime)
     }
     const suppressEnvoyHeaders = manager.suppressEnvoyHeaders === true
-    shapeUpstreamRequest(this.request, plan, { route, suppressEnvoyHeaders })
+    shapeUpstreamRequest(this.request, plan, { route, record, suppressEnvoyHeaders })
     const { idleTimeoutMs } = plan.forward
     if (idleTimeoutMs !== undefined) timers.setIdle(idleTimeoutMs)
     timers.limitDuration(plan.durationMs, this.#startMs)
@@ -235,11 +238,17 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
     if (cluster.resolveHost !== undefined) {
       cluster.resolveHost(this.request.authority, (host) => {
         if (this.#isOver) return
-        if (host === undefined) this.#fail('dns-failure')
-        else this.#startAttempt(plan, host)
+        if (host === undefined) {
+          this.#fail('dns-failure')
+          return
+        }
+        this.record.attempts += 1
+        this.#startAttempt(plan, host)
       })
       return
     }
+    // As Envoy, which counts the attempt before it knows whether there is a host for it.
+    this.record.attempts += 1
     const host = cluster.balancer.pick({
       avoid: this.#retry?.avoid ?? noHosts,
       avoidAttemptsMax: this.#retry?.avoidAttemptsMax ?? 0,
@@ -250,25 +259,17 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
       return
     }
     cluster.stats.cxNoneHealthy.add(1)
-    this.#fail('no-healthy-upstream')
+    this.#failUpstream('no-healthy-upstream')
   }
 
   #startAttempt(plan: ForwardPlan, host: Host): void {
-    const { forward, cluster } = plan
-    this.#attempts += 1
+    const { cluster } = plan
     this.record.host = host
     this.#retry?.addTried(host)
-    if (forward.includeAttemptCount === true) {
-      this.request.headers.set('x-envoy-attempt-count', String(this.#attempts))
-    }
-    if (forward.autoHostRewrite === true && host.hostname !== '') {
-      rewriteAuthority(this.request, host.hostname, forward)
-    }
-    // Set by `#act` and `#forward`, which come before any attempt.
-    const source = this.#source as StreamSource
-    const attempt = new Attempt(this, { cluster, host, source, authority: this.request.authority })
-    this.#attempt = attempt
-    attempt.start()
+    shapeAttempt(this.record, plan, this.#scope)
+    const source = this.#source as StreamSource // `#act` and `#forward` come before any attempt
+    this.#attempt = new Attempt(this, { cluster, host, source, authority: this.request.authority })
+    this.#attempt.start()
   }
 
   // The request flows.
@@ -292,10 +293,10 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
     if (this.#isOver || this.#body.isEnded) return
     this.#body.isEnded = true
     this.#body.trailers = trailers
+    this.#requestEndMs = this.#scope.runtime.clock.monotonicMs()
     if (!this.#isTunnel) this.#scope.timers.startRoute(this.#plan?.timeoutMs ?? 0)
     const attempt = this.#attempt
     if (attempt !== undefined && this.#canSendBody(attempt)) {
-      this.#forwardedAtMs = this.#scope.runtime.clock.monotonicMs()
       attempt.sendEnd(trailers)
       this.#scope.timers.startTry(this.#plan)
     }
@@ -312,22 +313,17 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
 
   onAttemptReady(attempt: Attempt): void {
     noteUpstream(this.record, attempt)
-    const { isEnded, chunks, trailers } = this.#body
-    const isWhole = isEnded && chunks.length === 0 && trailers === undefined
-    if (isEnded || this.#isTunnel) {
-      this.#forwardedAtMs = this.#scope.runtime.clock.monotonicMs()
-      this.#scope.timers.startTry(this.#plan)
-    }
+    const { isEnded, isEmpty, trailers } = this.#body
+    const isWhole = isEnded && isEmpty && trailers === undefined
+    if (isEnded) this.#scope.timers.startTry(this.#plan)
     attempt.sendHead(this.request, isWhole)
     if (!isWhole && !this.#isTunnel) this.#sendHeld(attempt)
   }
 
   /** What came before there was somebody to send it to, or what is sent again. */
   #sendHeld(attempt: Attempt): void {
-    let isBelow = true
-    for (const chunk of this.#body.chunks) isBelow = attempt.sendData(chunk)
-    if (this.#body.isEnded) attempt.sendEnd(this.#body.trailers)
-    else if (isBelow) this.#stream.resumeRequest()
+    const isBelow = this.#body.sendTo(attempt)
+    if (isBelow && !this.#body.isEnded) this.#stream.resumeRequest()
     if (!this.#mayRetry()) this.#body.forget()
   }
 
@@ -338,42 +334,57 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
   // The response flows.
 
   onAttemptInformational(head: ResponseHead): void {
-    if (!this.#responseStarted) this.#stream.sendInformational(head)
+    // As Envoy, which drops every interim response that it was not told to pass.
+    if (this.#responseStarted || this.#scope.manager.proxies100Continue !== true) return
+    this.#stream.sendInformational(head)
   }
 
   onAttemptHead(attempt: Attempt, head: ResponseHead, isEnd: boolean): void {
     const isAccepting = this.#isTunnel && acceptsTunnel(this.request, head.status)
+    if (this.#isTunnel && isRefusedHandshake(this.request, head.status)) {
+      this.#refuseHandshake(head)
+      return
+    }
     if (!isAccepting && this.#retriesResponse(attempt, head)) return
     this.#settle(attempt, head)
-    this.#shape(head)
+    addServiceTime(head, this.#scope, this.record.upstreamServiceTimeMs)
+    this.#editResponse(head)
+    noteAnswer(head, this.#plan, this.record)
     if (isAccepting) this.#stream.openTunnel()
     else if (this.#isTunnel) this.#isTunnel = false
     this.#sendHead(head, isEnd)
     if (isAccepting) this.#acceptTunnel(attempt)
   }
 
+  #refuseHandshake(head: ResponseHead): void {
+    this.record.details = 'websocket_handshake_unsuccessful'
+    this.#isTunnel = false
+    const reply = refusedHandshake(head)
+    this.#editResponse(reply.head)
+    this.#respond(reply)
+  }
+
   /** This response is the one: no more attempts. */
   #settle(attempt: Attempt, head: ResponseHead): void {
     const { stats } = attempt.cluster
-    if (this.#attempts > 1 && head.status < 500) stats.rqRetrySuccess.add(1)
+    if (this.record.attempts > 1 && head.status < 500) stats.rqRetrySuccess.add(1)
     if (this.#retry !== undefined) {
       this.#retry.release()
-      this.#scope.timers.endTry()
+      this.#scope.timers.settleTry()
     }
-    const nowMs = this.#scope.runtime.clock.monotonicMs()
-    const fromMs = this.#forwardedAtMs === 0 ? this.#startMs : this.#forwardedAtMs
-    this.record.upstreamServiceTimeMs = nowMs - fromMs
-    stats.rqTime.record(nowMs - fromMs)
+    if (this.#requestEndMs !== 0) {
+      const timeMs = this.#scope.runtime.clock.monotonicMs() - this.#requestEndMs
+      this.record.upstreamServiceTimeMs = timeMs
+      stats.rqTime.record(timeMs)
+    }
     this.#scope.timers.touch()
     this.record.details = 'via_upstream'
+    this.record.status = head.status
   }
 
-  #shape(head: ResponseHead): void {
-    shapeResponse(head, this.#scope, this.record.upstreamServiceTimeMs)
-    const { route } = this
-    if (this.#plan === undefined || route === undefined) return
-    const { request } = this
-    editResponse(head, this.#plan, { route: route.route, request, attempts: this.#attempts })
+  /** The route's edits: also of replies that we give ourselves. */
+  #editResponse(head: ResponseHead): void {
+    editResponse(head, { route: this.route, picked: this.#picked }, this.record)
   }
 
   #acceptTunnel(attempt: Attempt): void {
@@ -384,10 +395,8 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
   }
 
   #sendHead(head: ResponseHead, isEnd: boolean): void {
-    const { filters } = this.#scope.manager
-    for (let index = this.#filtersRun - 1; index >= 0; index -= 1) {
-      filters[index]?.onResponse?.(this, head)
-    }
+    this.#filters?.onResponse(this, head)
+    shapeResponse(head, this.#scope)
     this.#responseStarted = true
     this.record.response = head
     this.record.status = head.status
@@ -419,9 +428,9 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
 
   onAttemptFailure(attempt: Attempt, failure: Failure, reset: AttemptReset): void {
     if (this.#isOver) return
-    this.record.transportFailure = reset.message
+    noteReset(this.record, { failure, message: reset.message }, this.#scope.runtime.log)
     if (this.#retries(attempt, this.#outcome(failure, reset.requestSent))) return
-    this.#fail(failure)
+    this.#failUpstream(failure)
   }
 
   #retriesResponse(attempt: Attempt, head: ResponseHead): boolean {
@@ -435,7 +444,7 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
     head?: ResponseHead,
   ): AttemptOutcome {
     return {
-      attempt: this.#attempts,
+      attempt: this.record.attempts,
       status: head?.status,
       grpcStatus: grpcStatusOf(head?.headers),
       responseHeaders: head?.headers,
@@ -450,17 +459,14 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
   #retries(attempt: Attempt, outcome: AttemptOutcome): boolean {
     const plan = this.#plan
     if (this.#retry === undefined || plan === undefined) return false
-    const verdict = this.#retry.decide(outcome)
-    if (verdict === 'limit-exceeded' && this.#attempts > 1) addFlag(this.record, 'URX')
-    if (verdict === 'overflow') addFlag(this.record, 'UO')
-    if (verdict !== 'retry') return false
+    if (this.#retry.decide(outcome, this.record) !== 'retry') return false
     this.#attempt = undefined
     attempt.discard()
     this.#scope.timers.endTry()
     if (outcome.failure === 'per-try-timeout' && plan.forward.includeTimeoutRetryHeader === true) {
       this.request.headers.set('x-envoy-is-timeout-retry', 'true')
     }
-    this.#retry.wait(this.#attempts, outcome.responseHeaders, () => {
+    this.#retry.wait(this.record.attempts, outcome.responseHeaders, () => {
       if (!this.#isOver) this.#findHost(plan)
     })
     return true
@@ -468,11 +474,7 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
 
   onRequestInvalid(refusal: RequestRefusal): void {
     if (this.#isOver) return
-    const { stats } = this.#scope.manager
-    stats.rejected(refusal.reason).add(1)
-    stats.cxProtocolError.add(1)
-    if (refusal.failure === 'headers-too-large') stats.rqTooLarge.add(1)
-    this.record.transportFailure = refusal.reason
+    countRefusal(this.#scope.manager.stats, refusal)
     this.#abort('reset')
     this.#fail(refusal.failure, refusalReply(refusal))
   }
@@ -481,38 +483,45 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
     if (this.#isOver) return
     this.#abort('reset')
     noteFailure(this.record, 'downstream-disconnect')
-    if (!this.#isAccepted) this.record.details = failureReplies['downstream-disconnect'].details
+    this.record.details = failureReplies['downstream-disconnect'].details
     this.#finish()
   }
 
   onRouteTimeout(): void {
     this.#plan?.cluster.stats.rqTimeout.add(1)
     this.#abort('timeout')
-    this.#fail('upstream-timeout')
+    this.#failUpstream('upstream-timeout')
   }
 
   onTryTimeout(): void {
+    this.#attempt?.cluster.stats.rqPerTryTimeout.add(1)
+    this.#giveUpTry({})
+  }
+
+  onTryIdleTimeout(): void {
+    this.#giveUpTry({ details: 'upstream_per_try_idle_timeout' })
+  }
+
+  #giveUpTry(reply: Partial<LocalReply>): void {
     const attempt = this.#attempt
     if (attempt === undefined) return
-    attempt.cluster.stats.rqPerTryTimeout.add(1)
     this.#abort('timeout')
     if (this.#retries(attempt, this.#outcome('per-try-timeout', true))) return
-    this.#fail('per-try-timeout')
+    this.#failUpstream('per-try-timeout', reply)
   }
 
   onIdleTimeout(): void {
-    this.#abort('reset')
-    this.#fail('stream-idle-timeout', this.#gatewayTimeout())
+    this.#expire('stream-idle-timeout')
   }
 
   onMaxDuration(): void {
-    this.#abort('reset')
-    this.#fail('max-duration', this.#gatewayTimeout())
+    this.#expire('max-duration')
   }
 
   /** As Envoy: 408 blames the client, so once its request is whole the answer is 504. */
-  #gatewayTimeout(): Partial<LocalReply> {
-    return this.#body.isEnded ? { status: 504 } : {}
+  #expire(failure: Failure): void {
+    this.#abort('reset')
+    this.#fail(failure, this.#body.isEnded ? { status: 504 } : {})
   }
 
   #abort(reason: 'timeout' | 'reset'): void {
@@ -521,13 +530,19 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
     attempt?.abort(reason)
   }
 
+  /** What the router says of its last attempt. */
+  #failUpstream(failure: Failure, reply: Partial<LocalReply> = {}): void {
+    this.#isRouterReply = true
+    this.#fail(failure, { ...upstreamReply(failure, this.record), ...reply })
+  }
+
   /** A reply of ours in place of the upstream's; a response that has begun is broken off, for the client to see. */
   #fail(failure: Failure, reply: Partial<LocalReply> = {}): void {
     if (this.#isOver) return
     const { record } = this
     noteFailure(record, failure)
     if (this.#responseStarted) {
-      record.details = failureReplies[failure].details
+      record.details = brokenOffDetails(failure, reply)
       this.#stream.reset()
       this.#finish()
       return
@@ -535,13 +550,14 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
     const built = buildFailureReply(failure, reply, this.request)
     record.details = built.details
     record.grpcStatus = grpcStatusOf(built.head.headers)
+    this.#editResponse(built.head)
+    const { attempts } = record
+    if (this.#isRouterReply) noteAnswer(built.head, this.#plan, { status: built.status, attempts })
     if (built.closesConnection) this.#stream.closeAfterResponse()
-    this.#respond(built.head, built.body)
+    this.#respond(built)
   }
 
-  #respond(head: ResponseHead, body: Buffer): void {
-    shapeResponse(head, this.#scope, undefined)
-    this.#stream.finishEarly()
+  #respond({ head, body }: PlainReply): void {
     const isEmpty = body.length === 0
     this.#sendHead(head, isEmpty)
     if (!isEmpty) {
@@ -558,22 +574,14 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
     if (this.#isOver) return
     this.#isOver = true
     this.#retry?.close()
+    this.#body.close()
     if (this.#isTunnel && this.#body.isEnded && this.#isResponseEnded) this.#attempt?.complete()
     this.#abort('reset')
     this.#scope.timers.clear()
-    const { record } = this
-    record.attempts = this.#attempts
-    record.isGrpc = isGrpc(this.request)
-    record.grpcStatus ??= grpcStatusOf(record.response?.headers)
-    const nowMs = this.#scope.runtime.clock.monotonicMs()
-    finishRecord(record, this.#stream, nowMs - this.#startMs)
-    this.#report()
-  }
-
-  #report(): void {
-    const { manager } = this.#scope
-    countExchange(manager.stats, this.record)
-    for (let index = 0; index < this.#filtersRun; index += 1) manager.filters[index]?.onEnd?.(this)
+    const { runtime, manager } = this.#scope
+    const durationMs = runtime.clock.monotonicMs() - this.#startMs
+    finishRecord(this.record, { stream: this.#stream, stats: manager.stats, durationMs })
+    this.#filters?.onEnd(this)
     for (const observer of manager.observers) observer.onEnd(this.record)
   }
 }

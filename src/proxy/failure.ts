@@ -3,13 +3,16 @@
  *
  * Envoy spreads these over filters; here the HTTP status, the gRPC status, the response flag, the response
  * code details and whether the connection survives stand side by side, and the type makes the table complete.
- * Flags: Envoy access log documentation, `%RESPONSE_FLAGS%`. gRPC codes: the HTTP-to-gRPC mapping of
- * grpc/grpc `doc/http-grpc-status-mapping.md`, as Envoy's local replies use it.
+ * Flags: Envoy access log documentation, `%RESPONSE_FLAGS%`. gRPC codes: those of the HTTP status, as Envoy's local
+ * replies map it, but for the end of a stream's time, which Envoy calls DEADLINE_EXCEEDED.
  */
 
 export type Failure =
   // What the downstream sent is wrong.
   | 'bad-request'
+  | 'bad-path'
+  | 'relative-path'
+  | 'missing-host'
   | 'headers-too-large'
   | 'too-many-headers'
   | 'unsupported-transfer-encoding'
@@ -35,13 +38,11 @@ export type Failure =
   | 'max-duration'
   // Limits and policy.
   | 'overflow'
-  | 'retry-limit-exceeded'
   | 'overloaded'
   | 'denied'
   | 'rate-limited'
   | 'fault-abort'
   | 'upgrade-refused'
-  | 'draining'
 
 export interface FailureReply {
   /** HTTP status; 0 where nobody is left to answer. */
@@ -58,21 +59,26 @@ export interface FailureReply {
   readonly connection: 'keep' | 'close'
 }
 
+const headTooLarge = 'Request Header Fields Too Large'
+
 export const failureReplies: Readonly<Record<Failure, FailureReply>> = {
-  'bad-request': row(400, 3, 'DPE', 'http1.codec_error', 'Bad Request', 'close'),
-  'headers-too-large': row(431, 8, 'DPE', 'request_headers_too_large', '', 'close'),
-  'too-many-headers': row(431, 8, 'DPE', 'request_headers_too_many', '', 'close'),
+  'bad-request': row(400, 13, 'DPE', 'http1.codec_error', 'Bad Request', 'close'),
+  'bad-path': row(400, 13, '-', 'path_normalization_failed', '', 'close'),
+  'relative-path': row(404, 12, '-', 'absolute_path_rejected', '', 'keep'),
+  'missing-host': row(400, 13, '-', 'missing_host_header', '', 'close'),
+  'headers-too-large': row(431, 2, 'DPE', 'request_headers_too_large', headTooLarge, 'close'),
+  'too-many-headers': row(431, 2, 'DPE', 'request_headers_too_many', headTooLarge, 'close'),
   'unsupported-transfer-encoding': row(
     501,
-    12,
+    2,
     'DPE',
     'http1.invalid_transfer_encoding',
-    '',
+    'Not Implemented',
     'close',
   ),
-  'unsupported-version': row(426, 3, '-', 'low_version', '', 'close'),
-  'payload-too-large': row(413, 8, '-', 'request_payload_too_large', 'Payload Too Large', 'close'),
-  'request-timeout': row(408, 4, 'DPE', 'request_overall_timeout', 'request timeout', 'close'),
+  'unsupported-version': row(426, 2, '-', 'low_version', 'Upgrade Required', 'close'),
+  'payload-too-large': row(413, 2, '-', 'request_payload_too_large', 'Payload Too Large', 'close'),
+  'request-timeout': row(408, 2, '-', 'request_overall_timeout', 'request timeout', 'close'),
   'downstream-disconnect': row(0, 1, 'DC', 'downstream_remote_disconnect', '', 'close'),
   'no-route': row(404, 12, 'NR', 'route_not_found', '', 'keep'),
   'no-cluster': row(503, 14, 'NC', 'cluster_not_found', '', 'keep'),
@@ -82,49 +88,20 @@ export const failureReplies: Readonly<Record<Failure, FailureReply>> = {
   'connect-timeout': upstreamRow('UF', 'connection_timeout'),
   'upstream-reset': upstreamRow('UR', 'remote_reset'),
   'upstream-termination': upstreamRow('UC', 'connection_termination'),
-  'upstream-protocol-error': row(
-    502,
-    14,
-    'UPE',
-    'upstream_reset_before_response_started{protocol_error}',
-    'upstream connect error or disconnect/reset before headers. reset reason: protocol error',
-    'keep',
-  ),
-  'upstream-headers-too-large': row(502, 14, 'UPE', 'upstream_headers_too_large', '', 'keep'),
-  'upstream-timeout': row(504, 4, 'UT', 'response_timeout', 'upstream request timeout', 'keep'),
+  'upstream-protocol-error': upstreamRow('UPE', 'protocol_error', 502),
+  'upstream-headers-too-large': upstreamRow('UPE', 'protocol_error', 502),
+  'upstream-timeout': row(504, 14, 'UT', 'response_timeout', 'upstream request timeout', 'keep'),
   'per-try-timeout': row(
     504,
-    4,
+    14,
     'UT',
     'upstream_per_try_timeout',
     'upstream request timeout',
     'keep',
   ),
-  'stream-idle-timeout': row(408, 4, 'SI', 'stream_idle_timeout', 'stream timeout', 'close'),
-  'max-duration': row(
-    408,
-    4,
-    'UMSDR',
-    'max_duration_timeout',
-    'downstream duration timeout',
-    'close',
-  ),
-  overflow: row(
-    503,
-    14,
-    'UO',
-    'upstream_reset_before_response_started{overflow}',
-    'upstream connect error or disconnect/reset before headers. reset reason: overflow',
-    'keep',
-  ),
-  'retry-limit-exceeded': row(
-    503,
-    14,
-    'URX',
-    'upstream_retry_limit_exceeded',
-    'upstream connect error or disconnect/reset before headers',
-    'keep',
-  ),
+  'stream-idle-timeout': row(408, 2, 'SI', 'stream_idle_timeout', 'stream timeout', 'keep'),
+  'max-duration': row(408, 4, '-', 'max_duration_timeout', 'downstream duration timeout', 'keep'),
+  overflow: upstreamRow('UO', 'overflow'),
   overloaded: row(503, 14, 'OM', 'overload', 'envoy overloaded', 'close'),
   denied: row(
     403,
@@ -137,7 +114,6 @@ export const failureReplies: Readonly<Record<Failure, FailureReply>> = {
   'rate-limited': row(429, 14, 'RL', 'local_rate_limited', 'local_rate_limited', 'keep'),
   'fault-abort': row(503, 14, 'FI', 'fault_filter_abort', 'fault filter abort', 'keep'),
   'upgrade-refused': row(403, 7, '-', 'upgrade_failed', '', 'close'),
-  draining: row(503, 14, 'DC', 'connection_draining', '', 'close'),
 }
 
 // The order of a table's columns reads better than six field names a row.
@@ -153,9 +129,10 @@ function row(
   return { status, grpcStatus, flag, details, body, connection }
 }
 
-function upstreamRow(flag: string, reason: string): FailureReply {
+/** An attempt that ended without a response; exchange-reply.ts says more where it was not the first, or began. */
+function upstreamRow(flag: string, reason: string, status = 503): FailureReply {
   return row(
-    503,
+    status,
     14,
     flag,
     `upstream_reset_before_response_started{${reason}}`,

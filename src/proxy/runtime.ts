@@ -15,6 +15,8 @@ import type { ClusterSet } from './upstream/cluster.ts'
 import { UpstreamPools } from './upstream/pool.ts'
 import { createConnector } from './wire/connector.ts'
 import { FlushTurn } from './wire/flush-turn.ts'
+import { HandleWires } from './wire/handle-wire.ts'
+import type { HandleInternals } from './wire/node-handle.ts'
 import { ReadBuffer } from './wire/read-buffer.ts'
 import type { Connector } from './wire/wire.ts'
 
@@ -34,6 +36,8 @@ export interface ProxyRuntime {
   readonly turn: FlushTurn
   /** What accepted sockets read into; undefined gives each read its own memory. */
   readonly acceptBuffer: ReadBuffer | undefined
+  /** Takes connected sockets over; undefined leaves them to `net`. */
+  readonly handles: HandleWires | undefined
   /** Unique within the process, from 1: `%CONNECTION_ID%`. */
   nextConnectionId(): number
 }
@@ -49,6 +53,8 @@ export interface ProxyRuntimeOptions {
   readonly refusals?: RefusalLog
   /** False keeps accepted sockets off Node's internals (wire/shared-read.ts); true unless set. */
   readonly sharesAcceptedReads?: boolean
+  /** What wires on libuv's handles stand on (wire/choose-wire.ts); undefined keeps to `net`. */
+  readonly handles?: HandleInternals | undefined
 }
 
 export function createProxyRuntime(options: ProxyRuntimeOptions): ProxyRuntime {
@@ -59,7 +65,9 @@ export function createProxyRuntime(options: ProxyRuntimeOptions): ProxyRuntime {
   const clock = turn.cache(options.clock)
   const readBuffer = new ReadBuffer()
   const internalListeners = new InternalListeners(turn)
-  const connector = createConnector({ clock, turn, readBuffer, internalListeners })
+  const handles =
+    options.handles === undefined ? undefined : new HandleWires(options.handles, turn, readBuffer)
+  const connector = createConnector({ clock, turn, readBuffer, handles, internalListeners })
   const pools = new UpstreamPools({ clock, connector })
   const refusals = options.refusals ?? new RefusalLog(clock, log)
   const overload = new Overload({ connectionsMax: options.connectionsMax ?? 0 })
@@ -75,6 +83,7 @@ export function createProxyRuntime(options: ProxyRuntimeOptions): ProxyRuntime {
     overload,
     refusals,
     turn,
+    handles,
     acceptBuffer: options.sharesAcceptedReads === false ? undefined : readBuffer,
     nextConnectionId: () => ++connections,
   }

@@ -44,6 +44,8 @@ import { SdsSessions } from './config/sds-sessions.ts'
 import { type OverloadLimits, OverloadWatch, overloadLimitsDefault } from './overload-watch.ts'
 import { createSlots } from './telemetry/shared-slots.ts'
 import { StatsRegistry } from './telemetry/stats-registry.ts'
+import { type WireKind, chooseWire } from './wire/choose-wire.ts'
+import type { HandleInternals } from './wire/node-handle.ts'
 
 export interface OpenSidecarOptions {
   readonly bootstrap: BootstrapText
@@ -59,6 +61,8 @@ export interface OpenSidecarOptions {
   /** How long removed listeners, and `/drain_listeners?graceful`, drain. Envoy's default: 600 s. */
   readonly drainTimeMs?: number
   readonly overload?: OverloadLimits
+  /** What carries bytes: libuv's handles where they work (the default), or only `net.Socket`. */
+  readonly wire?: WireKind
   readonly version?: string
   /** POST /quitquitquit; without it the sidecar closes itself. */
   readonly onQuit?: () => void
@@ -95,7 +99,9 @@ export async function openSidecar(options: OpenSidecarOptions): Promise<Sidecar>
   }
   const bootstrap = parseBootstrap(options.bootstrap)
   for (const warning of bootstrap.warnings) options.log.warn({ warning }, 'bootstrap')
-  const sidecar = new RunningSidecar(options, bootstrap)
+  const { wire = 'handles', clock, log } = options
+  const handles = await chooseWire({ wanted: wire, clock, log })
+  const sidecar = new RunningSidecar(options, { bootstrap, handles })
   try {
     await sidecar.open()
   } catch (error) {
@@ -106,6 +112,11 @@ export async function openSidecar(options: OpenSidecarOptions): Promise<Sidecar>
 }
 
 const drainTimeDefaultMs = 600_000
+
+interface SidecarParts {
+  readonly bootstrap: BootstrapConfig
+  readonly handles: HandleInternals | undefined
+}
 
 class RunningSidecar implements Sidecar {
   readonly stats = new StatsRegistry(createSlots())
@@ -125,7 +136,8 @@ class RunningSidecar implements Sidecar {
   #closing: Promise<void> | undefined
   ready: Promise<void> = Promise.resolve()
 
-  constructor(options: OpenSidecarOptions, bootstrap: BootstrapConfig) {
+  constructor(options: OpenSidecarOptions, parts: SidecarParts) {
+    const { bootstrap, handles } = parts
     this.#options = options
     this.#bootstrap = bootstrap
     const { clock, random, log } = options
@@ -145,6 +157,7 @@ class RunningSidecar implements Sidecar {
       sockets: options.listenSockets ?? new Map(),
       drainTimeMs: options.drainTimeMs ?? drainTimeDefaultMs,
       controlPlaneClusters: controlPlaneClusters(bootstrap),
+      handles,
       events: {
         onWanted: (wanted) => this.#onWanted(wanted),
         onChange: () => this.#onChange(),

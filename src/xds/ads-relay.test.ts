@@ -1,12 +1,14 @@
 /** The relay between a sidecar and its control plane, with both sides played by hand. */
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
 
 import { AdsPeer } from '../../test/support/ads-peer.ts'
-import { TestSource } from '../../test/support/ads-source.ts'
+import { testResource, TestSource } from '../../test/support/ads-source.ts'
 import { eventually } from '../../test/support/eventually.ts'
 import { systemClock } from '../lib/clock.ts'
 import { silentLog } from '../lib/log.ts'
@@ -31,6 +33,12 @@ function openRelay(upstream: string, options: Partial<AdsRelayOptions> = {}) {
 function temporaryFolder() {
   const path = mkdtempSync(join(tmpdir(), 'tulle-relay-'))
   return { path, [Symbol.dispose]: () => rmSync(path, { recursive: true, force: true }) }
+}
+
+/** Delta: naming a resource again is the way to have it sent again. */
+function askedAgain(peer: AdsPeer) {
+  peer.send({ typeUrl: cluster, resourceNamesSubscribe: ['a'] })
+  return peer.next()
 }
 
 function portOf(address: string): number {
@@ -186,6 +194,63 @@ describe('ADS relay', () => {
       ])
     })
   }
+
+  test('kept resources have the versions of the server, so that nothing is sent twice', async () => {
+    using folder = temporaryFolder()
+    // As a server does that makes its versions of something else than the bytes.
+    const kept = { ...testResource(cluster, 'a', '1'), version: 'v-of-the-server' }
+    const source = new TestSource()
+    const resources = new Map([['a', kept]])
+    source.setView({
+      revision: '1',
+      resources: (typeUrl) => (typeUrl === cluster ? resources : new Map()),
+    })
+    const server = await openServer(source, 0)
+    await using relay = await openRelay(server.address, { cache: { folder: folder.path } })
+    const first = new AdsPeer(relay.address, 'delta')
+    first.send({ node, typeUrl: cluster })
+    const { versions } = await first.next()
+    assert.deepEqual(versions, { a: 'v-of-the-server' })
+    first.ack({ ...(await askedAgain(first)), versions })
+    await eventually(() => relay.status().types.length === 1)
+    await server.close()
+    await first.closed
+    using peer = new AdsPeer(relay.address, 'delta')
+    peer.send({ node, typeUrl: cluster, initialResourceVersions: versions })
+    assert.deepEqual((await peer.next()).resources, {})
+    assert.equal(relay.status().state, 'cached')
+    assert.deepEqual((await askedAgain(peer)).versions, versions)
+  })
+
+  test('a control plane that has nothing new to say is there, and one that answers no ping is not', async () => {
+    using folder = temporaryFolder()
+    const cache = { folder: folder.path }
+    const server = await openServer(new TestSource({ cluster: { a: '1' } }), 0)
+    const first = await openRelay(server.address, { cache })
+    const before = new AdsPeer(first.address, 'sotw')
+    before.send({ node, typeUrl: cluster })
+    const seen = await before.next()
+    before.ack(seen)
+    await eventually(() => first.status().types.length === 1)
+    await first.close()
+
+    await using relay = await openRelay(server.address, { cache, answerTimeoutMs: 200 })
+    using silent = new AdsPeer(relay.address, 'sotw')
+    silent.send({ node, typeUrl: cluster, versionInfo: seen.version })
+    await eventually(() => relay.status().state === 'connected')
+    await server.close()
+
+    const mute = createServer(() => {}).listen(0, '127.0.0.1')
+    await once(mute, 'listening')
+    // A server that listens on TCP has an address of this kind.
+    const { port } = mute.address() as AddressInfo
+    await using other = await openRelay(`127.0.0.1:${port}`, { cache, answerTimeoutMs: 200 })
+    using peer = new AdsPeer(other.address, 'delta')
+    peer.send({ node, typeUrl: cluster })
+    assert.deepEqual((await peer.next()).resources, { a: '1' })
+    assert.equal(other.status().state, 'cached')
+    mute.close()
+  })
 
   test('without kept resources a control plane that is not there is said at once', async () => {
     using folder = temporaryFolder()

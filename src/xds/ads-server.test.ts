@@ -346,7 +346,7 @@ describe('ADS, delta', () => {
     assert.deepEqual([second.resources, second.removed], [{ b: '2', d: '1' }, ['c']])
   })
 
-  test('a client that comes back with all that is current gets nothing', async () => {
+  test('a client that comes back with all that is current gets an answer that holds nothing', async () => {
     await using scene = await openScene({ cluster: { a: '1' }, endpoint: { a: '1' } })
     const before = scene.connect('delta')
     before.send({ node, typeUrl: cluster })
@@ -364,6 +364,8 @@ describe('ADS, delta', () => {
       initialResourceVersions: endpoints.versions,
     })
     after.send({ typeUrl: route, resourceNamesSubscribe: ['none'] })
+    const first = await after.next()
+    assert.deepEqual([first.type, first.resources, first.removed], ['cluster', {}, []])
     const next = await after.next()
     assert.deepEqual([next.type, next.removed], ['route', ['none']])
   })

@@ -7,32 +7,21 @@
  * to differ, the case says which part and why.
  */
 import assert from 'node:assert/strict'
-import { type ChildProcess, spawn } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { request } from 'node:http'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 
-import { systemClock } from '../../src/lib/clock.ts'
-import { silentLog } from '../../src/lib/log.ts'
-import { systemRandom } from '../../src/lib/random.ts'
-import { openSidecar } from '../../src/proxy/sidecar.ts'
 import { eventually } from '../support/eventually.ts'
 import { findEnvoy, skipUnless } from '../support/programs.ts'
 import { type ComparedPart, type ParityCase, parityCases } from './parity/case-table.ts'
-import { notYet } from './parity/not-yet.ts'
+import { type OpenProxy, openEnvoy, openTulle, refusedPort } from './parity/open-proxy.ts'
 import { type Upstream, openUpstream } from './parity/upstream.ts'
 import { type WireResponse, sendBytes } from './parity/wire-client.ts'
 
 const envoy = findEnvoy()
 
 type Answer = Readonly<Record<ComparedPart, unknown>>
-
-interface Proxy extends AsyncDisposable {
-  readonly ports: ReadonlyMap<string, number>
-}
 
 describe('the same bootstrap in Envoy and in Tulle', { skip: skipUnless(envoy, 'envoy') }, () => {
   const folder = mkdtempSync(join(tmpdir(), 'tulle-parity-'))
@@ -44,7 +33,10 @@ describe('the same bootstrap in Envoy and in Tulle', { skip: skipUnless(envoy, '
     const bootstrap = await fillBootstrap(upstreams, folder)
     const file = join(folder, 'bootstrap.yaml')
     writeFileSync(file, bootstrap)
-    await answerAll(() => openEnvoy(file, folder), answers.envoy)
+    await answerAll(
+      () => openEnvoy({ file, folder, envoy: envoy ?? '', listeners: listenerNames.length }),
+      answers.envoy,
+    )
     await answerAll(() => openTulle(file), answers.tulle)
   })
 
@@ -53,7 +45,10 @@ describe('the same bootstrap in Envoy and in Tulle', { skip: skipUnless(envoy, '
     rmSync(folder, { recursive: true })
   })
 
-  async function answerAll(open: () => Promise<Proxy>, into: Map<string, Answer>): Promise<void> {
+  async function answerAll(
+    open: () => Promise<OpenProxy>,
+    into: Map<string, Answer>,
+  ): Promise<void> {
     const log = join(folder, 'access.log')
     writeFileSync(log, '')
     for (const upstream of upstreams) upstream.reset()
@@ -61,7 +56,7 @@ describe('the same bootstrap in Envoy and in Tulle', { skip: skipUnless(envoy, '
     {
       await using proxy = await open()
       await Promise.all(
-        ['main', 'edge', 'quiet', 'tcp', 'tcp-nowhere'].map(async (listener) => {
+        listenerNames.map(async (listener) => {
           const port = proxy.ports.get(listener) ?? 0
           const cases = parityCases.filter((one) => (one.listener ?? 'main') === listener)
           await inParallel(cases, async (one) => {
@@ -83,9 +78,7 @@ describe('the same bootstrap in Envoy and in Tulle', { skip: skipUnless(envoy, '
   }
 
   for (const one of parityCases) {
-    test(one.name, (context) => {
-      const missing = notYet[one.name]
-      if (missing !== undefined) return context.todo(missing)
+    test(one.name, () => {
       const expected = answers.envoy.get(one.name)
       const actual = answers.tulle.get(one.name)
       assert.ok(expected)
@@ -95,21 +88,22 @@ describe('the same bootstrap in Envoy and in Tulle', { skip: skipUnless(envoy, '
     })
   }
 
-  test('every case that is not like Envoy yet exists, and still differs', () => {
-    const fixed = Object.keys(notYet).filter((name) => {
-      const one = parityCases.find((candidate) => candidate.name === name)
-      const expected = answers.envoy.get(name)
-      const actual = answers.tulle.get(name)
-      return !one || !expected || !actual || differences(one, expected, actual).length === 0
-    })
-    assert.deepEqual(fixed, [], 'remove these from not-yet.ts')
-  })
-
-  test('at least sixty requests are compared', () => {
-    assert.ok(parityCases.length >= 60)
+  test('at least two hundred requests are compared', () => {
+    assert.ok(parityCases.length > 200)
     assert.equal(new Set(parityCases.map((one) => one.name)).size, parityCases.length)
   })
 })
+
+const listenerNames = [
+  'main',
+  'edge',
+  'quiet',
+  'hasty',
+  'short',
+  'passing',
+  'tcp',
+  'tcp-nowhere',
+] as const
 
 const loggedCases = parityCases.filter((one) => (one.raw ?? `x-case: `).includes('x-case: '))
 
@@ -187,6 +181,7 @@ function toAnswer(response: WireResponse, log: unknown): Answer {
       .sort(byText),
     upstream: echoed,
     closed: response.closed,
+    interim: response.interim,
     log,
   }
 }
@@ -227,91 +222,4 @@ async function fillBootstrap(upstreams: readonly Upstream[], folder: string): Pr
     LOG: join(folder, 'access.log'),
   }
   return template.replaceAll(/\$\{([A-Z]+)\}/g, (whole, name: string) => values[name] ?? whole)
-}
-
-/** A port that was free a moment ago: nobody listens there. */
-async function refusedPort(): Promise<number> {
-  const server = createServer()
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const address = server.address()
-  const port = typeof address === 'object' && address !== null ? address.port : 0
-  await new Promise((resolve) => server.close(resolve))
-  return port
-}
-
-async function openTulle(file: string): Promise<Proxy> {
-  const text = readFileSync(file, 'utf8')
-  const sidecar = await openSidecar({
-    bootstrap: { text, file },
-    clock: systemClock,
-    random: systemRandom,
-    log: silentLog,
-  })
-  const ports = await listenerPorts(sidecar.adminAddress ?? '')
-  return { ports, [Symbol.asyncDispose]: () => sidecar.close() }
-}
-
-async function openEnvoy(file: string, folder: string): Promise<Proxy> {
-  const addressFile = join(folder, 'admin-address')
-  const child = spawn(
-    envoy ?? '',
-    [
-      '-c',
-      file,
-      '--concurrency',
-      '1',
-      '--admin-address-path',
-      addressFile,
-      '--log-level',
-      'error',
-      '--file-flush-interval-msec',
-      '50',
-      '--use-dynamic-base-id',
-    ],
-    { stdio: 'ignore' },
-  )
-  const admin = await eventually(() => readFileSync(addressFile, 'utf8').trim() || undefined, {
-    deadlineMs: 20_000,
-  })
-  const ports = await eventually(
-    async () => {
-      const found = await listenerPorts(admin)
-      return found.size === 5 ? found : undefined
-    },
-    { deadlineMs: 20_000 },
-  )
-  return { ports, [Symbol.asyncDispose]: () => stop(child) }
-}
-
-async function stop(child: ChildProcess): Promise<void> {
-  const ended = new Promise((resolve) => child.once('exit', resolve))
-  child.kill('SIGTERM')
-  await ended
-}
-
-/** Name → port, from the admin interface's `/listeners`. */
-async function listenerPorts(admin: string): Promise<ReadonlyMap<string, number>> {
-  const text = await get(admin, '/listeners')
-  const ports = new Map<string, number>()
-  for (const line of text.split('\n')) {
-    const match = /^(.+)::127\.0\.0\.1:(\d+)$/.exec(line)
-    if (match?.[1] !== undefined) ports.set(match[1], Number(match[2]))
-  }
-  return ports
-}
-
-function get(admin: string, path: string): Promise<string> {
-  const [host, port] = admin.split(':')
-  return new Promise((resolve, reject) => {
-    const sent = request({ host, port, path, agent: false }, (response) => {
-      let text = ''
-      response.setEncoding('utf8')
-      response.on('data', (chunk: string) => {
-        text += chunk
-      })
-      response.on('end', () => resolve(text))
-    })
-    sent.on('error', reject)
-    sent.end()
-  })
 }

@@ -139,6 +139,77 @@ export function testWire(contract: WireContract): void {
     await eventually(() => nearEvents.closes === 1)
   })
 
+  claim('destroy inside a callback ends it there, and is heard of once', async (ends) => {
+    const { near, far, nearEvents } = ends
+    const told: string[] = []
+    far.listen({
+      onData() {
+        told.push('data')
+        far.destroy()
+        far.write('late')
+        far.end()
+        far.pause()
+        far.resume()
+      },
+      onEnd: () => void told.push('end'),
+      onDrain: () => void told.push('drain'),
+      onClose: () => void told.push('close'),
+    })
+    near.write('x')
+    near.end()
+    await eventually(() => told.includes('close'))
+    near.destroy()
+    await eventually(() => nearEvents.closes === 1)
+    assert.deepEqual(told, ['data', 'close'])
+    assert.equal(nearEvents.received, '')
+  })
+
+  claim('a wire that is destroyed unread breaks the peer off with an error', async (ends) => {
+    const { near, far, nearEvents, farEvents } = ends
+    near.pause()
+    far.write('unread')
+    await new Promise((resolve) => setImmediate(resolve))
+    await new Promise((resolve) => setImmediate(resolve))
+    near.destroy()
+    await eventually(() => nearEvents.closes === 1 && farEvents.closes === 1)
+    assert.ok(farEvents.error instanceof Error)
+    assert.equal(farEvents.callsAfterClose, 0)
+  })
+
+  claim('writing to a peer that is gone ends in one close', async ({ near, far, farEvents }) => {
+    near.destroy()
+    await eventually(
+      () => {
+        far.write(Buffer.alloc(64 * 1024))
+        return farEvents.closes === 1
+      },
+      { intervalMs: 1 },
+    )
+    assert.equal(far.bufferedBytes, 0)
+    assert.equal(farEvents.callsAfterClose, 0)
+  })
+
+  claim('what a slow reader gets is what was written, in order', async (ends) => {
+    const { near, far, nearEvents, farEvents } = ends
+    far.pause()
+    let expected = ''
+    for (let index = 0; index < 200; index += 1) {
+      // Joined texts, large bodies and texts before them, far beyond what a kernel takes at once.
+      const letter = String.fromCharCode(97 + (index % 26))
+      near.write(`<${index}>`)
+      near.write(Buffer.alloc(index % 3 === 0 ? 100_000 : 300, letter))
+      expected += `<${index}>${letter.repeat(index % 3 === 0 ? 100_000 : 300)}`
+      if (index % 20 === 0) await new Promise((resolve) => setImmediate(resolve))
+    }
+    near.end()
+    far.resume()
+    await eventually(() => farEvents.ends === 1)
+    assert.ok(farEvents.received === expected, 'the bytes differ')
+    assert.equal(nearEvents.closes, 0)
+    far.end()
+    await eventually(() => nearEvents.closes === 1 && farEvents.closes === 1)
+  })
+
   claim(
     'writing after the end or the close does nothing',
     async ({ near, far, farEvents, nearEvents }) => {

@@ -1,8 +1,5 @@
-/** What happens to traffic when parts of a running mesh are killed, break, or are misconfigured. */
+/** What happens to traffic when an instance joins, leaves or is killed. */
 import assert from 'node:assert/strict'
-import { readFileSync, writeFileSync } from 'node:fs'
-import { request } from 'node:http'
-import { join } from 'node:path'
 import { after, before, suite, test } from 'node:test'
 
 import { eventually } from '../support/eventually.ts'
@@ -12,28 +9,15 @@ import { RunningMesh, sendRequests } from '../support/running-mesh.ts'
 const url = 'http://my-go-service:8080/'
 const skip = process.platform === 'linux' ? false : 'finds its processes in /proc of Linux'
 
+interface WorkloadItem {
+  readonly metadata: { readonly name: string }
+  readonly status: { readonly health: string; readonly presence: string }
+}
+
 interface EndpointRow {
   readonly endpoint: string
   readonly health: string
   readonly cluster: string
-}
-
-/** Changes the behaviour of one replica, past its sidecar. */
-async function behave(mesh: RunningMesh, workload: string, query: string): Promise<void> {
-  const address = mesh.workload(workload).ports[0]?.app ?? ''
-  const status = await new Promise<number | undefined>((resolve, reject) => {
-    const sent = request(
-      `http://${address}/admin/behaviour?${query}`,
-      { method: 'POST' },
-      (answer) => {
-        answer.resume()
-        resolve(answer.statusCode)
-      },
-    )
-    sent.on('error', reject)
-    sent.end()
-  })
-  assert.equal(status, 200)
 }
 
 async function json<T>(mesh: RunningMesh, ...words: readonly string[]): Promise<T> {
@@ -53,15 +37,86 @@ suite('failures', { skip }, () => {
 
   const proxy = () => mesh.workload('load').proxy ?? ''
   const endpoints = () => json<EndpointRow[]>(mesh, 'proxy-config', 'endpoints', 'load')
-  const isHealthy = async (workload: string) => {
-    const address = mesh.workload(workload).ports[0]?.mesh
-    const rows = await endpoints()
-    const own = rows.filter(({ endpoint }) => endpoint === address)
-    return own.length > 0 && own.every(({ health }) => health === 'healthy')
+  const statusOf = async (name: string) => {
+    const { items } = await json<{ items: WorkloadItem[] }>(mesh, 'get', 'workloads')
+    return items.find(({ metadata }) => metadata.name === name)?.status
+  }
+  const isBack = async (name: string) => {
+    const status = await statusOf(name)
+    return status?.presence === 'connected' && status.health === 'healthy'
   }
 
-  test('a replica that answers 503 is ejected, and callers see no error while it is', async () => {
-    await behave(mesh, 'my-go-service-v2-1', 'failRate=1')
+  test('tulle run --service joins a service with one more version, and leaves it at its end', async () => {
+    const script = 'exec "$TULLE_NODE" node/service.ts'
+    const words = ['--service', 'my-go-service', '--port', '8080:0', '--label', 'version=v1']
+    const [stop] = await mesh.spawnTulle(
+      'run',
+      ...words,
+      '--name',
+      'extra',
+      '--',
+      'sh',
+      '-c',
+      script,
+    )
+    await eventually(async () => (await statusOf('extra'))?.health === 'healthy', {
+      deadlineMs: 10_000,
+    })
+    const inService = async () =>
+      (await endpoints()).filter(({ cluster }) => cluster.startsWith('outbound|8080|v1|')).length
+    await eventually(async () => (await inService()) === 2, { deadlineMs: 5_000 })
+    assert.equal(await stop('SIGTERM'), 0)
+    await eventually(async () => (await statusOf('extra'))?.presence !== 'connected', {
+      deadlineMs: 5_000,
+    })
+    const { failures } = await sendRequests(proxy(), url, 200)
+    assert.deepEqual(failures, [])
+  })
+
+  test('kill -9 of a sidecar: callers fail over, and it comes back on the same ports', async () => {
+    const { pid, ports } = mesh.workload('my-go-service-v2-2')
+    const assigned = () =>
+      mesh.lines.filter(
+        (line) => line.event === 'assigned' && line['workload'] === 'my-go-service-v2-2',
+      )
+    const before = assigned().length
+    process.kill(pid ?? 0, 'SIGKILL')
+    // A request that is under way at this moment may have been served: it is not sent again, and fails.
+    await eventually(() => !isRunning(pid ?? 0))
+    const { failures } = await sendRequests(proxy(), url, 1_000)
+    assert.deepEqual(failures, [])
+    await eventually(() => assigned().length > before, { deadlineMs: 15_000 })
+    const { addresses } = assigned().at(-1) as unknown as {
+      addresses: { ports: { meshPort: number }[] }
+    }
+    assert.equal(`127.0.0.1:${addresses.ports[0]?.meshPort}`, ports[0]?.mesh)
+    await eventually(() => isBack('my-go-service-v2-2'), { deadlineMs: 10_000 })
+  })
+
+  test('kill -9 of an application: it is started again, and callers are sent elsewhere meanwhile', async () => {
+    const started = () =>
+      mesh.lines.filter(
+        (line) => line.event === 'application-started' && line['workload'] === 'my-go-service-v2-1',
+      )
+    const pid = Number(started().at(-1)?.['pid'])
+    assert.ok(isRunning(pid))
+    process.kill(pid, 'SIGKILL')
+    await eventually(() => Number(started().at(-1)?.['pid']) !== pid, { deadlineMs: 10_000 })
+    await eventually(() => isBack('my-go-service-v2-1'), { deadlineMs: 10_000 })
+    const { failures } = await sendRequests(proxy(), url, 300)
+    assert.deepEqual(failures, [])
+  })
+})
+
+// A mesh of its own: an ejection lasts half a minute, and the tests above need every replica.
+test(
+  'a replica that answers 503 is ejected, and callers see no error while it is',
+  { skip },
+  async () => {
+    await using mesh = await RunningMesh.start()
+    const proxy = () => mesh.workload('load').proxy ?? ''
+    const endpoints = () => json<EndpointRow[]>(mesh, 'proxy-config', 'endpoints', 'load')
+    await mesh.behave('my-go-service-v2-1', 'failRate=1')
     const broken = mesh.workload('my-go-service-v2-1').ports[0]?.mesh
     await eventually(
       async () => {
@@ -83,113 +138,5 @@ suite('failures', { skip }, () => {
     )
     const v2 = rows.find(({ version }) => version === 'v2')
     assert.deepEqual(v2?.endpoints, { total: 2, ejected: 1 })
-    await behave(mesh, 'my-go-service-v2-1', 'failRate=0')
-  })
-
-  test('broken YAML names file, line and remedy, and the last good config stays in force', async () => {
-    const file = join(mesh.folder, 'config/my-go-service.yaml')
-    const good = readFileSync(file, 'utf8')
-    writeFileSync(file, good.replace('weight: 90', 'weight: ninety'))
-    const issue = await eventually(
-      () => mesh.lines.find((line) => line.event === 'issue' && line['severity'] === 'error'),
-      { deadlineMs: 5_000 },
-    )
-    assert.equal(issue['file'], file)
-    assert.equal(issue['line'], 13)
-    assert.equal(issue['path'], 'spec.http[0].route[0].weight')
-    assert.ok(String(issue['remedy']).length > 0)
-    const { failures, versions } = await sendRequests(proxy(), url, 200)
-    assert.deepEqual(failures, [])
-    assert.ok((versions.get('v1') ?? 0) > 140)
-    writeFileSync(file, good)
-    await eventually(() => mesh.lines.some((line) => line.event === 'issue-solved'), {
-      deadlineMs: 5_000,
-    })
-  })
-
-  test('tulle run --service joins a service with one more version, and leaves it at its end', async () => {
-    const script = 'exec "$TULLE_NODE" node/service.ts'
-    const words = ['--service', 'my-go-service', '--port', '8080:0', '--label', 'version=v1']
-    const [stop] = await mesh.spawnTulle(
-      'run',
-      ...words,
-      '--name',
-      'extra',
-      '--',
-      'sh',
-      '-c',
-      script,
-    )
-    const workloads = async () => {
-      const { items } = await json<{
-        items: { metadata: { name: string }; status: { health: string; presence: string } }[]
-      }>(mesh, 'get', 'workloads')
-      return items.find(({ metadata }) => metadata.name === 'extra')?.status
-    }
-    await eventually(async () => (await workloads())?.health === 'healthy', { deadlineMs: 10_000 })
-    const inService = async () =>
-      (await endpoints()).filter(({ cluster }) => cluster.startsWith('outbound|8080|v1|')).length
-    await eventually(async () => (await inService()) === 2, { deadlineMs: 5_000 })
-    assert.equal(await stop('SIGTERM'), 0)
-    await eventually(async () => (await workloads())?.presence !== 'connected', {
-      deadlineMs: 5_000,
-    })
-    const { failures } = await sendRequests(proxy(), url, 200)
-    assert.deepEqual(failures, [])
-  })
-
-  test('kill -9 of the control plane: traffic goes on, and on its return nobody is lost', async () => {
-    const started = () => mesh.lines.filter((line) => line.event === 'control-plane-ready').length
-    const before = started()
-    process.kill(mesh.controlPlanePid(), 'SIGKILL')
-    const { failures } = await sendRequests(proxy(), url, 1_000)
-    assert.deepEqual(failures, [])
-    await eventually(() => started() > before, { deadlineMs: 15_000 })
-    await eventually(
-      async () => {
-        const rows = await json<{ name: string; presence: string; serves: boolean }[]>(
-          mesh,
-          'status',
-        )
-        const serving = rows.filter(({ serves, name }) => serves && name !== 'extra')
-        return serving.length === 3 && serving.every(({ presence }) => presence === 'connected')
-      },
-      { deadlineMs: 20_000 },
-    )
-    const again = await sendRequests(proxy(), url, 300)
-    assert.deepEqual(again.failures, [])
-    assert.ok(await isHealthy('my-go-service-v1'))
-  })
-
-  test('kill -9 of a sidecar: callers fail over, and it comes back on the same ports', async () => {
-    const { pid, ports } = mesh.workload('my-go-service-v2-2')
-    const assigned = () =>
-      mesh.lines.filter(
-        (line) => line.event === 'assigned' && line['workload'] === 'my-go-service-v2-2',
-      )
-    const before = assigned().length
-    process.kill(pid ?? 0, 'SIGKILL')
-    const { failures } = await sendRequests(proxy(), url, 1_000)
-    assert.deepEqual(failures, [])
-    await eventually(() => assigned().length > before, { deadlineMs: 15_000 })
-    const { addresses } = assigned().at(-1) as unknown as {
-      addresses: { ports: { meshPort: number }[] }
-    }
-    assert.equal(`127.0.0.1:${addresses.ports[0]?.meshPort}`, ports[0]?.mesh)
-    await eventually(() => isHealthy('my-go-service-v2-2'), { deadlineMs: 10_000 })
-  })
-
-  test('kill -9 of an application: it is started again, and callers are sent elsewhere meanwhile', async () => {
-    const started = () =>
-      mesh.lines.filter(
-        (line) => line.event === 'application-started' && line['workload'] === 'my-go-service-v2-1',
-      )
-    const pid = Number(started().at(-1)?.['pid'])
-    assert.ok(isRunning(pid))
-    process.kill(pid, 'SIGKILL')
-    await eventually(() => Number(started().at(-1)?.['pid']) !== pid, { deadlineMs: 10_000 })
-    await eventually(() => isHealthy('my-go-service-v2-1'), { deadlineMs: 10_000 })
-    const { failures } = await sendRequests(proxy(), url, 300)
-    assert.deepEqual(failures, [])
-  })
-})
+  },
+)

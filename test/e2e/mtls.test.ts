@@ -267,9 +267,10 @@ test(
   { skip },
   async () => {
     const lifetime = '  meshConfig:\n    certificateLifetime: 20s\n'
-    await using mesh = await RunningMesh.startEdited((text) =>
-      text.replace(/^spec:\n/m, `spec:\n${lifetime}`),
-    )
+    await using mesh = await RunningMesh.startChanged((folder) => {
+      const file = join(folder, 'mesh-node.yaml')
+      writeFileSync(file, readFileSync(file, 'utf8').replace(/^spec:\n/m, `spec:\n${lifetime}`))
+    })
     const renewals = () =>
       mesh.lines.filter(({ event, isRenewal }) => event === 'certificate' && isRenewal === true)
         .length

@@ -1,10 +1,13 @@
 /** `tulle up` on the example, as a new user sees it: the split, an edit, the end. */
 import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, suite, test } from 'node:test'
+import { promisify } from 'node:util'
 
 import { eventually } from '../support/eventually.ts'
+import { goClient } from '../support/go-client.ts'
 import { isRunning } from '../support/process-table.ts'
 import { findEnvoy, findProgram, skipUnless } from '../support/programs.ts'
 import { RunningMesh, sendRequests, type Answers } from '../support/running-mesh.ts'
@@ -124,6 +127,16 @@ suite('commands inside a running mesh', { skip }, () => {
       },
     )
   }
+
+  const go = findProgram('go')
+  test('Go net/http reaches the service by its name', { skip: skipUnless(go, 'go') }, async () => {
+    writeFileSync(join(mesh.folder, 'client.go'), goClient)
+    const built = join(mesh.folder, 'go-client')
+    await promisify(execFile)(go ?? '', ['build', '-o', built, 'client.go'], { cwd: mesh.folder })
+    const { out, error } = await mesh.tulle('run', '--', built, `${url}from-go`)
+    assert.equal(error, '')
+    assert.match(out, /"path":"\/from-go","headers":\{[^}]*"user-agent":"Go-http-client/)
+  })
 
   test('a second tulle up of the same mesh is refused, and says which process runs', async () => {
     const second = await mesh.tulle('up', join(mesh.folder, 'mesh-node.yaml'))

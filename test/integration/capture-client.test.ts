@@ -14,6 +14,7 @@ import { after, before, test } from 'node:test'
 import { promisify } from 'node:util'
 
 import { captureEnvironment } from '../../src/capture/environment.ts'
+import { goClient } from '../support/go-client.ts'
 import { findProgram, skipUnless } from '../support/programs.ts'
 
 const run = promisify(execFile)
@@ -66,15 +67,6 @@ function hasRequests(): string | false {
   }
 }
 
-const goProgram = `package main
-import ("fmt"; "io"; "net/http"; "os")
-func main() {
-	response, err := http.Get(os.Args[1])
-	if err != nil { fmt.Fprintln(os.Stderr, err); os.Exit(1) }
-	body, _ := io.ReadAll(response.Body)
-	os.Stdout.Write(body)
-}`
-
 const javaProgram = `import java.net.*;
 public class Client {
   public static void main(String[] arguments) throws Exception {
@@ -110,7 +102,7 @@ const clients = [
   {
     name: 'Go net/http',
     skip: skipUnless(findProgram('go'), 'go'),
-    command: () => ['go', 'run', write('client.go', goProgram)],
+    command: () => ['go', 'run', write('client.go', goClient)],
   },
   {
     name: 'Node fetch',

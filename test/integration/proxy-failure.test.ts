@@ -3,16 +3,19 @@ import assert from 'node:assert/strict'
 import { createServer, type AddressInfo, type Socket } from 'node:net'
 import { test } from 'node:test'
 
+import type { StreamSource } from '../../src/proxy/exchange-attempt.ts'
 import { failureReplies, type Failure } from '../../src/proxy/failure.ts'
-import type { HttpFilter } from '../../src/proxy/filter/http-filter.ts'
+import type { FilterContext, HttpFilter } from '../../src/proxy/filter/http-filter.ts'
+import type { UpstreamPools } from '../../src/proxy/upstream/pool.ts'
 import type { WireAddress } from '../../src/proxy/wire/wire.ts'
 import { eventually } from '../support/eventually.ts'
 import { FakeClock } from '../support/fake-clock.ts'
 import {
   exchangeBytes,
-  forwardAction,
+  connectTo,
   forwardTo,
   retryOnce,
+  retryPolicy,
   startScene,
   type Scene,
   type SceneOptions,
@@ -126,9 +129,10 @@ test('no-route: no route matches', async () => {
 })
 
 test('no-cluster: the route names a cluster that is not there', async () => {
-  await using scene = await startScene({ routes: [{ prefix: '/', action: forwardTo('gone') }] })
+  await using scene = await startScene({ routes: [forwardTo('gone')] })
   assertFailure(scene, await exchangeBytes(scene.port, closing), { failure: 'no-cluster' })
-  assert.equal(scene.records[0]?.clusterName, 'gone')
+  // As in Envoy: what does not exist is no upstream.
+  assert.equal(scene.records[0]?.clusterName, '')
 })
 
 test('no-healthy-upstream: the cluster has no host', async () => {
@@ -147,7 +151,7 @@ test('dns-failure: the name does not resolve', async () => {
         settings: { resolveHost: (_authority, done) => done(undefined) },
       },
     ],
-    routes: [{ prefix: '/', action: forwardTo('a') }],
+    routes: [forwardTo('a')],
   })
   assertFailure(scene, await exchangeBytes(scene.port, closing), { failure: 'dns-failure' })
 })
@@ -156,7 +160,9 @@ test('connect-failure: nobody listens', async () => {
   await using scene = await startScene(to(await deadAddress()))
   const received = await exchangeBytes(scene.port, closing)
   assertFailure(scene, received, { failure: 'connect-failure' })
-  assert.match(String(scene.records[0]?.transportFailure), /ECONNREFUSED/)
+  const reason = 'delayed connect error: Connection refused'
+  assert.equal(scene.records[0]?.transportFailure, reason)
+  assert.ok(scene.records[0]?.details.endsWith(`{remote_connection_failure|${reason}}`))
   const cluster = scene.clusters.get('a')
   assert.equal(cluster?.stats.cxConnectFail.value(), 1)
   assert.equal(cluster?.breaker.active('connections'), 0)
@@ -164,10 +170,11 @@ test('connect-failure: nobody listens', async () => {
 })
 
 test('connect-failure after retries says so in the flags', async () => {
-  const routes = [{ prefix: '/', action: forwardTo('a', { retryPolicy: retryOnce }) }]
+  const routes = [forwardTo('a', retryOnce)]
   await using scene = await startScene({ ...to(await deadAddress()), routes })
   const received = await exchangeBytes(scene.port, closing)
-  assertFailure(scene, received, { failure: 'connect-failure', flags: 'UF,URX' })
+  assertFailure(scene, received, { failure: 'connect-failure', flags: 'URX,UF' })
+  assert.match(received, /retried and the latest reset reason: remote connection failure$/)
   assert.equal(scene.records[0]?.attempts, 2)
 })
 
@@ -200,7 +207,6 @@ test('upstream-protocol-error: the answer is no HTTP', async () => {
   assertFailure(scene, await exchangeBytes(scene.port, closing), {
     failure: 'upstream-protocol-error',
   })
-  assert.equal(scene.records[0]?.transportFailure, 'status-line')
 })
 
 test('upstream-headers-too-large: the answer’s head is beyond the limit', async () => {
@@ -214,7 +220,7 @@ test('upstream-headers-too-large: the answer’s head is beyond the limit', asyn
 
 test('upstream-timeout: no answer within the route’s time', async () => {
   await using raw = await startRaw(() => {})
-  const routes = [{ prefix: '/', action: forwardTo('a', { timeoutMs: 30 }) }]
+  const routes = [forwardTo('a', 'timeout: 0.03s')]
   await using scene = await startScene({ ...to(raw.address), routes })
   const received = await exchangeBytes(scene.port, closing)
   assertFailure(scene, received, { failure: 'upstream-timeout' })
@@ -223,10 +229,10 @@ test('upstream-timeout: no answer within the route’s time', async () => {
 
 test('per-try-timeout: no answer within the time of an attempt', async () => {
   await using raw = await startRaw(() => {})
-  const retryPolicy = { ...retryOnce, retriesMax: 0, perTryTimeoutMs: 30 }
-  const routes = [{ prefix: '/', action: forwardTo('a', { retryPolicy }) }]
+  const routes = [forwardTo('a', retryPolicy('num_retries: 0, per_try_timeout: 0.03s'))]
   await using scene = await startScene({ ...to(raw.address), routes })
-  assertFailure(scene, await exchangeBytes(scene.port, closing), { failure: 'per-try-timeout' })
+  const received = await exchangeBytes(scene.port, closing)
+  assertFailure(scene, received, { failure: 'per-try-timeout', flags: 'URX,UT' })
 })
 
 test('stream-idle-timeout: nothing moves; 408 while the request is incomplete', async () => {
@@ -248,7 +254,7 @@ test('stream-idle-timeout: 504 once the request is complete', async () => {
 
 test('max-duration: the stream lasts too long', async () => {
   await using raw = await startRaw(() => {})
-  const routes = [{ prefix: '/', action: forwardTo('a', { maxStreamDurationMs: 30 }) }]
+  const routes = [forwardTo('a', 'max_stream_duration: { max_stream_duration: 0.03s }')]
   await using scene = await startScene({ ...to(raw.address), routes })
   const received = await exchangeBytes(scene.port, closing)
   assertFailure(scene, received, { failure: 'max-duration', status: 504 })
@@ -282,12 +288,56 @@ test('overloaded: requests are refused while the process has no room', async () 
   assertFailure(scene, await exchangeBytes(scene.port, closing), { failure: 'overloaded' })
 })
 
-for (const failure of ['denied', 'rate-limited', 'fault-abort'] as const) {
+test('overloaded: the requests that wait hold more than the process may', async () => {
+  const waiting: FilterContext[] = []
+  const filter: HttpFilter = {
+    name: 'wait',
+    onRequest(context) {
+      if (context.request.method !== 'POST') return 'continue'
+      waiting.push(context)
+      return 'suspend'
+    },
+  }
+  await using scene = await startScene({ filters: [filter] })
+  const { overload } = scene.runtime
+  overload.bufferedBytesMax = 9
+  const first = exchangeBytes(
+    scene.port,
+    'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n0123456789',
+    (seen) => seen.includes('\r\n\r\n'),
+  )
+  await eventually(() => overload.bufferedBytes === 10)
+  assertFailure(scene, await exchangeBytes(scene.port, closing), { failure: 'overloaded' })
+  waiting[0]?.resume({ failure: 'denied' })
+  assert.match(await first, /^HTTP\/1\.1 403 /)
+  assert.equal(overload.bufferedBytes, 0)
+  assert.match(await exchangeBytes(scene.port, closing), /^HTTP\/1\.1 404 /)
+})
+
+test('upstream-reset: the upstream resets the stream', async () => {
+  const source: StreamSource = {
+    request(_cluster, _host, waiter) {
+      waiter.onUpstreamReset({ failure: 'upstream-reset', message: 'reset', requestSent: true })
+    },
+    cancel() {},
+  }
+  await using scene = await startScene({
+    ...to(await deadAddress()),
+    // HTTP/1.1 cannot reset a stream, so the pools are exchanged for what a reset of HTTP/2 will say.
+    replace: (runtime) => ({ ...runtime, pools: source as UpstreamPools }),
+  })
+  const received = await exchangeBytes(scene.port, closing)
+  assertFailure(scene, received, { failure: 'upstream-reset' })
+  assert.match(received, /reset reason: remote reset$/)
+})
+
+const ofFilters = ['denied', 'rate-limited', 'fault-abort', 'payload-too-large'] as const
+for (const failure of ofFilters) {
   test(`${failure}: a filter’s reply takes the place of the upstream’s`, async () => {
     const filter: HttpFilter = { name: 'refuse', onRequest: () => ({ failure }) }
     await using scene = await startScene({
       filters: [filter],
-      routes: [{ prefix: '/', action: forwardTo('a') }],
+      routes: [forwardTo('a')],
     })
     assertFailure(scene, await exchangeBytes(scene.port, closing), { failure })
   })
@@ -305,7 +355,7 @@ test('upgrade-refused: the route allows no upgrade', async () => {
 test('upgrade-refused: CONNECT on a route that does not end it, with bytes that came early', async () => {
   await using scene = await startScene({
     ...to(),
-    routes: [{ prefix: '*', action: { kind: 'forward', forward: forwardAction('a') } }],
+    routes: [connectTo('a', { endsHere: false })],
   })
   const received = await exchangeBytes(
     scene.port,
@@ -344,6 +394,6 @@ test('a filter may wait, and continue or refuse later', async () => {
 function to(address?: WireAddress, limits: object = {}): Pick<SceneOptions, 'clusters' | 'routes'> {
   return {
     clusters: [{ name: 'a', addresses: address === undefined ? [] : [address], limits }],
-    routes: [{ prefix: '/', action: forwardTo('a') }],
+    routes: [forwardTo('a')],
   }
 }

@@ -1,6 +1,12 @@
 /** Requests through a real listener to real servers over loopback: what arrives on either side. */
 import assert from 'node:assert/strict'
-import { createServer as createHttpServer, get, Agent, type IncomingHttpHeaders } from 'node:http'
+import {
+  createServer as createHttpServer,
+  get,
+  Agent,
+  type IncomingHttpHeaders,
+  type IncomingMessage,
+} from 'node:http'
 import { createServer, type AddressInfo, type Socket } from 'node:net'
 import { text } from 'node:stream/consumers'
 import { test } from 'node:test'
@@ -10,9 +16,10 @@ import { eventually } from '../support/eventually.ts'
 import { FakeClock } from '../support/fake-clock.ts'
 import {
   exchangeBytes,
-  forwardAction,
+  connectTo,
   forwardTo,
   retryOnce,
+  retryPolicy,
   startOrigin,
   startScene,
   type SceneOptions,
@@ -28,6 +35,15 @@ async function startEcho() {
       response.setHeader('x-origin', 'echo')
       return response.end(JSON.stringify({ method, url, headers, body }))
     })
+  })
+}
+
+function fetchWith(agent: Agent, port: number): Promise<IncomingMessage> {
+  return new Promise((resolve, reject) => {
+    const request = get({ port, host: '127.0.0.1', agent }, (response) => {
+      response.resume().on('end', () => resolve(response))
+    })
+    request.on('error', reject)
   })
 }
 
@@ -47,7 +63,7 @@ async function echoScene(options: Omit<SceneOptions, 'clusters'> = {}) {
   const origin = await startEcho()
   const scene = await startScene({
     clusters: [{ name: 'echo', addresses: [origin.address] }],
-    routes: [{ prefix: '/', action: forwardTo('echo') }],
+    routes: [forwardTo('echo')],
     ...options,
   })
   return {
@@ -148,7 +164,7 @@ test('a body of 5 MB goes up and comes down whole', async () => {
   await using origin = await startOrigin((request, response) => request.pipe(response))
   await using scene = await startScene({
     clusters: [{ name: 'a', addresses: [origin.address] }],
-    routes: [{ prefix: '/', action: forwardTo('a') }],
+    routes: [forwardTo('a')],
   })
   const response = await fetch(`http://127.0.0.1:${scene.port}/`, {
     method: 'POST',
@@ -165,7 +181,7 @@ test('connections to the upstream are used again', async () => {
   origin.server.on('connection', () => (connections += 1))
   await using scene = await startScene({
     clusters: [{ name: 'a', addresses: [origin.address] }],
-    routes: [{ prefix: '/', action: forwardTo('a') }],
+    routes: [forwardTo('a')],
   })
   for (let count = 0; count < 5; count += 1) {
     await exchangeBytes(scene.port, `GET / HTTP/1.1\r\n${close}\r\n`)
@@ -181,7 +197,7 @@ test('an upstream connection is not used beyond its number of requests', async (
     clusters: [
       { name: 'a', addresses: [origin.address], settings: { requestsPerConnectionMax: 2 } },
     ],
-    routes: [{ prefix: '/', action: forwardTo('a') }],
+    routes: [forwardTo('a')],
   })
   for (let count = 0; count < 5; count += 1) {
     await exchangeBytes(scene.port, `GET / HTTP/1.1\r\n${close}\r\n`)
@@ -195,43 +211,41 @@ test('HEAD keeps the length and has no body', async () => {
   })
   await using scene = await startScene({
     clusters: [{ name: 'a', addresses: [origin.address] }],
-    routes: [{ prefix: '/', action: forwardTo('a') }],
+    routes: [forwardTo('a')],
   })
   const received = await exchangeBytes(scene.port, `HEAD / HTTP/1.1\r\n${close}\r\n`)
   assert.match(received, /\r\ncontent-length: 5\r\n/)
   assert.ok(received.endsWith('\r\n\r\n'))
 })
 
-test('100 Continue of the upstream reaches the client before it sends its body', async () => {
-  await using origin = await startOrigin((request, response) => {
-    void text(request).then((body) => response.end(`got ${body}`))
-  })
-  await using scene = await startScene({
-    clusters: [{ name: 'a', addresses: [origin.address] }],
-    routes: [{ prefix: '/', action: forwardTo('a') }],
-  })
-  const received = await exchangeBytes(scene.port, [
+test('100 Continue is answered before the client sends its body, and is not asked for upstream', async () => {
+  await using run = await echoScene()
+  const received = await run.ask([
     `POST / HTTP/1.1\r\n${close}Expect: 100-continue\r\nContent-Length: 5\r\n\r\n`,
     'hello',
   ])
   assert.match(received, /^HTTP\/1\.1 100 Continue\r\n\r\nHTTP\/1\.1 200 OK/)
-  assert.match(received, /got hello/)
+  const { body, headers } = echoed(received.slice(received.indexOf('200 OK')))
+  assert.equal(body, 'hello')
+  assert.equal(headers.expect, undefined)
 })
 
-test('early hints pass', async () => {
-  await using origin = await startOrigin((_request, response) => {
-    response.writeEarlyHints({ link: '</x.css>; rel=preload' }, () => response.end('x'))
+for (const proxies100Continue of [true, false]) {
+  test(`early hints ${proxies100Continue ? 'pass where the listener says so' : 'are dropped'}`, async () => {
+    await using origin = await startOrigin((_request, response) => {
+      response.writeEarlyHints({ link: '</x.css>; rel=preload' }, () => response.end('x'))
+    })
+    await using scene = await startScene({
+      clusters: [{ name: 'a', addresses: [origin.address] }],
+      routes: [forwardTo('a')],
+      manager: { proxies100Continue },
+    })
+    const received = await exchangeBytes(scene.port, `GET / HTTP/1.1\r\n${close}\r\n`)
+    const hints = 'HTTP/1.1 103 Early Hints\r\nlink: </x.css>; rel=preload\r\n\r\n'
+    assert.equal(received.startsWith(hints), proxies100Continue)
+    assert.match(received, /HTTP\/1\.1 200 OK\r\n/)
   })
-  await using scene = await startScene({
-    clusters: [{ name: 'a', addresses: [origin.address] }],
-    routes: [{ prefix: '/', action: forwardTo('a') }],
-  })
-  const received = await exchangeBytes(scene.port, `GET / HTTP/1.1\r\n${close}\r\n`)
-  assert.match(
-    received,
-    /^HTTP\/1\.1 103 Early Hints\r\nlink: <\/x\.css>; rel=preload\r\n\r\nHTTP\/1\.1 200/,
-  )
-})
+}
 
 test('a websocket passes after 101, with bytes that the client sent early', async () => {
   const origin = createHttpServer()
@@ -250,7 +264,7 @@ test('a websocket passes after 101, with bytes that the client sent early', asyn
   } as const
   await using scene = await startScene({
     clusters: [{ name: 'a', addresses: [address] }],
-    routes: [{ prefix: '/', action: forwardTo('a', { upgrades: new Set(['websocket']) }) }],
+    routes: [forwardTo('a', 'upgrade_configs: [{ upgrade_type: websocket }]')],
   })
   const received = await exchangeBytes(
     scene.port,
@@ -266,33 +280,25 @@ test('a websocket passes after 101, with bytes that the client sent early', asyn
   await new Promise((resolve) => origin.close(resolve))
 })
 
-test('an upgrade that the upstream answers with 200 is a plain response (CVE-2024-23326)', async () => {
+test('an upgrade that the upstream answers with 200 is refused, and nothing behind it is read (CVE-2024-23326)', async () => {
   await using run = await echoScene({
-    routes: [{ prefix: '/', action: forwardTo('echo', { upgrades: new Set(['websocket']) }) }],
+    routes: [forwardTo('echo', 'upgrade_configs: [{ upgrade_type: websocket }]')],
   })
   const received = await run.ask(
     'GET /1 HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n' +
       `GET /2 HTTP/1.1\r\n${close}\r\n`,
   )
-  assert.deepEqual(
-    [...received.matchAll(/"url":"(\/\d)"/g)].map((match) => match[1]),
-    ['/1', '/2'],
-  )
+  assert.match(received, /^HTTP\/1\.1 200 OK\r\n[\s\S]*connection: close\r\n\r\n$/)
+  assert.match(received, /\r\nx-origin: echo\r\n/)
+  assert.equal(run.scene.records.length, 1)
+  assert.equal(run.scene.records[0]?.details, 'websocket_handshake_unsuccessful')
 })
 
 test('CONNECT is a tunnel to the cluster, opened when the connection stands', async () => {
   await using raw = await startRaw((socket) => socket.pipe(socket))
   await using scene = await startScene({
     clusters: [{ name: 'a', addresses: [raw.address] }],
-    routes: [
-      {
-        prefix: '*',
-        action: {
-          kind: 'connect',
-          forward: forwardAction('a', { upgrades: new Set(['connect']) }),
-        },
-      },
-    ],
+    routes: [connectTo('a', { endsHere: true })],
   })
   const received = await exchangeBytes(
     scene.port,
@@ -312,16 +318,7 @@ test('CONNECT into an internal listener routes what is inside the tunnel', async
       { name: 'echo', addresses: [origin.address] },
       { name: 'tunnel', addresses: [{ kind: 'internal', listener: 'inner' }] },
     ],
-    routes: [
-      { prefix: '/', action: forwardTo('echo') },
-      {
-        prefix: '*',
-        action: {
-          kind: 'connect',
-          forward: forwardAction('tunnel', { upgrades: new Set(['connect']) }),
-        },
-      },
-    ],
+    routes: [forwardTo('echo'), connectTo('tunnel', { endsHere: true })],
   })
   await scene.open({
     ...scene.listener.config,
@@ -345,7 +342,7 @@ test('a response until the end of its connection reaches the client in chunks', 
   })
   await using scene = await startScene({
     clusters: [{ name: 'a', addresses: [raw.address] }],
-    routes: [{ prefix: '/', action: forwardTo('a') }],
+    routes: [forwardTo('a')],
   })
   const received = await exchangeBytes(scene.port, `GET / HTTP/1.1\r\n${close}\r\n`)
   assert.match(received, /transfer-encoding: chunked\r\n[\s\S]*5\r\nhello\r\n0\r\n\r\n$/)
@@ -357,11 +354,12 @@ test('a body that the upstream breaks off is broken off for the client', async (
   })
   await using scene = await startScene({
     clusters: [{ name: 'a', addresses: [raw.address] }],
-    routes: [{ prefix: '/', action: forwardTo('a') }],
+    routes: [forwardTo('a')],
   })
   await exchangeBytes(scene.port, 'GET / HTTP/1.1\r\nHost: a\r\n\r\n')
   const [record] = await eventually(() => (scene.records.length === 1 ? scene.records : undefined))
-  assert.equal(record?.flags, 'UC')
+  assert.equal(record?.flags, 'UPE')
+  assert.equal(record.details, 'upstream_reset_after_response_started{protocol_error}')
 })
 
 test('bytes after a response are not taken for the next one', async () => {
@@ -376,7 +374,7 @@ test('bytes after a response are not taken for the next one', async () => {
   })
   await using scene = await startScene({
     clusters: [{ name: 'a', addresses: [raw.address] }],
-    routes: [{ prefix: '/', action: forwardTo('a') }],
+    routes: [forwardTo('a')],
   })
   const first = await exchangeBytes(scene.port, `GET / HTTP/1.1\r\n${close}\r\n`)
   const second = await exchangeBytes(scene.port, `GET / HTTP/1.1\r\n${close}\r\n`)
@@ -400,12 +398,9 @@ test('a retry sends the same body to another host', async () => {
   })
   await using scene = await startScene({
     clusters: [{ name: 'a', addresses: [bad.address, good.address] }],
-    routes: [
-      {
-        prefix: '/',
-        action: forwardTo('a', { retryPolicy: retryOnce, includeAttemptCount: true }),
-      },
-    ],
+    routes: [forwardTo('a', retryOnce)],
+    virtualHost: 'include_request_attempt_count: true,',
+    random: () => 0,
   })
   const received = await exchangeBytes(
     scene.port,
@@ -428,7 +423,7 @@ test('a body larger than the buffer is sent once and not again', async () => {
   })
   await using scene = await startScene({
     clusters: [{ name: 'a', addresses: [bad.address] }],
-    routes: [{ prefix: '/', action: forwardTo('a', { retryPolicy: retryOnce }) }],
+    routes: [forwardTo('a', retryOnce)],
   })
   const response = await fetch(`http://127.0.0.1:${scene.port}/`, {
     method: 'POST',
@@ -442,7 +437,7 @@ test('retries beyond the breaker are not made, and the flag says so', async () =
   await using bad = await startOrigin((_request, response) => response.writeHead(503).end())
   await using scene = await startScene({
     clusters: [{ name: 'a', addresses: [bad.address], limits: { retriesMax: 0 } }],
-    routes: [{ prefix: '/', action: forwardTo('a', { retryPolicy: retryOnce }) }],
+    routes: [forwardTo('a', retryOnce)],
   })
   await exchangeBytes(scene.port, `GET / HTTP/1.1\r\n${close}\r\n`)
   assert.equal(scene.records[0]?.attempts, 1)
@@ -457,12 +452,7 @@ test('an attempt that takes too long is given up for another one', async () => {
   })
   await using scene = await startScene({
     clusters: [{ name: 'a', addresses: [slow.address] }],
-    routes: [
-      {
-        prefix: '/',
-        action: forwardTo('a', { retryPolicy: { ...retryOnce, perTryTimeoutMs: 30 } }),
-      },
-    ],
+    routes: [forwardTo('a', retryPolicy('num_retries: 1, per_try_timeout: 0.03s'))],
   })
   const received = await exchangeBytes(scene.port, `GET / HTTP/1.1\r\n${close}\r\n`)
   assert.match(received, /second$/)
@@ -473,7 +463,7 @@ test('a client that leaves ends the attempt', async () => {
   await using raw = await startRaw((socket) => socket.resume())
   await using scene = await startScene({
     clusters: [{ name: 'a', addresses: [raw.address] }],
-    routes: [{ prefix: '/', action: forwardTo('a') }],
+    routes: [forwardTo('a')],
   })
   const request = get({ port: scene.port, host: '127.0.0.1' })
   request.on('error', () => {})
@@ -506,7 +496,7 @@ test('a slow client holds the upstream back', async () => {
   })
   await using scene = await startScene({
     clusters: [{ name: 'a', addresses: [raw.address] }],
-    routes: [{ prefix: '/', action: forwardTo('a') }],
+    routes: [forwardTo('a')],
   })
   const agent = new Agent()
   const request = get({ port: scene.port, host: '127.0.0.1', agent })
@@ -559,7 +549,7 @@ test('draining answers what is in flight, says close, and accepts nobody', async
   })
   await using scene = await startScene({
     clusters: [{ name: 'a', addresses: [origin.address] }],
-    routes: [{ prefix: '/', action: forwardTo('a') }],
+    routes: [forwardTo('a')],
   })
   const asking = exchangeBytes(scene.port, 'GET / HTTP/1.1\r\nHost: a\r\n\r\n')
   await eventually(() => answer)
@@ -584,6 +574,43 @@ test('an idle connection ends after its time', async () => {
   await eventually(() => run.scene.listener.connectionsActive === 0)
 })
 
+test('a connection that is too old says so with its next response, or ends a little later', async () => {
+  const clock = new FakeClock()
+  const manager = { maxConnectionDurationMs: 60_000, drainTimeoutMs: 5_000 }
+  await using run = await echoScene({ clock, manager })
+  const { scene } = run
+  const busy = new Agent({ keepAlive: true })
+  const idle = run.ask('GET / HTTP/1.1\r\nHost: a\r\n\r\n')
+  const ask = async () => {
+    const response = await fetchWith(busy, scene.port)
+    return response.headers.connection
+  }
+  assert.equal(await ask(), undefined)
+  await eventually(() => scene.records.length === 2)
+  clock.advance(60_000)
+  assert.equal(scene.listener.connectionsActive, 2)
+  assert.equal(await ask(), 'close')
+  clock.advance(5_000)
+  assert.match(await idle, /^HTTP\/1\.1 200/)
+  clock.advance(1_000)
+  await eventually(() => scene.listener.connectionsActive === 0)
+  busy.destroy()
+})
+
+test('a stream may last no longer than its listener says, a tunnel neither', async () => {
+  await using raw = await startRaw((socket) => socket.resume())
+  await using scene = await startScene({
+    clusters: [{ name: 'a', addresses: [raw.address] }],
+    routes: [connectTo('a', { endsHere: true }), forwardTo('a')],
+    manager: { maxStreamDurationMs: 50 },
+  })
+  const answer = await exchangeBytes(scene.port, `GET / HTTP/1.1\r\n${close}\r\n`)
+  assert.match(answer, /^HTTP\/1\.1 504 [\s\S]*downstream duration timeout$/)
+  const tunnel = await exchangeBytes(scene.port, 'CONNECT a:80 HTTP/1.1\r\nHost: a:80\r\n\r\n')
+  assert.match(tunnel, /^HTTP\/1\.1 200 OK\r\n[\s\S]*\r\n\r\n$/)
+  assert.equal(scene.records[1]?.details, 'max_duration_timeout')
+})
+
 test('connections beyond the ceiling are refused and counted', async () => {
   await using run = await echoScene({ listener: { connectionsMax: 1 } })
   const first = run.ask('GET / HTTP/1.1\r\nHost: a\r\n')
@@ -602,20 +629,22 @@ test('paths have one spelling before anything matches on them', async () => {
   assert.equal(echoed(received).url, '/admin/x/y?a=../b')
 })
 
-test('x-envoy headers of strangers do not pass, an id that came is kept', async () => {
+test('x-envoy headers of strangers do not act, an id that came is kept', async () => {
   await using run = await echoScene()
   const received = await run.ask(
-    `GET / HTTP/1.1\r\n${close}X-Envoy-Max-Retries: 5\r\nX-Envoy-Original-Path: /x\r\nX-Envoy-Internal: true\r\n` +
+    `GET / HTTP/1.1\r\n${close}X-Envoy-Max-Retries: 5\r\nX-Forwarded-Client-Cert: By=me\r\nX-Envoy-Internal: true\r\n` +
       'X-Request-Id: mine\r\nX-Forwarded-For: 10.1.1.1\r\nX-Forwarded-Proto: https\r\n\r\n',
   )
   const { headers } = echoed(received)
   assert.equal(headers['x-envoy-max-retries'], undefined)
-  assert.equal(headers['x-envoy-original-path'], undefined)
+  assert.equal(headers['x-forwarded-client-cert'], undefined)
   assert.equal(headers['x-envoy-internal'], undefined)
   assert.equal(headers['x-request-id'], 'mine')
   assert.equal(headers['x-forwarded-for'], '10.1.1.1')
   assert.equal(headers['x-forwarded-proto'], 'https')
-  assert.equal(run.scene.records[0]?.downstreamRemoteAddress, '10.1.1.1:0')
+  const [record] = run.scene.records
+  assert.equal(record?.downstreamRemoteAddress, '10.1.1.1:0')
+  assert.match(record.downstreamDirectRemoteAddress, /^127\.0\.0\.1:\d+$/)
 })
 
 test('at an edge the client’s address is appended and its id replaced', async () => {
@@ -626,5 +655,6 @@ test('at an edge the client’s address is appended and its id replaced', async 
   const { headers } = echoed(received)
   assert.notEqual(headers['x-request-id'], 'mine')
   assert.equal(headers['x-forwarded-for'], '1.1.1.1,127.0.0.1')
+  assert.equal(headers['x-envoy-external-address'], '127.0.0.1')
   assert.equal(headers['x-forwarded-proto'], 'http')
 })

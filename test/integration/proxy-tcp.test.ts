@@ -4,6 +4,7 @@ import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
 import { test } from 'node:test'
 
 import type { TcpProxyConfig } from '../../src/proxy/listener/listener-config.ts'
+import type { HostOutcome, OutlierDetector } from '../../src/proxy/resilience/outlier-detector.ts'
 import type { TcpRecord } from '../../src/proxy/telemetry/request-record.ts'
 import type { WireAddress } from '../../src/proxy/wire/wire.ts'
 import { eventually } from '../support/eventually.ts'
@@ -117,6 +118,22 @@ test('a host that does not take the connection is left for another one', async (
   await using server = await startServer((socket) => socket.end('here'))
   await using run = await startTcp([dead.address, server.address], { connectAttemptsMax: 2 })
   assert.equal(await exchangeBytes(run.port, ''), 'here')
+})
+
+test('a connection that stands is a good answer of its host, for nothing more is heard of it', async () => {
+  await using server = await startServer((socket) => socket.end('here'))
+  const outcomes: HostOutcome[] = []
+  const outlierDetector: OutlierDetector = {
+    report: (_host, outcome) => outcomes.push(outcome),
+    update() {},
+    configure() {},
+    state: () => undefined,
+    close() {},
+  }
+  const cluster = { name: 'a', addresses: [server.address], settings: { outlierDetector } }
+  await using run = await startTcp([], {}, { clusters: [cluster] })
+  assert.equal(await exchangeBytes(run.port, ''), 'here')
+  assert.deepEqual(outcomes, [{ kind: 'connected', isFinal: true }])
 })
 
 test('without a host that answers the connection ends, and the flags say why', async () => {

@@ -1,6 +1,7 @@
 /** Envoy messages for tests, written as their JSON, so that a test reads like the config it is about. */
 import { parse } from 'yaml'
 
+import type { MessageCodec } from '../../src/xds/any.ts'
 import { MessageJson } from '../../src/xds/json.ts'
 import { Cluster } from '../../src/xds/proto/generated/envoy/config/cluster/v3/cluster.ts'
 import { ClusterLoadAssignment } from '../../src/xds/proto/generated/envoy/config/endpoint/v3/endpoint.ts'
@@ -18,4 +19,9 @@ export const envoyMessage = {
   listener: (text: string): Listener => json.parse(typeUrls.listener, Listener, parse(text)),
   routes: (text: string): RouteConfiguration =>
     json.parse(typeUrls.route, RouteConfiguration, parse(text)),
+}
+
+/** Any other message, by its type's name and JSON; what is undefined is absent. */
+export function messageOf<T>(typeName: string, codec: MessageCodec<T>, fields: unknown): T {
+  return json.parse(typeName, codec, JSON.parse(JSON.stringify(fields)))
 }

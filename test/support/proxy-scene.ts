@@ -1,6 +1,6 @@
 /**
- * A proxy put together by hand for tests of the transport: real listeners, pools, stats and breakers, with
- * clusters and routes written down as data instead of xDS.
+ * A proxy put together by hand for tests of the transport: real listeners, routes, balancers, pools, stats and breakers,
+ * with clusters and routes written down as data instead of xDS.
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { connect, type AddressInfo, type Socket } from 'node:net'
@@ -9,7 +9,7 @@ import { systemClock, type Clock } from '../../src/lib/clock.ts'
 import type { Log } from '../../src/lib/log.ts'
 import { silentLog } from '../../src/lib/log.ts'
 import { systemRandom, type Random } from '../../src/lib/random.ts'
-import type { Balancer } from '../../src/proxy/balance/balancer.ts'
+import { createBalancer } from '../../src/proxy/balance/create-balancer.ts'
 import type { HttpFilter } from '../../src/proxy/filter/http-filter.ts'
 import type {
   HttpConnectionManager,
@@ -18,13 +18,8 @@ import type {
 import { openListener, type Listener } from '../../src/proxy/listener/listener.ts'
 import type { BreakerLimits } from '../../src/proxy/resilience/circuit-breaker.ts'
 import { createCircuitBreaker } from '../../src/proxy/resilience/create-circuit-breaker.ts'
-import type { RetryPolicy } from '../../src/proxy/resilience/retry-policy.ts'
-import type {
-  ForwardAction,
-  Route,
-  RouteAction,
-  RouteTable,
-} from '../../src/proxy/route/route-table.ts'
+import { compileRouteConfiguration } from '../../src/proxy/route/compile-route-configuration.ts'
+import type { RouteTable } from '../../src/proxy/route/route-table.ts'
 import {
   createProxyRuntime,
   type ProxyRuntime,
@@ -42,7 +37,9 @@ import { StatsRegistry } from '../../src/proxy/telemetry/stats-registry.ts'
 import type { Cluster } from '../../src/proxy/upstream/cluster.ts'
 import type { Host } from '../../src/proxy/upstream/host.ts'
 import { addressText } from '../../src/proxy/wire/connector.ts'
+import { findHandleInternals } from '../../src/proxy/wire/node-handle.ts'
 import type { WireAddress } from '../../src/proxy/wire/wire.ts'
+import { envoyMessage } from './envoy-message.ts'
 
 export interface ClusterSketch {
   readonly name: string
@@ -55,12 +52,16 @@ export interface SceneOptions {
   readonly clusters?: readonly ClusterSketch[]
   readonly clock?: Clock
   readonly random?: Random
-  /** First match by path prefix wins. */
-  readonly routes?: readonly { readonly prefix: string; readonly action: RouteAction }[]
+  /** Routes of the one virtual host, as YAML. */
+  readonly routes?: readonly string[]
+  /** More fields of that virtual host, each with a comma behind it. */
+  readonly virtualHost?: string
   readonly manager?: Partial<HttpConnectionManager>
   readonly filters?: readonly HttpFilter[]
   readonly listener?: Partial<ListenerConfig>
   readonly runtime?: Partial<ProxyRuntimeOptions>
+  /** Exchanges a part of the runtime before anything uses it. */
+  readonly replace?: (runtime: ProxyRuntime) => ProxyRuntime
 }
 
 export interface Scene {
@@ -78,23 +79,34 @@ export interface Scene {
   [Symbol.asyncDispose](): Promise<void>
 }
 
+/** What a sidecar uses by default, without its check at start. */
+function usableHandles(): ProxyRuntimeOptions['handles'] {
+  const found = findHandleInternals()
+  return typeof found === 'string' ? undefined : found
+}
+
 /** Opens a listener with an HTTP connection manager on a free port of 127.0.0.1. */
 export async function startScene(options: SceneOptions = {}): Promise<Scene> {
   const registry = new StatsRegistry(createSlots())
   const clusters = new Map(
-    (options.clusters ?? []).map((sketch) => [sketch.name, createCluster(sketch, registry)]),
+    (options.clusters ?? []).map((sketch) => [
+      sketch.name,
+      createCluster(sketch, { registry, ...options }),
+    ]),
   )
   const bugs: unknown[] = []
-  const runtime = createProxyRuntime({
+  const made = createProxyRuntime({
     clock: options.clock ?? systemClock,
     random: options.random ?? systemRandom,
     log: recordingLog(bugs),
     clusters,
+    handles: usableHandles(),
     ...options.runtime,
   })
+  const runtime = options.replace?.(made) ?? made
   const records: RequestRecord[] = []
   const tcpRecords: TcpRecord[] = []
-  const table = createTable(options.routes ?? [])
+  const table = createTable(options)
   const stats = createDownstreamStats(registry, 'test')
   const manager = (changes: Partial<HttpConnectionManager> = {}): HttpConnectionManager => ({
     ...managerDefaults,
@@ -130,7 +142,7 @@ export async function startScene(options: SceneOptions = {}): Promise<Scene> {
     open,
     async [Symbol.asyncDispose]() {
       for (const opened of listeners) await opened.close()
-      runtime.pools.close()
+      made.pools.close()
       if (bugs.length !== 0) throw new Error(`a bug was caught: ${JSON.stringify(bugs)}`)
     },
   }
@@ -174,58 +186,48 @@ const managerDefaults: Omit<HttpConnectionManager, 'stats' | 'routes' | 'filters
   via: undefined,
 }
 
-export function forwardTo(cluster: string, changes: Partial<ForwardAction> = {}): RouteAction {
-  return { kind: 'forward', forward: forwardAction(cluster, changes) }
+/** A route for every path to one cluster, as text; `fields` are more of its `route`. */
+export function forwardTo(cluster: string, fields = ''): string {
+  return `{ name: all, match: { prefix: / }, route: { cluster: ${cluster}, ${fields} } }`
 }
 
-export function forwardAction(
-  cluster: string,
-  changes: Partial<ForwardAction> = {},
-): ForwardAction {
-  return {
-    pickCluster: () => ({ cluster, editRequest: undefined, editResponse: undefined }),
-    timeoutMs: 15_000,
-    idleTimeoutMs: undefined,
-    retryPolicy: undefined,
-    rewritePath: undefined,
-    rewriteAuthority: undefined,
-    upgrades: new Set(),
-    ...changes,
-  }
+/** A route for CONNECT, which ends here where `connect_config` says so. */
+export function connectTo(cluster: string, options: { readonly endsHere: boolean }): string {
+  const config = options.endsHere
+    ? 'upgrade_configs: [{ upgrade_type: CONNECT, connect_config: {} }]'
+    : ''
+  return `{ match: { connect_matcher: {} }, route: { cluster: ${cluster}, ${config} } }`
 }
 
-export const retryOnce: RetryPolicy = {
-  conditions: new Set(['5xx', 'connect-failure', 'reset']),
-  retriesMax: 1,
-  perTryTimeoutMs: 0,
-  perTryIdleTimeoutMs: 0,
-  retriableStatusCodes: new Set(),
-  retriableHeaders: [],
-  backoffBaseMs: 1,
-  backoffMaxMs: 1,
-  rateLimitedBackoff: undefined,
-  avoidPreviousHosts: true,
-  hostSelectionAttemptsMax: 3,
+/** One retry, at another host where there is one, nearly at once. */
+export const retryOnce = retryPolicy('num_retries: 1')
+
+export function retryPolicy(fields: string): string {
+  return `retry_policy: {
+    retry_on: "5xx,connect-failure,reset", ${fields},
+    retry_host_predicate: [{ name: envoy.retry_host_predicates.previous_hosts, typed_config: {
+      "@type": type.googleapis.com/envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate } }],
+    host_selection_retry_max_attempts: 3,
+    retry_back_off: { base_interval: 0.001s, max_interval: 0.001s } }`
 }
 
-function createTable(routes: NonNullable<SceneOptions['routes']>): RouteTable {
-  const compiled = routes.map(({ prefix, action }) => {
-    const route: Route = {
-      name: prefix,
-      action,
-      editRequest: undefined,
-      editResponse: undefined,
-    }
-    return { prefix, matched: { virtualHost: 'all', route } }
+function createTable(options: SceneOptions): RouteTable {
+  const text = `{ name: test, virtual_hosts: [{ name: all, domains: ["*"], ${options.virtualHost ?? ''}
+    routes: [${(options.routes ?? []).join(', ')}] }] }`
+  const table = compileRouteConfiguration(envoyMessage.routes(text), {
+    random: options.random ?? systemRandom,
   })
-  return {
-    name: 'test',
-    match: (head) =>
-      compiled.find(({ prefix }) => head.path.startsWith(prefix) || prefix === '*')?.matched,
-  }
+  if (!table.ok) throw new Error(table.reasons.join('; '))
+  return table.value
 }
 
-function createCluster(sketch: ClusterSketch, registry: StatsRegistry): Cluster {
+interface ClusterScope {
+  readonly registry: StatsRegistry
+  readonly random?: Random
+}
+
+function createCluster(sketch: ClusterSketch, scope: ClusterScope): Cluster {
+  const { registry, random = systemRandom } = scope
   const stats = createClusterStats(registry, sketch.name)
   const limits = {
     connectionsMax: 1024,
@@ -243,7 +245,7 @@ function createCluster(sketch: ClusterSketch, registry: StatsRegistry): Cluster 
     requestsPerConnectionMax: 0,
     protocol: 'http1',
     bufferLimitBytes: 1024 * 1024,
-    balancer: createTurns(hosts),
+    balancer: createBalancer({ policy: 'round-robin', random, hosts, stats }),
     breaker: createCircuitBreaker({ slots: registry.slots, limits, stats }),
     outlierDetector: undefined,
     stats,
@@ -256,7 +258,7 @@ function createCluster(sketch: ClusterSketch, registry: StatsRegistry): Cluster 
 
 /** A cluster by itself, for tests below the listener. */
 export function createSketchedCluster(sketch: ClusterSketch): Cluster {
-  return createCluster(sketch, new StatsRegistry(createSlots()))
+  return createCluster(sketch, { registry: new StatsRegistry(createSlots()) })
 }
 
 function createHost(address: WireAddress, registry: StatsRegistry): Host {
@@ -279,26 +281,6 @@ function createHost(address: WireAddress, registry: StatsRegistry): Host {
     isAvailable: () => !host.isEjected,
   }
   return host
-}
-
-/** Hosts in turn, avoiding those tried where it can. */
-function createTurns(hosts: readonly Host[]): Balancer {
-  let turn = 0
-  return {
-    pick(context) {
-      for (let tries = 0; tries <= context.avoidAttemptsMax; tries += 1) {
-        const host = hosts[turn++ % Math.max(hosts.length, 1)]
-        if (
-          host === undefined ||
-          !context.avoid.includes(host) ||
-          tries === context.avoidAttemptsMax
-        )
-          return host
-      }
-      return undefined
-    },
-    update() {},
-  }
 }
 
 function recordingLog(bugs: unknown[]): Log {

@@ -50,6 +50,7 @@ export function requestRecord(fields: Partial<RequestRecord> = {}): RequestRecor
     upstreamLocalAddress: '127.0.0.1:40001',
     downstreamLocalAddress: '127.0.0.1:15001',
     downstreamRemoteAddress: '127.0.0.1:50001',
+    downstreamDirectRemoteAddress: '127.0.0.1:50001',
     requestedServerName: undefined,
     connectionId: 7,
     isGrpc: false,

@@ -4,7 +4,7 @@
  */
 import { execFile, spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { Agent, request } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -51,19 +51,18 @@ export class RunningMesh implements AsyncDisposable {
 
   /** Resolves when it says that it is ready. */
   static start(...flags: readonly string[]): Promise<RunningMesh> {
-    return RunningMesh.startEdited((text) => text, ...flags)
+    return RunningMesh.startChanged(() => {}, ...flags)
   }
 
-  /** The same with another mesh file than the example's. */
-  static async startEdited(
-    edit: (meshFile: string) => string,
+  /** The same, after a change to the copy of the example. */
+  static async startChanged(
+    change: (folder: string) => void,
     ...flags: readonly string[]
   ): Promise<RunningMesh> {
     const folder = mkdtempSync(join(tmpdir(), 'tulle-e2e-'))
     cpSync(join(root, 'examples/my-go-service'), folder, { recursive: true })
-    const meshFile = join(folder, 'mesh-node.yaml')
-    writeFileSync(meshFile, edit(readFileSync(meshFile, 'utf8')))
-    const mesh = new RunningMesh(folder, [meshFile, ...flags])
+    change(folder)
+    const mesh = new RunningMesh(folder, [join(folder, 'mesh-node.yaml'), ...flags])
     try {
       await eventually(() => mesh.#ready !== undefined || mesh.hasExited, { deadlineMs: 60_000 })
       if (mesh.hasExited) throw new Error('tulle up ended before it was ready')
@@ -94,6 +93,33 @@ export class RunningMesh implements AsyncDisposable {
     return found
   }
 
+  /** Proxy port of the sidecar beside a workload. */
+  proxyOf(workload: string): string {
+    const { proxy } = this.workload(workload)
+    if (proxy === undefined) throw new Error(`${workload} has no sidecar`)
+    return proxy
+  }
+
+  /** Changes how one replica of the service answers, past its sidecar: `failRate=1`. */
+  async behave(workload: string, query: string): Promise<void> {
+    const address = this.workload(workload).ports[0]?.app ?? ''
+    const answer = await fetch(`http://${address}/admin/behaviour?${query}`, { method: 'POST' })
+    if (!answer.ok) throw new Error(`${workload}: ${answer.status} ${await answer.text()}`)
+  }
+
+  /** Reads a page of the control plane, or of a sidecar's admin interface. */
+  async read(from: 'control-plane' | { readonly admin: string }, path: string): Promise<string> {
+    const base =
+      from === 'control-plane'
+        ? this.ready.api
+        : `http://${this.workload(from.admin).admin ?? 'no-admin'}`
+    return (await fetch(`${base}${path}`)).text()
+  }
+
+  events(name: string): readonly MeshLine[] {
+    return this.lines.filter(({ event }) => event === name)
+  }
+
   /** Ends it; resolves with the exit code. */
   async stop(signal: NodeJS.Signals): Promise<number | null> {
     this.#child.kill(signal)
@@ -114,10 +140,10 @@ export class RunningMesh implements AsyncDisposable {
     }
   }
 
-  /** Starts another command of the CLI; the function ends it and gives its exit code. */
+  /** Starts another command of the CLI; the function ends it and gives its exit code. With it, its process id. */
   async spawnTulle(
     ...words: readonly string[]
-  ): Promise<[stop: (signal: NodeJS.Signals) => Promise<number | null>]> {
+  ): Promise<[stop: (signal: NodeJS.Signals) => Promise<number | null>, pid: number]> {
     const env = { ...process.env, TULLE_HOME: this.home }
     const child = spawn(program, words, { env, cwd: this.folder, stdio: 'ignore' })
     const exited = once(child, 'exit')
@@ -128,6 +154,7 @@ export class RunningMesh implements AsyncDisposable {
         await exited
         return child.exitCode
       },
+      child.pid ?? 0,
     ]
   }
 

@@ -40,7 +40,7 @@ const mayUse: Readonly<Record<string, readonly string[]>> = {
   lib: ['pino'],
   model: ['yaml', 're2js'],
   identity: ['@peculiar/x509', 'reflect-metadata', 'jose'],
-  xds: ['@grpc/grpc-js', '@bufbuild/protobuf'],
+  xds: ['@bufbuild/protobuf'],
   proxy: ['re2js', 'yaml', '@bufbuild/protobuf'],
   cli: ['commander', 'yaml'],
   agent: ['yaml'],

@@ -24,6 +24,12 @@ export const sidecarCommand: Command = {
       default: '5',
     },
     {
+      flags: '--wire <kind>',
+      summary: 'what carries bytes: handles of libuv where this Node allows it, or only net',
+      default: 'handles',
+      choices: ['handles', 'net'],
+    },
+    {
       flags: '-l, --log-level <level>',
       summary: 'of its own log, on standard error',
       default: 'info',
@@ -43,6 +49,7 @@ export const sidecarCommand: Command = {
       bootstrap: { file: path, text: readBootstrap(file) },
       concurrency: flags.number('concurrency', { low: 1, high: 1_024 }) ?? 1,
       drainMs: (flags.number('drainTimeS', { low: 0, high: 86_400 }) ?? 5) * 1_000,
+      wire: flags.text('wire') === 'net' ? 'net' : 'handles',
       clock: systemClock,
       random: systemRandom,
       log: createLog({ name: 'sidecar', level: (flags.text('logLevel') ?? 'info') as LogLevel }),

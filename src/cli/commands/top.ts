@@ -54,10 +54,16 @@ function rowsBetween(before: Look, after: Look): readonly TopRow[] {
   const { hosts, workloads } = after.scrape
   const endpoints = countEndpoints(hosts, workloads)
   const seconds = (after.atMs - before.atMs) / 1_000
-  return trafficBetween(before.scrape.traffic, after.scrape.traffic, seconds).map((row) => ({
-    ...row,
-    endpoints: endpoints.get(`${row.namespace}/${row.service}/${row.version}`),
-  }))
+  const rows = trafficBetween(before.scrape.traffic, after.scrape.traffic, seconds)
+  return (
+    rows
+      .map((row) => ({
+        ...row,
+        endpoints: endpoints.get(`${row.namespace}/${row.service}/${row.version}`),
+      }))
+      // What has neither traffic nor endpoints is history.
+      .filter((row) => row.requestsPerSecond > 0 || row.endpoints !== undefined)
+  )
 }
 
 async function watch(

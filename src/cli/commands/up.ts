@@ -182,8 +182,10 @@ async function runMesh(mesh: MeshToRun): Promise<{ exitCode: number }> {
   return { exitCode: 0 }
 }
 
-function solvedText({ code, resource, path }: Issue): string {
-  return `solved: ${code} ${resource} ${path}`
+function solvedText({ code, resource, path, file }: Issue): string {
+  // A document that could not be read has neither a resource nor a path.
+  const subject = [resource, path].filter((part) => part !== '').join(' ')
+  return `solved: ${code} ${subject === '' ? basename(file) : subject}`
 }
 
 /** Resolves when somebody asked for the end and everything has ended; a second request is not patient. */

@@ -61,6 +61,14 @@ test('what the destination reports is not counted twice', () => {
   assert.equal(trafficBetween(scrape(), after, 1)[0]?.requestsPerSecond, 5)
 })
 
+test('a version that nobody called meanwhile has a row without success or latency', () => {
+  const [row] = trafficBetween(scrape(requests('v1', 7)), scrape(requests('v1', 7)), 1)
+  assert.deepEqual(
+    [row?.requestsPerSecond, row?.share, row?.success, row?.p50Ms],
+    [0, 0, undefined, undefined],
+  )
+})
+
 test('a counter that starts again counts from zero', () => {
   const rows = trafficBetween(scrape(requests('v1', 1_000)), scrape(requests('v1', 7)), 1)
   assert.equal(rows[0]?.requestsPerSecond, 7)
@@ -108,7 +116,7 @@ test('latency is of the time between the scrapes only', () => {
     bucket('v1', '5', 10),
     bucket('v1', '+Inf', 20),
   )
-  // The series of bound 5 is new: it counts from zero, as Envoy writes only buckets that have been used.
+  // The series of bound 5 is new: it counts from zero.
   const [row] = trafficBetween(before, after, 1)
-  assert.equal(row?.p50Ms, 2.5)
+  assert.equal(row?.p50Ms, 3)
 })

@@ -48,11 +48,12 @@ interface Sums {
   readonly buckets: Map<number, number>
 }
 
+/** A version that was called before and not since has a row with rate 0. */
 export function trafficBetween(before: Scrape, after: Scrape, seconds: number): TrafficRow[] {
   const sums = new Map<string, Sums>()
   for (const [series, sample] of after) {
     const growth = growthOf(before.get(series), sample)
-    if (growth > 0) addGrowth(sumsOf(sums, sample), sample, growth)
+    addGrowth(sumsOf(sums, sample), sample, growth)
   }
   const totals = new Map<string, number>()
   for (const { service, namespace, requests } of sums.values()) {

@@ -1,9 +1,6 @@
 /**
  * `/config_dump`: what the sidecar was told, in Envoy's form: the last good version of every resource, and beside it, as
  * `error_state`, the one that was refused, with the reason and the time.
- *
- * Turning bytes into JSON needs the descriptors of all messages, some tens of milliseconds and megabytes; they are loaded
- * for one dump and let go.
  */
 import { MessageJson } from '../../xds/json.ts'
 import type { JsonValue } from '../../xds/json.ts'

@@ -65,6 +65,14 @@ test('JSON is read as well as YAML', () => {
   assert.equal(config.admin, undefined)
 })
 
+test('a key that stands twice in JSON is refused with its place', () => {
+  assert.match(messageOf('{"node": {"id": "x",\n "id": "y"}}'), /b\.yaml:2:2: .*unique/)
+})
+
+test('a mistake in JSON is named with its place', () => {
+  assert.match(messageOf('{\n\t"node": {"id": 5}\n}'), /b\.yaml:2:\d+: node\.id: expected text/)
+})
+
 test('an admin socket is for its owner unless the file says otherwise', () => {
   const { admin } = parseBootstrap({ text: 'admin: {address: {pipe: {path: /a}}}', file: 'b' })
   assert.equal(admin?.mode, 0o600)

@@ -4,16 +4,7 @@
  * What is wrong with it is a MeshError MESH_BOOTSTRAP_INVALID that names every field, with file, line and column where
  * the field stands in the file.
  */
-import {
-  type Document,
-  type DocumentOptions,
-  LineCounter,
-  type ParseOptions,
-  type SchemaOptions,
-  parseDocument,
-} from 'yaml'
-
-import { MeshError, describeError } from '../../lib/mesh-error.ts'
+import { describeError } from '../../lib/mesh-error.ts'
 import { MessageJson } from '../../xds/json.ts'
 import { Bootstrap } from '../../xds/proto/generated/envoy/config/bootstrap/v3/bootstrap.ts'
 import type { Cluster } from '../../xds/proto/generated/envoy/config/cluster/v3/cluster.ts'
@@ -25,6 +16,7 @@ import {
 } from '../../xds/proto/generated/envoy/config/core/v3/config_source.ts'
 import type { WireAddress } from '../wire/wire.ts'
 import { bootstrapRule } from './bootstrap-fields.ts'
+import { type BootstrapText, invalid, readBootstrap } from './bootstrap-text.ts'
 import { type FieldReport, at, checkFields, refuse, showValue } from './field-rule.ts'
 import { durationMs, isIp, socketHostPort, typeName, wireAddress } from './message-value.ts'
 import { type RuntimeValues, readRuntime } from './runtime-values.ts'
@@ -65,50 +57,19 @@ export interface AdminAddress {
   readonly mode: number
 }
 
-export interface BootstrapText {
-  readonly text: string
-  /** For messages. */
-  readonly file: string
-}
+export { type BootstrapText, invalid } from './bootstrap-text.ts'
 
 const bootstrapType = 'envoy.config.bootstrap.v3.Bootstrap'
 
 export function parseBootstrap(source: BootstrapText): BootstrapConfig {
-  const lines = new LineCounter()
-  const document = parseDocument(source.text, { ...yamlOptions, lineCounter: lines })
-  const place = (path: string): string => placeOf({ document, lines, file: source.file, path })
-  const [syntax] = document.errors
-  if (syntax !== undefined) {
-    const { line, col } = lines.linePos(syntax.pos[0])
-    throw invalid([`${source.file}:${line}:${col}: ${syntax.message.split('\n')[0] ?? ''}`])
-  }
-  const message = decodeBootstrap(document.toJS() as unknown, place)
+  const { value, placeOf: place } = readBootstrap(source)
+  const message = decodeBootstrap(value, place)
   const report: FieldReport = { path: '', reasons: [] }
   const config = { ...compileBootstrap(message, report), placeOf: place }
   if (report.reasons.length > 0) {
     throw invalid(report.reasons.map((reason) => `${place(pathOf(reason))}: ${reason}`))
   }
   return config
-}
-
-/**
- * Envoy reads YAML 1.1: `yes` is true and `0600` is octal. Not taken over are times of the day and dates, which Envoy
- * leaves as text.
- */
-const yamlOptions: ParseOptions & DocumentOptions & SchemaOptions = {
-  version: '1.1',
-  customTags: (tags) => tags.filter((tag) => typeof tag === 'string' || !isTime(tag)),
-}
-
-function isTime(tag: { readonly tag: string; readonly format?: string }): boolean {
-  return tag.format === 'TIME' || tag.tag === 'tag:yaml.org,2002:timestamp'
-}
-
-/** The error for reasons that already say where they stand. */
-export function invalid(reasons: readonly string[]): MeshError {
-  return new MeshError('MESH_BOOTSTRAP_INVALID', `invalid bootstrap: ${reasons.join('\n  ')}`, {
-    remedy: 'compare the file with docs/reference/envoy-fields.md',
-  })
 }
 
 function decodeBootstrap(json: unknown, place: (path: string) => string): Bootstrap {
@@ -272,37 +233,4 @@ function hostOf(host: string): string {
 /** The path that a reason starts with: `a.b[0].c: …`. */
 function pathOf(reason: string): string {
   return /^([\w.[\]@/-]+): /.exec(reason)?.[1] ?? ''
-}
-
-interface Sought {
-  readonly document: Document
-  readonly lines: LineCounter
-  readonly file: string
-  readonly path: string
-}
-
-/** `file:line:column` of the deepest part of a path that the file has; names may be in camelCase there. */
-function placeOf(sought: Sought): string {
-  const steps = sought.path.split(/[.[\]]+/).filter((step) => step !== '')
-  for (let length = steps.length; length > 0; length -= 1) {
-    const keys = steps.slice(0, length).map((step) => (/^\d+$/.test(step) ? Number(step) : step))
-    const node =
-      sought.document.getIn(keys, true) ?? sought.document.getIn(keys.map(camelCase), true)
-    const range = rangeOf(node)
-    if (range === undefined) continue
-    const { line, col } = sought.lines.linePos(range)
-    return `${sought.file}:${line}:${col}`
-  }
-  return sought.file
-}
-
-function rangeOf(node: unknown): number | undefined {
-  if (typeof node !== 'object' || node === null || !('range' in node)) return undefined
-  const { range } = node
-  return Array.isArray(range) && typeof range[0] === 'number' ? range[0] : undefined
-}
-
-function camelCase(step: string | number): string | number {
-  if (typeof step === 'number') return step
-  return step.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase())
 }

@@ -110,6 +110,7 @@ type Timeouts = Pick<
   | 'requestHeadersTimeoutMs'
   | 'maxConnectionDurationMs'
   | 'drainTimeoutMs'
+  | 'maxStreamDurationMs'
   | 'delayedCloseTimeoutMs'
 >
 
@@ -128,6 +129,11 @@ function timeouts(manager: HttpConnectionManager, report: FieldReport): Timeouts
       common?.maxConnectionDuration,
       { absentMs: 0 },
       at(inCommon, 'max_connection_duration'),
+    ),
+    maxStreamDurationMs: durationMs(
+      common?.maxStreamDuration,
+      { absentMs: 0 },
+      at(inCommon, 'max_stream_duration'),
     ),
     streamIdleTimeoutMs: own(manager.streamIdleTimeout, 300_000, 'stream_idle_timeout'),
     requestTimeoutMs: own(manager.requestTimeout, 0, 'request_timeout'),
@@ -148,6 +154,7 @@ type Identity = Pick<
   | 'skipXffAppend'
   | 'via'
   | 'isInternalAddress'
+  | 'proxies100Continue'
 >
 
 const serverHeaders: Readonly<Record<number, HttpSettings['serverHeader']>> = {
@@ -168,6 +175,7 @@ function identity(manager: HttpConnectionManager, report: FieldReport): Identity
     useRemoteAddress: manager.useRemoteAddress ?? false,
     xffTrustedHops: manager.xffNumTrustedHops,
     skipXffAppend: manager.skipXffAppend,
+    proxies100Continue: manager.proxy100Continue,
     via: manager.via === '' ? undefined : manager.via,
     ...(ranges.length > 0 && { isInternalAddress: compileCidrRanges(ranges, inRanges) }),
   }

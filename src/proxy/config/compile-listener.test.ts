@@ -63,11 +63,17 @@ test('settings are taken over', () => {
       manager(`${routes}, strip_matching_host_port: true, via: v, server_name: me,
         path_with_escaped_slashes_action: REJECT_REQUEST, normalize_path: true,
         internal_address_config: {cidr_ranges: [{address_prefix: 10.0.0.0, prefix_len: 8}]},
+        proxy_100_continue: true, forward_client_cert_details: ALWAYS_FORWARD_ONLY,
+        common_http_protocol_options: {max_stream_duration: 2s, max_connection_duration: 3s},
         upgrade_configs: [{upgrade_type: WebSocket}, {upgrade_type: CONNECT, enabled: false}]`),
     ),
   )
   assert.equal(settings.stripPort, 'matching')
   assert.equal(settings.via, 'v')
+  assert.equal(settings.proxies100Continue, true)
+  assert.equal(settings.clientCert?.mode, 'always-forward-only')
+  assert.equal(settings.maxStreamDurationMs, 2_000)
+  assert.equal(settings.maxConnectionDurationMs, 3_000)
   assert.equal(settings.serverName, 'me')
   assert.equal(settings.escapedSlashes, 'reject')
   assert.equal(settings.isInternalAddress?.('10.1.2.3'), true)
@@ -215,8 +221,8 @@ const refusals: readonly (readonly [claim: string, text: string, reason: RegExp]
   ],
   [
     'a setting inside that is not implemented',
-    listenerWith(manager(`${routes}, proxy_100_continue: true`)),
-    /filters\[0\]\.typed_config\.proxy_100_continue: 100 Continue is answered here/,
+    listenerWith(manager(`${routes}, append_x_forwarded_port: true`)),
+    /filters\[0\]\.typed_config\.append_x_forwarded_port: x-forwarded-port is not implemented/,
   ],
 ]
 

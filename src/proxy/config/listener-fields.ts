@@ -101,7 +101,7 @@ const commonHttp: MessageRule = {
     idleTimeout: used(),
     maxConnectionDuration: used(),
     maxHeadersCount: used(),
-    maxStreamDuration: refusedField('max_stream_duration is implemented on routes only'),
+    maxStreamDuration: used(),
     headersWithUnderscoresAction: used(),
     maxRequestsPerConnection: used(),
   },
@@ -211,9 +211,7 @@ export const connectionManagerRule: MessageRule = {
       type: `${hcmName}.SetCurrentClientCertDetails`,
       fields: { subject: used(), cert: used(), chain: used(), dns: used(), uri: used() },
     }),
-    proxy100Continue: refusedField(
-      '100 Continue is answered here; passing it on is not implemented',
-    ),
+    proxy100Continue: used(),
     representIpv4RemoteAddressAsIpv4MappedIpv6: refusedField(
       'IPv4-mapped addresses are not implemented',
     ),

@@ -27,6 +27,7 @@ import type { TlsScope } from '../tls/live-tls.ts'
 import { RefusalLog } from '../tls/refusal-log.ts'
 import { SecretStore } from '../tls/secret-store.ts'
 import { SecureContexts } from '../tls/secure-contexts.ts'
+import type { HandleInternals } from '../wire/node-handle.ts'
 import { certificateStatus } from './certificate-status.ts'
 import { compileCluster } from './compile-cluster.ts'
 import { compileEndpoints, wrongAssignment } from './compile-endpoints.ts'
@@ -63,6 +64,8 @@ export interface LocalDataPlaneOptions {
   readonly events: DataPlaneEvents
   /** Clusters that the ADS client dials itself, which may therefore speak HTTP/2. */
   readonly controlPlaneClusters: ReadonlySet<string>
+  /** What its wires stand on; undefined keeps to `net`. */
+  readonly handles?: HandleInternals | undefined
 }
 
 /** The reason why a resource is refused; undefined when it is in force. */
@@ -117,6 +120,7 @@ export class LocalDataPlane implements DataPlane {
     )
     const { connectionsMax } = options.compileScope.runtime
     const clusters = this.#clusters
+    const { handles } = options
     this.runtime = createProxyRuntime({
       clock,
       random,
@@ -124,6 +128,7 @@ export class LocalDataPlane implements DataPlane {
       clusters,
       connectionsMax,
       refusals,
+      handles,
     })
     this.#logFiles = new LogFiles(clock, stats)
     this.#routes = new RouteStore(() => this.#announceWanted())

@@ -3,8 +3,10 @@
  *
  * The server sends routes as soon as they change, but asks nobody whether a new cluster's endpoints have come; Envoy then
  * answers 503 NC for a moment. Here a new table takes the place of an old one when every cluster it names serves or does
- * not exist, and a removed cluster goes when no table in force names it any more. Neither waits longer than
- * `holdMsMax`: a cluster that never warms has its own time-out, and a route may name a cluster that is gone for good.
+ * not exist, at the latest after `holdMsMax`: a cluster that never warms has its own time-out.
+ *
+ * A removed cluster goes when no table in force names it any more. Envoy takes it out at once; the table that no longer
+ * names it is at most a moment behind, hence `leaveAfterMs`. A route that still names it then is meant to: 503 NC.
  */
 import type { Clock, Timer } from '../../lib/clock.ts'
 import type { RouteConfiguration } from '../../xds/proto/generated/envoy/config/route/v3/route.ts'
@@ -19,6 +21,7 @@ interface NamedTable {
 }
 
 const holdMsMax = 15_000
+const leaveAfterMs = 1_000
 
 export class RouteSwap {
   readonly #clock: Clock
@@ -43,8 +46,7 @@ export class RouteSwap {
 
   removeCluster(name: string): void {
     if (this.#leaving.has(name)) return
-    const timer = this.#clock.setTimer(holdMsMax, () => this.#leave(name))
-    this.#leaving.set(name, timer)
+    this.#leaveLater(name)
     this.#removeUnnamed()
   }
 
@@ -88,6 +90,15 @@ export class RouteSwap {
     for (const name of this.#leaving.keys()) {
       if (!tables.some(({ clusters }) => clusters.has(name))) this.#leave(name)
     }
+  }
+
+  /** Not while a newer table waits for its clusters: it may no longer name this one. */
+  #leaveLater(name: string): void {
+    const timer = this.#clock.setTimer(leaveAfterMs, () => {
+      if (this.#held.size === 0) this.#leave(name)
+      else this.#leaveLater(name)
+    })
+    this.#leaving.set(name, timer)
   }
 
   #leave(name: string): void {

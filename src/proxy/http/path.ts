@@ -13,7 +13,8 @@ export interface PathRules {
 export type PathResult =
   | { readonly kind: 'path'; readonly path: string }
   | { readonly kind: 'redirect'; readonly path: string }
-  | { readonly kind: 'reject' }
+  /** With the path as far as it was changed, for the log. */
+  | { readonly kind: 'reject'; readonly path: string }
 
 /** Characters that any rule could act on; a path without them is returned as it is. */
 const suspicious = /[%\\]|\/\.|\/\//
@@ -27,16 +28,14 @@ export function normalizePath(path: string, rules: PathRules): PathResult {
   let isRedirect = false
   let changed = bare
   if (rules.escapedSlashes !== 'keep' && escapedSlash.test(changed)) {
-    if (rules.escapedSlashes === 'reject') return { kind: 'reject' }
     isRedirect = rules.escapedSlashes === 'unescape-redirect'
     changed = changed.replaceAll(escapedSlashes, (code) =>
       code.endsWith('5c') || code.endsWith('5C') ? '\\' : '/',
     )
+    if (rules.escapedSlashes === 'reject') return { kind: 'reject', path: changed + query }
   }
   if (rules.normalizePath) {
-    const normal = removeDotSegments(decodeUnreserved(changed.replaceAll('\\', '/')))
-    if (normal === undefined) return { kind: 'reject' }
-    changed = normal
+    changed = removeDotSegments(decodeUnreserved(changed.replaceAll('\\', '/')))
   }
   if (rules.mergeSlashes) changed = changed.replaceAll(/\/{2,}/g, '/')
   return { kind: isRedirect ? 'redirect' : 'path', path: changed + query }
@@ -45,19 +44,17 @@ export function normalizePath(path: string, rules: PathRules): PathResult {
 const escapedSlash = /%2f|%5c/i
 const escapedSlashes = /%2f|%5c/gi
 
-/** Decodes what needs no encoding (RFC 3986 §6.2.2.2), so that `%2e%2e` is seen as dots; undefined: malformed. */
-function decodeUnreserved(path: string): string | undefined {
+/** Decodes what needs no encoding (RFC 3986 §6.2.2.2), so that `%2e%2e` is seen as dots; what is malformed stays. */
+function decodeUnreserved(path: string): string {
   if (!path.includes('%')) return path
-  if (/%(?![0-9a-fA-F]{2})/.test(path)) return undefined
   return path.replaceAll(/%[0-9a-fA-F]{2}/g, (code) => {
     const char = String.fromCharCode(Number.parseInt(code.slice(1), 16))
     return /[0-9A-Za-z._~-]/.test(char) ? char : code
   })
 }
 
-/** RFC 3986 §5.2.4; undefined when dots would climb above the root, as Envoy refuses it. */
-function removeDotSegments(path: string | undefined): string | undefined {
-  if (path === undefined) return undefined
+/** RFC 3986 §5.2.4: dots that would climb above the root are dropped. */
+function removeDotSegments(path: string): string {
   if (!path.includes('/.')) return path
   const kept: string[] = []
   const segments = path.split('/')
@@ -67,7 +64,7 @@ function removeDotSegments(path: string | undefined): string | undefined {
     // Tomcat and its like cut matrix parameters before they resolve dots (CVE-2026-73551).
     const name = segment.startsWith('.') ? (segment.split(';', 1)[0] ?? '') : segment
     if (name === '..') {
-      if (kept.pop() === undefined) return undefined
+      kept.pop()
       if (isLast) kept.push('')
     } else if (name === '.') {
       if (isLast) kept.push('')

@@ -25,11 +25,6 @@ export interface DownstreamStream {
   openTunnel(): void
   /** This response is the last one on its connection. Called before `sendHead`. */
   closeAfterResponse(): void
-  /**
-   * The whole response follows at once. Where the request is not complete and its rest not worth reading, it is the
-   * connection's last. Called before `sendHead`.
-   */
-  finishEarly(): void
   /** Gives up without a whole response; the client sees a broken connection. */
   reset(): void
   pauseRequest(): void

@@ -8,8 +8,8 @@ export const isToken = flags((code) => isAlphanumeric(code) || tokenMarks.includ
 /** field-vchar, SP, HTAB and obs-text: everything but controls. */
 export const isFieldValue = flags((code) => code === 0x09 || (code >= 0x20 && code !== 0x7f))
 
-/** What a request target may hold: visible ASCII without `#`. Stricter than Envoy on nothing it forwards. */
-export const isTarget = flags((code) => code > 0x20 && code < 0x7f && code !== 0x23)
+/** What a request target may hold: visible ASCII. A fragment is refused with the path, as Envoy does. */
+export const isTarget = flags((code) => code > 0x20 && code < 0x7f)
 
 /** Value of a hexadecimal digit, or 255. */
 export const hexValue = Uint8Array.from({ length: 256 }, (_, code) => {

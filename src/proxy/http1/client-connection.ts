@@ -6,6 +6,7 @@ import type { ConnectionSecurity } from '../connection-security.ts'
 import type { HeaderList } from '../http/header-list.ts'
 import type { RequestHead, ResponseHead } from '../http/message.ts'
 import type { ResponseEvents, UpstreamStream } from '../http/stream.ts'
+import { endText } from '../wire/end-text.ts'
 import type { Wire, WireEvents } from '../wire/wire.ts'
 import { encodeLastChunk, encodeRequestHead } from './encoder.ts'
 import { responseFailure, type Refusal } from './refusal.ts'
@@ -54,7 +55,7 @@ export class ClientConnection implements WireEvents, UpstreamStream, ResponseSin
     this.#owner = options.owner
     this.#parser = new ResponseParser(options.parser, this)
     this.#keepsTrailers = options.parser.keepsTrailers
-    this.localAddress = wire.localPort === 0 ? '' : `${wire.localAddress}:${wire.localPort}`
+    this.localAddress = wire.localPort === 0 ? '' : endText(wire.localAddress, wire.localPort)
     this.security = wire.security
     wire.listen(this)
   }
@@ -155,7 +156,7 @@ export class ClientConnection implements WireEvents, UpstreamStream, ResponseSin
       return
     }
     if (this.#isBusy && this.#parser.endOfInput()) this.close()
-    else this.#fail('upstream-termination', 'connection ended by the upstream')
+    else this.#fail(this.#endFailure(), 'connection ended by the upstream')
   }
 
   onDrain(): void {
@@ -165,7 +166,7 @@ export class ClientConnection implements WireEvents, UpstreamStream, ResponseSin
   onClose(error: Error | undefined): void {
     this.#isClosed = true
     const message = error?.message ?? 'connection closed'
-    this.#fail('upstream-termination', message)
+    this.#fail(this.#endFailure(), message)
     this.#owner.onConnectionClose(this)
   }
 
@@ -195,6 +196,12 @@ export class ClientConnection implements WireEvents, UpstreamStream, ResponseSin
 
   onRefused(refusal: Refusal): void {
     this.#fail(responseFailure(refusal), refusal)
+  }
+
+  /** As Envoy: a message that breaks off is a bad message; none at all is a connection that ended. */
+  #endFailure(): 'upstream-protocol-error' | 'upstream-termination' {
+    const isInMessage = this.#isBusy && this.#isHeadSent && this.#parser.isInMessage
+    return isInMessage ? 'upstream-protocol-error' : 'upstream-termination'
   }
 
   #write(text: string): boolean {

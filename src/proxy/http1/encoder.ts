@@ -31,18 +31,16 @@ export function encodeRequestHead(head: RequestHead): string {
   return `${text}\r\n`
 }
 
-/** RFC 9110 §8.6: methods that usually carry content say so when they do not. */
+/** RFC 9110 §8.6: methods that may carry content say so when they do not (Envoy `requestShouldHaveNoBody`). */
 function needsLength(head: RequestHead): boolean {
   switch (head.method) {
-    case 'POST':
-    case 'PUT':
-    case 'PATCH':
-      return true
     case 'GET':
     case 'HEAD':
+    case 'DELETE':
+    case 'TRACE':
       return head.headers.has('content-length')
     default:
-      return head.headers.has('content-length')
+      return true
   }
 }
 

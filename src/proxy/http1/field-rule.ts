@@ -55,6 +55,12 @@ export function applyConnection(
   }
 }
 
+/** Proxy-Connection, which no RFC knows and old clients send: only its wish to close counts (as in Envoy). */
+export function applyProxyConnection(value: string, options: ConnectionOptions): void {
+  const parts = value.toLowerCase().split(',')
+  if (parts.some((part) => part.trim() === 'close')) options.hasClose = true
+}
+
 export function removeNominated(headers: HeaderList, nominated: readonly string[]): void {
   for (const name of nominated) headers.remove(name)
 }

@@ -138,7 +138,7 @@ export class HeadReader {
     if (isBlank(text.charCodeAt(start))) return 'obs-fold'
     const colon = text.indexOf(':', start)
     if (colon === -1 || colon >= end) return 'header-name'
-    const name = this.#options.names.find(text.slice(start, colon))
+    const name = this.#options.names.findIn(text, start, colon)
     if (name === undefined) return 'header-name'
     this.#fieldCount += 1
     if (this.#fieldCount > this.#options.limits.headersCountMax) return 'too-many-headers'

@@ -13,6 +13,7 @@ import { BodyDecoder, type BodySink } from './body-decoder.ts'
 import { isAll, isTarget, isToken } from './char-class.ts'
 import {
   applyConnection,
+  applyProxyConnection,
   checkTransferEncoding,
   parseContentLength,
   removeNominated,
@@ -133,11 +134,6 @@ export class RequestParser {
     this.#body.start('until-end', false)
   }
 
-  /** The upgrade was not granted: what follows is the next request. */
-  refuseUpgrade(): void {
-    if (this.state === 'held') this.state = 'ended'
-  }
-
   /** The connection's other direction ended. */
   endOfInput(): void {
     if (this.state === 'raw') this.#body.endOfInput()
@@ -204,9 +200,7 @@ export class RequestParser {
 
   /** The four forms of RFC 9112 §3.2. */
   #readTarget(head: RequestHead, target: string): Refusal | undefined {
-    if (target === '' || !isAll(isTarget, target)) {
-      return target.includes('#') ? 'target-fragment' : 'target'
-    }
+    if (target === '' || !isAll(isTarget, target)) return 'target'
     if (head.method === 'CONNECT') return this.#readAuthorityForm(head, target)
     if (target.charCodeAt(0) === 0x2f) {
       head.path = target
@@ -266,6 +260,9 @@ export class RequestParser {
         return checkTransferEncoding(value)
       case 'connection':
         applyConnection(value, this.#connection, this.#nominated)
+        return undefined
+      case 'proxy-connection':
+        applyProxyConnection(value, this.#connection)
         return undefined
       case 'upgrade':
         this.#upgrade = value.toLowerCase()

@@ -12,6 +12,7 @@ import { BodyDecoder, type BodySink } from './body-decoder.ts'
 import { isAll, isFieldValue } from './char-class.ts'
 import {
   applyConnection,
+  applyProxyConnection,
   checkTransferEncoding,
   parseContentLength,
   removeNominated,
@@ -82,9 +83,9 @@ export class ResponseParser {
     return this.state === 'body' ? this.#body.remaining : 0
   }
 
-  /** Whether any byte of a response has come. */
-  get hasStarted(): boolean {
-    return this.state !== 'head' || this.#reader.hasStarted
+  /** Whether a response has begun and not ended. */
+  get isInMessage(): boolean {
+    return this.state === 'head' ? this.#reader.hasStarted : this.state === 'body'
   }
 
   /** A request was sent: its response is awaited. */
@@ -169,6 +170,9 @@ export class ResponseParser {
         return checkTransferEncoding(value)
       case 'connection':
         applyConnection(value, this.#connection, this.#nominated)
+        return undefined
+      case 'proxy-connection':
+        applyProxyConnection(value, this.#connection)
         return undefined
       case 'upgrade':
         this.#responseUpgrade = value

@@ -3,7 +3,7 @@
  *
  * While one is being answered, what the client pipelined behind it waits unread: at most one chunk is held,
  * then the wire is paused. A connection ends after a response that said so, after a request that was refused,
- * and when a response is over before its request is and the rest is not worth reading.
+ * and after a response that began before its request was complete (as in Envoy: the rest is not waited for).
  */
 import { unreachable } from '../../lib/assert.ts'
 import type { Clock } from '../../lib/clock.ts'
@@ -32,6 +32,8 @@ export interface ServerConnectionOptions {
   /** From the first byte of a request to its end. */
   readonly requestTimeoutMs: number
   readonly maxDurationMs: number
+  /** How long a connection that is too old may wait for its last request (Envoy `drain_timeout`). */
+  readonly drainTimeoutMs: number
   readonly delayedCloseTimeoutMs: number
   /** 0 = no limit. */
   readonly requestsMax: number
@@ -53,12 +55,10 @@ export interface ServerConnectionOwner {
   onConnectionClose(): void
 }
 
-/** A rest of a request body up to this is read and dropped to keep the connection. */
-const drainBytesMax = 64 * 1024
 /** Held behind a request that is being answered; the wire is paused meanwhile. */
 const heldBytesMax = 256 * 1024
 
-type Phase = 'idle' | 'head' | 'request' | 'exchange' | 'closing'
+type Phase = 'idle' | 'head' | 'exchange' | 'closing'
 
 export class ServerConnection implements WireEvents, DownstreamStream, RequestSink {
   readonly #options: ServerConnectionOptions
@@ -74,9 +74,10 @@ export class ServerConnection implements WireEvents, DownstreamStream, RequestSi
   #isHeadSent = false
   #isLast = false
   #isChunked = false
+  /** The end of the response is told by its framing, not by the end of the connection. */
+  #isDelimited = false
   #isTunnel = false
   #hasNoBody = false
-  #sentContinue = false
   #isPumping = false
   #isClosed = false
   #isDraining = false
@@ -91,7 +92,7 @@ export class ServerConnection implements WireEvents, DownstreamStream, RequestSi
     this.#parser = new RequestParser(options.parser, this)
     this.#timer = new LazyTimer(options.clock, () => this.#onTimeout())
     if (options.maxDurationMs !== 0) {
-      this.#lifetime = new LazyTimer(options.clock, () => this.closeWhenIdle())
+      this.#lifetime = new LazyTimer(options.clock, () => this.#onTooOld())
       this.#lifetime.set(options.maxDurationMs, options.clock.monotonicMs())
     }
     this.#startTimer(options.idleTimeoutMs)
@@ -166,17 +167,11 @@ export class ServerConnection implements WireEvents, DownstreamStream, RequestSi
   onBodyEnd(trailers: HeaderList | undefined): void {
     this.#isRequestEnded = true
     if (this.#phase === 'exchange') this.#timer.clear()
-    else if (this.#phase === 'request') this.#phase = 'idle'
     this.#exchange?.onRequestEnd(trailers)
   }
 
   onRefused(refusal: Refusal): void {
     const reason = { reason: refusal, failure: requestFailure(refusal) }
-    if (this.#phase === 'request') {
-      // The response is out already: nothing to say, nothing more to read.
-      this.#closeGracefully()
-      return
-    }
     this.#isLast = true
     this.#timer.clear()
     if (this.#exchange !== undefined) {
@@ -196,7 +191,6 @@ export class ServerConnection implements WireEvents, DownstreamStream, RequestSi
 
   sendInformational(head: ResponseHead): void {
     if (this.#request?.protocol !== 'HTTP/1.1' || this.#isHeadSent) return
-    if (head.status === 100) this.#sentContinue = true
     this.#write(encodeInformationalHead(head))
   }
 
@@ -208,15 +202,9 @@ export class ServerConnection implements WireEvents, DownstreamStream, RequestSi
       this.#write(encodeTunnelHead(head))
       return
     }
-    this.#parser.refuseUpgrade()
     const isHttp11 = request.protocol === 'HTTP/1.1' || !this.#options.parser.acceptsHttp10
-    this.#hasNoBody = request.method === 'HEAD' || head.status === 204 || head.status === 304
-    this.#isChunked = head.bodyLength === 'until-end' && !this.#hasNoBody
-    if (this.#isChunked && !isHttp11) {
-      this.#isChunked = false
-      this.#isLast = true
-    }
-    if (!this.#isLast) this.#isLast = this.#endsAfter(request, isEnd)
+    this.#frame(head, request, isHttp11)
+    if (!this.#isLast) this.#isLast = this.#endsAfter(request)
     const framing = { isHttp11, hasNoBody: this.#hasNoBody, isLast: this.#isLast }
     this.#write(encodeResponseHead(head, framing))
     if (isEnd) this.#finishResponse()
@@ -258,13 +246,12 @@ export class ServerConnection implements WireEvents, DownstreamStream, RequestSi
     this.#isLast = true
   }
 
-  finishEarly(): void {
-    const request = this.#request
-    if (this.#isRequestEnded || request === undefined) return
-    if (!this.#isRestCheap(request)) this.#isLast = true
-  }
-
+  /** Where a client sees that the message is not whole, what there is of it still leaves (as in Envoy). */
   reset(): void {
+    if (this.#isHeadSent && this.#isDelimited && !this.#isTunnel) {
+      this.#closeGracefully()
+      return
+    }
     this.#exchange = undefined
     this.#startClosing()
     this.#wire.destroy()
@@ -291,8 +278,16 @@ export class ServerConnection implements WireEvents, DownstreamStream, RequestSi
     this.#isTunnel = false
     this.#isChunked = false
     this.#hasNoBody = false
-    this.#sentContinue = false
     this.wireBytesSent = 0
+  }
+
+  /** How the response ends (RFC 9112 §6.3): HTTP/1.0 knows no chunks, so there the connection ends with it. */
+  #frame(head: ResponseHead, request: RequestHead, isHttp11: boolean): void {
+    this.#hasNoBody = request.method === 'HEAD' || head.status === 204 || head.status === 304
+    const isOpen = head.bodyLength === 'until-end' && !this.#hasNoBody
+    this.#isChunked = isOpen && isHttp11
+    this.#isDelimited = !isOpen || isHttp11
+    if (!this.#isDelimited) this.#isLast = true
   }
 
   #write(text: string): boolean {
@@ -366,35 +361,24 @@ export class ServerConnection implements WireEvents, DownstreamStream, RequestSi
     else this.#wire.resume()
   }
 
-  #endsAfter(request: RequestHead, isEnd: boolean): boolean {
+  #endsAfter(request: RequestHead): boolean {
     const { requestsMax, owner } = this.#options
-    if (request.wantsClose || this.#isDraining || request.method === 'CONNECT') return true
+    if (request.wantsClose || this.#isDraining || !this.#isRequestEnded) return true
     if (requestsMax !== 0 && this.#requests >= requestsMax) return true
-    if (owner.wantsClose()) return true
-    return !this.#isRequestEnded && isEnd && !this.#isRestCheap(request)
-  }
-
-  /** Whether the rest of the request is small and certain to come. */
-  #isRestCheap(request: RequestHead): boolean {
-    if (request.upgrade !== undefined) return true
-    if (request.method === 'CONNECT') return false
-    if (!this.#sentContinue && request.headers.has('expect')) return false
-    return typeof request.bodyLength === 'number' && request.bodyLength <= drainBytesMax
+    return owner.wantsClose()
   }
 
   #finishResponse(): void {
     this.#exchange = undefined
-    const request = this.#request
-    const isWhole = this.#isRequestEnded || request?.upgrade !== undefined
-    if (this.#isLast || (!isWhole && (request === undefined || !this.#isRestCheap(request)))) {
+    if (this.#isLast) {
       this.#closeGracefully()
       return
     }
     this.#resumeAfterExchange()
-    this.#phase = isWhole ? 'idle' : 'request'
+    this.#phase = 'idle'
     this.#startTimer(this.#options.idleTimeoutMs)
     if (!this.#isPumping && this.#held !== undefined) process.nextTick(() => this.#pumpHeld())
-    else if (!this.#isPumping && isWhole) this.#nextMessage()
+    else if (!this.#isPumping) this.#nextMessage()
   }
 
   #resumeAfterExchange(): void {
@@ -433,13 +417,23 @@ export class ServerConnection implements WireEvents, DownstreamStream, RequestSi
     else this.#timer.set(delayMs, this.#options.clock.monotonicMs())
   }
 
+  /** Envoy drains first: the next response is the last one; without one the connection ends a little later. */
+  #onTooOld(): void {
+    if (this.#isDraining) {
+      this.closeWhenIdle()
+      return
+    }
+    this.#isDraining = true
+    const { drainTimeoutMs, clock } = this.#options
+    this.#lifetime?.set(drainTimeoutMs, clock.monotonicMs())
+  }
+
   #onTimeout(): void {
     switch (this.#phase) {
       case 'closing':
         this.#wire.destroy()
         return
       case 'idle':
-      case 'request':
         this.#closeGracefully()
         return
       case 'head':

@@ -3,6 +3,7 @@ import { peerPrincipal } from '../connection-security.ts'
 import { ExchangeTimers, type ExchangeScope } from '../exchange-scope.ts'
 import { openExchange, refuseExchange } from '../exchange.ts'
 import { ServerConnection } from '../http1/server-connection.ts'
+import { endText } from '../wire/end-text.ts'
 import type { Wire } from '../wire/wire.ts'
 import type { ConnectionHost, OpenConnection } from './connection.ts'
 import type { HttpConnectionManager } from './listener-config.ts'
@@ -47,6 +48,7 @@ export function openHttpConnection(
     headTimeoutMs: first.requestHeadersTimeoutMs,
     requestTimeoutMs: first.requestTimeoutMs,
     maxDurationMs: first.maxConnectionDurationMs,
+    drainTimeoutMs: first.drainTimeoutMs,
     delayedCloseTimeoutMs: first.delayedCloseTimeoutMs ?? 1_000,
     requestsMax: first.requestsPerConnectionMax,
     keepsTrailers: first.enableTrailers === true,
@@ -88,9 +90,9 @@ function createScope(
     connectionId: runtime.nextConnectionId(),
     bufferBytesMax: host.config.bufferLimitBytes,
     localPort: wire.localPort,
-    localAddressText: `${wire.localAddress}:${wire.localPort}`,
+    localAddressText: endText(wire.localAddress, wire.localPort),
     remoteAddress: wire.remoteAddress,
-    remoteAddressText: `${wire.remoteAddress}:${wire.remotePort}`,
+    remoteAddressText: endText(wire.remoteAddress, wire.remotePort),
     security: wire.security,
     peerPrincipal: peerPrincipal(wire.security),
     clientCertElement: { settings: undefined, text: '' },

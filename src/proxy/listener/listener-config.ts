@@ -134,6 +134,8 @@ export interface HttpConnectionManager {
   readonly maxStreamDurationMs?: number
   /** What becomes of x-forwarded-client-cert; absent: removed (Envoy's SANITIZE). */
   readonly clientCert?: ClientCertForwarding
+  /** Interim responses pass in both directions (Envoy `proxy_100_continue`); else 100 is ours and others are dropped. */
+  readonly proxies100Continue?: boolean
   /** Addresses whose requests are internal (Envoy `internal_address_config`); absent: none. */
   readonly isInternalAddress?: (address: string) => boolean
 }

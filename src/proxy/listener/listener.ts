@@ -201,8 +201,9 @@ class OpenedListener implements Listener, ConnectionHost {
       incoming.start(inspection)
       return
     }
-    const { turn, acceptBuffer: buffer } = this.runtime
-    this.#acceptWire(acceptWire(socket, { turn, buffer }), chains[0])
+    const { handles, turn, acceptBuffer: buffer } = this.runtime
+    const wire = handles?.take(socket) ?? acceptWire(socket, { turn, buffer })
+    this.#acceptWire(wire, chains[0])
   }
 
   #acceptWaiting(): void {

@@ -13,7 +13,12 @@ export type OverloadAction =
 export interface OverloadOptions {
   /** Ceiling of open downstream connections over all listeners; 0 = none. */
   readonly connectionsMax: number
+  /** Ceiling of the bytes of requests that wait for an upstream or for a retry, over all listeners. */
+  readonly bufferedBytesMax?: number
 }
+
+/** A quarter of what a small sidecar may take; one connection holds a megabyte at most. */
+export const bufferedBytesMaxDefault = 256 * 1024 * 1024
 
 export class Overload {
   readonly #active = new Set<OverloadAction>()
@@ -21,9 +26,13 @@ export class Overload {
   /** Open downstream connections over all listeners; kept by the listeners. */
   connectionsActive = 0
   connectionsMax: number
+  /** Bytes of requests that are held; kept by the exchanges. */
+  bufferedBytes = 0
+  bufferedBytesMax: number
 
   constructor(options: OverloadOptions) {
     this.connectionsMax = options.connectionsMax
+    this.bufferedBytesMax = options.bufferedBytesMax ?? bufferedBytesMaxDefault
   }
 
   isActive(action: OverloadAction): boolean {
@@ -35,6 +44,11 @@ export class Overload {
     if (isOn) this.#active.add(action)
     else this.#active.delete(action)
     for (const watcher of this.#watchers) watcher()
+  }
+
+  /** Whether a new request is to be refused: somebody said so, or the requests that wait hold too much. */
+  refusesRequests(): boolean {
+    return this.bufferedBytes > this.bufferedBytesMax || this.isActive('stop-accepting-requests')
   }
 
   /** Whether one more connection would be above the process-wide ceiling. */

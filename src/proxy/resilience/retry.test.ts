@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
+import { messageOf } from '../../../test/support/envoy-message.ts'
 import { FakeClock } from '../../../test/support/fake-clock.ts'
 import { RetryPolicy } from '../../xds/proto/generated/envoy/config/route/v3/route_components.ts'
 import type { FieldReport } from '../config/field-rule.ts'
@@ -20,7 +21,10 @@ function headers(fields: Readonly<Record<string, string>>): HeaderList {
 function compile(message: object): { policy: CompiledPolicy; reasons: readonly string[] } {
   const report: FieldReport = { path: '', reasons: [] }
   return {
-    policy: compileRetryPolicy(RetryPolicy.fromJSON(message), report),
+    policy: compileRetryPolicy(
+      messageOf('envoy.config.route.v3.RetryPolicy', RetryPolicy, message),
+      report,
+    ),
     reasons: report.reasons,
   }
 }

@@ -2,8 +2,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
+import { messageOf } from '../../../test/support/envoy-message.ts'
 import { seededRandom } from '../../lib/random.ts'
 import { RouteConfiguration } from '../../xds/proto/generated/envoy/config/route/v3/route.ts'
+import { typeUrls } from '../../xds/resource-set.ts'
 import type { Compiled } from '../config/compiled.ts'
 import { HeaderList } from '../http/header-list.ts'
 import type { RequestHead } from '../http/message.ts'
@@ -14,7 +16,7 @@ import type { ForwardAction, Route, RouteTable } from './route-table.ts'
 type Fields = Readonly<Record<string, unknown>>
 
 function compile(table: Fields, options: Partial<RouteOptions> = {}): Compiled<RouteTable> {
-  const message = RouteConfiguration.fromJSON({ name: 'table', ...table })
+  const message = messageOf(typeUrls.route, RouteConfiguration, { name: 'table', ...table })
   return compileRouteConfiguration(message, { random: seededRandom(7), ...options })
 }
 

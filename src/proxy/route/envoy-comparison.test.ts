@@ -10,11 +10,13 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 
+import { messageOf } from '../../../test/support/envoy-message.ts'
 import { eventually } from '../../../test/support/eventually.ts'
 import { findEnvoy, skipUnless } from '../../../test/support/programs.ts'
 import { unreachable } from '../../lib/assert.ts'
 import { seededRandom } from '../../lib/random.ts'
 import { RouteConfiguration } from '../../xds/proto/generated/envoy/config/route/v3/route.ts'
+import { typeUrls } from '../../xds/resource-set.ts'
 import { HeaderList } from '../http/header-list.ts'
 import type { RequestHead } from '../http/message.ts'
 import { compileRouteConfiguration } from './compile-route-configuration.ts'
@@ -72,7 +74,7 @@ test('Envoy decides as it did when its answers were recorded', { skip }, async (
 })
 
 test('our table decides every request as Envoy does', () => {
-  const message = RouteConfiguration.fromJSON(comparisonRoutes)
+  const message = messageOf(typeUrls.route, RouteConfiguration, comparisonRoutes)
   const table = compileRouteConfiguration(message, { random: seededRandom(1) })
   assert.ok(table.ok, table.ok ? '' : table.reasons.join('\n'))
   const recorded = recordedAnswers()

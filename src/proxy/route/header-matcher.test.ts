@@ -2,14 +2,19 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
+import { messageOf } from '../../../test/support/envoy-message.ts'
 import { headerList, requestRecord } from '../../../test/support/request-record.ts'
 import { HeaderMatcher } from '../../xds/proto/generated/envoy/config/route/v3/route_components.ts'
 import { StringMatcher } from '../../xds/proto/generated/envoy/type/matcher/v3/string.ts'
 import { compileRequestMatcher, compileResponseMatcher, requestReader } from './header-matcher.ts'
 import { compileStringMatcher, lowerAscii } from './string-matcher.ts'
 
+function headerMatcher(fields: object): HeaderMatcher {
+  return messageOf('envoy.config.route.v3.HeaderMatcher', HeaderMatcher, fields)
+}
+
 function matches(matcher: object, fields: Readonly<Record<string, string>>): boolean {
-  const result = compileRequestMatcher(HeaderMatcher.fromJSON(matcher))
+  const result = compileRequestMatcher(headerMatcher(matcher))
   assert.ok(result.ok, result.ok ? '' : result.reasons.join())
   return result.value({ ...requestRecord().request, headers: headerList(fields) })
 }
@@ -46,14 +51,14 @@ for (const { matcher, reason } of [
   },
 ]) {
   test(`${JSON.stringify(matcher)} is refused`, () => {
-    const result = compileRequestMatcher(HeaderMatcher.fromJSON({ name: 'a', ...matcher }))
+    const result = compileRequestMatcher(headerMatcher({ name: 'a', ...matcher }))
     assert.deepEqual(result, { ok: false, reasons: [reason] })
   })
 }
 
 test('a response is matched by its fields and its status', () => {
   const compile = (matcher: object) => {
-    const result = compileResponseMatcher(HeaderMatcher.fromJSON(matcher))
+    const result = compileResponseMatcher(headerMatcher(matcher))
     assert.ok(result.ok)
     return result.value
   }
@@ -78,7 +83,12 @@ test('pseudo headers are read from the head', () => {
 
 test('without case only ASCII letters are equal', () => {
   assert.equal(lowerAscii('ÄBC'), 'Äbc')
-  const result = compileStringMatcher(StringMatcher.fromJSON({ suffix: 'ÄB', ignore_case: true }))
+  const result = compileStringMatcher(
+    messageOf('envoy.type.matcher.v3.StringMatcher', StringMatcher, {
+      suffix: 'ÄB',
+      ignore_case: true,
+    }),
+  )
   assert.ok(result.ok)
   assert.equal(result.value('xÄb'), true)
   assert.equal(result.value('xäb'), false)

@@ -9,10 +9,10 @@ import { failureReplies, type Failure } from '../failure.ts'
 import type { ConnectionHost, OpenConnection } from '../listener/connection.ts'
 import type { TcpProxyConfig } from '../listener/listener-config.ts'
 import type { TcpRecord } from '../telemetry/request-record.ts'
-import type { Cluster } from '../upstream/cluster.ts'
+import { connectOptions, type Cluster } from '../upstream/cluster.ts'
 import type { Host } from '../upstream/host.ts'
 import { LazyTimer } from '../wire/lazy-timer.ts'
-import type { ConnectOptions, ConnectResult, Wire, WireEvents } from '../wire/wire.ts'
+import type { ConnectResult, Wire, WireEvents } from '../wire/wire.ts'
 
 export function openTcpConnection(
   wire: Wire,
@@ -111,15 +111,19 @@ class TcpConnection implements OpenConnection {
     this.#tried.push(host)
     this.#record.host = host
     count(cluster, host, 1)
-    this.#giveUp = this.#owner.runtime.connector.connect(connectTarget(cluster, host), (result) => {
-      this.#giveUp = undefined
-      this.#onConnect(result, cluster, host)
-    })
+    const transport = cluster.transportOf?.(host, { kind: 'tcp' })
+    this.#giveUp = this.#owner.runtime.connector.connect(
+      connectOptions(cluster, host, transport),
+      (result) => {
+        this.#giveUp = undefined
+        this.#onConnect(result, cluster, host)
+      },
+    )
   }
 
   #onConnect(result: ConnectResult, cluster: Cluster, host: Host): void {
     if (result.ok) {
-      cluster.outlierDetector?.report(host, { kind: 'connected' })
+      cluster.outlierDetector?.report(host, { kind: 'connected', isFinal: true })
       if (this.#isOver) result.wire.destroy()
       this.#join(result.wire, cluster, host)
       return
@@ -234,11 +238,6 @@ class TcpConnection implements OpenConnection {
     this.#isAnnounced = true
     for (const observer of this.#config.observers) observer.onOpen(this.#record)
   }
-}
-
-function connectTarget(cluster: Cluster, host: Host): ConnectOptions {
-  const transport = cluster.transportOf?.(host, { kind: 'tcp' })
-  return { address: host.address, connectTimeoutMs: cluster.connectTimeoutMs, transport }
 }
 
 /** Opens (+1) or closes (-1) one connection in everybody's books; the breaker was asked before. */

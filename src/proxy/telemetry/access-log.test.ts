@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
+import { messageOf } from '../../../test/support/envoy-message.ts'
 import { fakeHost, smallSlots } from '../../../test/support/fake-host.ts'
 import { headerList, requestRecord, tcpRecord } from '../../../test/support/request-record.ts'
 import { AccessLogFilter } from '../../xds/proto/generated/envoy/config/accesslog/v3/accesslog.ts'
@@ -14,8 +15,16 @@ import { compileTextLog } from './log-text.ts'
 import { compileTimeFormat } from './log-time.ts'
 import type { RequestRecord } from './request-record.ts'
 
+function fileAccessLog(fields: object): FileAccessLog {
+  return messageOf('envoy.extensions.access_loggers.file.v3.FileAccessLog', FileAccessLog, fields)
+}
+
+function accessLogFilter(fields: object): AccessLogFilter {
+  return messageOf('envoy.config.accesslog.v3.AccessLogFilter', AccessLogFilter, fields)
+}
+
 function compile(message: object): LogText {
-  const result = compileFileFormat(FileAccessLog.fromJSON(message), { hostname: 'machine' })
+  const result = compileFileFormat(fileAccessLog(message), { hostname: 'machine' })
   assert.ok(result.ok, result.ok ? '' : result.reasons.join('\n'))
   return result.value
 }
@@ -157,7 +166,7 @@ for (const { format, reason } of [
 }
 
 test('a reason in JSON says where', () => {
-  const message = FileAccessLog.fromJSON({ log_format: { json_format: { a: { b: '%NO%' } } } })
+  const message = fileAccessLog({ log_format: { json_format: { a: { b: '%NO%' } } } })
   assert.deepEqual(compileFileFormat(message, { hostname: '' }), {
     ok: false,
     reasons: ['a.b: %NO%: not implemented'],
@@ -215,7 +224,7 @@ test('a TCP connection is one line, written at its end', () => {
 })
 
 function passes(filter: object, record: Partial<RequestRecord> = {}, draw = 0): boolean {
-  const result = compileLogFilter(AccessLogFilter.fromJSON(filter), () => draw)
+  const result = compileLogFilter(accessLogFilter(filter), () => draw)
   assert.ok(result.ok, result.ok ? '' : result.reasons.join())
   const lines: string[] = []
   const log = createAccessLog({
@@ -277,7 +286,7 @@ for (const { filter, reason } of [
   },
 ]) {
   test(`the filter ${JSON.stringify(filter)} is refused`, () => {
-    const result = compileLogFilter(AccessLogFilter.fromJSON(filter), Math.random)
+    const result = compileLogFilter(accessLogFilter(filter), Math.random)
     assert.equal(result.ok, false)
     assert.equal(result.ok ? '' : result.reasons[0], reason)
   })

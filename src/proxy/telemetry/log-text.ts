@@ -90,15 +90,19 @@ function compileObject(value: object, context: JsonContext): JsonWrite {
     .sort(([a], [b]) => (a < b ? -1 : 1))
     .map(([key, held]) => {
       const path = context.path === '' ? key : `${context.path}.${key}`
-      return { start: `${JSON.stringify(key)}:`, write: compileValue(held, { ...context, path }) }
+      const write = compileValue(held, { ...context, path })
+      return { first: `{${JSON.stringify(key)}:`, next: `,${JSON.stringify(key)}:`, write }
     })
   return (source) => {
     let text = ''
-    for (const { start, write } of fields) {
+    for (const { first, next, write } of fields) {
       const held = write(source)
-      if (held !== undefined) text += text === '' ? start + held : `,${start}${held}`
+      if (held === undefined) continue
+      text += text === '' ? first : next
+      text += held
     }
-    return text === '' && omitEmpty ? undefined : `{${text}}`
+    if (text !== '') return `${text}}`
+    return omitEmpty ? undefined : '{}'
   }
 }
 
@@ -122,7 +126,8 @@ function writeOperator(operator: LogOperator, missing: string | undefined): Json
 const jsonSpecial = /["\\\u0000-\u001f\u007f-\uffff]/
 
 function jsonString(text: string): string {
-  return jsonSpecial.test(text) ? JSON.stringify(decodeBytes(text)) : `"${text}"`
+  // oxlint-disable-next-line prefer-template
+  return jsonSpecial.test(text) ? JSON.stringify(decodeBytes(text)) : '"' + text + '"'
 }
 
 function joinEscaped(

@@ -6,18 +6,23 @@ import { type Compiled, compiled, refused } from '../config/compiled.ts'
 
 export type TimeFormat = (epochMs: number) => string
 
-/** Envoy's default, `2026-01-02T03:04:05.678Z`. */
+/** Envoy's default, `2026-01-02T03:04:05.678Z`. Dozens of requests share a millisecond, and get the same string. */
 export function createIsoTime(): TimeFormat {
   let second = Number.NaN
   let prefix = ''
+  let lastMs = Number.NaN
+  let lastText = ''
   return (epochMs) => {
+    if (epochMs === lastMs) return lastText
+    lastMs = epochMs
     const whole = Math.floor(epochMs / 1000)
     if (whole !== second) {
       second = whole
       prefix = new Date(whole * 1000).toISOString().slice(0, 20)
     }
     const ms = Math.floor(epochMs) - whole * 1000
-    return `${prefix}${pad(ms, 3)}Z`
+    lastText = `${prefix}${pad(ms, 3)}Z`
+    return lastText
   }
 }
 

@@ -42,6 +42,8 @@ export interface RequestRecord {
   upstreamLocalAddress: string | undefined
   downstreamLocalAddress: string
   downstreamRemoteAddress: string
+  /** The peer of the connection, where x-forwarded-for named another remote address. */
+  downstreamDirectRemoteAddress: string
   requestedServerName: string | undefined
   /** What TLS has proved on each side; absent on plaintext. */
   downstreamSecurity?: ConnectionSecurity | undefined

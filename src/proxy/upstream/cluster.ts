@@ -6,7 +6,7 @@ import type { Balancer } from '../balance/balancer.ts'
 import type { CircuitBreaker } from '../resilience/circuit-breaker.ts'
 import type { OutlierDetector } from '../resilience/outlier-detector.ts'
 import type { ClusterStats } from '../telemetry/cluster-stats.ts'
-import type { WireTransport } from '../wire/wire.ts'
+import type { ConnectOptions, WireTransport } from '../wire/wire.ts'
 import type { Host } from './host.ts'
 
 export interface Cluster {
@@ -47,6 +47,15 @@ export type TransportUse =
   | { readonly kind: 'http'; readonly authority: string }
   | { readonly kind: 'tcp' }
 
+/** How a connection to one of its hosts is opened, whoever opens it. */
+export function connectOptions(
+  cluster: Cluster,
+  host: Host,
+  transport: WireTransport | undefined,
+): ConnectOptions {
+  const { connectTimeoutMs, tcpKeepaliveMs } = cluster
+  return { address: host.address, connectTimeoutMs, tcpKeepaliveMs, transport }
+}
 /** Istio's `services` metadata: what `destination_service*` labels say. */
 export interface ClusterService {
   readonly host: string

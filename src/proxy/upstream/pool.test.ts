@@ -7,7 +7,7 @@ import { createSketchedCluster } from '../../../test/support/proxy-scene.ts'
 import { HeaderList } from '../http/header-list.ts'
 import type { RequestHead } from '../http/message.ts'
 import type { UpstreamStream } from '../http/stream.ts'
-import type { ConnectResult, Connector, Wire, WireEvents } from '../wire/wire.ts'
+import type { ConnectOptions, ConnectResult, Connector, Wire, WireEvents } from '../wire/wire.ts'
 import type { Cluster } from './cluster.ts'
 import { UpstreamPools, type PoolFailure, type StreamWaiter } from './pool.ts'
 
@@ -95,8 +95,10 @@ function start(limits: object = {}, settings: Partial<Cluster> = {}) {
   assert.ok(host)
   const pending: ((result: ConnectResult) => void)[] = []
   const wires: HandWire[] = []
+  const asked: ConnectOptions[] = []
   const connector: Connector = {
-    connect(_options, done) {
+    connect(options, done) {
+      asked.push(options)
       pending.push(done)
       return () => {}
     },
@@ -109,6 +111,7 @@ function start(limits: object = {}, settings: Partial<Cluster> = {}) {
     pools,
     pending,
     wires,
+    asked,
     ask(): Waiter {
       const waiter = new Waiter()
       pools.request(cluster, host, waiter)
@@ -139,6 +142,14 @@ test('the connection used last is used first', () => {
   second.receive(answer)
   assert.equal(third.ended, 1)
   assert.equal(run.pending.length, 0)
+})
+
+test('a connection is opened with the cluster’s time-out and keep-alive', () => {
+  const run = start({}, { connectTimeoutMs: 70, tcpKeepaliveMs: 9_000 })
+  run.ask()
+  const { address } = run.host
+  const expected = { address, connectTimeoutMs: 70, tcpKeepaliveMs: 9_000, transport: undefined }
+  assert.deepEqual(run.asked, [expected])
 })
 
 test('a request that waits takes the connection that another one leaves', () => {

@@ -13,7 +13,7 @@ import { HeaderNames } from '../http1/header-names.ts'
 import type { CircuitBreaker } from '../resilience/circuit-breaker.ts'
 import { LazyTimer } from '../wire/lazy-timer.ts'
 import type { ConnectResult, Connector, Wire, WireTransport } from '../wire/wire.ts'
-import type { Cluster } from './cluster.ts'
+import { connectOptions, type Cluster } from './cluster.ts'
 import type { Host } from './host.ts'
 
 export interface UpstreamPoolsOptions {
@@ -295,11 +295,7 @@ class HostPool implements ClientConnectionOwner {
     this.#host.stats.cxTotal.add(1)
     this.#host.stats.cxActive.add(1)
     const giveUp = this.#options.connector.connect(
-      {
-        address: this.#host.address,
-        connectTimeoutMs: cluster.connectTimeoutMs,
-        transport: this.#options.transport,
-      },
+      connectOptions(cluster, this.#host, this.#options.transport),
       (result) => {
         this.#opening.delete(giveUp)
         if (result.ok) this.#onOpen(result.wire, breaker, cluster)
@@ -327,7 +323,6 @@ class HostPool implements ClientConnectionOwner {
       wire,
       isIdle: false,
     })
-    cluster.outlierDetector?.report(this.#host, { kind: 'connected' })
     this.onConnectionIdle(connection)
   }
 

@@ -9,6 +9,7 @@ import { connect as connectSocket, type Socket } from 'node:net'
 import { unreachable } from '../../lib/assert.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { FlushTurn } from './flush-turn.ts'
+import type { HandleWires } from './handle-wire.ts'
 import { NetWire, acceptWire } from './net-wire.ts'
 import type { ReadBuffer } from './read-buffer.ts'
 import type {
@@ -26,13 +27,14 @@ export interface ConnectorOptions {
   readonly turn: FlushTurn
   /** Shared by all sockets of the runtime: each chunk is used up before the next read. */
   readonly readBuffer: ReadBuffer
+  /** Takes connected sockets over where Node's internals may be used; undefined leaves them to `net`. */
+  readonly handles?: HandleWires | undefined
   readonly internalListeners: { open(name: string): Wire | undefined }
 }
 
 type ConnectDone = (result: ConnectResult) => void
 
 export function createConnector(options: ConnectorOptions): Connector {
-  const { readBuffer } = options
   return {
     connect(target, done) {
       const { address, transport } = target
@@ -42,34 +44,34 @@ export function createConnector(options: ConnectorOptions): Connector {
           : refuseInternal(address.listener, done)
       }
       return transport === undefined
-        ? connectNet(options, { target, readBuffer }, done)
+        ? connectNet(options, target, done)
         : connectSecure(options, { target, transport }, done)
     },
   }
 }
 
-interface NetTarget {
-  readonly target: ConnectOptions
-  readonly readBuffer: ReadBuffer
-}
-
-function connectNet(options: ConnectorOptions, net: NetTarget, done: ConnectDone): () => void {
-  const { target, readBuffer } = net
+function connectNet(
+  options: ConnectorOptions,
+  target: ConnectOptions,
+  done: ConnectDone,
+): () => void {
+  const { readBuffer, turn, handles } = options
   let wire: NetWire | undefined
   let isOver = false
+  const onread = {
+    buffer: readBuffer.whole,
+    callback: (length: number) => {
+      wire?.receive(readBuffer.view(length))
+      return true
+    },
+  }
   const socket = connectSocket({
     ...socketAddress(target.address),
     allowHalfOpen: true,
     noDelay: true,
     keepAlive: target.tcpKeepaliveMs !== undefined,
     keepAliveInitialDelay: target.tcpKeepaliveMs ?? 0,
-    onread: {
-      buffer: readBuffer.whole,
-      callback: (length) => {
-        wire?.receive(readBuffer.view(length))
-        return true
-      },
-    },
+    ...(handles === undefined && { onread }),
   })
   const finish = (result: ConnectResult): void => {
     if (isOver) return
@@ -88,9 +90,10 @@ function connectNet(options: ConnectorOptions, net: NetTarget, done: ConnectDone
   socket.on('error', onError)
   socket.once('connect', () => {
     if (isOver) return
-    wire = new NetWire(socket, options.turn)
     socket.off('error', onError)
-    finish({ ok: true, wire })
+    if (handles === undefined) wire = new NetWire(socket, turn)
+    const taken = handles?.take(socket) ?? wire ?? acceptWire(socket, { turn, buffer: readBuffer })
+    finish({ ok: true, wire: taken })
   })
   return () => giveUp(socket)
 

@@ -1,18 +1,16 @@
 /**
- * One turn of the event loop for writers: what is written while a chunk is being worked on is collected by
- * each wire and leaves in one write per wire when the turn ends.
+ * One turn of the event loop for writers: what is written while the loop hands out what has arrived is collected by
+ * each wire, and leaves when the loop has handed out everything, in one write per wire.
  *
- * A wire's read callback enters the turn and leaves it; the last one out flushes. What is written outside
- * (a timer, the end of a promise) is flushed by the next tick. A read needs no `nextTick` of
- * its own that way.
+ * Writes that follow one another keep the kernel's code and data in the caches, and above all, wake a peer once: with
+ * requests worked on between two writes the peer falls asleep, and waking it costs more than the write. At 64
+ * connections that is 4 of 26 µs a request (two rounds of six alternating turns, 21.8 and 25.8, two-core machine,
+ * November 2026); at one connection it costs nothing that was seen.
+ *
+ * A wire's callback enters and leaves, so that what happens inside sees one time.
  */
 import type { Clock } from '../../lib/clock.ts'
 import { CopyBuffers } from './copy-buffer.ts'
-
-interface Time {
-  readonly monotonicMs: number
-  readonly nowMs: number
-}
 
 export interface Flushable {
   /** Gives the collected bytes to the kernel. Must not throw. */
@@ -25,16 +23,18 @@ const nothing: Flushable = { flush() {} }
 export class FlushTurn {
   readonly copies = new CopyBuffers()
   #depth = 0
-  #isTickPending = false
-  #time: Time | undefined
+  #isFlushPending = false
+  /** This turn's readings; 0 where nobody has asked. */
+  #nowMs = 0
+  #monotonicMs = 0
   #dirty: Flushable[] = []
   #spare: Flushable[] = []
   /** How many of `#dirty` count: shortening an array is a call into the runtime, a counter is not. */
   #dirtyCount = 0
   readonly #onBug: (error: unknown) => void
-  readonly #onTick = (): void => {
-    this.#isTickPending = false
-    if (this.#depth === 0 && this.#dirtyCount !== 0) this.#flushAll()
+  readonly #onLoopDone = (): void => {
+    this.#flushAll()
+    this.#isFlushPending = false
   }
 
   /** `onBug` is told about an exception that reached a wire: the connection is lost, the process is not. */
@@ -43,7 +43,10 @@ export class FlushTurn {
   }
 
   enter(): void {
-    if (this.#depth === 0) this.#time = undefined
+    if (this.#depth === 0) {
+      this.#nowMs = 0
+      this.#monotonicMs = 0
+    }
     this.#depth += 1
   }
 
@@ -52,20 +55,22 @@ export class FlushTurn {
    * Outside a turn every reading is fresh.
    */
   cache(clock: Clock): Clock {
-    const read = (): Time => {
-      if (this.#depth === 0) return { monotonicMs: clock.monotonicMs(), nowMs: clock.nowMs() }
-      this.#time ??= { monotonicMs: clock.monotonicMs(), nowMs: clock.nowMs() }
-      return this.#time
-    }
     return {
-      nowMs: () => read().nowMs,
-      monotonicMs: () => read().monotonicMs,
+      nowMs: () => {
+        if (this.#depth === 0) return clock.nowMs()
+        if (this.#nowMs === 0) this.#nowMs = clock.nowMs()
+        return this.#nowMs
+      },
+      monotonicMs: () => {
+        if (this.#depth === 0) return clock.monotonicMs()
+        if (this.#monotonicMs === 0) this.#monotonicMs = clock.monotonicMs()
+        return this.#monotonicMs
+      },
       setTimer: (delayMs, run) => clock.setTimer(delayMs, run),
     }
   }
 
   leave(): void {
-    if (this.#depth === 1 && this.#dirtyCount !== 0) this.#flushAll()
     this.#depth -= 1
   }
 
@@ -73,9 +78,9 @@ export class FlushTurn {
   schedule(wire: Flushable): void {
     this.#dirty[this.#dirtyCount] = wire
     this.#dirtyCount += 1
-    if (this.#depth !== 0 || this.#isTickPending) return
-    this.#isTickPending = true
-    process.nextTick(this.#onTick)
+    if (this.#isFlushPending) return
+    this.#isFlushPending = true
+    setImmediate(this.#onLoopDone)
   }
 
   reportBug(error: unknown): void {
@@ -84,7 +89,7 @@ export class FlushTurn {
 
   /** A flush may cause writes elsewhere (an internal wire delivers); those belong to the same turn. */
   #flushAll(): void {
-    this.#depth += 1
+    this.enter()
     while (this.#dirtyCount !== 0) {
       const dirty = this.#dirty
       const count = this.#dirtyCount
@@ -96,6 +101,6 @@ export class FlushTurn {
         dirty[index] = nothing
       }
     }
-    this.#depth -= 1
+    this.leave()
   }
 }

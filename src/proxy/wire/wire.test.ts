@@ -13,25 +13,34 @@ import { systemClock, type Clock } from '../../lib/clock.ts'
 import { InternalListeners } from '../listener/internal-listener.ts'
 import { addressText, createConnector } from './connector.ts'
 import { FlushTurn } from './flush-turn.ts'
+import { HandleWires } from './handle-wire.ts'
 import { createInternalPair } from './internal-wire.ts'
 import { acceptWire } from './net-wire.ts'
+import { findHandleInternals, type HandleInternals } from './node-handle.ts'
 import { ReadBuffer } from './read-buffer.ts'
 import type { ConnectResult, Wire, WireAddress } from './wire.ts'
 
-function createParts(clock: Clock = systemClock) {
+function createParts(clock: Clock = systemClock, internals?: HandleInternals) {
   const turn = new FlushTurn(() => {})
   const internalListeners = new InternalListeners(turn)
   const readBuffer = new ReadBuffer()
+  const handles = internals === undefined ? undefined : new HandleWires(internals, turn, readBuffer)
   return {
     turn,
     readBuffer,
     internalListeners,
-    connector: createConnector({ clock, turn, readBuffer, internalListeners }),
+    handles,
+    connector: createConnector({ clock, turn, readBuffer, handles, internalListeners }),
   }
 }
 
-async function openNetPair(listen: WireAddress, sharesReads: boolean): Promise<WirePair> {
-  const { turn, readBuffer, connector } = createParts()
+interface PairOptions {
+  readonly sharesReads?: boolean
+  readonly internals?: HandleInternals
+}
+
+async function openPair(listen: WireAddress, options: PairOptions): Promise<WirePair> {
+  const { turn, readBuffer, handles, connector } = createParts(systemClock, options.internals)
   const server = createServer({ allowHalfOpen: true, noDelay: true })
   const accepted = new Promise<Socket>((resolve) => server.once('connection', resolve))
   await new Promise<void>((resolve) => {
@@ -45,9 +54,11 @@ async function openNetPair(listen: WireAddress, sharesReads: boolean): Promise<W
   const connected = new Promise<ConnectResult>((resolve) => {
     connector.connect({ address, connectTimeoutMs: 5_000 }, resolve)
   })
-  const far = acceptWire(await accepted, { turn, buffer: sharesReads ? readBuffer : undefined })
+  const socket = await accepted
+  const buffer = options.sharesReads === true ? readBuffer : undefined
+  const far = handles === undefined ? acceptWire(socket, { turn, buffer }) : handles.take(socket)
   const result = await connected
-  assert.ok(result.ok)
+  assert.ok(result.ok && far !== undefined)
   return {
     near: result.wire,
     far,
@@ -64,25 +75,20 @@ const anyPort: WireAddress = { kind: 'ip', address: '127.0.0.1', port: 0 }
 testWire({
   name: 'net wire',
   joinsWrites: true,
-  open: async () => await openNetPair(anyPort, false),
+  open: async () => await openPair(anyPort, {}),
 })
 
 testWire({
   name: 'net wire with shared reads',
   joinsWrites: true,
-  open: async () => await openNetPair(anyPort, true),
+  open: async () => await openPair(anyPort, { sharesReads: true }),
 })
 
 testWire({
   name: 'net wire, accepted end',
   joinsWrites: true,
   async open() {
-    const pair = await openNetPair(anyPort, true)
-    return {
-      near: pair.far,
-      far: pair.near,
-      [Symbol.asyncDispose]: () => pair[Symbol.asyncDispose](),
-    }
+    return swapped(await openPair(anyPort, { sharesReads: true }))
   },
 })
 
@@ -91,17 +97,50 @@ testWire({
   joinsWrites: true,
   async open() {
     const folder = await mkdtemp(join(tmpdir(), 'wire-'))
-    const pair = await openNetPair({ kind: 'unix', path: join(folder, 's') }, true)
-    return {
-      near: pair.near,
-      far: pair.far,
-      async [Symbol.asyncDispose]() {
-        await pair[Symbol.asyncDispose]()
-        await rm(folder, { recursive: true })
-      },
-    }
+    return await openUnixPair(folder, { sharesReads: true })
   },
 })
+
+async function openUnixPair(folder: string, options: PairOptions): Promise<WirePair> {
+  const pair = await openPair({ kind: 'unix', path: join(folder, 's') }, options)
+  return {
+    near: pair.near,
+    far: pair.far,
+    async [Symbol.asyncDispose]() {
+      await pair[Symbol.asyncDispose]()
+      await rm(folder, { recursive: true })
+    },
+  }
+}
+
+function swapped(pair: WirePair): WirePair {
+  return {
+    near: pair.far,
+    far: pair.near,
+    [Symbol.asyncDispose]: () => pair[Symbol.asyncDispose](),
+  }
+}
+
+const internals = findHandleInternals()
+if (typeof internals === 'string') {
+  test('handle wire', { skip: internals }, () => {})
+} else {
+  testWire({
+    name: 'handle wire',
+    joinsWrites: true,
+    open: async () => await openPair(anyPort, { internals }),
+  })
+  testWire({
+    name: 'handle wire, accepted end',
+    joinsWrites: true,
+    open: async () => swapped(await openPair(anyPort, { internals })),
+  })
+  testWire({
+    name: 'handle wire on a Unix socket',
+    joinsWrites: true,
+    open: async () => await openUnixPair(await mkdtemp(join(tmpdir(), 'wire-')), { internals }),
+  })
+}
 
 testWire({
   name: 'internal wire',

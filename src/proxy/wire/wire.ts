@@ -63,7 +63,7 @@ export type WireAddress =
 export interface ConnectOptions {
   readonly address: WireAddress
   readonly connectTimeoutMs: number
-  readonly tcpKeepaliveMs?: number
+  readonly tcpKeepaliveMs?: number | undefined
   /** Makes the connection secure before it is handed out; absent: plaintext. */
   readonly transport?: WireTransport | undefined
 }

@@ -143,6 +143,9 @@ class ClientStream implements GrpcStream {
       this.#timer.cancel()
       // One stream uses the connection, so both windows may be wide.
       session.setLocalWindowSize(4 << 20)
+      session.ping((error) => {
+        if (error === null && !this.#isClosed) this.#options.events.onAlive?.()
+      })
       this.#pingLater()
     })
     session.on('error', (error: Error) => this.#fail(describeError(error)))
@@ -177,7 +180,6 @@ class ClientStream implements GrpcStream {
       this.#status = statusFrom(headers)
       const code = headers[':status']
       if (code !== 200) this.#fail(`HTTP status ${String(code)}, expected 200`)
-      else if (this.#status === undefined) this.#options.events.onTaken?.()
     })
     stream.on('data', (chunk: Buffer) => this.#read(chunk))
     stream.on('trailers', (trailers) => {
@@ -185,7 +187,7 @@ class ClientStream implements GrpcStream {
     })
     stream.on('end', () => this.#fail('the server ended the stream without a status'))
     stream.on('drain', () => this.#options.events.onDrain())
-    stream.on('error', (error: Error) => this.#fail(describeError(error)))
+    stream.on('error', (error: Error) => this.#fail(describeError(reasonOf(error))))
     stream.on('close', () => this.#fail('the stream was closed without a status'))
   }
 
@@ -232,6 +234,12 @@ class ClientStream implements GrpcStream {
       })
     })
   }
+}
+
+/** Node ends the streams of a connection that cannot be made with an error of its own; the reason is inside. */
+function reasonOf(error: Error & { readonly code?: string }): Error {
+  const isCancelled = error.code === 'ERR_HTTP2_STREAM_CANCEL'
+  return isCancelled && error.cause instanceof Error ? error.cause : error
 }
 
 function openSession(

@@ -4,9 +4,9 @@ import type { GrpcStatus } from './grpc-status.ts'
 import type { TlsPeerVerdict } from './tls-peer.ts'
 
 export interface GrpcStreamEvents {
-  /** Client: the server has taken the stream. Some servers say so only with their first message. */
-  onTaken?(): void
   onMessage(message: Uint8Array): void
+  /** Client: the peer has answered a ping on the stream's connection; it may yet refuse the stream, or say nothing. */
+  onAlive?(): void
   /** What `send` refused to buffer further has left. */
   onDrain(): void
   /** The last event of a stream; on the server `code` is CANCELLED when the client went away. */

@@ -118,9 +118,13 @@ export class RelayCache {
   }
 }
 
+/** Under the server's own versions: those that the sidecar tells when it comes back to the server. */
 export function toEncoded(resources: readonly ReceivedResource[]): Map<string, EncodedResource> {
   return new Map(
-    resources.map(({ name, typeUrl, value }) => [name, encodedResource(name, typeUrl, value)]),
+    resources.map(({ name, typeUrl, value, version }) => {
+      const encoded = encodedResource(name, typeUrl, value)
+      return [name, version === '' ? encoded : { ...encoded, version }]
+    }),
   )
 }
 

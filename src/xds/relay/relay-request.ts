@@ -51,16 +51,28 @@ function mergeNode(node: Node, own: RelayNode): Node {
 }
 
 /**
- * Asks for all clusters, as a sidecar's first request does. The control plane takes whoever asks for the sidecar
- * itself: without its metadata it would have no ports, and leave its service.
+ * Asks for one cluster that the sidecar has: whoever takes the stream answers that, and nothing large is sent to
+ * be thrown away. The control plane takes whoever asks for the sidecar itself: without its metadata it would have
+ * no ports, and leave its service.
  */
-export function probeRequest(variant: AdsVariant, node: StreamNode): Uint8Array {
-  const { id, cluster, metadata, locality, userAgentName, clientFeatures } = node
+export function probeRequest(variant: AdsVariant, node: StreamNode, cluster: string): Uint8Array {
+  const { id, metadata, locality, userAgentName, clientFeatures } = node
   const message = {
-    node: { id, cluster, metadata, locality, userAgentName, clientFeatures: [...clientFeatures] },
+    node: {
+      id,
+      cluster: node.cluster,
+      metadata,
+      locality,
+      userAgentName,
+      clientFeatures: [...clientFeatures],
+    },
     typeUrl: typeUrls.cluster,
   }
   return variant === 'sotw'
-    ? DiscoveryRequest.encode(DiscoveryRequest.fromPartial(message)).finish()
-    : DeltaDiscoveryRequest.encode(DeltaDiscoveryRequest.fromPartial(message)).finish()
+    ? DiscoveryRequest.encode(
+        DiscoveryRequest.fromPartial({ ...message, resourceNames: [cluster] }),
+      ).finish()
+    : DeltaDiscoveryRequest.encode(
+        DeltaDiscoveryRequest.fromPartial({ ...message, resourceNamesSubscribe: [cluster] }),
+      ).finish()
 }

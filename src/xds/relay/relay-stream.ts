@@ -15,6 +15,7 @@ import { openGrpcStream, type GrpcClientTls } from '../grpc/grpc-client.ts'
 import { GrpcFrame } from '../grpc/grpc-frame.ts'
 import { grpcCodes, type GrpcStatus } from '../grpc/grpc-status.ts'
 import type { GrpcStream, GrpcStreamEvents } from '../grpc/grpc-stream.ts'
+import { typeUrls } from '../resource-set.ts'
 import { decodeRequest } from '../server/ads-request.ts'
 import { AdsStream, type HealthReport, type StreamContext } from '../server/ads-stream.ts'
 import { NameSets } from '../server/name-sets.ts'
@@ -38,7 +39,7 @@ export interface RelayStreamOptions {
   readonly clock: Clock
   readonly random: Random
   readonly log: Log
-  /** A control plane that takes the stream and says nothing for so long does not count as there. */
+  /** A control plane that takes the connection and does not even answer a ping for so long does not count as there. */
   readonly answerTimeoutMs: number
   readonly onState: (state: RelayState, reason: string) => void
 }
@@ -59,10 +60,7 @@ export class RelayStream implements GrpcStreamEvents {
   #probe: GrpcStream | undefined
   #health: HealthReport | undefined
   #hasAsked = false
-  /** The control plane has taken the stream. */
-  #isTaken = false
-  /** The sidecar has come back with versions: it may well be that there is nothing to tell it. */
-  #hasVersions = false
+  #isAnswered = false
 
   constructor(local: GrpcStream, options: RelayStreamOptions, health: HealthReport | undefined) {
     this.#local = local
@@ -92,13 +90,9 @@ export class RelayStream implements GrpcStreamEvents {
   onMessage(bytes: Uint8Array): void {
     const { variant, node } = this.#options
     const request = withNode(variant, bytes, node)
-    const asked = decodeRequest(variant, bytes)
-    this.record.onRequest(asked)
-    if (asked.version !== '' || Object.keys(asked.initialVersions).length > 0) {
-      this.#hasVersions = true
-    }
-    if (this.#state === 'connecting' && this.#kept.length < keptRequestsMax)
-      this.#kept.push(request)
+    this.record.onRequest(decodeRequest(variant, bytes))
+    const isUndecided = !this.#isAnswered && this.#cached === undefined
+    if (isUndecided && this.#kept.length < keptRequestsMax) this.#kept.push(request)
     if (this.#cached !== undefined) {
       this.#cached.onMessage(request)
       return
@@ -108,7 +102,6 @@ export class RelayStream implements GrpcStreamEvents {
       this.#hasAsked = true
       this.#sendHealth()
     }
-    this.#noteSilence()
   }
 
   onDrain(): void {
@@ -139,10 +132,7 @@ export class RelayStream implements GrpcStreamEvents {
       path,
       clock,
       events: {
-        onTaken: () => {
-          this.#isTaken = true
-          this.#noteSilence()
-        },
+        onAlive: () => this.#onAlive(stream),
         onMessage: (bytes) => this.#onAnswer(stream, bytes),
         onDrain: () => this.#local.resume(),
         onClose: (status) => this.#onUpstreamClose(stream, status),
@@ -157,21 +147,18 @@ export class RelayStream implements GrpcStreamEvents {
     })
   }
 
-  /** A sidecar that has everything is told nothing: then it is answer enough that the stream was taken. */
-  #noteSilence(): void {
-    if (this.#isTaken && this.#hasVersions) this.#noteAnswer()
-  }
-
-  #noteAnswer(): void {
-    if (this.#state !== 'connecting') return
+  /** To a client that has everything already a server need not say a word. */
+  #onAlive(stream: GrpcStream): void {
+    if (stream !== this.#upstream || this.#state !== 'connecting') return
     this.#timer?.cancel()
-    this.#kept.length = 0
     this.#setState('connected', '')
   }
 
   #onAnswer(stream: GrpcStream, bytes: Uint8Array): void {
     if (stream !== this.#upstream) return
-    this.#noteAnswer()
+    this.#onAlive(stream)
+    this.#isAnswered = true
+    this.#kept.length = 0
     this.record.onResponse(bytes)
     if (!this.#local.send(new GrpcFrame(bytes))) stream.pause()
   }
@@ -186,7 +173,7 @@ export class RelayStream implements GrpcStreamEvents {
     // A refusal is an answer: it is not covered up by what was kept.
     const isRefused =
       status.code !== grpcCodes.unavailable && status.code !== grpcCodes.deadlineExceeded
-    if (this.#state === 'connecting' && cache?.isEmpty === false && !isRefused) {
+    if (!this.#isAnswered && cache?.isEmpty === false && !isRefused) {
       this.#serveFromCache(cache, reason)
     } else {
       const code = isRefused && status.code !== grpcCodes.ok ? status.code : grpcCodes.unavailable
@@ -209,7 +196,7 @@ export class RelayStream implements GrpcStreamEvents {
     this.#timer = this.#options.clock.setTimer(this.#backoff.nextMs(), () => this.#openProbe())
   }
 
-  /** Asks as the sidecar would; any answer means that the control plane is back. */
+  /** Any answer means that the control plane is back. */
   #openProbe(): void {
     const { upstream, path, clock, variant, answerTimeoutMs } = this.#options
     const end = (message: string) => probe.end({ code: grpcCodes.cancelled, message })
@@ -236,7 +223,8 @@ export class RelayStream implements GrpcStreamEvents {
     this.#probe = probe
     const self = this.#cached?.node
     if (self === undefined) return
-    probe.send(new GrpcFrame(probeRequest(variant, self)))
+    const [kept = '*'] = this.#options.cache?.resources(typeUrls.cluster).keys() ?? []
+    probe.send(new GrpcFrame(probeRequest(variant, self, kept)))
   }
 
   #sendHealth(): void {

@@ -84,7 +84,8 @@ export function subscribeDelta(context: SubscribeContext): void {
     if (name === wildcard) state.isWildcard = true
     else addName(context, name)
   }
-  if (isFirst && state.isWildcard && initial.length === 0) state.owesFirst = true
+  // Also to a client that comes back: an answer that holds nothing says that the server is there.
+  if (isFirst && state.isWildcard) state.owesFirst = true
   for (const name of request.unsubscribe) {
     if (name === wildcard) dropWildcard(state)
     else dropName(state, name)

@@ -3,7 +3,15 @@
 export interface ParityCase {
   /** Goes into `x-case` and into the access log. */
   readonly name: string
-  readonly listener?: 'main' | 'edge' | 'quiet' | 'tcp' | 'tcp-nowhere'
+  readonly listener?:
+    | 'main'
+    | 'edge'
+    | 'quiet'
+    | 'hasty'
+    | 'short'
+    | 'passing'
+    | 'tcp'
+    | 'tcp-nowhere'
   readonly method?: string
   readonly path?: string
   readonly host?: string
@@ -17,7 +25,7 @@ export interface ParityCase {
   readonly stricter?: number
 }
 
-export type ComparedPart = 'status' | 'body' | 'headers' | 'upstream' | 'log' | 'closed'
+export type ComparedPart = 'status' | 'body' | 'headers' | 'upstream' | 'log' | 'closed' | 'interim'
 
 export const parityCases: readonly ParityCase[] = [
   // Virtual hosts.
@@ -339,6 +347,178 @@ export const parityCases: readonly ParityCase[] = [
     listener: 'quiet',
     raw: 'POST /x HTTP/1.1\r\nhost: app.test\r\nx-case: a length beside chunks is dropped\r\ncontent-length: 5\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n',
   },
+  // Words about the request in headers.
+  { name: 'values in headers', path: '/words-ok' },
+  { name: 'values in headers of a local reply', path: '/words-refused' },
+  // Local replies to gRPC.
+  ...[
+    ['no route', 'unknown.test', '/x'],
+    ['no endpoint', 'app.test', '/no-host'],
+    ['a refused connection', 'app.test', '/refused'],
+    ['a time-out', 'app.test', '/slow?do=slow&n=600'],
+    ['too many requests', 'app.test', '/overflow'],
+    ['a direct response', 'app.test', '/d-ok'],
+    ['a direct response without a body', 'app.test', '/d-teapot'],
+    ['a redirect', 'app.test', '/r-host'],
+    ['the end of its time', 'app.test', '/duration?do=slow&n=400'],
+    ['an idle time-out', 'app.test', '/idle?do=slow&n=600'],
+    ['an unknown cluster', 'app.test', '/no-cluster'],
+    ['an unknown cluster answered 404', 'app.test', '/no-cluster-404'],
+    ['a protocol error', 'app.test', '/x?do=garbage'],
+  ].map(([what, host, path]): ParityCase => {
+    const headers = { 'content-type': 'application/grpc' }
+    return {
+      name: `gRPC meets ${what}`,
+      host: host ?? '',
+      path: path ?? '',
+      headers,
+      method: 'POST',
+    }
+  }),
+  // Limits of time and size.
+  { name: 'a stream that lasts too long', path: '/duration?do=slow&n=400' },
+  { name: 'an attempt that stands still', path: '/try-idle?do=slow&n=400' },
+  { name: 'an attempt that stops half-way', path: '/try-idle?do=stall' },
+  { name: 'a policy of no retries', path: '/no-retries?do=status&n=503' },
+  // A body beyond the route's buffer is not compared: whether it is sent again depends on whether it had arrived
+  // when the answer came, in both proxies.
+  {
+    name: 'a small body that is sent again',
+    path: '/small-buffer?do=flaky&n=1',
+    method: 'POST',
+    body: 'ok',
+  },
+  {
+    differs: { log: 'Envoy knows no header of a head that is not whole' },
+    name: 'a head that does not come in time',
+    listener: 'hasty',
+    raw: 'GET /x HTTP/1.1\r\nhost: app.test\r\nx-case: a head that does not come in time\r\n',
+  },
+  {
+    name: 'a body that does not come in time',
+    listener: 'hasty',
+    raw: 'POST /x HTTP/1.1\r\nhost: app.test\r\nx-case: a body that does not come in time\r\ncontent-length: 5\r\n\r\nhe',
+  },
+  { name: 'an answer that does not come in time', listener: 'hasty', path: '/x?do=slow&n=500' },
+  { name: 'a manager’s longest stream', listener: 'short', path: '/x?do=slow&n=900' },
+  { name: 'a target beyond every limit', path: `/${'t'.repeat(70_000)}` },
+  // What passes when the manager says so.
+  {
+    name: 'an expectation that is passed on',
+    listener: 'passing',
+    raw: 'POST /x?do=continue-body HTTP/1.1\r\nhost: app.test\r\nx-case: an expectation that is passed on\r\nexpect: 100-continue\r\ncontent-length: 2\r\n\r\nok',
+  },
+  { name: 'interim responses that are passed on', listener: 'passing', path: '/x?do=continue' },
+  {
+    name: 'a client certificate that is passed on',
+    listener: 'passing',
+    path: '/x',
+    headers: { 'x-forwarded-client-cert': 'By=spiffe://x' },
+  },
+  {
+    name: 'an address behind a trusted hop',
+    listener: 'passing',
+    path: '/x',
+    headers: { 'x-forwarded-for': '1.2.3.4, 5.6.7.8' },
+  },
+  {
+    name: 'an address that is none',
+    listener: 'quiet',
+    path: '/x',
+    headers: { 'x-forwarded-for': 'unknown' },
+  },
+  {
+    name: 'a client certificate that nobody checked',
+    path: '/x',
+    headers: { 'x-forwarded-client-cert': 'By=spiffe://x' },
+  },
+  {
+    name: 'what a client may not say in a mesh',
+    path: '/x',
+    headers: {
+      'x-envoy-original-path': '/y',
+      'x-envoy-original-host': 'y',
+      'x-envoy-attempt-count': '7',
+      'x-envoy-external-address': '1.1.1.1',
+      'x-envoy-internal': 'true',
+      'x-envoy-decorator-operation': 'op',
+      'x-envoy-ip-tags': 'x',
+    },
+  },
+  {
+    name: 'a client may not say at an edge what the path was',
+    listener: 'edge',
+    path: '/x',
+    headers: {
+      'x-envoy-original-path': '/y',
+      'x-envoy-original-host': 'y',
+      'x-envoy-attempt-count': '7',
+      'x-envoy-external-address': '1.1.1.1',
+      'x-envoy-decorator-operation': 'op',
+      'x-envoy-downstream-service-cluster': 'c',
+      'x-envoy-ip-tags': 'x',
+    },
+  },
+  {
+    name: 'a rewritten path that the client has claimed',
+    path: '/w-prefix/more',
+    headers: { 'x-envoy-original-path': '/y' },
+  },
+  {
+    name: 'a rewritten host that the client has claimed',
+    path: '/w-append',
+    headers: { 'x-envoy-original-host': 'y', 'x-forwarded-host': 'z' },
+  },
+  {
+    name: 'a rewritten host that was forwarded already',
+    path: '/w-append',
+    headers: { 'x-forwarded-host': 'z, app.test' },
+  },
+  {
+    name: 'an expectation of something else',
+    path: '/x',
+    headers: { expect: '200-maybe' },
+  },
+  { name: 'HEAD of a cluster without endpoints', path: '/no-host', method: 'HEAD' },
+  { name: 'OPTIONS of everything', path: '*', method: 'OPTIONS' },
+  // Websockets.
+  ...[
+    '/x?do=switch',
+    '/x?do=server',
+    '/x?do=status&n=401',
+    '/x?do=flaky&n=1',
+    '/x?do=status&n=201',
+    '/x?do=bare&n=204',
+    '/x?do=status&n=302',
+    '/x?do=chunked',
+    '/x?do=close',
+  ].map((path): ParityCase => ({
+    name: `a websocket to ${path}`,
+    path,
+    headers: { connection: 'upgrade', upgrade: 'websocket' },
+    ...(path.endsWith('switch') && {
+      differs: { log: 'a client may end its direction of a tunnel and go on reading' },
+    }),
+  })),
+  // Upstreams that break off.
+  { name: 'an upstream that ends in the middle of a head', path: '/x?do=half-head' },
+  { name: 'an upstream that resets in the middle of a body', path: '/x?do=half-reset' },
+  { name: 'an upstream with a bad chunk', path: '/x?do=bad-chunk' },
+  { stricter: 502, name: 'an upstream that switches protocols unasked', path: '/x?do=switch' },
+  // Paths at the edge.
+  ...[
+    '/a%',
+    '/a%zz',
+    '/public/..;/admin',
+    '/public/..;x=y/admin',
+    '/a%41%7e',
+    '/a\\b',
+    '/..',
+    '/%2e%2e/x',
+    '/.hidden/.../x',
+    '/a;b/../c',
+    '/a?x=/../y//z',
+  ].map((path): ParityCase => ({ name: `the path ${path}`, listener: 'edge', path })),
   // TCP.
   {
     name: 'bytes pass a TCP proxy',

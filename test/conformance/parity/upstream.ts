@@ -122,6 +122,24 @@ const actions: Readonly<Record<string, Action>> = {
     scene.socket.write('HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n')
     echo(scene, exchange, 200)
   },
+  'continue-body': (scene, exchange) => {
+    scene.socket.write('HTTP/1.1 100 Continue\r\n\r\n')
+    echo(scene, exchange, 200)
+  },
+  stall: sends('HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nonly this'),
+  switch: sends(
+    'HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\nx-switched: yes\r\n\r\n',
+  ),
+  'half-head': endsWith('HTTP/1.1 200 OK\r\nx-half: 1'),
+  'half-reset': ({ socket }) => {
+    socket.write('HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nonly this')
+    setTimeout(() => socket.resetAndDestroy(), 30).unref()
+  },
+  'bad-chunk': sends('HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n'),
+  grpc: ({ socket }, { number }) =>
+    socket.write(
+      `HTTP/1.1 200 OK\r\ncontent-type: application/grpc\r\ngrpc-status: ${number}\r\ncontent-length: 0\r\n\r\n`,
+    ),
   bare: ({ socket }, { number }) => socket.write(`HTTP/1.1 ${number} X\r\n\r\n`),
   server: sends(
     'HTTP/1.1 200 OK\r\nserver: mine\r\nx-a: 1\r\nx-a: 2\r\ncontent-length: 2\r\n\r\nok',

@@ -6,6 +6,8 @@ export interface WireResponse {
   readonly status: number
   readonly headers: readonly (readonly [string, string])[]
   readonly body: string
+  /** Statuses of the interim responses before it. */
+  readonly interim: readonly number[]
   /** Whether the proxy closed the connection. */
   readonly closed: boolean
 }
@@ -35,8 +37,9 @@ export function sendBytes(request: WireRequest): Promise<WireResponse> {
     socket.on('connect', () => socket.write(request.bytes, 'latin1'))
     socket.on('data', (chunk: string) => {
       text += chunk
-      // A moment for the proxy to close, so that keeping and closing can be told apart.
-      if (isComplete(text, request.isHead ?? false)) setTimeout(() => finish(false), 80)
+      if (!isComplete(text, request.isHead ?? false)) return
+      // A moment for the proxy to close, so that keeping and closing can be told apart; more where it said that it would.
+      setTimeout(() => finish(false), saysClose(text) ? 2_000 : 80)
     })
     socket.on('end', () => finish(true))
     socket.on('error', () => finish(true))
@@ -44,24 +47,32 @@ export function sendBytes(request: WireRequest): Promise<WireResponse> {
   })
 }
 
+function saysClose(text: string): boolean {
+  const fields = split(text)?.headers ?? []
+  return fields.some(([name, value]) => name === 'connection' && value === 'close')
+}
+
 interface Parts {
   readonly status: number
   readonly headers: readonly (readonly [string, string])[]
   readonly rest: string
+  readonly interim: readonly number[]
 }
 
-function split(text: string): Parts | undefined {
+function split(text: string, interim: readonly number[] = []): Parts | undefined {
   const end = text.indexOf('\r\n\r\n')
   if (end < 0) return undefined
   const [first = '', ...lines] = text.slice(0, end).split('\r\n')
   const status = Number(first.split(' ')[1])
   // Interim responses come before the one that counts.
-  if (status >= 100 && status < 200 && status !== 101) return split(text.slice(end + 4))
+  if (status >= 100 && status < 200 && status !== 101) {
+    return split(text.slice(end + 4), [...interim, status])
+  }
   const headers = lines.map((line) => {
     const colon = line.indexOf(':')
     return [line.slice(0, colon).toLowerCase(), line.slice(colon + 1).trim()] as const
   })
-  return { status, headers, rest: text.slice(end + 4) }
+  return { status, headers, rest: text.slice(end + 4), interim }
 }
 
 function isComplete(text: string, isHead: boolean): boolean {
@@ -76,12 +87,13 @@ function isComplete(text: string, isHead: boolean): boolean {
 
 function parse(text: string, closed: boolean, isHead: boolean): WireResponse {
   const parts = split(text)
-  if (parts === undefined) return { status: 0, headers: [], body: text, closed }
+  if (parts === undefined) return { status: 0, headers: [], body: text, interim: [], closed }
   const isChunked = parts.headers.some(
     ([name, value]) => name === 'transfer-encoding' && value === 'chunked',
   )
   const body = isChunked && !isHead ? unchunk(parts.rest) : parts.rest
-  return { status: parts.status, headers: parts.headers, body, closed }
+  const { status, headers, interim } = parts
+  return { status, headers, body, interim, closed }
 }
 
 function unchunk(text: string): string {

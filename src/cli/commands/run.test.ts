@@ -1,0 +1,76 @@
+/** From the flags of `tulle run` to the plan of a workload. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+
+import { recordingTerminal } from '../../../test/support/recording-terminal.ts'
+import { MeshError } from '../../lib/mesh-error.ts'
+import { FlagValues } from '../command.ts'
+import { planRun } from './run.ts'
+
+function plan(flags: Readonly<Record<string, unknown>>, words: readonly string[] = ['curl', 'x']) {
+  const context = {
+    env: { TULLE_HOME: '/home' },
+    cwd: '/here',
+    terminal: recordingTerminal(),
+    self: [],
+    onStop: () => ({ [Symbol.dispose]() {} }),
+    supervisor: undefined,
+  }
+  const values = new FlagValues({ controlPlane: '10.0.0.1:15010', ...flags })
+  return planRun({ arguments: words, flags: values, context }, () => 0.5)
+}
+
+test('a client has no ports, a name of its own for each run, and keeps nothing', () => {
+  const { instance, workload, ports, isStateKept, labels, controlPlane, application } = plan({})
+  assert.deepEqual(
+    [workload, ports, isStateKept, controlPlane],
+    ['curl', [], false, '10.0.0.1:15010'],
+  )
+  assert.match(instance, /^curl-[a-z0-9]{5}$/)
+  assert.deepEqual(labels, { app: 'curl' })
+  assert.deepEqual([application.command, application.isExpanded], [['curl', 'x'], false])
+})
+
+test('an endpoint of a service has its ports and labels', () => {
+  const { service, ports, labels } = plan({
+    service: 'shop',
+    port: ['80', '90:9000', '91:0'],
+    label: ['version=v3', 'a=b=c'],
+  })
+  assert.equal(service, 'shop')
+  assert.deepEqual(
+    ports.map(({ servicePort, appPort }) => [servicePort, appPort]),
+    [
+      [80, 80],
+      [90, 9000],
+      [91, 0],
+    ],
+  )
+  assert.equal(new Set(ports.map(({ name }) => name)).size, 3)
+  assert.deepEqual(labels, { app: 'shop', version: 'v3', a: 'b=c' })
+})
+
+test('one with a name keeps its folder and ports for the next time', () => {
+  const { instance, isStateKept, stateFolder } = plan({ name: 'me' })
+  assert.deepEqual(
+    [instance, isStateKept, stateFolder],
+    ['me', true, '/home/state/remote/default/me'],
+  )
+})
+
+for (const [flags, message] of [
+  [{ service: 'shop' }, /--service needs --port/],
+  [{ port: ['80'] }, /--port needs --service/],
+  [{ service: 'shop', port: ['0'] }, /expected PORT or PORT:APP, got 0/],
+  [{ service: 'shop', port: ['80:70000'] }, /expected PORT or PORT:APP/],
+  [{ label: ['v1'] }, /expected key=value, got v1/],
+  [{ controlPlane: 'nowhere' }, /expected host:port, got nowhere/],
+] as const) {
+  test(`${JSON.stringify(flags)} is misuse`, () => {
+    assert.throws(
+      () => plan(flags),
+      (error) =>
+        error instanceof MeshError && error.code === 'MESH_USAGE' && message.test(error.message),
+    )
+  })
+}

@@ -1,0 +1,355 @@
+/**
+ * A wire on libuv's handle itself: what `net.Socket` does for it, streams, encodings, timeouts, is left out.
+ *
+ * All wires of a runtime read into one buffer and write with one request object; a request is replaced when a write
+ * became asynchronous, because the kernel took only a part and Node holds on to the request until the rest is gone.
+ * The kernel's "full" is the only back-pressure there is: `bufferedBytes` is what libuv queues.
+ *
+ * Life: reading starts with the first `listen`. `#isClosed` is set by whatever ends the wire, and from then on nothing
+ * is told but `onClose`, which comes when libuv has closed the handle, never inside a call of ours.
+ */
+import type { Socket } from 'node:net'
+import { getSystemErrorName } from 'node:util'
+
+import type { FlushTurn } from './flush-turn.ts'
+import {
+  detachHandle,
+  type HandleInternals,
+  type HandleReader,
+  type ShutdownRequest,
+  type StreamHandle,
+  type WriteRequest,
+} from './node-handle.ts'
+import type { ReadBuffer } from './read-buffer.ts'
+import type { Wire, WireEvents } from './wire.ts'
+
+/** Above this a body is written on its own instead of being joined to the pending text. */
+const joinBytesMax = 8 * 1024
+/** Pending text beyond this does not wait for the end of the turn. */
+const pendingBytesMax = 15 * 1024
+/** That of a `net.Socket`. */
+const watermarkBytes = 64 * 1024
+const endOfFile = 'EOF'
+
+/** Makes wires of sockets; one per runtime. */
+export class HandleWires {
+  readonly #internals: HandleInternals
+  readonly turn: FlushTurn
+  readonly readBuffer: ReadBuffer
+  #request: WriteRequest
+  readonly #onRead: (this: StreamHandle) => undefined
+
+  constructor(internals: HandleInternals, turn: FlushTurn, readBuffer: ReadBuffer) {
+    this.#internals = internals
+    this.turn = turn
+    this.readBuffer = readBuffer
+    this.#request = this.#createRequest()
+    const { state, readIndex } = internals
+    this.#onRead = function onRead() {
+      this.wire?.onRead(state[readIndex] as number) // Node's own index
+    }
+  }
+
+  /** A wire on the connection of a socket that has just connected; undefined leaves the socket as it was. */
+  take(socket: Socket): Wire | undefined {
+    const { localAddress = '', localPort = 0, remoteAddress = '', remotePort = 0 } = socket
+    const handle = detachHandle(socket)
+    if (handle === undefined) return undefined
+    handle.onread = this.#onRead
+    handle.useUserBuffer(this.readBuffer.whole)
+    const wire = new HandleWire(handle, this, {
+      localAddress,
+      localPort,
+      remoteAddress,
+      remotePort,
+    })
+    handle.wire = wire
+    return wire
+  }
+
+  writeText(handle: StreamHandle, text: string): number {
+    return handle.writeLatin1String(this.#request, text)
+  }
+
+  /** `text`, then `bytes`, in one system call. */
+  writeBytes(handle: StreamHandle, text: string, bytes: Buffer): number {
+    return text === ''
+      ? handle.writeBuffer(this.#request, bytes)
+      : handle.writev(this.#request, [text, 'latin1', bytes, 'buffer'], false)
+  }
+
+  /** The request of the write just made, if it has become asynchronous: it belongs to the caller then. */
+  takePending(): WriteRequest | undefined {
+    const { state, isAsyncIndex } = this.#internals
+    if (state[isAsyncIndex] === 0) return undefined
+    const request = this.#request
+    this.#request = this.#createRequest()
+    return request
+  }
+
+  createShutdown(done: () => void): ShutdownRequest {
+    const request = new this.#internals.ShutdownWrap()
+    request.oncomplete = done
+    return request
+  }
+
+  /** After a write that failed nobody knows whose the request is. */
+  replaceRequest(): void {
+    this.#request = this.#createRequest()
+  }
+
+  #createRequest(): WriteRequest {
+    const request = new this.#internals.WriteWrap()
+    request.oncomplete = onWriteComplete
+    return request
+  }
+}
+
+function onWriteComplete(this: WriteRequest, status: number): void {
+  this.wire?.onWritten(this, status)
+}
+
+interface Addresses {
+  readonly localAddress: string
+  readonly localPort: number
+  readonly remoteAddress: string
+  readonly remotePort: number
+}
+
+class HandleWire implements Wire, HandleReader {
+  readonly localAddress: string
+  readonly localPort: number
+  readonly remoteAddress: string
+  readonly remotePort: number
+  readonly #handle: StreamHandle
+  readonly #wires: HandleWires
+  readonly #turn: FlushTurn
+  #events: WireEvents = ignored
+  /** Text of this turn that has not been given to the kernel. */
+  #pending = ''
+  /** Writes that the kernel has not taken to their end. */
+  #unfinished = 0
+  #isScheduled = false
+  #isListening = false
+  #isPaused = false
+  #needsDrain = false
+  /** `end` was called. */
+  #isEnding = false
+  /** FIN is out. */
+  #isShut = false
+  /** FIN is in. */
+  #isEnded = false
+  #isClosed = false
+  /** `onClose` was called. */
+  #isOver = false
+
+  constructor(handle: StreamHandle, wires: HandleWires, addresses: Addresses) {
+    this.#handle = handle
+    this.#wires = wires
+    this.#turn = wires.turn
+    this.localAddress = addresses.localAddress
+    this.localPort = addresses.localPort
+    this.remoteAddress = addresses.remoteAddress
+    this.remotePort = addresses.remotePort
+  }
+
+  get bufferedBytes(): number {
+    if (this.#unfinished === 0 || this.#isClosed) return this.#pending.length
+    return this.#pending.length + this.#handle.writeQueueSize
+  }
+
+  listen(events: WireEvents): void {
+    if (this.#isOver) return
+    this.#events = events
+    if (this.#isListening || this.#isClosed) return
+    this.#isListening = true
+    if (!this.#isPaused) this.#handle.readStart()
+  }
+
+  write(data: Uint8Array | string): boolean {
+    if (this.#isEnding || this.#isClosed) return true
+    if (typeof data === 'string') this.#pending += data
+    else if (data.length <= joinBytesMax) this.#pending += latin1(data)
+    else {
+      this.#writeBytes(data)
+      return this.#isBelowWatermark()
+    }
+    if (this.#pending.length > pendingBytesMax) this.#writePending()
+    else if (!this.#isScheduled) {
+      this.#isScheduled = true
+      this.#turn.schedule(this)
+    }
+    return this.#unfinished === 0 || this.#isBelowWatermark()
+  }
+
+  /** The end of the turn; called by it. */
+  flush(): void {
+    this.#isScheduled = false
+    this.#writePending()
+    if (this.#isEnding && !this.#isClosed) this.#shutdown()
+  }
+
+  pause(): void {
+    if (this.#isPaused) return
+    this.#isPaused = true
+    if (this.#isListening && !this.#isClosed && !this.#isEnded) this.#handle.readStop()
+  }
+
+  resume(): void {
+    if (!this.#isPaused) return
+    this.#isPaused = false
+    if (this.#isListening && !this.#isClosed && !this.#isEnded) this.#handle.readStart()
+  }
+
+  end(): void {
+    if (this.#isEnding || this.#isClosed) return
+    this.#isEnding = true
+    if (this.#isScheduled) return
+    this.#isScheduled = true
+    this.#turn.schedule(this)
+  }
+
+  destroy(): void {
+    this.#close(undefined)
+  }
+
+  // What libuv says.
+
+  onRead(lengthOrError: number): void {
+    if (this.#isClosed || lengthOrError === 0) return
+    if (lengthOrError < 0) {
+      this.#onReadError(lengthOrError)
+      return
+    }
+    const turn = this.#turn
+    turn.enter()
+    try {
+      this.#events.onData(this.#wires.readBuffer.view(lengthOrError))
+    } catch (error) {
+      this.#breakDown(error)
+    } finally {
+      turn.leave()
+    }
+  }
+
+  onWritten(request: WriteRequest, status: number): void {
+    this.#unfinished -= 1
+    if (request.lent !== undefined) this.#turn.copies.give(request.lent)
+    if (this.#isClosed) return
+    if (status < 0) this.#close(systemError('write', status))
+    else if (this.#unfinished === 0 && this.#needsDrain) {
+      this.#needsDrain = false
+      this.#inTurn(() => this.#events.onDrain())
+    }
+  }
+
+  #onReadError(code: number): void {
+    if (getSystemErrorName(code) !== endOfFile) {
+      this.#close(systemError('read', code))
+      return
+    }
+    this.#isEnded = true
+    this.#inTurn(() => this.#events.onEnd())
+    if (this.#isShut) this.#close(undefined)
+  }
+
+  // Writing.
+
+  #isBelowWatermark(): boolean {
+    if (this.bufferedBytes < watermarkBytes || this.#isClosed) return true
+    this.#needsDrain = true
+    return false
+  }
+
+  #writePending(): void {
+    if (this.#pending === '' || this.#isClosed) return
+    const text = this.#pending
+    this.#pending = ''
+    this.#afterWrite(this.#wires.writeText(this.#handle, text), undefined)
+  }
+
+  /** The bytes belong to the read buffer, and the kernel may leave a part of them for later: hence the copy. */
+  #writeBytes(data: Uint8Array): void {
+    if (this.#isClosed) return
+    const { copies } = this.#turn
+    const buffer = copies.take(data.length)
+    buffer.set(data)
+    const copy = buffer.length === data.length ? buffer : buffer.subarray(0, data.length)
+    const text = this.#pending
+    this.#pending = ''
+    this.#afterWrite(this.#wires.writeBytes(this.#handle, text, copy), buffer)
+  }
+
+  #afterWrite(code: number, lent: Buffer | undefined): void {
+    if (code !== 0) {
+      this.#wires.replaceRequest()
+      this.#close(systemError('write', code))
+      return
+    }
+    const request = this.#wires.takePending()
+    if (request !== undefined) {
+      request.wire = this
+      request.lent = lent
+      this.#unfinished += 1
+    } else if (lent !== undefined) this.#turn.copies.give(lent)
+  }
+
+  /** FIN, behind whatever libuv still has to send. */
+  #shutdown(): void {
+    const request = this.#wires.createShutdown(() => this.#onShut())
+    // A connection that the peer has reset cannot be shut; its next read says so.
+    if (this.#handle.shutdown(request) !== 0) this.#onShut()
+  }
+
+  #onShut(): void {
+    this.#isShut = true
+    if (this.#isEnded) this.#close(undefined)
+  }
+
+  // The end.
+
+  #close(error: Error | undefined): void {
+    if (this.#isClosed) return
+    this.#isClosed = true
+    this.#isEnding = true
+    this.#pending = ''
+    this.#handle.close(() => {
+      const events = this.#events
+      this.#events = ignored
+      this.#isOver = true
+      this.#inTurn(() => events.onClose(error))
+    })
+  }
+
+  #inTurn(run: () => void): void {
+    this.#turn.enter()
+    try {
+      run()
+    } catch (error) {
+      this.#breakDown(error)
+    } finally {
+      this.#turn.leave()
+    }
+  }
+
+  /** A bug of ours must cost one connection, not the process. */
+  #breakDown(error: unknown): void {
+    this.#turn.reportBug(error)
+    this.#close(error instanceof Error ? error : new Error(String(error)))
+  }
+}
+
+function systemError(call: string, code: number): Error {
+  const name = getSystemErrorName(code)
+  return Object.assign(new Error(`${call} ${name}`), { code: name, errno: code, syscall: call })
+}
+
+function latin1(data: Uint8Array): string {
+  // Chunks are Buffers wherever they come from a socket; the other case is a literal of ours.
+  const bytes = Buffer.isBuffer(data)
+    ? data
+    : Buffer.from(data.buffer, data.byteOffset, data.byteLength)
+  return bytes.toString('latin1')
+}
+
+const ignored: WireEvents = { onData() {}, onEnd() {}, onDrain() {}, onClose() {} }
