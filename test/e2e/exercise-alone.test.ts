@@ -32,6 +32,7 @@ suite("the exercise's two resources alone", { skip }, () => {
         .events(name)
         .filter((event) => event['code'] === code)
         .map(({ severity, file, line, path }) => ({ severity, file, line, path }))
+        .sort((one, other) => Number(one.line) - Number(other.line))
     const file = join(mesh.folder, 'config/my-go-service.yaml')
     const places = (severity: string) =>
       [12, 16].map((line, index) => ({

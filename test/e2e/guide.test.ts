@@ -57,7 +57,8 @@ const steps: readonly Step[] = [
   { block: 'kill -9', prints: /^$/ },
   {
     block: 'bin/tulle status',
-    prints: /^NAMESPACE.*\n(?:default .* connected +healthy +(?:SYNCED +){4}.*\n){4}$/,
+    prints:
+      /^NAMESPACE.*\n(?:default .* connected +healthy +(?:SYNCED +){4}.*\n){4}[^]*my-go-service-v1 +mutual TLS/,
     isLook: true,
   },
   { block: "sed -i '0,/weight", prints: /^$/ },

@@ -4,6 +4,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, suite, test } from 'node:test'
 
+import type { GrpcClientTls } from '../../src/xds/grpc/grpc-client.ts'
 import { typeUrls } from '../../src/xds/resource-set.ts'
 import { AdsPeer } from '../support/ads-peer.ts'
 import { eventually } from '../support/eventually.ts'
@@ -40,6 +41,20 @@ suite('workloads that nobody supervises', { skip }, () => {
     const text = await mesh.read('control-plane', '/apis/tulle.dev/v1alpha1/workloads')
     const { items } = JSON.parse(text) as { items: WorkloadItem[] }
     return items.find(({ metadata }) => metadata.name === name)?.status
+  }
+
+  /** A client that has the identity of a workload, and asks nobody for his. */
+  const withCertificateOf = (name: string): GrpcClientTls => {
+    const path = join('state/my-go-service/default', name, 'identity/identity.pem')
+    const [, keyPem = '', chainPem = ''] =
+      /^([^]*END [A-Z ]*PRIVATE KEY-----\n)([^]*)$/.exec(
+        readFileSync(join(mesh.home, path), 'utf8'),
+      ) ?? []
+    return {
+      certificate: { keyPem, chainPem },
+      serverName: 'control-plane',
+      verifyServer: () => ({ ok: true }),
+    }
   }
 
   /** Lines of `load`'s statistics about the cluster of v2. */
@@ -92,7 +107,7 @@ suite('workloads that nobody supervises', { skip }, () => {
       metadata: { NAMESPACE: 'default', WORKLOAD_NAME: 'picky' },
     }
     {
-      using peer = new AdsPeer(mesh.ready.xds, 'delta')
+      using peer = new AdsPeer(mesh.ready.xds, 'delta', withCertificateOf('load'))
       peer.send({ node, typeUrl: typeUrls.cluster })
       const { nonce } = await peer.next()
       const errorDetail = { code: 3, message: 'outbound|8080||x: too spicy', details: [] }
