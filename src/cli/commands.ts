@@ -13,6 +13,7 @@ const loaders: Readonly<Record<string, Load>> = {
   describe: async () => (await import('./commands/describe.ts')).describeCommand,
   status: async () => (await import('./commands/status.ts')).statusCommand,
   top: async () => (await import('./commands/top.ts')).topCommand,
+  explain: async () => (await import('./commands/explain.ts')).explainCommand,
   analyze: async () => (await import('./commands/analyze.ts')).analyzeCommand,
   'proxy-config': async () => (await import('./commands/proxy-config.ts')).proxyConfigCommand,
   sidecar: async () => (await import('./commands/sidecar.ts')).sidecarCommand,
