@@ -4,7 +4,12 @@
  */
 import { spawn, type ChildProcess } from 'node:child_process'
 import { readdirSync, readFileSync } from 'node:fs'
-import { connect } from 'node:net'
+import { connect, createServer } from 'node:net'
+import { availableParallelism } from 'node:os'
+
+/** Proxies have one to themselves; load and origin share the other. */
+export const cores =
+  availableParallelism() >= 2 ? { proxy: 1, load: 0 } : { proxy: undefined, load: undefined }
 
 export interface StartOptions {
   readonly name: string
@@ -93,6 +98,20 @@ function accepts(port: number): Promise<boolean> {
     socket.once('error', () => {
       socket.destroy()
       setTimeout(() => resolve(false), 2)
+    })
+  })
+}
+
+/** Free at the moment of asking. */
+export function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer()
+    server.once('error', reject)
+    server.listen(0, '127.0.0.1', () => {
+      const address = server.address()
+      server.close(() =>
+        resolve(typeof address === 'object' && address !== null ? address.port : 0),
+      )
     })
   })
 }

@@ -2,13 +2,14 @@
  * Entry of `npm run bench`: which bench, and its arguments.
  *
  * npm run bench -- sidecar …         the data plane beside its peers
+ * npm run bench -- mtls …            two sidecars with mutual TLS between them, beside their peers
  * npm run bench -- control-plane …   the time from a changed VirtualService to the last acknowledgement
- * npm run bench                      both, with their defaults
+ * npm run bench                      all, with their defaults
  */
 import { execFileSync } from 'node:child_process'
 import { join } from 'node:path'
 
-const benches = ['sidecar', 'control-plane']
+const benches = ['sidecar', 'mtls', 'control-plane']
 const [which, ...args] = process.argv.slice(2)
 
 if (which === undefined) {
@@ -16,7 +17,7 @@ if (which === undefined) {
 } else if (benches.includes(which)) {
   runBench(which, args)
 } else {
-  process.stderr.write(`unknown bench: ${which}; say ${benches.join(' or ')}\n`)
+  process.stderr.write(`unknown bench: ${which}; say ${benches.join(', ')}\n`)
   process.exitCode = 2
 }
 

@@ -13,14 +13,13 @@
  * `--against` adds the Tulle of another checkout, for a change and what was before it.
  */
 import { mkdtempSync, rmSync } from 'node:fs'
-import { createServer } from 'node:net'
-import { availableParallelism, tmpdir } from 'node:os'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 
 import { findProgram } from '../test/support/programs.ts'
 import { runLoad, type LoadResult } from './load.ts'
-import { MeasuredProcess } from './process.ts'
+import { MeasuredProcess, cores, freePort } from './process.ts'
 import { allFeatures, envoy, haproxy, nginx, nginxOrigin, tulle, type Subject } from './subjects.ts'
 import { median, printTable, quartiles, type Row } from './table.ts'
 
@@ -80,9 +79,6 @@ async function benchSidecar(): Promise<void> {
     rmSync(folder, { recursive: true, force: true })
   }
 }
-
-const cores =
-  availableParallelism() >= 2 ? { proxy: 1, load: 0 } : { proxy: undefined, load: undefined }
 
 async function measureAll(
   folder: string,
@@ -208,19 +204,6 @@ function toRow(samples: Samples, { reference, direct }: Comparison): Row {
     'start ms': Math.round(median(samples.startMs)),
     errors: loads.reduce((sum, result) => sum + result.errors, 0),
   }
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer()
-    server.once('error', reject)
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address()
-      server.close(() =>
-        resolve(typeof address === 'object' && address !== null ? address.port : 0),
-      )
-    })
-  })
 }
 
 await benchSidecar()

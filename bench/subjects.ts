@@ -8,6 +8,7 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 
+import { jsonFormat } from '../src/translate/access-log.ts'
 import { findEnvoy, findProgram } from '../test/support/programs.ts'
 
 export interface Subject {
@@ -38,6 +39,8 @@ export interface SubjectOptions {
   readonly folder: string
   readonly originPort: number
   readonly port: number
+  /** Transport sockets of the listener and of the cluster; absent: plaintext. */
+  readonly tls?: { readonly inbound?: object; readonly outbound?: object }
 }
 
 export function nginxOrigin(folder: string, port: number): Subject | undefined {
@@ -72,10 +75,14 @@ http { access_log off; keepalive_requests 100000000; keepalive_timeout 3600s;
   return { name: 'nginx', command: [program, '-p', options.folder, '-c', file], port: options.port }
 }
 
-export function haproxy(options: SubjectOptions): Subject | undefined {
+export function haproxy(
+  options: SubjectOptions,
+  words: { readonly bind?: string; readonly server?: string } = {},
+): Subject | undefined {
+  const { bind = '', server = '' } = words
   const program = findProgram('haproxy')
   if (program === undefined) return undefined
-  const file = join(options.folder, 'haproxy.cfg')
+  const file = join(options.folder, `haproxy-${String(options.port)}.cfg`)
   writeFileSync(
     file,
     `global
@@ -88,13 +95,28 @@ defaults
   timeout server 1h
   http-reuse always
 frontend in
-  bind 127.0.0.1:${String(options.port)}
+  bind 127.0.0.1:${String(options.port)} ${bind}
   default_backend origin
 backend origin
-  server o 127.0.0.1:${String(options.originPort)}
+  server o 127.0.0.1:${String(options.originPort)} ${server}
 `,
   )
   return { name: 'HAProxy', command: [program, '-db', '-q', '-f', file], port: options.port }
+}
+
+/** A chain with its key, and the root that the other side is believed by. */
+export interface HopFiles {
+  readonly leafFile: string
+  readonly rootFile: string
+}
+
+/** One end of a hop over mutual TLS: it speaks TLS to the server's end, or takes it there. */
+export function haproxyHop(
+  options: SubjectOptions,
+  { side, files }: { readonly side: 'client' | 'server'; readonly files: HopFiles },
+): Subject | undefined {
+  const tls = `ssl crt ${files.leafFile} ca-file ${files.rootFile} verify required alpn http/1.1`
+  return haproxy(options, side === 'server' ? { bind: tls } : { server: tls })
 }
 
 export function envoy(options: SubjectOptions, features: readonly Feature[]): Subject | undefined {
@@ -126,6 +148,7 @@ export function tulle(
     name,
     command: [
       process.execPath,
+      '--max-semi-space-size=8', // as bin/tulle
       entry,
       'sidecar',
       '-c',
@@ -142,7 +165,12 @@ const httpManager =
 /** One bootstrap file for Envoy and for Tulle. */
 function writeBootstrap(options: SubjectOptions, features: readonly Feature[]): string {
   const has = (feature: Feature): boolean => features.includes(feature)
+  const { originPort, tls } = options
   const file = join(options.folder, `bootstrap-${String(options.port)}.json`)
+  const upstream = {
+    ...cluster(originPort, has),
+    ...(tls?.outbound !== undefined && { transport_socket: tls.outbound }),
+  }
   const manager = {
     '@type': httpManager,
     stat_prefix: 'outbound_0.0.0.0_8080',
@@ -169,6 +197,7 @@ function writeBootstrap(options: SubjectOptions, features: readonly Feature[]): 
     filter_chains: [
       {
         filters: [{ name: 'envoy.filters.network.http_connection_manager', typed_config: manager }],
+        ...(tls?.inbound !== undefined && { transport_socket: tls.inbound }),
       },
     ],
   }
@@ -176,7 +205,7 @@ function writeBootstrap(options: SubjectOptions, features: readonly Feature[]): 
     file,
     JSON.stringify({
       node: { id: 'sidecar~127.0.0.1~bench.default~default.svc.cluster.local', cluster: 'bench' },
-      static_resources: { listeners: [listener], clusters: [cluster(options.originPort, has)] },
+      static_resources: { listeners: [listener], clusters: [upstream] },
     }),
   )
   return file
@@ -301,34 +330,7 @@ function accessLog(path: string): object {
     typed_config: {
       '@type': 'type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog',
       path,
-      log_format: {
-        json_format: {
-          start_time: '%START_TIME%',
-          route_name: '%ROUTE_NAME%',
-          method: '%REQ(:METHOD)%',
-          path: '%REQ(X-ENVOY-ORIGINAL-PATH?:PATH)%',
-          protocol: '%PROTOCOL%',
-          response_code: '%RESPONSE_CODE%',
-          response_flags: '%RESPONSE_FLAGS%',
-          response_code_details: '%RESPONSE_CODE_DETAILS%',
-          connection_termination_details: '%CONNECTION_TERMINATION_DETAILS%',
-          bytes_received: '%BYTES_RECEIVED%',
-          bytes_sent: '%BYTES_SENT%',
-          duration: '%DURATION%',
-          upstream_service_time: '%RESP(X-ENVOY-UPSTREAM-SERVICE-TIME)%',
-          x_forwarded_for: '%REQ(X-FORWARDED-FOR)%',
-          user_agent: '%REQ(USER-AGENT)%',
-          request_id: '%REQ(X-REQUEST-ID)%',
-          authority: '%REQ(:AUTHORITY)%',
-          upstream_host: '%UPSTREAM_HOST%',
-          upstream_cluster: '%UPSTREAM_CLUSTER%',
-          upstream_local_address: '%UPSTREAM_LOCAL_ADDRESS%',
-          downstream_local_address: '%DOWNSTREAM_LOCAL_ADDRESS%',
-          downstream_remote_address: '%DOWNSTREAM_REMOTE_ADDRESS%',
-          requested_server_name: '%REQUESTED_SERVER_NAME%',
-          upstream_transport_failure_reason: '%UPSTREAM_TRANSPORT_FAILURE_REASON%',
-        },
-      },
+      log_format: { json_format: jsonFormat },
     },
   }
 }

@@ -3,7 +3,7 @@
  * Plain JavaScript for Node 20, because it runs before anything is installed.
  */
 import { spawn, spawnSync } from 'node:child_process'
-import { readdirSync, statSync } from 'node:fs'
+import { readFileSync, readdirSync, statSync } from 'node:fs'
 import { join, relative } from 'node:path'
 
 import { root, setUp } from './setup.mjs'
@@ -103,6 +103,7 @@ function follow(command, commandArgs) {
         if (signal !== 'SIGINT' || !process.stdin.isTTY) child.kill(signal)
       })
     }
+    endWithNpm(child)
     child.on('exit', (code, signal) => {
       process.exitCode = code ?? (signal === 'SIGINT' ? 130 : 1)
       resolve()
@@ -113,4 +114,40 @@ function follow(command, commandArgs) {
       resolve()
     })
   })
+}
+
+/**
+ * npm runs us in a shell, and ends on a signal without a word to either: without this a mesh would outlive the
+ * `npm start` that was ended. Nothing tells us, so we look.
+ */
+function endWithNpm(child) {
+  if (process.env.npm_lifecycle_event === undefined) return
+  const npm = parentOf(process.ppid)
+  if (npm === undefined || npm <= 1) return
+  const timer = setInterval(() => {
+    if (!isRunning(npm)) child.kill('SIGTERM')
+  }, 500)
+  child.on('exit', () => clearInterval(timer))
+}
+
+function parentOf(pid) {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1')
+    // The name before may hold anything, also brackets and spaces.
+    return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1])
+  } catch {
+    const { status, stdout } = spawnSync('ps', ['-o', 'ppid=', '-p', String(pid)], {
+      encoding: 'utf8',
+    })
+    return status === 0 ? Number(stdout) : undefined
+  }
+}
+
+function isRunning(pid) {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch (error) {
+    return error.code === 'EPERM'
+  }
 }

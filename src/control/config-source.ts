@@ -10,9 +10,9 @@ import { dirname, isAbsolute, join } from 'node:path'
 import type { Clock } from '../lib/clock.ts'
 import type { Log } from '../lib/log.ts'
 import type { MeshSpec } from '../model/mesh/mesh.ts'
-import { parseText } from '../model/parse.ts'
 import type { Resource } from '../model/resource.ts'
 import { openFileSource, type FileSource } from '../store/files/file-source.ts'
+import { createDocumentParser } from '../store/files/parse-documents.ts'
 import { createMemoryStore } from '../store/memory.ts'
 import { guardOwned, mergeSources, type MergedSource } from '../store/merge.ts'
 import type { Source, SourceSnapshot, Store } from '../store/source.ts'
@@ -108,17 +108,7 @@ class WatchedConfig implements ConfigSource {
   }
 
   async #openFiles(paths: readonly string[], namespace: string): Promise<OpenedFiles> {
-    const parse = (text: string, file: string) => {
-      const documents = parseText(text, file, { namespace })
-      return {
-        resources: documents.flatMap(({ resource }) => resource ?? []),
-        issues: documents.flatMap(({ issues }) => issues),
-        brokenKeys: documents.flatMap(({ resource, key }) =>
-          resource === undefined && key !== undefined ? [key] : [],
-        ),
-        isUnreadable: documents.some(({ isUnreadable }) => isUnreadable),
-      }
-    }
+    const parse = createDocumentParser(namespace)
     const files = await openFileSource({ paths, parse, clock: this.#options.clock })
     return { paths, namespace, files }
   }

@@ -16,7 +16,7 @@ const textFormat =
   '%REQUESTED_SERVER_NAME% %ROUTE_NAME%\n'
 
 /** Istio's `EnvoyJSONLogFormatIstio`. */
-const jsonFormat: Readonly<Record<string, string>> = {
+export const jsonFormat: Readonly<Record<string, string>> = {
   start_time: '%START_TIME%',
   route_name: '%ROUTE_NAME%',
   method: '%REQ(:METHOD)%',

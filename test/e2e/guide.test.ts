@@ -6,21 +6,13 @@ import assert from 'node:assert/strict'
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { once } from 'node:events'
-import {
-  cpSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  symlinkSync,
-} from 'node:fs'
+import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { suite, test } from 'node:test'
 
 import { eventually } from '../support/eventually.ts'
-import { isRunning } from '../support/process-table.ts'
+import { processesOf } from '../support/process-table.ts'
 import { findProgram } from '../support/programs.ts'
 import { readText, root } from '../support/source-files.ts'
 
@@ -221,21 +213,5 @@ function copyOfRepository() {
       for (const pid of processesOf(join(base, 'home'))) process.kill(pid, 'SIGKILL')
       rmSync(base, { recursive: true, force: true })
     },
-  }
-}
-
-function processesOf(home: string): readonly number[] {
-  return readdirSync('/proc')
-    .filter((name) => /^\d+$/.test(name) && environmentOf(name).includes(`TULLE_HOME=${home}\0`))
-    .map(Number)
-    .filter((pid) => pid !== process.pid && isRunning(pid))
-}
-
-function environmentOf(pid: string): string {
-  try {
-    return `${readFileSync(`/proc/${pid}/environ`, 'utf8')}\0`
-  } catch {
-    // It has gone, or is somebody else's.
-    return ''
   }
 }

@@ -1,6 +1,6 @@
-/** Whether processes still run: a zombie, dead and not yet collected by its parent, does not. */
+/** Which processes run: a zombie, dead and not yet collected by its parent, does not. */
 import { execFileSync } from 'node:child_process'
-import { readFileSync } from 'node:fs'
+import { readFileSync, readdirSync } from 'node:fs'
 
 export function isRunning(pid: number): boolean {
   try {
@@ -22,5 +22,23 @@ function stateOf(pid: number): string {
     return execFileSync('ps', ['-o', 'state=', '-p', String(pid)], { encoding: 'utf8' }).charAt(0)
   } catch {
     return 'Z'
+  }
+}
+
+/** Everything that was started with this TULLE_HOME and still runs, but for who asks; Linux. */
+export function processesOf(home: string): readonly number[] {
+  const mark = `TULLE_HOME=${home}\0`
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name) && environmentOf(name).includes(mark))
+    .map(Number)
+    .filter((pid) => pid !== process.pid && isRunning(pid))
+}
+
+function environmentOf(pid: string): string {
+  try {
+    return `${readFileSync(`/proc/${pid}/environ`, 'utf8')}\0`
+  } catch {
+    // It has gone, or is somebody else's.
+    return ''
   }
 }

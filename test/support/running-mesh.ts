@@ -4,7 +4,7 @@
  */
 import { execFile, spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { cpSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { Agent, request } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -13,7 +13,7 @@ import { promisify } from 'node:util'
 
 import type { ReadyEvent, ReadyWorkload } from '../../src/cli/up/ready-event.ts'
 import { eventually } from './eventually.ts'
-import { isRunning } from './process-table.ts'
+import { processesOf } from './process-table.ts'
 
 const root = join(import.meta.dirname, '../..')
 const program = join(root, 'bin/tulle')
@@ -169,27 +169,13 @@ export class RunningMesh implements AsyncDisposable {
 
   /** Ids of everything that it started and that still runs. */
   processes(): readonly number[] {
-    const mark = `TULLE_HOME=${this.home}\0`
-    return readdirSync('/proc')
-      .filter((name) => /^\d+$/.test(name))
-      .filter((name) => environmentOf(name).includes(mark))
-      .map(Number)
-      .filter(isRunning)
+    return processesOf(this.home)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     if (!this.hasExited) await this.stop('SIGINT')
     for (const pid of this.processes()) process.kill(pid, 'SIGKILL')
     rmSync(this.folder, { recursive: true, force: true })
-  }
-}
-
-function environmentOf(pid: string): string {
-  try {
-    return `${readFileSync(`/proc/${pid}/environ`, 'utf8')}\0`
-  } catch {
-    // It has gone, or is somebody else's.
-    return ''
   }
 }
 

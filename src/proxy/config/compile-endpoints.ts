@@ -11,7 +11,7 @@ import type { WireAddress } from '../wire/wire.ts'
 import { type Compiled, compiled, refused } from './compiled.ts'
 import { assignmentRule } from './endpoint-fields.ts'
 import { type FieldReport, at, checkFields, refuse, showValue } from './field-rule.ts'
-import { addressText, socketHostPort, wireAddress } from './message-value.ts'
+import { socketHostPort, wireAddress } from './message-value.ts'
 
 export interface EndpointLocality {
   readonly region: string
@@ -168,11 +168,6 @@ export function hostMetadata(metadata: Metadata | undefined): HostMetadata {
     tlsMode: typeof tlsMode === 'string' ? tlsMode : undefined,
     socketMatch,
   }
-}
-
-/** `host:port` of an endpoint, for messages. */
-export function targetText(target: EndpointTarget): string {
-  return target.kind === 'name' ? `${target.host}:${target.port}` : addressText(target.address)
 }
 
 /** Says that an assignment is for another cluster than the one that asked. */

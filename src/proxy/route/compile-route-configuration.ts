@@ -74,16 +74,27 @@ function createTable(
 ): RouteTable {
   const ignorePort = message.ignorePortInHostMatching
   const findHost = createVirtualHostIndex(entries, { ignorePort })
-  const ignoreParameters = message.ignorePathParametersInPathMatching
+  const inputOf = createMatchInput(message, options)
   return {
     name: message.name,
     match(head) {
       const matchHost = findHost(head.authority)
       if (matchHost === undefined) return undefined
-      const path = ignoreParameters ? withoutParameters(pathOnly(head.path)) : pathOnly(head.path)
-      return matchHost(path, new RequestInput(head, path, options.random))
+      const input = inputOf(head)
+      return matchHost(input.path, input)
     },
   }
+}
+
+/** What the routes of a table are asked about a request. */
+export function createMatchInput(
+  message: RouteConfiguration,
+  options: RouteOptions,
+): (head: RequestHead) => MatchInput {
+  if (!message.ignorePathParametersInPathMatching) {
+    return (head) => new RequestInput(head, pathOnly(head.path), options.random)
+  }
+  return (head) => new RequestInput(head, withoutParameters(pathOnly(head.path)), options.random)
 }
 
 /** Draws when a route with a fraction is first met, and gives the same to all others. */
