@@ -122,7 +122,7 @@ function isPresence({ exact, prefix, regex }: StringMatch): boolean {
   return exact === undefined && prefix === undefined && (regex === undefined || regex === '*')
 }
 
-function pattern({ exact, prefix, regex }: StringMatch) {
+export function pattern({ exact, prefix, regex }: StringMatch) {
   if (exact !== undefined) return { $case: 'exact' as const, value: exact }
   if (prefix !== undefined) return { $case: 'prefix' as const, value: prefix }
   return { $case: 'safeRegex' as const, value: { regex: regex ?? '' } }

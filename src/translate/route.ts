@@ -32,6 +32,7 @@ import { clusterName, resolveHost } from './host-name.ts'
 import type { MeshSettings } from './input.ts'
 import { durationOfText, noTimeout } from './message.ts'
 import { translateRetries } from './retry.ts'
+import { filterConfigs, sendable } from './route-filter.ts'
 import {
   appliesTo,
   describePath,
@@ -99,6 +100,7 @@ function translateRoute(input: RouteInput, part: RoutePart): Route {
     },
     decorator: { operation: operationOf({ action, match, virtualService, port: scope.port }) },
     ...headerFields(changes),
+    typedPerFilterConfig: filterConfigs(http),
     ...(block?.statPrefix !== undefined && { statPrefix: block.statPrefix }),
   })
 }
@@ -240,7 +242,7 @@ function directResponseAction({ status, body }: HttpDirectResponse) {
   return {
     $case: 'directResponse' as const,
     value: {
-      status,
+      status: sendable(status),
       ...(text !== undefined && {
         body: { specifier: { $case: 'inlineString' as const, value: text } },
       }),

@@ -43,6 +43,10 @@ spec:
     directResponse: { status: 200, body: { string: fine } }
   - match: [{ uri: { prefix: /gone } }]
     route: [{ destination: { host: reviews, subset: v9 } }]
+  - match: [{ uri: { prefix: /slow } }]
+    fault: { delay: { fixedDelay: 2s, percentage: { value: 10 } }, abort: { httpStatus: 503, percentage: { value: 0.5 } } }
+    corsPolicy: { allowOrigins: [{ exact: "http://a.test" }] }
+    route: [{ destination: { host: reviews, subset: v1 } }]
   - match: [{ uri: { prefix: /api/ } }]
     rewrite: { uri: /, authority: inner.test }
     timeout: 10s
@@ -94,6 +98,7 @@ for (const [name, words] of [
   ['answer', ['GET', 'http://reviews:9080/health']],
   ['no-route', ['GET', 'http://reviews:9080/other']],
   ['no-cluster', ['GET', 'http://reviews:9080/gone']],
+  ['fault', ['GET', 'http://reviews:9080/slow']],
   ['tunnel', ['GET', 'https://reviews:9080/']],
 ] as const) {
   test(`the text of "${name}" reads from the call down to the endpoint`, async () => {
@@ -118,7 +123,8 @@ test('each rule has its resource, file, line, path and outcome', async () => {
       ['failed', 13, 'spec.http[1].match[0]'],
       ['failed', 15, 'spec.http[2].match[0]'],
       ['failed', 17, 'spec.http[3].match[0]'],
-      ['matched', 19, 'spec.http[4].match[0]'],
+      ['failed', 19, 'spec.http[4].match[0]'],
+      ['matched', 23, 'spec.http[5].match[0]'],
     ],
   )
   assert.ok(written.every(({ source }) => source?.file === file))

@@ -119,6 +119,8 @@ function forwardLines(
   return [
     field('time', timesText(action)),
     ...(action.kind === 'tunnel' ? [] : [field('retries', retriesText(action.retries))]),
+    ...faultLines(action).map((line) => field('fault', line)),
+    ...(action.hasCors ? [field('cors', 'preflights are answered by the sidecar')] : []),
     ...mirrors.map(({ cluster, percent }) =>
       field('mirror', `${shareText(percent)} to ${referenceText(cluster)}`),
     ),
@@ -135,6 +137,19 @@ function forwardLines(
         indent,
       ),
     ]),
+  ]
+}
+
+function faultLines({ fault }: ExplainedForward): readonly string[] {
+  const { delay, abort } = fault ?? {}
+  const grpc = abort?.grpcStatus === undefined ? '' : ` (gRPC status ${abort.grpcStatus})`
+  return [
+    ...(delay === undefined
+      ? []
+      : [`${shareText(delay.percent)} wait ${timeText(delay.ms)} first`]),
+    ...(abort === undefined
+      ? []
+      : [`${shareText(abort.percent)} are answered ${abort.status} FI${grpc} and go nowhere`]),
   ]
 }
 

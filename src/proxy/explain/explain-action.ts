@@ -1,10 +1,10 @@
+/** What the matched route does with a request: the compiled action is run, and its settings are read out. */
 import type { Route as RouteMessage } from '../../xds/proto/generated/envoy/config/route/v3/route_components.ts'
 import { shapeUpstreamRequest } from '../exchange-plan.ts'
 import { HeaderList } from '../http/header-list.ts'
 import type { RequestHead } from '../http/message.ts'
 import { requestRetryPolicy } from '../resilience/request-retry-policy.ts'
 import type { RetryPolicy } from '../resilience/retry-policy.ts'
-/** What the matched route does with a request: the compiled action is run, and its settings are read out. */
 import { perTryTimeoutMs, requestTimeoutMs, streamDurationMs } from '../route/request-timeout.ts'
 import { denominatorOf } from '../route/route-matcher.ts'
 import type { ForwardAction, HeaderEdit, PickedCluster, Route } from '../route/route-table.ts'
@@ -15,6 +15,7 @@ import {
   explainEndpoints,
   type HealthLookup,
 } from './explain-cluster.ts'
+import { explainFilters } from './explain-filters.ts'
 import type {
   DestinationFailure,
   ExplainedAction,
@@ -71,6 +72,7 @@ function explainForward(forward: ForwardAction, input: ActionInput): ExplainedFo
     idleTimeoutMs: forward.idleTimeoutMs,
     maxDurationMs: streamDurationMs(forward, head, manager.maxStreamDurationMs ?? 0),
     retries: retryPolicy && !isTunnel ? retriesOf(retryPolicy, tryTimeoutMs) : undefined,
+    ...explainFilters(input.route.filterConfigs, head),
     mirrors: mirrorsOf(input.message),
     destinations: partsOf(forward, input).map(({ picked, share }) =>
       explainDestination(input, { forward, picked, share, timeoutMs, tryTimeoutMs }),

@@ -1,9 +1,9 @@
+/** A destination's cluster in the words of an explanation: its settings, and its endpoints with their health. */
 import {
   type Cluster,
   Cluster_DiscoveryType,
   Cluster_LbPolicy,
 } from '../../xds/proto/generated/envoy/config/cluster/v3/cluster.ts'
-/** A destination's cluster in the words of an explanation: its settings, and its endpoints with their health. */
 import type { Address } from '../../xds/proto/generated/envoy/config/core/v3/address.ts'
 import type { Metadata } from '../../xds/proto/generated/envoy/config/core/v3/base.ts'
 import { HealthStatus } from '../../xds/proto/generated/envoy/config/core/v3/health_check.ts'

@@ -4,6 +4,7 @@
  */
 import { MeshError } from '../../lib/mesh-error.ts'
 import type { RouteConfiguration } from '../../xds/proto/generated/envoy/config/route/v3/route.ts'
+import { withFilters } from '../config/compile-route-table.ts'
 import { shapeRequest } from '../exchange-request.ts'
 import { type Failure, failureReplies } from '../failure.ts'
 import type { RequestHead } from '../http/message.ts'
@@ -18,6 +19,7 @@ import type { HealthLookup } from './explain-cluster.ts'
 import type {
   ExplainedAction,
   ExplainedDestination,
+  ExplainedForward,
   ExplainedRoute,
   ProxyExplanation,
   Verdict,
@@ -42,11 +44,7 @@ export function createExplainer(
   const routesOf = (message: RouteConfiguration) => {
     const known = routing.get(message)
     if (known !== undefined) return known
-    const explainer = compileRouteExplainer(message, {
-      random: () => 0,
-      // What a filter does with its configuration is not a matter of routing.
-      compileFilterConfig: () => ({ ok: true, value: undefined }),
-    })
+    const explainer = compileRouteExplainer(message, withFilters({ random: () => 0 }))
     if (!explainer.ok) throw new MeshError('MESH_CONFIG_REJECTED', explainer.reasons.join('; '))
     routing.set(message, explainer.value)
     return explainer.value
@@ -185,8 +183,16 @@ function verdictOf(action: ExplainedAction, knowsEndpoints: boolean): Verdict {
     case 'forward':
     case 'tunnel':
     default:
-      return forwardVerdict(action.destinations, knowsEndpoints)
+      return abortVerdict(action) ?? forwardVerdict(action.destinations, knowsEndpoints)
   }
+}
+
+/** A fault that all requests get. */
+function abortVerdict({ fault }: ExplainedForward): Verdict | undefined {
+  const abort = fault?.abort
+  if (abort === undefined || abort.percent < 100) return undefined
+  const message = 'a fault is injected into every request of the route; nothing is called'
+  return { outcome: 'answered', status: abort.status, flag: 'FI', message }
 }
 
 function forwardVerdict(

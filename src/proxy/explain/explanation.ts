@@ -60,8 +60,20 @@ export interface ExplainedForward {
   readonly idleTimeoutMs: number | undefined
   readonly maxDurationMs: number
   readonly retries: ExplainedRetries | undefined
+  /** Injected by the route, into this request's likes. */
+  readonly fault: ExplainedFault | undefined
+  readonly hasCors: boolean
   readonly mirrors: readonly { readonly cluster: ClusterReference; readonly percent: number }[]
   readonly destinations: readonly ExplainedDestination[]
+}
+
+export interface ExplainedFault {
+  readonly delay?: { readonly ms: number; readonly percent: number }
+  readonly abort?: {
+    readonly status: number
+    readonly grpcStatus: number | undefined
+    readonly percent: number
+  }
 }
 
 export interface ExplainedRetries {

@@ -1,5 +1,5 @@
-import type { Cluster } from '../../xds/proto/generated/envoy/config/cluster/v3/cluster.ts'
 /** How connections to a cluster and to each of its endpoints are secured, in one word each. */
+import type { Cluster } from '../../xds/proto/generated/envoy/config/cluster/v3/cluster.ts'
 import type {
   Metadata,
   TransportSocket,
