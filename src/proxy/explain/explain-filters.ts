@@ -1,6 +1,6 @@
+/** What the filters before the router would do with a request, by what its route says to them. */
 import type { FaultPart, FaultSettings } from '../filter/fault-settings.ts'
 import { type FilterConfigs, type FilterSetting, switchedOff } from '../filter/route-config.ts'
-/** What the filters before the router would do with a request, by what its route says to them. */
 import type { RequestHead } from '../http/message.ts'
 import type { ExplainedFault } from './explanation.ts'
 
