@@ -285,7 +285,7 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
     this.#retry?.addTried(host)
     shapeAttempt(this.record, plan, this.#scope)
     const source = this.#source as StreamSource // `#act` and `#forward` come before any attempt
-    this.#attempt = new Attempt(this, { cluster, host, source, authority: this.request.authority })
+    this.#attempt = new Attempt(this, { cluster, host, source, request: this.request })
     this.#attempt.start()
   }
 
@@ -476,15 +476,24 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
   onRequestInvalid(refusal: RequestRefusal): void {
     if (this.#isOver) return
     countRefusal(this.#scope.manager.stats, refusal)
-    this.#abort('reset')
-    this.#fail(refusal.failure, refusalReply(refusal))
+    const reply = refusalReply(refusal)
+    // HTTP/2 has nobody to answer where a message is malformed: its stream is reset.
+    if (refusal.failure === 'messaging-error') this.#endWith('messaging-error', reply.details)
+    else {
+      this.#abort('reset')
+      this.#fail(refusal.failure, reply)
+    }
   }
 
-  onDownstreamClose(): void {
+  onDownstreamClose(failure: Failure = 'downstream-disconnect'): void {
+    this.#endWith(failure)
+  }
+
+  #endWith(failure: Failure, details = failureReplies[failure].details): void {
     if (this.#isOver) return
     this.#abort('reset')
-    noteFailure(this.record, 'downstream-disconnect')
-    this.record.details = failureReplies['downstream-disconnect'].details
+    noteFailure(this.record, failure)
+    this.record.details = details
     this.#finish()
   }
 

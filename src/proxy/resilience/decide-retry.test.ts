@@ -93,7 +93,7 @@ const endings: readonly {
   },
   {
     name: 'a refused stream',
-    outcome: { failure: 'upstream-reset', isRefusedStream: true },
+    outcome: { failure: 'upstream-refused-stream' },
     retriedBy: ['5xx', 'gateway-error', 'reset', 'refused-stream'],
   },
   {

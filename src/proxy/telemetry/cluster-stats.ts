@@ -113,7 +113,16 @@ export interface DownstreamStats {
   readonly txBytes: Counter
   /** One counter for each reason that a message was refused, by the codec's own name for it. */
   rejected(reason: string): Counter
+  readonly http2: DownstreamHttp2Stats
   close(): void
+}
+
+/** What of a connection manager's work is HTTP/2. */
+export interface DownstreamHttp2Stats {
+  readonly cxTotal: Counter
+  readonly cxActive: Gauge
+  readonly rqTotal: Counter
+  readonly tooManyResets: Counter
 }
 
 /** Counters of one listener: `listener.<address>.…`. */

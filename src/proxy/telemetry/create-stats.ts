@@ -174,6 +174,12 @@ export function createDownstreamStats(
       }
       return counter
     },
+    http2: {
+      cxTotal: scope.counter('downstream_cx_http2_total'),
+      cxActive: scope.gauge('downstream_cx_http2_active'),
+      rqTotal: scope.counter('downstream_rq_http2_total'),
+      tooManyResets: scope.counter('downstream_rq_too_many_premature_resets'),
+    },
     close: () => scope.close(),
   }
 }
