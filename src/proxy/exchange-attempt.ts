@@ -10,8 +10,8 @@ import type { HttpProtocol, RequestHead, ResponseHead } from './http/message.ts'
 import type { UpstreamReset, UpstreamStream } from './http/stream.ts'
 import type { HostOutcome } from './resilience/outlier-detector.ts'
 import type { Cluster } from './upstream/cluster.ts'
+import type { PoolFailure, StreamWaiter } from './upstream/host-pool.ts'
 import type { Host } from './upstream/host.ts'
-import type { PoolFailure, StreamWaiter } from './upstream/pool.ts'
 
 /** The exchange, as its current attempt sees it. */
 export interface AttemptOwner {

@@ -28,6 +28,7 @@ import {
   countRefusal,
   createRecord,
   finishRecord,
+  noteGone,
   noteReset,
   noteFailure,
   noteServed,
@@ -49,7 +50,7 @@ import { addServiceTime, grpcStatusOf, shapeResponse } from './exchange-response
 import { RetryState, attemptOutcome, noHosts } from './exchange-retry.ts'
 import type { ExchangeScope, TimedExchange } from './exchange-scope.ts'
 import { acceptsTunnel, createTunnelSource, isRefusedHandshake } from './exchange-tunnel.ts'
-import { failureReplies, type Failure } from './failure.ts'
+import type { Failure } from './failure.ts'
 import type { FilterContext, LocalReply } from './filter/http-filter.ts'
 import type { FilterSetting } from './filter/route-config.ts'
 import type { HeaderList } from './http/header-list.ts'
@@ -476,24 +477,21 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
   onRequestInvalid(refusal: RequestRefusal): void {
     if (this.#isOver) return
     countRefusal(this.#scope.manager.stats, refusal)
+    this.#abort('reset')
     const reply = refusalReply(refusal)
     // HTTP/2 has nobody to answer where a message is malformed: its stream is reset.
-    if (refusal.failure === 'messaging-error') this.#endWith('messaging-error', reply.details)
-    else {
-      this.#abort('reset')
-      this.#fail(refusal.failure, reply)
-    }
+    if (refusal.failure === 'messaging-error') this.#endWithout(refusal.failure, reply.details)
+    else this.#fail(refusal.failure, reply)
   }
 
   onDownstreamClose(failure: Failure = 'downstream-disconnect'): void {
-    this.#endWith(failure)
+    if (!this.#isOver) this.#endWithout(failure)
   }
 
-  #endWith(failure: Failure, details = failureReplies[failure].details): void {
-    if (this.#isOver) return
+  /** Nobody is left to answer. */
+  #endWithout(failure: Failure, details?: string): void {
     this.#abort('reset')
-    noteFailure(this.record, failure)
-    this.record.details = details
+    noteGone(this.record, failure, details)
     this.#finish()
   }
 

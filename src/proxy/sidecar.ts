@@ -156,7 +156,6 @@ class RunningSidecar implements Sidecar {
       },
       sockets: options.listenSockets ?? new Map(),
       drainTimeMs: options.drainTimeMs ?? drainTimeDefaultMs,
-      controlPlaneClusters: controlPlaneClusters(bootstrap),
       handles,
       events: {
         onWanted: (wanted) => this.#onWanted(wanted),
@@ -373,14 +372,6 @@ function encoded<T extends { readonly name: string }>(
 function secretSources({ message, servers }: BootstrapConfig): SecretSources {
   const names = new Set(message.staticResources?.secrets.map(({ name }) => name))
   return { hasStatic: (name) => names.has(name), hasServer: (cluster) => servers.has(cluster) }
-}
-
-/** Istio's bootstrap calls the agent's secrets so; the cluster speaks HTTP/2, and only we dial it. */
-const sdsCluster = 'sds-grpc'
-
-function controlPlaneClusters({ ads, servers }: BootstrapConfig): ReadonlySet<string> {
-  const names = servers.has(sdsCluster) ? [sdsCluster] : []
-  return new Set(ads === undefined ? names : [...names, ads.clusterName])
 }
 
 function readHeap() {

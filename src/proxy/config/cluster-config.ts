@@ -2,6 +2,7 @@
  * The compiled form of one Cluster message: plain data, no lifetime. live-cluster.ts gives it hosts, a balancer and
  * counters; two configs with the same `transportKey` may follow each other without a connection being closed.
  */
+import type { Http2Options } from '../http2/settings.ts'
 import type { BreakerLimits } from '../resilience/circuit-breaker.ts'
 import type { OutlierSettings } from '../resilience/outlier-detector.ts'
 import type { TransportsPlan } from '../tls/upstream-transports.ts'
@@ -57,6 +58,7 @@ export interface ClusterConfig {
   readonly idleTimeoutMs: number
   readonly requestsPerConnectionMax: number
   readonly protocol: 'http1' | 'http2' | 'use-downstream'
+  readonly http2: Http2Options
   readonly bufferLimitBytes: number
   readonly tcpKeepaliveMs: number | undefined
   readonly balancing: BalancingConfig

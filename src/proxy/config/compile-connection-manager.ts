@@ -15,8 +15,8 @@ import type { ClientCertForwarding } from '../listener/listener-config.ts'
 import type { RouteTable } from '../route/route-table.ts'
 import { compileCidrRanges } from './cidr.ts'
 import { compileHttpAccessLogs } from './compile-access-log.ts'
-import { compileHttp2 } from './compile-http2.ts'
 import { compileHttpFilters } from './compile-http-filter.ts'
+import { compileHttp2 } from './compile-http2.ts'
 import { compileRouteTable } from './compile-route-table.ts'
 import type { CompileScope } from './compile-scope.ts'
 import { type FieldReport, at, checkFields, refuse } from './field-rule.ts'
@@ -232,20 +232,19 @@ function http1Settings(manager: HttpConnectionManager): Http1Settings {
   }
 }
 
+const http2Codecs: Readonly<Record<number, 'auto' | 'http2'>> = {
+  [HttpConnectionManager_CodecType.AUTO]: 'auto',
+  [HttpConnectionManager_CodecType.HTTP2]: 'http2',
+}
+
 /** Options are read, and refused where they are wrong, whatever the codec is. */
 function http2Settings(
   manager: HttpConnectionManager,
   report: FieldReport,
 ): Pick<HttpSettings, 'http2'> {
   const options = compileHttp2(manager.http2ProtocolOptions, at(report, 'http2_protocol_options'))
-  switch (manager.codecType) {
-    case HttpConnectionManager_CodecType.AUTO:
-      return { http2: { codec: 'auto', options } }
-    case HttpConnectionManager_CodecType.HTTP2:
-      return { http2: { codec: 'http2', options } }
-    default:
-      return {}
-  }
+  const codec = http2Codecs[manager.codecType]
+  return codec === undefined ? {} : { http2: { codec, options } }
 }
 
 const forwardModes: Readonly<Record<number, ClientCertForwarding['mode']>> = {

@@ -44,8 +44,7 @@ export function compileHttp2(
       options.maxOutboundControlFrames ?? standard.outboundControlFramesMax,
       [1, uint31Max],
     ),
-    emptyFramesMax:
-      options.maxConsecutiveInboundFramesWithEmptyPayload ?? standard.emptyFramesMax,
+    emptyFramesMax: options.maxConsecutiveInboundFramesWithEmptyPayload ?? standard.emptyFramesMax,
     priorityFramesPerStreamMax:
       options.maxInboundPriorityFramesPerStream ?? standard.priorityFramesPerStreamMax,
     windowUpdatesPerDataFrameMax: bounded(

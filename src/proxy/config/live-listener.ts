@@ -168,7 +168,10 @@ export class LiveListener {
     const { http2, ...settings } = plan.settings
     if (http2 === undefined) return { kind: 'http', manager: { ...settings, ...parts } }
     const http2Stats = createHttp2Stats(this.#scope.stats)
-    this.#stats.push({ isIdle: () => stats.cxActive.value() === 0, close: () => http2Stats.close() })
+    this.#stats.push({
+      isIdle: () => stats.cxActive.value() === 0,
+      close: () => http2Stats.close(),
+    })
     const manager = { ...settings, ...parts, http2: { ...http2, stats: http2Stats } }
     return { kind: 'http', manager }
   }

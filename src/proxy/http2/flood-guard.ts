@@ -5,7 +5,7 @@
  * CVE-2019-9511 to 9518: PING and SETTINGS floods fill the queue of acknowledgements (`outbound_control_flood`),
  * empty frames cost time and no bytes (`inbound_empty_frames_flood`).
  */
-import type { Http2Stats } from '../telemetry/http2-stats.ts'
+import type { Http2Stats } from '../telemetry/cluster-stats.ts'
 import { frameFlags, frameTypes } from './frame.ts'
 import type { Http2Options } from './settings.ts'
 

@@ -3,6 +3,7 @@
  * first rule of RFC 9113 §8 that is broken. What is too much is counted and not kept (Envoy `max_request_headers_kb`,
  * `max_headers_count`: names and values as they are after decompression, cookies included; CVE-2026-47774).
  */
+import { unreachable } from '../../lib/assert.ts'
 import { HeaderList } from '../http/header-list.ts'
 import { parseContentLength } from '../http1/field-rule.ts'
 import type { FieldSink } from './hpack/decoder.ts'
@@ -107,7 +108,9 @@ export class MessageFields implements FieldSink {
   #take(name: FieldName, value: string): Malformed | undefined {
     switch (name.kind) {
       case 'other':
-        return name.hasUnderscore ? this.#takeUnderscore(name.text, value) : this.#append(name, value)
+        return name.hasUnderscore
+          ? this.#takeUnderscore(name.text, value)
+          : this.#append(name, value)
       case 'pseudo':
         return this.#takePseudo(name.text, value)
       case 'invalid':
@@ -130,6 +133,8 @@ export class MessageFields implements FieldSink {
         if (this.contentLength !== -1 || this.#isTrailers) return 'content-length'
         this.contentLength = parseContentLength(value)
         return this.contentLength === -1 ? 'content-length' : this.#append(name, value)
+      default:
+        return unreachable(name.kind)
     }
   }
 
@@ -170,6 +175,8 @@ export class MessageFields implements FieldSink {
         return undefined
       case 'reject':
         return 'underscore'
+      default:
+        return unreachable(this.#rules.underscores)
     }
   }
 }

@@ -27,11 +27,22 @@ export interface RequestReading {
 export function readRequest(fields: MessageFields, reading: RequestReading): ReadRequest {
   const reason = fields.malformed ?? checkPseudo(fields, reading)
   if (reason !== undefined) return { kind: 'malformed', reason }
+  const head = headOf(fields)
+  const framing = frame(head, fields, reading)
+  if (framing !== undefined) return { kind: 'malformed', reason: framing }
+  const authority = fields.pseudo(':authority') ?? fields.host ?? ''
+  if (authority === '') return { kind: 'no-host', head }
+  const parsed = parseAuthority(authority)
+  if (parsed === undefined) return { kind: 'malformed', reason: 'authority' }
+  head.authority = parsed
+  return { kind: 'ok', head }
+}
+
+function headOf(fields: MessageFields): RequestHead {
   const protocol = fields.pseudo(':protocol')
-  const method = fields.pseudo(':method') as string // checked
-  const head: RequestHead = {
+  return {
     // As Envoy: an extended CONNECT is the GET that asks for an upgrade, from here on.
-    method: protocol === undefined ? method : 'GET',
+    method: protocol === undefined ? (fields.pseudo(':method') ?? '') : 'GET',
     path: fields.pseudo(':path') ?? '',
     authority: '',
     scheme: fields.pseudo(':scheme')?.toLowerCase() === 'https' ? 'https' : 'http',
@@ -41,14 +52,6 @@ export function readRequest(fields: MessageFields, reading: RequestReading): Rea
     upgrade: protocol?.toLowerCase(),
     wantsClose: false,
   }
-  const framing = frame(head, fields, reading)
-  if (framing !== undefined) return { kind: 'malformed', reason: framing }
-  const authority = fields.pseudo(':authority') ?? fields.host ?? ''
-  if (authority === '') return { kind: 'no-host', head }
-  const parsed = parseAuthority(authority)
-  if (parsed === undefined) return { kind: 'malformed', reason: 'authority' }
-  head.authority = parsed
-  return { kind: 'ok', head }
 }
 
 // Each line is a rule of §8.3.1 or §8.5; together they are the whole check.

@@ -1,5 +1,5 @@
 /** Responses between their fields and their head (RFC 9113 §8.3.2), in both directions. */
-import type { ResponseHead } from '../http/message.ts'
+import type { BodyLength, ResponseHead } from '../http/message.ts'
 import type { HpackEncoder } from './hpack/encoder.ts'
 import type { Malformed, MessageFields } from './message-fields.ts'
 import { encodeFields } from './request-head.ts'
@@ -17,24 +17,34 @@ export interface ResponseReading {
 }
 
 export function readResponse(fields: MessageFields, reading: ResponseReading): ReadResponse {
-  const status = fields.pseudo(':status')
-  const reason = fields.malformed ?? (status === undefined ? 'pseudo-missing' : undefined)
-  if (reason !== undefined || status === undefined) return malformed(reason ?? 'pseudo-missing')
-  // §8.6: HTTP/2 has no 101.
-  if (!/^[1-9]\d\d$/.test(status) || status === '101') return malformed('status')
-  const code = Number(status)
-  if (code < 200 && reading.isEnd) return malformed('status')
+  const status = statusOf(fields.pseudo(':status'))
+  if (fields.malformed !== undefined) return malformed(fields.malformed)
+  if (status === undefined) return malformed('status')
+  // An interim response ends nothing.
+  if (status < 200 && reading.isEnd) return malformed('status')
   const { contentLength } = fields
-  const isBodiless = reading.hasNoBody || code === 204 || code === 304
-  if (reading.isEnd && contentLength > 0 && !isBodiless) return malformed('body-length')
-  const open = contentLength > 0 && !isBodiless ? contentLength : 'until-end'
+  const isBodiless = reading.hasNoBody || status === 204 || status === 304
+  const promised = isBodiless ? -1 : contentLength
+  if (reading.isEnd && promised > 0) return malformed('body-length')
   const head: ResponseHead = {
-    status: code,
+    status,
     headers: fields.headers,
-    bodyLength: reading.isEnd ? 0 : open,
+    bodyLength: bodyLength(reading.isEnd, promised),
     protocol: 'HTTP/2',
   }
   return { kind: 'ok', head }
+}
+
+/** §8.6: HTTP/2 has no 101. */
+function statusOf(text: string | undefined): number | undefined {
+  if (text === undefined || !/^[1-9]\d\d$/.test(text) || text === '101') return undefined
+  return Number(text)
+}
+
+/** A length of nothing whose end is still to come may have trailers. */
+function bodyLength(isEnd: boolean, promised: number): BodyLength {
+  if (isEnd) return 0
+  return promised > 0 ? promised : 'until-end'
 }
 
 function malformed(reason: Malformed): ReadResponse {

@@ -82,7 +82,7 @@ export class Sender {
 
   /** False when the stream should stop until it is told. */
   sendData(stream: Http2Stream, chunk: Uint8Array): boolean {
-    if (this.#isStopped || stream.isLocalEnded || chunk.length === 0) return true
+    if (this.#isStopped || stream.isLocalEnded || stream.isClosed || chunk.length === 0) return true
     let from = 0
     if (stream.queue.length === 0 && this.#turns.length === 0) from = this.#sendNow(stream, chunk)
     if (from === chunk.length) {
@@ -100,7 +100,7 @@ export class Sender {
   }
 
   sendEnd(stream: Http2Stream, trailers: HeaderList | undefined): void {
-    if (this.#isStopped || stream.isLocalEnded || stream.isEndQueued) return
+    if (this.#isStopped || stream.isLocalEnded || stream.isClosed || stream.isEndQueued) return
     stream.trailers = trailers
     if (stream.queue.length === 0) this.#sendLast(stream)
     else stream.isEndQueued = true

@@ -11,7 +11,7 @@ import type { Failure } from '../failure.ts'
 import { HeaderList } from '../http/header-list.ts'
 import type { RequestHead } from '../http/message.ts'
 import type { ServerConnectionOwner } from '../http1/server-connection.ts'
-import type { Http2Stats } from '../telemetry/http2-stats.ts'
+import type { Http2Stats } from '../telemetry/cluster-stats.ts'
 import { LazyTimer } from '../wire/lazy-timer.ts'
 import type { Wire } from '../wire/wire.ts'
 import { errorCodes, pingFrame, streamIdMax, type ErrorCode } from './frame.ts'
@@ -399,7 +399,7 @@ export class Http2ServerConnection implements SessionOwner, ServerStreamOwner {
     const { flushTimeoutMs, clock, stats } = this.#options
     const nowMs = clock.monotonicMs()
     let waitsForMs = 0
-    for (const stream of [...this.session.streams.values()]) {
+    for (const stream of Array.from(this.session.streams.values())) {
       if (stream.isFlushed) continue
       const stillMs = nowMs - stream.progressMs
       if (stillMs < flushTimeoutMs) waitsForMs = Math.max(waitsForMs, flushTimeoutMs - stillMs)

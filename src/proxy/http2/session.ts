@@ -7,11 +7,13 @@
  */
 import type { Clock } from '../../lib/clock.ts'
 import type { HeaderList } from '../http/header-list.ts'
-import type { Http2Stats } from '../telemetry/http2-stats.ts'
+import type { Http2Stats } from '../telemetry/cluster-stats.ts'
 import { LazyTimer } from '../wire/lazy-timer.ts'
 import type { Wire, WireEvents } from '../wire/wire.ts'
 import { ClosedStreams } from './closed-streams.ts'
 import { FloodGuard, type Flood } from './flood-guard.ts'
+import { FrameReader, type Frame, type FrameSink } from './frame-reader.ts'
+import { frameProblem } from './frame-rules.ts'
 import {
   defaultWindowBytes,
   errorCodes,
@@ -26,7 +28,6 @@ import {
   windowUpdateFrame,
   type ErrorCode,
 } from './frame.ts'
-import { FrameReader, type Frame, type FrameSink } from './frame-reader.ts'
 import { HeaderBlock, headersFragment } from './header-block.ts'
 import { HpackDecoder, type FieldSink } from './hpack/decoder.ts'
 import { HpackEncoder } from './hpack/encoder.ts'
@@ -226,7 +227,10 @@ export class Http2Session implements WireEvents, FrameSink, StreamOwner {
     if (!this.peer.isKnown && !(isSettings && (flags & frameFlags.ack) === 0)) {
       return this.#refuse(errorCodes.protocolError, 'the first frame was no SETTINGS')
     }
-    if (this.#block.isOpen && (type !== frameTypes.continuation || frame.streamId !== this.#block.streamId)) {
+    if (
+      this.#block.isOpen &&
+      (type !== frameTypes.continuation || frame.streamId !== this.#block.streamId)
+    ) {
       return this.#refuse(errorCodes.protocolError, 'a frame inside a header block')
     }
     const flood = this.#guard.checkInbound(type, flags, payload.length === 0)
@@ -335,15 +339,15 @@ export class Http2Session implements WireEvents, FrameSink, StreamOwner {
     this.sender.sendControl(windowUpdateFrame(0, opened))
   }
 
-  // One branch per type of frame; a table of functions would cost a call and hide nothing.
-  // oxlint-disable-next-line complexity
   #dispatch(frame: Frame, payload: Buffer): void {
+    const problem = frameProblem(frame, payload)
+    if (problem !== undefined) {
+      this.fail(problem.code, problem.reason)
+      return
+    }
     switch (frame.type) {
       case frameTypes.headers:
         this.#onHeaders(frame, payload)
-        return
-      case frameTypes.priority:
-        this.#onPriority(frame, payload)
         return
       case frameTypes.rstStream:
         this.#onReset(frame, payload)
@@ -351,16 +355,11 @@ export class Http2Session implements WireEvents, FrameSink, StreamOwner {
       case frameTypes.settings:
         this.#onSettings(frame, payload)
         return
-      case frameTypes.pushPromise:
-        this.fail(errorCodes.protocolError, 'PUSH_PROMISE, which was not allowed')
-        return
       case frameTypes.ping:
         this.#onPing(frame, payload)
         return
       case frameTypes.goaway:
-        if (frame.streamId !== 0) this.fail(errorCodes.protocolError, 'GOAWAY on a stream')
-        else if (payload.length < 8) this.fail(errorCodes.frameSizeError, 'a short GOAWAY')
-        else this.#owner.onGoaway(payload.readUInt32BE(0) & 0x7fff_ffff, payload.readUInt32BE(4))
+        this.#owner.onGoaway(payload.readUInt32BE(0) & 0x7fff_ffff, payload.readUInt32BE(4))
         return
       case frameTypes.windowUpdate:
         this.#onWindowUpdate(frame, payload)
@@ -455,41 +454,24 @@ export class Http2Session implements WireEvents, FrameSink, StreamOwner {
     return streamId % 2 === 1 && streamId <= this.lastOwnStreamId
   }
 
-  #onPriority({ streamId }: Frame, payload: Buffer): void {
-    if (streamId === 0) this.fail(errorCodes.protocolError, 'PRIORITY without a stream')
-    else if (payload.length !== 5) this.fail(errorCodes.frameSizeError, 'PRIORITY of a bad size')
-    else if ((payload.readUInt32BE(0) & 0x7fff_ffff) === streamId) {
-      this.fail(errorCodes.protocolError, 'a stream that depends on itself')
-    }
-  }
-
   #onReset({ streamId }: Frame, payload: Buffer): void {
-    if (streamId === 0) this.fail(errorCodes.protocolError, 'RST_STREAM without a stream')
-    else if (payload.length !== 4) this.fail(errorCodes.frameSizeError, 'RST_STREAM of a bad size')
-    else {
-      const stream = this.streams.get(streamId)
-      if (stream === undefined) {
-        this.#onStrayFrame(streamId, 'RST_STREAM')
-        return
-      }
-      this.#options.stats.rxReset.add(1)
-      this.#owner.onPeerReset(stream)
-      this.#closeStream(stream, false)
-      stream.cut({ code: payload.readUInt32BE(0), by: 'peer', message: 'stream reset by the peer' })
-    }
-  }
-
-  #onSettings({ streamId, flags }: Frame, payload: Buffer): void {
-    if (streamId !== 0) {
-      this.fail(errorCodes.protocolError, 'SETTINGS on a stream')
+    const stream = this.streams.get(streamId)
+    if (stream === undefined) {
+      this.#onStrayFrame(streamId, 'RST_STREAM')
       return
     }
+    this.#options.stats.rxReset.add(1)
+    this.#owner.onPeerReset(stream)
+    this.#closeStream(stream, false)
+    // §8.1: a server that has answered may not want the rest of the request; its answer stays.
+    if (this.#options.role === 'client' && stream.isRemoteEnded) return
+    stream.cut({ code: payload.readUInt32BE(0), by: 'peer', message: 'stream reset by the peer' })
+  }
+
+  #onSettings({ flags }: Frame, payload: Buffer): void {
     if ((flags & frameFlags.ack) !== 0) {
-      if (payload.length !== 0) this.fail(errorCodes.frameSizeError, 'SETTINGS that ack too much')
-      else {
-        this.#settingsTimer.clear()
-        this.#decoder.limitTable(this.#options.http2.hpackTableBytes)
-      }
+      this.#settingsTimer.clear()
+      this.#decoder.limitTable(this.#options.http2.hpackTableBytes)
       return
     }
     const before = this.peer.streamWindowBytes
@@ -514,21 +496,13 @@ export class Http2Session implements WireEvents, FrameSink, StreamOwner {
     }
   }
 
-  #onPing({ streamId, flags }: Frame, payload: Buffer): void {
-    if (streamId !== 0) this.fail(errorCodes.protocolError, 'PING on a stream')
-    else if (payload.length !== 8) this.fail(errorCodes.frameSizeError, 'PING of a bad size')
-    else {
-      const text = payload.toString('latin1', 0, 8)
-      if ((flags & frameFlags.ack) !== 0) this.#owner.onPingAck(text)
-      else this.sender.sendControl(pingFrame(text, true))
-    }
+  #onPing({ flags }: Frame, payload: Buffer): void {
+    const text = payload.toString('latin1', 0, 8)
+    if ((flags & frameFlags.ack) !== 0) this.#owner.onPingAck(text)
+    else this.sender.sendControl(pingFrame(text, true))
   }
 
   #onWindowUpdate({ streamId }: Frame, payload: Buffer): void {
-    if (payload.length !== 4) {
-      this.fail(errorCodes.frameSizeError, 'WINDOW_UPDATE of a bad size')
-      return
-    }
     const bytes = payload.readUInt32BE(0) & 0x7fff_ffff
     if (streamId === 0) {
       if (bytes === 0) this.fail(errorCodes.protocolError, 'WINDOW_UPDATE of nothing')
@@ -579,7 +553,7 @@ export class Http2Session implements WireEvents, FrameSink, StreamOwner {
     this.sender.stop()
     this.#settingsTimer.close()
     const code = errorCodes.noError
-    for (const stream of [...this.streams.values()]) {
+    for (const stream of Array.from(this.streams.values())) {
       this.#closeStream(stream, true)
       stream.cut({ code, by: 'connection', message })
     }

@@ -117,8 +117,7 @@ export class PeerSettings {
         this.streamWindowBytes = value
         return undefined
       case settingIds.maxFrameSize:
-        // Larger frames would only keep other streams waiting, so we never send them.
-        return value < 16_384 || value > 16_777_215 ? errorCodes.protocolError : undefined
+        return isFrameSize(value) ? undefined : errorCodes.protocolError
       case settingIds.enableConnectProtocol:
         if (value > 1) return errorCodes.protocolError
         this.allowsConnect = value === 1
@@ -127,4 +126,9 @@ export class PeerSettings {
         return undefined
     }
   }
+}
+
+/** Larger frames than the least would only keep other streams waiting, so we never send them. */
+function isFrameSize(value: number): boolean {
+  return value >= 16_384 && value <= 16_777_215
 }

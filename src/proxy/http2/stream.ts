@@ -6,7 +6,6 @@
  * opened again before it is taken.
  */
 import type { HeaderList } from '../http/header-list.ts'
-import type { ErrorCode } from './frame.ts'
 
 export interface StreamEvents {
   onStreamData(chunk: Buffer): void
@@ -17,7 +16,8 @@ export interface StreamEvents {
 }
 
 export interface StreamReset {
-  readonly code: ErrorCode | number
+  /** Of RST_STREAM; a peer may send any number. */
+  readonly code: number
   /** Who gave up: the peer, we for what the peer did on this stream, or the connection with all its streams. */
   readonly by: 'peer' | 'us' | 'connection'
   readonly message: string
@@ -77,7 +77,10 @@ export class Http2Stream {
   #heldTrailers: HeaderList | undefined
   #isPaused = false
 
-  constructor(id: number, options: { owner: StreamOwner; held: HeldBytes; windows: StreamWindows }) {
+  constructor(
+    id: number,
+    options: { owner: StreamOwner; held: HeldBytes; windows: StreamWindows },
+  ) {
     this.id = id
     this.#owner = options.owner
     this.#total = options.held

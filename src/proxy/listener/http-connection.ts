@@ -3,7 +3,6 @@ import type { ExchangeScope } from '../exchange-scope.ts'
 import { openExchange, refuseExchange } from '../exchange.ts'
 import { ServerConnection } from '../http1/server-connection.ts'
 import type { Wire } from '../wire/wire.ts'
-import type { ConnectionHost, OpenConnection } from './connection.ts'
 import {
   connectionLimits,
   createExchangeScope,
@@ -11,6 +10,7 @@ import {
   type ConnectionManagers,
   type HttpConnectionScope,
 } from './connection-scope.ts'
+import type { ConnectionHost, OpenConnection } from './connection.ts'
 import { openHttp2 } from './http2-connection.ts'
 import type { DownstreamHttp2 } from './listener-config.ts'
 import { sniffPreface } from './sniff-preface.ts'

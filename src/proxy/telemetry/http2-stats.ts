@@ -1,27 +1,6 @@
 /** Counters of the HTTP/2 codec by Envoy's names: `http2.…` for clients, `cluster.<name>.http2.…` for upstreams. */
-import type { Counter, Gauge } from './cluster-stats.ts'
+import type { Counter, Http2Stats } from './cluster-stats.ts'
 import type { StatScope, StatsRegistry } from './stats-registry.ts'
-
-export interface Http2Stats {
-  readonly droppedHeadersWithUnderscores: Counter
-  readonly requestsRejectedWithUnderscores: Counter
-  readonly goawaySent: Counter
-  readonly headerOverflow: Counter
-  readonly inboundEmptyFramesFlood: Counter
-  readonly inboundPriorityFramesFlood: Counter
-  readonly inboundWindowUpdateFramesFlood: Counter
-  readonly keepaliveTimeout: Counter
-  readonly outboundControlFlood: Counter
-  readonly outboundFlood: Counter
-  readonly rxMessagingError: Counter
-  readonly rxReset: Counter
-  readonly streamRefusedErrors: Counter
-  readonly trailers: Counter
-  readonly txFlushTimeout: Counter
-  readonly txReset: Counter
-  readonly streamsActive: Gauge
-  close(): void
-}
 
 /** In the scope of a cluster. */
 export function http2StatsIn(scope: StatScope, prefix = 'http2.'): Http2Stats {

@@ -34,10 +34,12 @@ export interface UpstreamTlsOptions {
 /** Names come from clients where `auto_sni` is set: the identities of one host that are kept at most. */
 const transportsPerHostMax = 64
 const tooMany = 'too many handshakes wait for their turn'
-/** Protocols that HTTP connections cannot speak yet; they are not offered. */
-const unspokenHttp: ReadonlySet<string> = new Set(['h2', 'istio-h2'])
-/** Offered where nothing is configured, as Envoy does for HTTP/1.1. */
-const httpFallback: readonly string[] = ['http/1.1']
+/** Protocols that a connection of that version does not speak; they are not offered. */
+const unspoken = {
+  http1: new Set(['h2', 'istio-h2']),
+  http2: new Set(['http/1.1', 'http/1.0', 'istio-http/1.1', 'istio-http/1.0']),
+} as const satisfies Record<string, ReadonlySet<string>>
+const fallbacks = { http1: ['http/1.1'], http2: ['h2'] } as const
 
 export class UpstreamTls {
   readonly live: LiveTls
@@ -54,14 +56,15 @@ export class UpstreamTls {
   transportOf(host: Host, use: TransportUse): WireTransport {
     const { plan } = this.#options
     const name = this.#nameOf(use)
-    const key = `${plan.key} ${use.kind} ${name.serverName} ${name.verified}`
+    const version = use.kind === 'http' ? use.version : 'tcp'
+    const key = `${plan.key} ${version} ${name.serverName} ${name.verified}`
     let transports = this.#byHost.get(host)
     if (transports === undefined) this.#byHost.set(host, (transports = new Map()))
     const known = transports.get(key)
     if (known !== undefined) return known
     const extra = name.verified === '' ? [] : [hostMatcher(name.verified)]
     const { serverName } = name
-    const alpn = use.kind === 'http' ? httpProtocols(plan.alpn) : plan.alpn
+    const alpn = use.kind === 'http' ? httpProtocols(plan.alpn, use.version) : plan.alpn
     const target = { serverName, extra, alpn, addressText: host.addressText }
     const made = new TlsTransport(key, { ...this.#options, live: this.live, target })
     transports.set(key, made)
@@ -87,9 +90,10 @@ export class UpstreamTls {
   }
 }
 
-function httpProtocols(alpn: readonly string[]): readonly string[] {
-  if (alpn.length === 0) return httpFallback
-  return alpn.filter((protocol) => !unspokenHttp.has(protocol))
+/** As configured, without what the connection will not speak; as Envoy's own where nothing is. */
+function httpProtocols(alpn: readonly string[], version: 'http1' | 'http2'): readonly string[] {
+  if (alpn.length === 0) return fallbacks[version]
+  return alpn.filter((protocol) => !unspoken[version].has(protocol))
 }
 
 function bareHost(authority: string): string {

@@ -11,7 +11,7 @@ export class DynamicTable {
 
   constructor(bytesMax: number) {
     this.#bytesMax = bytesMax
-    this.#ring = new Array<undefined>(ringSize(bytesMax))
+    this.#ring = emptyRing(ringSize(bytesMax))
   }
 
   get bytes(): number {
@@ -37,7 +37,7 @@ export class DynamicTable {
     this.#shrinkTo(bytesMax)
     const size = ringSize(bytesMax)
     if (size <= this.#ring.length) return
-    const ring = new Array<TableEntry | undefined>(size)
+    const ring = emptyRing(size)
     for (let index = 0; index < this.#count; index += 1) {
       ring[this.#count - 1 - index] = this.at(index)
     }
@@ -68,4 +68,8 @@ export class DynamicTable {
 /** A power of two above the number of entries that fit. */
 function ringSize(bytesMax: number): number {
   return 2 ** Math.ceil(Math.log2(Math.floor(bytesMax / entryOverhead) + 2))
+}
+
+function emptyRing(size: number): (TableEntry | undefined)[] {
+  return Array.from({ length: size })
 }

@@ -5,7 +5,7 @@ import { createServer, type IncomingHttpHeaders } from 'node:http2'
 import type { AddressInfo } from 'node:net'
 import { test } from 'node:test'
 
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 
 import { exchangeRaw } from '../testdata/raw-client.ts'
 import { HpackDecoder } from './decoder.ts'

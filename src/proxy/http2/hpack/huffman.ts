@@ -40,17 +40,14 @@ export function decodeHuffman(
     for (let shift = 4; shift >= 0; shift -= 4) {
       const step = steps[(state << 4) | ((octet >> shift) & 15)] as number // every node has 16 steps
       if ((step & fails) !== 0) return -1
-      if ((step & emits) !== 0) {
-        if (length === target.length) return -1
-        target[length] = step >> symbolShift
-        length += 1
-      }
+      // What does not fit is written nowhere, and found below.
+      if ((step & emits) !== 0) target[length++] = step >> symbolShift
       state = step & 0xff
       isEnd = (step & accepts) !== 0
     }
   }
   // §5.2: the rest is the beginning of the end's code, and shorter than an octet.
-  return isEnd ? length : -1
+  return isEnd && length <= target.length ? length : -1
 }
 
 interface Node {
