@@ -1,12 +1,15 @@
 /** Destinations of a VirtualService that lead nowhere: a host without a service, a subset that nothing defines. */
 import type { VirtualServiceSpec } from '../model/istio/virtual-service.ts'
 import type { Resource } from '../model/resource.ts'
-import { isCoveredBy, isWildcard, resolveHost } from './host-name.ts'
+import type { Service } from '../registry/service.ts'
+import { destinationReferences } from './analysis/reference.ts'
+import { isCoveredBy, isExportedTo, isWildcard, resolveHost } from './host-name.ts'
 import { inferredSubsets, type World } from './world.ts'
 
 export interface DanglingReference {
   /** Of the destination. */
   readonly path: string
+  readonly isMirror: boolean
   readonly host: string
   /** Undefined when the host itself is unknown. */
   readonly subset: string | undefined
@@ -17,22 +20,39 @@ export function danglingReferences(
   resource: Resource<VirtualServiceSpec>,
 ): DanglingReference[] {
   const { namespace } = resource.metadata
-  return (resource.spec.http ?? []).flatMap(({ route }, http) =>
-    (route ?? []).flatMap(({ destination }, index): DanglingReference[] => {
-      const host = resolveHost(destination.host, namespace)
-      const path = `spec.http[${http}].route[${index}].destination`
-      if (!isKnownHost(world, host)) return [{ path, host, subset: undefined }]
-      const subset = destination.subset ?? ''
-      if (subset === '' || isKnownSubset(world, { host, subset, namespace })) return []
-      return [{ path, host, subset }]
-    }),
-  )
+  return destinationReferences(resource.spec).flatMap((reference): DanglingReference[] => {
+    const { path, isMirror, destination } = reference
+    const host = resolveHost(destination.host, namespace)
+    if (!isKnownHost(world, resource, host)) return [{ path, isMirror, host, subset: undefined }]
+    const subset = destination.subset ?? ''
+    if (subset === '' || isKnownSubset(world, { host, subset, namespace })) return []
+    return [{ path, isMirror, host, subset }]
+  })
 }
 
-function isKnownHost(world: World, host: string): boolean {
-  const { services } = world.input.registry
-  if (services.has(host)) return true
-  for (const name of services.keys()) if (isWildcard(name) && isCoveredBy(host, name)) return true
+/** Visible to every namespace that the VirtualService is for; to its own, when it is for all. */
+function isKnownHost(world: World, resource: Resource<VirtualServiceSpec>, host: string): boolean {
+  const own = resource.metadata.namespace
+  const written = resource.spec.exportTo ?? []
+  const exportTo = written.length > 0 ? written : world.input.mesh.virtualServiceExportTo
+  const clients = exportTo.includes('*')
+    ? [own]
+    : exportTo.map((target) => (target === '.' ? own : target))
+  return clients.every((client) => isSeenFrom(world, client, host))
+}
+
+function isSeenFrom({ input }: World, client: string, host: string): boolean {
+  const { services } = input.registry
+  const isSeen = ({ exportTo, namespace }: Service) =>
+    isExportedTo(exportTo.length > 0 ? exportTo : input.mesh.serviceExportTo, {
+      own: namespace,
+      client,
+    })
+  const exact = services.get(host)
+  if (exact !== undefined) return isSeen(exact)
+  for (const [name, service] of services) {
+    if (isWildcard(name) && isCoveredBy(host, name) && isSeen(service)) return true
+  }
   return false
 }
 
