@@ -128,6 +128,7 @@ export const effects: Readonly<Record<string, EffectTable>> = {
     'spec.loadBalancerSourceRanges': 'cluster-only',
     'spec.trafficDistribution': 'not-yet',
   },
+  RouteTest: { spec: 'effective' },
   Mesh: {
     spec: 'effective',
     ...Object.fromEntries(
