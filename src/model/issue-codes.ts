@@ -122,6 +122,10 @@ const own = {
     'a DestinationRule makes clients speak what the workloads do not take, by their PeerAuthentication',
   ),
   TUL0015: code(
+    'DelegateConflict',
+    'a route of a delegate that matches what is not delegated to it; it is left out',
+  ),
+  TUL0016: code(
     'OverlappingDestinationRules',
     'two DestinationRules of one host select the same workload; one of them applies',
   ),

@@ -2,13 +2,14 @@
  * What is wrong between resources: hosts and subsets that do not exist, hosts that two VirtualServices claim,
  * rules that apply to nothing. What is wrong inside one resource is the model's business.
  *
- * Codes and severities are those of Istio's analyzers.
+ * Codes and severities are those of Istio's analyzers; docs/reference/issues.md names the exceptions.
  */
+import { unreachable } from '../lib/assert.ts'
 import type { Issue } from '../model/issue.ts'
 import type { DestinationRuleSpec } from '../model/istio/destination-rule.ts'
 import type { VirtualServiceSpec } from '../model/istio/virtual-service.ts'
 import type { ServiceSpec } from '../model/kubernetes/service.ts'
-import type { Resource } from '../model/resource.ts'
+import { describeResource, type Resource } from '../model/resource.ts'
 import type { Service } from '../registry/service.ts'
 import { reportAnnotations } from './analysis/annotation.ts'
 import { reportConflicts } from './analysis/conflict.ts'
@@ -25,13 +26,15 @@ import { reportSelectors } from './analysis/selector.ts'
 import { reportSharedPorts } from './analysis/shared-port.ts'
 import { withoutSuppressed } from './analysis/suppress.ts'
 import { analyzeSecurity } from './analyze-security.ts'
-import { danglingReferences } from './dangling.ts'
+import { danglingReferences, type Reference } from './dangling.ts'
+import { joinDelegates } from './delegate.ts'
 import { isDestinationRule, type MergedRule } from './destination-rule-index.ts'
 import { hasLabels } from './endpoint.ts'
 import { issueOf } from './finding.ts'
 import { isCoveredBy, resolveHost } from './host-name.ts'
 import type { TranslationInput } from './input.ts'
-import { isVirtualService } from './virtual-service-index.ts'
+import { destinationsOf } from './route-destination.ts'
+import { isVirtualService, type VirtualService } from './virtual-service-index.ts'
 import { buildWorld, endpointsOf, inferredSubsets, type World } from './world.ts'
 
 /** Versions of VirtualServices that are not in force, because they name what does not exist. */
@@ -72,8 +75,8 @@ function analyzeRouting(world: World, { held, workloads }: RoutingOptions): Issu
       .flatMap((resource) => [
         ...reportDangling(world, resource, held),
         ...reportPorts(world, resource),
-        ...reportDelegates(resource),
       ]),
+    ...world.virtualServices.all.flatMap((entry) => reportDelegates(world, entry)),
     ...reportConflicts(world.virtualServices.all),
     ...reportInferred(world),
     ...[...input.resources.values()]
@@ -86,32 +89,56 @@ function analyzeRouting(world: World, { held, workloads }: RoutingOptions): Issu
 }
 
 function reportDangling(world: World, resource: Resource<VirtualServiceSpec>, held: Held): Issue[] {
-  const consequence = held.has(resource)
-    ? 'the last good version of this VirtualService stays in force'
-    : 'requests that the route sends there get 503 (NC)'
-  return danglingReferences(world, resource).map(({ path, isMirror, host, subset }) => {
-    const after = isMirror && !held.has(resource) ? 'nothing is mirrored' : consequence
-    return subset === undefined
-      ? issueOf(resource, {
-          code: 'IST0101',
-          severity: 'error',
-          path: `${path}.host`,
-          message: `referenced ${isMirror ? 'mirror ' : ''}host not found: "${host}"; ${after}`,
-          remedy: `declare a Service or ServiceEntry for ${host}, export it to this namespace, or correct the host`,
-        })
-      : issueOf(resource, {
-          code: 'IST0101',
-          severity: 'error',
-          path: `${path}.subset`,
-          message: `referenced ${isMirror ? 'mirror' : 'host'}+subset in destinationrule not found: "${host}+${subset}"; ${after}`,
-          remedy: `add the subset ${subset} to a DestinationRule for ${host}, or correct the name`,
-        })
+  const isHeld = held.has(resource)
+  return danglingReferences(world, resource).map((reference) => {
+    const kept = 'the last good version of this VirtualService stays in force'
+    const isCopy = /\.mirrors?\b/.test(reference.path)
+    const otherwise = isCopy
+      ? 'copies that the route sends there are lost'
+      : consequences[reference.kind]
+    const consequence = isHeld ? kept : otherwise
+    return issueOf(resource, {
+      code: 'IST0101',
+      severity: 'error',
+      ...describeDangling(reference, consequence),
+    })
   })
+}
+
+const consequences: Readonly<Record<Reference['kind'], string>> = {
+  host: 'requests that the route sends there get 503 (NC)',
+  subset: 'requests that the route sends there get 503 (NC)',
+  delegate: 'the route is left out, and later routes get its requests',
+}
+
+function describeDangling({ kind, path, host, subset }: Reference, consequence: string) {
+  switch (kind) {
+    case 'host':
+      return {
+        path: `${path}.host`,
+        message: `referenced host not found: "${host}"; ${consequence}`,
+        remedy: `declare a Service or ServiceEntry for ${host}, export it to this namespace, or correct the host`,
+      }
+    case 'subset':
+      return {
+        path: `${path}.subset`,
+        message: `referenced host+subset in destinationrule not found: "${host}+${subset}"; ${consequence}`,
+        remedy: `add the subset ${subset} to a DestinationRule for ${host}, or correct the name`,
+      }
+    case 'delegate':
+      return {
+        path,
+        message: `referenced delegate not found: "${host}"; ${consequence}`,
+        remedy: `declare a VirtualService ${host} without hosts, or correct the name`,
+      }
+    default:
+      return unreachable(kind)
+  }
 }
 
 /** A destination whose service has several ports must say which, and it must be one of them. */
 function reportPorts(world: World, resource: Resource<VirtualServiceSpec>): Issue[] {
-  return destinationReferences(resource.spec).flatMap(({ path, destination }) => {
+  return destinationReferences(resource).flatMap(({ path, destination }) => {
     const host = resolveHost(destination.host, resource.metadata.namespace)
     const ports = world.input.registry.services.get(host)?.ports ?? []
     const numbers = ports.map(({ number }) => number)
@@ -140,24 +167,38 @@ function reportPorts(world: World, resource: Resource<VirtualServiceSpec>): Issu
   })
 }
 
-/** What is left out must not let requests fall through to a later route, so it answers, and it is said. */
-function reportDelegates(resource: Resource<VirtualServiceSpec>): Issue[] {
-  return (resource.spec.http ?? []).flatMap(({ delegate }, index) =>
-    delegate === undefined
-      ? []
-      : issueOf(resource, {
-          code: 'TUL0011',
-          severity: 'error',
-          path: `spec.http[${index}].delegate`,
-          message: 'delegates are not implemented yet; requests that match this route get 503',
-          remedy: 'copy the routes of the delegate into this VirtualService',
-        }),
-  )
+/** Delegates that are there and cannot be used, whole or in part. */
+function reportDelegates(world: World, { resource, fallback }: VirtualService): Issue[] {
+  const { problems } = joinDelegates(resource, world.virtualServices.delegates, fallback)
+  return problems.flatMap((problem) => {
+    if (problem.kind === 'missing') return []
+    if (problem.kind === 'hidden') {
+      return issueOf(resource, {
+        code: 'IST0101',
+        severity: 'error',
+        path: problem.path,
+        message:
+          `delegate "${problem.delegate}" is not exported to namespace ${resource.metadata.namespace}; ` +
+          consequences.delegate,
+        remedy: `add ${resource.metadata.namespace} or "*" to the exportTo of ${problem.delegate}`,
+      })
+    }
+    return issueOf(problem.resource, {
+      code: 'TUL0015',
+      severity: 'warning',
+      path: problem.path,
+      message:
+        `this route is left out: it matches requests that ${describeResource(resource)} does not delegate ` +
+        `(${resource.origin.file}:${String(resource.origin.positionOf(problem.from).line)})`,
+      remedy:
+        'narrow its matches to those of the delegating route; regular expressions never agree',
+    })
+  })
 }
 
 function reportInferred(world: World): Issue[] {
   return world.virtualServices.all.flatMap(({ resource }) =>
-    destinationReferences(resource.spec).flatMap(({ path, destination }) => {
+    destinationsOf(resource).flatMap(({ path, destination }) => {
       const host = resolveHost(destination.host, resource.metadata.namespace)
       const { subset } = destination
       if (subset === undefined || !isInferred(world, { host, subset, resource })) return []

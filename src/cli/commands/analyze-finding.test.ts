@@ -205,8 +205,8 @@ const rows: readonly (readonly [title: string, text: string, findings: readonly 
         )
         .join(''),
     [
-      'warning TUL0015 DestinationRule default/r0 spec.workloadSelector.matchLabels',
-      'warning TUL0015 DestinationRule default/r1 spec.workloadSelector.matchLabels',
+      'warning TUL0016 DestinationRule default/r0 spec.workloadSelector.matchLabels',
+      'warning TUL0016 DestinationRule default/r1 spec.workloadSelector.matchLabels',
     ],
   ],
   [

@@ -38,7 +38,7 @@ const selectorKinds: Readonly<Record<string, SelectorKind>> = {
   RequestAuthentication: { path: 'spec.selector.matchLabels', nobody: 'IST0127' },
   DestinationRule: {
     path: 'spec.workloadSelector.matchLabels',
-    overlap: 'TUL0015',
+    overlap: 'TUL0016',
     nobody: 'IST0127',
   },
 }
@@ -127,7 +127,7 @@ function reportOverlap(
       other.group === one.group &&
       other.labels !== undefined &&
       (isSameSelector(labels, other.labels)
-        ? overlap !== 'TUL0015'
+        ? overlap !== 'TUL0016'
         : own.some((workload) => selects(other.labels ?? {}, workload))),
   )
   if (others.length === 0) return []
@@ -138,7 +138,7 @@ function reportOverlap(
   return [
     issueOf(one.resource, {
       code: overlap,
-      severity: overlap === 'TUL0015' ? 'warning' : 'error',
+      severity: overlap === 'TUL0016' ? 'warning' : 'error',
       path,
       message: `${namesOf(others)} selects ${what} too; only one of them applies to it`,
       remedy: 'let each workload be selected by one of them',
