@@ -285,7 +285,9 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
     this.#retry?.addTried(host)
     shapeAttempt(this.record, plan, this.#scope)
     const source = this.#source as StreamSource // `#act` and `#forward` come before any attempt
-    this.#attempt = new Attempt(this, { cluster, host, source, authority: this.request.authority })
+    const { authority } = this.request
+    const { downstream } = this.#scope
+    this.#attempt = new Attempt(this, { cluster, host, source, authority, downstream })
     this.#attempt.start()
   }
 
