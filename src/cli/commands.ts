@@ -14,6 +14,7 @@ const loaders: Readonly<Record<string, Load>> = {
   status: async () => (await import('./commands/status.ts')).statusCommand,
   top: async () => (await import('./commands/top.ts')).topCommand,
   explain: async () => (await import('./commands/explain.ts')).explainCommand,
+  test: async () => (await import('./commands/test.ts')).testCommand,
   analyze: async () => (await import('./commands/analyze.ts')).analyzeCommand,
   'proxy-config': async () => (await import('./commands/proxy-config.ts')).proxyConfigCommand,
   sidecar: async () => (await import('./commands/sidecar.ts')).sidecarCommand,

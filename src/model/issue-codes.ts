@@ -92,6 +92,10 @@ const own = {
     'TlsModeConflict',
     'a DestinationRule makes clients speak what the workloads do not take, by their PeerAuthentication',
   ),
+  TUL0015: code(
+    'DelegateConflict',
+    'a route of a delegate that matches what is not delegated to it; it is left out',
+  ),
   TUL0201: code('FileUnreadable', 'a configuration file or folder could not be read'),
   TUL0203: code('SymbolicLink', 'a symbolic link in a watched folder; links are not followed'),
   TUL0204: code('FileTooLarge', 'a configuration file is over its ceiling'),

@@ -60,15 +60,15 @@ export class Attempt implements StreamWaiter {
       readonly host: Host
       readonly source: StreamSource
       readonly authority: string
-      readonly downstream: ProxyAddresses
     },
+    downstream: ProxyAddresses,
   ) {
     this.#owner = owner
     this.#source = target.source
     this.cluster = target.cluster
     this.host = target.host
     this.authority = target.authority
-    this.downstream = target.downstream
+    this.downstream = downstream
   }
 
   /** Whether the request can be written. */

@@ -4,17 +4,20 @@
  *
  * Codes and severities are those of Istio's analyzers.
  */
+import { unreachable } from '../lib/assert.ts'
 import type { Issue } from '../model/issue.ts'
 import type { DestinationRuleSpec } from '../model/istio/destination-rule.ts'
-import type { Destination, VirtualServiceSpec } from '../model/istio/virtual-service.ts'
+import type { VirtualServiceSpec } from '../model/istio/virtual-service.ts'
 import { describeResource, type Resource } from '../model/resource.ts'
 import { analyzeSecurity } from './analyze-security.ts'
-import { danglingReferences } from './dangling.ts'
+import { danglingReferences, type Reference } from './dangling.ts'
+import { joinDelegates } from './delegate.ts'
 import { isDestinationRule, type MergedRule } from './destination-rule-index.ts'
 import { hasLabels } from './endpoint.ts'
 import { issueOf } from './finding.ts'
 import { isCoveredBy, resolveHost } from './host-name.ts'
 import type { TranslationInput } from './input.ts'
+import { destinationsOf } from './route-destination.ts'
 import { isVirtualService, type VirtualService } from './virtual-service-index.ts'
 import { buildWorld, endpointsOf, inferredSubsets, type World } from './world.ts'
 
@@ -29,8 +32,8 @@ export function analyze(input: TranslationInput, held: Held = new Set()): Issue[
       .flatMap((resource) => [
         ...reportDangling(world, resource, held),
         ...reportMissingPorts(world, resource),
-        ...reportDelegates(resource),
       ]),
+    ...world.virtualServices.all.flatMap((entry) => reportDelegates(world, entry)),
     ...reportConflicts(world.virtualServices.all),
     ...reportInferred(world),
     ...[...input.resources.values()]
@@ -44,26 +47,51 @@ export function analyze(input: TranslationInput, held: Held = new Set()): Issue[
 }
 
 function reportDangling(world: World, resource: Resource<VirtualServiceSpec>, held: Held): Issue[] {
-  const consequence = held.has(resource)
-    ? 'the last good version of this VirtualService stays in force'
-    : 'requests that the route sends there get 503 (NC)'
-  return danglingReferences(world, resource).map(({ path, host, subset }) =>
-    subset === undefined
-      ? issueOf(resource, {
-          code: 'IST0101',
-          severity: 'error',
-          path: `${path}.host`,
-          message: `referenced host not found: "${host}"; ${consequence}`,
-          remedy: `declare a Service or ServiceEntry for ${host}, or correct the host`,
-        })
-      : issueOf(resource, {
-          code: 'IST0101',
-          severity: 'error',
-          path: `${path}.subset`,
-          message: `referenced host+subset in destinationrule not found: "${host}+${subset}"; ${consequence}`,
-          remedy: `add the subset ${subset} to a DestinationRule for ${host}, or correct the name`,
-        }),
-  )
+  const isHeld = held.has(resource)
+  return danglingReferences(world, resource).map((reference) => {
+    const kept = 'the last good version of this VirtualService stays in force'
+    const isCopy = /\.mirrors?\b/.test(reference.path)
+    const otherwise = isCopy
+      ? 'copies that the route sends there are lost'
+      : consequences[reference.kind]
+    const consequence = isHeld ? kept : otherwise
+    return issueOf(resource, {
+      code: 'IST0101',
+      severity: 'error',
+      ...describeDangling(reference, consequence),
+    })
+  })
+}
+
+const consequences: Readonly<Record<Reference['kind'], string>> = {
+  host: 'requests that the route sends there get 503 (NC)',
+  subset: 'requests that the route sends there get 503 (NC)',
+  delegate: 'the route is left out, and later routes get its requests',
+}
+
+function describeDangling({ kind, path, host, subset }: Reference, consequence: string) {
+  switch (kind) {
+    case 'host':
+      return {
+        path: `${path}.host`,
+        message: `referenced host not found: "${host}"; ${consequence}`,
+        remedy: `declare a Service or ServiceEntry for ${host}, or correct the host`,
+      }
+    case 'subset':
+      return {
+        path: `${path}.subset`,
+        message: `referenced host+subset in destinationrule not found: "${host}+${subset}"; ${consequence}`,
+        remedy: `add the subset ${subset} to a DestinationRule for ${host}, or correct the name`,
+      }
+    case 'delegate':
+      return {
+        path,
+        message: `referenced delegate not found: "${host}"; ${consequence}`,
+        remedy: `declare a VirtualService ${host} without hosts, or correct the name`,
+      }
+    default:
+      return unreachable(kind)
+  }
 }
 
 /** A destination whose service has several ports must say which. */
@@ -85,30 +113,33 @@ function reportMissingPorts(world: World, resource: Resource<VirtualServiceSpec>
   })
 }
 
-/** What is left out must not let requests fall through to a later route, so it answers, and it is said. */
-function reportDelegates(resource: Resource<VirtualServiceSpec>): Issue[] {
-  return (resource.spec.http ?? []).flatMap(({ delegate }, index) =>
-    delegate === undefined
-      ? []
-      : issueOf(resource, {
-          code: 'TUL0011',
-          severity: 'error',
-          path: `spec.http[${index}].delegate`,
-          message: 'delegates are not implemented yet; requests that match this route get 503',
-          remedy: 'copy the routes of the delegate into this VirtualService',
-        }),
-  )
-}
-
-function destinationsOf(
-  resource: Resource<VirtualServiceSpec>,
-): { readonly path: string; readonly destination: Destination }[] {
-  return (resource.spec.http ?? []).flatMap(({ route }, http) =>
-    (route ?? []).map(({ destination }, index) => ({
-      path: `spec.http[${http}].route[${index}].destination`,
-      destination,
-    })),
-  )
+/** Delegates that are there and cannot be used, whole or in part. */
+function reportDelegates(world: World, { resource, fallback }: VirtualService): Issue[] {
+  const { problems } = joinDelegates(resource, world.virtualServices.delegates, fallback)
+  return problems.flatMap((problem) => {
+    if (problem.kind === 'missing') return []
+    if (problem.kind === 'hidden') {
+      return issueOf(resource, {
+        code: 'IST0101',
+        severity: 'error',
+        path: problem.path,
+        message:
+          `delegate "${problem.delegate}" is not exported to namespace ${resource.metadata.namespace}; ` +
+          consequences.delegate,
+        remedy: `add ${resource.metadata.namespace} or "*" to the exportTo of ${problem.delegate}`,
+      })
+    }
+    return issueOf(problem.resource, {
+      code: 'TUL0015',
+      severity: 'warning',
+      path: problem.path,
+      message:
+        `this route is left out: it matches requests that ${describeResource(resource)} does not delegate ` +
+        `(${resource.origin.file}:${String(resource.origin.positionOf(problem.from).line)})`,
+      remedy:
+        'narrow its matches to those of the delegating route; regular expressions never agree',
+    })
+  })
 }
 
 /** Of VirtualServices for one host, only the oldest is used. */

@@ -18,7 +18,7 @@ import { isDeepStrictEqual } from 'node:util'
 import type { MergedRule } from './destination-rule-index.ts'
 import { isCoveredBy, isWildcard } from './host-name.ts'
 import { identitiesOf } from './identity.ts'
-import type { VirtualService } from './virtual-service-index.ts'
+import { isSameEntry, type VirtualService } from './virtual-service-index.ts'
 import { takesMtls, versionsOf, type World } from './world.ts'
 
 export interface Dirty {
@@ -135,7 +135,8 @@ function markVirtualServices(marks: Marks, before: World, after: World): void {
     [after, now, old],
   ] as const) {
     for (const [resource, entry] of entries) {
-      if (others.has(resource)) continue
+      const other = others.get(resource)
+      if (other !== undefined && isSameEntry(other, entry)) continue
       marks.unregistered = true
       markHostsOf(marks, world, entry)
       markHostsOf(marks, world === before ? after : before, entry)

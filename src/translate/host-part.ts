@@ -220,6 +220,7 @@ export function virtualHostInputs(world: World, scope: Scope, service: Service):
     takenNames(world, scope, service).join(),
     ...candidates.flatMap((candidate) => [
       candidate.resource,
+      ...candidate.delegates,
       ...clientConditions(candidate, scope),
     ]),
     ...destinations.map((host) => visibleService(world, scope, host)),
@@ -232,7 +233,7 @@ export function virtualHostInputs(world: World, scope: Scope, service: Service):
 
 /** What a VirtualService asks about its client, answered. */
 function clientConditions(virtualService: VirtualService, scope: Scope): unknown[] {
-  const matches = (virtualService.resource.spec.http ?? []).flatMap(({ match }) => match ?? [])
+  const matches = virtualService.routes.flatMap(({ http }) => http.match ?? [])
   return matches.flatMap(({ sourceLabels, sourceNamespace }) => [
     sourceLabels === undefined || isSelected(scope, sourceLabels),
     sourceNamespace === undefined || sourceNamespace === scope.namespace,

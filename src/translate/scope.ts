@@ -28,8 +28,8 @@ export function selectorsOf(services: VirtualServices, rules: DestinationRules):
   const add = (labels: Labels | undefined) => {
     if (labels !== undefined) selectors.set(selectorKey(labels), labels)
   }
-  for (const { resource } of services.all) {
-    for (const http of resource.spec.http ?? []) {
+  for (const { routes } of services.all) {
+    for (const { http } of routes) {
       for (const match of http.match ?? []) add(match.sourceLabels)
     }
   }

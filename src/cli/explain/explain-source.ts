@@ -9,7 +9,7 @@ import type { Issue } from '../../model/issue.ts'
 import { kinds } from '../../model/kinds.ts'
 import { resourceKey, type Resource } from '../../model/resource.ts'
 import { messagesOfJson, messagesOfView } from '../../proxy/explain/config-messages.ts'
-import { createExplainer } from '../../proxy/explain/explain-request.ts'
+import { createExplainer, type ExplainOptions } from '../../proxy/explain/explain-request.ts'
 import type { ProxyExplanation } from '../../proxy/explain/explanation.ts'
 import type { RequestLine } from '../../proxy/explain/request-target.ts'
 import { analyze } from '../../translate/analyze.ts'
@@ -59,13 +59,18 @@ export async function openOffline(
   return offlineSource(offline, node)
 }
 
-export function offlineSource(offline: OfflineMesh, node: OfflineNode): ExplainSource {
+export function offlineSource(
+  offline: OfflineMesh,
+  node: OfflineNode,
+  options: ExplainOptions = {},
+): ExplainSource {
   const { input } = offline
   const streamNode = { ...node, userAgentName: 'tulle', userAgentVersion: '', clientFeatures: [] }
   const locality = { region: '', zone: '', subZone: '' }
   const client = withRegisteredLabels(clientOf({ ...streamNode, locality }), input.registry)
   const knowsEndpoints = input.registry.workloads.size > 0
-  const explain = createExplainer(messagesOfView(viewOf(offline, node)), { knowsEndpoints })
+  const messages = messagesOfView(viewOf(offline, node))
+  const explain = createExplainer(messages, { knowsEndpoints, ...options })
   return {
     mode: 'offline',
     client,
