@@ -33,6 +33,12 @@ export function selectorsOf(services: VirtualServices, rules: DestinationRules):
       for (const match of http.match ?? []) add(match.sourceLabels)
     }
   }
+  for (const { resource } of services.all) {
+    const { tcp = [], tls = [] } = resource.spec
+    for (const { match = [] } of [...tcp, ...tls]) {
+      for (const { sourceLabels } of match) add(sourceLabels)
+    }
+  }
   for (const rule of rules.all) add(rule.selector)
   return selectors
 }

@@ -18,9 +18,11 @@ import type { Abilities } from './ability.ts'
 import { hashPolicyOf, type HashOf } from './hash-policy.ts'
 import { clusterName, isWildcard, shortNamesOf } from './host-name.ts'
 import type { MeshSettings } from './input.ts'
-import { noTimeout } from './message.ts'
+import type { L4Routes, L4Target } from './l4-route.ts'
+import { durationOfText, noTimeout } from './message.ts'
 import { translateRetries } from './retry.ts'
 import { systemClusters } from './system-cluster.ts'
+import { tunnelName, tunnelOf } from './tunnel.ts'
 
 export interface ServiceHostInput {
   readonly service: Service
@@ -28,6 +30,8 @@ export interface ServiceHostInput {
   readonly clientNamespace: string
   /** Routes of the VirtualService that applies; empty: none, and the default route stands. */
   readonly routes: readonly Route[]
+  /** Where connections go that are not routed request by request. */
+  readonly l4: L4Routes
   readonly hashOf: HashOf
   readonly mesh: MeshSettings
   readonly abilities: Abilities
@@ -43,9 +47,10 @@ export function serviceVirtualHost(input: ServiceHostInput): VirtualHost | undef
   return VirtualHost.fromPartial({
     name: hostAndPort(service.hostname, port.number),
     domains,
-    routes: isHttp(port)
-      ? [tunnelRoute(), ...(input.routes.length > 0 ? input.routes : [defaultRoute(input)])]
-      : [connectRoute(clusterName(port.number, '', service.hostname))],
+    routes: [
+      tunnelInto(input),
+      ...(isHttp(port) ? (input.routes.length > 0 ? input.routes : [defaultRoute(input)]) : []),
+    ],
     includeRequestAttemptCount: true,
   })
 }
@@ -80,8 +85,8 @@ export function catchAllVirtualHost(mesh: MeshSettings): VirtualHost {
   return mesh.isOutboundAllowed ? allowAny() : blockAll()
 }
 
-/** Whether requests on a port are routed one by one. `auto` ports count as HTTP: nothing here detects protocols
- * yet, and the registry already calls the well-known ports of server-first protocols `tcp`. */
+/** Whether requests on a port are routed one by one. Of an `auto` port those that are seen to be HTTP are; the registry
+ * already calls the well-known ports of server-first protocols `tcp`. */
 export function isHttp({ protocol }: Pick<ServicePort, 'protocol'>): boolean {
   return ['http', 'http2', 'grpc', 'grpc-web', 'auto'].includes(protocol)
 }
@@ -147,19 +152,44 @@ function defaultRoute({ service, port, hashOf, mesh, abilities }: ServiceHostInp
   })
 }
 
+/** CONNECT: into the sidecar where requests or first bytes decide, else to where the port's connections go. */
+function tunnelInto({ service, port, l4 }: ServiceHostInput): Route {
+  if (tunnelOf({ service, port }, l4) !== undefined) {
+    return connectRoute(tunnelName(service, port.number))
+  }
+  return isHttp(port) ? tunnelRoute() : connectTo(l4.fallback)
+}
+
+function connectTo(target: L4Target): Route {
+  const { clusters, idleTimeout, maxConnectionDuration } = target
+  const [only] = clusters
+  const limits = {
+    ...(idleTimeout !== undefined && { idleTimeout: durationOfText(idleTimeout) }),
+    ...(maxConnectionDuration !== undefined && {
+      maxStreamDuration: { maxStreamDuration: durationOfText(maxConnectionDuration) },
+    }),
+  }
+  const isSingle = clusters.length === 1 && only !== undefined
+  return connectRoute(isSingle ? only.name : clusters, limits)
+}
+
 function tunnelRoute(): Route {
   return connectRoute(systemClusters.tunnel)
 }
 
-function connectRoute(cluster: string): Route {
+function connectRoute(to: string | L4Target['clusters'], limits: object = {}): Route {
   return Route.fromPartial({
     name: 'connect',
     match: { pathSpecifier: { $case: 'connectMatcher', value: {} } },
     action: {
       $case: 'route',
       value: {
-        clusterSpecifier: { $case: 'cluster', value: cluster },
+        clusterSpecifier:
+          typeof to === 'string'
+            ? { $case: 'cluster', value: to }
+            : { $case: 'weightedClusters', value: { clusters: [...to] } },
         timeout: noTimeout,
+        ...limits,
         upgradeConfigs: [{ upgradeType: 'CONNECT', connectConfig: {} }],
       },
     },
