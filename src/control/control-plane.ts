@@ -23,6 +23,7 @@ import {
   type RegistrationLog,
 } from '../registry/registration-log.ts'
 import { openRegistry, type Registry } from '../registry/registry.ts'
+import { withoutSuppressed } from '../translate/analysis/suppress.ts'
 import { createTranslation, type Translation } from '../translate/driver.ts'
 import { adsPaths, createDiscoveryService, type DiscoveryService } from '../xds/ads-server.ts'
 import { openApiServer, type ApiServer } from './api-server/api-server.ts'
@@ -216,7 +217,14 @@ function openApi(
   { source, registry, translation, ads, metrics }: Parts,
 ): Promise<ApiServer> {
   const { clock, log } = options
-  const issues = () => [...source.list().issues, ...registry.issues(), ...translation.issues()]
+  const issues = () => {
+    const { issues: own, resources } = source.list()
+    const all = [...own, ...registry.issues(), ...translation.issues()]
+    return withoutSuppressed(
+      all,
+      [...resources.values()].map(({ resource }) => resource),
+    )
+  }
   const objects = stack.use(
     new ObjectStore({
       source,

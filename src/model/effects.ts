@@ -36,7 +36,6 @@ function trafficPolicy(path: string): EffectTable {
     ...trafficBlocks(portLevel),
     [`${path}.portLevelSettings`]: 'effective',
     [`${path}.tunnel`]: 'not-yet',
-    [`${path}.proxyProtocol`]: 'not-yet',
     [`${path}.retryBudget`]: 'not-yet',
   }
 }

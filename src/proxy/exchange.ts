@@ -282,7 +282,8 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
     }
     shapeAttempt(this.record, plan, this.#scope)
     const source = this.#source as StreamSource // `#act` and `#forward` come before any attempt
-    this.#attempt = new Attempt(this, { cluster, host, source, authority: this.request.authority })
+    const target = { cluster, host, source, authority: this.request.authority }
+    this.#attempt = new Attempt(this, target, this.#scope.downstream)
     this.#attempt.start()
   }
 

@@ -21,7 +21,7 @@ const registry = registryOf([
   },
 ])
 
-function issuesOf(text: string, config: MeshConfig = {}): Issue[] {
+function issuesOf(text: string, config: MeshConfig = {}): readonly Issue[] {
   const resources = new Map<string, Resource>()
   for (const { resource, issues } of parseText(text, 'policy.yaml')) {
     assert.ok(resource !== undefined, JSON.stringify(issues))

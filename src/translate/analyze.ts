@@ -2,13 +2,29 @@
  * What is wrong between resources: hosts and subsets that do not exist, hosts that two VirtualServices claim,
  * rules that apply to nothing. What is wrong inside one resource is the model's business.
  *
- * Codes and severities are those of Istio's analyzers.
+ * Codes and severities are those of Istio's analyzers; docs/reference/issues.md names the exceptions.
  */
 import { unreachable } from '../lib/assert.ts'
 import type { Issue } from '../model/issue.ts'
 import type { DestinationRuleSpec } from '../model/istio/destination-rule.ts'
 import type { VirtualServiceSpec } from '../model/istio/virtual-service.ts'
+import type { ServiceSpec } from '../model/kubernetes/service.ts'
 import { describeResource, type Resource } from '../model/resource.ts'
+import type { Service } from '../registry/service.ts'
+import { reportAnnotations } from './analysis/annotation.ts'
+import { reportConflicts } from './analysis/conflict.ts'
+import { reportGateways } from './analysis/gateway.ts'
+import {
+  knownWorkloads,
+  selects,
+  type DeclaredWorkload,
+  type KnownWorkload,
+  type Labels,
+} from './analysis/known-workload.ts'
+import { destinationReferences } from './analysis/reference.ts'
+import { reportSelectors } from './analysis/selector.ts'
+import { reportSharedPorts } from './analysis/shared-port.ts'
+import { withoutSuppressed } from './analysis/suppress.ts'
 import { analyzeSecurity } from './analyze-security.ts'
 import { danglingReferences, type Reference } from './dangling.ts'
 import { joinDelegates } from './delegate.ts'
@@ -24,14 +40,41 @@ import { buildWorld, endpointsOf, inferredSubsets, type World } from './world.ts
 /** Versions of VirtualServices that are not in force, because they name what does not exist. */
 export type Held = ReadonlySet<Resource>
 
-export function analyze(input: TranslationInput, held: Held = new Set()): Issue[] {
+export interface AnalyzeOptions {
+  readonly held?: Held
+  /** What files for a cluster say of workloads, beside what the registry knows. */
+  readonly declared?: readonly DeclaredWorkload[]
+}
+
+export function analyze(input: TranslationInput, options: AnalyzeOptions = {}): readonly Issue[] {
+  const { held = new Set(), declared = [] } = options
   const world = buildWorld(input)
+  const { resources, mesh } = input
+  const workloads = knownWorkloads(world, declared)
+  const issues = [
+    ...analyzeRouting(world, { held, workloads }),
+    ...analyzeSecurity(world),
+    ...reportGateways(resources),
+    ...reportSelectors(resources, workloads, mesh.rootNamespace),
+    ...reportSharedPorts(resources, workloads),
+    ...reportAnnotations(resources),
+  ]
+  return withoutSuppressed(issues, resources.values())
+}
+
+interface RoutingOptions {
+  readonly held: Held
+  readonly workloads: readonly KnownWorkload[]
+}
+
+function analyzeRouting(world: World, { held, workloads }: RoutingOptions): Issue[] {
+  const { input } = world
   return [
     ...[...input.resources.values()]
       .filter(isVirtualService)
       .flatMap((resource) => [
         ...reportDangling(world, resource, held),
-        ...reportMissingPorts(world, resource),
+        ...reportPorts(world, resource),
       ]),
     ...world.virtualServices.all.flatMap((entry) => reportDelegates(world, entry)),
     ...reportConflicts(world.virtualServices.all),
@@ -40,9 +83,8 @@ export function analyze(input: TranslationInput, held: Held = new Set()): Issue[
       .filter(isDestinationRule)
       .flatMap((resource) => [
         ...reportUnknownHost(world, resource),
-        ...reportEmptySubsets(world, resource),
+        ...reportEmptySubsets(world, resource, workloads),
       ]),
-    ...analyzeSecurity(world),
   ]
 }
 
@@ -75,7 +117,7 @@ function describeDangling({ kind, path, host, subset }: Reference, consequence: 
       return {
         path: `${path}.host`,
         message: `referenced host not found: "${host}"; ${consequence}`,
-        remedy: `declare a Service or ServiceEntry for ${host}, or correct the host`,
+        remedy: `declare a Service or ServiceEntry for ${host}, export it to this namespace, or correct the host`,
       }
     case 'subset':
       return {
@@ -94,20 +136,32 @@ function describeDangling({ kind, path, host, subset }: Reference, consequence: 
   }
 }
 
-/** A destination whose service has several ports must say which. */
-function reportMissingPorts(world: World, resource: Resource<VirtualServiceSpec>): Issue[] {
-  return destinationsOf(resource).flatMap(({ path, destination }) => {
+/** A destination whose service has several ports must say which, and it must be one of them. */
+function reportPorts(world: World, resource: Resource<VirtualServiceSpec>): Issue[] {
+  return destinationReferences(resource).flatMap(({ path, destination }) => {
     const host = resolveHost(destination.host, resource.metadata.namespace)
     const ports = world.input.registry.services.get(host)?.ports ?? []
-    if (destination.port?.number !== undefined || ports.length < 2) return []
+    const numbers = ports.map(({ number }) => number)
+    const wanted = destination.port?.number ?? 0
+    if (wanted !== 0 && numbers.length > 0 && !numbers.includes(wanted)) {
+      return issueOf(resource, {
+        code: 'IST0101',
+        severity: 'error',
+        path: `${path}.port.number`,
+        message:
+          `referenced host:port not found: "${destination.host}:${wanted}"; ` +
+          `the service has ${numbers.join(', ')}`,
+        remedy: 'name one of the ports of the service, or add the port to it',
+      })
+    }
+    if (wanted !== 0 || numbers.length < 2) return []
     return issueOf(resource, {
       code: 'IST0112',
       severity: 'error',
       path,
       message:
-        `destination "${destination.host}" has ${ports.length} ports ` +
-        `(${ports.map(({ number }) => number).join(', ')}) and the route names none; ` +
-        'the port that the request was for is used',
+        `destination "${destination.host}" has ${ports.length} ports (${numbers.join(', ')}) ` +
+        'and the route names none; the port that the request was for is used',
       remedy: 'name one with destination.port.number',
     })
   })
@@ -140,38 +194,6 @@ function reportDelegates(world: World, { resource, fallback }: VirtualService): 
         'narrow its matches to those of the delegating route; regular expressions never agree',
     })
   })
-}
-
-/** Of VirtualServices for one host, only the oldest is used. */
-function reportConflicts(all: readonly VirtualService[]): Issue[] {
-  const owners = new Map<string, VirtualService>()
-  return all.flatMap((virtualService) =>
-    virtualService.hosts.flatMap((host) => {
-      const owner = owners.get(host)
-      if (owner === undefined || !seeEachOther(owner, virtualService)) {
-        owners.set(host, owner ?? virtualService)
-        return []
-      }
-      const { resource } = virtualService
-      return issueOf(resource, {
-        code: 'IST0109',
-        severity: 'error',
-        path: 'spec.hosts',
-        message:
-          `host "${host}" is also claimed by ${describeResource(owner.resource)} ` +
-          `(${owner.resource.origin.file}:${owner.resource.origin.line}), which is older and is used alone`,
-        remedy: 'merge the routes into one VirtualService: the mesh does not',
-      })
-    }),
-  )
-}
-
-/** Whether some client sees both. */
-function seeEachOther(left: VirtualService, right: VirtualService): boolean {
-  const namespacesOf = ({ exportTo, resource }: VirtualService) =>
-    exportTo.map((target) => (target === '.' ? resource.metadata.namespace : target))
-  const [one, other] = [namespacesOf(left), namespacesOf(right)]
-  return one.includes('*') || other.includes('*') || one.some((name) => other.includes(name))
 }
 
 function reportInferred(world: World): Issue[] {
@@ -230,22 +252,46 @@ function reportUnknownHost(world: World, resource: Resource<DestinationRuleSpec>
   ]
 }
 
-/** A subset of labels that no endpoint of the service has. */
-function reportEmptySubsets(world: World, resource: Resource<DestinationRuleSpec>): Issue[] {
+/** A subset of labels that no workload of the service has, as far as anybody knows of workloads. */
+function reportEmptySubsets(
+  world: World,
+  resource: Resource<DestinationRuleSpec>,
+  workloads: readonly KnownWorkload[],
+): Issue[] {
   const host = resolveHost(resource.spec.host, resource.metadata.namespace)
   const service = world.input.registry.services.get(host)
-  if (service === undefined || service.resolution === 'none') return []
+  if (service === undefined || service.resolution === 'none' || workloads.length === 0) return []
   const endpoints = service.ports.flatMap((port) => endpointsOf(world, service, port))
+  const selector = selectorOf(world, service)
+  const chosen = workloads.filter(
+    (workload) =>
+      selector !== undefined &&
+      workload.namespace === service.namespace &&
+      selects(selector, workload),
+  )
   return (resource.spec.subsets ?? []).flatMap((subset, index) => {
-    if (endpoints.some((endpoint) => hasLabels(endpoint, subset.labels))) return []
+    if ([...endpoints, ...chosen].some((one) => hasLabels(one, subset.labels))) return []
+    const isUsed = world.subsetReferences.get(host)?.has(subset.name) === true
     return issueOf(resource, {
       code: 'IST0173',
-      severity: 'error',
+      // Rules often define what is not there yet; nobody is hurt until a route leads there.
+      severity: isUsed ? 'error' : 'info',
       path: `spec.subsets[${index}]`,
       message:
         `subset "${subset.name}" selects no workload of ${host} ` +
-        `(labels ${JSON.stringify(subset.labels ?? {})})`,
+        `(labels ${JSON.stringify(subset.labels ?? {})})${isUsed ? '' : ', and no route leads to it'}`,
       remedy: 'correct the labels, or start a workload that has them',
     })
   })
+}
+
+/** Of the Service resource, for workloads that have not joined. */
+function selectorOf({ input }: World, { hostname }: Service): Labels | undefined {
+  for (const { kind, metadata, spec } of input.resources.values()) {
+    if (kind !== 'Service') continue
+    if (resolveHost(metadata.name, metadata.namespace) !== hostname) continue
+    const { selector } = spec as ServiceSpec // the model has read it
+    return Object.keys(selector ?? {}).length > 0 ? selector : undefined
+  }
+  return undefined
 }

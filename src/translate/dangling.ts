@@ -1,8 +1,9 @@
 /** Destinations of a VirtualService that lead nowhere: a host without a service, a subset that nothing defines, a delegate that is not there. */
 import type { VirtualServiceSpec } from '../model/istio/virtual-service.ts'
 import type { Resource } from '../model/resource.ts'
-import { isCoveredBy, isWildcard, resolveHost } from './host-name.ts'
-import { destinationsOf } from './route-destination.ts'
+import type { Service } from '../registry/service.ts'
+import { destinationReferences } from './analysis/reference.ts'
+import { isCoveredBy, isExportedTo, isWildcard, resolveHost } from './host-name.ts'
 import { inferredSubsets, type World } from './world.ts'
 
 export interface Reference {
@@ -17,12 +18,14 @@ export interface Reference {
 /** Everything that a VirtualService names: a host for each destination, its subset, delegates. */
 export function referencesOf(resource: Resource<VirtualServiceSpec>): Reference[] {
   const { namespace } = resource.metadata
-  const destinations = destinationsOf(resource).flatMap(({ path, destination }): Reference[] => {
-    const host = resolveHost(destination.host, namespace)
-    const subset = destination.subset ?? ''
-    const named: Reference = { kind: 'host', path, host, subset: '' }
-    return subset === '' ? [named] : [named, { kind: 'subset', path, host, subset }]
-  })
+  const destinations = destinationReferences(resource).flatMap(
+    ({ path, destination }): Reference[] => {
+      const host = resolveHost(destination.host, namespace)
+      const subset = destination.subset ?? ''
+      const named: Reference = { kind: 'host', path, host, subset: '' }
+      return subset === '' ? [named] : [named, { kind: 'subset', path, host, subset }]
+    },
+  )
   const delegates = (resource.spec.http ?? []).flatMap(({ delegate }, index): Reference[] => {
     if (delegate === undefined) return []
     const host = `${delegate.namespace || namespace}/${delegate.name ?? ''}`
@@ -51,15 +54,34 @@ function isKnownReference(
   { kind, host, subset }: Reference,
 ): boolean {
   const { namespace } = resource.metadata
-  if (kind === 'host') return isKnownHost(world, host)
+  if (kind === 'host') return isKnownHost(world, resource, host)
   if (kind === 'subset') return isKnownSubset(world, { host, subset, namespace })
   return world.virtualServices.delegates.has(host)
 }
 
-function isKnownHost(world: World, host: string): boolean {
-  const { services } = world.input.registry
-  if (services.has(host)) return true
-  for (const name of services.keys()) if (isWildcard(name) && isCoveredBy(host, name)) return true
+/** Visible to every namespace that the VirtualService is for; to its own, when it is for all. */
+function isKnownHost(world: World, resource: Resource<VirtualServiceSpec>, host: string): boolean {
+  const own = resource.metadata.namespace
+  const written = resource.spec.exportTo ?? []
+  const exportTo = written.length > 0 ? written : world.input.mesh.virtualServiceExportTo
+  const clients = exportTo.includes('*')
+    ? [own]
+    : exportTo.map((target) => (target === '.' ? own : target))
+  return clients.every((client) => isSeenFrom(world, client, host))
+}
+
+function isSeenFrom({ input }: World, client: string, host: string): boolean {
+  const { services } = input.registry
+  const isSeen = ({ exportTo, namespace }: Service) =>
+    isExportedTo(exportTo.length > 0 ? exportTo : input.mesh.serviceExportTo, {
+      own: namespace,
+      client,
+    })
+  const exact = services.get(host)
+  if (exact !== undefined) return isSeen(exact)
+  for (const [name, service] of services) {
+    if (isWildcard(name) && isCoveredBy(host, name) && isSeen(service)) return true
+  }
   return false
 }
 
