@@ -68,7 +68,7 @@ function copyHead(scope: ExchangeScope, source: MirrorSource, policy: MirrorPoli
   for (const field of head.headers.fields) headers.fields.push(field)
   if (plan.forward.includeAttemptCount === true) headers.set('x-envoy-attempt-count', '1')
   headers.set('x-envoy-internal', 'true')
-  const own = scope.localAddressText.slice(0, portColon(scope.localAddressText))
+  const own = scope.downstream.localAddress
   const before = headers.getAll('x-forwarded-for')
   headers.set('x-forwarded-for', before === undefined ? own : `${before},${own}`)
   const authority = policy.keepsHost ? head.authority : shadowAuthority(head.authority)
@@ -120,7 +120,8 @@ class Copy implements AttemptOwner {
       }
       const source = this.#scope.runtime.pools
       const { authority } = this.#head
-      this.#attempt = new Attempt(this, { cluster: this.#cluster, host, source, authority })
+      const target = { cluster: this.#cluster, host, source, authority }
+      this.#attempt = new Attempt(this, target, this.#scope.downstream)
       this.#attempt.start()
     })
   }
