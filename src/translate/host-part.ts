@@ -15,6 +15,7 @@ import type { MergedRule } from './destination-rule-index.ts'
 import { translateEndpoints } from './endpoint.ts'
 import { consistentHashOf, type HashOf } from './hash-policy.ts'
 import { identitiesOf } from './identity.ts'
+import { faultsFor, injectFaults } from './injected-fault.ts'
 import { isTls, l4Inputs, l4RoutesOf } from './l4-route.ts'
 import { encodeVirtualHost, type EncodedVirtualHost } from './route-configuration.ts'
 import { translateRoutes } from './route.ts'
@@ -144,6 +145,7 @@ export function hostInput(
       : [],
     l4: l4RoutesOf({ world, scope, service, port }),
     hashOf: hashFor(world, scope),
+    faults: faultsFor(world.input.faults, scope, service.hostname),
     mesh: world.input.mesh,
     abilities: abilitiesOf(scope.kind),
     isTaken: (name) => taken.has(name),
@@ -196,10 +198,11 @@ export function translateUnregistered(
 ): EncodedVirtualHost[] {
   const index = world.virtualServices.visibleIn(scope.namespace)
   const made = new Map<number, EncodedVirtualHost>()
+  const faults = faultsFor(world.input.faults, scope, host)
   for (const virtualService of index.byHost.get(host) ?? []) {
     for (const port of portsBeside(world, scope, virtualService)) {
       if (made.has(port)) continue
-      const routes = routesOf(world, scope, { virtualService, port })
+      const routes = injectFaults(routesOf(world, scope, { virtualService, port }), faults)
       if (routes.length > 0) {
         made.set(port, encodeVirtualHost(unregisteredVirtualHost(host, port, routes)))
       }
@@ -244,6 +247,7 @@ export function virtualHostInputs(world: World, scope: Scope, service: Service):
       ? [service.hostname, ...destinations].map((host) => ruleFor(world, scope, host))
       : []),
     world.input.mesh,
+    ...faultsFor(world.input.faults, scope, service.hostname),
   ]
 }
 

@@ -69,13 +69,18 @@ function inboundListener(input: InboundInput): EncodedResource {
     trafficDirection: TrafficDirection.INBOUND,
     ...inboundChains({
       mode,
-      protocol: protocol === 'auto' ? 'auto' : isHttp({ protocol }) ? 'http' : 'tcp',
+      protocol: spokenOn(protocol),
       mesh,
       abilities: abilitiesOf(client.kind),
       filters,
     }),
   })
   return encodeResource({ name, typeUrl: typeUrls.listener, codec: Listener, message })
+}
+
+function spokenOn(protocol: PortProtocol): Spoken | 'auto' {
+  if (protocol === 'auto') return 'auto'
+  return isHttp({ protocol }) ? 'http' : 'tcp'
 }
 
 /** One route for everything. A request that the application's connection lost before it was sent is repeated. */

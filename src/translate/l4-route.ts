@@ -105,13 +105,21 @@ function appliesTo(
   block: L4MatchAttributes | TlsMatchAttributes,
   { scope, service, port }: L4Input,
 ): boolean {
-  const { gateways = [], sourceLabels, sourceNamespace = '', destinationSubnets = [] } = block
+  const { gateways = [], destinationSubnets = [] } = block
   const isForMesh = gateways.length === 0 || gateways.includes('mesh')
-  const isPort = block.port === undefined || block.port === 0 || block.port === port.number
-  if (!isForMesh || !isPort) return false
-  if (sourceLabels !== undefined && !isSelected(scope, sourceLabels)) return false
-  if (sourceNamespace !== '' && sourceNamespace !== scope.namespace) return false
+  const isPort = (block.port ?? 0) === 0 || block.port === port.number
+  if (!isForMesh || !isPort || !conditionsMet(block, scope).every(Boolean)) return false
   return destinationSubnets.length === 0 || isWithin(service, destinationSubnets)
+}
+
+function conditionsMet(
+  { sourceLabels, sourceNamespace = '' }: L4MatchAttributes | TlsMatchAttributes,
+  scope: Scope,
+): boolean[] {
+  return [
+    sourceLabels === undefined || isSelected(scope, sourceLabels),
+    sourceNamespace === '' || sourceNamespace === scope.namespace,
+  ]
 }
 
 function isWithin({ addresses }: Service, subnets: readonly string[]): boolean {
@@ -169,12 +177,13 @@ function routedTarget(
 
 /** As in Istio, the rule's own settings count, and not those of a subset or a port; a subset may hash otherwise. */
 function settingsOf(rule: MergedRule | undefined, subsetName: string) {
-  const tcp = rule?.trafficPolicy?.connectionPool?.tcp
+  const policy = rule?.trafficPolicy ?? {}
+  const { idleTimeout, maxConnectionDuration } = policy.connectionPool?.tcp ?? {}
   const subset = rule?.subsets.find(({ name }) => name === subsetName)
-  const balancer = subset?.trafficPolicy?.loadBalancer ?? rule?.trafficPolicy?.loadBalancer
+  const balancer = subset?.trafficPolicy?.loadBalancer ?? policy.loadBalancer
   return {
-    idleTimeout: tcp?.idleTimeout,
-    maxConnectionDuration: tcp?.maxConnectionDuration,
+    idleTimeout,
+    maxConnectionDuration,
     hashesSourceIp: balancer?.consistentHash?.useSourceIp === true,
   }
 }
@@ -200,8 +209,5 @@ function conditionsOf({ resource }: VirtualService, scope: Scope): unknown[] {
   const { tcp = [], tls = [] } = resource.spec
   return [...tcp, ...tls]
     .flatMap(({ match = [] }): readonly (L4MatchAttributes | TlsMatchAttributes)[] => match)
-    .flatMap(({ sourceLabels, sourceNamespace }) => [
-      sourceLabels === undefined || isSelected(scope, sourceLabels),
-      sourceNamespace === undefined || sourceNamespace === scope.namespace,
-    ])
+    .flatMap((block) => conditionsMet(block, scope))
 }

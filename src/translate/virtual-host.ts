@@ -16,11 +16,13 @@ import {
 } from '../xds/proto/generated/envoy/config/route/v3/route_components.ts'
 import type { Abilities } from './ability.ts'
 import { hashPolicyOf, type HashOf } from './hash-policy.ts'
-import { clusterName, isWildcard, shortNamesOf } from './host-name.ts'
-import type { MeshSettings } from './input.ts'
+import { clusterName } from './host-name.ts'
+import { injectFaults } from './injected-fault.ts'
+import type { InjectedFault, MeshSettings } from './input.ts'
 import type { L4Routes, L4Target } from './l4-route.ts'
 import { durationOfText, noTimeout } from './message.ts'
 import { translateRetries } from './retry.ts'
+import { namesOf } from './service-name.ts'
 import { systemClusters } from './system-cluster.ts'
 import { tunnelName, tunnelOf } from './tunnel.ts'
 
@@ -33,6 +35,8 @@ export interface ServiceHostInput {
   /** Where connections go that are not routed request by request. */
   readonly l4: L4Routes
   readonly hashOf: HashOf
+  /** Laid over its routes. */
+  readonly faults: readonly InjectedFault[]
   readonly mesh: MeshSettings
   readonly abilities: Abilities
   /** Names that belong to somebody else: another service's own name, or an address two services share. */
@@ -47,10 +51,7 @@ export function serviceVirtualHost(input: ServiceHostInput): VirtualHost | undef
   return VirtualHost.fromPartial({
     name: hostAndPort(service.hostname, port.number),
     domains,
-    routes: [
-      tunnelInto(input),
-      ...(isHttp(port) ? (input.routes.length > 0 ? input.routes : [defaultRoute(input)]) : []),
-    ],
+    routes: [tunnelInto(input), ...(isHttp(port) ? httpRoutes(input) : [])],
     includeRequestAttemptCount: true,
   })
 }
@@ -75,9 +76,14 @@ export function singleVirtualHost(input: ServiceHostInput): VirtualHost {
   return VirtualHost.fromPartial({
     name: hostAndPort(input.service.hostname, input.port.number),
     domains: ['*'],
-    routes: input.routes.length > 0 ? [...input.routes] : [defaultRoute(input)],
+    routes: [...httpRoutes(input)],
     includeRequestAttemptCount: true,
   })
+}
+
+function httpRoutes(input: ServiceHostInput): readonly Route[] {
+  const routes = input.routes.length > 0 ? input.routes : [defaultRoute(input)]
+  return injectFaults(routes, input.faults)
 }
 
 /** What happens to a host that nobody knows. */
@@ -96,16 +102,6 @@ export function defaultPortOf(service: Service): number | undefined {
   const ports = service.ports.filter(isHttp)
   if (service.ports.some(({ number }) => number === 80)) return 80
   return ports.length === 1 ? ports[0]?.number : undefined
-}
-
-/** Names under which clients of a namespace may call a service, its own first. */
-export function namesOf(service: Service, clientNamespace: string): string[] {
-  return [
-    service.hostname,
-    ...(isWildcard(service.hostname) ? [] : [`${service.hostname}.`]),
-    ...shortNamesOf(service.hostname, clientNamespace),
-    ...service.addresses.filter((address) => address !== '0.0.0.0' && !address.includes('/')),
-  ]
 }
 
 function domainsOf({ service, port, clientNamespace, isTaken }: ServiceHostInput): string[] {

@@ -35,7 +35,7 @@ export interface WorkloadResources {
 }
 
 export function translateWorkload(input: WorkloadInput): WorkloadResources {
-  const { world, scope, client } = input
+  const { world, client } = input
   const { mesh } = world.input
   const listeners = [...translateHttpProxy({ client, mesh })]
   const clusters: EncodedResource[] = []
@@ -54,25 +54,33 @@ export function translateWorkload(input: WorkloadInput): WorkloadResources {
     clusters.push(inbound.cluster)
   }
   for (const upstream of client.upstreams) {
-    const target = targetOf(input, upstream)
-    const part = target.served && hostInput(world, scope, target.served)
-    const isRouted = target.served !== undefined && isHttp(target.served.port)
-    const virtualHost = part && isRouted ? singleVirtualHost(part) : undefined
-    listeners.push(
-      translateUpstream({
-        client,
-        mesh,
-        upstream,
-        l4: part?.l4 ?? unknownRoutes(clusterName(upstream.port, '', target.host)),
-        routes: virtualHost?.name,
-        isSniffed: target.served?.port.protocol === 'auto',
-      }),
-    )
-    if (virtualHost !== undefined) {
-      routes.push(encodeRouteConfiguration(virtualHost.name, [encodeVirtualHost(virtualHost)]))
-    }
+    const reached = reach(input, upstream)
+    listeners.push(reached.listener)
+    if (reached.routes !== undefined) routes.push(reached.routes)
   }
   return { listeners: byName(listeners), clusters: byName(clusters), routes: byName(routes) }
+}
+
+/** The listener of a localhost port, and its routes where requests are routed. */
+function reach(
+  input: WorkloadInput,
+  upstream: Upstream,
+): { readonly listener: EncodedResource; readonly routes: EncodedResource | undefined } {
+  const { world, scope, client } = input
+  const { host, served } = targetOf(input, upstream)
+  const part = served && hostInput(world, scope, served)
+  const virtualHost = part !== undefined && isHttp(part.port) ? singleVirtualHost(part) : undefined
+  const listener = translateUpstream({
+    client,
+    mesh: world.input.mesh,
+    upstream,
+    l4: part?.l4 ?? unknownRoutes(clusterName(upstream.port, '', host)),
+    routes: virtualHost?.name,
+    isSniffed: part?.port.protocol === 'auto',
+  })
+  const routes =
+    virtualHost && encodeRouteConfiguration(virtualHost.name, [encodeVirtualHost(virtualHost)])
+  return { listener, routes }
 }
 
 /** Everything that a workload's part depends on, to be compared member by member. */
