@@ -21,6 +21,7 @@ import {
   type KnownWorkload,
   type Labels,
 } from './analysis/known-workload.ts'
+import { reportNamespaces } from './analysis/policy-namespace.ts'
 import { destinationReferences } from './analysis/reference.ts'
 import { reportSelectors } from './analysis/selector.ts'
 import { reportSharedPorts } from './analysis/shared-port.ts'
@@ -44,10 +45,12 @@ export interface AnalyzeOptions {
   readonly held?: Held
   /** What files for a cluster say of workloads, beside what the registry knows. */
   readonly declared?: readonly DeclaredWorkload[]
+  /** Those that files for a cluster declare. */
+  readonly namespaces?: readonly string[]
 }
 
 export function analyze(input: TranslationInput, options: AnalyzeOptions = {}): readonly Issue[] {
-  const { held = new Set(), declared = [] } = options
+  const { held = new Set(), declared = [], namespaces = [] } = options
   const world = buildWorld(input)
   const { resources, mesh } = input
   const workloads = knownWorkloads(world, declared)
@@ -58,6 +61,7 @@ export function analyze(input: TranslationInput, options: AnalyzeOptions = {}): 
     ...reportSelectors(resources, workloads, mesh.rootNamespace),
     ...reportSharedPorts(resources, workloads),
     ...reportAnnotations(resources),
+    ...reportNamespaces(resources, { workloads, namespaces }),
   ]
   return withoutSuppressed(issues, resources.values())
 }

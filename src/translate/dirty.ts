@@ -9,6 +9,7 @@
  * | a DestinationRule | of the hosts it covers | as clusters | as clusters, and those that route to them |
  * | labels of a workload | – | – | – (its own part) |
  * | a PeerAuthentication | as endpoints, when resolved by DNS | of endpoints that take mTLS since, or no more | – |
+ * | an injected fault | – | – | of its host; the own parts of workloads |
  * | the mesh's settings, the set of selectors | everything | everything | everything |
  *
  * Marking too much costs time; marking too little is wrong. The property test compares with a full run.
@@ -62,6 +63,7 @@ export function compareWorlds(before: World, after: World): Dirty {
   markRules(marks, before, after)
   markPeerAuthentications(marks, before, after)
   markWorkloads(marks, before, after)
+  markFaults(marks, before, after)
   return marks
 }
 
@@ -179,6 +181,20 @@ function markPeerAuthentications(marks: Marks, before: World, after: World): voi
       if (service.resolution !== 'static') marks.clusters.add(service.hostname)
     }
   }
+}
+
+function markFaults(marks: Marks, before: World, after: World): void {
+  const old = before.input.faults ?? []
+  const now = after.input.faults ?? []
+  if (old === now) return
+  const changed = [
+    ...old.filter((fault) => !now.includes(fault)),
+    ...now.filter((fault) => !old.includes(fault)),
+  ]
+  if (changed.length === 0) return
+  marks.unregistered = true
+  marks.workloads = true
+  for (const { host } of changed) marks.virtualHosts.add(host)
 }
 
 /** Labels that a workload has from its group decide which policies and rules are its own. */

@@ -23,7 +23,15 @@ export interface Scope {
 /** Selectors that the configuration has, by key. */
 export type Selectors = ReadonlyMap<string, Labels>
 
-export function selectorsOf(services: VirtualServices, rules: DestinationRules): Selectors {
+/** Stands for the name of the client's workload among its labels; no label can have it. */
+export const workloadKey = 'workload name'
+
+/** `others` are selectors of what is no resource. */
+export function selectorsOf(
+  services: VirtualServices,
+  rules: DestinationRules,
+  others: readonly Labels[],
+): Selectors {
   const selectors = new Map<string, Labels>()
   const add = (labels: Labels | undefined) => {
     if (labels !== undefined) selectors.set(selectorKey(labels), labels)
@@ -34,12 +42,14 @@ export function selectorsOf(services: VirtualServices, rules: DestinationRules):
     }
   }
   for (const rule of rules.all) add(rule.selector)
+  for (const labels of others) add(labels)
   return selectors
 }
 
 export function scopeOf(client: Client, selectors: Selectors): Scope {
+  const own = { ...client.labels, [workloadKey]: client.workload }
   const satisfied = [...selectors]
-    .filter(([, labels]) => isSubset(labels, client.labels))
+    .filter(([, labels]) => isSubset(labels, own))
     .map(([key]) => key)
     .sort()
   return {

@@ -253,6 +253,39 @@ spec: { selector: { app: d }, ports: [{ port: 54, name: tcp, targetPort: 8053 }]
     ],
   ],
   [
+    'namespaces of policies that are not declared',
+    `---
+apiVersion: v1
+kind: Namespace
+metadata: { name: shop }
+---
+apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+metadata: { name: p }
+spec:
+  rules:
+  - from:
+    - source: { namespaces: [shop, sho*, "*op", "*", nowhere], notNamespaces: [neither] }
+`,
+    [
+      'error IST0101 AuthorizationPolicy default/p spec.rules[0].from[0].source.namespaces[4]',
+      'error IST0101 AuthorizationPolicy default/p spec.rules[0].from[0].source.notNamespaces[0]',
+    ],
+  ],
+  [
+    'TLS that is verified by nobody but the host: a credential counts with a selector only',
+    ['', 'credentialName: c, ', 'caCertificates: /ca.pem, ']
+      .map(
+        (field, index) =>
+          `${service(`s${index}`)}---\n${networking}\nkind: DestinationRule\nmetadata: { name: r${index} }\nspec: { host: s${index}, trafficPolicy: { tls: { ${field}mode: SIMPLE } } }\n`,
+      )
+      .join(''),
+    [
+      'warning IST0128 DestinationRule default/r0 spec.trafficPolicy.tls.mode',
+      'warning IST0128 DestinationRule default/r1 spec.trafficPolicy.tls.mode',
+    ],
+  ],
+  [
     'a subset that a route leads to, and that nobody has',
     service('shop') +
       pod('one', 'app: shop, version: v1') +

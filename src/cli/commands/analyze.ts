@@ -3,7 +3,7 @@ import { issueCodes } from '../../model/issue-codes.ts'
 import type { Issue, Severity } from '../../model/issue.ts'
 import { withoutSuppressed } from '../../translate/analysis/suppress.ts'
 import { analyze } from '../../translate/analyze.ts'
-import { clusterWorkloads } from '../analyze/cluster-workload.ts'
+import { readManifests } from '../analyze/read-manifest.ts'
 import { parseSuppression } from '../analyze/suppression.ts'
 import { usageError, type Command, type CommandInput, type CommandResult } from '../command.ts'
 import { countIssues, issueLog, issuesText, sortIssues } from '../issue-text.ts'
@@ -80,8 +80,9 @@ async function findIssues(
 ): Promise<{ readonly issues: readonly Issue[]; readonly resources: number }> {
   const offline = await loadOffline({ paths, namespace })
   const { input } = offline
-  const declared = clusterWorkloads(offline.texts, namespace ?? 'default')
-  const all = [...offline.issues, ...analyze(input, { declared })]
+  const { workloads, namespaces } = readManifests(offline.texts, namespace ?? 'default')
+  const found = analyze(input, { declared: workloads, namespaces })
+  const all = [...offline.issues, ...found]
   return {
     issues: withoutSuppressed(all, input.resources.values()),
     resources: input.resources.size,

@@ -20,18 +20,36 @@ const podTemplates: Readonly<Record<string, readonly string[]>> = {
   CronJob: ['spec', 'jobTemplate', 'spec', 'template'],
 }
 
-/** By file: its text. */
-export function clusterWorkloads(
-  texts: ReadonlyMap<string, string>,
-  namespace: string,
-): readonly DeclaredWorkload[] {
-  return [...texts].flatMap(([file, text]) => {
-    const isManifest = Object.keys(podTemplates).some((kind) => text.includes(kind))
-    return isManifest ? workloadsOf(text, file, namespace) : []
-  })
+/** What manifests say of a cluster. */
+export interface ClusterFacts {
+  readonly workloads: readonly DeclaredWorkload[]
+  /** Namespaces that are declared. */
+  readonly namespaces: readonly string[]
 }
 
-function workloadsOf(text: string, file: string, namespace: string): readonly DeclaredWorkload[] {
+/** By file: its text. */
+export function readManifests(texts: ReadonlyMap<string, string>, namespace: string): ClusterFacts {
+  const kinds = [...Object.keys(podTemplates), 'Namespace']
+  const items = [...texts].flatMap(([file, text]) =>
+    kinds.some((kind) => text.includes(kind)) ? itemsOf(text, file, namespace) : [],
+  )
+  return {
+    workloads: items.flatMap(({ value, place }) => workloadOf(value, place)),
+    namespaces: items.flatMap(({ value }) => namespaceOf(objectOf(value))),
+  }
+}
+
+function namespaceOf({ apiVersion, kind, metadata }: Readonly<Record<string, unknown>>): string[] {
+  const { name } = objectOf(metadata)
+  return kind === 'Namespace' && apiVersion === 'v1' && typeof name === 'string' ? [name] : []
+}
+
+interface PlacedItem {
+  readonly value: unknown
+  readonly place: Place
+}
+
+function itemsOf(text: string, file: string, namespace: string): readonly PlacedItem[] {
   const lineCounter = new LineCounter()
   const documents = parseAllDocuments(text, { lineCounter, logLevel: 'silent' })
   return [...documents].flatMap((document) => {
@@ -42,7 +60,7 @@ function workloadsOf(text: string, file: string, namespace: string): readonly De
     const { line, col: column } = lineCounter.linePos(offset)
     const { kind, items } = objectOf(value)
     const all = kind === 'List' ? listOf(items) : [value]
-    return all.flatMap((item) => workloadOf(item, { file, line, column, namespace }))
+    return all.map((item) => ({ value: item, place: { file, line, column, namespace } }))
   })
 }
 
