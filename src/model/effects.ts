@@ -36,7 +36,7 @@ function trafficPolicy(path: string): EffectTable {
     ...trafficBlocks(portLevel),
     [`${path}.portLevelSettings`]: 'effective',
     [`${path}.tunnel`]: 'not-yet',
-    [`${path}.retryBudget`]: 'not-yet',
+    [`${path}.retryBudget.budgetInterval`]: 'not-yet',
   }
 }
 

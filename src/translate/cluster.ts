@@ -56,6 +56,7 @@ export function translateCluster(input: ClusterInput): EncodedResource | undefin
   if (discovery === undefined) return undefined
   const pool: PoolInput = {
     settings: policy.connectionPool,
+    retryBudget: policy.retryBudget,
     port,
     mesh,
     direction: 'outbound',
