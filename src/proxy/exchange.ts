@@ -16,10 +16,12 @@ import {
 import { RequestBody } from './exchange-body.ts'
 import { filterConfigOf, openFilters, type FilterRun } from './exchange-filters.ts'
 import {
+  addHashCookies,
   noteAnswer,
   editResponse,
   pickTarget,
   planForward,
+  requestHash,
   shapeAttempt,
   shapeUpstreamRequest,
   type ForwardPlan,
@@ -251,7 +253,7 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
 
   /** A dynamic forward proxy asks the resolver, every other cluster its balancer. */
   #findHost(plan: ForwardPlan): void {
-    const { cluster, forward } = plan
+    const { cluster } = plan
     if (cluster.resolveHost !== undefined) {
       cluster.resolveHost(this.request.authority, (host) => {
         if (this.#isOver) return
@@ -269,14 +271,12 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
     const host = cluster.balancer.pick({
       avoid: this.#retry?.avoid ?? noHosts,
       avoidAttemptsMax: this.#retry?.avoidAttemptsMax ?? 0,
-      hash: forward.hashRequest?.(this.request, this.#scope.remoteAddress),
+      hash: requestHash(plan, this.record, this.#scope),
     })
-    if (host !== undefined) {
-      this.#startAttempt(plan, host)
-      return
-    }
-    cluster.stats.cxNoneHealthy.add(1)
-    this.#failUpstream('no-healthy-upstream')
+    if (host === undefined) {
+      cluster.stats.cxNoneHealthy.add(1)
+      this.#failUpstream('no-healthy-upstream')
+    } else this.#startAttempt(plan, host)
   }
 
   #startAttempt(plan: ForwardPlan, host: Host): void {
@@ -390,6 +390,7 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
     }
     const endMs = this.#requestEndMs
     const timeMs = endMs === 0 ? undefined : runtime.clock.monotonicMs() - endMs
+    addHashCookies(head, this.#plan)
     noteServed(this.record, attempt.cluster, { status: head.status, timeMs })
     timers.touch()
   }

@@ -171,7 +171,6 @@ function routesOf(
 }
 
 function hashFor(world: World, scope: Scope): HashOf {
-  if (!abilitiesOf(scope.kind).hashing) return () => undefined
   return (destination) => consistentHashOf(ruleFor(world, scope, destination.host), destination)
 }
 
@@ -212,7 +211,6 @@ export function virtualHostInputs(world: World, scope: Scope, service: Service):
   const index = world.virtualServices.visibleIn(scope.namespace)
   const candidates = candidatesFor(service.hostname, index)
   const destinations = candidates.flatMap(({ destinationHosts }) => destinationHosts)
-  const hashes = abilitiesOf(scope.kind).hashing
   return [
     service,
     scope.kind,
@@ -223,9 +221,7 @@ export function virtualHostInputs(world: World, scope: Scope, service: Service):
       ...clientConditions(candidate, scope),
     ]),
     ...destinations.map((host) => visibleService(world, scope, host)),
-    ...(hashes
-      ? [service.hostname, ...destinations].map((host) => ruleFor(world, scope, host))
-      : []),
+    ...[service.hostname, ...destinations].map((host) => ruleFor(world, scope, host)),
     world.input.mesh,
   ]
 }
