@@ -223,6 +223,13 @@ export function editResponse(
   target.route.route.editResponse?.(head.headers, record.request, record)
 }
 
+/** A request that a cluster was asked, answered by it or in its place. */
+export function countAnswer({ stats }: Cluster, status: number): void {
+  stats.rqCompleted.add(1)
+  stats.rqByClass[(status / 100) | 0]?.add(1)
+  stats.rqByCode(status).add(1)
+}
+
 /**
  * The router's last word, the upstream's answer or a reply in its place: says how often it tried, and counts for the
  * cluster. Replies of filters and of the connection manager do neither.
@@ -234,10 +241,7 @@ export function noteAnswer(
 ): void {
   if (plan === undefined) return
   const { status, attempts } = answer
-  const { stats } = plan.cluster
-  stats.rqCompleted.add(1)
-  stats.rqByClass[(status / 100) | 0]?.add(1)
-  stats.rqByCode(status).add(1)
+  countAnswer(plan.cluster, status)
   if (plan.forward.includeAttemptCountInResponse !== true || attempts === 0) return
   head.headers.set('x-envoy-attempt-count', String(attempts))
 }

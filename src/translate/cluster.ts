@@ -26,6 +26,7 @@ import type { MeshSettings } from './input.ts'
 import { translateLoadBalancer } from './load-balancer.ts'
 import { adsSource, durationOf } from './message.ts'
 import { translateOutlierDetection } from './outlier-detection.ts'
+import { toldOf } from './proxy-protocol.ts'
 import { effectivePolicy, type EffectivePolicy } from './traffic-policy.ts'
 
 export interface ClusterInput {
@@ -78,7 +79,7 @@ export function translateCluster(input: ClusterInput): EncodedResource | undefin
       autoSni: isByName || tls.autoSni,
       autoSanValidation: isByName || tls.autoSanValidation,
     }),
-    ...tls.fields,
+    ...toldOf(policy, tls.fields),
     ...(policy.outlierDetection !== undefined && {
       outlierDetection: translateOutlierDetection(policy.outlierDetection),
     }),

@@ -11,7 +11,7 @@ import { Any } from '../xds/proto/generated/google/protobuf/any.ts'
 import { typeUrls, type ResourceView } from '../xds/resource-set.ts'
 import { createTranslation } from './driver.ts'
 import { translateAll } from './full.ts'
-import { compareText, meshSettingsOf, type TranslationInput } from './input.ts'
+import { compareText, meshSettingsOf, type InjectedFault, type TranslationInput } from './input.ts'
 
 type Services = Parameters<typeof registryOf>[0]
 
@@ -418,6 +418,15 @@ const policyArbitrary = fc
   })
   .map(({ spec, ...metadata }) => peerAuthentication(spec, metadata))
 
+const someFaults: readonly InjectedFault[] = [
+  { name: 'a', host: 'a.default.svc.cluster.local', from: undefined, headers: {} },
+  { name: 'b', host: 'a.default.svc.cluster.local', from: 'web', headers: { user: 'me' } },
+  { name: 'c', host: 'www.example.com', from: 'a-v1', headers: {} },
+].map((fault) => ({
+  ...fault,
+  fault: { delay: { fixedDelay: '1s', percentage: { value: 10 } } },
+}))
+
 type Edit = (input: TranslationInput) => TranslationInput
 
 const editArbitrary: fc.Arbitrary<Edit> = fc.oneof(
@@ -469,6 +478,20 @@ const editArbitrary: fc.Arbitrary<Edit> = fc.oneof(
       { trustDomain: 'a.example', trustDomainAliases: ['b.example'], enableAutoMtls: false },
     )
     .map((config): Edit => (input) => ({ ...input, mesh: meshSettingsOf(config) })),
+  fc.subarray([...someFaults]).map((faults): Edit => (input) => ({ ...input, faults })),
+  // A delegating VirtualService, and what it may or may not find.
+  fc.constantFrom('one', 'two', 'missing').map((name): Edit => (input) => {
+    const root = virtualService({
+      name: 'root',
+      hosts: ['b'],
+      http: [{ match: [{ uri: { prefix: '/' } }], delegate: { name } }],
+    })
+    return { ...input, resources: new Map([...input.resources, [keyOf(root), root]]) }
+  }),
+  fc.constantFrom('one', 'two').map((name): Edit => (input) => {
+    const leaf = virtualService({ name, hosts: [], http: [{ route: [to('a', 'v1')] }] })
+    return { ...input, resources: new Map([...input.resources, [keyOf(leaf), leaf]]) }
+  }),
 )
 
 const clients = [

@@ -186,7 +186,7 @@ class Driver implements Translation {
   }
 
   issues(): readonly Issue[] {
-    this.#issues ??= analyze(this.#admission.newest, this.#admission.held)
+    this.#issues ??= analyze(this.#admission.newest, { held: this.#admission.held })
     return this.#issues
   }
 

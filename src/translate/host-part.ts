@@ -15,6 +15,7 @@ import type { MergedRule } from './destination-rule-index.ts'
 import { translateEndpoints } from './endpoint.ts'
 import { consistentHashOf, type HashOf } from './hash-policy.ts'
 import { identitiesOf } from './identity.ts'
+import { faultsFor, injectFaults } from './injected-fault.ts'
 import { encodeVirtualHost, type EncodedVirtualHost } from './route-configuration.ts'
 import { translateRoutes } from './route.ts'
 import { isSelected, type Scope } from './scope.ts'
@@ -131,6 +132,7 @@ export function hostInput(
       ? routesFor(world, scope, { host: service.hostname, port: port.number })
       : [],
     hashOf: hashFor(world, scope),
+    faults: faultsFor(world.input.faults, scope, service.hostname),
     mesh: world.input.mesh,
     abilities: abilitiesOf(scope.kind),
     isTaken: (name) => taken.has(name),
@@ -182,10 +184,11 @@ export function translateUnregistered(
 ): EncodedVirtualHost[] {
   const index = world.virtualServices.visibleIn(scope.namespace)
   const made = new Map<number, EncodedVirtualHost>()
+  const faults = faultsFor(world.input.faults, scope, host)
   for (const virtualService of index.byHost.get(host) ?? []) {
     for (const port of portsBeside(world, scope, virtualService)) {
       if (made.has(port)) continue
-      const routes = routesOf(world, scope, { virtualService, port })
+      const routes = injectFaults(routesOf(world, scope, { virtualService, port }), faults)
       if (routes.length > 0) {
         made.set(port, encodeVirtualHost(unregisteredVirtualHost(host, port, routes)))
       }
@@ -218,17 +221,19 @@ export function virtualHostInputs(world: World, scope: Scope, service: Service):
     takenNames(world, scope, service).join(),
     ...candidates.flatMap((candidate) => [
       candidate.resource,
+      ...candidate.delegates,
       ...clientConditions(candidate, scope),
     ]),
     ...destinations.map((host) => visibleService(world, scope, host)),
     ...[service.hostname, ...destinations].map((host) => ruleFor(world, scope, host)),
     world.input.mesh,
+    ...faultsFor(world.input.faults, scope, service.hostname),
   ]
 }
 
 /** What a VirtualService asks about its client, answered. */
 function clientConditions(virtualService: VirtualService, scope: Scope): unknown[] {
-  const matches = (virtualService.resource.spec.http ?? []).flatMap(({ match }) => match ?? [])
+  const matches = virtualService.routes.flatMap(({ http }) => http.match ?? [])
   return matches.flatMap(({ sourceLabels, sourceNamespace }) => [
     sourceLabels === undefined || isSelected(scope, sourceLabels),
     sourceNamespace === undefined || sourceNamespace === scope.namespace,

@@ -17,7 +17,8 @@ import {
 import type { Abilities } from './ability.ts'
 import { hashPolicyOf, type HashOf } from './hash-policy.ts'
 import { clusterName, isWildcard, shortNamesOf } from './host-name.ts'
-import type { MeshSettings } from './input.ts'
+import { injectFaults } from './injected-fault.ts'
+import type { InjectedFault, MeshSettings } from './input.ts'
 import { noTimeout } from './message.ts'
 import { translateRetries } from './retry.ts'
 import { systemClusters } from './system-cluster.ts'
@@ -29,6 +30,8 @@ export interface ServiceHostInput {
   /** Routes of the VirtualService that applies; empty: none, and the default route stands. */
   readonly routes: readonly Route[]
   readonly hashOf: HashOf
+  /** Laid over its routes. */
+  readonly faults: readonly InjectedFault[]
   readonly mesh: MeshSettings
   readonly abilities: Abilities
   /** Names that belong to somebody else: another service's own name, or an address two services share. */
@@ -44,7 +47,7 @@ export function serviceVirtualHost(input: ServiceHostInput): VirtualHost | undef
     name: hostAndPort(service.hostname, port.number),
     domains,
     routes: isHttp(port)
-      ? [tunnelRoute(), ...(input.routes.length > 0 ? input.routes : [defaultRoute(input)])]
+      ? [tunnelRoute(), ...httpRoutes(input)]
       : [connectRoute(clusterName(port.number, '', service.hostname))],
     includeRequestAttemptCount: true,
   })
@@ -70,9 +73,14 @@ export function singleVirtualHost(input: ServiceHostInput): VirtualHost {
   return VirtualHost.fromPartial({
     name: hostAndPort(input.service.hostname, input.port.number),
     domains: ['*'],
-    routes: input.routes.length > 0 ? [...input.routes] : [defaultRoute(input)],
+    routes: [...httpRoutes(input)],
     includeRequestAttemptCount: true,
   })
+}
+
+function httpRoutes(input: ServiceHostInput): readonly Route[] {
+  const routes = input.routes.length > 0 ? input.routes : [defaultRoute(input)]
+  return injectFaults(routes, input.faults)
 }
 
 /** What happens to a host that nobody knows. */

@@ -7,15 +7,21 @@
  */
 import type { VirtualServiceSpec } from '../model/istio/virtual-service.ts'
 import type { Resource } from '../model/resource.ts'
+import { delegatesOf, joinDelegates, type Delegates, type PlacedRoute } from './delegate.ts'
 import { bySpecificity, isCoveredBy, isExportedTo, isWildcard, resolveHost } from './host-name.ts'
 import { byAge, type TranslationInput } from './input.ts'
+import { destinationsOfRoute } from './route-destination.ts'
 
 /** One VirtualService bound to the mesh, its hosts fully qualified. */
 export interface VirtualService {
   readonly resource: Resource<VirtualServiceSpec>
+  /** Its HTTP routes, with those of its delegates in their places. */
+  readonly routes: readonly PlacedRoute[]
+  /** What else it was made from. */
+  readonly delegates: readonly Resource<VirtualServiceSpec>[]
   readonly hosts: readonly string[]
   readonly exportTo: readonly string[]
-  /** Destinations of its HTTP routes, fully qualified, once each. */
+  /** Destinations of its HTTP routes, those of copies among them, fully qualified, once each. */
   readonly destinationHosts: readonly string[]
   /** `host|subset` of each destination that names a subset. */
   readonly subsetReferences: readonly string[]
@@ -35,6 +41,8 @@ export interface VirtualServiceIndex {
 /** Cheap enough to make anew with every change: one pass over the VirtualServices. */
 export class VirtualServices {
   readonly all: readonly VirtualService[]
+  /** Those without hosts, by `namespace/name`. */
+  readonly delegates: Delegates
   readonly #views = new Map<string, VirtualServiceIndex>()
   readonly #isRestricted: boolean
 
@@ -42,11 +50,14 @@ export class VirtualServices {
     const known = new Map(previous?.all.map((entry) => [entry.resource, entry]))
     const fallback = input.mesh.virtualServiceExportTo
     const resources = [...input.resources.values()].filter(isVirtualService).sort(byAge)
+    const delegates = delegatesOf(resources)
+    this.delegates = delegates
     this.all = resources
       .filter((resource) => isBoundToMesh(resource.spec))
       .map((resource) => {
         const entry = known.get(resource)
-        return entry?.fallback === fallback ? entry : readVirtualService(resource, fallback)
+        const isKnown = entry?.fallback === fallback && !delegatesAnywhere(resource)
+        return isKnown ? entry : keepSame(readVirtualService(resource, fallback, delegates), entry)
       })
     this.#isRestricted = this.all.some(({ exportTo }) => !exportTo.includes('*'))
   }
@@ -85,20 +96,43 @@ export function isBoundToMesh(spec: VirtualServiceSpec): boolean {
   return (spec.hosts ?? []).length > 0 && (gateways.length === 0 || gateways.includes('mesh'))
 }
 
+function delegatesAnywhere({ spec }: Resource<VirtualServiceSpec>): boolean {
+  return (spec.http ?? []).some(({ delegate }) => delegate !== undefined)
+}
+
+/** The entry before, when it was made from the same. */
+function keepSame(entry: VirtualService, before: VirtualService | undefined): VirtualService {
+  return before !== undefined && isSameEntry(entry, before) ? before : entry
+}
+
+/** Made from the same resources. */
+export function isSameEntry(left: VirtualService, right: VirtualService): boolean {
+  return (
+    left.resource === right.resource &&
+    left.fallback === right.fallback &&
+    left.delegates.length === right.delegates.length &&
+    left.delegates.every((delegate, index) => delegate === right.delegates[index])
+  )
+}
+
 export function readVirtualService(
   resource: Resource<VirtualServiceSpec>,
   defaultExportTo: readonly string[],
+  known: Delegates,
 ): VirtualService {
   const { spec, metadata } = resource
-  const destinations = (spec.http ?? []).flatMap((route) =>
-    (route.route ?? []).map(({ destination }) => ({
-      host: resolveHost(destination.host, metadata.namespace),
+  const { routes, delegates } = joinDelegates(resource, known, defaultExportTo)
+  const destinations = routes.flatMap((route) =>
+    destinationsOfRoute(route.http, route.path).map(({ destination }) => ({
+      host: resolveHost(destination.host, route.resource.metadata.namespace),
       subset: destination.subset ?? '',
     })),
   )
   const named = destinations.filter(({ subset }) => subset !== '')
   return {
     resource,
+    routes,
+    delegates,
     hosts: [...new Set((spec.hosts ?? []).map((host) => resolveHost(host, metadata.namespace)))],
     exportTo: (spec.exportTo ?? []).length > 0 ? (spec.exportTo ?? []) : defaultExportTo,
     destinationHosts: [...new Set(destinations.map(({ host }) => host))],

@@ -121,6 +121,7 @@ function forwardLines(
     ...(action.kind === 'tunnel' ? [] : [field('retries', retriesText(action.retries))]),
     ...faultLines(action).map((line) => field('fault', line)),
     ...(action.hasCors ? [field('cors', 'preflights are answered by the sidecar')] : []),
+    ...(action.hashedBy.length === 0 ? [] : [field('hash', `by ${action.hashedBy.join(', ')}`)]),
     ...mirrors.map(({ cluster, percent }) =>
       field('mirror', `${shareText(percent)} to ${referenceText(cluster)}`),
     ),

@@ -261,7 +261,10 @@ export const clusterRule: MessageRule = {
     ...policyFields,
     originalDstLbConfig: refusedField('original destination clusters are not implemented yet'),
     commonLbConfig: used(commonLb),
-    transportSocket: used(undefined, 'envoy.transport_sockets.tls and raw_buffer'),
+    transportSocket: used(
+      undefined,
+      'envoy.transport_sockets.tls, upstream_proxy_protocol, raw_buffer',
+    ),
     transportSocketMatches: used({
       type: 'envoy.config.cluster.v3.Cluster.TransportSocketMatch',
       fields: { name: used(), match: used(), transportSocket: used() },

@@ -63,6 +63,8 @@ export interface ExplainedForward {
   /** Injected by the route, into this request's likes. */
   readonly fault: ExplainedFault | undefined
   readonly hasCors: boolean
+  /** What a hashing balancer chooses the endpoint by: `header x-user`; empty: no hash. */
+  readonly hashedBy: readonly string[]
   readonly mirrors: readonly { readonly cluster: ClusterReference; readonly percent: number }[]
   readonly destinations: readonly ExplainedDestination[]
 }

@@ -15,11 +15,20 @@ export function provenanceOf(metadata: Metadata | undefined): Provenance | undef
   if (typeof config !== 'string') return undefined
   const [, namespace, kind = '', name] = configPath.exec(config) ?? []
   if (namespace === undefined || name === undefined) return undefined
-  const path: unknown = metadata?.filterMetadata['tulle.dev']?.['path']
+  const said: Record<string, unknown> = metadata?.filterMetadata['tulle.dev'] ?? {}
   return {
     kind: kinds[kind] ?? kind,
-    namespace,
-    name,
-    path: typeof path === 'string' ? path : '',
+    ...(placeOf(said['delegate']) ?? { namespace, name }),
+    path: textOf(said['path']),
   }
+}
+
+/** Of a route that comes from a delegate: the path is one of the delegate's. */
+function placeOf(delegate: unknown): Pick<Provenance, 'namespace' | 'name'> | undefined {
+  const [namespace = '', name = ''] = textOf(delegate).split('/')
+  return name === '' ? undefined : { namespace, name }
+}
+
+function textOf(value: unknown): string {
+  return typeof value === 'string' ? value : ''
 }

@@ -10,9 +10,10 @@ import {
   used,
 } from '../config/field-rule.ts'
 import { retryPolicyRule } from '../resilience/retry-fields.ts'
+import { mirrorRule } from './mirror-policy.ts'
 
 const notYet = 'not implemented yet'
-const mirrors = refusedField('request mirroring is not implemented yet')
+const mirrors = used(mirrorRule)
 const statisticsOnly = ignored('only names statistics that are not kept')
 const metadata = ignored('nothing here reads it')
 

@@ -5,6 +5,7 @@
  * `*.suffix`, longest `prefix.*`, `*`; then the first route that matches, in order.
  */
 import type { Random } from '../../lib/random.ts'
+import type { Fraction } from '../filter/fraction.ts'
 import type { FilterConfigs } from '../filter/route-config.ts'
 import type { HeaderList } from '../http/header-list.ts'
 import type { RequestHead } from '../http/message.ts'
@@ -87,8 +88,19 @@ export interface ForwardAction {
   readonly requestBufferLimitBytes?: number
   /** Virtual host's `include_attempt_count_in_response`. */
   readonly includeAttemptCountInResponse?: boolean
+  /** Envoy `request_mirror_policies`; absent: none. */
+  readonly mirrors?: readonly MirrorPolicy[]
   /** A retry after a per-try time-out says so in x-envoy-is-timeout-retry. */
   readonly includeTimeoutRetryHeader?: boolean
+}
+
+/** A copy of requests for another cluster. */
+export interface MirrorPolicy {
+  /** Empty where a header should name it, and does not. */
+  readonly clusterOf: (head: RequestHead) => string
+  readonly share: Fraction
+  /** Without `-shadow` behind the host. */
+  readonly keepsHost: boolean
 }
 
 /** Envoy `max_grpc_timeout` (deprecated, and what Istio sends) or `max_stream_duration.grpc_timeout_header_*`. */

@@ -12,6 +12,7 @@ import type { TcpProxyConfig } from '../listener/listener-config.ts'
 import type { TcpRecord } from '../telemetry/request-record.ts'
 import { connectOptions, type Cluster } from '../upstream/cluster.ts'
 import type { Host } from '../upstream/host.ts'
+import { endText } from '../wire/end-text.ts'
 import { LazyTimer } from '../wire/lazy-timer.ts'
 import type { ConnectResult, Wire, WireEvents } from '../wire/wire.ts'
 
@@ -60,8 +61,8 @@ class TcpConnection implements OpenConnection {
       cluster: undefined,
       clusterName: '',
       host: undefined,
-      downstreamLocalAddress: `${wire.localAddress}:${wire.localPort}`,
-      downstreamRemoteAddress: `${wire.remoteAddress}:${wire.remotePort}`,
+      downstreamLocalAddress: endText(wire.localAddress, wire.localPort),
+      downstreamRemoteAddress: endText(wire.remoteAddress, wire.remotePort),
       requestedServerName: wire.requestedServerName,
       downstreamSecurity: wire.security,
       connectionId: runtime.nextConnectionId(),
@@ -116,7 +117,7 @@ class TcpConnection implements OpenConnection {
     this.#tried.push(host)
     this.#record.host = host
     count(cluster, host, 1)
-    const transport = cluster.transportOf?.(host, { kind: 'tcp' })
+    const transport = cluster.transportOf?.(host, { kind: 'tcp', downstream: this.#downstream })
     this.#giveUp = this.#owner.runtime.connector.connect(
       connectOptions(cluster, host, transport),
       (result) => {
