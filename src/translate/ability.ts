@@ -19,6 +19,8 @@ export interface Abilities {
   readonly http2Upgrade: boolean
   /** `retryRemoteLocalities`. A route configuration that is refused would freeze every route. */
   readonly retryPriorities: boolean
+  /** HTTP/2 that is recognised by its first bytes is taken. */
+  readonly http2Inspection: boolean
   /** The network filter `istio.stats`: Envoy has no optional network filters, and refuses one it lacks. */
   readonly tcpStats: boolean
 }
@@ -31,6 +33,7 @@ export function abilitiesOf(kind: ClientKind): Abilities {
     connectionLifetime: isEnvoy,
     http2Upgrade: isEnvoy,
     retryPriorities: isEnvoy,
+    http2Inspection: isEnvoy,
     tcpStats: !isEnvoy,
   }
 }
