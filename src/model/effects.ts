@@ -66,7 +66,6 @@ const trafficBlockEffects: EffectTable = {
   ...poolEffects,
   loadBalancer: 'effective',
   'loadBalancer.simple=PASSTHROUGH': 'not-yet',
-  'loadBalancer.consistentHash': 'not-yet',
   'loadBalancer.localityLbSetting': 'not-yet',
   'loadBalancer.zoneAwareLbSetting': 'not-yet',
   'loadBalancer.warmup': 'not-yet',
