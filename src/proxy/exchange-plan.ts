@@ -2,6 +2,7 @@
  * What the route decides for one request before its first attempt: the cluster, the time it may take, when it
  * is tried again, and the headers that the upstream gets. The router's part of Envoy's `decodeHeaders`.
  */
+import type { Hash64 } from '../lib/xx-hash.ts'
 import type { ExchangeScope } from './exchange-scope.ts'
 import type { Failure } from './failure.ts'
 import type { LocalReply } from './filter/http-filter.ts'
@@ -22,6 +23,9 @@ export interface ForwardPlan {
   readonly forward: ForwardAction
   readonly picked: PickedCluster
   readonly cluster: Cluster
+  /** For hashing balancers; see `requestHash`. */
+  hash: Hash64 | undefined
+  setCookies: string[] | undefined
   readonly retryPolicy: RetryPolicy | undefined
   /** 0 = none, as below. */
   readonly timeoutMs: number
@@ -78,6 +82,8 @@ export function planForward(
     forward,
     picked,
     cluster,
+    hash: undefined,
+    setCookies: undefined,
     retryPolicy,
     timeoutMs,
     tryTimeoutMs,
@@ -86,7 +92,30 @@ export function planForward(
   }
 }
 
-type Limits = Omit<ForwardPlan, 'forward' | 'picked' | 'cluster'>
+/**
+ * Of the request as it leaves, with the route's edits, as in Envoy: once, so that a retry means the same key. Cookies
+ * that are made for it go out with the upstream's response.
+ */
+export function requestHash(
+  plan: ForwardPlan,
+  record: RequestRecord,
+  scope: ExchangeScope,
+): Hash64 | undefined {
+  const { hashRequest } = plan.forward
+  if (hashRequest === undefined || plan.hash !== undefined) return plan.hash
+  plan.hash = hashRequest(record.request, {
+    remoteAddressText: record.downstreamRemoteAddress,
+    localAddressText: scope.localAddressText,
+    addCookie: (text) => (plan.setCookies ??= []).push(text),
+  })
+  return plan.hash
+}
+
+export function addHashCookies(head: ResponseHead, plan: ForwardPlan | undefined): void {
+  for (const cookie of plan?.setCookies ?? []) head.headers.append('set-cookie', cookie)
+}
+
+type Limits = Omit<ForwardPlan, 'forward' | 'picked' | 'cluster' | 'hash' | 'setCookies'>
 
 /** Time-outs count from the end of the request, which a tunnel does not have; its duration is limited all the same. */
 function requestLimits(scope: ExchangeScope, head: RequestHead, forward: ForwardAction): Limits {

@@ -294,6 +294,8 @@ const serviceArbitrary: fc.Arbitrary<Services[number]> = fc.record({
       { number: 80, name: 'http', protocol: 'http' as const },
       { number: 8080, name: 'http-b', protocol: 'http' as const },
       { number: 5432, name: 'tcp', protocol: 'tcp' as const },
+      { number: 443, name: 'tls', protocol: 'tls' as const },
+      { number: 9000, name: '', protocol: 'auto' as const },
     ],
     { minLength: 1 },
   ),
@@ -338,6 +340,37 @@ const matchArbitrary = fc.record(
   { requiredKeys: [] },
 )
 
+const l4RouteArbitrary = fc.array(destinationArbitrary, { minLength: 1, maxLength: 2 })
+
+const l4Match = {
+  port: fc.constantFrom(5432, 443),
+  sourceLabels: fc.constantFrom({ app: 'web' }, { app: 'batch' }),
+  sourceNamespace: fc.constantFrom('default', 'other'),
+  destinationSubnets: fc.constantFrom(['240.240.0.0/16'], ['10.0.0.0/8']),
+}
+
+const tcpArbitrary = fc.record(
+  {
+    match: fc.array(fc.record(l4Match, { requiredKeys: [] }), { maxLength: 2 }),
+    route: l4RouteArbitrary,
+  },
+  { requiredKeys: ['route'] },
+)
+
+const tlsArbitrary = fc.record({
+  match: fc.array(
+    fc.record(
+      {
+        ...l4Match,
+        sniHosts: fc.subarray(['a', 'www.example.com', '*.example.com'], { minLength: 1 }),
+      },
+      { requiredKeys: ['sniHosts'] },
+    ),
+    { minLength: 1, maxLength: 2 },
+  ),
+  route: l4RouteArbitrary,
+})
+
 const names = fc.constantFrom('one', 'two', 'three')
 const namespaces = fc.constantFrom('default', 'other')
 const exports = fc.constantFrom(undefined, ['.'], ['*'], ['other'])
@@ -368,6 +401,8 @@ const virtualServiceArbitrary = resourceArbitrary(
       ),
       { minLength: 1, maxLength: 2 },
     ),
+    tcp: fc.array(tcpArbitrary, { maxLength: 2 }),
+    tls: fc.array(tlsArbitrary, { maxLength: 2 }),
   }),
 )
 

@@ -48,6 +48,8 @@ export interface MeshSettings {
   readonly isHttp2Upgraded: boolean
   readonly pathNormalization: PathNormalization
   readonly infersSubsets: boolean
+  /** How long the first bytes of a connection are waited for where they decide; 0 = for ever. */
+  readonly protocolDetectionTimeoutMs: number
   readonly trustDomain: string
   readonly trustDomainAliases: readonly string[]
   readonly isAutoMtls: boolean
@@ -80,6 +82,8 @@ export function meshSettingsOf(config: MeshConfig = {}): MeshSettings {
     isHttp2Upgraded: config.h2UpgradePolicy === 'UPGRADE',
     pathNormalization: config.pathNormalization?.normalization ?? 'DEFAULT',
     infersSubsets: config.inferSubsets ?? true,
+    // Istio waits for ever, and who waits for the server to speak first waits as long.
+    protocolDetectionTimeoutMs: durationMs(config.protocolDetectionTimeout ?? '5s'),
     ...securityDefaults(config),
   }
 }

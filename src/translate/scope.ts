@@ -6,7 +6,7 @@ import type { ClientKind } from './ability.ts'
 import type { Client } from './client.ts'
 import type { DestinationRules } from './destination-rule-index.ts'
 import { compareText } from './input.ts'
-import type { VirtualServices } from './virtual-service-index.ts'
+import type { VirtualService, VirtualServices } from './virtual-service-index.ts'
 
 type Labels = Readonly<Record<string, string>>
 
@@ -36,14 +36,20 @@ export function selectorsOf(
   const add = (labels: Labels | undefined) => {
     if (labels !== undefined) selectors.set(selectorKey(labels), labels)
   }
-  for (const { routes } of services.all) {
-    for (const { http } of routes) {
-      for (const match of http.match ?? []) add(match.sourceLabels)
-    }
-  }
+  for (const virtualService of services.all) sourcesOf(virtualService).forEach(add)
   for (const rule of rules.all) add(rule.selector)
   for (const labels of others) add(labels)
   return selectors
+}
+
+function sourcesOf({ routes, resource }: VirtualService): (Labels | undefined)[] {
+  const { tcp = [], tls = [] } = resource.spec
+  const blocks: readonly { readonly match?: readonly { readonly sourceLabels?: Labels }[] }[] = [
+    ...routes.map(({ http }) => http),
+    ...tcp,
+    ...tls,
+  ]
+  return blocks.flatMap(({ match = [] }) => match.map(({ sourceLabels }) => sourceLabels))
 }
 
 export function scopeOf(client: Client, selectors: Selectors): Scope {

@@ -16,12 +16,15 @@ import {
 } from '../xds/proto/generated/envoy/config/route/v3/route_components.ts'
 import type { Abilities } from './ability.ts'
 import { hashPolicyOf, type HashOf } from './hash-policy.ts'
-import { clusterName, isWildcard, shortNamesOf } from './host-name.ts'
+import { clusterName } from './host-name.ts'
 import { injectFaults } from './injected-fault.ts'
 import type { InjectedFault, MeshSettings } from './input.ts'
-import { noTimeout } from './message.ts'
+import type { L4Routes, L4Target } from './l4-route.ts'
+import { durationOfText, noTimeout } from './message.ts'
 import { translateRetries } from './retry.ts'
+import { namesOf } from './service-name.ts'
 import { systemClusters } from './system-cluster.ts'
+import { tunnelName, tunnelOf } from './tunnel.ts'
 
 export interface ServiceHostInput {
   readonly service: Service
@@ -29,6 +32,8 @@ export interface ServiceHostInput {
   readonly clientNamespace: string
   /** Routes of the VirtualService that applies; empty: none, and the default route stands. */
   readonly routes: readonly Route[]
+  /** Where connections go that are not routed request by request. */
+  readonly l4: L4Routes
   readonly hashOf: HashOf
   /** Laid over its routes. */
   readonly faults: readonly InjectedFault[]
@@ -46,9 +51,7 @@ export function serviceVirtualHost(input: ServiceHostInput): VirtualHost | undef
   return VirtualHost.fromPartial({
     name: hostAndPort(service.hostname, port.number),
     domains,
-    routes: isHttp(port)
-      ? [tunnelRoute(), ...httpRoutes(input)]
-      : [connectRoute(clusterName(port.number, '', service.hostname))],
+    routes: [tunnelInto(input), ...(isHttp(port) ? httpRoutes(input) : [])],
     includeRequestAttemptCount: true,
   })
 }
@@ -88,8 +91,8 @@ export function catchAllVirtualHost(mesh: MeshSettings): VirtualHost {
   return mesh.isOutboundAllowed ? allowAny() : blockAll()
 }
 
-/** Whether requests on a port are routed one by one. `auto` ports count as HTTP: nothing here detects protocols
- * yet, and the registry already calls the well-known ports of server-first protocols `tcp`. */
+/** Whether requests on a port are routed one by one. Of an `auto` port those that are seen to be HTTP are; the registry
+ * already calls the well-known ports of server-first protocols `tcp`. */
 export function isHttp({ protocol }: Pick<ServicePort, 'protocol'>): boolean {
   return ['http', 'http2', 'grpc', 'grpc-web', 'auto'].includes(protocol)
 }
@@ -99,16 +102,6 @@ export function defaultPortOf(service: Service): number | undefined {
   const ports = service.ports.filter(isHttp)
   if (service.ports.some(({ number }) => number === 80)) return 80
   return ports.length === 1 ? ports[0]?.number : undefined
-}
-
-/** Names under which clients of a namespace may call a service, its own first. */
-export function namesOf(service: Service, clientNamespace: string): string[] {
-  return [
-    service.hostname,
-    ...(isWildcard(service.hostname) ? [] : [`${service.hostname}.`]),
-    ...shortNamesOf(service.hostname, clientNamespace),
-    ...service.addresses.filter((address) => address !== '0.0.0.0' && !address.includes('/')),
-  ]
 }
 
 function domainsOf({ service, port, clientNamespace, isTaken }: ServiceHostInput): string[] {
@@ -155,19 +148,44 @@ function defaultRoute({ service, port, hashOf, mesh, abilities }: ServiceHostInp
   })
 }
 
+/** CONNECT: into the sidecar where requests or first bytes decide, else to where the port's connections go. */
+function tunnelInto({ service, port, l4 }: ServiceHostInput): Route {
+  if (tunnelOf({ service, port }, l4) !== undefined) {
+    return connectRoute(tunnelName(service, port.number))
+  }
+  return isHttp(port) ? tunnelRoute() : connectTo(l4.fallback)
+}
+
+function connectTo(target: L4Target): Route {
+  const { clusters, idleTimeout, maxConnectionDuration } = target
+  const [only] = clusters
+  const limits = {
+    ...(idleTimeout !== undefined && { idleTimeout: durationOfText(idleTimeout) }),
+    ...(maxConnectionDuration !== undefined && {
+      maxStreamDuration: { maxStreamDuration: durationOfText(maxConnectionDuration) },
+    }),
+  }
+  const isSingle = clusters.length === 1 && only !== undefined
+  return connectRoute(isSingle ? only.name : clusters, limits)
+}
+
 function tunnelRoute(): Route {
   return connectRoute(systemClusters.tunnel)
 }
 
-function connectRoute(cluster: string): Route {
+function connectRoute(to: string | L4Target['clusters'], limits: object = {}): Route {
   return Route.fromPartial({
     name: 'connect',
     match: { pathSpecifier: { $case: 'connectMatcher', value: {} } },
     action: {
       $case: 'route',
       value: {
-        clusterSpecifier: { $case: 'cluster', value: cluster },
+        clusterSpecifier:
+          typeof to === 'string'
+            ? { $case: 'cluster', value: to }
+            : { $case: 'weightedClusters', value: { clusters: [...to] } },
         timeout: noTimeout,
+        ...limits,
         upgradeConfigs: [{ upgradeType: 'CONNECT', connectConfig: {} }],
       },
     },

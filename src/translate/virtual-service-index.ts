@@ -23,6 +23,8 @@ export interface VirtualService {
   readonly exportTo: readonly string[]
   /** Destinations of its HTTP routes, those of copies among them, fully qualified, once each. */
   readonly destinationHosts: readonly string[]
+  /** Those of its TCP and TLS routes. */
+  readonly l4Hosts: readonly string[]
   /** `host|subset` of each destination that names a subset. */
   readonly subsetReferences: readonly string[]
   /** Where it is exported to when it does not say so. */
@@ -36,6 +38,8 @@ export interface VirtualServiceIndex {
   readonly byHost: ReadonlyMap<string, readonly VirtualService[]>
   /** Wildcard hosts, most specific first. */
   readonly wildcards: readonly string[]
+  /** Those with TCP or TLS routes, oldest first. */
+  readonly l4: readonly VirtualService[]
 }
 
 /** Cheap enough to make anew with every change: one pass over the VirtualServices. */
@@ -86,6 +90,15 @@ export function candidatesFor(host: string, index: VirtualServiceIndex): readonl
   return covering === undefined ? [] : covering.slice(0, 1)
 }
 
+/** All that have a say in the connections of a host, oldest first. */
+export function l4CandidatesFor(
+  host: string,
+  { l4 }: VirtualServiceIndex,
+): readonly VirtualService[] {
+  if (l4.length === 0) return l4
+  return l4.filter(({ hosts }) => hosts.some((pattern) => isCoveredBy(host, pattern)))
+}
+
 export function isVirtualService(resource: Resource): resource is Resource<VirtualServiceSpec> {
   return resource.kind === 'VirtualService'
 }
@@ -128,6 +141,13 @@ export function readVirtualService(
       subset: destination.subset ?? '',
     })),
   )
+  const l4 = [...(spec.tcp ?? []), ...(spec.tls ?? [])].flatMap(({ route = [] }) =>
+    route.map(({ destination }) => ({
+      host: resolveHost(destination.host, metadata.namespace),
+      subset: destination.subset ?? '',
+    })),
+  )
+  destinations.push(...l4)
   const named = destinations.filter(({ subset }) => subset !== '')
   return {
     resource,
@@ -135,6 +155,7 @@ export function readVirtualService(
     delegates,
     hosts: [...new Set((spec.hosts ?? []).map((host) => resolveHost(host, metadata.namespace)))],
     exportTo: (spec.exportTo ?? []).length > 0 ? (spec.exportTo ?? []) : defaultExportTo,
+    l4Hosts: [...new Set(l4.map(({ host }) => host))],
     destinationHosts: [...new Set(destinations.map(({ host }) => host))],
     subsetReferences: [...new Set(named.map(({ host, subset }) => `${host}|${subset}`))],
     fallback: defaultExportTo,
@@ -151,5 +172,5 @@ function indexOf(all: readonly VirtualService[]): VirtualServiceIndex {
     }
   }
   const wildcards = [...byHost.keys()].filter(isWildcard).sort(bySpecificity)
-  return { all, byHost, wildcards }
+  return { all, byHost, wildcards, l4: all.filter(({ l4Hosts }) => l4Hosts.length > 0) }
 }

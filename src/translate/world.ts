@@ -7,7 +7,7 @@ import { sourceSelectors } from './injected-fault.ts'
 import type { MtlsMode, TranslationInput } from './input.ts'
 import { modeOfPort, PeerAuthentications } from './peer-authentication-index.ts'
 import { isSelected, selectorsOf, type Scope, type Selectors } from './scope.ts'
-import { namesOf } from './virtual-host.ts'
+import { namesOf } from './service-name.ts'
 import { VirtualServices, type VirtualService } from './virtual-service-index.ts'
 
 export interface World {

@@ -15,7 +15,7 @@ export interface TcpCase {
 }
 
 /** The first bytes that a real client sends. */
-async function clientHello(servername: string | undefined): Promise<Buffer> {
+export async function clientHello(servername: string | undefined): Promise<Buffer> {
   const { promise, resolve } = Promise.withResolvers<Buffer>()
   const server = createServer((socket) => {
     socket.on('error', () => {})
