@@ -26,6 +26,7 @@ import type { MeshSettings } from './input.ts'
 import { translateLoadBalancer } from './load-balancer.ts'
 import { adsSource, durationOf } from './message.ts'
 import { translateOutlierDetection } from './outlier-detection.ts'
+import { configPath } from './provenance.ts'
 import { toldOf } from './proxy-protocol.ts'
 import { effectivePolicy, type EffectivePolicy } from './traffic-policy.ts'
 
@@ -152,12 +153,4 @@ function istioMetadata({ service, rule, subset }: ClusterInput): Record<string, 
     ...(subset !== undefined && { subset: subset.name }),
     ...(service.isMeshExternal && { external: true }),
   }
-}
-
-/** Istio's path of the resource that something was made from. */
-export function configPath(
-  kind: 'destination-rule' | 'virtual-service',
-  metadata: { readonly namespace: string; readonly name: string },
-): string {
-  return `/apis/networking.istio.io/v1/namespaces/${metadata.namespace}/${kind}/${metadata.name}`
 }
