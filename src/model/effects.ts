@@ -36,7 +36,7 @@ function trafficPolicy(path: string): EffectTable {
     ...trafficBlocks(portLevel),
     [`${path}.portLevelSettings`]: 'effective',
     [`${path}.tunnel`]: 'not-yet',
-    [`${path}.retryBudget`]: 'not-yet',
+    [`${path}.retryBudget.budgetInterval`]: 'not-yet',
   }
 }
 
@@ -74,7 +74,6 @@ const trafficBlockEffects: EffectTable = {
   ...poolEffects,
   loadBalancer: 'effective',
   'loadBalancer.simple=PASSTHROUGH': 'not-yet',
-  'loadBalancer.consistentHash': 'not-yet',
   'loadBalancer.localityLbSetting': 'not-yet',
   'loadBalancer.zoneAwareLbSetting': 'not-yet',
   'loadBalancer.warmup': 'not-yet',

@@ -18,10 +18,12 @@ import { filterConfigOf, openFilters, type FilterRun } from './exchange-filters.
 import { pickHost } from './exchange-host.ts'
 import { openMirrors, type Mirrors } from './exchange-mirror.ts'
 import {
+  addHashCookies,
   noteAnswer,
   editResponse,
   pickTarget,
   planForward,
+  requestHash,
   shapeAttempt,
   shapeUpstreamRequest,
   type ForwardPlan,
@@ -48,7 +50,7 @@ import {
 } from './exchange-reply.ts'
 import { shapeRequest, type ShapedRequest } from './exchange-request.ts'
 import { addServiceTime, grpcStatusOf, shapeResponse } from './exchange-response.ts'
-import { RetryState, attemptOutcome, noHosts } from './exchange-retry.ts'
+import { RetryState, attemptOutcome } from './exchange-retry.ts'
 import type { ExchangeScope, TimedExchange } from './exchange-scope.ts'
 import { acceptsTunnel, createTunnelSource, isRefusedHandshake } from './exchange-tunnel.ts'
 import { failureReplies, type Failure } from './failure.ts'
@@ -249,7 +251,7 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
 
   /** A dynamic forward proxy asks the resolver, every other cluster its balancer. */
   #findHost(plan: ForwardPlan): void {
-    const { cluster, forward } = plan
+    const { cluster } = plan
     if (cluster.resolveHost !== undefined) {
       cluster.resolveHost(this.request.authority, (host) => {
         if (this.#isOver) return
@@ -258,18 +260,12 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
       })
       return
     }
-    const host = pickHost(cluster, {
-      avoid: this.#retry?.avoid ?? noHosts,
-      avoidAttemptsMax: this.#retry?.avoidAttemptsMax ?? 0,
-      hash: forward.hashRequest?.(this.request, this.#scope.remoteAddress),
-    })
-    if (host !== undefined) {
-      this.#startAttempt(plan, host)
-      return
-    }
-    // As Envoy, which counts the attempt before it knows whether there is a host for it.
-    this.record.attempts += 1
-    this.#failUpstream('no-healthy-upstream')
+    const host = pickHost(cluster, this.#retry, requestHash(plan, this.record, this.#scope))
+    if (host === undefined) {
+      // As Envoy, which counts the attempt before it knows whether there is a host for it.
+      this.record.attempts += 1
+      this.#failUpstream('no-healthy-upstream')
+    } else this.#startAttempt(plan, host)
   }
 
   #startAttempt(plan: ForwardPlan, host: Host): void {
@@ -390,6 +386,7 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
     }
     const endMs = this.#requestEndMs
     const timeMs = endMs === 0 ? undefined : runtime.clock.monotonicMs() - endMs
+    addHashCookies(head, this.#plan)
     noteServed(this.record, attempt.cluster, { status: head.status, timeMs })
     timers.touch()
   }
@@ -491,7 +488,7 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
   onRouteTimeout(): void {
     this.#plan?.cluster.stats.rqTimeout.add(1)
     this.#abort('timeout')
-    this.#failUpstream('upstream-timeout')
+    this.#failUpstream('upstream-timeout', this.#plan?.timeoutReply)
   }
 
   onTryTimeout(): void {
@@ -508,7 +505,7 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
     if (attempt === undefined) return
     this.#abort('timeout')
     if (this.#retries(attempt, this.#outcome('per-try-timeout', true))) return
-    this.#failUpstream('per-try-timeout', reply)
+    this.#failUpstream('per-try-timeout', { ...reply, ...this.#plan?.timeoutReply })
   }
 
   onIdleTimeout(): void {

@@ -9,8 +9,6 @@
 export type ClientKind = 'envoy' | 'tulle'
 
 export interface Abilities {
-  /** Hashing load balancers and the hash policies of routes. */
-  readonly hashing: boolean
   /** `warmup`: a new endpoint gets its share bit by bit. */
   readonly slowStart: boolean
   /** `maxConnectionDuration` of connections to endpoints. */
@@ -28,7 +26,6 @@ export interface Abilities {
 export function abilitiesOf(kind: ClientKind): Abilities {
   const isEnvoy = kind === 'envoy'
   return {
-    hashing: isEnvoy,
     slowStart: isEnvoy,
     connectionLifetime: isEnvoy,
     http2Upgrade: isEnvoy,

@@ -47,15 +47,17 @@ export interface AnalyzeOptions {
   readonly declared?: readonly DeclaredWorkload[]
   /** Those that files for a cluster declare. */
   readonly namespaces?: readonly string[]
+  /** Of the input, for whoever has it. */
+  readonly world?: World
 }
 
 export function analyze(input: TranslationInput, options: AnalyzeOptions = {}): readonly Issue[] {
   const { held = new Set(), declared = [], namespaces = [] } = options
-  const world = buildWorld(input)
+  const world = options.world ?? buildWorld(input)
   const { resources, mesh } = input
   const workloads = knownWorkloads(world, declared)
   const issues = [
-    ...analyzeRouting(world, { held, workloads }),
+    ...analyzeRouting(world, { held, workloads, declared }),
     ...analyzeSecurity(world),
     ...reportGateways(resources),
     ...reportSelectors(resources, workloads, mesh.rootNamespace),
@@ -66,12 +68,12 @@ export function analyze(input: TranslationInput, options: AnalyzeOptions = {}): 
   return withoutSuppressed(issues, resources.values())
 }
 
-interface RoutingOptions {
-  readonly held: Held
+interface RoutingOptions extends Required<Pick<AnalyzeOptions, 'held' | 'declared'>> {
   readonly workloads: readonly KnownWorkload[]
 }
 
-function analyzeRouting(world: World, { held, workloads }: RoutingOptions): Issue[] {
+function analyzeRouting(world: World, options: RoutingOptions): Issue[] {
+  const { held } = options
   const { input } = world
   return [
     ...[...input.resources.values()]
@@ -87,7 +89,7 @@ function analyzeRouting(world: World, { held, workloads }: RoutingOptions): Issu
       .filter(isDestinationRule)
       .flatMap((resource) => [
         ...reportUnknownHost(world, resource),
-        ...reportEmptySubsets(world, resource, workloads),
+        ...reportEmptySubsets(world, resource, options),
       ]),
   ]
 }
@@ -260,21 +262,15 @@ function reportUnknownHost(world: World, resource: Resource<DestinationRuleSpec>
 function reportEmptySubsets(
   world: World,
   resource: Resource<DestinationRuleSpec>,
-  workloads: readonly KnownWorkload[],
+  { workloads, declared }: RoutingOptions,
 ): Issue[] {
   const host = resolveHost(resource.spec.host, resource.metadata.namespace)
   const service = world.input.registry.services.get(host)
   if (service === undefined || service.resolution === 'none' || workloads.length === 0) return []
   const endpoints = service.ports.flatMap((port) => endpointsOf(world, service, port))
-  const selector = selectorOf(world, service)
-  const chosen = workloads.filter(
-    (workload) =>
-      selector !== undefined &&
-      workload.namespace === service.namespace &&
-      selects(selector, workload),
-  )
   return (resource.spec.subsets ?? []).flatMap((subset, index) => {
-    if ([...endpoints, ...chosen].some((one) => hasLabels(one, subset.labels))) return []
+    if (endpoints.some((endpoint) => hasLabels(endpoint, subset.labels))) return []
+    if (chosenBy(world, service, declared).some((one) => hasLabels(one, subset.labels))) return []
     const isUsed = world.subsetReferences.get(host)?.has(subset.name) === true
     return issueOf(resource, {
       code: 'IST0173',
@@ -287,6 +283,19 @@ function reportEmptySubsets(
       remedy: 'correct the labels, or start a workload that has them',
     })
   })
+}
+
+function chosenBy(
+  world: World,
+  service: Service,
+  workloads: readonly KnownWorkload[],
+): readonly KnownWorkload[] {
+  // What has joined has an endpoint.
+  const selector = workloads.length === 0 ? undefined : selectorOf(world, service)
+  if (selector === undefined) return []
+  return workloads.filter(
+    (workload) => workload.namespace === service.namespace && selects(selector, workload),
+  )
 }
 
 /** Of the Service resource, for workloads that have not joined. */

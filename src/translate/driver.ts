@@ -186,8 +186,13 @@ class Driver implements Translation {
   }
 
   issues(): readonly Issue[] {
-    this.#issues ??= analyze(this.#admission.newest, { held: this.#admission.held })
+    this.#issues ??= this.#analyze()
     return this.#issues
+  }
+
+  #analyze(): readonly Issue[] {
+    const { newest, effective, held, world } = this.#admission
+    return analyze(newest, { held, ...(newest === effective && { world }) })
   }
 
   effectiveInput(): TranslationInput {

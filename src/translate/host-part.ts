@@ -186,7 +186,6 @@ function routesOf(
 }
 
 function hashFor(world: World, scope: Scope): HashOf {
-  if (!abilitiesOf(scope.kind).hashing) return () => undefined
   return (destination) => consistentHashOf(ruleFor(world, scope, destination.host), destination)
 }
 
@@ -228,7 +227,6 @@ export function virtualHostInputs(world: World, scope: Scope, service: Service):
   const index = world.imports.virtualServices(scope)
   const candidates = candidatesFor(service.hostname, index)
   const destinations = candidates.flatMap(({ destinationHosts }) => destinationHosts)
-  const hashes = abilitiesOf(scope.kind).hashing
   return [
     service,
     scope.kind,
@@ -243,9 +241,7 @@ export function virtualHostInputs(world: World, scope: Scope, service: Service):
     ...(service.ports.every(({ protocol }) => isHttp({ protocol }) && protocol !== 'auto')
       ? []
       : l4Inputs(world, scope, service)),
-    ...(hashes
-      ? [service.hostname, ...destinations].map((host) => ruleFor(world, scope, host))
-      : []),
+    ...[service.hostname, ...destinations].map((host) => ruleFor(world, scope, host)),
     world.input.mesh,
     ...faultsFor(world.input.faults, scope, service.hostname),
   ]

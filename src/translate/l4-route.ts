@@ -33,6 +33,8 @@ export interface L4Target {
   readonly idleTimeout: string | undefined
   readonly maxConnectionDuration: string | undefined
   readonly hashesSourceIp: boolean
+  /** The rule that leads there; absent: the service's own. */
+  readonly rule?: { readonly namespace: string; readonly name: string; readonly path: string }
 }
 
 export interface L4Routes {
@@ -76,9 +78,13 @@ const nowhere: L4Target = {
 
 function tcpTarget(input: L4Input, candidates: readonly VirtualService[]): L4Target {
   for (const virtualService of candidates) {
-    for (const { match = [], route = [] } of virtualService.resource.spec.tcp ?? []) {
+    for (const [index, rule] of (virtualService.resource.spec.tcp ?? []).entries()) {
+      const { match = [], route = [] } = rule
       const applies = match.length === 0 || match.some((block) => appliesTo(block, input))
-      if (applies && route.length > 0) return routedTarget(input, virtualService, route)
+      if (!applies || route.length === 0) continue
+      const { namespace, name } = virtualService.resource.metadata
+      const target = routedTarget(input, virtualService, route)
+      return { ...target, rule: { namespace, name, path: `spec.tcp[${index}]` } }
     }
   }
   return ownTarget(input)

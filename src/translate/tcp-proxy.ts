@@ -2,7 +2,7 @@
 import type { Filter } from '../xds/proto/generated/envoy/config/listener/v3/listener_components.ts'
 import { Filter as FilterCodec } from '../xds/proto/generated/envoy/config/listener/v3/listener_components.ts'
 import { TcpProxy } from '../xds/proto/generated/envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy.ts'
-import { type Abilities, abilitiesOf } from './ability.ts'
+import { abilitiesOf } from './ability.ts'
 import { accessLogs } from './access-log.ts'
 import type { Client } from './client.ts'
 import type { MeshSettings } from './input.ts'
@@ -25,7 +25,7 @@ export function tcpFilters({ target, reporter, client, mesh }: TcpInput): Filter
     configType: {
       $case: 'typedConfig' as const,
       value: packed(TcpProxy, 'envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy', {
-        ...(typeof target === 'string' ? clusterFields(target) : targetFields(target, abilities)),
+        ...(typeof target === 'string' ? clusterFields(target) : targetFields(target)),
         accessLog: accessLogs(mesh),
       }),
     },
@@ -38,7 +38,7 @@ function clusterFields(cluster: string) {
   return { statPrefix: cluster, clusterSpecifier: { $case: 'cluster' as const, value: cluster } }
 }
 
-function targetFields(target: L4Target, { hashing }: Abilities) {
+function targetFields(target: L4Target) {
   const { statPrefix, clusters, idleTimeout, maxConnectionDuration } = target
   const [only] = clusters
   const isSingle = clusters.length === 1 && only !== undefined
@@ -51,7 +51,7 @@ function targetFields(target: L4Target, { hashing }: Abilities) {
     ...(maxConnectionDuration !== undefined && {
       maxDownstreamConnectionDuration: durationOfText(maxConnectionDuration),
     }),
-    ...(hashing && target.hashesSourceIp && { hashPolicy: [sourceIp] }),
+    ...(target.hashesSourceIp && { hashPolicy: [sourceIp] }),
   }
 }
 

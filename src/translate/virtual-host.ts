@@ -10,6 +10,7 @@
  * routed like any other; to any other port it goes to the service's endpoints.
  */
 import type { Service, ServicePort } from '../registry/service.ts'
+import { Metadata } from '../xds/proto/generated/envoy/config/core/v3/base.ts'
 import {
   Route,
   VirtualHost,
@@ -21,6 +22,7 @@ import { injectFaults } from './injected-fault.ts'
 import type { InjectedFault, MeshSettings } from './input.ts'
 import type { L4Routes, L4Target } from './l4-route.ts'
 import { durationOfText, noTimeout } from './message.ts'
+import { configPath, provenanceKey } from './provenance.ts'
 import { translateRetries } from './retry.ts'
 import { namesOf } from './service-name.ts'
 import type { OutboundPolicy } from './sidecar-index.ts'
@@ -158,7 +160,7 @@ function tunnelInto({ service, port, l4 }: ServiceHostInput): Route {
 }
 
 function connectTo(target: L4Target): Route {
-  const { clusters, idleTimeout, maxConnectionDuration } = target
+  const { clusters, idleTimeout, maxConnectionDuration, rule } = target
   const [only] = clusters
   const limits = {
     ...(idleTimeout !== undefined && { idleTimeout: durationOfText(idleTimeout) }),
@@ -167,7 +169,18 @@ function connectTo(target: L4Target): Route {
     }),
   }
   const isSingle = clusters.length === 1 && only !== undefined
-  return connectRoute(isSingle ? only.name : clusters, limits)
+  const route = connectRoute(isSingle ? only.name : clusters, limits)
+  return rule === undefined ? route : { ...route, metadata: provenanceOf(rule) }
+}
+
+/** As HTTP routes have it, for `tulle explain`. */
+function provenanceOf({ path, ...metadata }: NonNullable<L4Target['rule']>) {
+  return Metadata.fromPartial({
+    filterMetadata: {
+      istio: { config: configPath('virtual-service', metadata) },
+      [provenanceKey]: { path },
+    },
+  })
 }
 
 function tunnelRoute(): Route {

@@ -5,15 +5,15 @@
 import { corsPolicyRule } from '../filter/cors-policy.ts'
 import { faultRule } from '../filter/fault-settings.ts'
 import { routeConfigurationRule, routeRules } from '../route/route-fields.ts'
-import { bootstrapRule } from './bootstrap-fields.ts'
 import {
-  clusterRule,
-  forwardProxyClusterRule,
   leastRequestRule,
+  maglevRule,
   randomRule,
+  ringHashRule,
   roundRobinRule,
-  upstreamHttpRule,
-} from './cluster-fields.ts'
+} from './balancing-fields.ts'
+import { bootstrapRule } from './bootstrap-fields.ts'
+import { clusterRule, forwardProxyClusterRule, upstreamHttpRule } from './cluster-fields.ts'
 import { filterFeatures, forwardProxyFilterRule } from './compile-http-filter.ts'
 import { proxyProtocolRule } from './compile-listener-filter.ts'
 import { assignmentRule } from './endpoint-fields.ts'
@@ -44,6 +44,8 @@ const sections: readonly Section[] = [
       roundRobinRule,
       leastRequestRule,
       randomRule,
+      ringHashRule,
+      maglevRule,
     ],
   },
   { title: 'Endpoints (EDS)', rules: [assignmentRule] },

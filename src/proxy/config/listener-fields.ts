@@ -274,7 +274,13 @@ export const tcpProxyRule: MessageRule = {
     upstreamIdleTimeout: refusedField('Envoy does not implement it either: use idle_timeout'),
     accessLog: used(),
     maxConnectAttempts: used(),
-    hashPolicy: refusedField('hashing load balancers are not implemented yet'),
+    hashPolicy: used({
+      type: 'envoy.type.v3.HashPolicy',
+      fields: {
+        sourceIp: used(),
+        filterState: refusedField('no filter here leaves state to hash'),
+      },
+    }),
     tunnelingConfig: refusedField('tunnelling TCP over HTTP is not implemented yet'),
     maxDownstreamConnectionDuration: used(),
     accessLogFlushInterval: refusedField(noTrailingLog),

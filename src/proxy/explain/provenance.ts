@@ -11,16 +11,14 @@ const kinds: Readonly<Record<string, string>> = {
 const configPath = /^\/apis\/networking\.istio\.io\/[^/]+\/namespaces\/([^/]+)\/([^/]+)\/([^/]+)$/
 
 export function provenanceOf(metadata: Metadata | undefined): Provenance | undefined {
-  const config: unknown = metadata?.filterMetadata['istio']?.['config']
-  if (typeof config !== 'string') return undefined
-  const [, namespace, kind = '', name] = configPath.exec(config) ?? []
+  const { istio = {}, 'tulle.dev': own = {} } = metadata?.filterMetadata ?? {}
+  const [, namespace, kind = '', name] = configPath.exec(textOf(istio['config'])) ?? []
   if (namespace === undefined || name === undefined) return undefined
-  const said: Record<string, unknown> = metadata?.filterMetadata['tulle.dev'] ?? {}
-  return {
-    kind: kinds[kind] ?? kind,
-    ...(placeOf(said['delegate']) ?? { namespace, name }),
-    path: textOf(said['path']),
-  }
+  const named = { kind: kinds[kind] ?? kind, namespace, name, path: textOf(own['path']) }
+  const delegate = placeOf(own['delegate'])
+  return delegate === undefined
+    ? named
+    : { ...named, ...delegate, delegatedBy: { namespace, name } }
 }
 
 /** Of a route that comes from a delegate: the path is one of the delegate's. */

@@ -151,5 +151,7 @@ export interface TcpProxyConfig {
   readonly observers: readonly TcpObserver[]
   readonly idleTimeoutMs: number
   readonly connectAttemptsMax: number
+  /** A hashing balancer gets the hash of the client's IP. */
+  readonly hashesSourceIp?: boolean
   readonly maxDurationMs: number
 }

@@ -10,6 +10,7 @@ import type { FilterConfigs } from '../filter/route-config.ts'
 import type { RequestHead } from '../http/message.ts'
 import { compileRetryPolicy } from '../resilience/compile-retry-policy.ts'
 import type { RetryPolicy } from '../resilience/retry-policy.ts'
+import { compileHashPolicies } from './hash-policy.ts'
 import { requestReader } from './header-matcher.ts'
 import { compileMirrors } from './mirror-policy.ts'
 import { compilePathRewrite } from './path-rewrite.ts'
@@ -75,6 +76,7 @@ export function compileForward(
 ): RouteAction {
   const { host, requestBufferLimitBytes } = context
   const upgrades = compileUpgrades(action, report)
+  const hashRequest = compileHashPolicies(action.hashPolicy, at(report, 'hash_policy'))
   const retryPolicy =
     action.retryPolicy === undefined
       ? host.retryPolicy
@@ -95,6 +97,7 @@ export function compileForward(
     rewritePath: compilePathRewrite(action, context.matched, report),
     upgrades: upgrades.allowed,
     refusedUpgrades: upgrades.refused,
+    ...(hashRequest !== undefined && { hashRequest }),
   }
   return { kind: upgrades.endsConnect ? 'connect' : 'forward', forward }
 }

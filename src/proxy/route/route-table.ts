@@ -11,6 +11,7 @@ import type { HeaderList } from '../http/header-list.ts'
 import type { RequestHead } from '../http/message.ts'
 import type { RetryPolicy } from '../resilience/retry-policy.ts'
 import type { RequestRecord } from '../telemetry/request-record.ts'
+import type { HashRequest } from './hash-policy.ts'
 
 export interface RouteTable {
   readonly name: string
@@ -80,7 +81,7 @@ export interface ForwardAction {
   /** Virtual host's `include_request_attempt_count`: adds x-envoy-attempt-count to the request. */
   readonly includeAttemptCount?: boolean
   /** Hash of the request for hashing balancers; undefined where there is no hash policy. */
-  readonly hashRequest?: (head: RequestHead, remoteAddress: string) => number | undefined
+  readonly hashRequest?: HashRequest
   /** Envoy `max_stream_duration`; 0 = none whatever the listener says, absent = the listener's. */
   readonly maxStreamDurationMs?: number
   /** Ceiling of what is held for a retry; absent = the listener's. */

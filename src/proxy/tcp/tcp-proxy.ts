@@ -5,6 +5,7 @@
  * The client is not read until the upstream connection stands, so nothing is buffered for a host that is not
  * there, and a failed connect can go to another host.
  */
+import { xxHash64 } from '../../lib/xx-hash.ts'
 import { failureReplies, type Failure } from '../failure.ts'
 import type { ConnectionHost, OpenConnection } from '../listener/connection.ts'
 import type { TcpProxyConfig } from '../listener/listener-config.ts'
@@ -98,7 +99,11 @@ class TcpConnection implements OpenConnection {
   }
 
   #connect(cluster: Cluster): void {
-    const host = cluster.balancer.pick({ avoid: this.#tried, avoidAttemptsMax: 3, hash: undefined })
+    const host = cluster.balancer.pick({
+      avoid: this.#tried,
+      avoidAttemptsMax: 3,
+      hash: this.#config.hashesSourceIp ? xxHash64(this.#downstream.remoteAddress) : undefined,
+    })
     if (host === undefined) {
       cluster.stats.cxNoneHealthy.add(1)
       this.#fail('no-healthy-upstream')

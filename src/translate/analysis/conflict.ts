@@ -15,6 +15,7 @@ export function reportConflicts(all: readonly VirtualService[]): Issue[] {
     virtualService.hosts.map((host) => ({ host, virtualService })),
   )
   const byHost = Map.groupBy(claims, ({ host }) => host)
+  const wildcards = claims.filter(({ host }) => isWildcard(host))
   return all.flatMap((virtualService, age) => {
     const issues = virtualService.hosts.flatMap((host) => {
       const others = (byHost.get(host) ?? []).map((claim) => claim.virtualService)
@@ -25,7 +26,9 @@ export function reportConflicts(all: readonly VirtualService[]): Issue[] {
         ? []
         : claimed(virtualService, { host, rival, isOlder: all.indexOf(rival) < age })
     })
-    return issues.length > 0 ? issues : overlapping(virtualService, claims).slice(0, 1)
+    return issues.length > 0
+      ? issues
+      : overlapping(virtualService, { claims, wildcards }).slice(0, 1)
   })
 }
 
@@ -51,14 +54,18 @@ interface Claim {
   readonly virtualService: VirtualService
 }
 
+interface Claims {
+  readonly claims: readonly Claim[]
+  readonly wildcards: readonly Claim[]
+}
+
 /** One is for all namespaces, the other for some, and a wildcard of one covers a host of the other. */
-function overlapping(own: VirtualService, claims: readonly Claim[]): Issue[] {
+function overlapping(own: VirtualService, { claims, wildcards }: Claims): Issue[] {
   return own.hosts.flatMap((host) => {
-    const other = claims.find(
+    const other = (isWildcard(host) ? claims : wildcards).find(
       (claim) =>
         claim.virtualService !== own &&
         claim.host !== host &&
-        (isWildcard(host) || isWildcard(claim.host)) &&
         overlaps(host, claim.host) &&
         isEverywhere(own) !== isEverywhere(claim.virtualService) &&
         seeEachOther(own, claim.virtualService),

@@ -26,10 +26,13 @@ export function knownWorkloads(
   { input: { registry } }: Pick<World, 'input'>,
   declared: readonly DeclaredWorkload[],
 ): readonly KnownWorkload[] {
-  const known = new Map<string, KnownWorkload>()
+  const known: KnownWorkload[] = []
+  // A workload has one set of labels for all of its ports.
+  const seen = new Set<Labels>()
   const add = (workload: KnownWorkload) => {
-    const { name, namespace, labels } = workload
-    known.set(JSON.stringify([name, namespace, labels]), workload)
+    if (seen.has(workload.labels)) return
+    seen.add(workload.labels)
+    known.push(workload)
   }
   for (const { name, namespace, labels } of registry.workloads.values()) {
     add({ name: `${namespace}/${name}`, namespace, labels })
@@ -40,7 +43,7 @@ export function knownWorkloads(
       if (workload !== '') add({ name: `${namespace}/${workload}`, namespace, labels })
     }
   }
-  return [...known.values(), ...declared]
+  return [...known, ...declared]
 }
 
 export function selects(selector: Labels, { labels }: Pick<KnownWorkload, 'labels'>): boolean {

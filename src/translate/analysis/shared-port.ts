@@ -18,8 +18,13 @@ export function reportSharedPorts(
     (resource): resource is Service => resource.kind === 'Service' && resource.apiVersion === 'v1',
   )
   const seen = new Set<string>()
+  const byLabel = Map.groupBy(services, labelKeyOf)
   return workloads.flatMap((workload) => {
-    const chosen = services.filter((service) => isBefore(service, workload))
+    const candidates = Object.entries(workload.labels).flatMap(
+      (label) => byLabel.get(labelKey(workload.namespace, label)) ?? [],
+    )
+    const chosen = candidates.filter((service) => isBefore(service, workload))
+    if (chosen.length < 2) return []
     const findings = [...conflictingProtocols(chosen), ...conflictingTargets(chosen)]
     return findings.flatMap((found) => {
       const issue = placed(found, workload)
@@ -29,6 +34,16 @@ export function reportSharedPorts(
       return [issue]
     })
   })
+}
+
+/** By the first label of its selector: a workload looks under each of its own. */
+function labelKeyOf({ metadata, spec }: Service): string {
+  const [first] = Object.entries(spec.selector ?? {})
+  return first === undefined ? '' : labelKey(metadata.namespace, first)
+}
+
+function labelKey(namespace: string, [key, value]: readonly [string, string]): string {
+  return JSON.stringify([namespace, key, value])
 }
 
 function isBefore({ metadata, spec }: Service, workload: KnownWorkload): boolean {
