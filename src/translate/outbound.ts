@@ -72,11 +72,8 @@ export function* translateOutbound(input: OutboundInput): Generator<void, Outbou
   const before = dirty.everything ? undefined : previous
   const parts = new Map(before?.parts)
   const changed = before === undefined ? undefined : new Set<string>()
-  const imports = world.imports.of(scope)
-  const moved = before === undefined ? noHosts : differing(before.imports, imports)
-  for (const host of changed === undefined
-    ? (imports ?? world.input.registry).services.keys()
-    : new Set([...dirtyHosts(dirty), ...moved])) {
+  const { imports, moved, hosts } = workOf(input, before)
+  for (const host of hosts) {
     const known = moved.has(host) ? undefined : parts.get(host)
     const part = translateHost(input, host, before && known)
     if (part === undefined) parts.delete(host)
@@ -84,10 +81,8 @@ export function* translateOutbound(input: OutboundInput): Generator<void, Outbou
     changed?.add(host)
     yield
   }
-  const unregistered =
-    before === undefined || dirty.unregistered || moved.size > 0
-      ? unregisteredOf(world, scope)
-      : before.unregistered
+  const isKept = !dirty.unregistered && moved.size === 0
+  const unregistered = (isKept && before?.unregistered) || unregisteredOf(world, scope)
   yield
   const state = { world, scope, parts, unregistered }
   return {
@@ -100,6 +95,17 @@ export function* translateOutbound(input: OutboundInput): Generator<void, Outbou
     tunnels: tunnelsIn(parts, previous?.tunnels),
     imports,
   }
+}
+
+/** What is seen, what came into sight or went out of it, and the hosts to look at. */
+function workOf({ world, scope, dirty }: OutboundInput, before: OutboundState | undefined) {
+  const imports = world.imports.of(scope)
+  if (before === undefined) {
+    const hosts = (imports ?? world.input.registry).services.keys()
+    return { imports, moved: noHosts, hosts }
+  }
+  const moved = differing(before.imports, imports)
+  return { imports, moved, hosts: new Set([...dirtyHosts(dirty), ...moved]) }
 }
 
 const noHosts: ReadonlySet<string> = new Set()
