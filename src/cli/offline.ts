@@ -7,6 +7,7 @@ import { dirname, isAbsolute, join } from 'node:path'
 import { createBootstrap } from '../agent/bootstrap-file.ts'
 import type { WorkloadAddresses, WorkloadPlan } from '../agent/workload-plan.ts'
 import { systemClock } from '../lib/clock.ts'
+import { MeshError } from '../lib/mesh-error.ts'
 import type { Issue } from '../model/issue.ts'
 import type { MeshSpec } from '../model/mesh/mesh.ts'
 import { parseText } from '../model/parse.ts'
@@ -15,7 +16,9 @@ import { createMemoryRegistrationLog } from '../registry/registration-log.ts'
 import { openRegistry } from '../registry/registry.ts'
 import { openFileSource } from '../store/files/file-source.ts'
 import type { SourceSnapshot } from '../store/source.ts'
+import { translateAll } from '../translate/full.ts'
 import { meshSettingsOfSpec, type TranslationInput } from '../translate/input.ts'
+import { usageError } from './command.ts'
 import { isMesh } from './up/mesh-file.ts'
 import { planMesh } from './up/mesh-plan.ts'
 
@@ -95,12 +98,47 @@ async function joinAll(
   }
 }
 
-/** A node of a bootstrap, as its stream would bring it. */
-export function nodeOf(bootstrap: Readonly<Record<string, unknown>>): {
+/** What a workload says of itself when it opens its stream. */
+export interface OfflineNode {
   readonly id: string
   readonly cluster: string
   readonly metadata: Readonly<Record<string, unknown>>
-} {
+}
+
+/** All that the control plane would send to it. */
+export function viewOf({ input }: OfflineMesh, node: OfflineNode): ReturnType<typeof translateAll> {
+  return translateAll(input, {
+    ...node,
+    userAgentName: 'tulle',
+    userAgentVersion: '',
+    clientFeatures: [],
+    locality: { region: '', zone: '', subZone: '' },
+  })
+}
+
+/** By instance or workload. Rejections: MESH_USAGE with the names that there are. */
+export function pickWorkload(
+  bootstraps: ReadonlyMap<string, OfflineBootstrap>,
+  name: string | undefined,
+): OfflineBootstrap {
+  const names = [...bootstraps.keys()]
+  if (names.length === 0) {
+    throw new MeshError('MESH_USAGE', 'the files have no mesh file, so no workload to look from', {
+      remedy: 'give -f a mesh file (kind: Mesh)',
+    })
+  }
+  const found = [...bootstraps.values()].find(
+    ({ plan }) => plan.instance === name || plan.workload === name,
+  )
+  if (found !== undefined) return found
+  throw usageError(
+    name === undefined ? 'which workload?' : `no workload ${name}`,
+    `one of ${names.join(', ')}`,
+  )
+}
+
+/** A node of a bootstrap, as its stream would bring it. */
+export function nodeOf(bootstrap: Readonly<Record<string, unknown>>): OfflineNode {
   // Made by createBootstrap.
   return bootstrap['node'] as ReturnType<typeof nodeOf>
 }

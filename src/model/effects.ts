@@ -87,13 +87,11 @@ export const effects: Readonly<Record<string, EffectTable>> = {
     'spec.http[].match[].gateways[]=mesh': 'effective',
     'spec.http[].match[].statPrefix': 'not-yet',
     'spec.http[].retries.retryRemoteLocalities': 'not-yet',
-    'spec.http[].fault': 'not-yet',
     'spec.http[].mirror': 'not-yet',
     'spec.http[].mirrors': 'not-yet',
     'spec.http[].mirrorPercent': 'not-yet',
     'spec.http[].mirror_percent': 'not-yet',
     'spec.http[].mirrorPercentage': 'not-yet',
-    'spec.http[].corsPolicy': 'not-yet',
     'spec.http[].delegate': 'not-yet',
     'spec.tls': 'not-yet',
     'spec.tcp': 'not-yet',
@@ -136,6 +134,7 @@ export const effects: Readonly<Record<string, EffectTable>> = {
     'spec.loadBalancerSourceRanges': 'cluster-only',
     'spec.trafficDistribution': 'not-yet',
   },
+  RouteTest: { spec: 'effective' },
   Mesh: {
     spec: 'effective',
     ...Object.fromEntries(

@@ -8,6 +8,7 @@ import { workloadGroupShape } from './istio/workload-group-shape.ts'
 import type { Kind } from './kinds.ts'
 import { serviceShape } from './kubernetes/service-shape.ts'
 import { meshShape } from './mesh/mesh-shape.ts'
+import { routeTestShape } from './mesh/route-test-shape.ts'
 import type { Shape } from './schema/shape.ts'
 
 const shapes: ReadonlyMap<string, Shape<unknown>> = new Map<string, Shape<unknown>>([
@@ -19,6 +20,7 @@ const shapes: ReadonlyMap<string, Shape<unknown>> = new Map<string, Shape<unknow
   ['PeerAuthentication', peerAuthenticationShape],
   ['Service', serviceShape],
   ['Mesh', meshShape],
+  ['RouteTest', routeTestShape],
 ])
 
 /** Undefined for a kind that is known by name only. */

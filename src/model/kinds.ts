@@ -67,6 +67,7 @@ export const kinds: readonly Kind[] = [
   clusterWide(known(gatewayApiExperimental, 'XMesh', ['v1alpha1'], 'xmeshes', [])),
   full('', 'Service', ['v1'], 'services', ['svc']),
   full('tulle.dev', 'Mesh', ['v1alpha1'], 'meshes', []),
+  full('tulle.dev', 'RouteTest', ['v1alpha1'], 'routetests', []),
 ]
 
 /**

@@ -111,7 +111,7 @@ function allowsTunnel(scope: ExchangeScope, head: RequestHead, forward: ForwardA
 /** Changes `head` into what every attempt sends. Envoy's order: own headers, edits, path, authority. */
 export function shapeUpstreamRequest(
   head: RequestHead,
-  plan: ForwardPlan,
+  plan: Pick<ForwardPlan, 'forward' | 'picked' | 'timeoutMs' | 'tryTimeoutMs'>,
   shape: UpstreamShape,
 ): void {
   const { forward, picked } = plan
@@ -138,7 +138,8 @@ export function shapeUpstreamRequest(
 
 export interface UpstreamShape {
   readonly route: Route
-  readonly record: RequestRecord
+  /** Undefined outside an exchange: values that are read from it are `-` then. */
+  readonly record: RequestRecord | undefined
   readonly suppressEnvoyHeaders: boolean
 }
 

@@ -8,6 +8,7 @@ import type { RequestHead } from './http/message.ts'
 import type { DownstreamStream, RequestRefusal } from './http/stream.ts'
 import type { DownstreamStats } from './telemetry/cluster-stats.ts'
 import type { RequestRecord } from './telemetry/request-record.ts'
+import type { Cluster } from './upstream/cluster.ts'
 import { connectFailureText } from './upstream/connect-failure.ts'
 
 export function createRecord(scope: ExchangeScope, request: RequestHead): RequestRecord {
@@ -77,6 +78,22 @@ export function noteUpstream(
 ): void {
   record.upstreamLocalAddress = upstream.localAddress
   record.upstreamSecurity = upstream.security
+}
+
+/** The response of the upstream that the client gets; no time where the request had not ended yet. */
+export function noteServed(
+  record: RequestRecord,
+  { stats }: Cluster,
+  answer: { readonly status: number; readonly timeMs: number | undefined },
+): void {
+  const { status, timeMs } = answer
+  if (record.attempts > 1 && status < 500) stats.rqRetrySuccess.add(1)
+  if (timeMs !== undefined) {
+    record.upstreamServiceTimeMs = timeMs
+    stats.rqTime.record(timeMs)
+  }
+  record.details = 'via_upstream'
+  record.status = status
 }
 
 /** The failure that ended the exchange. */

@@ -26,7 +26,7 @@ export function buildFailureReply(
   const text = reply.body ?? row.body
   const status = reply.status ?? row.status
   const isMapped = row.grpcStatus === httpAsGrpcStatus(row.status)
-  const grpcStatus = isMapped ? httpAsGrpcStatus(status) : row.grpcStatus
+  const grpcStatus = reply.grpcStatus ?? (isMapped ? httpAsGrpcStatus(status) : row.grpcStatus)
   const built = isGrpc(request) ? grpcReply(grpcStatus, text) : plainReply(status, text)
   if (failure === 'overflow') built.head.headers.append('x-envoy-overloaded', 'true')
   for (const [name, value] of reply.headers ?? []) built.head.headers.append(name, value)

@@ -23,8 +23,21 @@ export type ShapedRequest =
   | { readonly kind: 'bad-path' | 'relative-path' }
   | { readonly kind: 'redirect'; readonly location: string }
 
+/** What shaping reads of a connection. */
+export interface ShapeScope extends Pick<
+  ExchangeScope,
+  | 'localPort'
+  | 'remoteAddress'
+  | 'remoteAddressText'
+  | 'security'
+  | 'clientCertElement'
+  | 'requestIds'
+> {
+  readonly manager: Omit<HttpConnectionManager, 'routes' | 'filters' | 'observers' | 'stats'>
+}
+
 /** Changes `head` in place, before any filter or route sees it. */
-export function shapeRequest(head: RequestHead, scope: ExchangeScope): ShapedRequest {
+export function shapeRequest(head: RequestHead, scope: ShapeScope): ShapedRequest {
   const { manager } = scope
   if (manager.stripPort !== 'none' || manager.stripTrailingHostDot === true) {
     head.authority = stripAuthority(head.authority, {
@@ -44,7 +57,7 @@ export function shapeRequest(head: RequestHead, scope: ExchangeScope): ShapedReq
   return shapeHeaders(head, scope)
 }
 
-function rewritesPaths(manager: HttpConnectionManager): boolean {
+function rewritesPaths(manager: ShapeScope['manager']): boolean {
   return manager.normalizePath || manager.mergeSlashes || manager.escapedSlashes !== 'keep'
 }
 
@@ -81,7 +94,7 @@ function look(fields: readonly string[]): Seen {
   return seen
 }
 
-function shapeHeaders(head: RequestHead, scope: ExchangeScope): ShapedRequest {
+function shapeHeaders(head: RequestHead, scope: ShapeScope): ShapedRequest {
   const { manager } = scope
   const { headers } = head
   const seen = look(headers.fields)
@@ -103,14 +116,14 @@ function shapeHeaders(head: RequestHead, scope: ExchangeScope): ShapedRequest {
 }
 
 /** Envoy answers 100 itself and lets nothing of it go upstream; other expectations pass. */
-function takeExpectation(headers: HeaderList, manager: HttpConnectionManager): boolean {
+function takeExpectation(headers: HeaderList, manager: ShapeScope['manager']): boolean {
   if (manager.proxies100Continue === true) return false
   if (headers.get('expect')?.toLowerCase() !== '100-continue') return false
   headers.remove('expect')
   return true
 }
 
-function addForwarded(headers: HeaderList, scope: ExchangeScope, seen: Seen): void {
+function addForwarded(headers: HeaderList, scope: ShapeScope, seen: Seen): void {
   const { useRemoteAddress, skipXffAppend, xffTrustedHops } = scope.manager
   if (useRemoteAddress && !skipXffAppend) appendForwardedFor(headers, scope)
   if (!seen.forwardedProto || (useRemoteAddress && xffTrustedHops === 0)) {
@@ -125,7 +138,7 @@ function addOrigin(headers: HeaderList, remote: Remote, isEdge: boolean): void {
 }
 
 /** An id that came is kept, unless an edge may not trust it. */
-function identify(headers: HeaderList, scope: ExchangeScope, isTrusted: boolean): void {
+function identify(headers: HeaderList, scope: ShapeScope, isTrusted: boolean): void {
   if (isTrusted) return
   if (scope.manager.preserveExternalRequestId && headers.has('x-request-id')) return
   headers.set('x-request-id', scope.requestIds.next())
@@ -141,7 +154,7 @@ interface Remote {
 }
 
 /** Envoy's XFF rules: whom the nearest trusted proxy saw, and whether the request began inside. */
-function readRemote(forwardedFor: string | undefined, scope: ExchangeScope): Remote {
+function readRemote(forwardedFor: string | undefined, scope: ShapeScope): Remote {
   const { manager } = scope
   const isInternalAddress = manager.isInternalAddress ?? noAddress
   if (forwardedFor === undefined) {
@@ -158,7 +171,7 @@ function readRemote(forwardedFor: string | undefined, scope: ExchangeScope): Rem
   return { address: trusted, text: `${trusted}:0`, isInternal }
 }
 
-function direct(scope: ExchangeScope, isInternal: boolean): Remote {
+function direct(scope: ShapeScope, isInternal: boolean): Remote {
   return { address: scope.remoteAddress, text: scope.remoteAddressText, isInternal }
 }
 
@@ -166,7 +179,7 @@ function noAddress(): boolean {
   return false
 }
 
-function appendForwardedFor(headers: HeaderList, scope: ExchangeScope): void {
+function appendForwardedFor(headers: HeaderList, scope: ShapeScope): void {
   const before = headers.getAll('x-forwarded-for')
   const value = before === undefined ? scope.remoteAddress : `${before},${scope.remoteAddress}`
   headers.set('x-forwarded-for', value)

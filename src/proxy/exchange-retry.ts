@@ -4,7 +4,10 @@
  */
 import type { Timer } from '../lib/clock.ts'
 import { addFlag } from './exchange-record.ts'
+import { grpcStatusOf } from './exchange-response.ts'
+import type { Failure } from './failure.ts'
 import type { HeaderList } from './http/header-list.ts'
+import type { ResponseHead } from './http/message.ts'
 import { decideRetry } from './resilience/decide-retry.ts'
 import { retryWaitMs } from './resilience/retry-backoff.ts'
 import type { AttemptOutcome, RetryPolicy } from './resilience/retry-policy.ts'
@@ -72,12 +75,7 @@ export class RetryState {
     const delayMs = retryWaitMs(this.#policy, { retry, random, clock, responseHeaders })
     this.#timer = clock.setTimer(delayMs, () => {
       this.#timer = undefined
-      turn.enter()
-      try {
-        next()
-      } finally {
-        turn.leave()
-      }
+      turn.run(next)
     })
   }
 
@@ -97,3 +95,28 @@ export class RetryState {
 }
 
 export const noHosts: readonly Host[] = []
+
+interface SentRequest {
+  readonly head: ResponseHead | undefined
+  readonly requestSent: boolean
+  readonly isReplayable: boolean
+  readonly responseStarted: boolean
+}
+
+/** How an attempt ended, in the words of the policy. */
+export function attemptOutcome(
+  attempt: number,
+  failure: Failure | undefined,
+  { head, requestSent, isReplayable, responseStarted }: SentRequest,
+): AttemptOutcome {
+  return {
+    attempt,
+    status: head?.status,
+    grpcStatus: grpcStatusOf(head?.headers),
+    responseHeaders: head?.headers,
+    failure,
+    requestSent,
+    isReplayable,
+    responseStarted,
+  }
+}

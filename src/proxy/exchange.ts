@@ -14,7 +14,7 @@ import {
   type StreamSource,
 } from './exchange-attempt.ts'
 import { RequestBody } from './exchange-body.ts'
-import { FilterRun } from './exchange-filters.ts'
+import { filterConfigOf, openFilters, type FilterRun } from './exchange-filters.ts'
 import {
   noteAnswer,
   editResponse,
@@ -30,6 +30,7 @@ import {
   finishRecord,
   noteReset,
   noteFailure,
+  noteServed,
   noteUpstream,
 } from './exchange-record.ts'
 import {
@@ -45,11 +46,12 @@ import {
 } from './exchange-reply.ts'
 import { shapeRequest, type ShapedRequest } from './exchange-request.ts'
 import { addServiceTime, grpcStatusOf, shapeResponse } from './exchange-response.ts'
-import { RetryState, noHosts } from './exchange-retry.ts'
+import { RetryState, attemptOutcome, noHosts } from './exchange-retry.ts'
 import type { ExchangeScope, TimedExchange } from './exchange-scope.ts'
 import { acceptsTunnel, createTunnelSource, isRefusedHandshake } from './exchange-tunnel.ts'
 import { failureReplies, type Failure } from './failure.ts'
 import type { FilterContext, LocalReply } from './filter/http-filter.ts'
+import type { FilterSetting } from './filter/route-config.ts'
 import type { HeaderList } from './http/header-list.ts'
 import type { RequestHead, ResponseHead } from './http/message.ts'
 import type { DownstreamStream, RequestEvents, RequestRefusal } from './http/stream.ts'
@@ -79,6 +81,8 @@ export function refuseExchange(
   exchange.onRequestInvalid(refusal.why)
   return exchange
 }
+
+const noBytes = Buffer.alloc(0)
 
 class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExchange {
   readonly #scope: ExchangeScope
@@ -137,8 +141,7 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
     record.downstreamRemoteAddress = shaped.remoteAddressText
     if (shaped.expectsContinue) this.#stream.sendInformational(continueHead())
     this.clearRoute()
-    const { filters } = this.#scope.manager
-    if (filters.length !== 0) this.#filters = new FilterRun(filters)
+    this.#filters = openFilters(this.#scope.manager, { route: this.route, picked: this.#picked })
     this.#runFilters()
   }
 
@@ -157,11 +160,23 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
     const verdict = this.#filters?.run(this) ?? 'continue'
     if (this.#isOver || verdict === 'suspend') return
     if (verdict === 'continue') this.#act()
-    else this.#fail(verdict.failure, verdict)
+    else if ('failure' in verdict) this.#fail(verdict.failure, verdict)
+    else {
+      this.record.details = verdict.details
+      this.#respond({ head: verdict.answer, body: noBytes })
+    }
+  }
+
+  filterConfig(name: string): FilterSetting | undefined {
+    return filterConfigOf({ route: this.route, picked: this.#picked }, name)
   }
 
   get downstreamRemoteAddress(): string {
     return this.record.downstreamRemoteAddress
+  }
+
+  get clusterName(): string {
+    return this.#picked?.cluster ?? ''
   }
 
   get peerPrincipal(): string | undefined {
@@ -176,8 +191,10 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
 
   resume(reply?: LocalReply): void {
     if (this.#isOver || this.#filters?.wake() !== true) return
-    if (reply === undefined) this.#runFilters()
-    else this.#fail(reply.failure, reply)
+    this.#scope.runtime.turn.run(() => {
+      if (reply === undefined) this.#runFilters()
+      else this.#fail(reply.failure, reply)
+    })
   }
 
   /** The router: what the route says. */
@@ -366,20 +383,15 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
 
   /** This response is the one: no more attempts. */
   #settle(attempt: Attempt, head: ResponseHead): void {
-    const { stats } = attempt.cluster
-    if (this.record.attempts > 1 && head.status < 500) stats.rqRetrySuccess.add(1)
+    const { timers, runtime } = this.#scope
     if (this.#retry !== undefined) {
       this.#retry.release()
-      this.#scope.timers.settleTry()
+      timers.settleTry()
     }
-    if (this.#requestEndMs !== 0) {
-      const timeMs = this.#scope.runtime.clock.monotonicMs() - this.#requestEndMs
-      this.record.upstreamServiceTimeMs = timeMs
-      stats.rqTime.record(timeMs)
-    }
-    this.#scope.timers.touch()
-    this.record.details = 'via_upstream'
-    this.record.status = head.status
+    const endMs = this.#requestEndMs
+    const timeMs = endMs === 0 ? undefined : runtime.clock.monotonicMs() - endMs
+    noteServed(this.record, attempt.cluster, { status: head.status, timeMs })
+    timers.touch()
   }
 
   /** The route's edits: also of replies that we give ourselves. */
@@ -438,21 +450,10 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
     return this.#retries(attempt, this.#outcome(undefined, true, head))
   }
 
-  #outcome(
-    failure: Failure | undefined,
-    requestSent: boolean,
-    head?: ResponseHead,
-  ): AttemptOutcome {
-    return {
-      attempt: this.record.attempts,
-      status: head?.status,
-      grpcStatus: grpcStatusOf(head?.headers),
-      responseHeaders: head?.headers,
-      failure,
-      requestSent,
-      isReplayable: this.#body.isReplayable && !this.#isAccepted,
-      responseStarted: this.#responseStarted,
-    }
+  #outcome(failure?: Failure, requestSent = true, head?: ResponseHead): AttemptOutcome {
+    const isReplayable = this.#body.isReplayable && !this.#isAccepted
+    const sent = { requestSent, isReplayable, responseStarted: this.#responseStarted }
+    return attemptOutcome(this.record.attempts, failure, { head, ...sent })
   }
 
   /** Decides, and starts the next attempt after its back-off. */
@@ -550,7 +551,8 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
     const built = buildFailureReply(failure, reply, this.request)
     record.details = built.details
     record.grpcStatus = grpcStatusOf(built.head.headers)
-    this.#editResponse(built.head)
+    // As Envoy: a route that answers by itself edits its own answers only.
+    if (this.#picked !== undefined) this.#editResponse(built.head)
     const { attempts } = record
     if (this.#isRouterReply) noteAnswer(built.head, this.#plan, { status: built.status, attempts })
     if (built.closesConnection) this.#stream.closeAfterResponse()

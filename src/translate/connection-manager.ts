@@ -3,6 +3,8 @@ import { unreachable } from '../lib/assert.ts'
 import type { Filter } from '../xds/proto/generated/envoy/config/listener/v3/listener_components.ts'
 import { Filter as FilterCodec } from '../xds/proto/generated/envoy/config/listener/v3/listener_components.ts'
 import type { RouteConfiguration } from '../xds/proto/generated/envoy/config/route/v3/route.ts'
+import { Cors } from '../xds/proto/generated/envoy/extensions/filters/http/cors/v3/cors.ts'
+import { HTTPFault } from '../xds/proto/generated/envoy/extensions/filters/http/fault/v3/fault.ts'
 import { Router } from '../xds/proto/generated/envoy/extensions/filters/http/router/v3/router.ts'
 import {
   HttpConnectionManager,
@@ -15,6 +17,7 @@ import type { Client } from './client.ts'
 import { dynamicForwardProxyFilter } from './dynamic-forward-proxy.ts'
 import type { MeshSettings } from './input.ts'
 import { adsSource, noTimeout, packed } from './message.ts'
+import { corsFilterName, faultFilterName, faultTypeName } from './route-filter.ts'
 import { httpStatsFilter } from './stats-filter.ts'
 
 export interface ManagerInput {
@@ -74,6 +77,17 @@ const forwardedCertificate = {
 function httpFilters({ direction, client }: ManagerInput) {
   return [
     ...(direction === 'outbound' ? [dynamicForwardProxyFilter()] : []),
+    {
+      name: faultFilterName,
+      configType: { $case: 'typedConfig', value: packed(HTTPFault, faultTypeName, {}) },
+    },
+    {
+      name: corsFilterName,
+      configType: {
+        $case: 'typedConfig',
+        value: packed(Cors, 'envoy.extensions.filters.http.cors.v3.Cors', {}),
+      },
+    },
     httpStatsFilter(direction === 'outbound' ? 'source' : 'destination', client),
     {
       name: 'envoy.filters.http.router',

@@ -14,14 +14,26 @@ export interface MatchScope {
 
 /** Whether a block can match any request of this client on this port. */
 export function appliesTo(match: HttpMatchRequest, scope: MatchScope): boolean {
-  if (match.port !== undefined && match.port !== 0 && match.port !== scope.port) return false
-  if (hasClaims(match.headers) || hasClaims(match.withoutHeaders)) return false
+  return exclusionOf(match, scope) === undefined
+}
+
+/** The condition by which a block is left out for this client, whatever the request. */
+export type Exclusion = 'port' | 'claims' | 'gateways' | 'sourceLabels' | 'sourceNamespace'
+
+export function exclusionOf(match: HttpMatchRequest, scope: MatchScope): Exclusion | undefined {
+  if (match.port !== undefined && match.port !== 0 && match.port !== scope.port) return 'port'
+  if (hasClaims(match.headers) || hasClaims(match.withoutHeaders)) return 'claims'
   const gateways = match.gateways ?? []
   // As in Istio, a list of gateways takes the place of the conditions on the source.
-  if (gateways.length > 0) return gateways.includes('mesh')
-  if (match.sourceLabels !== undefined && !scope.isSelected(match.sourceLabels)) return false
-  const namespace = match.sourceNamespace ?? ''
-  return namespace === '' || namespace === scope.clientNamespace
+  if (gateways.length > 0) return gateways.includes('mesh') ? undefined : 'gateways'
+  return sourceExclusion(match, scope)
+}
+
+function sourceExclusion(match: HttpMatchRequest, scope: MatchScope): Exclusion | undefined {
+  const { sourceLabels, sourceNamespace = '' } = match
+  if (sourceLabels !== undefined && !scope.isSelected(sourceLabels)) return 'sourceLabels'
+  const isHere = sourceNamespace === '' || sourceNamespace === scope.clientNamespace
+  return isHere ? undefined : 'sourceNamespace'
 }
 
 /** JWT claims are known at gateways only; a sidecar's route that asks for one can never match. */
@@ -110,7 +122,7 @@ function isPresence({ exact, prefix, regex }: StringMatch): boolean {
   return exact === undefined && prefix === undefined && (regex === undefined || regex === '*')
 }
 
-function pattern({ exact, prefix, regex }: StringMatch) {
+export function pattern({ exact, prefix, regex }: StringMatch) {
   if (exact !== undefined) return { $case: 'exact' as const, value: exact }
   if (prefix !== undefined) return { $case: 'prefix' as const, value: prefix }
   return { $case: 'safeRegex' as const, value: { regex: regex ?? '' } }

@@ -32,6 +32,7 @@ import { clusterName, resolveHost } from './host-name.ts'
 import type { MeshSettings } from './input.ts'
 import { durationOfText, noTimeout } from './message.ts'
 import { translateRetries } from './retry.ts'
+import { filterConfigs, sendable } from './route-filter.ts'
 import {
   appliesTo,
   describePath,
@@ -41,6 +42,12 @@ import {
   type RouteMatchFields,
 } from './route-match.ts'
 import type { VirtualService } from './virtual-service-index.ts'
+
+/**
+ * Filter metadata of a route, which no proxy reads: where in its VirtualService it was written, for `tulle explain`.
+ * The file and the line are not sent: a comment that moves lines must not change what a thousand sidecars have.
+ */
+export const provenanceKey = 'tulle.dev'
 
 export interface RouteInput {
   readonly virtualService: VirtualService
@@ -55,12 +62,13 @@ export interface RouteInput {
 /** Empty when none applies to this client on this port. */
 export function translateRoutes(input: RouteInput): Route[] {
   const routes: Route[] = []
-  for (const http of input.virtualService.resource.spec.http ?? []) {
+  for (const [index, http] of (input.virtualService.resource.spec.http ?? []).entries()) {
     const blocks = http.match ?? []
-    for (const block of blocks.length === 0 ? [undefined] : blocks) {
+    for (const [matchIndex, block] of (blocks.length === 0 ? [undefined] : blocks).entries()) {
       if (block !== undefined && !appliesTo(block, input.scope)) continue
       const match = translateMatch(block)
-      routes.push(translateRoute(input, { http, block, match }))
+      const path = `spec.http[${index}]${block === undefined ? '' : `.match[${matchIndex}]`}`
+      routes.push(translateRoute(input, { http, block, match, path }))
       if (isCatchAll(match)) return routes
     }
   }
@@ -71,10 +79,12 @@ interface RoutePart {
   readonly http: HttpRoute
   readonly block: HttpMatchRequest | undefined
   readonly match: RouteMatchFields
+  /** Of the rule, or of one of its matches, in the VirtualService. */
+  readonly path: string
 }
 
 function translateRoute(input: RouteInput, part: RoutePart): Route {
-  const { http, block, match } = part
+  const { http, block, match, path } = part
   const { virtualService, scope } = input
   const { action, changes } = actionOf(input, http)
   const name = (http.name ?? '') + (block?.name === undefined ? '' : `.${block.name}`)
@@ -85,10 +95,12 @@ function translateRoute(input: RouteInput, part: RoutePart): Route {
     metadata: {
       filterMetadata: {
         istio: { config: configPath('virtual-service', virtualService.resource.metadata) },
+        [provenanceKey]: { path },
       },
     },
     decorator: { operation: operationOf({ action, match, virtualService, port: scope.port }) },
     ...headerFields(changes),
+    typedPerFilterConfig: filterConfigs(http),
     ...(block?.statPrefix !== undefined && { statPrefix: block.statPrefix }),
   })
 }
@@ -230,7 +242,7 @@ function directResponseAction({ status, body }: HttpDirectResponse) {
   return {
     $case: 'directResponse' as const,
     value: {
-      status,
+      status: sendable(status),
       ...(text !== undefined && {
         body: { specifier: { $case: 'inlineString' as const, value: text } },
       }),

@@ -11,9 +11,9 @@ import { test } from 'node:test'
 import { seededRandom } from '../../src/lib/random.ts'
 import { compileCluster } from '../../src/proxy/config/compile-cluster.ts'
 import { compileListener } from '../../src/proxy/config/compile-listener.ts'
+import { compileRouteTable } from '../../src/proxy/config/compile-route-table.ts'
 import type { Compiled } from '../../src/proxy/config/compiled.ts'
 import { noRuntime } from '../../src/proxy/config/runtime-values.ts'
-import { compileRouteConfiguration } from '../../src/proxy/route/compile-route-configuration.ts'
 import { translateAll } from '../../src/translate/full.ts'
 import { Cluster } from '../../src/xds/proto/generated/envoy/config/cluster/v3/cluster.ts'
 import { Listener } from '../../src/xds/proto/generated/envoy/config/listener/v3/listener.ts'
@@ -38,7 +38,7 @@ const compilers: Readonly<Record<string, (bytes: Uint8Array) => Compiled<unknown
   [typeUrls.cluster]: (bytes) =>
     compileCluster(Cluster.decode(bytes), { secrets, http2Allowed: false }),
   [typeUrls.listener]: (bytes) => compileListener(Listener.decode(bytes), scope),
-  [typeUrls.route]: (bytes) => compileRouteConfiguration(RouteConfiguration.decode(bytes)),
+  [typeUrls.route]: (bytes) => compileRouteTable(RouteConfiguration.decode(bytes)),
 }
 
 for (const name of readdirSync(folder).sort()) {

@@ -4,8 +4,6 @@
  */
 import { resourceLists } from '../../agent/resource-json.ts'
 import { systemClock } from '../../lib/clock.ts'
-import { MeshError } from '../../lib/mesh-error.ts'
-import { translateAll } from '../../translate/full.ts'
 import {
   meshFlags,
   namespaceFlag,
@@ -14,7 +12,7 @@ import {
   type Command,
   type CommandInput,
 } from '../command.ts'
-import { loadOffline, nodeOf, type OfflineBootstrap } from '../offline.ts'
+import { loadOffline, nodeOf, pickWorkload, viewOf } from '../offline.ts'
 import type { Output, Table } from '../output.ts'
 import { adminAddressOf } from '../proxy-config/admin-address.ts'
 import { readProxyResources, type Json, type ProxyResources } from '../proxy-config/config-dump.ts'
@@ -107,15 +105,7 @@ async function readOffline({ arguments: words, flags }: CommandInput): Promise<P
   const namespace = flags.text('namespace')
   const offline = await loadOffline({ paths: flags.list('file'), namespace })
   const { bootstrap } = pickWorkload(offline.bootstraps, words[1])
-  const node = nodeOf(bootstrap)
-  const view = translateAll(offline.input, {
-    ...node,
-    userAgentName: 'tulle',
-    userAgentVersion: '',
-    clientFeatures: [],
-    locality: { region: '', zone: '', subZone: '' },
-  })
-  const lists = resourceLists(view)
+  const lists = resourceLists(viewOf(offline, nodeOf(bootstrap)))
   return {
     bootstrap,
     listeners: lists.listeners as Json[],
@@ -125,26 +115,6 @@ async function readOffline({ arguments: words, flags }: CommandInput): Promise<P
     secrets: undefined,
     hosts: undefined,
   }
-}
-
-function pickWorkload(
-  bootstraps: ReadonlyMap<string, OfflineBootstrap>,
-  name: string | undefined,
-): OfflineBootstrap {
-  const names = [...bootstraps.keys()]
-  if (names.length === 0) {
-    throw new MeshError('MESH_USAGE', 'the files have no mesh file, so no workload to look from', {
-      remedy: 'give -f a mesh file (kind: Mesh)',
-    })
-  }
-  const found = [...bootstraps.values()].find(
-    ({ plan }) => plan.instance === name || plan.workload === name,
-  )
-  if (found !== undefined) return found
-  throw usageError(
-    name === undefined ? 'which workload?' : `no workload ${name}`,
-    `one of ${names.join(', ')}`,
-  )
 }
 
 function only(resources: ProxyResources, host: string): ProxyResources {

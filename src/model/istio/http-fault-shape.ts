@@ -43,7 +43,17 @@ const checkNotTiny: Check<number> = (value) =>
       }
 
 /** Both ends as Istio's code has them. */
-export const httpStatus = (): Shape<number> => int({ min: 200, max: 600 })
+export const httpStatus = (): Shape<number> =>
+  int({ min: 200, max: 600 }, (status) =>
+    status < 600
+      ? undefined
+      : {
+          code: 'IST0133',
+          severity: 'warning',
+          message: '600 is no HTTP status: 599 is sent in its place',
+          remedy: 'Use a status from 200 to 599.',
+        },
+  )
 
 export function faultInjection(): Shape<HttpFaultInjection> {
   return object<HttpFaultInjection>(
@@ -70,6 +80,7 @@ function faultDelay(): Shape<FaultDelay> {
       }),
     },
     atMostOne<FaultDelay>('fixedDelay', 'exponentialDelay'),
+    warnWithoutShare,
   )
 }
 
@@ -94,7 +105,19 @@ function faultAbort(): Shape<FaultAbort> {
     },
     atMostOne<FaultAbort>('httpStatus', 'grpcStatus', 'http2Error'),
     warnWithoutStatus,
+    warnWithoutShare,
   )
+}
+
+const warnWithoutShare: Rule<FaultDelay & FaultAbort> = (_, path, reading) => {
+  const names = ['percentage', 'percent']
+  if (names.some((name) => reading.isPresent(fieldPath(path, name)))) return
+  reading.report(path, {
+    code: 'IST0133',
+    severity: 'warning',
+    message: 'a fault without a percentage is injected into no request',
+    remedy: 'Add percentage.value.',
+  })
 }
 
 const warnWithoutStatus: Rule<FaultAbort> = (_, path, reading) => {

@@ -352,6 +352,18 @@ testIssues(envelope, [
     'fault: {abort: {http2Error: x}} # HERE',
   ),
   route(
+    'a fault has a percentage',
+    'IST0133',
+    'fault.abort',
+    'fault: {abort: {httpStatus: 500}} # HERE',
+  ),
+  route(
+    '600 is no status to send',
+    'IST0133',
+    'fault.abort.httpStatus',
+    'fault: {abort: {httpStatus: 600, percentage: {value: 1}}} # HERE',
+  ),
+  route(
     'a fault percentage is at most 100',
     'IST0106',
     'fault.abort.percentage.value',

@@ -308,19 +308,7 @@ testIssues(envelope, [
 ])
 
 testIssues(envelope, [
-  route(
-    'fault has no effect yet',
-    'TUL0011',
-    'fault',
-    'fault: {abort: {httpStatus: 500, percentage: {value: 1}}} # HERE',
-  ),
   route('mirror has no effect yet', 'TUL0011', 'mirror', 'mirror: {host: b} # HERE'),
-  route(
-    'corsPolicy has no effect yet',
-    'TUL0011',
-    'corsPolicy',
-    'corsPolicy: {allowMethods: [GET]} # HERE',
-  ),
   action('delegate has no effect yet', 'TUL0011', '.delegate', 'delegate: {name: b} # HERE'),
   [
     'gateways have no effect yet',

@@ -238,8 +238,8 @@ export interface NumberOptions {
   readonly max?: number
 }
 
-export function int(options: NumberOptions = {}): Shape<number> {
-  const checks = [checkInteger, checkRange(options)]
+export function int(options: NumberOptions = {}, ...more: Check<number>[]): Shape<number> {
+  const checks = [checkInteger, checkRange(options), ...more]
   return scalar('integer', 'a whole number', checks, (value) =>
     typeof value === 'number' ? value : undefined,
   )

@@ -12,11 +12,11 @@ import {
 } from '../../xds/proto/generated/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager.ts'
 import type { Any } from '../../xds/proto/generated/google/protobuf/any.ts'
 import type { ClientCertForwarding } from '../listener/listener-config.ts'
-import { compileRouteConfiguration } from '../route/compile-route-configuration.ts'
 import type { RouteTable } from '../route/route-table.ts'
 import { compileCidrRanges } from './cidr.ts'
 import { compileHttpAccessLogs } from './compile-access-log.ts'
 import { compileHttpFilters } from './compile-http-filter.ts'
+import { compileRouteTable } from './compile-route-table.ts'
 import type { CompileScope } from './compile-scope.ts'
 import { type FieldReport, at, checkFields, refuse } from './field-rule.ts'
 import { connectionManagerRule } from './listener-fields.ts'
@@ -32,7 +32,11 @@ export function compileConnectionManager(
   if (manager === undefined) return undefined
   checkFields(manager, connectionManagerRule, report)
   checkManager(manager, report)
-  const chain = compileHttpFilters(manager.httpFilters, at(report, 'http_filters'))
+  const chain = compileHttpFilters(
+    manager.httpFilters,
+    { statPrefix: manager.statPrefix, random: scope.random },
+    at(report, 'http_filters'),
+  )
   const settings: HttpSettings = {
     statPrefix: manager.statPrefix,
     ...limits(manager, report),
@@ -268,7 +272,7 @@ function routeSource(
   const specifier = manager.routeSpecifier
   if (specifier?.$case === 'routeConfig') {
     const here = at(report, 'route_config')
-    const result = compileRouteConfiguration(specifier.value, scope)
+    const result = compileRouteTable(specifier.value, scope)
     if (result.ok) return { kind: 'inline', table: result.value }
     for (const reason of result.reasons) refuse(here, reason)
     return { kind: 'inline', table: emptyTable }

@@ -4,13 +4,21 @@
  *
  * Filters are known by the type of their configuration, as in Envoy; names are free.
  */
+import type { Random } from '../../lib/random.ts'
 import { FilterConfig as ForwardProxyFilter } from '../../xds/proto/generated/envoy/extensions/filters/http/dynamic_forward_proxy/v3/dynamic_forward_proxy.ts'
 import { Router } from '../../xds/proto/generated/envoy/extensions/filters/http/router/v3/router.ts'
 import type { HttpFilter } from '../../xds/proto/generated/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager.ts'
 import type { Any } from '../../xds/proto/generated/google/protobuf/any.ts'
+import { CorsFilter } from '../filter/cors-filter.ts'
+import { compileCors, corsFilterRule, corsPolicyRule } from '../filter/cors-policy.ts'
+import { FaultFilter } from '../filter/fault-filter.ts'
+import { compileFault, faultRule, isIdle } from '../filter/fault-settings.ts'
+import type { RouteFilterConfig } from '../filter/route-config.ts'
+import { createCorsStats, createFaultStats } from '../telemetry/filter-stats.ts'
 import { dnsCacheRule } from './cluster-fields.ts'
 import { compileDnsCache } from './compile-dns.ts'
 import { compileIstioHttpStats, isTypedStruct, typedStructName } from './compile-istio-stats.ts'
+import { type Compiled, compiled, refused } from './compiled.ts'
 import {
   type FieldReport,
   type MessageRule,
@@ -30,8 +38,15 @@ export interface HttpFilterChain {
   readonly suppressEnvoyHeaders: boolean
 }
 
+/** What filters take from the connection manager and from the sidecar. */
+export interface FilterScope {
+  readonly statPrefix: string
+  readonly random: Random
+}
+
 export function compileHttpFilters(
   filters: readonly HttpFilter[],
+  scope: FilterScope,
   report: FieldReport,
 ): HttpFilterChain {
   const plans: HttpFilterPlan[] = []
@@ -44,7 +59,7 @@ export function compileHttpFilters(
     const isRouter = typeName(any?.typeUrl ?? '') === routerRule.type
     checkOrder(filter, { isRouter, isLast: index === last }, here)
     if (isRouter && any !== undefined) suppressEnvoyHeaders = compileRouter(any, here)
-    else plans.push(...compileFilter(filter, any, here))
+    else plans.push(...compileFilter({ filter, any, scope }, here))
   })
   return { filters: plans, suppressEnvoyHeaders }
 }
@@ -82,20 +97,42 @@ function compileRouter(any: Any, report: FieldReport): boolean {
   return router.suppressEnvoyHeaders
 }
 
-type CompileFilter = (
-  filter: HttpFilter,
-  any: Any,
-  report: FieldReport,
-) => readonly HttpFilterPlan[]
+interface FilterInput {
+  readonly filter: HttpFilter
+  readonly any: Any
+  readonly scope: FilterScope
+}
+
+type CompileFilter = (input: FilterInput, report: FieldReport) => readonly HttpFilterPlan[]
 
 const known: Readonly<Record<string, CompileFilter>> = {
   'envoy.extensions.filters.http.dynamic_forward_proxy.v3.FilterConfig': compileForwardProxy,
+  [faultRule.type]: planFault,
+  [corsFilterRule.type]: planCors,
+}
+
+/** What routes may say to filters, by the type of what they say. */
+const knownByRoute: Readonly<
+  Record<string, (any: Any, report: FieldReport) => RouteFilterConfig | undefined>
+> = {
+  [faultRule.type]: compileFault,
+  [corsPolicyRule.type]: compileCors,
+}
+
+/** One entry of a `typed_per_filter_config`. */
+export function compileRouteFilterConfig(name: string, any: Any): Compiled<RouteFilterConfig> {
+  const type = typeName(any.typeUrl)
+  const compile = knownByRoute[type]
+  if (compile === undefined) return refused(`${type} for the filter ${name} is not implemented`)
+  const report: FieldReport = { path: '', reasons: [] }
+  const config = compile(any, report)
+  return config === undefined || report.reasons.length > 0
+    ? refused(...report.reasons)
+    : compiled(config)
 }
 
 /** Filters that a mesh knows and this version has not built: named in the message, so that nobody searches. */
 const notYet: Readonly<Record<string, string>> = {
-  'envoy.extensions.filters.http.fault.v3.HTTPFault': 'fault injection',
-  'envoy.extensions.filters.http.cors.v3.Cors': 'CORS',
   'envoy.extensions.filters.http.rbac.v3.RBAC': 'authorization (RBAC)',
   'envoy.extensions.filters.http.jwt_authn.v3.JwtAuthentication': 'JWT authentication',
   'envoy.extensions.filters.http.ext_authz.v3.ExtAuthz': 'external authorization',
@@ -112,6 +149,10 @@ const notYet: Readonly<Record<string, string>> = {
 export const filterFeatures: readonly { readonly type: string; readonly state: string }[] = [
   { type: routerRule.type, state: 'used' },
   ...Object.keys(known).map((type) => ({ type, state: 'used' })),
+  {
+    type: corsPolicyRule.type,
+    state: 'used, in `typed_per_filter_config`: the policy of routes',
+  },
   { type: 'stats.PluginConfig', state: 'used, as a TypedStruct: Istio’s standard metrics' },
   ...Object.entries(notYet).map(([type, name]) => ({
     type,
@@ -120,15 +161,15 @@ export const filterFeatures: readonly { readonly type: string; readonly state: s
 ]
 
 function compileFilter(
-  filter: HttpFilter,
-  any: Any | undefined,
+  input: Omit<FilterInput, 'any'> & { readonly any: Any | undefined },
   report: FieldReport,
 ): readonly HttpFilterPlan[] {
-  // A filter that is disabled can only be switched on by a route, and route compilation refuses that.
+  const { filter, any, scope } = input
+  const compile = any && known[typeName(any.typeUrl)]
+  if (any !== undefined && compile !== undefined) return compile({ filter, any, scope }, report)
+  // Disabled, it could only be switched on by what a route says to it, and that is refused where the filter is unknown.
   if (filter.disabled) return []
   if (any !== undefined) {
-    const compile = known[typeName(any.typeUrl)]
-    if (compile !== undefined) return compile(filter, any, report)
     const stats = isTypedStruct(any) && compileIstioHttpStats(filter.name, any, report)
     if (stats) return [stats]
   }
@@ -158,10 +199,10 @@ export const forwardProxyFilterRule: MessageRule = {
 
 /** The cluster of the same name resolves the request’s authority; the filter only says that it may. */
 function compileForwardProxy(
-  filter: HttpFilter,
-  any: Any,
+  { filter, any }: FilterInput,
   report: FieldReport,
 ): readonly HttpFilterPlan[] {
+  if (filter.disabled) return []
   const here = at(report, 'typed_config')
   const config = decodeTyped(any, ForwardProxyFilter, here)
   if (config === undefined) return []
@@ -170,4 +211,46 @@ function compileForwardProxy(
   const cache = specifier?.$case === 'dnsCacheConfig' ? specifier.value : undefined
   compileDnsCache(cache, at(here, 'dns_cache_config'))
   return [{ name: filter.name }]
+}
+
+function planFault(
+  { filter, any, scope }: FilterInput,
+  report: FieldReport,
+): readonly HttpFilterPlan[] {
+  const settings = compileFault(any, at(report, 'typed_config'))
+  if (settings === undefined) return []
+  const { statPrefix, random } = scope
+  return [
+    {
+      name: filter.name,
+      openFilter({ clock, stats: registry }) {
+        const stats = createFaultStats(registry, statPrefix)
+        const value = new FaultFilter({
+          name: filter.name,
+          settings: isIdle(settings) ? undefined : settings,
+          isOffByDefault: filter.disabled,
+          clock,
+          random,
+          stats,
+        })
+        return { value, close: () => stats.close() }
+      },
+    },
+  ]
+}
+
+/** Its policies are the routes'. */
+function planCors({ filter, scope }: FilterInput): readonly HttpFilterPlan[] {
+  const { statPrefix, random } = scope
+  return [
+    {
+      name: filter.name,
+      openFilter({ stats: registry }) {
+        const stats = createCorsStats(registry, statPrefix)
+        const { name, disabled: isOffByDefault } = filter
+        const value = new CorsFilter({ name, isOffByDefault, random, stats })
+        return { value, close: () => stats.close() }
+      },
+    },
+  ]
 }

@@ -2,6 +2,8 @@
  * Renders docs/reference/envoy-fields.md from the tables of fields that compiling itself uses, so that the page cannot say
  * anything else than the code does. A test compares the committed page; UPDATE_DOCS=1 rewrites it.
  */
+import { corsPolicyRule } from '../filter/cors-policy.ts'
+import { faultRule } from '../filter/fault-settings.ts'
 import { routeConfigurationRule, routeRules } from '../route/route-fields.ts'
 import { bootstrapRule } from './bootstrap-fields.ts'
 import {
@@ -25,7 +27,7 @@ interface Section {
 const sections: readonly Section[] = [
   { title: 'Bootstrap', rules: [bootstrapRule] },
   { title: 'Listeners (LDS)', rules: [listenerRule, connectionManagerRule, tcpProxyRule] },
-  { title: 'HTTP filters', rules: [routerRule, forwardProxyFilterRule] },
+  { title: 'HTTP filters', rules: [routerRule, forwardProxyFilterRule, faultRule, corsPolicyRule] },
   { title: 'Routes (RDS)', rules: [routeConfigurationRule, ...routeRules] },
   {
     title: 'Clusters (CDS)',
@@ -92,6 +94,6 @@ function filterList(): string {
   const rows = filterFeatures.map(({ type, state }) => `| \`${type}\` | ${state} |\n`)
   const text =
     'Filters run in the order of `http_filters`; the router is last and mandatory. A filter that is not in this list is ' +
-    'refused unless it is marked `is_optional`; one that is `disabled` is left out.'
+    'refused unless it is marked `is_optional`; one that is `disabled` runs where a route says something to it.'
   return `\n${text}\n\n| Filter | Here |\n| --- | --- |\n${rows.join('')}`
 }

@@ -48,7 +48,10 @@ export type RouteSource =
   | { readonly kind: 'inline'; readonly table: RouteTable }
   | { readonly kind: 'rds'; readonly name: string; readonly initialFetchTimeoutMs: number }
 
-export type HttpSettings = Omit<HttpConnectionManager, 'routes' | 'filters' | 'observers' | 'stats'>
+export type HttpSettings = Omit<
+  HttpConnectionManager,
+  'routes' | 'filters' | 'filtersAreRouteOnly' | 'observers' | 'stats'
+>
 
 export interface HttpPlan {
   readonly kind: 'http'

@@ -162,7 +162,9 @@ export class LiveListener {
     }
     for (const accessLog of plan.accessLogs) observers.push(this.#open(accessLog))
     const routes = this.#openRoutes(plan)
-    return { kind: 'http', manager: { ...plan.settings, routes, filters, observers, stats } }
+    const filtersAreRouteOnly = filters.every((filter) => filter.isRouteOnly === true)
+    const parts = { routes, filters, filtersAreRouteOnly, observers, stats }
+    return { kind: 'http', manager: { ...plan.settings, ...parts } }
   }
 
   #openRoutes(plan: HttpPlan) {

@@ -19,7 +19,6 @@ import { ClusterTable } from '../cluster/cluster-table.ts'
 import { resolvedList } from '../cluster/endpoint-source.ts'
 import type { Resolve } from '../cluster/resolver.ts'
 import { Retirement } from '../cluster/retirement.ts'
-import { compileRouteConfiguration } from '../route/compile-route-configuration.ts'
 import { type ProxyRuntime, createProxyRuntime } from '../runtime.ts'
 import type { StatsRegistry } from '../telemetry/stats-registry.ts'
 import { HandshakePacer } from '../tls/handshake-pacer.ts'
@@ -32,6 +31,7 @@ import { certificateStatus } from './certificate-status.ts'
 import { compileCluster } from './compile-cluster.ts'
 import { compileEndpoints, wrongAssignment } from './compile-endpoints.ts'
 import { compileListener } from './compile-listener.ts'
+import { compileRouteTable } from './compile-route-table.ts'
 import type { CompileScope } from './compile-scope.ts'
 import { compileSecret } from './compile-secret.ts'
 import { clusterStatus, listenerStatus } from './data-plane-status.ts'
@@ -272,7 +272,7 @@ export class LocalDataPlane implements DataPlane {
   }
 
   #applyRoutes(message: RouteConfiguration): Outcome {
-    const result = compileRouteConfiguration(message, this.#options.compileScope)
+    const result = compileRouteTable(message, this.#options.compileScope)
     if (!result.ok) return result.reasons.join('; ')
     this.#swap.setTable(result.value, clustersNamed(message))
     return undefined

@@ -7,6 +7,7 @@ import type { Failure } from '../failure.ts'
 import type { RequestHead, ResponseHead } from '../http/message.ts'
 import type { MatchedRoute } from '../route/route-table.ts'
 import type { RequestRecord } from '../telemetry/request-record.ts'
+import type { FilterSetting } from './route-config.ts'
 
 /** A response that a filter gives instead of the upstream's. */
 export interface LocalReply {
@@ -16,6 +17,14 @@ export interface LocalReply {
   readonly details?: string
   readonly body?: string
   readonly headers?: readonly (readonly [name: string, value: string])[]
+  /** What a gRPC client is told; absent: what the status stands for. */
+  readonly grpcStatus?: number
+}
+
+/** A response that is no failure, without a body: a filter knows the answer. */
+export interface FilterAnswer {
+  readonly answer: ResponseHead
+  readonly details: string
 }
 
 /** What a filter sees of the request; owned by the exchange, valid until the exchange ends. */
@@ -24,19 +33,27 @@ export interface FilterContext {
   /** The route chosen when the filters started; a filter that changes the path asks for another match. */
   readonly route: MatchedRoute | undefined
   readonly record: RequestRecord
+  /** The cluster that the route drew, there or not; empty where it forwards nothing. */
+  readonly clusterName: string
   readonly downstreamRemoteAddress: string
   /** URI SAN of the peer's certificate, or undefined on plaintext. */
   readonly peerPrincipal: string | undefined
   clearRoute(): void
+  /** What route, virtual host or the chosen part of a split say to a filter by its name; undefined: nothing. */
+  filterConfig(name: string): FilterSetting | undefined
   /** Continues a suspended request; a reply ends it. Ignored when the exchange has ended meanwhile. */
   resume(reply?: LocalReply): void
 }
 
-export type FilterVerdict = 'continue' | 'suspend' | LocalReply
+export type FilterVerdict = 'continue' | 'suspend' | LocalReply | FilterAnswer
 
 export interface HttpFilter {
   /** The name in `http_filters`, for config_dump and errors. */
   readonly name: string
+  /** Has nothing to do for a request whose route says nothing to it. */
+  readonly isRouteOnly?: boolean
+  /** `disabled` in `http_filters`: runs only where a route says something to it. */
+  readonly isOffByDefault?: boolean
   onRequest?(context: FilterContext): FilterVerdict
   onResponse?(context: FilterContext, response: ResponseHead): void
   /** The exchange has ended, whatever the reason; cancel what is pending. */

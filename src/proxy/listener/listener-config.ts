@@ -88,6 +88,8 @@ export interface HttpConnectionManager {
   readonly routes: () => RouteTable | undefined
   /** In order, without the router. */
   readonly filters: readonly HttpFilter[]
+  /** Every filter is `isRouteOnly`: a request whose route says nothing to filters passes them by. */
+  readonly filtersAreRouteOnly?: boolean
   readonly observers: readonly RequestObserver[]
   readonly stats: DownstreamStats
   readonly headersBytesMax: number

@@ -300,10 +300,10 @@ test('configuration by filter is compiled, the innermost winning', () => {
   assert.ok(config('unused'))
   const result = compileRouteConfiguration(message, {
     random: seededRandom(1),
-    compileFilterConfig: (name, any) => ({ ok: true, value: `${name} ${any.typeUrl}` }),
+    compileFilterConfig: (name, any) => ({ ok: true, value: { kind: `${name} ${any.typeUrl}` } }),
   })
   const found = must(result).match(headOf())
-  assert.equal(found?.route.filterConfigs?.get('known'), 'known x/Inner')
+  assert.deepEqual(found?.route.filterConfigs?.get('known'), { kind: 'known x/Inner' })
   const without = compileRouteConfiguration(message)
   assert.deepEqual(reasonsOf(without), [
     'virtual_hosts[0].typed_per_filter_config.known: no filter named "known" takes configuration by route',

@@ -12,6 +12,7 @@ import {
 } from '../../xds/proto/generated/envoy/config/route/v3/route_components.ts'
 import { type Compiled, compiled, refused } from '../config/compiled.ts'
 import { type FieldReport, at, checkFields, refuse } from '../config/field-rule.ts'
+import type { FilterConfigs } from '../filter/route-config.ts'
 import type { RequestHead } from '../http/message.ts'
 import { type ForwardContext, compileForward, compileHostDefaults } from './forward-action.ts'
 import { joinEdits } from './header-edit.ts'
@@ -22,6 +23,7 @@ import {
   type RouteCompiler,
   type RouteOptions,
   createRouteCompiler,
+  mergeConfigs,
 } from './route-compiler.ts'
 import { routeConfigurationRule } from './route-fields.ts'
 import { createRouteIndex } from './route-index.ts'
@@ -60,7 +62,7 @@ interface TableContext {
   readonly compiler: RouteCompiler
   readonly message: RouteConfiguration
   readonly edits: LevelEdits
-  readonly filterConfigs: ReadonlyMap<string, unknown> | undefined
+  readonly filterConfigs: FilterConfigs | undefined
 }
 
 type HostMatcher = (path: string, input: MatchInput) => MatchedRoute | undefined
@@ -72,16 +74,27 @@ function createTable(
 ): RouteTable {
   const ignorePort = message.ignorePortInHostMatching
   const findHost = createVirtualHostIndex(entries, { ignorePort })
-  const ignoreParameters = message.ignorePathParametersInPathMatching
+  const inputOf = createMatchInput(message, options)
   return {
     name: message.name,
     match(head) {
       const matchHost = findHost(head.authority)
       if (matchHost === undefined) return undefined
-      const path = ignoreParameters ? withoutParameters(pathOnly(head.path)) : pathOnly(head.path)
-      return matchHost(path, new RequestInput(head, path, options.random))
+      const input = inputOf(head)
+      return matchHost(input.path, input)
     },
   }
+}
+
+/** What the routes of a table are asked about a request. */
+export function createMatchInput(
+  message: RouteConfiguration,
+  options: RouteOptions,
+): (head: RequestHead) => MatchInput {
+  if (!message.ignorePathParametersInPathMatching) {
+    return (head) => new RequestInput(head, pathOnly(head.path), options.random)
+  }
+  return (head) => new RequestInput(head, withoutParameters(pathOnly(head.path)), options.random)
 }
 
 /** Draws when a route with a fraction is first met, and gives the same to all others. */
@@ -154,7 +167,7 @@ interface HostContext {
   readonly table: TableContext
   readonly host: ForwardContext['host']
   readonly edits: LevelEdits
-  readonly filterConfigs: ReadonlyMap<string, unknown> | undefined
+  readonly filterConfigs: FilterConfigs | undefined
 }
 
 interface RouteContext extends HostContext {
@@ -180,7 +193,7 @@ function compileEntry(
   if (context.table.message.mostSpecificHeaderMutationsWins) levels.reverse()
   const route: Route = {
     name: message.name,
-    action: compileAction(message, { ...context, matcher }, report),
+    action: compileAction(message, { ...context, filterConfigs, matcher }, report),
     editRequest: joinEdits(levels.map((level) => level.editRequest)),
     editResponse: joinEdits(levels.map((level) => level.editResponse)),
     ...(filterConfigs && { filterConfigs }),
@@ -208,6 +221,7 @@ function compileAction(
         compiler: context.table.compiler,
         host: context.host,
         matched,
+        filterConfigs: context.filterConfigs,
         requestBufferLimitBytes: message.perRequestBufferLimitBytes,
       }
       return compileForward(action.value, forwardContext, at(report, 'route'))
@@ -263,12 +277,4 @@ function compileBody(action: DirectResponseAction, report: FieldReport): Uint8Ar
       refuse(report, 'only inline_string and inline_bytes are implemented')
       return new Uint8Array()
   }
-}
-
-function mergeConfigs(
-  outer: ReadonlyMap<string, unknown> | undefined,
-  inner: ReadonlyMap<string, unknown> | undefined,
-): ReadonlyMap<string, unknown> | undefined {
-  if (outer === undefined || inner === undefined) return inner ?? outer
-  return new Map([...outer, ...inner])
 }

@@ -6,6 +6,7 @@ import {
 } from '../../xds/proto/generated/envoy/config/route/v3/route_components.ts'
 import { type FieldReport, at, refuse } from '../config/field-rule.ts'
 import { durationMs } from '../config/message-value.ts'
+import type { FilterConfigs } from '../filter/route-config.ts'
 import type { RequestHead } from '../http/message.ts'
 import { compileRetryPolicy } from '../resilience/compile-retry-policy.ts'
 import type { RetryPolicy } from '../resilience/retry-policy.ts'
@@ -49,6 +50,8 @@ export interface ForwardContext {
   readonly compiler: RouteCompiler
   readonly host: HostDefaults
   readonly matched: MatchedPart
+  /** Of the route, for the parts of a split to inherit. */
+  readonly filterConfigs: FilterConfigs | undefined
   /** The route's own, over the virtual host's. */
   readonly requestBufferLimitBytes: number | undefined
 }
@@ -71,7 +74,7 @@ export function compileForward(
     ...(requestBufferLimitBytes !== undefined && { requestBufferLimitBytes }),
     ...compileTimeouts(action, report),
     ...compileAuthority(action, report),
-    pickCluster: compileClusters(action, context.compiler, report),
+    pickCluster: compileClusters(action, context, report),
     clusterNotFoundStatus: notFoundStatuses[action.clusterNotFoundResponseCode] ?? 503,
     retryPolicy,
     rewritePath: compilePathRewrite(action, context.matched, report),

@@ -3,9 +3,10 @@ import type { Random } from '../../lib/random.ts'
 import type { HeaderValueOption } from '../../xds/proto/generated/envoy/config/core/v3/base.ts'
 import { FilterConfig } from '../../xds/proto/generated/envoy/config/route/v3/route_components.ts'
 import type { Any } from '../../xds/proto/generated/google/protobuf/any.ts'
-import { type Compiled } from '../config/compiled.ts'
+import { type Compiled, compiled, refused } from '../config/compiled.ts'
 import { type FieldReport, at, refuse } from '../config/field-rule.ts'
 import { decodeTyped, typeName } from '../config/message-value.ts'
+import { type FilterConfigs, type FilterSetting, switchedOff } from '../filter/route-config.ts'
 import { compileHeaderEdit } from './header-edit.ts'
 import type { HeaderEdit } from './route-table.ts'
 
@@ -14,7 +15,7 @@ export interface RouteOptions {
   /** For `%HOSTNAME%` in header values. */
   readonly hostname?: string
   /** Compiles one entry of `typed_per_filter_config`; without it every entry that is not optional is refused. */
-  readonly compileFilterConfig?: (name: string, config: Any) => Compiled<unknown>
+  readonly compileFilterConfig?: (name: string, config: Any) => Compiled<FilterSetting>
 }
 
 /** The four header fields of a level. */
@@ -37,7 +38,7 @@ export interface RouteCompiler {
   filterConfigs(
     configs: Readonly<Record<string, Any>>,
     report: FieldReport,
-  ): ReadonlyMap<string, unknown> | undefined
+  ): FilterConfigs | undefined
 }
 
 export function createRouteCompiler(options: RouteOptions): RouteCompiler {
@@ -67,7 +68,7 @@ export function createRouteCompiler(options: RouteOptions): RouteCompiler {
     filterConfigs(configs, report) {
       const entries = Object.entries(configs)
       if (entries.length === 0) return undefined
-      const compiledConfigs = new Map<string, unknown>()
+      const compiledConfigs = new Map<string, FilterSetting>()
       for (const [name, any] of entries) {
         const here = at(report, 'typed_per_filter_config', name)
         const result = compileFilterConfig(name, any, { options, report: here })
@@ -89,19 +90,46 @@ function compileFilterConfig(
   name: string,
   any: Any,
   context: FilterConfigContext,
-): Compiled<unknown> | undefined {
-  const { options, report } = context
-  const isWrapped = typeName(any.typeUrl) === 'envoy.config.route.v3.FilterConfig'
-  const wrapper = isWrapped ? decodeTyped(any, FilterConfig, report) : undefined
-  if (wrapper?.disabled === true) {
-    refuse(at(report, 'disabled'), 'switching a filter off by route is not implemented')
+): Compiled<FilterSetting> | undefined {
+  if (typeName(any.typeUrl) !== 'envoy.config.route.v3.FilterConfig') {
+    return compileTyped(name, any, context)
   }
-  const config = isWrapped ? wrapper?.config : any
-  const isOptional = wrapper?.isOptional === true
-  if (config === undefined) return undefined
-  const result = options.compileFilterConfig?.(name, config) ?? {
-    ok: false as const,
-    reasons: [`no filter named ${JSON.stringify(name)} takes configuration by route`],
+  const wrapper = decodeTyped(any, FilterConfig, context.report)
+  if (wrapper === undefined) return undefined
+  if (wrapper.disabled) return compiled(switchedOff)
+  if (wrapper.config === undefined) {
+    // Envoy's own words.
+    return refused(`Empty route/virtual host per filter configuration for ${name} filter`)
   }
-  return !result.ok && isOptional ? undefined : result
+  const result = compileTyped(name, wrapper.config, context)
+  return !result.ok && wrapper.isOptional ? undefined : result
+}
+
+function compileTyped(
+  name: string,
+  any: Any,
+  { options }: FilterConfigContext,
+): Compiled<FilterSetting> {
+  return (
+    options.compileFilterConfig?.(name, any) ??
+    refused(`no filter named ${JSON.stringify(name)} takes configuration by route`)
+  )
+}
+
+/** What a level says to filters, over what the level above it says. */
+export function mergeConfigs(
+  outer: FilterConfigs | undefined,
+  inner: FilterConfigs | undefined,
+): FilterConfigs | undefined {
+  if (outer === undefined || inner === undefined) return inner ?? outer
+  const merged = new Map(outer)
+  for (const [name, config] of inner) merged.set(name, inherited(config, outer.get(name)))
+  return merged
+}
+
+function inherited(inner: FilterSetting, outer: FilterSetting | undefined): FilterSetting {
+  if (typeof inner !== 'object' || typeof outer !== 'object' || inner.kind !== outer.kind) {
+    return inner
+  }
+  return inner.inherit?.(outer) ?? inner
 }

@@ -35,14 +35,17 @@ export interface RouteMatcher {
   readonly matchedPart: MatchedPart
 }
 
+/** One thing that a match asks of a request; all must hold. */
+export interface MatchCondition {
+  readonly field: 'path' | 'grpc' | 'headers' | 'query_parameters' | 'runtime_fraction'
+  /** In the message's list of that name; 0 where there is no list. */
+  readonly index: number
+  readonly test: MatchTest
+}
+
 export function compileRouteMatch(match: RouteMatch, report: FieldReport): RouteMatcher {
   const path = compilePath(match, report)
-  const conditions = [
-    ...compileGrpc(match),
-    ...compileHeaders(match, report),
-    ...compileQuery(match, report),
-    ...compileFraction(match, at(report, 'runtime_fraction')),
-  ]
+  const conditions = compileConditions(match, report).map(({ test }) => test)
   const [only] = conditions
   if (conditions.length === 0) return path
   const { matches } = path
@@ -53,6 +56,24 @@ export function compileRouteMatch(match: RouteMatch, report: FieldReport): Route
     ...path,
     matches: (input) => matches(input) && conditions.every((condition) => condition(input)),
   }
+}
+
+/** Each part of a match alone, in the order in which they are asked, for telling which one did not hold. */
+export function compileSeparately(
+  match: RouteMatch,
+  report: FieldReport,
+): readonly MatchCondition[] {
+  const path = compilePath(match, report)
+  return [{ field: 'path', index: 0, test: path.matches }, ...compileConditions(match, report)]
+}
+
+function compileConditions(match: RouteMatch, report: FieldReport): readonly MatchCondition[] {
+  return [
+    ...compileGrpc(match),
+    ...compileHeaders(match, report),
+    ...compileQuery(match, report),
+    ...compileFraction(match, at(report, 'runtime_fraction')),
+  ]
 }
 
 const other: PathKey = { kind: 'other' }
@@ -167,8 +188,9 @@ function compileSeparatedPrefix(
   }
 }
 
-function compileGrpc(match: RouteMatch): readonly MatchTest[] {
-  return match.grpc === undefined ? [] : [(input) => isGrpcRequest(input.head)]
+function compileGrpc(match: RouteMatch): readonly MatchCondition[] {
+  if (match.grpc === undefined) return []
+  return [{ field: 'grpc', index: 0, test: (input) => isGrpcRequest(input.head) }]
 }
 
 /** `application/grpc`, alone or with `+proto` and the like behind it. */
@@ -178,7 +200,7 @@ export function isGrpcRequest(head: RequestHead): boolean {
   return type.length === 16 || type[16] === '+'
 }
 
-function compileHeaders(match: RouteMatch, report: FieldReport): readonly MatchTest[] {
+function compileHeaders(match: RouteMatch, report: FieldReport): readonly MatchCondition[] {
   return match.headers.flatMap((matcher, index) => {
     const result = compileRequestMatcher(matcher)
     if (!result.ok) {
@@ -186,11 +208,11 @@ function compileHeaders(match: RouteMatch, report: FieldReport): readonly MatchT
       return []
     }
     const matches = result.value
-    return [(input: MatchInput) => matches(input.head)]
+    return [{ field: 'headers', index, test: (input: MatchInput) => matches(input.head) }]
   })
 }
 
-function compileQuery(match: RouteMatch, report: FieldReport): readonly MatchTest[] {
+function compileQuery(match: RouteMatch, report: FieldReport): readonly MatchCondition[] {
   return match.queryParameters.flatMap((matcher, index) => {
     const result = compileQueryMatcher(matcher)
     if (!result.ok) {
@@ -198,11 +220,13 @@ function compileQuery(match: RouteMatch, report: FieldReport): readonly MatchTes
       return []
     }
     const matches = result.value
-    return [(input: MatchInput) => matches(input.head.path)]
+    return [
+      { field: 'query_parameters', index, test: (input: MatchInput) => matches(input.head.path) },
+    ]
   })
 }
 
-function compileFraction(match: RouteMatch, report: FieldReport): readonly MatchTest[] {
+function compileFraction(match: RouteMatch, report: FieldReport): readonly MatchCondition[] {
   if (match.runtimeFraction === undefined) return []
   const percent = match.runtimeFraction.defaultValue
   if (percent === undefined) {
@@ -211,7 +235,8 @@ function compileFraction(match: RouteMatch, report: FieldReport): readonly Match
   }
   const { numerator } = percent
   const denominator = denominatorOf(percent)
-  return [(input) => input.draw() % denominator < numerator]
+  const test: MatchTest = (input) => input.draw() % denominator < numerator
+  return [{ field: 'runtime_fraction', index: 0, test }]
 }
 
 export function denominatorOf(percent: FractionalPercent): number {

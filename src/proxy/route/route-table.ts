@@ -5,6 +5,7 @@
  * `*.suffix`, longest `prefix.*`, `*`; then the first route that matches, in order.
  */
 import type { Random } from '../../lib/random.ts'
+import type { FilterConfigs } from '../filter/route-config.ts'
 import type { HeaderList } from '../http/header-list.ts'
 import type { RequestHead } from '../http/message.ts'
 import type { RetryPolicy } from '../resilience/retry-policy.ts'
@@ -29,7 +30,7 @@ export interface Route {
   readonly editRequest: HeaderEdit | undefined
   readonly editResponse: HeaderEdit | undefined
   /** Compiled `typed_per_filter_config`, the most specific of route, virtual host and table, by filter name. */
-  readonly filterConfigs?: ReadonlyMap<string, unknown>
+  readonly filterConfigs?: FilterConfigs
 }
 
 /**
@@ -106,6 +107,6 @@ export interface PickedCluster {
   readonly editResponse: HeaderEdit | undefined
   /** Of this part of a weighted split; wins over the route's. */
   readonly rewriteAuthority?: string
-  /** Per-filter configuration of this part; an entry wins over the route's of the same filter. */
-  readonly filterConfigs?: ReadonlyMap<string, unknown>
+  /** Per-filter configuration of this part, with what it inherits from the route; absent: the route's. */
+  readonly filterConfigs?: FilterConfigs
 }

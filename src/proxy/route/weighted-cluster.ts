@@ -6,18 +6,25 @@ import type {
   WeightedCluster_ClusterWeight as ClusterWeight,
 } from '../../xds/proto/generated/envoy/config/route/v3/route_components.ts'
 import { type FieldReport, at, refuse } from '../config/field-rule.ts'
+import type { FilterConfigs } from '../filter/route-config.ts'
 import type { RequestHead } from '../http/message.ts'
 import { requestReader } from './header-matcher.ts'
-import type { RouteCompiler } from './route-compiler.ts'
+import { type RouteCompiler, mergeConfigs } from './route-compiler.ts'
 import type { ForwardAction, PickedCluster } from './route-table.ts'
 
 type PickCluster = ForwardAction['pickCluster']
 
 const weightSumMax = 4_294_967_295
 
+/** What the parts of a split are compiled with, and what they inherit. */
+export interface ClusterContext {
+  readonly compiler: RouteCompiler
+  readonly filterConfigs: FilterConfigs | undefined
+}
+
 export function compileClusters(
   action: RouteAction,
-  compiler: RouteCompiler,
+  context: ClusterContext,
   report: FieldReport,
 ): PickCluster {
   const specifier = action.clusterSpecifier
@@ -30,7 +37,7 @@ export function compileClusters(
     case 'clusterHeader':
       return pickByHeader(specifier.value)
     case 'weightedClusters':
-      return compileWeighted(specifier.value, compiler, at(report, 'weighted_clusters'))
+      return compileWeighted(specifier.value, context, at(report, 'weighted_clusters'))
     case undefined:
       refuse(at(report, 'cluster_specifier'), 'is required')
       return () => plainPick('')
@@ -56,7 +63,7 @@ type PickPart = (head: RequestHead) => PickedCluster
 
 function compileWeighted(
   split: WeightedCluster,
-  compiler: RouteCompiler,
+  context: ClusterContext,
   report: FieldReport,
 ): PickCluster {
   const parts: PickPart[] = []
@@ -67,7 +74,7 @@ function compileWeighted(
     const here = at(report, 'clusters', index)
     if (part.weight === undefined) refuse(at(here, 'weight'), 'is required')
     sum += part.weight ?? 0
-    parts.push(compilePart(part, compiler, here))
+    parts.push(compilePart(part, context, here))
     ends.push(sum)
   })
   if (split.clusters.length === 0) {
@@ -98,12 +105,14 @@ function compileDraw(
   }
 }
 
-function compilePart(part: ClusterWeight, compiler: RouteCompiler, report: FieldReport): PickPart {
+function compilePart(part: ClusterWeight, context: ClusterContext, report: FieldReport): PickPart {
+  const { compiler } = context
   if ((part.name === '') === (part.clusterHeader === '')) {
     refuse(report, 'exactly one of name and cluster_header must be set')
   }
   const edits = compiler.edits(part, report)
-  const filterConfigs = compiler.filterConfigs(part.typedPerFilterConfig, report)
+  const own = compiler.filterConfigs(part.typedPerFilterConfig, report)
+  const filterConfigs = own && mergeConfigs(context.filterConfigs, own)
   const rewriteAuthority = part.hostRewriteSpecifier?.value ?? ''
   const rest = {
     ...edits,

@@ -74,6 +74,16 @@ export class FlushTurn {
     this.#depth -= 1
   }
 
+  /** For what a timer starts. */
+  run(work: () => void): void {
+    this.enter()
+    try {
+      work()
+    } finally {
+      this.leave()
+    }
+  }
+
   /** Has `flush` called once at the end of the turn. A wire schedules itself once per turn. */
   schedule(wire: Flushable): void {
     this.#dirty[this.#dirtyCount] = wire

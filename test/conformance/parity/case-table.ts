@@ -12,6 +12,8 @@ export interface ParityCase {
     | 'passing'
     | 'tcp'
     | 'tcp-nowhere'
+    | 'own-fault'
+    | 'off'
   readonly method?: string
   readonly path?: string
   readonly host?: string

@@ -1,0 +1,227 @@
+/**
+ * An explanation with the user's own files in it: what the sidecar's configuration decides, joined with the resource,
+ * file and line of each rule, and with the rules that were left out for this client before any request came.
+ */
+import type { Issue } from '../../model/issue.ts'
+import type { HttpMatchRequest, VirtualServiceSpec } from '../../model/istio/virtual-service.ts'
+import { describeResource, type Resource } from '../../model/resource.ts'
+import type {
+  ExplainedAction,
+  ExplainedListener,
+  ExplainedRoute,
+  Provenance,
+  Verdict,
+} from '../../proxy/explain/explanation.ts'
+import type { RequestLine } from '../../proxy/explain/request-target.ts'
+import type { ExplainedCondition, ExplainedHost } from '../../proxy/route/explain-route.ts'
+import { exclusionOf, type Exclusion } from '../../translate/route-match.ts'
+import { isVirtualService } from '../../translate/virtual-service-index.ts'
+import type { ExplainedClient, ExplainSource } from './explain-source.ts'
+
+/** The JSON of `tulle explain -o json`; fields are added and never change their meaning. */
+export interface ExplainReport {
+  readonly apiVersion: 'tulle.dev/v1alpha1'
+  readonly kind: 'Explanation'
+  readonly mode: 'live' | 'offline'
+  readonly request: RequestLine
+  readonly from: ExplainedClient
+  readonly listener?: ExplainedListener
+  readonly virtualHost?: ExplainedHost
+  /** In the order in which they are tried, up to the one that matched. */
+  readonly rules: readonly ExplainedRule[]
+  readonly action?: ExplainedAction
+  /** Where the resources stand that the action names. */
+  readonly sources: readonly RuleSource[]
+  readonly verdict: Verdict
+  /** What is wrong with the resources that took part. */
+  readonly issues: readonly Issue[]
+}
+
+export interface ExplainedRule {
+  readonly name: string
+  readonly source?: RuleSource
+  /** `excluded`: left out for this client, whatever the request. */
+  readonly outcome: 'matched' | 'failed' | 'excluded'
+  readonly conditions: readonly ExplainedCondition[]
+}
+
+export interface RuleSource {
+  /** `VirtualService default/reviews` */
+  readonly resource: string
+  readonly file: string
+  readonly line: number
+  /** `spec.http[0].match[1]` */
+  readonly path: string
+}
+
+export async function explainReport(
+  source: ExplainSource,
+  request: RequestLine,
+): Promise<ExplainReport> {
+  const { listener, virtualHost, tried, action, verdict } = source.explain(request)
+  const resources = await findResources(source, [
+    ...tried.flatMap(({ provenance }) => provenance ?? []),
+    ...rulesOf(action),
+  ])
+  const names = new Set([...resources.values()].map(describeResource))
+  const issues = (await source.issues()).filter(({ resource }) => names.has(resource))
+  return {
+    apiVersion: 'tulle.dev/v1alpha1',
+    kind: 'Explanation',
+    mode: source.mode,
+    request,
+    from: clientOnly(source.client),
+    ...(listener && { listener }),
+    ...(virtualHost && { virtualHost }),
+    rules: joinRules(tried, { resources, virtualHost, client: source.client }),
+    ...(action && { action }),
+    sources: rulesOf(action).flatMap((provenance) => sourceOf(provenance, resources) ?? []),
+    verdict,
+    issues,
+  }
+}
+
+function clientOnly({ workload, namespace, labels }: ExplainedClient): ExplainedClient {
+  return { workload, namespace, labels }
+}
+
+type Resources = ReadonlyMap<string, Resource>
+
+async function findResources(
+  source: ExplainSource,
+  wanted: readonly Provenance[],
+): Promise<Resources> {
+  const found = new Map<string, Resource>()
+  for (const reference of wanted) {
+    const name = nameOf(reference)
+    const resource = found.get(name) ?? (await source.resource(reference))
+    if (resource !== undefined) found.set(name, resource)
+  }
+  return found
+}
+
+function nameOf({ kind, namespace, name }: Provenance): string {
+  return `${kind} ${namespace}/${name}`
+}
+
+/** DestinationRules of the destinations. */
+function rulesOf(action: ExplainedAction | undefined): readonly Provenance[] {
+  if (action === undefined || !('destinations' in action)) return []
+  const all = action.destinations.flatMap(({ settings }) => settings?.destinationRule ?? [])
+  return [...new Map(all.map((one) => [nameOf(one), one])).values()]
+}
+
+function sourceOf(provenance: Provenance, resources: Resources): RuleSource | undefined {
+  const resource = resources.get(nameOf(provenance))
+  const { path } = provenance
+  if (resource === undefined) return { resource: nameOf(provenance), file: '', line: 0, path }
+  return placeOf(resource, path)
+}
+
+function placeOf(resource: Resource, path: string): RuleSource {
+  const { file, line } = path === '' ? resource.origin : resource.origin.positionOf(path)
+  return { resource: describeResource(resource), file, line, path }
+}
+
+interface JoinInput {
+  readonly resources: Resources
+  readonly virtualHost: ExplainedHost | undefined
+  readonly client: ExplainedClient
+}
+
+/** Rules that were left out stand where they stand in their VirtualService, before the first later one. */
+function joinRules(tried: readonly ExplainedRoute[], input: JoinInput): readonly ExplainedRule[] {
+  let left = excludedRules(tried, input)
+  const joined: ExplainedRule[] = []
+  for (const route of tried) {
+    const source = route.provenance && sourceOf(route.provenance, input.resources)
+    const before = left.filter((rule) => isBefore(rule.source, source))
+    left = left.filter((rule) => !before.includes(rule))
+    joined.push(...before, {
+      name: route.name,
+      ...(source && { source }),
+      outcome: route.isMatch ? 'matched' : 'failed',
+      conditions: route.conditions,
+    })
+  }
+  return tried.at(-1)?.isMatch === true ? joined : [...joined, ...left]
+}
+
+function isBefore(one: RuleSource | undefined, other: RuleSource | undefined): boolean {
+  if (one === undefined || one.resource !== other?.resource) return false
+  const [left, right] = [one.path, other.path].map(positionsIn)
+  const [leftHttp = 0, leftMatch = 0] = left ?? []
+  const [rightHttp = 0, rightMatch = 0] = right ?? []
+  return leftHttp === rightHttp ? leftMatch < rightMatch : leftHttp < rightHttp
+}
+
+/** `spec.http[2].match[1]` → 2, 1 */
+function positionsIn(path: string): readonly number[] {
+  return [...path.matchAll(/\[(\d+)\]/g)].map(([, index]) => Number(index))
+}
+
+function excludedRules(tried: readonly ExplainedRoute[], input: JoinInput): ExplainedRule[] {
+  const provenance = tried.find((route) => route.provenance !== undefined)?.provenance
+  const resource = provenance && input.resources.get(nameOf(provenance))
+  if (resource === undefined || !isVirtualService(resource)) return []
+  const port = Number(/:(\d+)$/.exec(input.virtualHost?.name ?? '')?.[1] ?? 80)
+  return excludedBlocks(resource, { port, client: input.client })
+}
+
+interface Asker {
+  readonly port: number
+  readonly client: ExplainedClient
+}
+
+function excludedBlocks(resource: Resource<VirtualServiceSpec>, asker: Asker): ExplainedRule[] {
+  const { labels, namespace } = asker.client
+  const scope = {
+    port: asker.port,
+    clientNamespace: namespace,
+    isSelected: (selector: Readonly<Record<string, string>>) =>
+      Object.entries(selector).every(([key, value]) => labels[key] === value),
+  }
+  return (resource.spec.http ?? []).flatMap(({ name = '', match }, http) =>
+    (match ?? []).flatMap((block, index): ExplainedRule[] => {
+      const exclusion = exclusionOf(block, scope)
+      if (exclusion === undefined) return []
+      const source = placeOf(resource, `spec.http[${http}].match[${index}]`)
+      const condition = { ...exclusionText(exclusion, block, asker), isMet: false }
+      return [{ name, source, outcome: 'excluded', conditions: [condition] }]
+    }),
+  )
+}
+
+function exclusionText(exclusion: Exclusion, block: HttpMatchRequest, { port, client }: Asker) {
+  switch (exclusion) {
+    case 'port':
+      return { subject: 'port', wanted: String(block.port), got: String(port) }
+    case 'sourceLabels': {
+      const { sourceLabels = {} } = block
+      const own = Object.keys(sourceLabels).filter((key) => client.labels[key] !== undefined)
+      const got = labelsText(Object.fromEntries(own.map((key) => [key, client.labels[key] ?? ''])))
+      return {
+        subject: 'sourceLabels',
+        wanted: labelsText(sourceLabels),
+        got: got === '' ? undefined : got,
+      }
+    }
+    case 'sourceNamespace':
+      return {
+        subject: 'sourceNamespace',
+        wanted: block.sourceNamespace ?? '',
+        got: client.namespace,
+      }
+    case 'gateways':
+      return { subject: 'gateways', wanted: (block.gateways ?? []).join(', '), got: 'mesh' }
+    case 'claims':
+    default:
+      return { subject: 'claims of a token', wanted: 'a gateway', got: 'a sidecar' }
+  }
+}
+
+function labelsText(labels: Readonly<Record<string, string>>): string {
+  return Object.entries(labels)
+    .map(([key, value]) => `${key}=${value}`)
+    .join(', ')
+}

@@ -1,0 +1,61 @@
+/**
+ * A resource of a running mesh with the place of each of its fields: as the control plane has it, and looked up in the
+ * file that it was declared in, when that can be read here and still says the same.
+ */
+import { isDeepStrictEqual } from 'node:util'
+
+import { declaredInAnnotation, type ConfigObject } from '../../api/object.ts'
+import { MeshError } from '../../lib/mesh-error.ts'
+import { parseFile, validate } from '../../model/parse.ts'
+import type { Resource, SourcePosition } from '../../model/resource.ts'
+import type { ApiClient } from '../api-client.ts'
+import { kindPath, objectPath } from '../api-path.ts'
+
+export interface ResourceReference {
+  readonly kind: string
+  readonly namespace: string
+  readonly name: string
+}
+
+export async function liveResource(
+  api: ApiClient,
+  { kind, namespace, name }: ResourceReference,
+): Promise<Resource | undefined> {
+  try {
+    const path = objectPath(kindPath(kind), namespace, name)
+    return placed(await api.get<ConfigObject>(path))
+  } catch (error) {
+    // Removed since the sidecar got it.
+    if (error instanceof MeshError && error.code === 'MESH_STORE_NOT_FOUND') return undefined
+    throw error
+  }
+}
+
+function placed(object: ConfigObject): Resource | undefined {
+  const parsed = validate(object)
+  if (!parsed.ok) return undefined
+  const resource = parsed.value
+  const declared = object.metadata.annotations?.[declaredInAnnotation]
+  const [, file = '', line = ''] = /^(.*):(\d+)$/.exec(declared ?? '') ?? []
+  if (file === '') return resource
+  const position: SourcePosition = { file, line: Number(line), column: 1 }
+  return (
+    inFile(file, resource) ?? {
+      ...resource,
+      origin: { ...position, positionOf: () => position },
+    }
+  )
+}
+
+function inFile(file: string, wanted: Resource): Resource | undefined {
+  const { namespace, name } = wanted.metadata
+  return parseFile(file, { namespace })
+    .flatMap(({ resource }) => resource ?? [])
+    .find(
+      ({ kind, metadata, spec }) =>
+        kind === wanted.kind &&
+        metadata.name === name &&
+        metadata.namespace === namespace &&
+        isDeepStrictEqual(spec, wanted.spec),
+    )
+}

@@ -1,0 +1,181 @@
+/**
+ * Envoy's `HTTPFault`, compiled: whom a fault is for, how long it delays, and what it aborts with. The same message
+ * stands in `http_filters` and, per route, in `typed_per_filter_config`, where it takes the other's place as a whole.
+ */
+import type { FaultDelay } from '../../xds/proto/generated/envoy/extensions/filters/common/fault/v3/fault.ts'
+import {
+  type FaultAbort,
+  HTTPFault,
+} from '../../xds/proto/generated/envoy/extensions/filters/http/fault/v3/fault.ts'
+import type { Any } from '../../xds/proto/generated/google/protobuf/any.ts'
+import {
+  type FieldReport,
+  type MessageRule,
+  at,
+  checkFields,
+  ignored,
+  refuse,
+  refusedField,
+  used,
+} from '../config/field-rule.ts'
+import { decodeTyped, durationMs } from '../config/message-value.ts'
+import type { HeaderList } from '../http/header-list.ts'
+import type { RequestHead } from '../http/message.ts'
+import { type HeaderMatch, compileRequestMatcher } from '../route/header-matcher.ts'
+import { type Fraction, fractionOf } from './fraction.ts'
+import type { RouteFilterConfig } from './route-config.ts'
+
+export interface FaultSettings extends RouteFilterConfig {
+  readonly kind: 'fault'
+  readonly delay: FaultPart<number> | undefined
+  readonly abort: FaultPart<AbortStatus> | undefined
+  /** Of requests to any cluster where it is empty. */
+  readonly upstreamCluster: string
+  /** `x-envoy-downstream-service-node` is one of them; empty: any. */
+  readonly downstreamNodes: ReadonlySet<string>
+  readonly headers: readonly HeaderMatch<RequestHead>[]
+  readonly activeFaultsMax: number
+}
+
+/** What is injected, and how often; both may be the request's to say, the latter up to what is configured. */
+export interface FaultPart<T> {
+  valueOf(headers: HeaderList): T | undefined
+  shareOf(headers: HeaderList): Fraction
+}
+
+export interface AbortStatus {
+  readonly status: number
+  readonly grpcStatus: number | undefined
+}
+
+const noRuntime = ignored('there is no runtime; the configured value counts')
+const percentage = used({
+  type: 'envoy.type.v3.FractionalPercent',
+  fields: { numerator: used(), denominator: used() },
+})
+
+export const faultRule: MessageRule = {
+  type: 'envoy.extensions.filters.http.fault.v3.HTTPFault',
+  fields: {
+    delay: used({
+      type: 'envoy.extensions.filters.common.fault.v3.FaultDelay',
+      fields: { fixedDelay: used(), headerDelay: used(), percentage },
+    }),
+    abort: used({
+      type: 'envoy.extensions.filters.http.fault.v3.FaultAbort',
+      fields: { httpStatus: used(), grpcStatus: used(), headerAbort: used(), percentage },
+    }),
+    upstreamCluster: used(),
+    headers: used(),
+    downstreamNodes: used(),
+    maxActiveFaults: used(),
+    responseRateLimit: refusedField('limiting the rate of responses is not implemented'),
+    delayPercentRuntime: noRuntime,
+    abortPercentRuntime: noRuntime,
+    delayDurationRuntime: noRuntime,
+    abortHttpStatusRuntime: noRuntime,
+    maxActiveFaultsRuntime: noRuntime,
+    responseRateLimitPercentRuntime: noRuntime,
+    abortGrpcStatusRuntime: noRuntime,
+    disableDownstreamClusterStats: ignored('statistics by the client’s cluster are not kept'),
+    filterMetadata: ignored('dynamic metadata is not kept, and nothing reads it'),
+  },
+}
+
+export function compileFault(any: Any, report: FieldReport): FaultSettings | undefined {
+  const fault = decodeTyped(any, HTTPFault, report)
+  if (fault === undefined) return undefined
+  checkFields(fault, faultRule, report)
+  return {
+    kind: 'fault',
+    delay: fault.delay && compileDelay(fault.delay, at(report, 'delay')),
+    abort: fault.abort && compileAbort(fault.abort, at(report, 'abort')),
+    upstreamCluster: fault.upstreamCluster,
+    downstreamNodes: new Set(fault.downstreamNodes),
+    headers: fault.headers.flatMap((matcher, index) => {
+      const result = compileRequestMatcher(matcher)
+      if (result.ok) return [result.value]
+      for (const reason of result.reasons) refuse(at(report, 'headers', index), reason)
+      return []
+    }),
+    activeFaultsMax: fault.maxActiveFaults ?? Number.POSITIVE_INFINITY,
+  }
+}
+
+/** Says nothing by itself: it stands in the list so that routes may. */
+export function isIdle({ delay, abort }: FaultSettings): boolean {
+  return delay === undefined && abort === undefined
+}
+
+function compileDelay(delay: FaultDelay, report: FieldReport): FaultPart<number> | undefined {
+  const share = fractionOf(delay.percentage)
+  const specifier = delay.faultDelaySecifier
+  switch (specifier?.$case) {
+    case 'fixedDelay': {
+      const rule = { absentMs: 0, least: 'positive' } as const
+      // Envoy counts whole milliseconds.
+      const delayMs = Math.floor(durationMs(specifier.value, rule, at(report, 'fixed_delay')))
+      return { valueOf: () => delayMs, shareOf: () => share }
+    }
+    case 'headerDelay':
+      return {
+        valueOf: (headers) => unsigned(headers.get('x-envoy-fault-delay-request')),
+        shareOf: shareByHeader('x-envoy-fault-delay-request-percentage', share),
+      }
+    case undefined:
+    default:
+      refuse(report, 'one of fixed_delay and header_delay is required')
+      return undefined
+  }
+}
+
+function compileAbort(abort: FaultAbort, report: FieldReport): FaultPart<AbortStatus> | undefined {
+  const share = fractionOf(abort.percentage)
+  const { errorType } = abort
+  switch (errorType?.$case) {
+    case 'httpStatus': {
+      const status = errorType.value
+      if (!isStatus(status)) {
+        refuse(at(report, 'http_status'), `value must be inside range [200, 600), got ${status}`)
+      }
+      const value = { status, grpcStatus: undefined }
+      return { valueOf: () => value, shareOf: () => share }
+    }
+    case 'grpcStatus': {
+      const value = { status: 200, grpcStatus: errorType.value }
+      return { valueOf: () => value, shareOf: () => share }
+    }
+    case 'headerAbort':
+      return {
+        valueOf: abortByHeader,
+        shareOf: shareByHeader('x-envoy-fault-abort-request-percentage', share),
+      }
+    case undefined:
+    default:
+      refuse(report, 'one of http_status, grpc_status and header_abort is required')
+      return undefined
+  }
+}
+
+function abortByHeader(headers: HeaderList): AbortStatus | undefined {
+  const status = unsigned(headers.get('x-envoy-fault-abort-request'))
+  if (status !== undefined && isStatus(status)) return { status, grpcStatus: undefined }
+  const grpcStatus = unsigned(headers.get('x-envoy-fault-abort-grpc-request'))
+  return grpcStatus === undefined ? undefined : { status: 200, grpcStatus }
+}
+
+function isStatus(status: number): boolean {
+  return status >= 200 && status < 600
+}
+
+function shareByHeader(name: string, most: Fraction): (headers: HeaderList) => Fraction {
+  return (headers) => {
+    const asked = unsigned(headers.get(name))
+    if (asked === undefined) return most
+    return { numerator: Math.min(asked, most.numerator), denominator: most.denominator }
+  }
+}
+
+function unsigned(text: string | undefined): number | undefined {
+  return text !== undefined && /^\d{1,15}$/.test(text) ? Number(text) : undefined
+}
