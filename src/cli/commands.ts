@@ -16,6 +16,7 @@ const loaders: Readonly<Record<string, Load>> = {
   explain: async () => (await import('./commands/explain.ts')).explainCommand,
   test: async () => (await import('./commands/test.ts')).testCommand,
   analyze: async () => (await import('./commands/analyze.ts')).analyzeCommand,
+  fault: async () => (await import('./commands/fault.ts')).faultCommand,
   'proxy-config': async () => (await import('./commands/proxy-config.ts')).proxyConfigCommand,
   sidecar: async () => (await import('./commands/sidecar.ts')).sidecarCommand,
   token: async () => (await import('./commands/token.ts')).tokenCommand,

@@ -36,8 +36,7 @@ function trafficPolicy(path: string): EffectTable {
     ...trafficBlocks(portLevel),
     [`${path}.portLevelSettings`]: 'effective',
     [`${path}.tunnel`]: 'not-yet',
-    [`${path}.proxyProtocol`]: 'not-yet',
-    [`${path}.retryBudget`]: 'not-yet',
+    [`${path}.retryBudget.budgetInterval`]: 'not-yet',
   }
 }
 
@@ -67,7 +66,6 @@ const trafficBlockEffects: EffectTable = {
   ...poolEffects,
   loadBalancer: 'effective',
   'loadBalancer.simple=PASSTHROUGH': 'not-yet',
-  'loadBalancer.consistentHash': 'not-yet',
   'loadBalancer.localityLbSetting': 'not-yet',
   'loadBalancer.zoneAwareLbSetting': 'not-yet',
   'loadBalancer.warmup': 'not-yet',
@@ -87,14 +85,11 @@ export const effects: Readonly<Record<string, EffectTable>> = {
     'spec.http[].match[].gateways[]=mesh': 'effective',
     'spec.http[].match[].statPrefix': 'not-yet',
     'spec.http[].retries.retryRemoteLocalities': 'not-yet',
-    'spec.http[].mirror': 'not-yet',
-    'spec.http[].mirrors': 'not-yet',
-    'spec.http[].mirrorPercent': 'not-yet',
-    'spec.http[].mirror_percent': 'not-yet',
-    'spec.http[].mirrorPercentage': 'not-yet',
-    'spec.http[].delegate': 'not-yet',
-    'spec.tls': 'not-yet',
-    'spec.tcp': 'not-yet',
+    'spec.tls[].match[].gateways[]': 'not-yet',
+    'spec.tls[].match[].gateways[]=mesh': 'effective',
+    'spec.tcp[].match[].gateways[]': 'not-yet',
+    'spec.tcp[].match[].gateways[]=mesh': 'effective',
+    'spec.tcp[].match[].sourceSubnet': 'not-yet',
   },
   DestinationRule: {
     spec: 'effective',
@@ -143,7 +138,6 @@ export const effects: Readonly<Record<string, EffectTable>> = {
     ...http2('spec.services[].ports[].protocol'),
     'spec.meshConfig.localityLbSetting': 'not-yet',
     'spec.meshConfig.h2UpgradePolicy=UPGRADE': 'not-yet',
-    'spec.meshConfig.protocolDetectionTimeout': 'not-yet',
     'spec.meshConfig.meshMTLS.ecdhCurves': 'not-yet',
     'spec.meshConfig.meshMTLS.cipherSuites': 'not-yet',
     'spec.meshConfig.enableTracing': 'not-yet',
@@ -155,7 +149,6 @@ export const effects: Readonly<Record<string, EffectTable>> = {
 
 /** What happens instead of the field's effect, where that is more than nothing. */
 const consequences: Readonly<Record<string, string>> = {
-  'spec.http[].delegate': 'requests of the route get 503',
   'spec.ports[].protocol': 'our own proxy refuses the port, a real Envoy takes it',
   'spec.services[].ports[].protocol': 'our own proxy refuses the port, a real Envoy takes it',
 }
@@ -185,7 +178,6 @@ interface Written {
 /** Warns of each field that is written and has no effect; of the topmost only, not of what lies in it. */
 export function reportUnimplemented(kind: string, spec: Written, reading: Reading): void {
   walk(spec, { path: 'spec', pattern: 'spec' })
-  if (kind === 'VirtualService' && !reading.isPresent('spec.hosts[0]')) reportDelegate(reading)
 
   function walk({ node, shape }: Written, at: { path: string; pattern: string }): void {
     if (isNull(node)) return
@@ -197,16 +189,6 @@ export function reportUnimplemented(kind: string, spec: Written, reading: Readin
     }
     if (effect === 'effective') for (const child of childrenOf(node, shape, at)) walk(child, child)
   }
-}
-
-/** What others delegate to; without delegation nothing leads there. */
-function reportDelegate(reading: Reading): void {
-  reading.report('spec', {
-    code: 'TUL0011',
-    severity: 'warning',
-    message: 'a VirtualService without hosts is a delegate, which has no effect in this version',
-    remedy: 'Do not rely on it: delegation is not implemented yet.',
-  })
 }
 
 type Child = Written & { readonly path: string; readonly pattern: string }

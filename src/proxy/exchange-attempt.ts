@@ -12,6 +12,7 @@ import type { HostOutcome } from './resilience/outlier-detector.ts'
 import type { Cluster } from './upstream/cluster.ts'
 import type { Host } from './upstream/host.ts'
 import type { PoolFailure, StreamWaiter } from './upstream/pool.ts'
+import type { ProxyAddresses } from './wire/proxy-protocol.ts'
 
 /** The exchange, as its current attempt sees it. */
 export interface AttemptOwner {
@@ -43,6 +44,7 @@ export class Attempt implements StreamWaiter {
   readonly cluster: Cluster
   readonly host: Host
   readonly authority: string
+  readonly downstream: ProxyAddresses
   #stream: UpstreamStream | undefined
   #request: RequestHead | undefined
   #isOver = false
@@ -59,12 +61,14 @@ export class Attempt implements StreamWaiter {
       readonly source: StreamSource
       readonly authority: string
     },
+    downstream: ProxyAddresses,
   ) {
     this.#owner = owner
     this.#source = target.source
     this.cluster = target.cluster
     this.host = target.host
     this.authority = target.authority
+    this.downstream = downstream
   }
 
   /** Whether the request can be written. */

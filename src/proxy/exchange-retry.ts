@@ -94,7 +94,7 @@ export class RetryState {
   }
 }
 
-export const noHosts: readonly Host[] = []
+const noHosts: readonly Host[] = []
 
 interface SentRequest {
   readonly head: ResponseHead | undefined

@@ -150,7 +150,7 @@ class Driver implements Translation {
     const scope = scopeOf(client, world.selectors)
     const outbound = this.#states.get(scope.key) ?? this.#firstState(scope)
     const known = this.#clients.get(key)
-    const input = { world, scope, client }
+    const input = { world, scope, client, tunnels: outbound.tunnels }
     const inputs = workloadInputs(input)
     const isSameOwn = known !== undefined && isSameList(known.inputs, inputs)
     if (isSameOwn && known.view.outbound === outbound) {
@@ -186,8 +186,13 @@ class Driver implements Translation {
   }
 
   issues(): readonly Issue[] {
-    this.#issues ??= analyze(this.#admission.newest, this.#admission.held)
+    this.#issues ??= this.#analyze()
     return this.#issues
+  }
+
+  #analyze(): readonly Issue[] {
+    const { newest, effective, held, world } = this.#admission
+    return analyze(newest, { held, ...(newest === effective && { world }) })
   }
 
   effectiveInput(): TranslationInput {

@@ -22,6 +22,7 @@ export function translateAll(input: TranslationInput, node: StreamNode): Resourc
     shared: new SharedParts(),
     previous: undefined,
   })
-  const own = translateWorkload({ world, scope, client })
-  return new WorkloadView({ revision: '1', outbound: runToEnd(run), own, previous: undefined })
+  const outbound = runToEnd(run)
+  const own = translateWorkload({ world, scope, client, tunnels: outbound.tunnels })
+  return new WorkloadView({ revision: '1', outbound, own, previous: undefined })
 }

@@ -16,7 +16,7 @@ import { connectionManager } from './connection-manager.ts'
 import { translateConnectionPool } from './connection-pool.ts'
 import type { MergedRule } from './destination-rule-index.ts'
 import { inboundClusterName } from './host-name.ts'
-import { inboundChains } from './inbound-chain.ts'
+import { inboundChains, type Spoken } from './inbound-chain.ts'
 import type { MeshSettings, MtlsMode } from './input.ts'
 import { noTimeout, socketAddress } from './message.ts'
 import { tcpFilters } from './tcp-proxy.ts'
@@ -47,11 +47,11 @@ export function translateInbound(input: InboundInput): InboundResources {
 function inboundListener(input: InboundInput): EncodedResource {
   const { meshPort, client, mesh, mode } = input
   const name = inboundClusterName(meshPort.appPort)
-  const isRouted = isHttp({ protocol: protocolOf(input) })
-  const routes = isRouted ? inboundRoutes(input, name) : undefined
-  const filters = (security: 'mutual-tls' | 'none') =>
-    routes === undefined
-      ? tcpFilters({ cluster: name, reporter: 'destination', client, mesh })
+  const protocol = protocolOf(input)
+  const routes = isHttp({ protocol }) ? inboundRoutes(input, name) : undefined
+  const filters = (security: 'mutual-tls' | 'none', spoken: Spoken) =>
+    routes === undefined || spoken === 'tcp'
+      ? tcpFilters({ target: name, reporter: 'destination', client, mesh })
       : [
           connectionManager({
             direction: 'inbound',
@@ -67,9 +67,20 @@ function inboundListener(input: InboundInput): EncodedResource {
     name,
     address: socketAddress(client.bindAddress, meshPort.meshPort),
     trafficDirection: TrafficDirection.INBOUND,
-    ...inboundChains({ mode, isHttp: isRouted, mesh, filters }),
+    ...inboundChains({
+      mode,
+      protocol: spokenOn(protocol),
+      mesh,
+      abilities: abilitiesOf(client.kind),
+      filters,
+    }),
   })
   return encodeResource({ name, typeUrl: typeUrls.listener, codec: Listener, message })
+}
+
+function spokenOn(protocol: PortProtocol): Spoken | 'auto' {
+  if (protocol === 'auto') return 'auto'
+  return isHttp({ protocol }) ? 'http' : 'tcp'
 }
 
 /** One route for everything. A request that the application's connection lost before it was sent is repeated. */

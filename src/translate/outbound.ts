@@ -2,6 +2,8 @@
  * The shared part of what clients get: everything outbound of one scope class, kept by host and brought up to
  * date host by host. A new state is built beside the one that is published, and takes its place at the end.
  */
+import { isDeepStrictEqual } from 'node:util'
+
 import type { EncodedResource } from '../xds/resource-set.ts'
 import { abilitiesOf } from './ability.ts'
 import type { Dirty } from './dirty.ts'
@@ -11,6 +13,7 @@ import {
   translateClusters,
   translateUnregistered,
   translateVirtualHosts,
+  tunnelsOf,
   virtualHostInputs,
   type PartInput,
 } from './host-part.ts'
@@ -23,6 +26,7 @@ import {
 import type { Scope } from './scope.ts'
 import type { SharedParts } from './shared-parts.ts'
 import { translateSystemClusters } from './system-cluster.ts'
+import type { Tunnel } from './tunnel.ts'
 import { catchAllVirtualHost } from './virtual-host.ts'
 import { isUnregistered, visibleService, type World } from './world.ts'
 
@@ -32,6 +36,7 @@ interface HostPart {
   readonly clusters: readonly EncodedResource[]
   readonly endpoints: readonly EncodedResource[]
   readonly virtualHosts: readonly EncodedVirtualHost[]
+  readonly tunnels: readonly Tunnel[]
 }
 
 /** Immutable. A map that did not change is the same object as before. */
@@ -42,6 +47,8 @@ export interface OutboundState {
   readonly clusters: ResourceMap
   readonly endpoints: ResourceMap
   readonly routes: ResourceMap
+  /** Of all hosts; each client has a listener for each. */
+  readonly tunnels: readonly Tunnel[]
 }
 
 export interface OutboundInput {
@@ -52,7 +59,7 @@ export interface OutboundInput {
   readonly previous: OutboundState | undefined
 }
 
-const empty: HostPart = { clusters: [], endpoints: [], virtualHosts: [] }
+const empty: HostPart = { clusters: [], endpoints: [], virtualHosts: [], tunnels: [] }
 
 /** Yields after each host that it worked on, so that a long run can be done in slices. */
 export function* translateOutbound(input: OutboundInput): Generator<void, OutboundState> {
@@ -81,6 +88,7 @@ export function* translateOutbound(input: OutboundInput): Generator<void, Outbou
     clusters: mapOf('clusters', state, { previous, changed }),
     endpoints: mapOf('endpoints', state, { previous, changed }),
     routes: routesOf(state, { previous, changed }),
+    tunnels: tunnelsIn(parts, previous?.tunnels),
   }
 }
 
@@ -116,7 +124,17 @@ function translateHost(
           () => translateVirtualHosts(world, scope, service),
         )
       : known.virtualHosts,
+    tunnels: needs(dirty.virtualHosts) ? tunnelsOf(world, scope, service) : known.tunnels,
   }
+}
+
+/** The same list as before, when it holds the same. */
+function tunnelsIn(
+  parts: OutboundState['parts'],
+  before: readonly Tunnel[] | undefined,
+): readonly Tunnel[] {
+  const tunnels = [...parts.values()].flatMap((part) => part.tunnels)
+  return isDeepStrictEqual(tunnels, before) && before !== undefined ? before : tunnels
 }
 
 function unregisteredOf(world: World, scope: Scope): Map<string, readonly EncodedVirtualHost[]> {

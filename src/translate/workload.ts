@@ -10,10 +10,13 @@ import { clusterName, resolveHost } from './host-name.ts'
 import { hostInput, virtualHostInputs } from './host-part.ts'
 import { translateInbound } from './inbound.ts'
 import { compareText, type MtlsMode } from './input.ts'
-import { translateHttpProxy, translateUpstream } from './outbound-listener.ts'
+import type { L4Routes } from './l4-route.ts'
+import { translateHttpProxy, translateTunnel, translateUpstream } from './outbound-listener.ts'
 import { modeOfPort } from './peer-authentication-index.ts'
 import { encodeRouteConfiguration, encodeVirtualHost } from './route-configuration.ts'
 import type { Scope } from './scope.ts'
+import { translateTunnelCluster } from './system-cluster.ts'
+import type { Tunnel } from './tunnel.ts'
 import { isHttp, singleVirtualHost } from './virtual-host.ts'
 import { ruleFor, visibleService, type ServedPort, type World } from './world.ts'
 
@@ -21,6 +24,8 @@ export interface WorkloadInput {
   readonly world: World
   readonly scope: Scope
   readonly client: Client
+  /** Of the scope class. */
+  readonly tunnels: readonly Tunnel[]
 }
 
 export interface WorkloadResources {
@@ -30,10 +35,15 @@ export interface WorkloadResources {
 }
 
 export function translateWorkload(input: WorkloadInput): WorkloadResources {
-  const { world, scope, client } = input
+  const { world, client } = input
   const { mesh } = world.input
   const listeners = [...translateHttpProxy({ client, mesh })]
   const clusters: EncodedResource[] = []
+  // Without the proxy for HTTP nothing opens tunnels.
+  for (const tunnel of client.httpProxyPort === undefined ? [] : input.tunnels) {
+    listeners.push(translateTunnel(tunnel, { client, mesh }))
+    clusters.push(translateTunnelCluster(tunnel.name, mesh))
+  }
   const routes: EncodedResource[] = []
   for (const meshPort of client.meshPorts) {
     const served = servedBy(input, meshPort)
@@ -44,17 +54,33 @@ export function translateWorkload(input: WorkloadInput): WorkloadResources {
     clusters.push(inbound.cluster)
   }
   for (const upstream of client.upstreams) {
-    const target = targetOf(input, upstream)
-    const cluster = clusterName(upstream.port, '', target.host)
-    const virtualHost = target.served && singleVirtualHost(hostInput(world, scope, target.served))
-    listeners.push(
-      translateUpstream({ client, mesh, upstream, cluster, routes: virtualHost?.name }),
-    )
-    if (virtualHost !== undefined) {
-      routes.push(encodeRouteConfiguration(virtualHost.name, [encodeVirtualHost(virtualHost)]))
-    }
+    const reached = reach(input, upstream)
+    listeners.push(reached.listener)
+    if (reached.routes !== undefined) routes.push(reached.routes)
   }
   return { listeners: byName(listeners), clusters: byName(clusters), routes: byName(routes) }
+}
+
+/** The listener of a localhost port, and its routes where requests are routed. */
+function reach(
+  input: WorkloadInput,
+  upstream: Upstream,
+): { readonly listener: EncodedResource; readonly routes: EncodedResource | undefined } {
+  const { world, scope, client } = input
+  const { host, served } = targetOf(input, upstream)
+  const part = served && hostInput(world, scope, served)
+  const virtualHost = part !== undefined && isHttp(part.port) ? singleVirtualHost(part) : undefined
+  const listener = translateUpstream({
+    client,
+    mesh: world.input.mesh,
+    upstream,
+    l4: part?.l4 ?? unknownRoutes(clusterName(upstream.port, '', host)),
+    routes: virtualHost?.name,
+    isSniffed: part?.port.protocol === 'auto',
+  })
+  const routes =
+    virtualHost && encodeRouteConfiguration(virtualHost.name, [encodeVirtualHost(virtualHost)])
+  return { listener, routes }
 }
 
 /** Everything that a workload's part depends on, to be compared member by member. */
@@ -62,6 +88,7 @@ export function workloadInputs(input: WorkloadInput): unknown[] {
   const { world, scope, client } = input
   return [
     world.input.mesh,
+    input.tunnels,
     JSON.stringify(client.labels),
     ...client.meshPorts.flatMap((meshPort) => {
       const served = servedBy(input, meshPort)
@@ -120,7 +147,7 @@ function inboundMode(
 
 interface UpstreamTarget {
   readonly host: string
-  /** Set when the port is routed request by request. */
+  /** Undefined when nobody has that port. */
   readonly served: ServedPort | undefined
 }
 
@@ -134,8 +161,19 @@ function targetOf({ world, scope, client }: WorkloadInput, upstream: Upstream): 
   const host = services.has(upstream.host.toLowerCase()) ? upstream.host.toLowerCase() : expanded
   const service = visibleService(world, scope, host)
   const port = service?.ports.find(({ number }) => number === upstream.port)
-  const isRouted = service !== undefined && port !== undefined && isHttp(port)
-  return { host, served: isRouted ? { service, port } : undefined }
+  return { host, served: service && port && { service, port } }
+}
+
+/** A cluster that may come to be. */
+function unknownRoutes(name: string): L4Routes {
+  const target = {
+    statPrefix: name,
+    clusters: [{ name, weight: 1 }],
+    idleTimeout: undefined,
+    maxConnectionDuration: undefined,
+    hashesSourceIp: false,
+  }
+  return { named: [], fallback: target }
 }
 
 function byName(resources: readonly EncodedResource[]): Map<string, EncodedResource> {

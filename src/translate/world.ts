@@ -3,10 +3,11 @@ import type { Subset } from '../model/istio/destination-rule.ts'
 import type { Endpoint, Service, ServicePort } from '../registry/service.ts'
 import { DestinationRules, type MergedRule } from './destination-rule-index.ts'
 import { isExportedTo, isWildcard, overlaps } from './host-name.ts'
+import { sourceSelectors } from './injected-fault.ts'
 import type { MtlsMode, TranslationInput } from './input.ts'
 import { modeOfPort, PeerAuthentications } from './peer-authentication-index.ts'
 import { isSelected, selectorsOf, type Scope, type Selectors } from './scope.ts'
-import { namesOf } from './virtual-host.ts'
+import { namesOf } from './service-name.ts'
 import { VirtualServices, type VirtualService } from './virtual-service-index.ts'
 
 export interface World {
@@ -34,7 +35,8 @@ export function buildWorld(input: TranslationInput, previous?: World): World {
   const isSameConfig =
     previous !== undefined &&
     previous.input.resources === input.resources &&
-    previous.input.mesh === input.mesh
+    previous.input.mesh === input.mesh &&
+    previous.input.faults === input.faults
   const config = isSameConfig ? previous : buildConfig(input, previous)
   return {
     ...config,
@@ -67,7 +69,11 @@ function buildConfig(input: TranslationInput, previous: World | undefined) {
     peerAuthentications: new PeerAuthentications(input),
     subsetReferences,
     virtualServicesTo,
-    selectors: selectorsOf(virtualServices, destinationRules),
+    selectors: selectorsOf(
+      virtualServices,
+      destinationRules,
+      (input.faults ?? []).flatMap(sourceSelectors),
+    ),
   }
 }
 

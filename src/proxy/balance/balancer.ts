@@ -2,6 +2,7 @@
  * Chooses one host of a cluster for an attempt. Envoy `load_balancing_policies`.
  * Every policy passes the contract suite in test/contract/balancer.ts.
  */
+import type { Hash64 } from '../../lib/xx-hash.ts'
 import type { Host } from '../upstream/host.ts'
 
 export interface PickContext {
@@ -9,7 +10,7 @@ export interface PickContext {
   readonly avoid: readonly Host[]
   readonly avoidAttemptsMax: number
   /** Hash of the request for hashing policies, or undefined. */
-  readonly hash: number | undefined
+  readonly hash: Hash64 | undefined
 }
 
 export interface Balancer {

@@ -6,10 +6,12 @@
  * Everything is worked out when hosts change; a pick draws and looks up. A host that was ejected since then is noticed
  * when it is picked; one that came back needs `update`.
  */
+import { invariant } from '../../lib/assert.ts'
 import type { Random } from '../../lib/random.ts'
 import type { ClusterStats } from '../telemetry/cluster-stats.ts'
 import type { Host } from '../upstream/host.ts'
 import type { Balancer, PickContext } from './balancer.ts'
+import { type HashingSettings, createHashingBalancer } from './hashing-balancer.ts'
 import {
   type BalancingPolicy,
   type HostPicker,
@@ -18,10 +20,13 @@ import {
   createHostPicker,
 } from './host-picker.ts'
 import { createLocalityPicker } from './locality-picker.ts'
-import { type PriorityLoad, computePriorityLoads } from './priority-load.ts'
+import { groupByPriority } from './priority-groups.ts'
+import type { PriorityLoad } from './priority-load.ts'
 
 export interface BalancerOptions {
-  readonly policy: BalancingPolicy
+  readonly policy: BalancingPolicy | 'hashing'
+  /** What `hashing` needs. */
+  readonly hashing?: HashingSettings | undefined
   readonly random: Random
   readonly hosts?: readonly Host[]
   /** least-request: how many hosts are drawn; 2. */
@@ -34,12 +39,28 @@ export interface BalancerOptions {
   readonly overprovisioningPercent?: number
   /** Envoy `locality_weighted_lb_config`. */
   readonly localityWeighted?: boolean
-  readonly stats?: Pick<ClusterStats, 'lbHealthyPanic'>
+  readonly stats?: Pick<ClusterStats, 'lbHealthyPanic'> & Partial<Pick<ClusterStats, 'rqActive'>>
 }
 
 export function createBalancer(options: BalancerOptions): Balancer {
-  return new PriorityBalancer(options)
+  const { policy, hashing } = options
+  if (policy !== 'hashing') return new PriorityBalancer({ ...options, policy })
+  invariant(hashing !== undefined, 'a hashing balancer has settings')
+  return createHashingBalancer({
+    hashing,
+    localityWeighted: options.localityWeighted ?? false,
+    overprovisioningPercent: options.overprovisioningPercent ?? overprovisioningDefault,
+    panicThresholdPercent: options.panicThresholdPercent ?? panicDefault,
+    random: options.random,
+    hosts: options.hosts ?? [],
+    stats: options.stats,
+  })
 }
+
+const overprovisioningDefault = 140
+const panicDefault = 50
+
+type PriorityOptions = BalancerOptions & { readonly policy: BalancingPolicy }
 
 /** One priority, ready to be picked from. */
 interface Level {
@@ -51,14 +72,14 @@ interface Level {
 }
 
 class PriorityBalancer implements Balancer {
-  readonly #options: BalancerOptions
+  readonly #options: PriorityOptions
   readonly #settings: PickerSettings
   readonly #rounds = new Map<string, Round>()
   readonly #firstTurn: number
   #hosts: readonly Host[] = []
   #levels: readonly Level[] = []
 
-  constructor(options: BalancerOptions) {
+  constructor(options: PriorityOptions) {
     this.#options = options
     this.#settings = {
       policy: options.policy,
@@ -72,31 +93,12 @@ class PriorityBalancer implements Balancer {
 
   update(hosts: readonly Host[]): void {
     this.#hosts = hosts
-    const byPriority: Host[][] = []
-    for (const host of hosts) {
-      const priority = host.priority ?? 0
-      while (byPriority.length <= priority) byPriority.push([])
-      byPriority[priority]?.push(host)
-    }
-    const groups = byPriority.map((all) => ({
-      all,
-      healthy: all.filter((host) => host.health === 'healthy' && !host.isEjected),
-      degraded: all.filter((host) => host.health === 'degraded' && !host.isEjected),
-    }))
-    const loads = computePriorityLoads(
-      groups.map(({ all, healthy, degraded }) => ({
-        hosts: all.length,
-        healthy: healthy.length,
-        degraded: degraded.length,
-      })),
-      {
-        overprovisioningPercent: this.#options.overprovisioningPercent ?? 140,
-        panicThresholdPercent: this.#options.panicThresholdPercent ?? 50,
-      },
-    )
+    const groups = groupByPriority(hosts, {
+      overprovisioningPercent: this.#options.overprovisioningPercent ?? overprovisioningDefault,
+      panicThresholdPercent: this.#options.panicThresholdPercent ?? panicDefault,
+    })
     this.#levels = groups.map((group, priority) => ({
-      // One load for each group.
-      load: loads[priority] as PriorityLoad,
+      load: group.load,
       healthy: this.#picker(group.healthy, group.all, `${priority} healthy`),
       degraded: this.#picker(group.degraded, group.all, `${priority} degraded`),
       all: createHostPicker(group.all, this.#settings, this.#roundOf(`${priority} all`)),
@@ -154,7 +156,7 @@ class PriorityBalancer implements Balancer {
       const byLocality = createLocalityPicker({
         hosts,
         usable,
-        overprovisioningPercent: this.#options.overprovisioningPercent ?? 140,
+        overprovisioningPercent: this.#options.overprovisioningPercent ?? overprovisioningDefault,
         settings: this.#settings,
         roundOf: (locality) => this.#roundOf(`${name} ${locality}`),
       })

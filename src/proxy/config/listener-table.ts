@@ -11,9 +11,11 @@ import type { Server } from 'node:net'
 import type { Timer } from '../../lib/clock.ts'
 import { MeshError, describeError } from '../../lib/mesh-error.ts'
 import { type AdoptedSocket, type Listener, openListener } from '../listener/listener.ts'
+import { reaches } from '../listener/reaches.ts'
 import type { ProxyRuntime } from '../runtime.ts'
+import type { WireAddress } from '../wire/wire.ts'
 import type { Rejection } from './data-plane.ts'
-import type { ListenerPlan } from './listener-plan.ts'
+import { type ListenerPlan, resolvesNames } from './listener-plan.ts'
 import { LiveListener, type LiveListenerScope, rdsSources } from './live-listener.ts'
 import { addressText } from './message-value.ts'
 
@@ -69,6 +71,14 @@ export class ListenerTable {
     return [...this.#slots.values()]
       .flatMap(({ open, live }) => (open && live ? [{ listener: open, live }] : []))
       .sort((a, b) => (a.live.plan.name < b.live.plan.name ? -1 : 1))
+  }
+
+  /** Whether a connection there ends at a listener of ours that sends requests to whatever name they ask for. */
+  isForwardProxyAt(address: WireAddress): boolean {
+    for (const { open, live } of this.#slots.values()) {
+      if (open && live && reaches(address, open.address) && resolvesNames(live.plan)) return true
+    }
+    return false
   }
 
   get warming(): readonly string[] {

@@ -108,6 +108,7 @@ export class LocalDataPlane implements DataPlane {
         resolve,
         retirement: this.#retirement,
         tls: this.#tls,
+        leadsBack: (address) => this.#listeners.isForwardProxyAt(address),
         onHostRemoved: (host) => this.runtime.pools.drainHost(host),
       },
       {

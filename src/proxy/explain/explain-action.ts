@@ -63,7 +63,7 @@ export function explainAction(input: ActionInput): ExplainedAction {
 function explainForward(forward: ForwardAction, input: ActionInput): ExplainedForward {
   const { head, manager } = input
   const isTunnel = head.method === 'CONNECT'
-  const retryPolicy = requestRetryPolicy(forward.retryPolicy, head.headers)
+  const retryPolicy = requestRetryPolicy(forward.retryPolicy, head)
   const timeoutMs = isTunnel ? 0 : requestTimeoutMs(forward, head)
   const tryTimeoutMs = perTryTimeoutMs(retryPolicy?.perTryTimeoutMs ?? 0, timeoutMs)
   return {
@@ -73,6 +73,7 @@ function explainForward(forward: ForwardAction, input: ActionInput): ExplainedFo
     maxDurationMs: streamDurationMs(forward, head, manager.maxStreamDurationMs ?? 0),
     retries: retryPolicy && !isTunnel ? retriesOf(retryPolicy, tryTimeoutMs) : undefined,
     ...explainFilters(input.route.filterConfigs, head),
+    hashedBy: hashKeysOf(input.message),
     mirrors: mirrorsOf(input.message),
     destinations: partsOf(forward, input).map(({ picked, share }) =>
       explainDestination(input, { forward, picked, share, timeoutMs, tryTimeoutMs }),
@@ -98,6 +99,26 @@ function mirrorsOf(message: RouteMessage | undefined): ExplainedForward['mirrors
     const percent = runtimeFraction?.defaultValue
     const share = percent === undefined ? 100 : (percent.numerator / denominatorOf(percent)) * 100
     return { cluster: clusterReference(cluster), percent: share }
+  })
+}
+
+function hashKeysOf(message: RouteMessage | undefined): readonly string[] {
+  if (message?.action?.$case !== 'route') return []
+  return message.action.value.hashPolicy.flatMap(({ policySpecifier: policy }) => {
+    switch (policy?.$case) {
+      case 'header':
+        return `header ${policy.value.headerName}`
+      case 'cookie':
+        return `cookie ${policy.value.name}`
+      case 'queryParameter':
+        return `query ${policy.value.name}`
+      case 'connectionProperties':
+        return 'source address'
+      case 'filterState':
+      case undefined:
+      default:
+        return []
+    }
   })
 }
 

@@ -91,6 +91,7 @@ function createScope(
     bufferBytesMax: host.config.bufferLimitBytes,
     localPort: wire.localPort,
     localAddressText: endText(wire.localAddress, wire.localPort),
+    downstream: wire,
     remoteAddress: wire.remoteAddress,
     remoteAddressText: endText(wire.remoteAddress, wire.remotePort),
     security: wire.security,

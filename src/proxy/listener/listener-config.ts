@@ -7,6 +7,7 @@ import type { RouteTable } from '../route/route-table.ts'
 import type { DownstreamStats, ListenerStats, TcpStats } from '../telemetry/cluster-stats.ts'
 import type { RequestObserver, TcpObserver } from '../telemetry/request-record.ts'
 import type { DownstreamTls } from '../tls/downstream-tls.ts'
+import type { ProxyProtocolSettings } from '../tls/inspect-socket.ts'
 import type { WireAddress } from '../wire/wire.ts'
 
 export interface ListenerConfig {
@@ -64,6 +65,7 @@ export interface ConnectionInspection {
   readonly timeoutMs: number
   /** Whether a connection that stays silent goes on as plaintext. */
   readonly continuesOnTimeout: boolean
+  readonly proxyProtocol?: ProxyProtocolSettings | undefined
 }
 
 /** Envoy `forward_client_cert_details`. */
@@ -149,5 +151,7 @@ export interface TcpProxyConfig {
   readonly observers: readonly TcpObserver[]
   readonly idleTimeoutMs: number
   readonly connectAttemptsMax: number
+  /** A hashing balancer gets the hash of the client's IP. */
+  readonly hashesSourceIp?: boolean
   readonly maxDurationMs: number
 }

@@ -17,7 +17,8 @@ import { CertificateWatch } from './certificate-watch.ts'
 import type { ConnectionHost, OpenConnection } from './connection.ts'
 import { Drain, type DrainOptions } from './drain.ts'
 import { openHttpConnection } from './http-connection.ts'
-import { type ArrivedConnection, IncomingConnection } from './incoming-connection.ts'
+import { type ArrivedConnection, type Incoming, IncomingConnection } from './incoming-connection.ts'
+import { IncomingInternal } from './incoming-internal.ts'
 import { boundAddress, listen } from './listen.ts'
 import type { FilterChain, HttpConnectionManager, ListenerConfig } from './listener-config.ts'
 
@@ -82,14 +83,19 @@ class OpenedListener implements Listener, ConnectionHost {
   #server: AcceptingServer | undefined
   readonly #connections = new Set<OpenConnection>()
   /** Accepted, and not yet with a filter chain. */
-  readonly #incoming = new Set<IncomingConnection>()
+  readonly #incoming = new Set<Incoming>()
   readonly #certificates: CertificateWatch
   #waiting: Socket[] = []
   #drain: Drain | undefined
   #unwatch: () => void
   readonly #acceptInternal = (wire: Wire): void => {
-    const { chains, defaultChain } = this.config
-    this.#acceptWire(wire, chains[0] ?? defaultChain)
+    const { chains, defaultChain, inspection } = this.config
+    if (inspection === undefined) this.#acceptWire(wire, chains[0] ?? defaultChain)
+    else {
+      const incoming = new IncomingInternal(wire, this)
+      this.#addIncoming(incoming)
+      incoming.start(inspection)
+    }
   }
 
   constructor(options: OpenListenerOptions) {
@@ -185,7 +191,7 @@ class OpenedListener implements Listener, ConnectionHost {
     this.#drain?.onConnectionClose()
   }
 
-  onIncoming(incoming: IncomingConnection, arrived: ArrivedConnection | undefined): void {
+  onIncoming(incoming: Incoming, arrived: ArrivedConnection | undefined): void {
     if (!this.#incoming.delete(incoming)) return
     this.runtime.overload.connectionsActive -= 1
     if (arrived !== undefined) this.#acceptWire(arrived.wire, arrived.chain)
@@ -209,17 +215,21 @@ class OpenedListener implements Listener, ConnectionHost {
     // An adopted server may have been made with other options.
     socket.allowHalfOpen = true
     socket.setNoDelay(true)
-    const { inspection, chains } = this.config
+    const { inspection, chains, defaultChain } = this.config
     if (inspection !== undefined) {
       const incoming = new IncomingConnection(socket, this)
-      this.#incoming.add(incoming)
-      overload.connectionsActive += 1
+      this.#addIncoming(incoming)
       incoming.start(inspection)
       return
     }
     const { handles, turn, acceptBuffer: buffer } = this.runtime
     const wire = handles?.take(socket) ?? acceptWire(socket, { turn, buffer })
-    this.#acceptWire(wire, chains[0])
+    this.#acceptWire(wire, chains[0] ?? defaultChain)
+  }
+
+  #addIncoming(incoming: Incoming): void {
+    this.#incoming.add(incoming)
+    this.runtime.overload.connectionsActive += 1
   }
 
   #acceptWaiting(): void {

@@ -8,7 +8,7 @@ import {
 } from '../../xds/proto/generated/envoy/config/route/v3/route_components.ts'
 import { type FieldReport, at, refuse, showValue } from '../config/field-rule.ts'
 import { durationMs } from '../config/message-value.ts'
-import { compileResponseMatcher } from '../route/header-matcher.ts'
+import { compileRequestMatcher, compileResponseMatcher } from '../route/header-matcher.ts'
 import {
   type RateLimitedBackoff,
   type RetryCondition,
@@ -28,6 +28,7 @@ export function compileRetryPolicy(message: RetryPolicyMessage, report: FieldRep
     perTryTimeoutMs: optionalMs(message.perTryTimeout, at(report, 'per_try_timeout')),
     perTryIdleTimeoutMs: optionalMs(message.perTryIdleTimeout, at(report, 'per_try_idle_timeout')),
     retriableStatusCodes: new Set(message.retriableStatusCodes),
+    ...compileRequestHeaders(message, report),
     retriableHeaders: compileHeaders(message, report),
     ...compileBackoff(message, report),
     rateLimitedBackoff: compileRateLimited(message, report),
@@ -66,6 +67,23 @@ function compileHeaders(
     for (const reason of result.reasons) refuse(at(report, 'retriable_headers', index), reason)
     return []
   })
+}
+
+/** One of them has to match, where there are any. */
+function compileRequestHeaders(
+  message: RetryPolicyMessage,
+  report: FieldReport,
+): Pick<RetryPolicy, 'isMeant'> {
+  if (message.retriableRequestHeaders.length === 0) return {}
+  const matchers = message.retriableRequestHeaders.flatMap((matcher, index) => {
+    const result = compileRequestMatcher(matcher)
+    if (result.ok) return [result.value]
+    for (const reason of result.reasons) {
+      refuse(at(report, 'retriable_request_headers', index), reason)
+    }
+    return []
+  })
+  return { isMeant: (head) => matchers.some((matches) => matches(head)) }
 }
 
 function compileBackoff(

@@ -22,6 +22,6 @@ export const retryPolicyRule: MessageRule = {
       fields: { resetHeaders: used(), maxInterval: used() },
     }),
     retriableHeaders: used(),
-    retriableRequestHeaders: refusedField('not implemented'),
+    retriableRequestHeaders: used(),
   },
 }

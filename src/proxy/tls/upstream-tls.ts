@@ -89,6 +89,8 @@ export class UpstreamTls {
 
 function httpProtocols(alpn: readonly string[]): readonly string[] {
   if (alpn.length === 0) return httpFallback
+  // A port whose protocol is detected: the far sidecar cannot look inside TLS, so it is told.
+  if (alpn.length === 1 && alpn[0] === 'istio') return ['istio-http/1.1', 'istio']
   return alpn.filter((protocol) => !unspokenHttp.has(protocol))
 }
 

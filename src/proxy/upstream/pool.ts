@@ -12,6 +12,7 @@ import { ClientConnection, type ClientConnectionOwner } from '../http1/client-co
 import { HeaderNames } from '../http1/header-names.ts'
 import type { CircuitBreaker } from '../resilience/circuit-breaker.ts'
 import { LazyTimer } from '../wire/lazy-timer.ts'
+import type { ProxyAddresses } from '../wire/proxy-protocol.ts'
 import type { ConnectResult, Connector, Wire, WireTransport } from '../wire/wire.ts'
 import { connectOptions, type Cluster } from './cluster.ts'
 import type { Host } from './host.ts'
@@ -31,6 +32,8 @@ export interface PoolFailure {
 export interface StreamWaiter extends ResponseEvents {
   /** Of the request: where the cluster's TLS takes its names from it. */
   readonly authority?: string
+  /** Whose connection the request came by: where the cluster is told so (PROXY protocol), its connections are not shared. */
+  readonly downstream?: ProxyAddresses | undefined
   onStream(stream: UpstreamStream): void
   onNoStream(failure: PoolFailure): void
 }
@@ -53,8 +56,8 @@ export class UpstreamPools {
 
   /** Asks for a stream to `host`. */
   request(cluster: Cluster, host: Host, waiter: StreamWaiter): void {
-    const { authority = '' } = waiter
-    const transport = cluster.transportOf?.(host, { kind: 'http', authority })
+    const { authority = '', downstream } = waiter
+    const transport = cluster.transportOf?.(host, { kind: 'http', authority, downstream })
     let pool =
       transport === undefined
         ? this.#byHost.get(host)
