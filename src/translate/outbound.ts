@@ -74,10 +74,8 @@ export function* translateOutbound(input: OutboundInput): Generator<void, Outbou
   const changed = before === undefined ? undefined : new Set<string>()
   const { imports, moved, hosts } = workOf(input, before)
   for (const host of hosts) {
-    const known = moved.has(host) ? undefined : parts.get(host)
-    const part = translateHost(input, host, before && known)
-    if (part === undefined) parts.delete(host)
-    else parts.set(host, part)
+    const known = moved.has(host) ? undefined : before?.parts.get(host)
+    place(parts, host, translateHost(input, host, known))
     changed?.add(host)
     yield
   }
@@ -95,6 +93,11 @@ export function* translateOutbound(input: OutboundInput): Generator<void, Outbou
     tunnels: tunnelsIn(parts, previous?.tunnels),
     imports,
   }
+}
+
+function place(parts: Map<string, HostPart>, host: string, part: HostPart | undefined): void {
+  if (part === undefined) parts.delete(host)
+  else parts.set(host, part)
 }
 
 /** What is seen, what came into sight or went out of it, and the hosts to look at. */
