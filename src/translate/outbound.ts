@@ -80,7 +80,7 @@ export function* translateOutbound(input: OutboundInput): Generator<void, Outbou
     yield
   }
   const isKept = !dirty.unregistered && moved.size === 0
-  const unregistered = (isKept && before?.unregistered) || unregisteredOf(world, scope)
+  const unregistered = unregisteredOf(world, scope, isKept ? before : undefined)
   yield
   const state = { world, scope, parts, unregistered }
   return {
@@ -184,7 +184,12 @@ function tunnelsIn(
   return isDeepStrictEqual(tunnels, before) && before !== undefined ? before : tunnels
 }
 
-function unregisteredOf(world: World, scope: Scope): Map<string, readonly EncodedVirtualHost[]> {
+function unregisteredOf(
+  world: World,
+  scope: Scope,
+  kept: OutboundState | undefined,
+): OutboundState['unregistered'] {
+  if (kept !== undefined) return kept.unregistered
   const hosts = new Map<string, readonly EncodedVirtualHost[]>()
   for (const host of world.imports.virtualServices(scope).byHost.keys()) {
     if (!isUnregistered(world, scope, host)) continue
