@@ -92,7 +92,6 @@ export const effects: Readonly<Record<string, EffectTable>> = {
     'spec.http[].match[].gateways[]': 'not-yet',
     'spec.http[].match[].gateways[]=mesh': 'effective',
     'spec.http[].match[].statPrefix': 'not-yet',
-    'spec.http[].retries.retryRemoteLocalities': 'not-yet',
     'spec.tls[].match[].gateways[]': 'not-yet',
     'spec.tls[].match[].gateways[]=mesh': 'effective',
     'spec.tcp[].match[].gateways[]': 'not-yet',
