@@ -2,7 +2,7 @@
 import { relative } from 'node:path'
 
 import type { Issue } from '../model/issue.ts'
-import type { Colour, Terminal } from './terminal.ts'
+import { printable, type Colour, type Terminal } from './terminal.ts'
 
 const colours: Readonly<Record<Issue['severity'], Colour>> = {
   error: 'red',
@@ -51,6 +51,13 @@ function placeText({ file, line, column }: Issue, cwd: string): string {
   const short = relative(cwd, file)
   const shown = short === '' || short.startsWith('..') ? file : short
   return line === 0 ? `${shown}: ` : `${shown}:${line}:${column}: `
+}
+
+/** One line, as istioctl logs it: `Error [IST0101] (VirtualService default/reviews routes.yaml:8) …` */
+export function issueLog({ severity, code, resource, file, line, message }: Issue): string {
+  const level = severity.charAt(0).toUpperCase() + severity.slice(1)
+  const place = [resource, `${file}:${line}`].filter((part) => part !== '').join(' ')
+  return `${level} [${code}] (${place}) ${printable(message)}\n`
 }
 
 /** `2 errors, 1 warning`; empty when there is nothing. */

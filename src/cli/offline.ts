@@ -27,6 +27,8 @@ export interface OfflineMesh {
   /** Of the files and of the services; not yet of the resources among each other. */
   readonly issues: readonly Issue[]
   readonly bootstraps: ReadonlyMap<string, OfflineBootstrap>
+  /** Text of every file that was read, by its path. */
+  readonly texts: ReadonlyMap<string, string>
 }
 
 /** What a workload of the mesh file would say of itself; its ports are stand-ins. */
@@ -45,20 +47,26 @@ export async function loadOffline(options: OfflineOptions): Promise<OfflineMesh>
   // As they were given: messages repeat these paths.
   const { paths } = options
   const first = await readOnce(paths, options.namespace ?? 'default')
-  const mesh = meshOf(first)
+  const mesh = meshOf(first.snapshot)
   const own = mesh?.spec.config ?? []
   const namespace = options.namespace ?? mesh?.metadata.namespace ?? 'default'
   const folder = mesh === undefined ? '.' : dirname(mesh.origin.file)
   const all = [...paths, ...own.map((path) => (isAbsolute(path) ? path : join(folder, path)))]
   const isComplete = own.length === 0 && namespace === 'default'
-  const snapshot = isComplete ? first : await readOnce(all, namespace)
+  const { snapshot, texts } = isComplete ? first : await readOnce(all, namespace)
   const bootstraps =
     mesh === undefined ? new Map<string, OfflineBootstrap>() : bootstrapsOf(mesh, folder)
-  return joinAll(snapshot, { mesh, bootstraps })
+  return joinAll(snapshot, { mesh, bootstraps, texts })
 }
 
-async function readOnce(paths: readonly string[], namespace: string): Promise<SourceSnapshot> {
+interface ReadFiles extends Pick<OfflineMesh, 'texts'> {
+  readonly snapshot: SourceSnapshot
+}
+
+async function readOnce(paths: readonly string[], namespace: string): Promise<ReadFiles> {
+  const texts = new Map<string, string>()
   const parse = (text: string, file: string) => {
+    texts.set(file, text)
     const documents = parseText(text, file, { namespace })
     return {
       resources: documents.flatMap(({ resource }) => (resource === undefined ? [] : [resource])),
@@ -66,7 +74,7 @@ async function readOnce(paths: readonly string[], namespace: string): Promise<So
     }
   }
   await using source = await openFileSource({ paths, parse })
-  return source.list()
+  return { snapshot: source.list(), texts }
 }
 
 function meshOf(snapshot: SourceSnapshot): Resource<MeshSpec> | undefined {
@@ -74,9 +82,13 @@ function meshOf(snapshot: SourceSnapshot): Resource<MeshSpec> | undefined {
   return undefined
 }
 
+interface JoinParts extends Pick<OfflineMesh, 'bootstraps' | 'texts'> {
+  readonly mesh: Resource<MeshSpec> | undefined
+}
+
 async function joinAll(
   snapshot: SourceSnapshot,
-  { mesh, bootstraps }: { mesh: Resource<MeshSpec> | undefined } & Pick<OfflineMesh, 'bootstraps'>,
+  { mesh, bootstraps, texts }: JoinParts,
 ): Promise<OfflineMesh> {
   await using registrations = createMemoryRegistrationLog()
   using registry = await openRegistry({ clock: systemClock, registrations })
@@ -95,6 +107,7 @@ async function joinAll(
     },
     issues: [...snapshot.issues, ...registry.issues()],
     bootstraps,
+    texts,
   }
 }
 

@@ -23,11 +23,14 @@ import {
   type RegistrationLog,
 } from '../registry/registration-log.ts'
 import { openRegistry, type Registry } from '../registry/registry.ts'
+import { withoutSuppressed } from '../translate/analysis/suppress.ts'
 import { createTranslation, type Translation } from '../translate/driver.ts'
 import { adsPaths, createDiscoveryService, type DiscoveryService } from '../xds/ads-server.ts'
 import { openApiServer, type ApiServer } from './api-server/api-server.ts'
 import { ObjectStore } from './api-server/object-store.ts'
 import { meshOf, openConfigSource, type ConfigSource } from './config-source.ts'
+import { createFaultRoutes } from './fault/fault-routes.ts'
+import { openFaultStore } from './fault/fault-store.ts'
 import { addGauges } from './gauges.ts'
 import { IdentityMetrics } from './identity/identity-metrics.ts'
 import type { IdentitySettings } from './identity/identity-service.ts'
@@ -137,11 +140,13 @@ async function openParts(
   log.info({ paths: source.paths, issues: source.list().issues.length }, 'configuration loaded')
   const registrations = stack.use(openRegistrations(options))
   const registry = stack.use(await openRegistry({ clock, registrations }))
+  const { stateFolder } = options
+  const faults = stack.use(openFaultStore({ stateFolder, clock, random, log }))
   const inputs = new InputBuilder()
-  const translation = createTranslation({ input: inputs.build(source.list(), registry) })
+  const translation = createTranslation({ input: inputs.build({ source, registry, faults }) })
   log.info({ services: registry.snapshot.services.size }, 'first translation done')
   const metrics = new ControlPlaneMetrics()
-  const reconcile = { source, registry, log, onResult: countReconciles(metrics) }
+  const reconcile = { source, registry, faults, log, onResult: countReconciles(metrics) }
   stack.use(new ReconcileLoop(reconcile, inputs, translation))
   const meshIdentity = meshIdentityOf(meshOf(source.list()))
   const identityMetrics = new IdentityMetrics()
@@ -163,7 +168,14 @@ async function openParts(
     }),
   )
   const ports = stack.use(
-    await openXdsPorts({ ...options, ads, meshIdentity, metrics, identityMetrics }),
+    await openXdsPorts({
+      ...options,
+      ads,
+      meshIdentity,
+      metrics,
+      identityMetrics,
+      ownerRoutes: createFaultRoutes(faults, () => translation.effectiveInput()),
+    }),
   )
   const { secureAddress, plaintextAddress } = ports
   log.info({ address: secureAddress, plaintext: plaintextAddress }, 'xDS is served')
@@ -205,7 +217,14 @@ function openApi(
   { source, registry, translation, ads, metrics }: Parts,
 ): Promise<ApiServer> {
   const { clock, log } = options
-  const issues = () => [...source.list().issues, ...registry.issues(), ...translation.issues()]
+  const issues = () => {
+    const { issues: own, resources } = source.list()
+    const all = [...own, ...registry.issues(), ...translation.issues()]
+    return withoutSuppressed(
+      all,
+      [...resources.values()].map(({ resource }) => resource),
+    )
+  }
   const objects = stack.use(
     new ObjectStore({
       source,

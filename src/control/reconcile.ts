@@ -18,13 +18,17 @@ import {
   type TranslationInput,
 } from '../translate/input.ts'
 import { meshOf } from './config-source.ts'
+import type { FaultStore } from './fault/fault-store.ts'
 
 export interface ReconcileOptions {
   readonly source: Source
   readonly registry: Registry
+  readonly faults: FaultStore
   readonly log: Log
   readonly onResult: (result: 'ok' | 'failed') => void
 }
+
+type InputParts = Pick<ReconcileOptions, 'source' | 'registry' | 'faults'>
 
 /** Input of the translation, with everything that did not change the same by identity. */
 export class InputBuilder {
@@ -33,7 +37,8 @@ export class InputBuilder {
   #mesh: MeshSettings = meshSettingsOf()
   #meshResource: Resource | undefined
 
-  build(snapshot: SourceSnapshot, registry: Registry): TranslationInput {
+  build({ source, registry, faults }: InputParts): TranslationInput {
+    const snapshot = source.list()
     if (snapshot !== this.#snapshot) {
       this.#snapshot = snapshot
       registry.setResources(snapshot.resources)
@@ -45,7 +50,12 @@ export class InputBuilder {
       this.#meshResource = mesh
     }
     registry.flush()
-    return { resources: this.#resources, registry: registry.snapshot, mesh: this.#mesh }
+    return {
+      resources: this.#resources,
+      registry: registry.snapshot,
+      mesh: this.#mesh,
+      faults: faults.injected(),
+    }
   }
 }
 
@@ -62,8 +72,12 @@ export class ReconcileLoop implements AsyncDisposable {
     this.#options = options
     this.#inputs = inputs
     this.#translation = translation
-    const { source, registry } = options
-    this.#watches = [source.watch(() => this.wake()), registry.onChange(() => this.wake())]
+    const { source, registry, faults } = options
+    this.#watches = [
+      source.watch(() => this.wake()),
+      registry.onChange(() => this.wake()),
+      faults.onChange(() => this.wake()),
+    ]
   }
 
   wake(): void {
@@ -83,9 +97,9 @@ export class ReconcileLoop implements AsyncDisposable {
   async #run(): Promise<void> {
     while (this.#isDue && !this.#isClosed) {
       this.#isDue = false
-      const { source, registry, log, onResult } = this.#options
+      const { log, onResult } = this.#options
       try {
-        await this.#translation.update(this.#inputs.build(source.list(), registry))
+        await this.#translation.update(this.#inputs.build(this.#options))
         onResult('ok')
       } catch (error) {
         log.error({ error: describeError(error) }, 'reconcile failed; the last good state stays')

@@ -36,8 +36,7 @@ function trafficPolicy(path: string): EffectTable {
     ...trafficBlocks(portLevel),
     [`${path}.portLevelSettings`]: 'effective',
     [`${path}.tunnel`]: 'not-yet',
-    [`${path}.proxyProtocol`]: 'not-yet',
-    [`${path}.retryBudget`]: 'not-yet',
+    [`${path}.retryBudget.budgetInterval`]: 'not-yet',
   }
 }
 
@@ -63,11 +62,18 @@ const poolEffects: EffectTable = {
   'outlierDetection.outlierDetectionHttpErrorCodes': 'not-yet',
 }
 
+/** Those of a connection pool that stands at `path`. */
+function poolOf(path: string): EffectTable {
+  const own = Object.entries(poolEffects).filter(([name]) => name.startsWith('connectionPool'))
+  return Object.fromEntries(
+    own.map(([name, effect]) => [name.replace('connectionPool', path), effect]),
+  )
+}
+
 const trafficBlockEffects: EffectTable = {
   ...poolEffects,
   loadBalancer: 'effective',
   'loadBalancer.simple=PASSTHROUGH': 'not-yet',
-  'loadBalancer.consistentHash': 'not-yet',
   'loadBalancer.localityLbSetting': 'not-yet',
   'loadBalancer.zoneAwareLbSetting': 'not-yet',
   'loadBalancer.warmup': 'not-yet',
@@ -86,15 +92,11 @@ export const effects: Readonly<Record<string, EffectTable>> = {
     'spec.http[].match[].gateways[]': 'not-yet',
     'spec.http[].match[].gateways[]=mesh': 'effective',
     'spec.http[].match[].statPrefix': 'not-yet',
-    'spec.http[].retries.retryRemoteLocalities': 'not-yet',
-    'spec.http[].mirror': 'not-yet',
-    'spec.http[].mirrors': 'not-yet',
-    'spec.http[].mirrorPercent': 'not-yet',
-    'spec.http[].mirror_percent': 'not-yet',
-    'spec.http[].mirrorPercentage': 'not-yet',
-    'spec.http[].delegate': 'not-yet',
-    'spec.tls': 'not-yet',
-    'spec.tcp': 'not-yet',
+    'spec.tls[].match[].gateways[]': 'not-yet',
+    'spec.tls[].match[].gateways[]=mesh': 'effective',
+    'spec.tcp[].match[].gateways[]': 'not-yet',
+    'spec.tcp[].match[].gateways[]=mesh': 'effective',
+    'spec.tcp[].match[].sourceSubnet': 'not-yet',
   },
   DestinationRule: {
     spec: 'effective',
@@ -111,6 +113,18 @@ export const effects: Readonly<Record<string, EffectTable>> = {
     spec: 'effective',
     'spec.probe.grpc': 'not-yet',
     'spec.template.network': 'not-yet',
+  },
+  Sidecar: {
+    spec: 'effective',
+    'spec.ingress[].bind': 'not-yet',
+    'spec.ingress[].captureMode': 'not-yet',
+    'spec.ingress[].tls': 'not-yet',
+    'spec.ingress[].port.targetPort': 'not-yet',
+    'spec.egress[].captureMode=IPTABLES': 'not-yet',
+    'spec.egress[].port.targetPort': 'not-yet',
+    'spec.egress[].bind': 'not-yet',
+    ...poolOf('spec.ingress[].connectionPool'),
+    ...poolOf('spec.inboundConnectionPool'),
   },
   PeerAuthentication: { spec: 'effective' },
   Service: {
@@ -134,6 +148,7 @@ export const effects: Readonly<Record<string, EffectTable>> = {
     'spec.loadBalancerSourceRanges': 'cluster-only',
     'spec.trafficDistribution': 'not-yet',
   },
+  RouteTest: { spec: 'effective' },
   Mesh: {
     spec: 'effective',
     ...Object.fromEntries(
@@ -142,7 +157,6 @@ export const effects: Readonly<Record<string, EffectTable>> = {
     ...http2('spec.services[].ports[].protocol'),
     'spec.meshConfig.localityLbSetting': 'not-yet',
     'spec.meshConfig.h2UpgradePolicy=UPGRADE': 'not-yet',
-    'spec.meshConfig.protocolDetectionTimeout': 'not-yet',
     'spec.meshConfig.meshMTLS.ecdhCurves': 'not-yet',
     'spec.meshConfig.meshMTLS.cipherSuites': 'not-yet',
     'spec.meshConfig.enableTracing': 'not-yet',
@@ -154,7 +168,7 @@ export const effects: Readonly<Record<string, EffectTable>> = {
 
 /** What happens instead of the field's effect, where that is more than nothing. */
 const consequences: Readonly<Record<string, string>> = {
-  'spec.http[].delegate': 'requests of the route get 503',
+  'spec.ingress[].tls': 'the port is closed',
   'spec.ports[].protocol': 'our own proxy refuses the port, a real Envoy takes it',
   'spec.services[].ports[].protocol': 'our own proxy refuses the port, a real Envoy takes it',
 }
@@ -184,7 +198,6 @@ interface Written {
 /** Warns of each field that is written and has no effect; of the topmost only, not of what lies in it. */
 export function reportUnimplemented(kind: string, spec: Written, reading: Reading): void {
   walk(spec, { path: 'spec', pattern: 'spec' })
-  if (kind === 'VirtualService' && !reading.isPresent('spec.hosts[0]')) reportDelegate(reading)
 
   function walk({ node, shape }: Written, at: { path: string; pattern: string }): void {
     if (isNull(node)) return
@@ -196,16 +209,6 @@ export function reportUnimplemented(kind: string, spec: Written, reading: Readin
     }
     if (effect === 'effective') for (const child of childrenOf(node, shape, at)) walk(child, child)
   }
-}
-
-/** What others delegate to; without delegation nothing leads there. */
-function reportDelegate(reading: Reading): void {
-  reading.report('spec', {
-    code: 'TUL0011',
-    severity: 'warning',
-    message: 'a VirtualService without hosts is a delegate, which has no effect in this version',
-    remedy: 'Do not rely on it: delegation is not implemented yet.',
-  })
 }
 
 type Child = Written & { readonly path: string; readonly pattern: string }

@@ -22,13 +22,24 @@ const istio = {
     'SchemaValidationError',
     'a value that the kind does not allow: type, format, range or combination',
   ),
+  IST0107: code('MisplacedAnnotation', 'an annotation of Istio on a kind that it is not for'),
+  IST0108: code('UnknownAnnotation', 'an annotation of Istio that does not exist'),
   IST0109: code(
     'ConflictingMeshGatewayVirtualServiceHosts',
     'two VirtualServices of the mesh claim one host; the oldest is used',
   ),
+  IST0110: code('ConflictingSidecarWorkloadSelectors', 'two Sidecars select the same workload'),
+  IST0111: code(
+    'MultipleSidecarsWithoutWorkloadSelectors',
+    'two Sidecars of a namespace have no selector',
+  ),
   IST0112: code(
     'VirtualServiceDestinationPortSelectorRequired',
     'a route to a service with several ports names none',
+  ),
+  IST0116: code(
+    'DeploymentAssociatedToMultipleServices',
+    'services of the same workloads give one port different protocols',
   ),
   IST0118: code(
     'PortNameIsNotUnderNamingConvention',
@@ -48,8 +59,26 @@ const istio = {
     'a route that can never be used, because earlier ones take its requests',
   ),
   IST0131: code('VirtualServiceIneffectiveMatch', 'a match that an earlier route already has'),
+  IST0132: code(
+    'VirtualServiceHostNotFoundInGateway',
+    'a VirtualService has no host that its gateway has',
+  ),
   IST0133: code('SchemaWarning', 'accepted, and most likely not what was meant'),
   IST0134: code('ServiceEntryAddressesRequired', 'a TCP port of a ServiceEntry without addresses'),
+  IST0135: code('DeprecatedAnnotation', 'an annotation of Istio that should no longer be used'),
+  IST0137: code(
+    'DeploymentConflictingPorts',
+    'services of the same workloads lead to one target port from different ports',
+  ),
+  IST0145: code('ConflictingGateways', 'two Gateways of one selector and port claim one host'),
+  IST0159: code(
+    'ConflictingTelemetryWorkloadSelectors',
+    'two Telemetries select the same workload',
+  ),
+  IST0160: code(
+    'MultipleTelemetriesWithoutWorkloadSelectors',
+    'two Telemetries of a namespace have no selector',
+  ),
   IST0167: code('IneffectivePolicy', 'a policy that has no effect'),
   IST0173: code('DestinationRuleSubsetNotSelectPods', 'a subset selects no workload'),
   IST0174: code('UnknownDestinationRuleHost', 'a DestinationRule for a host that no service has'),
@@ -91,6 +120,14 @@ const own = {
   TUL0014: code(
     'TlsModeConflict',
     'a DestinationRule makes clients speak what the workloads do not take, by their PeerAuthentication',
+  ),
+  TUL0015: code(
+    'DelegateConflict',
+    'a route of a delegate that matches what is not delegated to it; it is left out',
+  ),
+  TUL0016: code(
+    'OverlappingDestinationRules',
+    'two DestinationRules of one host select the same workload; one of them applies',
   ),
   TUL0201: code('FileUnreadable', 'a configuration file or folder could not be read'),
   TUL0203: code('SymbolicLink', 'a symbolic link in a watched folder; links are not followed'),

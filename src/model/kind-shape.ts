@@ -2,12 +2,14 @@
 import { destinationRuleShape } from './istio/destination-rule-shape.ts'
 import { peerAuthenticationShape } from './istio/peer-authentication-shape.ts'
 import { serviceEntryShape } from './istio/service-entry-shape.ts'
+import { sidecarShape } from './istio/sidecar-shape.ts'
 import { virtualServiceShape } from './istio/virtual-service-shape.ts'
 import { workloadEntryShape } from './istio/workload-entry-shape.ts'
 import { workloadGroupShape } from './istio/workload-group-shape.ts'
 import type { Kind } from './kinds.ts'
 import { serviceShape } from './kubernetes/service-shape.ts'
 import { meshShape } from './mesh/mesh-shape.ts'
+import { routeTestShape } from './mesh/route-test-shape.ts'
 import type { Shape } from './schema/shape.ts'
 
 const shapes: ReadonlyMap<string, Shape<unknown>> = new Map<string, Shape<unknown>>([
@@ -17,8 +19,10 @@ const shapes: ReadonlyMap<string, Shape<unknown>> = new Map<string, Shape<unknow
   ['WorkloadEntry', workloadEntryShape],
   ['WorkloadGroup', workloadGroupShape],
   ['PeerAuthentication', peerAuthenticationShape],
+  ['Sidecar', sidecarShape],
   ['Service', serviceShape],
   ['Mesh', meshShape],
+  ['RouteTest', routeTestShape],
 ])
 
 /** Undefined for a kind that is known by name only. */

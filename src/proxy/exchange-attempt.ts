@@ -12,6 +12,7 @@ import type { HostOutcome } from './resilience/outlier-detector.ts'
 import type { Cluster } from './upstream/cluster.ts'
 import type { PoolFailure, StreamWaiter } from './upstream/host-pool.ts'
 import type { Host } from './upstream/host.ts'
+import type { ProxyAddresses } from './wire/proxy-protocol.ts'
 
 /** The exchange, as its current attempt sees it. */
 export interface AttemptOwner {
@@ -43,6 +44,7 @@ export class Attempt implements StreamWaiter {
   readonly cluster: Cluster
   readonly host: Host
   readonly #request: RequestHead
+  readonly downstream: ProxyAddresses
   #stream: UpstreamStream | undefined
   #isOver = false
   #isCounted = false
@@ -58,12 +60,14 @@ export class Attempt implements StreamWaiter {
       readonly source: StreamSource
       readonly request: RequestHead
     },
+    downstream: ProxyAddresses,
   ) {
     this.#owner = owner
     this.#source = target.source
     this.cluster = target.cluster
     this.host = target.host
     this.#request = target.request
+    this.downstream = downstream
   }
 
   get authority(): string {

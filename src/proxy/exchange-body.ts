@@ -66,6 +66,10 @@ export class RequestBody {
     return isBelow
   }
 
+  forEachHeld(visit: (chunk: Uint8Array) => void): void {
+    for (const chunk of this.#chunks) visit(chunk)
+  }
+
   /** Keeps a chunk for later. */
   hold(chunk: Uint8Array): void {
     this.#chunks.push(Buffer.from(chunk))

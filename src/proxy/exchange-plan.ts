@@ -2,6 +2,7 @@
  * What the route decides for one request before its first attempt: the cluster, the time it may take, when it
  * is tried again, and the headers that the upstream gets. The router's part of Envoy's `decodeHeaders`.
  */
+import type { Hash64 } from '../lib/xx-hash.ts'
 import type { ExchangeScope } from './exchange-scope.ts'
 import type { Failure } from './failure.ts'
 import type { LocalReply } from './filter/http-filter.ts'
@@ -11,6 +12,7 @@ import type { RetryPolicy } from './resilience/retry-policy.ts'
 import {
   perTryTimeoutMs,
   removeTimeoutHeaders,
+  wantsAltResponse,
   requestTimeoutMs,
   streamDurationMs,
 } from './route/request-timeout.ts'
@@ -22,12 +24,17 @@ export interface ForwardPlan {
   readonly forward: ForwardAction
   readonly picked: PickedCluster
   readonly cluster: Cluster
+  /** For hashing balancers; see `requestHash`. */
+  hash: Hash64 | undefined
+  setCookies: string[] | undefined
   readonly retryPolicy: RetryPolicy | undefined
   /** 0 = none, as below. */
   readonly timeoutMs: number
   readonly tryTimeoutMs: number
   readonly tryIdleTimeoutMs: number
   readonly durationMs: number
+  /** In place of 504. */
+  readonly timeoutReply: Partial<LocalReply> | undefined
 }
 
 export interface PlanFailure {
@@ -73,24 +80,51 @@ export function planForward(
     return { failure: 'no-cluster', reply }
   }
   const limits = requestLimits(scope, head, forward)
-  const { retryPolicy, timeoutMs, tryTimeoutMs, tryIdleTimeoutMs, durationMs } = limits
+  const { retryPolicy, timeoutMs, tryTimeoutMs, tryIdleTimeoutMs, durationMs, timeoutReply } =
+    limits
   return {
     forward,
     picked,
     cluster,
+    hash: undefined,
+    setCookies: undefined,
     retryPolicy,
     timeoutMs,
     tryTimeoutMs,
     tryIdleTimeoutMs,
     durationMs,
+    timeoutReply,
   }
 }
 
-type Limits = Omit<ForwardPlan, 'forward' | 'picked' | 'cluster'>
+/**
+ * Of the request as it leaves, with the route's edits, as in Envoy: once, so that a retry means the same key. Cookies
+ * that are made for it go out with the upstream's response.
+ */
+export function requestHash(
+  plan: ForwardPlan,
+  record: RequestRecord,
+  scope: ExchangeScope,
+): Hash64 | undefined {
+  const { hashRequest } = plan.forward
+  if (hashRequest === undefined || plan.hash !== undefined) return plan.hash
+  plan.hash = hashRequest(record.request, {
+    remoteAddressText: record.downstreamRemoteAddress,
+    localAddressText: scope.localAddressText,
+    addCookie: (text) => (plan.setCookies ??= []).push(text),
+  })
+  return plan.hash
+}
+
+export function addHashCookies(head: ResponseHead, plan: ForwardPlan | undefined): void {
+  for (const cookie of plan?.setCookies ?? []) head.headers.append('set-cookie', cookie)
+}
+
+type Limits = Omit<ForwardPlan, 'forward' | 'picked' | 'cluster' | 'hash' | 'setCookies'>
 
 /** Time-outs count from the end of the request, which a tunnel does not have; its duration is limited all the same. */
 function requestLimits(scope: ExchangeScope, head: RequestHead, forward: ForwardAction): Limits {
-  const retryPolicy = requestRetryPolicy(forward.retryPolicy, head.headers)
+  const retryPolicy = requestRetryPolicy(forward.retryPolicy, head)
   const timeoutMs = requestTimeoutMs(forward, head)
   return {
     retryPolicy,
@@ -98,8 +132,11 @@ function requestLimits(scope: ExchangeScope, head: RequestHead, forward: Forward
     tryTimeoutMs: perTryTimeoutMs(retryPolicy?.perTryTimeoutMs ?? 0, timeoutMs),
     tryIdleTimeoutMs: retryPolicy?.perTryIdleTimeoutMs ?? 0,
     durationMs: streamDurationMs(forward, head, scope.manager.maxStreamDurationMs ?? 0),
+    timeoutReply: wantsAltResponse(head) ? noContent : undefined,
   }
 }
+
+const noContent: Partial<LocalReply> = { status: 204, body: '' }
 
 /** A route adds to the listener's upgrades, and may take some away. */
 function allowsTunnel(scope: ExchangeScope, head: RequestHead, forward: ForwardAction): boolean {
@@ -194,6 +231,13 @@ export function editResponse(
   target.route.route.editResponse?.(head.headers, record.request, record)
 }
 
+/** A request that a cluster was asked, answered by it or in its place. */
+export function countAnswer({ stats }: Cluster, status: number): void {
+  stats.rqCompleted.add(1)
+  stats.rqByClass[(status / 100) | 0]?.add(1)
+  stats.rqByCode(status).add(1)
+}
+
 /**
  * The router's last word, the upstream's answer or a reply in its place: says how often it tried, and counts for the
  * cluster. Replies of filters and of the connection manager do neither.
@@ -205,10 +249,7 @@ export function noteAnswer(
 ): void {
   if (plan === undefined) return
   const { status, attempts } = answer
-  const { stats } = plan.cluster
-  stats.rqCompleted.add(1)
-  stats.rqByClass[(status / 100) | 0]?.add(1)
-  stats.rqByCode(status).add(1)
+  countAnswer(plan.cluster, status)
   if (plan.forward.includeAttemptCountInResponse !== true || attempts === 0) return
   head.headers.set('x-envoy-attempt-count', String(attempts))
 }

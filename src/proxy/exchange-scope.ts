@@ -5,6 +5,7 @@ import type { ClientCertElement } from './exchange-client-cert.ts'
 import type { HttpConnectionManager } from './listener/listener-config.ts'
 import type { ProxyRuntime } from './runtime.ts'
 import { LazyTimer } from './wire/lazy-timer.ts'
+import type { ProxyAddresses } from './wire/proxy-protocol.ts'
 
 export interface ExchangeScope {
   readonly runtime: ProxyRuntime
@@ -17,6 +18,8 @@ export interface ExchangeScope {
   readonly localPort: number
   /** `ip:port`, as logs print it. */
   readonly localAddressText: string
+  /** Both ends of the connection. */
+  readonly downstream: ProxyAddresses
   readonly remoteAddress: string
   readonly remoteAddressText: string
   /** What TLS has proved of the client; undefined on plaintext. */

@@ -34,7 +34,7 @@ export function createTunnelSource(connector: Connector): StreamSource {
       }
       cluster.stats.cxTotal.add(1)
       cluster.stats.cxActive.add(1)
-      const transport = cluster.transportOf?.(host, { kind: 'tcp' })
+      const transport = cluster.transportOf?.(host, { kind: 'tcp', downstream: waiter.downstream })
       const cancel = connector.connect(connectOptions(cluster, host, transport), (result) => {
         giveUp = undefined
         if (result.ok) {

@@ -15,11 +15,15 @@ import {
 } from './exchange-attempt.ts'
 import { RequestBody } from './exchange-body.ts'
 import { filterConfigOf, openFilters, type FilterRun } from './exchange-filters.ts'
+import { pickHost } from './exchange-host.ts'
+import { openMirrors, type Mirrors } from './exchange-mirror.ts'
 import {
+  addHashCookies,
   noteAnswer,
   editResponse,
   pickTarget,
   planForward,
+  requestHash,
   shapeAttempt,
   shapeUpstreamRequest,
   type ForwardPlan,
@@ -47,7 +51,7 @@ import {
 } from './exchange-reply.ts'
 import { shapeRequest, type ShapedRequest } from './exchange-request.ts'
 import { addServiceTime, grpcStatusOf, shapeResponse } from './exchange-response.ts'
-import { RetryState, attemptOutcome, noHosts } from './exchange-retry.ts'
+import { RetryState, attemptOutcome } from './exchange-retry.ts'
 import type { ExchangeScope, TimedExchange } from './exchange-scope.ts'
 import { acceptsTunnel, createTunnelSource, isRefusedHandshake } from './exchange-tunnel.ts'
 import type { Failure } from './failure.ts'
@@ -83,8 +87,6 @@ export function refuseExchange(
   return exchange
 }
 
-const noBytes = Buffer.alloc(0)
-
 class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExchange {
   readonly #scope: ExchangeScope
   readonly #stream: DownstreamStream
@@ -98,6 +100,7 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
   #plan: ForwardPlan | undefined
   #source: StreamSource | undefined
   #retry: RetryState | undefined
+  #mirrors: Mirrors | undefined
   #attempt: Attempt | undefined
   #isTunnel: boolean
   #isAccepted = false
@@ -164,16 +167,12 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
     else if ('failure' in verdict) this.#fail(verdict.failure, verdict)
     else {
       this.record.details = verdict.details
-      this.#respond({ head: verdict.answer, body: noBytes })
+      this.#respond({ head: verdict.answer, body: Buffer.alloc(0) })
     }
   }
 
   filterConfig(name: string): FilterSetting | undefined {
     return filterConfigOf({ route: this.route, picked: this.#picked }, name)
-  }
-
-  get downstreamRemoteAddress(): string {
-    return this.record.downstreamRemoteAddress
   }
 
   get clusterName(): string {
@@ -226,8 +225,6 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
 
   #forward(matched: MatchedRoute, forward: ForwardAction): void {
     const { runtime, manager, timers } = this.#scope
-    const { record } = this
-    const { route } = matched
     // Drawn when the route was matched.
     const picked = this.#picked as PickedCluster
     const plan = planForward(this.#scope, this.request, { forward, picked })
@@ -242,7 +239,8 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
       this.#retry = new RetryState(plan.retryPolicy, plan.cluster, runtime)
     }
     const suppressEnvoyHeaders = manager.suppressEnvoyHeaders === true
-    shapeUpstreamRequest(this.request, plan, { route, record, suppressEnvoyHeaders })
+    const shape = { route: matched.route, record: this.record, suppressEnvoyHeaders }
+    shapeUpstreamRequest(this.request, plan, shape)
     const { idleTimeoutMs } = plan.forward
     if (idleTimeoutMs !== undefined) timers.setIdle(idleTimeoutMs)
     timers.limitDuration(plan.durationMs, this.#startMs)
@@ -252,41 +250,35 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
 
   /** A dynamic forward proxy asks the resolver, every other cluster its balancer. */
   #findHost(plan: ForwardPlan): void {
-    const { cluster, forward } = plan
+    const { cluster } = plan
     if (cluster.resolveHost !== undefined) {
       cluster.resolveHost(this.request.authority, (host) => {
         if (this.#isOver) return
-        if (host === undefined) {
-          this.#fail('dns-failure')
-          return
-        }
-        this.record.attempts += 1
-        this.#startAttempt(plan, host)
+        if (host === undefined) this.#fail('dns-failure')
+        else this.#startAttempt(plan, host)
       })
       return
     }
-    // As Envoy, which counts the attempt before it knows whether there is a host for it.
-    this.record.attempts += 1
-    const host = cluster.balancer.pick({
-      avoid: this.#retry?.avoid ?? noHosts,
-      avoidAttemptsMax: this.#retry?.avoidAttemptsMax ?? 0,
-      hash: forward.hashRequest?.(this.request, this.#scope.remoteAddress),
-    })
-    if (host !== undefined) {
-      this.#startAttempt(plan, host)
-      return
-    }
-    cluster.stats.cxNoneHealthy.add(1)
-    this.#failUpstream('no-healthy-upstream')
+    const host = pickHost(cluster, this.#retry, requestHash(plan, this.record, this.#scope))
+    if (host === undefined) {
+      // As Envoy, which counts the attempt before it knows whether there is a host for it.
+      this.record.attempts += 1
+      this.#failUpstream('no-healthy-upstream')
+    } else this.#startAttempt(plan, host)
   }
 
   #startAttempt(plan: ForwardPlan, host: Host): void {
     const { cluster } = plan
+    this.record.attempts += 1
     this.record.host = host
     this.#retry?.addTried(host)
+    if (plan.forward.mirrors !== undefined && this.record.attempts === 1) {
+      this.#mirrors = openMirrors(this.#scope, { plan, head: this.request, body: this.#body })
+    }
     shapeAttempt(this.record, plan, this.#scope)
     const source = this.#source as StreamSource // `#act` and `#forward` come before any attempt
-    this.#attempt = new Attempt(this, { cluster, host, source, request: this.request })
+    const target = { cluster, host, source, request: this.request }
+    this.#attempt = new Attempt(this, target, this.#scope.downstream)
     this.#attempt.start()
   }
 
@@ -296,6 +288,7 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
     if (this.#isOver) return
     this.record.bytesReceived += chunk.length
     this.#scope.timers.touch()
+    this.#mirrors?.onData(chunk)
     const attempt = this.#attempt
     if (attempt === undefined || !this.#canSendBody(attempt)) {
       this.#body.hold(chunk)
@@ -311,6 +304,7 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
     if (this.#isOver || this.#body.isEnded) return
     this.#body.isEnded = true
     this.#body.trailers = trailers
+    this.#mirrors?.onEnd(trailers)
     this.#requestEndMs = this.#scope.runtime.clock.monotonicMs()
     if (!this.#isTunnel) this.#scope.timers.startRoute(this.#plan?.timeoutMs ?? 0)
     const attempt = this.#attempt
@@ -391,6 +385,7 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
     }
     const endMs = this.#requestEndMs
     const timeMs = endMs === 0 ? undefined : runtime.clock.monotonicMs() - endMs
+    addHashCookies(head, this.#plan)
     noteServed(this.record, attempt.cluster, { status: head.status, timeMs })
     timers.touch()
   }
@@ -498,7 +493,7 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
   onRouteTimeout(): void {
     this.#plan?.cluster.stats.rqTimeout.add(1)
     this.#abort('timeout')
-    this.#failUpstream('upstream-timeout')
+    this.#failUpstream('upstream-timeout', this.#plan?.timeoutReply)
   }
 
   onTryTimeout(): void {
@@ -515,7 +510,7 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
     if (attempt === undefined) return
     this.#abort('timeout')
     if (this.#retries(attempt, this.#outcome('per-try-timeout', true))) return
-    this.#failUpstream('per-try-timeout', reply)
+    this.#failUpstream('per-try-timeout', { ...reply, ...this.#plan?.timeoutReply })
   }
 
   onIdleTimeout(): void {
@@ -583,6 +578,7 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
     if (this.#isOver) return
     this.#isOver = true
     this.#retry?.close()
+    this.#mirrors?.close()
     this.#body.close()
     if (this.#isTunnel && this.#body.isEnded && this.#isResponseEnded) this.#attempt?.complete()
     this.#abort('reset')

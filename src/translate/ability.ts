@@ -9,16 +9,14 @@
 export type ClientKind = 'envoy' | 'tulle'
 
 export interface Abilities {
-  /** Hashing load balancers and the hash policies of routes. */
-  readonly hashing: boolean
   /** `warmup`: a new endpoint gets its share bit by bit. */
   readonly slowStart: boolean
   /** `maxConnectionDuration` of connections to endpoints. */
   readonly connectionLifetime: boolean
   /** HTTP/2 to endpoints where only an upgrade policy asks for it. */
   readonly http2Upgrade: boolean
-  /** `retryRemoteLocalities`. A route configuration that is refused would freeze every route. */
-  readonly retryPriorities: boolean
+  /** HTTP/2 that is recognised by its first bytes is taken. */
+  readonly http2Inspection: boolean
   /** The network filter `istio.stats`: Envoy has no optional network filters, and refuses one it lacks. */
   readonly tcpStats: boolean
 }
@@ -26,11 +24,10 @@ export interface Abilities {
 export function abilitiesOf(kind: ClientKind): Abilities {
   const isEnvoy = kind === 'envoy'
   return {
-    hashing: isEnvoy,
     slowStart: isEnvoy,
     connectionLifetime: isEnvoy,
     http2Upgrade: isEnvoy,
-    retryPriorities: isEnvoy,
+    http2Inspection: isEnvoy,
     tcpStats: !isEnvoy,
   }
 }

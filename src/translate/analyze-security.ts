@@ -162,7 +162,7 @@ function reportRefused(resource: Resource<DestinationRuleSpec>): Issue[] {
 /** Older Istio verifies nothing then; Tulle, as Istio of today, asks the authorities that the host trusts. */
 function reportSystemRoots(resource: Resource<DestinationRuleSpec>): Issue[] {
   return tlsBlocksOf(resource)
-    .filter(({ tls }) => isVerifiedBySystem(tls))
+    .filter(({ tls }) => isVerifiedBySystem(tls, resource.spec.workloadSelector !== undefined))
     .map(({ path, port, tls }) =>
       issueOf(resource, {
         code: port === undefined ? 'IST0128' : 'IST0129',
@@ -177,9 +177,11 @@ function reportSystemRoots(resource: Resource<DestinationRuleSpec>): Issue[] {
     )
 }
 
-function isVerifiedBySystem(tls: ClientTlsSettings): boolean {
+/** A credential is a sidecar's only where the rule says whose. */
+function isVerifiedBySystem(tls: ClientTlsSettings, hasSelector: boolean): boolean {
   if (tls.mode !== 'SIMPLE' && tls.mode !== 'MUTUAL') return false
-  const isNamed = (tls.caCertificates ?? '') !== '' || (tls.credentialName ?? '') !== ''
+  const hasCredential = hasSelector && (tls.credentialName ?? '') !== ''
+  const isNamed = (tls.caCertificates ?? '') !== '' || hasCredential
   return !isNamed && tls.insecureSkipVerify !== true
 }
 

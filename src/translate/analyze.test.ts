@@ -25,7 +25,7 @@ const registry = registryOf([
   { hostname: '*.example.com', ports: [{ number: 80, name: 'http' }], resolution: 'none' },
 ])
 
-function issuesOf(text: string): Issue[] {
+function issuesOf(text: string): readonly Issue[] {
   const resources = new Map<string, Resource>()
   for (const { resource } of parseText(text, 'routes.yaml')) {
     assert.ok(resource !== undefined)

@@ -2,145 +2,204 @@
  * What is wrong between resources: hosts and subsets that do not exist, hosts that two VirtualServices claim,
  * rules that apply to nothing. What is wrong inside one resource is the model's business.
  *
- * Codes and severities are those of Istio's analyzers.
+ * Codes and severities are those of Istio's analyzers; docs/reference/issues.md names the exceptions.
  */
+import { unreachable } from '../lib/assert.ts'
 import type { Issue } from '../model/issue.ts'
 import type { DestinationRuleSpec } from '../model/istio/destination-rule.ts'
-import type { Destination, VirtualServiceSpec } from '../model/istio/virtual-service.ts'
+import type { VirtualServiceSpec } from '../model/istio/virtual-service.ts'
+import type { ServiceSpec } from '../model/kubernetes/service.ts'
 import { describeResource, type Resource } from '../model/resource.ts'
+import type { Service } from '../registry/service.ts'
+import { reportAnnotations } from './analysis/annotation.ts'
+import { reportConflicts } from './analysis/conflict.ts'
+import { reportGateways } from './analysis/gateway.ts'
+import {
+  knownWorkloads,
+  selects,
+  type DeclaredWorkload,
+  type KnownWorkload,
+  type Labels,
+} from './analysis/known-workload.ts'
+import { reportNamespaces } from './analysis/policy-namespace.ts'
+import { destinationReferences } from './analysis/reference.ts'
+import { reportSelectors } from './analysis/selector.ts'
+import { reportSharedPorts } from './analysis/shared-port.ts'
+import { withoutSuppressed } from './analysis/suppress.ts'
 import { analyzeSecurity } from './analyze-security.ts'
-import { danglingReferences } from './dangling.ts'
+import { danglingReferences, type Reference } from './dangling.ts'
+import { joinDelegates } from './delegate.ts'
 import { isDestinationRule, type MergedRule } from './destination-rule-index.ts'
 import { hasLabels } from './endpoint.ts'
 import { issueOf } from './finding.ts'
 import { isCoveredBy, resolveHost } from './host-name.ts'
 import type { TranslationInput } from './input.ts'
+import { destinationsOf } from './route-destination.ts'
 import { isVirtualService, type VirtualService } from './virtual-service-index.ts'
 import { buildWorld, endpointsOf, inferredSubsets, type World } from './world.ts'
 
 /** Versions of VirtualServices that are not in force, because they name what does not exist. */
 export type Held = ReadonlySet<Resource>
 
-export function analyze(input: TranslationInput, held: Held = new Set()): Issue[] {
-  const world = buildWorld(input)
+export interface AnalyzeOptions {
+  readonly held?: Held
+  /** What files for a cluster say of workloads, beside what the registry knows. */
+  readonly declared?: readonly DeclaredWorkload[]
+  /** Those that files for a cluster declare. */
+  readonly namespaces?: readonly string[]
+  /** Of the input, for whoever has it. */
+  readonly world?: World
+}
+
+export function analyze(input: TranslationInput, options: AnalyzeOptions = {}): readonly Issue[] {
+  const { held = new Set(), declared = [], namespaces = [] } = options
+  const world = options.world ?? buildWorld(input)
+  const { resources, mesh } = input
+  const workloads = knownWorkloads(world, declared)
+  const issues = [
+    ...analyzeRouting(world, { held, workloads, declared }),
+    ...analyzeSecurity(world),
+    ...reportGateways(resources),
+    ...reportSelectors(resources, workloads, mesh.rootNamespace),
+    ...reportSharedPorts(resources, workloads),
+    ...reportAnnotations(resources),
+    ...reportNamespaces(resources, { workloads, namespaces }),
+  ]
+  return withoutSuppressed(issues, resources.values())
+}
+
+interface RoutingOptions extends Required<Pick<AnalyzeOptions, 'held' | 'declared'>> {
+  readonly workloads: readonly KnownWorkload[]
+}
+
+function analyzeRouting(world: World, options: RoutingOptions): Issue[] {
+  const { held } = options
+  const { input } = world
   return [
     ...[...input.resources.values()]
       .filter(isVirtualService)
       .flatMap((resource) => [
         ...reportDangling(world, resource, held),
-        ...reportMissingPorts(world, resource),
-        ...reportDelegates(resource),
+        ...reportPorts(world, resource),
       ]),
+    ...world.virtualServices.all.flatMap((entry) => reportDelegates(world, entry)),
     ...reportConflicts(world.virtualServices.all),
     ...reportInferred(world),
     ...[...input.resources.values()]
       .filter(isDestinationRule)
       .flatMap((resource) => [
         ...reportUnknownHost(world, resource),
-        ...reportEmptySubsets(world, resource),
+        ...reportEmptySubsets(world, resource, options),
       ]),
-    ...analyzeSecurity(world),
   ]
 }
 
 function reportDangling(world: World, resource: Resource<VirtualServiceSpec>, held: Held): Issue[] {
-  const consequence = held.has(resource)
-    ? 'the last good version of this VirtualService stays in force'
-    : 'requests that the route sends there get 503 (NC)'
-  return danglingReferences(world, resource).map(({ path, host, subset }) =>
-    subset === undefined
-      ? issueOf(resource, {
-          code: 'IST0101',
-          severity: 'error',
-          path: `${path}.host`,
-          message: `referenced host not found: "${host}"; ${consequence}`,
-          remedy: `declare a Service or ServiceEntry for ${host}, or correct the host`,
-        })
-      : issueOf(resource, {
-          code: 'IST0101',
-          severity: 'error',
-          path: `${path}.subset`,
-          message: `referenced host+subset in destinationrule not found: "${host}+${subset}"; ${consequence}`,
-          remedy: `add the subset ${subset} to a DestinationRule for ${host}, or correct the name`,
-        }),
-  )
+  const isHeld = held.has(resource)
+  return danglingReferences(world, resource).map((reference) => {
+    const kept = 'the last good version of this VirtualService stays in force'
+    const isCopy = /\.mirrors?\b/.test(reference.path)
+    const otherwise = isCopy
+      ? 'copies that the route sends there are lost'
+      : consequences[reference.kind]
+    const consequence = isHeld ? kept : otherwise
+    return issueOf(resource, {
+      code: 'IST0101',
+      severity: 'error',
+      ...describeDangling(reference, consequence),
+    })
+  })
 }
 
-/** A destination whose service has several ports must say which. */
-function reportMissingPorts(world: World, resource: Resource<VirtualServiceSpec>): Issue[] {
-  return destinationsOf(resource).flatMap(({ path, destination }) => {
+const consequences: Readonly<Record<Reference['kind'], string>> = {
+  host: 'requests that the route sends there get 503 (NC)',
+  subset: 'requests that the route sends there get 503 (NC)',
+  delegate: 'the route is left out, and later routes get its requests',
+}
+
+function describeDangling({ kind, path, host, subset }: Reference, consequence: string) {
+  switch (kind) {
+    case 'host':
+      return {
+        path: `${path}.host`,
+        message: `referenced host not found: "${host}"; ${consequence}`,
+        remedy: `declare a Service or ServiceEntry for ${host}, export it to this namespace, or correct the host`,
+      }
+    case 'subset':
+      return {
+        path: `${path}.subset`,
+        message: `referenced host+subset in destinationrule not found: "${host}+${subset}"; ${consequence}`,
+        remedy: `add the subset ${subset} to a DestinationRule for ${host}, or correct the name`,
+      }
+    case 'delegate':
+      return {
+        path,
+        message: `referenced delegate not found: "${host}"; ${consequence}`,
+        remedy: `declare a VirtualService ${host} without hosts, or correct the name`,
+      }
+    default:
+      return unreachable(kind)
+  }
+}
+
+/** A destination whose service has several ports must say which, and it must be one of them. */
+function reportPorts(world: World, resource: Resource<VirtualServiceSpec>): Issue[] {
+  return destinationReferences(resource).flatMap(({ path, destination }) => {
     const host = resolveHost(destination.host, resource.metadata.namespace)
     const ports = world.input.registry.services.get(host)?.ports ?? []
-    if (destination.port?.number !== undefined || ports.length < 2) return []
+    const numbers = ports.map(({ number }) => number)
+    const wanted = destination.port?.number ?? 0
+    if (wanted !== 0 && numbers.length > 0 && !numbers.includes(wanted)) {
+      return issueOf(resource, {
+        code: 'IST0101',
+        severity: 'error',
+        path: `${path}.port.number`,
+        message:
+          `referenced host:port not found: "${destination.host}:${wanted}"; ` +
+          `the service has ${numbers.join(', ')}`,
+        remedy: 'name one of the ports of the service, or add the port to it',
+      })
+    }
+    if (wanted !== 0 || numbers.length < 2) return []
     return issueOf(resource, {
       code: 'IST0112',
       severity: 'error',
       path,
       message:
-        `destination "${destination.host}" has ${ports.length} ports ` +
-        `(${ports.map(({ number }) => number).join(', ')}) and the route names none; ` +
-        'the port that the request was for is used',
+        `destination "${destination.host}" has ${ports.length} ports (${numbers.join(', ')}) ` +
+        'and the route names none; the port that the request was for is used',
       remedy: 'name one with destination.port.number',
     })
   })
 }
 
-/** What is left out must not let requests fall through to a later route, so it answers, and it is said. */
-function reportDelegates(resource: Resource<VirtualServiceSpec>): Issue[] {
-  return (resource.spec.http ?? []).flatMap(({ delegate }, index) =>
-    delegate === undefined
-      ? []
-      : issueOf(resource, {
-          code: 'TUL0011',
-          severity: 'error',
-          path: `spec.http[${index}].delegate`,
-          message: 'delegates are not implemented yet; requests that match this route get 503',
-          remedy: 'copy the routes of the delegate into this VirtualService',
-        }),
-  )
-}
-
-function destinationsOf(
-  resource: Resource<VirtualServiceSpec>,
-): { readonly path: string; readonly destination: Destination }[] {
-  return (resource.spec.http ?? []).flatMap(({ route }, http) =>
-    (route ?? []).map(({ destination }, index) => ({
-      path: `spec.http[${http}].route[${index}].destination`,
-      destination,
-    })),
-  )
-}
-
-/** Of VirtualServices for one host, only the oldest is used. */
-function reportConflicts(all: readonly VirtualService[]): Issue[] {
-  const owners = new Map<string, VirtualService>()
-  return all.flatMap((virtualService) =>
-    virtualService.hosts.flatMap((host) => {
-      const owner = owners.get(host)
-      if (owner === undefined || !seeEachOther(owner, virtualService)) {
-        owners.set(host, owner ?? virtualService)
-        return []
-      }
-      const { resource } = virtualService
+/** Delegates that are there and cannot be used, whole or in part. */
+function reportDelegates(world: World, { resource, fallback }: VirtualService): Issue[] {
+  const { problems } = joinDelegates(resource, world.virtualServices.delegates, fallback)
+  return problems.flatMap((problem) => {
+    if (problem.kind === 'missing') return []
+    if (problem.kind === 'hidden') {
       return issueOf(resource, {
-        code: 'IST0109',
+        code: 'IST0101',
         severity: 'error',
-        path: 'spec.hosts',
+        path: problem.path,
         message:
-          `host "${host}" is also claimed by ${describeResource(owner.resource)} ` +
-          `(${owner.resource.origin.file}:${owner.resource.origin.line}), which is older and is used alone`,
-        remedy: 'merge the routes into one VirtualService: the mesh does not',
+          `delegate "${problem.delegate}" is not exported to namespace ${resource.metadata.namespace}; ` +
+          consequences.delegate,
+        remedy: `add ${resource.metadata.namespace} or "*" to the exportTo of ${problem.delegate}`,
       })
-    }),
-  )
-}
-
-/** Whether some client sees both. */
-function seeEachOther(left: VirtualService, right: VirtualService): boolean {
-  const namespacesOf = ({ exportTo, resource }: VirtualService) =>
-    exportTo.map((target) => (target === '.' ? resource.metadata.namespace : target))
-  const [one, other] = [namespacesOf(left), namespacesOf(right)]
-  return one.includes('*') || other.includes('*') || one.some((name) => other.includes(name))
+    }
+    return issueOf(problem.resource, {
+      code: 'TUL0015',
+      severity: 'warning',
+      path: problem.path,
+      message:
+        `this route is left out: it matches requests that ${describeResource(resource)} does not delegate ` +
+        `(${resource.origin.file}:${String(resource.origin.positionOf(problem.from).line)})`,
+      remedy:
+        'narrow its matches to those of the delegating route; regular expressions never agree',
+    })
+  })
 }
 
 function reportInferred(world: World): Issue[] {
@@ -199,22 +258,53 @@ function reportUnknownHost(world: World, resource: Resource<DestinationRuleSpec>
   ]
 }
 
-/** A subset of labels that no endpoint of the service has. */
-function reportEmptySubsets(world: World, resource: Resource<DestinationRuleSpec>): Issue[] {
+/** A subset of labels that no workload of the service has, as far as anybody knows of workloads. */
+function reportEmptySubsets(
+  world: World,
+  resource: Resource<DestinationRuleSpec>,
+  { workloads, declared }: RoutingOptions,
+): Issue[] {
   const host = resolveHost(resource.spec.host, resource.metadata.namespace)
   const service = world.input.registry.services.get(host)
-  if (service === undefined || service.resolution === 'none') return []
+  if (service === undefined || service.resolution === 'none' || workloads.length === 0) return []
   const endpoints = service.ports.flatMap((port) => endpointsOf(world, service, port))
   return (resource.spec.subsets ?? []).flatMap((subset, index) => {
     if (endpoints.some((endpoint) => hasLabels(endpoint, subset.labels))) return []
+    if (chosenBy(world, service, declared).some((one) => hasLabels(one, subset.labels))) return []
+    const isUsed = world.subsetReferences.get(host)?.has(subset.name) === true
     return issueOf(resource, {
       code: 'IST0173',
-      severity: 'error',
+      // Rules often define what is not there yet; nobody is hurt until a route leads there.
+      severity: isUsed ? 'error' : 'info',
       path: `spec.subsets[${index}]`,
       message:
         `subset "${subset.name}" selects no workload of ${host} ` +
-        `(labels ${JSON.stringify(subset.labels ?? {})})`,
+        `(labels ${JSON.stringify(subset.labels ?? {})})${isUsed ? '' : ', and no route leads to it'}`,
       remedy: 'correct the labels, or start a workload that has them',
     })
   })
+}
+
+function chosenBy(
+  world: World,
+  service: Service,
+  workloads: readonly KnownWorkload[],
+): readonly KnownWorkload[] {
+  // What has joined has an endpoint.
+  const selector = workloads.length === 0 ? undefined : selectorOf(world, service)
+  if (selector === undefined) return []
+  return workloads.filter(
+    (workload) => workload.namespace === service.namespace && selects(selector, workload),
+  )
+}
+
+/** Of the Service resource, for workloads that have not joined. */
+function selectorOf({ input }: World, { hostname }: Service): Labels | undefined {
+  for (const { kind, metadata, spec } of input.resources.values()) {
+    if (kind !== 'Service') continue
+    if (resolveHost(metadata.name, metadata.namespace) !== hostname) continue
+    const { selector } = spec as ServiceSpec // the model has read it
+    return Object.keys(selector ?? {}).length > 0 ? selector : undefined
+  }
+  return undefined
 }

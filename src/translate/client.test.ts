@@ -6,7 +6,7 @@ import { nodeOf, registryOf } from '../../test/support/translation-case.ts'
 import { clientOf, withRegisteredLabels } from './client.ts'
 import { translateAll } from './full.ts'
 import { meshSettingsOf } from './input.ts'
-import { selectorsOf, scopeOf } from './scope.ts'
+import { scopeOf } from './scope.ts'
 import { buildWorld } from './world.ts'
 
 const node = nodeOf({ workload: 'web', namespace: 'prod' })
@@ -69,10 +69,9 @@ test('labels of the WorkloadGroup count like the own ones, which win', () => {
 
 test('labels that nothing asks for make no scope class of their own', () => {
   const input = { resources: new Map(), registry: registryOf([]), mesh: meshSettingsOf() }
-  const { virtualServices, destinationRules } = buildWorld(input)
-  const selectors = selectorsOf(virtualServices, destinationRules)
+  const { selectors } = buildWorld(input)
   const keys = ['a', 'b'].map(
-    (app) => scopeOf(clientOf(nodeOf({ labels: { app } })), selectors).key,
+    (app) => scopeOf(clientOf(nodeOf({ labels: { app } })), { selectors }).key,
   )
   assert.equal(keys[0], keys[1])
 })

@@ -26,6 +26,8 @@ import type { MeshSettings } from './input.ts'
 import { translateLoadBalancer } from './load-balancer.ts'
 import { adsSource, durationOf } from './message.ts'
 import { translateOutlierDetection } from './outlier-detection.ts'
+import { configPath } from './provenance.ts'
+import { toldOf } from './proxy-protocol.ts'
 import { effectivePolicy, type EffectivePolicy } from './traffic-policy.ts'
 
 export interface ClusterInput {
@@ -55,6 +57,7 @@ export function translateCluster(input: ClusterInput): EncodedResource | undefin
   if (discovery === undefined) return undefined
   const pool: PoolInput = {
     settings: policy.connectionPool,
+    retryBudget: policy.retryBudget,
     port,
     mesh,
     direction: 'outbound',
@@ -78,7 +81,7 @@ export function translateCluster(input: ClusterInput): EncodedResource | undefin
       autoSni: isByName || tls.autoSni,
       autoSanValidation: isByName || tls.autoSanValidation,
     }),
-    ...tls.fields,
+    ...toldOf(policy, tls.fields),
     ...(policy.outlierDetection !== undefined && {
       outlierDetection: translateOutlierDetection(policy.outlierDetection),
     }),
@@ -150,12 +153,4 @@ function istioMetadata({ service, rule, subset }: ClusterInput): Record<string, 
     ...(subset !== undefined && { subset: subset.name }),
     ...(service.isMeshExternal && { external: true }),
   }
-}
-
-/** Istio's path of the resource that something was made from. */
-export function configPath(
-  kind: 'destination-rule' | 'virtual-service',
-  metadata: { readonly namespace: string; readonly name: string },
-): string {
-  return `/apis/networking.istio.io/v1/namespaces/${metadata.namespace}/${kind}/${metadata.name}`
 }

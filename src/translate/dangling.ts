@@ -1,38 +1,87 @@
-/** Destinations of a VirtualService that lead nowhere: a host without a service, a subset that nothing defines. */
+/** Destinations of a VirtualService that lead nowhere: a host without a service, a subset that nothing defines, a delegate that is not there. */
 import type { VirtualServiceSpec } from '../model/istio/virtual-service.ts'
 import type { Resource } from '../model/resource.ts'
-import { isCoveredBy, isWildcard, resolveHost } from './host-name.ts'
+import type { Service } from '../registry/service.ts'
+import { destinationReferences } from './analysis/reference.ts'
+import { isCoveredBy, isExportedTo, isWildcard, resolveHost } from './host-name.ts'
 import { inferredSubsets, type World } from './world.ts'
 
-export interface DanglingReference {
-  /** Of the destination. */
+export interface Reference {
+  readonly kind: 'host' | 'subset' | 'delegate'
   readonly path: string
+  /** Of a delegate: `namespace/name`. */
   readonly host: string
-  /** Undefined when the host itself is unknown. */
-  readonly subset: string | undefined
+  /** Empty where none is meant. */
+  readonly subset: string
 }
 
+/** Everything that a VirtualService names: a host for each destination, its subset, delegates. */
+export function referencesOf(resource: Resource<VirtualServiceSpec>): Reference[] {
+  const { namespace } = resource.metadata
+  const destinations = destinationReferences(resource).flatMap(
+    ({ path, destination }): Reference[] => {
+      const host = resolveHost(destination.host, namespace)
+      const subset = destination.subset ?? ''
+      const named: Reference = { kind: 'host', path, host, subset: '' }
+      return subset === '' ? [named] : [named, { kind: 'subset', path, host, subset }]
+    },
+  )
+  const delegates = (resource.spec.http ?? []).flatMap(({ delegate }, index): Reference[] => {
+    if (delegate === undefined) return []
+    const host = `${delegate.namespace || namespace}/${delegate.name ?? ''}`
+    return [{ kind: 'delegate', path: `spec.http[${index}].delegate`, host, subset: '' }]
+  })
+  return [...destinations, ...delegates]
+}
+
+/** Of an unknown host only the host is told, and not its subset too. */
 export function danglingReferences(
   world: World,
   resource: Resource<VirtualServiceSpec>,
-): DanglingReference[] {
-  const { namespace } = resource.metadata
-  return (resource.spec.http ?? []).flatMap(({ route }, http) =>
-    (route ?? []).flatMap(({ destination }, index): DanglingReference[] => {
-      const host = resolveHost(destination.host, namespace)
-      const path = `spec.http[${http}].route[${index}].destination`
-      if (!isKnownHost(world, host)) return [{ path, host, subset: undefined }]
-      const subset = destination.subset ?? ''
-      if (subset === '' || isKnownSubset(world, { host, subset, namespace })) return []
-      return [{ path, host, subset }]
-    }),
-  )
+): Reference[] {
+  const unknown = new Set<string>()
+  return referencesOf(resource).filter((reference) => {
+    if (unknown.has(reference.path)) return false
+    const isKnown = isKnownReference(world, resource, reference)
+    if (!isKnown) unknown.add(reference.path)
+    return !isKnown
+  })
 }
 
-function isKnownHost(world: World, host: string): boolean {
-  const { services } = world.input.registry
-  if (services.has(host)) return true
-  for (const name of services.keys()) if (isWildcard(name) && isCoveredBy(host, name)) return true
+function isKnownReference(
+  world: World,
+  resource: Resource<VirtualServiceSpec>,
+  { kind, host, subset }: Reference,
+): boolean {
+  const { namespace } = resource.metadata
+  if (kind === 'host') return isKnownHost(world, resource, host)
+  if (kind === 'subset') return isKnownSubset(world, { host, subset, namespace })
+  return world.virtualServices.delegates.has(host)
+}
+
+/** Visible to every namespace that the VirtualService is for; to its own, when it is for all. */
+function isKnownHost(world: World, resource: Resource<VirtualServiceSpec>, host: string): boolean {
+  const own = resource.metadata.namespace
+  const written = resource.spec.exportTo ?? []
+  const exportTo = written.length > 0 ? written : world.input.mesh.virtualServiceExportTo
+  const clients = exportTo.includes('*')
+    ? [own]
+    : exportTo.map((target) => (target === '.' ? own : target))
+  return clients.every((client) => isSeenFrom(world, client, host))
+}
+
+function isSeenFrom({ input }: World, client: string, host: string): boolean {
+  const { services } = input.registry
+  const isSeen = ({ exportTo, namespace }: Service) =>
+    isExportedTo(exportTo.length > 0 ? exportTo : input.mesh.serviceExportTo, {
+      own: namespace,
+      client,
+    })
+  const exact = services.get(host)
+  if (exact !== undefined) return isSeen(exact)
+  for (const [name, service] of services) {
+    if (isWildcard(name) && isCoveredBy(host, name) && isSeen(service)) return true
+  }
   return false
 }
 

@@ -8,7 +8,9 @@
  * | a VirtualService | of destinations, when the subsets that are named change | as clusters | of its hosts |
  * | a DestinationRule | of the hosts it covers | as clusters | as clusters, and those that route to them |
  * | labels of a workload | – | – | – (its own part) |
+ * | a Sidecar | – | – | – (other scope classes; what they see anew is worked on) |
  * | a PeerAuthentication | as endpoints, when resolved by DNS | of endpoints that take mTLS since, or no more | – |
+ * | an injected fault | – | – | of its host; the own parts of workloads |
  * | the mesh's settings, the set of selectors | everything | everything | everything |
  *
  * Marking too much costs time; marking too little is wrong. The property test compares with a full run.
@@ -18,7 +20,7 @@ import { isDeepStrictEqual } from 'node:util'
 import type { MergedRule } from './destination-rule-index.ts'
 import { isCoveredBy, isWildcard } from './host-name.ts'
 import { identitiesOf } from './identity.ts'
-import type { VirtualService } from './virtual-service-index.ts'
+import { isSameEntry, type VirtualService } from './virtual-service-index.ts'
 import { takesMtls, versionsOf, type World } from './world.ts'
 
 export interface Dirty {
@@ -61,7 +63,9 @@ export function compareWorlds(before: World, after: World): Dirty {
   markVirtualServices(marks, before, after)
   markRules(marks, before, after)
   markPeerAuthentications(marks, before, after)
+  markSidecars(marks, before, after)
   markWorkloads(marks, before, after)
+  markFaults(marks, before, after)
   return marks
 }
 
@@ -135,7 +139,8 @@ function markVirtualServices(marks: Marks, before: World, after: World): void {
     [after, now, old],
   ] as const) {
     for (const [resource, entry] of entries) {
-      if (others.has(resource)) continue
+      const other = others.get(resource)
+      if (other !== undefined && isSameEntry(other, entry)) continue
       marks.unregistered = true
       markHostsOf(marks, world, entry)
       markHostsOf(marks, world === before ? after : before, entry)
@@ -178,6 +183,25 @@ function markPeerAuthentications(marks: Marks, before: World, after: World): voi
       if (service.resolution !== 'static') marks.clusters.add(service.hostname)
     }
   }
+}
+
+function markFaults(marks: Marks, before: World, after: World): void {
+  const old = before.input.faults ?? []
+  const now = after.input.faults ?? []
+  if (old === now) return
+  const changed = [
+    ...old.filter((fault) => !now.includes(fault)),
+    ...now.filter((fault) => !old.includes(fault)),
+  ]
+  if (changed.length === 0) return
+  marks.unregistered = true
+  marks.workloads = true
+  for (const { host } of changed) marks.virtualHosts.add(host)
+}
+
+/** Another Sidecar is another scope class, with a state of its own. */
+function markSidecars(marks: Marks, before: World, after: World): void {
+  if (!isSameList(before.sidecars.all, after.sidecars.all)) marks.workloads = true
 }
 
 /** Labels that a workload has from its group decide which policies and rules are its own. */

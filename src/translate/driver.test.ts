@@ -11,7 +11,7 @@ import { Any } from '../xds/proto/generated/google/protobuf/any.ts'
 import { typeUrls, type ResourceView } from '../xds/resource-set.ts'
 import { createTranslation } from './driver.ts'
 import { translateAll } from './full.ts'
-import { compareText, meshSettingsOf, type TranslationInput } from './input.ts'
+import { compareText, meshSettingsOf, type InjectedFault, type TranslationInput } from './input.ts'
 
 type Services = Parameters<typeof registryOf>[0]
 
@@ -294,6 +294,8 @@ const serviceArbitrary: fc.Arbitrary<Services[number]> = fc.record({
       { number: 80, name: 'http', protocol: 'http' as const },
       { number: 8080, name: 'http-b', protocol: 'http' as const },
       { number: 5432, name: 'tcp', protocol: 'tcp' as const },
+      { number: 443, name: 'tls', protocol: 'tls' as const },
+      { number: 9000, name: '', protocol: 'auto' as const },
     ],
     { minLength: 1 },
   ),
@@ -338,6 +340,37 @@ const matchArbitrary = fc.record(
   { requiredKeys: [] },
 )
 
+const l4RouteArbitrary = fc.array(destinationArbitrary, { minLength: 1, maxLength: 2 })
+
+const l4Match = {
+  port: fc.constantFrom(5432, 443),
+  sourceLabels: fc.constantFrom({ app: 'web' }, { app: 'batch' }),
+  sourceNamespace: fc.constantFrom('default', 'other'),
+  destinationSubnets: fc.constantFrom(['240.240.0.0/16'], ['10.0.0.0/8']),
+}
+
+const tcpArbitrary = fc.record(
+  {
+    match: fc.array(fc.record(l4Match, { requiredKeys: [] }), { maxLength: 2 }),
+    route: l4RouteArbitrary,
+  },
+  { requiredKeys: ['route'] },
+)
+
+const tlsArbitrary = fc.record({
+  match: fc.array(
+    fc.record(
+      {
+        ...l4Match,
+        sniHosts: fc.subarray(['a', 'www.example.com', '*.example.com'], { minLength: 1 }),
+      },
+      { requiredKeys: ['sniHosts'] },
+    ),
+    { minLength: 1, maxLength: 2 },
+  ),
+  route: l4RouteArbitrary,
+})
+
 const names = fc.constantFrom('one', 'two', 'three')
 const namespaces = fc.constantFrom('default', 'other')
 const exports = fc.constantFrom(undefined, ['.'], ['*'], ['other'])
@@ -368,6 +401,8 @@ const virtualServiceArbitrary = resourceArbitrary(
       ),
       { minLength: 1, maxLength: 2 },
     ),
+    tcp: fc.array(tcpArbitrary, { maxLength: 2 }),
+    tls: fc.array(tlsArbitrary, { maxLength: 2 }),
   }),
 )
 
@@ -418,11 +453,51 @@ const policyArbitrary = fc
   })
   .map(({ spec, ...metadata }) => peerAuthentication(spec, metadata))
 
+const sidecarArbitrary = resourceArbitrary(
+  'Sidecar',
+  fc.record(
+    {
+      workloadSelector: fc.constantFrom({ labels: { app: 'web' } }, {}),
+      egress: fc.array(
+        fc.record(
+          {
+            port: fc.constantFrom(
+              { number: 80, protocol: 'HTTP' },
+              { number: 443, protocol: 'TLS' },
+            ),
+            hosts: fc.subarray(
+              ['./*', '*/a.default.svc.cluster.local', 'other/*', '*/*.example.com', '~/*'],
+              { minLength: 1 },
+            ),
+          },
+          { requiredKeys: ['hosts'] },
+        ),
+        { maxLength: 2 },
+      ),
+      outboundTrafficPolicy: fc.constantFrom({}, { mode: 'ALLOW_ANY' }),
+      ingress: fc.constantFrom(
+        [],
+        [{ port: { number: 8000, protocol: 'TCP' }, defaultEndpoint: '127.0.0.1:9' }],
+      ),
+    },
+    { requiredKeys: [] },
+  ),
+)
+
+const someFaults: readonly InjectedFault[] = [
+  { name: 'a', host: 'a.default.svc.cluster.local', from: undefined, headers: {} },
+  { name: 'b', host: 'a.default.svc.cluster.local', from: 'web', headers: { user: 'me' } },
+  { name: 'c', host: 'www.example.com', from: 'a-v1', headers: {} },
+].map((fault) => ({
+  ...fault,
+  fault: { delay: { fixedDelay: '1s', percentage: { value: 10 } } },
+}))
+
 type Edit = (input: TranslationInput) => TranslationInput
 
 const editArbitrary: fc.Arbitrary<Edit> = fc.oneof(
   fc
-    .oneof(virtualServiceArbitrary, ruleArbitrary, policyArbitrary)
+    .oneof(virtualServiceArbitrary, ruleArbitrary, policyArbitrary, sidecarArbitrary)
     .map((resource): Edit => (input) => ({
       ...input,
       resources: new Map([...input.resources, [keyOf(resource), resource]]),
@@ -469,6 +544,20 @@ const editArbitrary: fc.Arbitrary<Edit> = fc.oneof(
       { trustDomain: 'a.example', trustDomainAliases: ['b.example'], enableAutoMtls: false },
     )
     .map((config): Edit => (input) => ({ ...input, mesh: meshSettingsOf(config) })),
+  fc.subarray([...someFaults]).map((faults): Edit => (input) => ({ ...input, faults })),
+  // A delegating VirtualService, and what it may or may not find.
+  fc.constantFrom('one', 'two', 'missing').map((name): Edit => (input) => {
+    const root = virtualService({
+      name: 'root',
+      hosts: ['b'],
+      http: [{ match: [{ uri: { prefix: '/' } }], delegate: { name } }],
+    })
+    return { ...input, resources: new Map([...input.resources, [keyOf(root), root]]) }
+  }),
+  fc.constantFrom('one', 'two').map((name): Edit => (input) => {
+    const leaf = virtualService({ name, hosts: [], http: [{ route: [to('a', 'v1')] }] })
+    return { ...input, resources: new Map([...input.resources, [keyOf(leaf), leaf]]) }
+  }),
 )
 
 const clients = [
@@ -478,7 +567,12 @@ const clients = [
     labels: { app: 'web' },
     metadata: {
       MESH_PORTS: [{ name: 'http', servicePort: 80, appPort: 8000, meshPort: 20_001 }],
-      UPSTREAMS: [{ host: 'b', port: 8080, localPort: 16_001 }],
+      UPSTREAMS: [
+        { host: 'b', port: 8080, localPort: 16_001 },
+        { host: 'a', port: 443, localPort: 16_002 },
+        { host: 'a', port: 9000, localPort: 16_003 },
+      ],
+      HTTP_PROXY_PORT: 15_001,
     },
   }),
   nodeOf({ namespace: 'other', userAgent: 'tulle', labels: { app: 'batch' } }),

@@ -14,7 +14,7 @@ import { buildWorld } from './world.ts'
 export function translateAll(input: TranslationInput, node: StreamNode): ResourceView {
   const world = buildWorld(input)
   const client = withRegisteredLabels(clientOf(node), input.registry)
-  const scope = scopeOf(client, world.selectors)
+  const scope = scopeOf(client, world)
   const run = translateOutbound({
     world,
     scope,
@@ -22,6 +22,7 @@ export function translateAll(input: TranslationInput, node: StreamNode): Resourc
     shared: new SharedParts(),
     previous: undefined,
   })
-  const own = translateWorkload({ world, scope, client })
-  return new WorkloadView({ revision: '1', outbound: runToEnd(run), own, previous: undefined })
+  const outbound = runToEnd(run)
+  const own = translateWorkload({ world, scope, client, tunnels: outbound.tunnels })
+  return new WorkloadView({ revision: '1', outbound, own, previous: undefined })
 }

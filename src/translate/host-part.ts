@@ -15,10 +15,13 @@ import type { MergedRule } from './destination-rule-index.ts'
 import { translateEndpoints } from './endpoint.ts'
 import { consistentHashOf, type HashOf } from './hash-policy.ts'
 import { identitiesOf } from './identity.ts'
+import { faultsFor, injectFaults } from './injected-fault.ts'
+import { isTls, l4Inputs, l4RoutesOf } from './l4-route.ts'
 import { encodeVirtualHost, type EncodedVirtualHost } from './route-configuration.ts'
 import { translateRoutes } from './route.ts'
 import { isSelected, type Scope } from './scope.ts'
 import { effectivePolicy } from './traffic-policy.ts'
+import { tunnelOf, type Tunnel } from './tunnel.ts'
 import {
   isHttp,
   serviceVirtualHost,
@@ -115,6 +118,16 @@ export function translateVirtualHosts(
     })
 }
 
+/** Ports of a service of which the first bytes decide. */
+export function tunnelsOf(world: World, scope: Scope, service: Service): Tunnel[] {
+  return service.ports.flatMap((port) => {
+    const mayNeed = port.protocol === 'auto' || isTls(port)
+    return (
+      (mayNeed && tunnelOf({ service, port }, l4RoutesOf({ world, scope, service, port }))) || []
+    )
+  })
+}
+
 /** What a service's virtual host on one port is made from. */
 export function hostInput(
   world: World,
@@ -130,7 +143,9 @@ export function hostInput(
     routes: isHttp(port)
       ? routesFor(world, scope, { host: service.hostname, port: port.number })
       : [],
+    l4: l4RoutesOf({ world, scope, service, port }),
     hashOf: hashFor(world, scope),
+    faults: faultsFor(world.input.faults, scope, service.hostname),
     mesh: world.input.mesh,
     abilities: abilitiesOf(scope.kind),
     isTaken: (name) => taken.has(name),
@@ -143,7 +158,7 @@ function routesFor(
   scope: Scope,
   { host, port }: { readonly host: string; readonly port: number },
 ): Route[] {
-  const index = world.virtualServices.visibleIn(scope.namespace)
+  const index = world.imports.virtualServices(scope)
   for (const virtualService of candidatesFor(host, index)) {
     const routes = routesOf(world, scope, { virtualService, port })
     if (routes.length > 0) return routes
@@ -171,7 +186,6 @@ function routesOf(
 }
 
 function hashFor(world: World, scope: Scope): HashOf {
-  if (!abilitiesOf(scope.kind).hashing) return () => undefined
   return (destination) => consistentHashOf(ruleFor(world, scope, destination.host), destination)
 }
 
@@ -181,12 +195,13 @@ export function translateUnregistered(
   scope: Scope,
   host: string,
 ): EncodedVirtualHost[] {
-  const index = world.virtualServices.visibleIn(scope.namespace)
+  const index = world.imports.virtualServices(scope)
   const made = new Map<number, EncodedVirtualHost>()
+  const faults = faultsFor(world.input.faults, scope, host)
   for (const virtualService of index.byHost.get(host) ?? []) {
     for (const port of portsBeside(world, scope, virtualService)) {
       if (made.has(port)) continue
-      const routes = routesOf(world, scope, { virtualService, port })
+      const routes = injectFaults(routesOf(world, scope, { virtualService, port }), faults)
       if (routes.length > 0) {
         made.set(port, encodeVirtualHost(unregisteredVirtualHost(host, port, routes)))
       }
@@ -209,10 +224,9 @@ function portsBeside(world: World, scope: Scope, virtualService: VirtualService)
  * share one result.
  */
 export function virtualHostInputs(world: World, scope: Scope, service: Service): unknown[] {
-  const index = world.virtualServices.visibleIn(scope.namespace)
+  const index = world.imports.virtualServices(scope)
   const candidates = candidatesFor(service.hostname, index)
   const destinations = candidates.flatMap(({ destinationHosts }) => destinationHosts)
-  const hashes = abilitiesOf(scope.kind).hashing
   return [
     service,
     scope.kind,
@@ -220,19 +234,22 @@ export function virtualHostInputs(world: World, scope: Scope, service: Service):
     takenNames(world, scope, service).join(),
     ...candidates.flatMap((candidate) => [
       candidate.resource,
+      ...candidate.delegates,
       ...clientConditions(candidate, scope),
     ]),
     ...destinations.map((host) => visibleService(world, scope, host)),
-    ...(hashes
-      ? [service.hostname, ...destinations].map((host) => ruleFor(world, scope, host))
-      : []),
+    ...(service.ports.every(({ protocol }) => isHttp({ protocol }) && protocol !== 'auto')
+      ? []
+      : l4Inputs(world, scope, service)),
+    ...[service.hostname, ...destinations].map((host) => ruleFor(world, scope, host)),
     world.input.mesh,
+    ...faultsFor(world.input.faults, scope, service.hostname),
   ]
 }
 
 /** What a VirtualService asks about its client, answered. */
 function clientConditions(virtualService: VirtualService, scope: Scope): unknown[] {
-  const matches = (virtualService.resource.spec.http ?? []).flatMap(({ match }) => match ?? [])
+  const matches = virtualService.routes.flatMap(({ http }) => http.match ?? [])
   return matches.flatMap(({ sourceLabels, sourceNamespace }) => [
     sourceLabels === undefined || isSelected(scope, sourceLabels),
     sourceNamespace === undefined || sourceNamespace === scope.namespace,

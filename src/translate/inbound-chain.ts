@@ -3,68 +3,131 @@
  *
  * | mode | port | chain for | behind it |
  * | --- | --- | --- | --- |
- * | STRICT | any | TLS | mTLS |
+ * | STRICT | HTTP, TCP | TLS | mTLS |
+ * | STRICT | detected | TLS with an ALPN of Istio's for HTTP | mTLS, then HTTP |
+ * | | | TLS | mTLS, then bytes |
  * | PERMISSIVE | HTTP | TLS with an ALPN of Istio's | mTLS |
  * | | | plaintext | |
  * | PERMISSIVE | TCP | TLS with an ALPN of Istio's | mTLS |
- * | | | other TLS | the application's own TLS, as bytes |
  * | | | plaintext | |
- * | DISABLE | any | everything | bytes as they come |
+ * | | | other TLS | the application's own TLS, as bytes |
+ * | PERMISSIVE | detected | TLS with an ALPN of Istio's for HTTP | mTLS, then HTTP |
+ * | | | plaintext HTTP | |
+ * | | | TLS with another ALPN of Istio's | mTLS, then bytes |
+ * | | | plaintext | bytes |
+ * | | | other TLS | the application's own TLS, as bytes |
+ * | DISABLE | HTTP, TCP | everything | bytes as they come |
+ * | DISABLE | detected | plaintext HTTP | |
+ * | | | everything else | bytes |
  *
- * A connection that no chain is for is closed.
+ * A connection that no chain is for is closed. Who waits for the other side to speak first is not cut off for saying
+ * nothing: after `protocolDetectionTimeout` it counts as plaintext bytes.
  */
 import { unreachable } from '../lib/assert.ts'
 import type { FilterChain } from '../xds/proto/generated/envoy/config/listener/v3/listener_components.ts'
 import {
   FilterChain as FilterChainCodec,
-  ListenerFilter,
   type Filter,
 } from '../xds/proto/generated/envoy/config/listener/v3/listener_components.ts'
-import { TlsInspector } from '../xds/proto/generated/envoy/extensions/filters/listener/tls_inspector/v3/tls_inspector.ts'
+import type { Abilities } from './ability.ts'
 import type { MeshSettings, MtlsMode } from './input.ts'
-import { noTimeout, packed } from './message.ts'
+import { noTimeout } from './message.ts'
 import { mutualDownstream } from './tls-context.ts'
+import { detection, plaintextHttp, tlsInspector } from './tunnel.ts'
+
+export type Spoken = 'http' | 'tcp'
 
 export interface ChainInput {
   readonly mode: MtlsMode
-  readonly isHttp: boolean
+  /** `auto`: the first bytes say whether it is HTTP. */
+  readonly protocol: Spoken | 'auto'
   readonly mesh: MeshSettings
+  readonly abilities: Abilities
   /** What handles a connection behind mTLS, or without. */
-  readonly filters: (security: 'mutual-tls' | 'none') => Filter[]
+  readonly filters: (security: 'mutual-tls' | 'none', spoken: Spoken) => Filter[]
 }
 
+const httpAlpn = ['istio-http/1.0', 'istio-http/1.1', 'istio-h2']
+const bytesAlpn = ['istio-peer-exchange', 'istio']
 /** What sidecars offer, whatever they want to say. */
 const istioAlpn = ['istio', 'istio-peer-exchange', 'istio-http/1.0', 'istio-http/1.1', 'istio-h2']
 
 /** What is answered: never Istio's own names on HTTP ports, which would be no protocol to speak. */
-const httpAlpn = ['h2', 'http/1.1']
-const tcpAlpn = ['istio-peer-exchange', 'h2', 'http/1.1']
+const answered: Readonly<Record<Spoken, readonly string[]>> = {
+  http: ['h2', 'http/1.1'],
+  tcp: ['istio-peer-exchange', 'h2', 'http/1.1'],
+}
 
 /** The fields of a listener that depend on the mode. */
 export function inboundChains(input: ChainInput) {
-  switch (input.mode) {
+  const { mode, mesh, protocol } = input
+  switch (mode) {
     case 'STRICT':
-      return { listenerFilters: [tlsInspector()], filterChains: [mutualChain(input, [])] }
+      return { listenerFilters: [tlsInspector()], filterChains: strictChains(input) }
     case 'PERMISSIVE':
       return {
-        listenerFilters: [tlsInspector()],
-        // Who waits for the other side to speak first is not cut off for saying nothing.
-        listenerFiltersTimeout: noTimeout,
-        filterChains: [
-          mutualChain(input, istioAlpn),
-          ...(input.isHttp ? [] : [plainChain(input, 'tls')]),
-          plainChain(input, 'raw_buffer'),
-        ],
+        ...detection(mesh, protocol === 'auto' ? ['tls', 'http'] : ['tls']),
+        // A client of an HTTP port speaks first, when it likes.
+        ...(protocol === 'http' && { listenerFiltersTimeout: noTimeout }),
+        filterChains: permissiveChains(input),
       }
     case 'DISABLE':
-      return { filterChains: [plainChain(input, undefined)] }
+      return protocol === 'auto'
+        ? { ...detection(mesh, ['tls', 'http']), ...detectedPlaintext(input) }
+        : { filterChains: [plainChain(input, protocol, undefined)] }
     default:
-      return unreachable(input.mode)
+      return unreachable(mode)
   }
 }
 
+function strictChains(input: ChainInput): FilterChain[] {
+  const { protocol } = input
+  if (protocol !== 'auto') return [mutualChain(input, protocol, [])]
+  return [mutualChain(input, 'http', httpAlpn), mutualChain(input, 'tcp', [])]
+}
+
+function permissiveChains(input: ChainInput): FilterChain[] {
+  const plaintext = { transportProtocol: 'raw_buffer' }
+  const otherTls = { transportProtocol: 'tls' }
+  switch (input.protocol) {
+    case 'http':
+      return [mutualChain(input, 'http', istioAlpn), plainChain(input, 'http', plaintext)]
+    case 'tcp':
+      return [
+        mutualChain(input, 'tcp', istioAlpn),
+        plainChain(input, 'tcp', otherTls),
+        plainChain(input, 'tcp', plaintext),
+      ]
+    case 'auto':
+      return [
+        mutualChain(input, 'http', httpAlpn),
+        plaintextHttpChain(input),
+        mutualChain(input, 'tcp', bytesAlpn),
+        plainChain(input, 'tcp', plaintext),
+        plainChain(input, 'tcp', otherTls),
+      ]
+    default:
+      return unreachable(input.protocol)
+  }
+}
+
+function detectedPlaintext(input: ChainInput) {
+  return {
+    filterChains: [plaintextHttpChain(input)],
+    defaultFilterChain: plainChain(input, 'tcp', undefined),
+  }
+}
+
+function plaintextHttpChain(input: ChainInput): FilterChain {
+  return plainChain(input, 'http', {
+    transportProtocol: 'raw_buffer',
+    applicationProtocols: plaintextHttp(input.abilities),
+  })
+}
+
 function mutualChain(
-  { isHttp, mesh, filters }: ChainInput,
+  { mesh, filters }: ChainInput,
+  spoken: Spoken,
   applicationProtocols: readonly string[],
 ): FilterChain {
   return FilterChainCodec.fromPartial({
@@ -72,31 +135,23 @@ function mutualChain(
       transportProtocol: 'tls',
       applicationProtocols: [...applicationProtocols],
     },
-    transportSocket: mutualDownstream(mesh, isHttp ? httpAlpn : tcpAlpn),
-    filters: filters('mutual-tls'),
+    transportSocket: mutualDownstream(mesh, [...answered[spoken]]),
+    filters: filters('mutual-tls', spoken),
   })
+}
+
+interface PlainMatch {
+  readonly transportProtocol: string
+  readonly applicationProtocols?: string[]
 }
 
 function plainChain(
   { filters }: ChainInput,
-  transportProtocol: 'tls' | 'raw_buffer' | undefined,
+  spoken: Spoken,
+  filterChainMatch: PlainMatch | undefined,
 ): FilterChain {
   return FilterChainCodec.fromPartial({
-    ...(transportProtocol !== undefined && { filterChainMatch: { transportProtocol } }),
-    filters: filters('none'),
-  })
-}
-
-function tlsInspector(): ListenerFilter {
-  return ListenerFilter.fromPartial({
-    name: 'envoy.filters.listener.tls_inspector',
-    configType: {
-      $case: 'typedConfig',
-      value: packed(
-        TlsInspector,
-        'envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector',
-        {},
-      ),
-    },
+    ...(filterChainMatch !== undefined && { filterChainMatch }),
+    filters: filters('none', spoken),
   })
 }

@@ -1,5 +1,8 @@
 /** One port of the application: the listener that stands before it and the cluster that leads to it. */
+import type { ConnectionPoolSettings } from '../model/istio/destination-rule.ts'
+import type { IngressListener } from '../model/istio/sidecar.ts'
 import type { MeshPort } from '../registry/node-metadata.ts'
+import { parseProtocol } from '../registry/protocol.ts'
 import type { PortProtocol, Service, ServicePort } from '../registry/service.ts'
 import { encodeResource } from '../xds/encode.ts'
 import {
@@ -16,7 +19,7 @@ import { connectionManager } from './connection-manager.ts'
 import { translateConnectionPool } from './connection-pool.ts'
 import type { MergedRule } from './destination-rule-index.ts'
 import { inboundClusterName } from './host-name.ts'
-import { inboundChains } from './inbound-chain.ts'
+import { inboundChains, type Spoken } from './inbound-chain.ts'
 import type { MeshSettings, MtlsMode } from './input.ts'
 import { noTimeout, socketAddress } from './message.ts'
 import { tcpFilters } from './tcp-proxy.ts'
@@ -32,6 +35,10 @@ export interface InboundInput {
   readonly client: Client
   /** What the port takes, by PeerAuthentication. */
   readonly mode: MtlsMode
+  /** What a Sidecar says of this port. */
+  readonly ingress: IngressListener | undefined
+  /** What it says of all ports. */
+  readonly inboundPool: ConnectionPoolSettings | undefined
   readonly mesh: MeshSettings
 }
 
@@ -47,11 +54,11 @@ export function translateInbound(input: InboundInput): InboundResources {
 function inboundListener(input: InboundInput): EncodedResource {
   const { meshPort, client, mesh, mode } = input
   const name = inboundClusterName(meshPort.appPort)
-  const isRouted = isHttp({ protocol: protocolOf(input) })
-  const routes = isRouted ? inboundRoutes(input, name) : undefined
-  const filters = (security: 'mutual-tls' | 'none') =>
-    routes === undefined
-      ? tcpFilters({ cluster: name, reporter: 'destination', client, mesh })
+  const protocol = protocolOf(input)
+  const routes = isHttp({ protocol }) ? inboundRoutes(input, name) : undefined
+  const filters = (security: 'mutual-tls' | 'none', spoken: Spoken) =>
+    routes === undefined || spoken === 'tcp'
+      ? tcpFilters({ target: name, reporter: 'destination', client, mesh })
       : [
           connectionManager({
             direction: 'inbound',
@@ -67,9 +74,20 @@ function inboundListener(input: InboundInput): EncodedResource {
     name,
     address: socketAddress(client.bindAddress, meshPort.meshPort),
     trafficDirection: TrafficDirection.INBOUND,
-    ...inboundChains({ mode, isHttp: isRouted, mesh, filters }),
+    ...inboundChains({
+      mode,
+      protocol: spokenOn(protocol),
+      mesh,
+      abilities: abilitiesOf(client.kind),
+      filters,
+    }),
   })
   return encodeResource({ name, typeUrl: typeUrls.listener, codec: Listener, message })
+}
+
+function spokenOn(protocol: PortProtocol): Spoken | 'auto' {
+  if (protocol === 'auto') return 'auto'
+  return isHttp({ protocol }) ? 'http' : 'tcp'
 }
 
 /** One route for everything. A request that the application's connection lost before it was sent is repeated. */
@@ -119,7 +137,7 @@ function inboundCluster(input: InboundInput): EncodedResource {
     name,
     clusterDiscoveryType: { $case: 'type', value: Cluster_DiscoveryType.STATIC },
     ...translateConnectionPool({
-      settings: policy.connectionPool,
+      settings: input.ingress?.connectionPool ?? input.inboundPool ?? policy.connectionPool,
       port: { protocol: protocolOf(input) },
       mesh,
       direction: 'inbound',
@@ -133,7 +151,7 @@ function inboundCluster(input: InboundInput): EncodedResource {
             {
               hostIdentifier: {
                 $case: 'endpoint',
-                value: { address: socketAddress('127.0.0.1', meshPort.appPort) },
+                value: { address: applicationAddress(input) },
               },
             },
           ],
@@ -155,8 +173,22 @@ function inboundCluster(input: InboundInput): EncodedResource {
   return encodeResource({ name, typeUrl: typeUrls.cluster, codec: Cluster, message })
 }
 
-/** The service's word, else the name of the port, as Istio reads names: `http`, `grpc-web`, `tcp-orders`. */
-function protocolOf({ served, meshPort }: InboundInput): PortProtocol {
+/** Where the application listens: on its port, or where a Sidecar says. */
+function applicationAddress({ ingress, meshPort }: InboundInput) {
+  const { defaultEndpoint = '' } = ingress ?? {}
+  if (defaultEndpoint.startsWith('unix://')) {
+    return { address: { $case: 'pipe' as const, value: { path: defaultEndpoint.slice(7) } } }
+  }
+  const colon = defaultEndpoint.lastIndexOf(':')
+  if (colon < 0) return socketAddress('127.0.0.1', meshPort.appPort)
+  const isIPv6 = defaultEndpoint.startsWith('[::1]')
+  return socketAddress(isIPv6 ? '::1' : '127.0.0.1', Number(defaultEndpoint.slice(colon + 1)))
+}
+
+/** A Sidecar's word, the service's, else the name of the port, as Istio reads names: `http`, `grpc-web`, `tcp-orders`. */
+function protocolOf({ served, meshPort, ingress }: InboundInput): PortProtocol {
+  const said = ingress === undefined ? undefined : parseProtocol(ingress.port.protocol ?? '')
+  if (said !== undefined) return said
   return served[0]?.port.protocol ?? protocolOfName(meshPort.name)
 }
 

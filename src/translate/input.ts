@@ -1,7 +1,7 @@
 /** What the translation is a function of: resources, what runs, and the mesh's settings with their defaults. */
 import { durationMs } from '../model/duration.ts'
 import type { ConnectionPoolSettings, OutlierDetection } from '../model/istio/destination-rule.ts'
-import type { HttpRetry } from '../model/istio/virtual-service.ts'
+import type { HttpFaultInjection, HttpRetry } from '../model/istio/virtual-service.ts'
 import type { MeshConfig, PathNormalization } from '../model/mesh/mesh-config.ts'
 import type { MeshSpec } from '../model/mesh/mesh.ts'
 import { trustDomainOf } from '../model/mesh/trust-domain.ts'
@@ -14,6 +14,20 @@ export interface TranslationInput {
   readonly resources: ReadonlyMap<string, Resource>
   readonly registry: RegistrySnapshot
   readonly mesh: MeshSettings
+  /** Newest first; absent: none. The same array while nothing changed. */
+  readonly faults?: readonly InjectedFault[]
+}
+
+/** Immutable: a changed fault is a new object. */
+export interface InjectedFault {
+  readonly name: string
+  /** Fully qualified. */
+  readonly host: string
+  /** Workload, or label `app`, of the clients that it is for; undefined: all. */
+  readonly from: string | undefined
+  /** Exact values, by name in lower case. */
+  readonly headers: Readonly<Record<string, string>>
+  readonly fault: HttpFaultInjection
 }
 
 /** MeshConfig with every default filled in (Istio's, where Istio has the field). */
@@ -34,6 +48,8 @@ export interface MeshSettings {
   readonly isHttp2Upgraded: boolean
   readonly pathNormalization: PathNormalization
   readonly infersSubsets: boolean
+  /** How long the first bytes of a connection are waited for where they decide; 0 = for ever. */
+  readonly protocolDetectionTimeoutMs: number
   readonly trustDomain: string
   readonly trustDomainAliases: readonly string[]
   readonly isAutoMtls: boolean
@@ -66,6 +82,8 @@ export function meshSettingsOf(config: MeshConfig = {}): MeshSettings {
     isHttp2Upgraded: config.h2UpgradePolicy === 'UPGRADE',
     pathNormalization: config.pathNormalization?.normalization ?? 'DEFAULT',
     infersSubsets: config.inferSubsets ?? true,
+    // Istio waits for ever, and who waits for the server to speak first waits as long.
+    protocolDetectionTimeoutMs: durationMs(config.protocolDetectionTimeout ?? '5s'),
     ...securityDefaults(config),
   }
 }

@@ -7,13 +7,9 @@
  * It also makes the order of files in one change irrelevant: a route waits for its DestinationRule.
  */
 import type { Resource } from '../model/resource.ts'
-import { danglingReferences } from './dangling.ts'
+import { danglingReferences, referencesOf, type Reference } from './dangling.ts'
 import type { TranslationInput } from './input.ts'
-import {
-  isVirtualService,
-  readVirtualService,
-  type VirtualService,
-} from './virtual-service-index.ts'
+import { isVirtualService } from './virtual-service-index.ts'
 import { buildWorld, type World } from './world.ts'
 
 export interface Admission {
@@ -39,10 +35,8 @@ export function admit(input: TranslationInput, previous: Admission | undefined):
     const current = inForce.get(key)
     if (current === undefined || current === resource) continue
     if (!isVirtualService(resource) || !isVirtualService(current)) continue
-    const { virtualServiceExportTo } = input.mesh
-    const known = referencesOf(readVirtualService(current, virtualServiceExportTo))
-    const dangling = danglingReferences(world, resource)
-    if (dangling.every(({ host, subset }) => known.has(referenceKey(host, subset)))) continue
+    const known = new Set(referencesOf(current).map(referenceKey))
+    if (danglingReferences(world, resource).every((one) => known.has(referenceKey(one)))) continue
     held.add(resource)
     replaced.set(key, current)
   }
@@ -52,10 +46,6 @@ export function admit(input: TranslationInput, previous: Admission | undefined):
   return { newest: input, effective, held, world: buildWorld(effective, world) }
 }
 
-function referencesOf({ destinationHosts, subsetReferences }: VirtualService): Set<string> {
-  return new Set([...destinationHosts, ...subsetReferences])
-}
-
-function referenceKey(host: string, subset: string | undefined): string {
-  return subset === undefined ? host : `${host}|${subset}`
+function referenceKey({ kind, host, subset }: Reference): string {
+  return `${kind} ${host} ${subset}`
 }

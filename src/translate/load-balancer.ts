@@ -12,7 +12,7 @@ export function translateLoadBalancer(
   written: LoadBalancerSettings | undefined,
   abilities: Abilities,
 ) {
-  if (written?.consistentHash !== undefined && abilities.hashing) {
+  if (written?.consistentHash !== undefined) {
     return hashing(written.consistentHash)
   }
   const settings = abilities.slowStart ? (written ?? {}) : withoutWarmup(written)

@@ -11,9 +11,11 @@ import { typeUrls, type EncodedResource } from '../xds/resource-set.ts'
 import type { Client } from './client.ts'
 import { connectionManager } from './connection-manager.ts'
 import type { MeshSettings } from './input.ts'
+import type { L4Routes } from './l4-route.ts'
 import { socketAddress } from './message.ts'
 import { systemClusters } from './system-cluster.ts'
 import { tcpFilters } from './tcp-proxy.ts'
+import { sniffedFields, type Tunnel } from './tunnel.ts'
 
 /** Name of the listener and of its route configuration, as in Istio. */
 export const httpProxyName = 'http_proxy'
@@ -50,32 +52,53 @@ export function translateHttpProxy({ client, mesh }: ListenerInput): EncodedReso
   ]
 }
 
+/** The internal listener of a port of which the first bytes decide; CONNECT leads here. */
+export function translateTunnel(tunnel: Tunnel, { client, mesh }: ListenerInput): EncodedResource {
+  const { name, isHttpPossible, routes } = tunnel
+  const manager = connectionManager({
+    direction: 'outbound',
+    statPrefix: name,
+    routes: httpProxyName,
+    acceptsConnect: false,
+    client,
+    mesh,
+  })
+  const httpFilters = isHttpPossible ? [manager] : undefined
+  return encodeListener({ name, fields: sniffedFields({ routes, httpFilters, client, mesh }) })
+}
+
 export interface UpstreamInput extends ListenerInput {
   readonly upstream: Upstream
-  readonly cluster: string
+  /** Where connections go. */
+  readonly l4: L4Routes
   /** Route configuration for a port that speaks HTTP; undefined: bytes. */
   readonly routes: string | undefined
+  /** HTTP only where the first bytes say so. */
+  readonly isSniffed: boolean
 }
 
 export function translateUpstream(input: UpstreamInput): EncodedResource {
-  const { client, mesh, upstream, cluster, routes } = input
+  const { client, mesh, upstream, l4, routes, isSniffed } = input
   const name = `${loopback}_${upstream.localPort}`
-  return encodeListener({
-    name,
-    address: socketAddress(loopback, upstream.localPort),
-    filters:
-      routes === undefined
-        ? tcpFilters({ cluster, reporter: 'source', client, mesh })
-        : [
-            connectionManager({
-              direction: 'outbound',
-              statPrefix: `outbound_${name}`,
-              routes,
-              acceptsConnect: false,
-              client,
-              mesh,
-            }),
-          ],
+  const address = socketAddress(loopback, upstream.localPort)
+  const httpFilters = routes === undefined ? undefined : [upstreamManager(name, routes, input)]
+  if (isSniffed || l4.named.length > 0) {
+    const fields = sniffedFields({ routes: l4, httpFilters, client, mesh })
+    return encodeListener({ name, address, fields })
+  }
+  const filters =
+    httpFilters ?? tcpFilters({ target: l4.fallback, reporter: 'source', client, mesh })
+  return encodeListener({ name, address, filters })
+}
+
+function upstreamManager(name: string, routes: string, { client, mesh }: ListenerInput): Filter {
+  return connectionManager({
+    direction: 'outbound',
+    statPrefix: `outbound_${name}`,
+    routes,
+    acceptsConnect: false,
+    client,
+    mesh,
   })
 }
 
@@ -83,17 +106,20 @@ interface ListenerParts {
   readonly name: string
   /** Absent: an internal listener. */
   readonly address?: ReturnType<typeof socketAddress>
-  readonly filters: readonly Filter[]
+  /** For every connection. */
+  readonly filters?: readonly Filter[]
+  /** Or else what is looked at, and the chains. */
+  readonly fields?: ReturnType<typeof sniffedFields>
 }
 
-function encodeListener({ name, address, filters }: ListenerParts): EncodedResource {
+function encodeListener({ name, address, filters, fields }: ListenerParts): EncodedResource {
   const message = Listener.fromPartial({
     name,
     ...(address === undefined
       ? { listenerSpecifier: { $case: 'internalListener', value: {} } }
       : { address }),
     trafficDirection: TrafficDirection.OUTBOUND,
-    filterChains: [{ filters: [...filters] }],
+    ...(fields ?? { filterChains: [{ filters: [...(filters ?? [])] }] }),
   })
   return encodeResource({ name, typeUrl: typeUrls.listener, codec: Listener, message })
 }

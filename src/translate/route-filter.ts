@@ -1,5 +1,6 @@
 /** What a route says to HTTP filters (`typed_per_filter_config`): faults and CORS, as Istio writes them. */
 import { durationMs } from '../model/duration.ts'
+import { grpcStatusNames } from '../model/istio/http-fault-shape.ts'
 import type {
   CorsPolicy,
   FaultAbort,
@@ -78,13 +79,6 @@ function faultAbort({ httpStatus, grpcStatus, percentage }: FaultAbort) {
 export function sendable(status: number): number {
   return Math.min(status, 599)
 }
-
-/** Index is the code. */
-const grpcStatusNames = (
-  'OK CANCELLED UNKNOWN INVALID_ARGUMENT DEADLINE_EXCEEDED NOT_FOUND ALREADY_EXISTS PERMISSION_DENIED ' +
-  'RESOURCE_EXHAUSTED FAILED_PRECONDITION ABORTED OUT_OF_RANGE UNIMPLEMENTED INTERNAL UNAVAILABLE DATA_LOSS ' +
-  'UNAUTHENTICATED'
-).split(' ')
 
 function corsFields(policy: CorsPolicy) {
   const { allowMethods, allowHeaders, exposeHeaders, maxAge, allowCredentials } = policy

@@ -1,9 +1,6 @@
 /**
  * The routes of one VirtualService for one port and one class of clients, in order, up to the first that
  * matches everything.
- *
- * What this version does not translate yet (delegates) answers 503 instead of falling through to a later route,
- * so that leaving something out never lets a request go where its author did not send it.
  */
 import { invariant } from '../lib/assert.ts'
 import type {
@@ -20,7 +17,7 @@ import {
   Route,
 } from '../xds/proto/generated/envoy/config/route/v3/route_components.ts'
 import type { Abilities } from './ability.ts'
-import { configPath } from './cluster.ts'
+import type { PlacedRoute } from './delegate.ts'
 import { hashPolicyOf, type HashOf } from './hash-policy.ts'
 import {
   headerFields,
@@ -31,8 +28,9 @@ import {
 import { clusterName, resolveHost } from './host-name.ts'
 import type { MeshSettings } from './input.ts'
 import { durationOfText, noTimeout } from './message.ts'
+import { configPath, provenanceKey } from './provenance.ts'
 import { translateRetries } from './retry.ts'
-import { filterConfigs, sendable } from './route-filter.ts'
+import { filterConfigs, fractionOfPercent, fractionOfWhole, sendable } from './route-filter.ts'
 import {
   appliesTo,
   describePath,
@@ -42,12 +40,6 @@ import {
   type RouteMatchFields,
 } from './route-match.ts'
 import type { VirtualService } from './virtual-service-index.ts'
-
-/**
- * Filter metadata of a route, which no proxy reads: where in its VirtualService it was written, for `tulle explain`.
- * The file and the line are not sent: a comment that moves lines must not change what a thousand sidecars have.
- */
-export const provenanceKey = 'tulle.dev'
 
 export interface RouteInput {
   readonly virtualService: VirtualService
@@ -62,13 +54,13 @@ export interface RouteInput {
 /** Empty when none applies to this client on this port. */
 export function translateRoutes(input: RouteInput): Route[] {
   const routes: Route[] = []
-  for (const [index, http] of (input.virtualService.resource.spec.http ?? []).entries()) {
-    const blocks = http.match ?? []
-    for (const [matchIndex, block] of (blocks.length === 0 ? [undefined] : blocks).entries()) {
+  for (const route of input.virtualService.routes) {
+    const blocks = route.http.match ?? []
+    for (const [index, block] of (blocks.length === 0 ? [undefined] : blocks).entries()) {
       if (block !== undefined && !appliesTo(block, input.scope)) continue
       const match = translateMatch(block)
-      const path = `spec.http[${index}]${block === undefined ? '' : `.match[${matchIndex}]`}`
-      routes.push(translateRoute(input, { http, block, match, path }))
+      const path = route.matchPaths[index] ?? route.path
+      routes.push(translateRoute(input, { route, block, match, path }))
       if (isCatchAll(match)) return routes
     }
   }
@@ -76,17 +68,20 @@ export function translateRoutes(input: RouteInput): Route[] {
 }
 
 interface RoutePart {
-  readonly http: HttpRoute
+  readonly route: PlacedRoute
   readonly block: HttpMatchRequest | undefined
   readonly match: RouteMatchFields
-  /** Of the rule, or of one of its matches, in the VirtualService. */
+  /** Of the rule, or of one of its matches, in the resource where it was written. */
   readonly path: string
 }
 
 function translateRoute(input: RouteInput, part: RoutePart): Route {
-  const { http, block, match, path } = part
+  const { route, block, match, path } = part
+  const { http, resource } = route
   const { virtualService, scope } = input
-  const { action, changes } = actionOf(input, http)
+  const { action, changes } = actionOf(input, route)
+  const isDelegated = resource !== virtualService.resource
+  const { namespace: from, name: fromName } = resource.metadata
   const name = (http.name ?? '') + (block?.name === undefined ? '' : `.${block.name}`)
   return Route.fromPartial({
     name,
@@ -95,7 +90,7 @@ function translateRoute(input: RouteInput, part: RoutePart): Route {
     metadata: {
       filterMetadata: {
         istio: { config: configPath('virtual-service', virtualService.resource.metadata) },
-        [provenanceKey]: { path },
+        [provenanceKey]: { path, ...(isDelegated && { delegate: `${from}/${fromName}` }) },
       },
     },
     decorator: { operation: operationOf({ action, match, virtualService, port: scope.port }) },
@@ -105,7 +100,8 @@ function translateRoute(input: RouteInput, part: RoutePart): Route {
   })
 }
 
-function actionOf(input: RouteInput, http: HttpRoute) {
+function actionOf(input: RouteInput, route: PlacedRoute) {
+  const { http } = route
   const changes = translateHeaders(http.headers)
   if (http.redirect !== undefined) {
     return { action: redirectAction(http.redirect, input.scope.port), changes }
@@ -113,18 +109,26 @@ function actionOf(input: RouteInput, http: HttpRoute) {
   if (http.directResponse !== undefined) {
     return { action: directResponseAction(http.directResponse), changes }
   }
-  if (http.delegate !== undefined || (http.route ?? []).length === 0) {
+  if ((http.route ?? []).length === 0) {
     return { action: directResponseAction({ status: 503 }), changes }
   }
-  return forwardAction(input, { http, changes })
+  return forwardAction(
+    { ...input, namespace: route.resource.metadata.namespace },
+    { http, changes },
+  )
+}
+
+/** With the namespace in which short hosts are meant. */
+interface DestinationInput extends RouteInput {
+  readonly namespace: string
 }
 
 function forwardAction(
-  input: RouteInput,
+  input: DestinationInput,
   { http, changes }: { readonly http: HttpRoute; readonly changes: HeaderChanges },
 ) {
   const destinations = http.route ?? []
-  const { namespace } = input.virtualService.resource.metadata
+  const { namespace } = input
   const [single] = destinations
   const isSingle = destinations.length === 1 && single !== undefined
   const all = isSingle ? joinChanges(changes, translateHeaders(single.headers)) : changes
@@ -136,7 +140,6 @@ function forwardAction(
   const timeout = durationOfText(http.timeout) ?? noTimeout
   const retryPolicy = translateRetries(http.retries ?? input.mesh.retryPolicy, {
     isHashed: isSingle && hashes[0] !== undefined,
-    abilities: input.abilities,
   })
   const value = {
     clusterSpecifier: isSingle
@@ -151,12 +154,13 @@ function forwardAction(
       hostRewriteSpecifier: { $case: 'hostRewriteLiteral' as const, value: authority },
     }),
     hashPolicy,
+    requestMirrorPolicies: mirrors(input, http),
   }
   return { action: { $case: 'route' as const, value }, changes: all }
 }
 
 /** Of several destinations, those of weight 0 get nothing; the rest share in proportion. */
-function weights(input: RouteInput, destinations: readonly HttpRouteDestination[]) {
+function weights(input: DestinationInput, destinations: readonly HttpRouteDestination[]) {
   return destinations
     .filter(({ weight }) => (weight ?? 0) > 0)
     .map(({ destination, weight, headers }) => {
@@ -175,10 +179,29 @@ function weights(input: RouteInput, destinations: readonly HttpRouteDestination[
     })
 }
 
+/** Copies, with the host as it is: Istio appends nothing to it any more. A share of none is no copy. */
+function mirrors(input: DestinationInput, http: HttpRoute) {
+  const whole = http.mirrorPercent ?? http.mirror_percent
+  const own = { destination: http.mirror, percentage: http.mirrorPercentage, whole }
+  return [own, ...(http.mirrors ?? [])].flatMap((policy) => {
+    const { destination, percentage } = policy
+    const share = 'whole' in policy ? policy.whole : undefined
+    const isNone = percentage === undefined ? share === 0 : (percentage.value ?? 0) <= 0
+    if (destination === undefined || isNone) return []
+    const defaultValue =
+      percentage === undefined ? fractionOfWhole(share ?? 100) : fractionOfPercent(percentage)
+    return {
+      cluster: clusterOf(input, destination),
+      runtimeFraction: { defaultValue },
+      traceSampled: false,
+      disableShadowHostSuffixAppend: true,
+    }
+  })
+}
+
 /** The port named, else the only one that the service has, else the one that was called. */
-function clusterOf(input: RouteInput, destination: Destination): string {
-  const { namespace } = input.virtualService.resource.metadata
-  const host = resolveHost(destination.host, namespace)
+function clusterOf(input: DestinationInput, destination: Destination): string {
+  const host = resolveHost(destination.host, input.namespace)
   const ports = input.serviceOf(host)?.ports ?? []
   const only = ports.length === 1 ? ports[0] : undefined
   const port = destination.port?.number ?? only?.number ?? input.scope.port

@@ -6,7 +6,8 @@ import type { ClientKind } from './ability.ts'
 import type { Client } from './client.ts'
 import type { DestinationRules } from './destination-rule-index.ts'
 import { compareText } from './input.ts'
-import type { VirtualServices } from './virtual-service-index.ts'
+import type { ClientSidecar, Sidecars } from './sidecar-index.ts'
+import type { VirtualService, VirtualServices } from './virtual-service-index.ts'
 
 type Labels = Readonly<Record<string, string>>
 
@@ -18,36 +19,68 @@ export interface Scope {
   readonly systemRoots: string
   /** Keys of the selectors that the client's labels satisfy. */
   readonly satisfied: ReadonlySet<string>
+  /** The Sidecar that speaks for the clients. */
+  readonly sidecar: ClientSidecar | undefined
 }
 
 /** Selectors that the configuration has, by key. */
 export type Selectors = ReadonlyMap<string, Labels>
 
-export function selectorsOf(services: VirtualServices, rules: DestinationRules): Selectors {
+/** Stands for the name of the client's workload among its labels; no label can have it. */
+export const workloadKey = 'workload name'
+
+/** `others` are selectors of what is no resource. */
+export function selectorsOf(
+  services: VirtualServices,
+  rules: DestinationRules,
+  others: readonly Labels[],
+): Selectors {
   const selectors = new Map<string, Labels>()
   const add = (labels: Labels | undefined) => {
     if (labels !== undefined) selectors.set(selectorKey(labels), labels)
   }
-  for (const { resource } of services.all) {
-    for (const http of resource.spec.http ?? []) {
-      for (const match of http.match ?? []) add(match.sourceLabels)
-    }
-  }
+  for (const virtualService of services.all) sourcesOf(virtualService).forEach(add)
   for (const rule of rules.all) add(rule.selector)
+  for (const labels of others) add(labels)
   return selectors
 }
 
-export function scopeOf(client: Client, selectors: Selectors): Scope {
+function sourcesOf({ routes, resource }: VirtualService): (Labels | undefined)[] {
+  const { tcp = [], tls = [] } = resource.spec
+  const blocks: readonly { readonly match?: readonly { readonly sourceLabels?: Labels }[] }[] = [
+    ...routes.map(({ http }) => http),
+    ...tcp,
+    ...tls,
+  ]
+  return blocks.flatMap(({ match = [] }) => match.map(({ sourceLabels }) => sourceLabels))
+}
+
+/** What decides on a client's scope class besides the client. */
+export interface ScopeSources {
+  readonly selectors: Selectors
+  readonly sidecars?: Pick<Sidecars, 'of'>
+}
+
+export function scopeOf(client: Client, { selectors, sidecars }: ScopeSources): Scope {
+  const sidecar = sidecars?.of(client)
+  const own = { ...client.labels, [workloadKey]: client.workload }
   const satisfied = [...selectors]
-    .filter(([, labels]) => isSubset(labels, client.labels))
+    .filter(([, labels]) => isSubset(labels, own))
     .map(([key]) => key)
     .sort()
   return {
-    key: JSON.stringify([client.namespace, client.kind, client.systemRoots, satisfied]),
+    key: JSON.stringify([
+      client.namespace,
+      client.kind,
+      client.systemRoots,
+      satisfied,
+      sidecar?.key,
+    ]),
     namespace: client.namespace,
     kind: client.kind,
     systemRoots: client.systemRoots,
     satisfied: new Set(satisfied),
+    sidecar,
   }
 }
 

@@ -28,15 +28,24 @@ export function translateSystemClusters(
   mesh: MeshSettings,
   abilities: Abilities,
 ): EncodedResource[] {
-  return [passthroughCluster(mesh, abilities), blackHoleCluster(mesh), tunnelCluster(mesh)].map(
-    (message) =>
-      encodeResource({
-        name: message.name,
-        typeUrl: typeUrls.cluster,
-        codec: Cluster,
-        message,
-      }),
-  )
+  return [
+    ...[passthroughCluster(mesh, abilities), blackHoleCluster(mesh)].map(encodeCluster),
+    translateTunnelCluster(systemClusters.tunnel, mesh),
+  ]
+}
+
+/** Leads to the internal listener of the same name. */
+export function translateTunnelCluster(name: string, mesh: MeshSettings): EncodedResource {
+  return encodeCluster(tunnelCluster(name, mesh))
+}
+
+function encodeCluster(message: Cluster): EncodedResource {
+  return encodeResource({
+    name: message.name,
+    typeUrl: typeUrls.cluster,
+    codec: Cluster,
+    message,
+  })
 }
 
 function passthroughCluster(mesh: MeshSettings, abilities: Abilities): Cluster {
@@ -64,14 +73,13 @@ function blackHoleCluster(mesh: MeshSettings): Cluster {
   })
 }
 
-function tunnelCluster(mesh: MeshSettings): Cluster {
-  const serverListenerName = systemClusters.tunnel
+function tunnelCluster(name: string, mesh: MeshSettings): Cluster {
   return Cluster.fromPartial({
-    name: systemClusters.tunnel,
+    name,
     clusterDiscoveryType: { $case: 'type', value: Cluster_DiscoveryType.STATIC },
     connectTimeout: durationOf(mesh.connectTimeoutMs),
     loadAssignment: {
-      clusterName: systemClusters.tunnel,
+      clusterName: name,
       endpoints: [
         {
           lbEndpoints: [
@@ -85,7 +93,7 @@ function tunnelCluster(mesh: MeshSettings): Cluster {
                       value: {
                         addressNameSpecifier: {
                           $case: 'serverListenerName',
-                          value: serverListenerName,
+                          value: name,
                         },
                       },
                     },

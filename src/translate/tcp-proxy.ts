@@ -1,4 +1,4 @@
-/** The filters of a listener that forwards bytes to one cluster. */
+/** The filters of a listener that forwards bytes. */
 import type { Filter } from '../xds/proto/generated/envoy/config/listener/v3/listener_components.ts'
 import { Filter as FilterCodec } from '../xds/proto/generated/envoy/config/listener/v3/listener_components.ts'
 import { TcpProxy } from '../xds/proto/generated/envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy.ts'
@@ -6,29 +6,53 @@ import { abilitiesOf } from './ability.ts'
 import { accessLogs } from './access-log.ts'
 import type { Client } from './client.ts'
 import type { MeshSettings } from './input.ts'
-import { packed } from './message.ts'
+import type { L4Target } from './l4-route.ts'
+import { durationOfText, packed } from './message.ts'
 import { tcpStatsFilter, type Reporter } from './stats-filter.ts'
 
 export interface TcpInput {
-  readonly cluster: string
+  /** A cluster, or what routes say. */
+  readonly target: string | L4Target
   readonly reporter: Reporter
   readonly client: Client
   readonly mesh: MeshSettings
 }
 
-export function tcpFilters({ cluster, reporter, client, mesh }: TcpInput): Filter[] {
+export function tcpFilters({ target, reporter, client, mesh }: TcpInput): Filter[] {
+  const abilities = abilitiesOf(client.kind)
   const proxy = {
     name: 'envoy.filters.network.tcp_proxy',
     configType: {
       $case: 'typedConfig' as const,
       value: packed(TcpProxy, 'envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy', {
-        statPrefix: cluster,
-        clusterSpecifier: { $case: 'cluster', value: cluster },
+        ...(typeof target === 'string' ? clusterFields(target) : targetFields(target)),
         accessLog: accessLogs(mesh),
       }),
     },
   }
-  const { tcpStats } = abilitiesOf(client.kind)
-  const filters = tcpStats ? [tcpStatsFilter(reporter, client), proxy] : [proxy]
+  const filters = abilities.tcpStats ? [tcpStatsFilter(reporter, client), proxy] : [proxy]
   return filters.map((filter) => FilterCodec.fromPartial(filter))
 }
+
+function clusterFields(cluster: string) {
+  return { statPrefix: cluster, clusterSpecifier: { $case: 'cluster' as const, value: cluster } }
+}
+
+function targetFields(target: L4Target) {
+  const { statPrefix, clusters, idleTimeout, maxConnectionDuration } = target
+  const [only] = clusters
+  const isSingle = clusters.length === 1 && only !== undefined
+  return {
+    statPrefix,
+    clusterSpecifier: isSingle
+      ? { $case: 'cluster' as const, value: only.name }
+      : { $case: 'weightedClusters' as const, value: { clusters: [...clusters] } },
+    ...(idleTimeout !== undefined && { idleTimeout: durationOfText(idleTimeout) }),
+    ...(maxConnectionDuration !== undefined && {
+      maxDownstreamConnectionDuration: durationOfText(maxConnectionDuration),
+    }),
+    ...(target.hashesSourceIp && { hashPolicy: [sourceIp] }),
+  }
+}
+
+const sourceIp = { policySpecifier: { $case: 'sourceIp' as const, value: {} } }

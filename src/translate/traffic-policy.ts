@@ -20,6 +20,10 @@ export interface EffectivePolicy {
   readonly outlierDetection: OutlierDetection | undefined
   readonly loadBalancer: LoadBalancerSettings | undefined
   readonly tls: ClientTlsSettings | undefined
+  /** These have no settings for a port: a port's own settings leave them as they are. */
+  readonly proxyProtocol: TrafficPolicy['proxyProtocol']
+  readonly tunnel: TrafficPolicy['tunnel']
+  readonly retryBudget: TrafficPolicy['retryBudget']
 }
 
 export interface PolicyLevels {
@@ -34,17 +38,25 @@ export function effectivePolicy(levels: PolicyLevels): EffectivePolicy {
   const subset = blocksForPort(levels.subset?.trafficPolicy, levels.port)
   // A subset's own settings for the port leave nothing to inherit.
   const inherited = subset?.isForPort === true ? {} : (top?.blocks ?? {})
-  return layered(subset?.blocks ?? {}, layered(inherited, meshBlocks(levels.mesh)))
+  const policies = [levels.subset?.trafficPolicy, levels.rule]
+  return {
+    ...layered(subset?.blocks ?? {}, layered(inherited, meshBlocks(levels.mesh))),
+    proxyProtocol: policies.find((policy) => policy?.proxyProtocol !== undefined)?.proxyProtocol,
+    tunnel: policies.find((policy) => policy?.tunnel !== undefined)?.tunnel,
+    retryBudget: policies.find((policy) => policy?.retryBudget !== undefined)?.retryBudget,
+  }
 }
 
-function meshBlocks({ connectionPool, outlierDetection }: MeshSettings): Partial<EffectivePolicy> {
+type Blocks = Omit<EffectivePolicy, 'proxyProtocol' | 'tunnel' | 'retryBudget'>
+
+function meshBlocks({ connectionPool, outlierDetection }: MeshSettings): Partial<Blocks> {
   return {
     ...(connectionPool !== undefined && { connectionPool }),
     outlierDetection,
   }
 }
 
-function layered(over: Partial<EffectivePolicy>, under: Partial<EffectivePolicy>): EffectivePolicy {
+function layered(over: Partial<Blocks>, under: Partial<Blocks>): Blocks {
   return {
     connectionPool: over.connectionPool ?? under.connectionPool ?? {},
     outlierDetection: over.outlierDetection ?? under.outlierDetection,

@@ -10,17 +10,24 @@
  * routed like any other; to any other port it goes to the service's endpoints.
  */
 import type { Service, ServicePort } from '../registry/service.ts'
+import { Metadata } from '../xds/proto/generated/envoy/config/core/v3/base.ts'
 import {
   Route,
   VirtualHost,
 } from '../xds/proto/generated/envoy/config/route/v3/route_components.ts'
 import type { Abilities } from './ability.ts'
 import { hashPolicyOf, type HashOf } from './hash-policy.ts'
-import { clusterName, isWildcard, shortNamesOf } from './host-name.ts'
-import type { MeshSettings } from './input.ts'
-import { noTimeout } from './message.ts'
+import { clusterName } from './host-name.ts'
+import { injectFaults } from './injected-fault.ts'
+import type { InjectedFault, MeshSettings } from './input.ts'
+import type { L4Routes, L4Target } from './l4-route.ts'
+import { durationOfText, noTimeout } from './message.ts'
+import { configPath, provenanceKey } from './provenance.ts'
 import { translateRetries } from './retry.ts'
+import { namesOf } from './service-name.ts'
+import type { OutboundPolicy } from './sidecar-index.ts'
 import { systemClusters } from './system-cluster.ts'
+import { tunnelName, tunnelOf } from './tunnel.ts'
 
 export interface ServiceHostInput {
   readonly service: Service
@@ -28,7 +35,11 @@ export interface ServiceHostInput {
   readonly clientNamespace: string
   /** Routes of the VirtualService that applies; empty: none, and the default route stands. */
   readonly routes: readonly Route[]
+  /** Where connections go that are not routed request by request. */
+  readonly l4: L4Routes
   readonly hashOf: HashOf
+  /** Laid over its routes. */
+  readonly faults: readonly InjectedFault[]
   readonly mesh: MeshSettings
   readonly abilities: Abilities
   /** Names that belong to somebody else: another service's own name, or an address two services share. */
@@ -43,9 +54,7 @@ export function serviceVirtualHost(input: ServiceHostInput): VirtualHost | undef
   return VirtualHost.fromPartial({
     name: hostAndPort(service.hostname, port.number),
     domains,
-    routes: isHttp(port)
-      ? [tunnelRoute(), ...(input.routes.length > 0 ? input.routes : [defaultRoute(input)])]
-      : [connectRoute(clusterName(port.number, '', service.hostname))],
+    routes: [tunnelInto(input), ...(isHttp(port) ? httpRoutes(input) : [])],
     includeRequestAttemptCount: true,
   })
 }
@@ -70,18 +79,23 @@ export function singleVirtualHost(input: ServiceHostInput): VirtualHost {
   return VirtualHost.fromPartial({
     name: hostAndPort(input.service.hostname, input.port.number),
     domains: ['*'],
-    routes: input.routes.length > 0 ? [...input.routes] : [defaultRoute(input)],
+    routes: [...httpRoutes(input)],
     includeRequestAttemptCount: true,
   })
 }
 
-/** What happens to a host that nobody knows. */
-export function catchAllVirtualHost(mesh: MeshSettings): VirtualHost {
-  return mesh.isOutboundAllowed ? allowAny() : blockAll()
+function httpRoutes(input: ServiceHostInput): readonly Route[] {
+  const routes = input.routes.length > 0 ? input.routes : [defaultRoute(input)]
+  return injectFaults(routes, input.faults)
 }
 
-/** Whether requests on a port are routed one by one. `auto` ports count as HTTP: nothing here detects protocols
- * yet, and the registry already calls the well-known ports of server-first protocols `tcp`. */
+/** What happens to a host that nobody knows. */
+export function catchAllVirtualHost({ isAllowed, egressProxy }: OutboundPolicy): VirtualHost {
+  return isAllowed ? allowAny(egressProxy ?? systemClusters.passthrough) : blockAll()
+}
+
+/** Whether requests on a port are routed one by one. Of an `auto` port those that are seen to be HTTP are; the registry
+ * already calls the well-known ports of server-first protocols `tcp`. */
 export function isHttp({ protocol }: Pick<ServicePort, 'protocol'>): boolean {
   return ['http', 'http2', 'grpc', 'grpc-web', 'auto'].includes(protocol)
 }
@@ -91,16 +105,6 @@ export function defaultPortOf(service: Service): number | undefined {
   const ports = service.ports.filter(isHttp)
   if (service.ports.some(({ number }) => number === 80)) return 80
   return ports.length === 1 ? ports[0]?.number : undefined
-}
-
-/** Names under which clients of a namespace may call a service, its own first. */
-export function namesOf(service: Service, clientNamespace: string): string[] {
-  return [
-    service.hostname,
-    ...(isWildcard(service.hostname) ? [] : [`${service.hostname}.`]),
-    ...shortNamesOf(service.hostname, clientNamespace),
-    ...service.addresses.filter((address) => address !== '0.0.0.0' && !address.includes('/')),
-  ]
 }
 
 function domainsOf({ service, port, clientNamespace, isTaken }: ServiceHostInput): string[] {
@@ -122,11 +126,11 @@ function bracketed(host: string): string {
   return host.includes(':') ? `[${host}]` : host
 }
 
-function defaultRoute({ service, port, hashOf, mesh, abilities }: ServiceHostInput): Route {
+function defaultRoute({ service, port, hashOf, mesh }: ServiceHostInput): Route {
   const hash = hashOf({ host: service.hostname, port: { number: port.number } })
   const hashPolicy = hashPolicyOf(hash)
   // As in Istio, hashing does not stop a default route from retrying elsewhere.
-  const retryPolicy = translateRetries(mesh.retryPolicy, { isHashed: false, abilities })
+  const retryPolicy = translateRetries(mesh.retryPolicy, { isHashed: false })
   return Route.fromPartial({
     name: 'default',
     match: { pathSpecifier: { $case: 'prefix', value: '/' } },
@@ -147,38 +151,74 @@ function defaultRoute({ service, port, hashOf, mesh, abilities }: ServiceHostInp
   })
 }
 
+/** CONNECT: into the sidecar where requests or first bytes decide, else to where the port's connections go. */
+function tunnelInto({ service, port, l4 }: ServiceHostInput): Route {
+  if (tunnelOf({ service, port }, l4) !== undefined) {
+    return connectRoute(tunnelName(service, port.number))
+  }
+  return isHttp(port) ? tunnelRoute() : connectTo(l4.fallback)
+}
+
+function connectTo(target: L4Target): Route {
+  const { clusters, idleTimeout, maxConnectionDuration, rule } = target
+  const [only] = clusters
+  const limits = {
+    ...(idleTimeout !== undefined && { idleTimeout: durationOfText(idleTimeout) }),
+    ...(maxConnectionDuration !== undefined && {
+      maxStreamDuration: { maxStreamDuration: durationOfText(maxConnectionDuration) },
+    }),
+  }
+  const isSingle = clusters.length === 1 && only !== undefined
+  const route = connectRoute(isSingle ? only.name : clusters, limits)
+  return rule === undefined ? route : { ...route, metadata: provenanceOf(rule) }
+}
+
+/** As HTTP routes have it, for `tulle explain`. */
+function provenanceOf({ path, ...metadata }: NonNullable<L4Target['rule']>) {
+  return Metadata.fromPartial({
+    filterMetadata: {
+      istio: { config: configPath('virtual-service', metadata) },
+      [provenanceKey]: { path },
+    },
+  })
+}
+
 function tunnelRoute(): Route {
   return connectRoute(systemClusters.tunnel)
 }
 
-function connectRoute(cluster: string): Route {
+function connectRoute(to: string | L4Target['clusters'], limits: object = {}): Route {
   return Route.fromPartial({
     name: 'connect',
     match: { pathSpecifier: { $case: 'connectMatcher', value: {} } },
     action: {
       $case: 'route',
       value: {
-        clusterSpecifier: { $case: 'cluster', value: cluster },
+        clusterSpecifier:
+          typeof to === 'string'
+            ? { $case: 'cluster', value: to }
+            : { $case: 'weightedClusters', value: { clusters: [...to] } },
         timeout: noTimeout,
+        ...limits,
         upgradeConfigs: [{ upgradeType: 'CONNECT', connectConfig: {} }],
       },
     },
   })
 }
 
-function allowAny(): VirtualHost {
+function allowAny(cluster: string): VirtualHost {
   return VirtualHost.fromPartial({
     name: 'allow_any',
     domains: ['*'],
     routes: [
-      connectRoute(systemClusters.passthrough),
+      connectRoute(cluster),
       Route.fromPartial({
         name: 'allow_any',
         match: { pathSpecifier: { $case: 'prefix', value: '/' } },
         action: {
           $case: 'route',
           value: {
-            clusterSpecifier: { $case: 'cluster', value: systemClusters.passthrough },
+            clusterSpecifier: { $case: 'cluster', value: cluster },
             timeout: noTimeout,
             maxGrpcTimeout: noTimeout,
           },

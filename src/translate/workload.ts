@@ -2,6 +2,7 @@
  * The part of a view that is one workload's own: listeners on its ports, clusters that lead to its application,
  * and a route configuration for each upstream that it reaches by a localhost port.
  */
+import type { IngressListener } from '../model/istio/sidecar.ts'
 import type { MeshPort, Upstream } from '../registry/node-metadata.ts'
 import type { EncodedResource } from '../xds/resource-set.ts'
 import type { Client } from './client.ts'
@@ -10,10 +11,13 @@ import { clusterName, resolveHost } from './host-name.ts'
 import { hostInput, virtualHostInputs } from './host-part.ts'
 import { translateInbound } from './inbound.ts'
 import { compareText, type MtlsMode } from './input.ts'
-import { translateHttpProxy, translateUpstream } from './outbound-listener.ts'
+import type { L4Routes } from './l4-route.ts'
+import { translateHttpProxy, translateTunnel, translateUpstream } from './outbound-listener.ts'
 import { modeOfPort } from './peer-authentication-index.ts'
 import { encodeRouteConfiguration, encodeVirtualHost } from './route-configuration.ts'
 import type { Scope } from './scope.ts'
+import { translateTunnelCluster } from './system-cluster.ts'
+import type { Tunnel } from './tunnel.ts'
 import { isHttp, singleVirtualHost } from './virtual-host.ts'
 import { ruleFor, visibleService, type ServedPort, type World } from './world.ts'
 
@@ -21,6 +25,8 @@ export interface WorkloadInput {
   readonly world: World
   readonly scope: Scope
   readonly client: Client
+  /** Of the scope class. */
+  readonly tunnels: readonly Tunnel[]
 }
 
 export interface WorkloadResources {
@@ -30,31 +36,61 @@ export interface WorkloadResources {
 }
 
 export function translateWorkload(input: WorkloadInput): WorkloadResources {
-  const { world, scope, client } = input
+  const { world, client } = input
   const { mesh } = world.input
   const listeners = [...translateHttpProxy({ client, mesh })]
   const clusters: EncodedResource[] = []
+  // Without the proxy for HTTP nothing opens tunnels.
+  for (const tunnel of client.httpProxyPort === undefined ? [] : input.tunnels) {
+    listeners.push(translateTunnel(tunnel, { client, mesh }))
+    clusters.push(translateTunnelCluster(tunnel.name, mesh))
+  }
   const routes: EncodedResource[] = []
   for (const meshPort of client.meshPorts) {
     const served = servedBy(input, meshPort)
-    const rule = inboundRule(input, served)
-    const mode = inboundMode(input, meshPort, served)
-    const inbound = translateInbound({ meshPort, served, rule, mode, client, mesh })
+    const ingress = ingressOf(input, meshPort, served)
+    if (ingress === 'closed') continue
+    const inbound = translateInbound({
+      meshPort,
+      served,
+      rule: inboundRule(input, served),
+      mode: inboundMode(input, meshPort, served),
+      ingress,
+      inboundPool: input.scope.sidecar?.inboundPool,
+      client,
+      mesh,
+    })
     listeners.push(inbound.listener)
     clusters.push(inbound.cluster)
   }
   for (const upstream of client.upstreams) {
-    const target = targetOf(input, upstream)
-    const cluster = clusterName(upstream.port, '', target.host)
-    const virtualHost = target.served && singleVirtualHost(hostInput(world, scope, target.served))
-    listeners.push(
-      translateUpstream({ client, mesh, upstream, cluster, routes: virtualHost?.name }),
-    )
-    if (virtualHost !== undefined) {
-      routes.push(encodeRouteConfiguration(virtualHost.name, [encodeVirtualHost(virtualHost)]))
-    }
+    const reached = reach(input, upstream)
+    listeners.push(reached.listener)
+    if (reached.routes !== undefined) routes.push(reached.routes)
   }
   return { listeners: byName(listeners), clusters: byName(clusters), routes: byName(routes) }
+}
+
+/** The listener of a localhost port, and its routes where requests are routed. */
+function reach(
+  input: WorkloadInput,
+  upstream: Upstream,
+): { readonly listener: EncodedResource; readonly routes: EncodedResource | undefined } {
+  const { world, scope, client } = input
+  const { host, served } = targetOf(input, upstream)
+  const part = served && hostInput(world, scope, served)
+  const virtualHost = part !== undefined && isHttp(part.port) ? singleVirtualHost(part) : undefined
+  const listener = translateUpstream({
+    client,
+    mesh: world.input.mesh,
+    upstream,
+    l4: part?.l4 ?? unknownRoutes(clusterName(upstream.port, '', host)),
+    routes: virtualHost?.name,
+    isSniffed: part?.port.protocol === 'auto',
+  })
+  const routes =
+    virtualHost && encodeRouteConfiguration(virtualHost.name, [encodeVirtualHost(virtualHost)])
+  return { listener, routes }
 }
 
 /** Everything that a workload's part depends on, to be compared member by member. */
@@ -62,6 +98,8 @@ export function workloadInputs(input: WorkloadInput): unknown[] {
   const { world, scope, client } = input
   return [
     world.input.mesh,
+    input.tunnels,
+    scope.sidecar?.key,
     JSON.stringify(client.labels),
     ...client.meshPorts.flatMap((meshPort) => {
       const served = servedBy(input, meshPort)
@@ -88,6 +126,27 @@ function servedBy({ world, client }: WorkloadInput, meshPort: MeshPort): readonl
   const service = world.input.registry.services.get(resolveHost(client.service, client.namespace))
   const port = service?.ports.find(({ number }) => number === meshPort.servicePort)
   return service === undefined || port === undefined ? [] : [{ service, port }]
+}
+
+/**
+ * What a Sidecar's `ingress` says of a mesh port. Its port is the application's, or the one by which a service means it.
+ * Where it says anything, ports that it does not name are closed.
+ */
+function ingressOf(
+  { scope }: WorkloadInput,
+  { appPort, servicePort }: MeshPort,
+  served: readonly ServedPort[],
+): IngressListener | 'closed' | undefined {
+  const listeners = scope.sidecar?.ingress
+  if (listeners === undefined) return undefined
+  const targets = served.map(({ port }) => port.targetPort)
+  const numbers = new Set<unknown>([appPort, ...targets])
+  const byService = new Set<unknown>([servicePort, ...served.map(({ port }) => port.number)])
+  const found =
+    listeners.find(({ port }) => numbers.has(port.number)) ??
+    listeners.find(({ port }) => byService.has(port.number))
+  // TLS with certificates of the application's own is not there yet, and plaintext is not what was asked for.
+  return found === undefined || found.tls !== undefined ? 'closed' : found
 }
 
 function byHostname(left: ServedPort, right: ServedPort): number {
@@ -120,7 +179,7 @@ function inboundMode(
 
 interface UpstreamTarget {
   readonly host: string
-  /** Set when the port is routed request by request. */
+  /** Undefined when nobody has that port. */
   readonly served: ServedPort | undefined
 }
 
@@ -134,8 +193,19 @@ function targetOf({ world, scope, client }: WorkloadInput, upstream: Upstream): 
   const host = services.has(upstream.host.toLowerCase()) ? upstream.host.toLowerCase() : expanded
   const service = visibleService(world, scope, host)
   const port = service?.ports.find(({ number }) => number === upstream.port)
-  const isRouted = service !== undefined && port !== undefined && isHttp(port)
-  return { host, served: isRouted ? { service, port } : undefined }
+  return { host, served: service && port && { service, port } }
+}
+
+/** A cluster that may come to be. */
+function unknownRoutes(name: string): L4Routes {
+  const target = {
+    statPrefix: name,
+    clusters: [{ name, weight: 1 }],
+    idleTimeout: undefined,
+    maxConnectionDuration: undefined,
+    hashesSourceIp: false,
+  }
+  return { named: [], fallback: target }
 }
 
 function byName(resources: readonly EncodedResource[]): Map<string, EncodedResource> {

@@ -66,6 +66,11 @@ function openCall(stream: GrpcServerStream, options: CaMethodOptions): GrpcStrea
       isAsked = true
       void answer(stream, bytes, options)
     },
+    // Unary clients (grpc-go, so Istio's agent) end their side right after the request: its answer is still to come.
+    onHalfClose() {
+      if (isAsked) return
+      stream.end({ code: grpcCodes.invalidArgument, message: 'no request came with the call' })
+    },
     onDrain() {},
     onClose() {},
   }

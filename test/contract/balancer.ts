@@ -86,7 +86,7 @@ export function testBalancer(under: BalancerUnderTest): void {
 
   test(title('in panic every host is picked, usable or not'), () => {
     const slots = smallSlots()
-    const hosts = [fakeHost(slots, 1), ...fakeHosts(slots, 3, { health: 'unhealthy' })]
+    const hosts = [fakeHost(slots, 9), ...fakeHosts(slots, 3, { health: 'unhealthy' })]
     const balancer = create(50)
     balancer.update(hosts)
     assert.equal(countPicks(balancer, 400).size, 4)

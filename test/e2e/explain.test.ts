@@ -1,9 +1,12 @@
 /** `tulle explain` in a running mesh: the rule's file and line, and each endpoint as its caller's sidecar sees it. */
 import assert from 'node:assert/strict'
+import { rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, suite, test } from 'node:test'
+import { isDeepStrictEqual } from 'node:util'
 
 import type { ExplainReport } from '../../src/cli/explain/explain-report.ts'
+import type { Issue } from '../../src/model/issue.ts'
 import { eventually } from '../support/eventually.ts'
 import { RunningMesh, sendRequests } from '../support/running-mesh.ts'
 
@@ -69,6 +72,51 @@ suite('explain', { skip }, () => {
       { deadlineMs: 30_000, intervalMs: 200 },
     )
     await mesh.behave('my-go-service-v2-1', 'failRate=0')
+  })
+
+  test('what analyze finds, the running mesh shows, until it is suppressed', async () => {
+    const file = join(mesh.folder, 'config/extra.yaml')
+    const write = (annotations: string) =>
+      writeFileSync(
+        file,
+        `apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: { name: extra, annotations: { ${annotations} } }
+spec:
+  hosts: [extra.test]
+  gateways: [nobody, mesh]
+  http:
+  - route: [{ destination: { host: my-go-service, port: { number: 999 } } }]
+`,
+      )
+    const codes = async () => {
+      const { out } = await mesh.tulle('get', 'issues', '-o', 'json')
+      const { items } = JSON.parse(out) as { items: { issue: Issue }[] }
+      return items
+        .filter(({ issue }) => issue.file === file && issue.severity === 'error')
+        .map(({ issue }) => `${issue.code} ${issue.path}`)
+        .sort()
+    }
+    write('')
+    const expected = [
+      'IST0101 spec.gateways[0]',
+      'IST0101 spec.http[0].route[0].destination.port.number',
+    ]
+    await eventually(async () => isDeepStrictEqual(await codes(), expected), {
+      deadlineMs: 15_000,
+      intervalMs: 100,
+    })
+    const analyzed = await mesh.tulle('analyze', '-o', 'json', join(mesh.folder, 'mesh-node.yaml'))
+    const same = (JSON.parse(analyzed.out) as Issue[]).filter(
+      (issue) => issue.file === file && issue.severity === 'error',
+    )
+    assert.deepEqual(same.map(({ code, path }) => `${code} ${path}`).sort(), expected)
+    write("galley.istio.io/analyze-suppress: 'IST0101'")
+    await eventually(async () => (await codes()).length === 0, {
+      deadlineMs: 15_000,
+      intervalMs: 100,
+    })
+    rmSync(file)
   })
 
   test('says who does not exist', async () => {

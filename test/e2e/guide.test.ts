@@ -14,6 +14,7 @@ import { suite, test } from 'node:test'
 import { eventually } from '../support/eventually.ts'
 import { processesOf } from '../support/process-table.ts'
 import { findProgram } from '../support/programs.ts'
+import { ShellTerminal } from '../support/shell-terminal.ts'
 import { readText, root } from '../support/source-files.ts'
 
 const page = 'docs/guides/first-mesh.md'
@@ -86,7 +87,7 @@ suite('the guide', { skip: reasonToSkip() }, () => {
     const [start = '', ...others] = blocks
     using first = new FirstTerminal(start, { cwd: copy.folder, env })
     await eventually(() => first.output.includes('Ctrl-C ends everything'), { deadlineMs: 90_000 })
-    const second = new SecondTerminal({ cwd: copy.folder, env })
+    const second = new ShellTerminal({ cwd: copy.folder, env })
     for (const [index, block] of others.entries()) {
       const { prints = /^$/, isLook } = steps[index + 1] ?? {}
       const look = async () => {
@@ -154,37 +155,6 @@ class FirstTerminal implements Disposable {
   /** Closes the terminal, which ends what still runs in it. */
   [Symbol.dispose](): void {
     this.#child.kill('SIGKILL')
-  }
-}
-
-/** One shell that keeps its variables, as a person's does. */
-class SecondTerminal {
-  readonly #child: ChildProcess
-  #output = ''
-
-  constructor(place: Place) {
-    this.#child = spawn('sh', [], place)
-    for (const stream of [this.#child.stdout, this.#child.stderr]) {
-      stream?.setEncoding('utf8').on('data', (text: string) => {
-        this.#output += text
-      })
-    }
-  }
-
-  async type(block: string): Promise<{ output: string; code: number }> {
-    this.#output = ''
-    this.#child.stdin?.write(`${block}\necho "<code $?>"\n`)
-    const end = await eventually(() => /<code (\d+)>\n$/.exec(this.#output) ?? undefined, {
-      deadlineMs: 30_000,
-    })
-    // Some answers, as curl prints them, do not end their last line.
-    return { output: this.#output.slice(0, end.index), code: Number(end[1]) }
-  }
-
-  async close(): Promise<void> {
-    const ended = once(this.#child, 'close')
-    this.#child.stdin?.end()
-    await ended
   }
 }
 

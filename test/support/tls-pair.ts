@@ -85,7 +85,7 @@ export async function openTlsPair(options: TlsPairOptions): Promise<TlsPair> {
   })
   const host = fakeHost(smallSlots(), port)
   const connected = new Promise<ConnectResult>((resolve) => {
-    const transport = upstream.transportOf(host, { kind: 'tcp' })
+    const transport = upstream.transportOf(host, { kind: 'tcp', downstream: undefined })
     const address = { kind: 'ip', address: '127.0.0.1', port } as const
     connector.connect({ address, connectTimeoutMs: 5_000, transport }, resolve)
   })
@@ -132,9 +132,9 @@ export function acceptTls(
   done: (result: AcceptResult) => void,
 ): void {
   socket.on('error', () => {})
-  const options = { clock: scope.clock, timeoutMs: 5_000, needsHttp: false }
+  const options = { clock: scope.clock, timeoutMs: 5_000, needsTls: true, needsHttp: false }
   inspectSocket(socket, options, (seen) => {
-    if (typeof seen === 'string') done(refused('peer-closed'))
+    if (typeof seen === 'string' || 'kind' in seen) done(refused('peer-closed'))
     else if (seen.transportProtocol !== 'tls') done(refused('plaintext-refused'))
     else downstream.accept(socket, seen, done)
   })

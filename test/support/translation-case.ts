@@ -13,7 +13,11 @@ import type {
   Service,
   ServicePort,
 } from '../../src/registry/service.ts'
-import { meshSettingsOf, type TranslationInput } from '../../src/translate/input.ts'
+import {
+  meshSettingsOf,
+  type InjectedFault,
+  type TranslationInput,
+} from '../../src/translate/input.ts'
 import type { StreamNode } from '../../src/xds/resource-set.ts'
 
 export type Shown = 'listeners' | 'routes' | 'clusters' | 'endpoints' | 'issues'
@@ -45,6 +49,8 @@ interface Scene {
   /** Whether the mesh's own defaults of mTLS hold; else it is off, for cases that are about something else. */
   readonly mtls?: boolean
   readonly services?: readonly SceneService[]
+  /** Newest first. */
+  readonly faults?: readonly (Pick<InjectedFault, 'host' | 'fault'> & Partial<InjectedFault>)[]
   readonly client?: SceneClient
 }
 
@@ -78,6 +84,14 @@ export function readTranslationCase(text: string, file = 'input.yaml'): Translat
       resources,
       registry: registryOf(scene.services ?? []),
       mesh: meshSettingsOf({ ...(scene.mtls !== true && withoutMtls), ...scene.meshConfig }),
+      ...(scene.faults && {
+        faults: scene.faults.map((fault, index) => ({
+          name: `fault-${index}`,
+          from: undefined,
+          headers: {},
+          ...fault,
+        })),
+      }),
     },
     node: nodeOf(scene.client ?? {}),
     show: scene.show ?? ['clusters', 'routes'],

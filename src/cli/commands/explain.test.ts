@@ -46,6 +46,7 @@ spec:
   - match: [{ uri: { prefix: /slow } }]
     fault: { delay: { fixedDelay: 2s, percentage: { value: 10 } }, abort: { httpStatus: 503, percentage: { value: 0.5 } } }
     corsPolicy: { allowOrigins: [{ exact: "http://a.test" }] }
+    mirrors: [{ destination: { host: reviews, subset: v2 }, percentage: { value: 20 } }]
     route: [{ destination: { host: reviews, subset: v1 } }]
   - match: [{ uri: { prefix: /api/ } }]
     rewrite: { uri: /, authority: inner.test }
@@ -124,7 +125,7 @@ test('each rule has its resource, file, line, path and outcome', async () => {
       ['failed', 15, 'spec.http[2].match[0]'],
       ['failed', 17, 'spec.http[3].match[0]'],
       ['failed', 19, 'spec.http[4].match[0]'],
-      ['matched', 23, 'spec.http[5].match[0]'],
+      ['matched', 24, 'spec.http[5].match[0]'],
     ],
   )
   assert.ok(written.every(({ source }) => source?.file === file))
@@ -185,6 +186,118 @@ for (const [title, words, exitCode, verdict] of [
     assert.deepEqual([outcome, status, flag], verdict)
   })
 }
+
+test('a route of a delegate stands in the file of the delegate', async () => {
+  const delegating = `
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: { name: root }
+spec:
+  hosts: [reviews]
+  http:
+  - match: [{ uri: { prefix: /other } }]
+    directResponse: { status: 404 }
+  - match: [{ uri: { prefix: /team } }]
+    delegate: { name: team }
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: { name: team }
+spec:
+  http:
+  - match: [{ uri: { prefix: /team/a } }]
+    directResponse: { status: 201 }
+  - directResponse: { status: 202 }
+`
+  using shop = scene({ 'mesh.yaml': mesh, 'routes.yaml': delegating })
+  const { report } = await shop.report('GET', 'http://reviews:9080/team/b', ...from)
+  assert.equal(report.verdict.status, 202)
+  assert.deepEqual(report.passedOver, [])
+  const written = report.rules.filter(({ source }) => source !== undefined)
+  assert.deepEqual(
+    written.map(({ outcome, source }) => [outcome, source?.resource, source?.line]),
+    [
+      ['failed', 'VirtualService default/root', 8],
+      ['failed', 'VirtualService default/team', 18],
+      ['matched', 'VirtualService default/team', 20],
+    ],
+  )
+})
+
+test('a VirtualService that names the host and has no say is listed with the reason', async () => {
+  const one = (name: string, more: string, route = '') => `---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: { ${name} }
+spec: { hosts: [reviews.default.svc.cluster.local], ${more} http: [{ ${route}directResponse: { status: 200 } }] }
+`
+  const files = [
+    one('name: a-gateway', 'gateways: [gw],'),
+    one('name: b-hidden, namespace: other', 'exportTo: ["."],'),
+    one('name: c-labels', '', 'match: [{ sourceLabels: { app: nobody } }], '),
+    one('name: d-used', ''),
+    one('name: e-younger', ''),
+  ]
+  using shop = scene({ 'mesh.yaml': mesh, 'routes.yaml': files.join('') })
+  const { report } = await shop.report('GET', 'http://reviews:9080/', ...from)
+  assert.equal(report.verdict.outcome, 'answered')
+  const reasons = report.passedOver.map(
+    ({ resource, line, reason }) => `${resource} ${line} ${reason}`,
+  )
+  assert.equal(reasons.length, 4)
+  assert.match(reasons[0] ?? '', /default\/a-gateway 2 it is for the gateways gw, and not/)
+  assert.match(
+    reasons[1] ?? '',
+    /other\/b-hidden 7 it is exported to \., and not to namespace default/,
+  )
+  assert.match(
+    reasons[2] ?? '',
+    /default\/c-labels 12 none of its rules is for this workload on port 9080/,
+  )
+  assert.match(
+    reasons[3] ?? '',
+    /default\/e-younger 22 VirtualService default\/d-used goes before it/,
+  )
+  const { out } = await shop.run('GET', 'http://reviews:9080/', ...from)
+  assert.match(out, /\nnot by +VirtualService default\/a-gateway \(routes\.yaml:2\): it is for/)
+})
+
+test('a tunnel to a TCP port shows the TCP rule that leads it', async () => {
+  const tcp = mesh.replace('name: http, protocol: HTTP', 'name: tcp, protocol: TCP')
+  const rules = `
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: { name: reviews }
+spec:
+  hosts: [reviews]
+  tcp:
+  - match: [{ sourceLabels: { app: nobody } }]
+    route: [{ destination: { host: nowhere } }]
+  - route:
+    - { destination: { host: reviews }, weight: 100 }
+`
+  using shop = scene({ 'mesh.yaml': tcp, 'routes.yaml': rules })
+  const { report } = await shop.report('CONNECT', 'http://reviews:9080', ...from)
+  assert.equal(report.action?.kind, 'tunnel')
+  const matched = report.rules.find(({ outcome }) => outcome === 'matched')
+  assert.deepEqual([matched?.source?.path, matched?.source?.line], ['spec.tcp[1]', 10])
+  assert.deepEqual(report.passedOver, [])
+})
+
+test('a hash says what the endpoint is chosen by', async () => {
+  const hashing = `
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: { name: reviews }
+spec: { host: reviews, trafficPolicy: { loadBalancer: { consistentHash: { httpHeaderName: x-user } } } }
+`
+  using shop = scene({ 'mesh.yaml': mesh, 'routes.yaml': hashing })
+  const { report } = await shop.report('GET', 'http://reviews:9080/', ...from)
+  assert.ok(report.action?.kind === 'forward')
+  const { hashedBy, destinations } = report.action
+  const isHashed = destinations[0]?.settings?.balancer === 'ring hash'
+  assert.deepEqual(hashedBy, isHashed ? ['header x-user'] : [])
+})
 
 test('a mesh that lets nothing out fails the hosts that it does not know', async () => {
   const strict = mesh.replace(

@@ -10,13 +10,15 @@ import type {
   ExplainedListener,
   ExplainedRoute,
   Provenance,
+  ProxyExplanation,
   Verdict,
 } from '../../proxy/explain/explanation.ts'
 import type { RequestLine } from '../../proxy/explain/request-target.ts'
 import type { ExplainedCondition, ExplainedHost } from '../../proxy/route/explain-route.ts'
-import { exclusionOf, type Exclusion } from '../../translate/route-match.ts'
+import { exclusionOf, type Exclusion, type MatchScope } from '../../translate/route-match.ts'
 import { isVirtualService } from '../../translate/virtual-service-index.ts'
 import type { ExplainedClient, ExplainSource } from './explain-source.ts'
+import { passedOver, type PassedOver } from './passed-over.ts'
 
 /** The JSON of `tulle explain -o json`; fields are added and never change their meaning. */
 export interface ExplainReport {
@@ -29,6 +31,8 @@ export interface ExplainReport {
   readonly virtualHost?: ExplainedHost
   /** In the order in which they are tried, up to the one that matched. */
   readonly rules: readonly ExplainedRule[]
+  /** VirtualServices that name the host and have no say. */
+  readonly passedOver: readonly PassedOver[]
   readonly action?: ExplainedAction
   /** Where the resources stand that the action names. */
   readonly sources: readonly RuleSource[]
@@ -60,7 +64,9 @@ export async function explainReport(
 ): Promise<ExplainReport> {
   const { listener, virtualHost, tried, action, verdict } = source.explain(request)
   const resources = await findResources(source, [
-    ...tried.flatMap(({ provenance }) => provenance ?? []),
+    ...tried.flatMap(({ provenance }) =>
+      provenance === undefined ? [] : [provenance, rootOf(provenance)],
+    ),
     ...rulesOf(action),
   ])
   const names = new Set([...resources.values()].map(describeResource))
@@ -74,11 +80,30 @@ export async function explainReport(
     ...(listener && { listener }),
     ...(virtualHost && { virtualHost }),
     rules: joinRules(tried, { resources, virtualHost, client: source.client }),
+    // What decides inside a tunnel is asked when a request comes out of it.
+    passedOver:
+      action?.kind === 'tunnel' ? [] : await findPassedOver(source, { tried, virtualHost }),
     ...(action && { action }),
     sources: rulesOf(action).flatMap((provenance) => sourceOf(provenance, resources) ?? []),
     verdict,
     issues,
   }
+}
+
+async function findPassedOver(
+  source: ExplainSource,
+  { tried, virtualHost }: Pick<ProxyExplanation, 'tried' | 'virtualHost'>,
+): Promise<readonly PassedOver[]> {
+  const [, host, port] = /^(.*):(\d+)$/.exec(virtualHost?.name ?? '') ?? []
+  if (host === undefined) return []
+  const used = tried.flatMap(({ provenance }) => (provenance ? nameOf(rootOf(provenance)) : []))
+  return passedOver({
+    virtualServices: await source.virtualServices(),
+    exportTo: source.exportTo,
+    host,
+    used: new Set(used),
+    scope: scopeOf({ port: Number(port), client: source.client }),
+  })
 }
 
 function clientOnly({ workload, namespace, labels }: ExplainedClient): ExplainedClient {
@@ -102,6 +127,11 @@ async function findResources(
 
 function nameOf({ kind, namespace, name }: Provenance): string {
   return `${kind} ${namespace}/${name}`
+}
+
+/** The VirtualService that names the host. */
+function rootOf(provenance: Provenance): Provenance {
+  return { ...provenance, ...provenance.delegatedBy }
 }
 
 /** DestinationRules of the destinations. */
@@ -161,11 +191,15 @@ function positionsIn(path: string): readonly number[] {
 }
 
 function excludedRules(tried: readonly ExplainedRoute[], input: JoinInput): ExplainedRule[] {
-  const provenance = tried.find((route) => route.provenance !== undefined)?.provenance
-  const resource = provenance && input.resources.get(nameOf(provenance))
-  if (resource === undefined || !isVirtualService(resource)) return []
+  const named = tried.flatMap(({ provenance }) =>
+    provenance === undefined ? [] : [nameOf(rootOf(provenance)), nameOf(provenance)],
+  )
   const port = Number(/:(\d+)$/.exec(input.virtualHost?.name ?? '')?.[1] ?? 80)
-  return excludedBlocks(resource, { port, client: input.client })
+  return [...new Set(named)].flatMap((name) => {
+    const resource = input.resources.get(name)
+    if (resource === undefined || !isVirtualService(resource)) return []
+    return excludedBlocks(resource, { port, client: input.client })
+  })
 }
 
 interface Asker {
@@ -174,13 +208,7 @@ interface Asker {
 }
 
 function excludedBlocks(resource: Resource<VirtualServiceSpec>, asker: Asker): ExplainedRule[] {
-  const { labels, namespace } = asker.client
-  const scope = {
-    port: asker.port,
-    clientNamespace: namespace,
-    isSelected: (selector: Readonly<Record<string, string>>) =>
-      Object.entries(selector).every(([key, value]) => labels[key] === value),
-  }
+  const scope = scopeOf(asker)
   return (resource.spec.http ?? []).flatMap(({ name = '', match }, http) =>
     (match ?? []).flatMap((block, index): ExplainedRule[] => {
       const exclusion = exclusionOf(block, scope)
@@ -190,6 +218,15 @@ function excludedBlocks(resource: Resource<VirtualServiceSpec>, asker: Asker): E
       return [{ name, source, outcome: 'excluded', conditions: [condition] }]
     }),
   )
+}
+
+function scopeOf({ port, client: { namespace, labels } }: Asker): MatchScope {
+  return {
+    port,
+    clientNamespace: namespace,
+    isSelected: (selector) =>
+      Object.entries(selector).every(([key, value]) => labels[key] === value),
+  }
 }
 
 function exclusionText(exclusion: Exclusion, block: HttpMatchRequest, { port, client }: Asker) {

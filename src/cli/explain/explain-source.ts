@@ -6,14 +6,16 @@ import type { ObjectList } from '../../api/object.ts'
 import { viewPath, type IssueObject, type ProxyObject } from '../../api/view.ts'
 import { MeshError } from '../../lib/mesh-error.ts'
 import type { Issue } from '../../model/issue.ts'
+import type { VirtualServiceSpec } from '../../model/istio/virtual-service.ts'
 import { kinds } from '../../model/kinds.ts'
 import { resourceKey, type Resource } from '../../model/resource.ts'
 import { messagesOfJson, messagesOfView } from '../../proxy/explain/config-messages.ts'
-import { createExplainer } from '../../proxy/explain/explain-request.ts'
+import { createExplainer, type ExplainOptions } from '../../proxy/explain/explain-request.ts'
 import type { ProxyExplanation } from '../../proxy/explain/explanation.ts'
 import type { RequestLine } from '../../proxy/explain/request-target.ts'
 import { analyze } from '../../translate/analyze.ts'
 import { clientOf, withRegisteredLabels } from '../../translate/client.ts'
+import { isVirtualService } from '../../translate/virtual-service-index.ts'
 import { apiClient, type ApiClient } from '../api-client.ts'
 import type { CommandInput } from '../command.ts'
 import {
@@ -26,7 +28,7 @@ import {
 } from '../offline.ts'
 import { pickProxy } from '../proxy-config/admin-address.ts'
 import { readProxyResources, type HostState } from '../proxy-config/config-dump.ts'
-import { liveResource, type ResourceReference } from './live-resource.ts'
+import { liveResource, liveVirtualServices, type ResourceReference } from './live-resource.ts'
 
 export interface ExplainSource {
   readonly mode: 'live' | 'offline'
@@ -36,6 +38,9 @@ export interface ExplainSource {
   /** Undefined when it is not there any more. */
   resource(reference: ResourceReference): Promise<Resource | undefined>
   issues(): Promise<readonly Issue[]>
+  virtualServices(): Promise<readonly Resource<VirtualServiceSpec>[]>
+  /** Where VirtualServices are exported to that do not say so. */
+  readonly exportTo: readonly string[]
 }
 
 export interface ExplainedClient {
@@ -59,19 +64,26 @@ export async function openOffline(
   return offlineSource(offline, node)
 }
 
-export function offlineSource(offline: OfflineMesh, node: OfflineNode): ExplainSource {
+export function offlineSource(
+  offline: OfflineMesh,
+  node: OfflineNode,
+  options: ExplainOptions = {},
+): ExplainSource {
   const { input } = offline
   const streamNode = { ...node, userAgentName: 'tulle', userAgentVersion: '', clientFeatures: [] }
   const locality = { region: '', zone: '', subZone: '' }
   const client = withRegisteredLabels(clientOf({ ...streamNode, locality }), input.registry)
   const knowsEndpoints = input.registry.workloads.size > 0
-  const explain = createExplainer(messagesOfView(viewOf(offline, node)), { knowsEndpoints })
+  const messages = messagesOfView(viewOf(offline, node))
+  const explain = createExplainer(messages, { knowsEndpoints, ...options })
   return {
     mode: 'offline',
     client,
     explain,
     resource: (reference) => Promise.resolve(input.resources.get(keyOf(reference))),
     issues: () => Promise.resolve([...offline.issues, ...analyze(input)]),
+    virtualServices: () => Promise.resolve([...input.resources.values()].filter(isVirtualService)),
+    exportTo: input.mesh.virtualServiceExportTo,
   }
 }
 
@@ -124,6 +136,8 @@ export async function openLive(input: CommandInput): Promise<ExplainSource> {
     explain,
     resource: (reference) => liveResource(api, reference),
     issues: () => liveIssues(api),
+    virtualServices: () => liveVirtualServices(api),
+    exportTo: ['*'],
   }
 }
 

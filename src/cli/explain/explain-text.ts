@@ -29,6 +29,7 @@ export function explainText(report: ExplainReport, options: TextOptions): string
     '',
     field('listener', listener === undefined ? 'none' : `${listener.name} ${listener.address}`),
     ...(listener === undefined ? [] : [field('host', hostText(virtualHost))]),
+    ...passedLines(report.passedOver, options),
     ...ruleLines(report.rules, options),
     ...(report.action === undefined ? [] : actionLines(report.action, report, options)),
     field('verdict', verdictText(report, terminal)),
@@ -45,6 +46,13 @@ function field(label: string, text: string): string {
 
 function hostText(host: ExplainReport['virtualHost']): string {
   return host === undefined ? 'no virtual host has this name' : `${host.name}, by ${host.domain}`
+}
+
+function passedLines(passed: ExplainReport['passedOver'], options: TextOptions): readonly string[] {
+  return passed.map(({ resource, file, line, reason }, index) => {
+    const place = placeText({ resource, file, line, path: '' }, options)
+    return field(index === 0 ? 'not by' : '', `${resource} (${place}): ${reason}`)
+  })
 }
 
 const outcomes: Readonly<Record<ExplainedRule['outcome'], readonly [word: string, Colour]>> = {
@@ -121,6 +129,7 @@ function forwardLines(
     ...(action.kind === 'tunnel' ? [] : [field('retries', retriesText(action.retries))]),
     ...faultLines(action).map((line) => field('fault', line)),
     ...(action.hasCors ? [field('cors', 'preflights are answered by the sidecar')] : []),
+    ...(action.hashedBy.length === 0 ? [] : [field('hash', `by ${action.hashedBy.join(', ')}`)]),
     ...mirrors.map(({ cluster, percent }) =>
       field('mirror', `${shareText(percent)} to ${referenceText(cluster)}`),
     ),
@@ -266,10 +275,19 @@ function settingsLines(
   )
   return [
     ...(name === undefined ? [] : [`by ${name} (${placeText(source, options)})`]),
-    [settings.balancer, `connect within ${timeText(settings.connectTimeoutMs)}`].join(', '),
+    [
+      settings.balancer,
+      ...protocolOf(settings, report),
+      `connect within ${timeText(settings.connectTimeoutMs)}`,
+    ].join(', '),
     ...(limited.length === 0 ? [] : [`at most ${limited.join(', ')}; beyond it 503 UO`]),
     ...(outlierDetection === undefined ? [] : [ejectionText(outlierDetection)]),
   ]
+}
+
+/** Bytes of a tunnel have none. */
+function protocolOf({ protocol }: ClusterSettings, { action }: ExplainReport): readonly string[] {
+  return action?.kind === 'tunnel' ? [] : [protocol]
 }
 
 const limitNames: Readonly<Record<string, string>> = {

@@ -4,10 +4,12 @@
  */
 import { isDeepStrictEqual } from 'node:util'
 
-import { declaredInAnnotation, type ConfigObject } from '../../api/object.ts'
+import { declaredInAnnotation, type ConfigObject, type ObjectList } from '../../api/object.ts'
 import { MeshError } from '../../lib/mesh-error.ts'
+import type { VirtualServiceSpec } from '../../model/istio/virtual-service.ts'
 import { parseFile, validate } from '../../model/parse.ts'
 import type { Resource, SourcePosition } from '../../model/resource.ts'
+import { isVirtualService } from '../../translate/virtual-service-index.ts'
 import type { ApiClient } from '../api-client.ts'
 import { kindPath, objectPath } from '../api-path.ts'
 
@@ -29,6 +31,14 @@ export async function liveResource(
     if (error instanceof MeshError && error.code === 'MESH_STORE_NOT_FOUND') return undefined
     throw error
   }
+}
+
+export async function liveVirtualServices(
+  api: ApiClient,
+): Promise<readonly Resource<VirtualServiceSpec>[]> {
+  const path = objectPath(kindPath('virtualservices'), undefined)
+  const { items } = await api.get<ObjectList<ConfigObject>>(path)
+  return items.flatMap((item) => placed(item) ?? []).filter(isVirtualService)
 }
 
 function placed(object: ConfigObject): Resource | undefined {

@@ -72,7 +72,7 @@ describe('API discovery', () => {
     const own = (await scene.get('/apis/tulle.dev/v1alpha1')).body.resources
     assert.deepEqual(
       own.map((resource: { name: string }) => resource.name),
-      ['meshes', 'proxies', 'services', 'workloads', 'issues'],
+      ['meshes', 'routetests', 'proxies', 'services', 'workloads', 'issues'],
     )
     assert.equal((await scene.get('/version')).body.major, '1')
     for (const path of ['/healthz', '/livez', '/readyz']) {

@@ -17,7 +17,7 @@ import { createCaMethods } from '../../xds/ca-server.ts'
 import { openGrpcServer, type GrpcServer } from '../../xds/grpc/grpc-server.ts'
 import type { ControlPlaneMetrics } from '../metrics.ts'
 import { createAdminRoutes } from './admin-routes.ts'
-import { handOverSocket, openAdminServer } from './admin-server.ts'
+import { handOverSocket, openAdminServer, type AdminRoute } from './admin-server.ts'
 import { addIdentityMetrics, type IdentityMetrics } from './identity-metrics.ts'
 import {
   openIdentityService,
@@ -41,6 +41,8 @@ export interface XdsPortOptions {
   readonly ads: DiscoveryService
   readonly metrics: ControlPlaneMetrics
   readonly identityMetrics: IdentityMetrics
+  /** Further calls of the owner. */
+  readonly ownerRoutes?: Readonly<Record<string, AdminRoute>>
   readonly clock: Clock
   readonly random: Random
   readonly log: Log
@@ -106,7 +108,7 @@ async function openSecure(
   const grpc = await openTlsPort({ ...options, service, stack }, xds)
   const streams = () => ads.statuses()
   const admin = { service, streams, plaintextAddress: () => plaintextAddress, clock }
-  Object.assign(routes, createAdminRoutes(admin))
+  Object.assign(routes, createAdminRoutes(admin), options.ownerRoutes)
   return { grpc, handOver }
 }
 

@@ -498,12 +498,6 @@ testIssues(envelope, [
     '{retryBudget: {minRetryConcurrency: -1}}',
   ),
   warning(
-    'consistentHash has no effect yet',
-    'TUL0011',
-    '.loadBalancer.consistentHash',
-    '{loadBalancer: {consistentHash: {useSourceIp: true}}}',
-  ),
-  warning(
     'PASSTHROUGH has no effect yet',
     'TUL0011',
     '.loadBalancer.simple',

@@ -141,7 +141,6 @@ testIssues(envelope, [
     'spec.http[0].delegate',
     'http:\n- delegate: {name: b} # HERE',
   ],
-  ['a delegate has no effect yet', 'TUL0011', 'spec', `# HERE\n${http}`],
 ])
 
 testIssues(envelope, [
@@ -308,8 +307,6 @@ testIssues(envelope, [
 ])
 
 testIssues(envelope, [
-  route('mirror has no effect yet', 'TUL0011', 'mirror', 'mirror: {host: b} # HERE'),
-  action('delegate has no effect yet', 'TUL0011', '.delegate', 'delegate: {name: b} # HERE'),
   [
     'gateways have no effect yet',
     'TUL0011',

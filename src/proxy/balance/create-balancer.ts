@@ -6,10 +6,12 @@
  * Everything is worked out when hosts change; a pick draws and looks up. A host that was ejected since then is noticed
  * when it is picked; one that came back needs `update`.
  */
+import { invariant } from '../../lib/assert.ts'
 import type { Random } from '../../lib/random.ts'
 import type { ClusterStats } from '../telemetry/cluster-stats.ts'
 import type { Host } from '../upstream/host.ts'
 import type { Balancer, PickContext } from './balancer.ts'
+import { type HashingSettings, createHashingBalancer } from './hashing-balancer.ts'
 import {
   type BalancingPolicy,
   type HostPicker,
@@ -18,10 +20,18 @@ import {
   createHostPicker,
 } from './host-picker.ts'
 import { createLocalityPicker } from './locality-picker.ts'
-import { type PriorityLoad, computePriorityLoads } from './priority-load.ts'
+import { groupByPriority } from './priority-groups.ts'
+import {
+  type PriorityCounts,
+  type PriorityLoad,
+  type PrioritySettings,
+  computeLoadsWithout,
+} from './priority-load.ts'
 
 export interface BalancerOptions {
-  readonly policy: BalancingPolicy
+  readonly policy: BalancingPolicy | 'hashing'
+  /** What `hashing` needs. */
+  readonly hashing?: HashingSettings | undefined
   readonly random: Random
   readonly hosts?: readonly Host[]
   /** least-request: how many hosts are drawn; 2. */
@@ -34,16 +44,33 @@ export interface BalancerOptions {
   readonly overprovisioningPercent?: number
   /** Envoy `locality_weighted_lb_config`. */
   readonly localityWeighted?: boolean
-  readonly stats?: Pick<ClusterStats, 'lbHealthyPanic'>
+  readonly stats?: Pick<ClusterStats, 'lbHealthyPanic'> & Partial<Pick<ClusterStats, 'rqActive'>>
 }
 
 export function createBalancer(options: BalancerOptions): Balancer {
-  return new PriorityBalancer(options)
+  const { policy, hashing } = options
+  if (policy !== 'hashing') return new PriorityBalancer({ ...options, policy })
+  invariant(hashing !== undefined, 'a hashing balancer has settings')
+  return createHashingBalancer({
+    hashing,
+    localityWeighted: options.localityWeighted ?? false,
+    overprovisioningPercent: options.overprovisioningPercent ?? overprovisioningDefault,
+    panicThresholdPercent: options.panicThresholdPercent ?? panicDefault,
+    random: options.random,
+    hosts: options.hosts ?? [],
+    stats: options.stats,
+  })
 }
+
+const overprovisioningDefault = 140
+const panicDefault = 50
+
+type PriorityOptions = BalancerOptions & { readonly policy: BalancingPolicy }
 
 /** One priority, ready to be picked from. */
 interface Level {
   readonly load: PriorityLoad
+  readonly counts: PriorityCounts
   readonly healthy: HostPicker
   readonly degraded: HostPicker
   /** Every host, for panic. */
@@ -51,14 +78,14 @@ interface Level {
 }
 
 class PriorityBalancer implements Balancer {
-  readonly #options: BalancerOptions
+  readonly #options: PriorityOptions
   readonly #settings: PickerSettings
   readonly #rounds = new Map<string, Round>()
   readonly #firstTurn: number
   #hosts: readonly Host[] = []
   #levels: readonly Level[] = []
 
-  constructor(options: BalancerOptions) {
+  constructor(options: PriorityOptions) {
     this.#options = options
     this.#settings = {
       policy: options.policy,
@@ -72,75 +99,79 @@ class PriorityBalancer implements Balancer {
 
   update(hosts: readonly Host[]): void {
     this.#hosts = hosts
-    const byPriority: Host[][] = []
-    for (const host of hosts) {
-      const priority = host.priority ?? 0
-      while (byPriority.length <= priority) byPriority.push([])
-      byPriority[priority]?.push(host)
-    }
-    const groups = byPriority.map((all) => ({
-      all,
-      healthy: all.filter((host) => host.health === 'healthy' && !host.isEjected),
-      degraded: all.filter((host) => host.health === 'degraded' && !host.isEjected),
-    }))
-    const loads = computePriorityLoads(
-      groups.map(({ all, healthy, degraded }) => ({
-        hosts: all.length,
-        healthy: healthy.length,
-        degraded: degraded.length,
-      })),
-      {
-        overprovisioningPercent: this.#options.overprovisioningPercent ?? 140,
-        panicThresholdPercent: this.#options.panicThresholdPercent ?? 50,
-      },
-    )
+    const groups = groupByPriority(hosts, this.#prioritySettings())
     this.#levels = groups.map((group, priority) => ({
-      // One load for each group.
-      load: loads[priority] as PriorityLoad,
+      load: group.load,
+      counts: {
+        hosts: group.all.length,
+        healthy: group.healthy.length,
+        degraded: group.degraded.length,
+      },
       healthy: this.#picker(group.healthy, group.all, `${priority} healthy`),
       degraded: this.#picker(group.degraded, group.all, `${priority} degraded`),
       all: createHostPicker(group.all, this.#settings, this.#roundOf(`${priority} all`)),
     }))
   }
 
+  #prioritySettings(): PrioritySettings {
+    return {
+      overprovisioningPercent: this.#options.overprovisioningPercent ?? overprovisioningDefault,
+      panicThresholdPercent: this.#options.panicThresholdPercent ?? panicDefault,
+    }
+  }
+
   pick(context: PickContext): Host | undefined {
-    let host = this.#pickOnce()
+    const { leftOut } = context
+    let host = this.#pickOnce(leftOut)
     if (context.avoid.length === 0) return host
     for (let again = context.avoidAttemptsMax; again > 0; again -= 1) {
       if (host === undefined || !context.avoid.includes(host)) return host
-      host = this.#pickOnce()
+      host = this.#pickOnce(leftOut)
     }
     return host
   }
 
-  #pickOnce(): Host | undefined {
-    const host = this.#pickCurrent()
+  #pickOnce(leftOut: Set<number> | undefined): Host | undefined {
+    const host = this.#pickCurrent(leftOut)
     if (host === undefined || !host.isEjected || this.#isPanicking()) return host
     // It was ejected after the last update.
     this.update(this.#hosts)
-    return this.#pickCurrent()
+    return this.#pickCurrent(leftOut)
   }
 
   #isPanicking(): boolean {
     return this.#levels.some((level) => level.load.isPanic)
   }
 
-  #pickCurrent(): Host | undefined {
+  #pickCurrent(leftOut: Set<number> | undefined): Host | undefined {
     const [first] = this.#levels
     if (first === undefined) return undefined
     if (this.#levels.length === 1 && first.load.degraded === 0) return this.#pickHealthy(first)
     // Whole percents, 1 to 100, as Envoy draws them.
     const draw = Math.floor(this.#options.random() * 100) + 1
+    return this.#pickAt(draw, leftOut === undefined ? undefined : this.#without(leftOut))
+  }
+
+  /** `loads` in place of the levels' own. */
+  #pickAt(draw: number, loads: ReturnType<typeof computeLoadsWithout>): Host | undefined {
     let end = 0
-    for (const level of this.#levels) {
-      end += level.load.healthy
+    for (const [index, level] of this.#levels.entries()) {
+      end += (loads?.[index] ?? level.load).healthy
       if (draw <= end) return this.#pickHealthy(level)
     }
-    for (const level of this.#levels) {
-      end += level.load.degraded
+    for (const [index, level] of this.#levels.entries()) {
+      end += (loads?.[index] ?? level.load).degraded
       if (draw <= end) return level.load.isPanic ? this.#pickHealthy(level) : level.degraded()
     }
     return undefined
+  }
+
+  #without(leftOut: Set<number>): ReturnType<typeof computeLoadsWithout> {
+    if (leftOut.size === 0) return undefined
+    const counts = this.#levels.map((level) => level.counts)
+    const loads = computeLoadsWithout(leftOut, counts, this.#prioritySettings())
+    if (loads === undefined) leftOut.clear()
+    return loads
   }
 
   #pickHealthy(level: Level): Host | undefined {
@@ -154,7 +185,7 @@ class PriorityBalancer implements Balancer {
       const byLocality = createLocalityPicker({
         hosts,
         usable,
-        overprovisioningPercent: this.#options.overprovisioningPercent ?? 140,
+        overprovisioningPercent: this.#options.overprovisioningPercent ?? overprovisioningDefault,
         settings: this.#settings,
         roundOf: (locality) => this.#roundOf(`${name} ${locality}`),
       })

@@ -41,6 +41,6 @@ function groupByLocality(hosts: readonly Host[]): ReadonlyMap<string, readonly H
   return Map.groupBy(hosts, (host) => localityKey(host.locality))
 }
 
-function localityKey(locality: HostLocality | undefined): string {
+export function localityKey(locality: HostLocality | undefined): string {
   return locality === undefined ? '' : `${locality.region}/${locality.zone}/${locality.subZone}`
 }

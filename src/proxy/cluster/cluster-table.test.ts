@@ -45,6 +45,7 @@ class Scene {
         resolve,
         retirement: new Retirement(this.clock, () => this.slots.reclaim()),
         tls: createTlsScope(this.clock),
+        leadsBack: (address) => address.kind === 'ip' && address.port === 15_001,
         onHostRemoved: (host) => this.drained.push(host),
       },
       {
@@ -333,4 +334,15 @@ test('a host that nobody asks for is dropped after its time', () => {
   scene.clock.advance(120_000)
   assert.deepEqual(scene.addresses('c'), [])
   assert.equal(scene.drained.length, 1)
+})
+
+test('a name that leads back to the proxy itself has no host, by whatever name', () => {
+  const scene = new Scene()
+  scene.answers.set('a.test', { ok: true, addresses: ['127.0.0.1'] })
+  scene.table.apply(forwardProxy)
+  const byName = resolveHost(scene, 'a.test:15001')
+  scene.answerNames()
+  assert.deepEqual(byName, [undefined])
+  assert.deepEqual(resolveHost(scene, 'a.test:15001'), [undefined])
+  assert.deepEqual(resolveHost(scene, '127.0.0.1:15001'), [undefined])
 })

@@ -10,6 +10,7 @@ import type { Timer } from '../../lib/clock.ts'
 import type { DnsCacheConfig } from '../config/cluster-config.ts'
 import { isIp } from '../config/message-value.ts'
 import type { Host } from '../upstream/host.ts'
+import type { WireAddress } from '../wire/wire.ts'
 import type { DnsScope } from './dns-endpoints.ts'
 import type { LiveHost, ResolvedEndpoint } from './live-host.ts'
 import { NameWatch } from './name-watch.ts'
@@ -19,6 +20,8 @@ type Done = (host: Host | undefined) => void
 export interface ForwardProxyCacheOptions {
   readonly config: DnsCacheConfig
   readonly scope: DnsScope
+  /** A name for the sidecar itself fails like one that does not resolve: its request would go round for ever. */
+  readonly leadsBack: (address: WireAddress) => boolean
   readonly createHost: (endpoint: ResolvedEndpoint) => LiveHost
   readonly onHostsChanged: (hosts: readonly LiveHost[], removed: readonly LiveHost[]) => void
 }
@@ -59,7 +62,7 @@ export class ForwardProxyCache {
     const entry = this.#entries.get(key) ?? this.#open(key, target)
     if (entry === undefined) return done(undefined)
     entry.usedAtMs = this.#options.scope.clock.monotonicMs()
-    if (entry.live !== undefined || entry.answered) return done(entry.live)
+    if (entry.live !== undefined || entry.answered) return done(this.#hostOf(entry))
     if (this.#pending >= this.#config.pendingMax) return done(undefined)
     this.#wait(entry, done)
   }
@@ -129,7 +132,15 @@ export class ForwardProxyCache {
   #answer(entry: Entry): void {
     const { waiting } = entry
     entry.waiting = []
-    for (const done of waiting) done(entry.live)
+    const host = this.#hostOf(entry)
+    for (const done of waiting) done(host)
+  }
+
+  /** Asked each time: a listener may have come since the name was resolved. */
+  #hostOf({ key, live }: Entry): Host | undefined {
+    if (live === undefined || !this.#options.leadsBack(live.address)) return live
+    this.#options.scope.log.warn({ authority: key }, 'a request for this proxy itself is refused')
+    return undefined
   }
 
   #drop(entry: Entry): void {

@@ -22,7 +22,7 @@ import type { TlsScope } from '../tls/live-tls.ts'
 import type { UpstreamTransports } from '../tls/upstream-transports.ts'
 import type { Cluster, ClusterService, TransportUse } from '../upstream/cluster.ts'
 import type { Host } from '../upstream/host.ts'
-import type { WireTransport } from '../wire/wire.ts'
+import type { WireAddress, WireTransport } from '../wire/wire.ts'
 import { ForwardProxyCache } from './forward-proxy-cache.ts'
 import {
   LiveHost,
@@ -42,6 +42,8 @@ export interface ClusterScope {
   readonly resolve: Resolve
   readonly retirement: Retirement
   readonly tls: TlsScope
+  /** Whether a connection there would come back to this sidecar, to a listener that resolves names. */
+  readonly leadsBack: (address: WireAddress) => boolean
   /** A host has left its cluster: its pooled connections end. */
   readonly onHostRemoved: (host: Host) => void
 }
@@ -68,6 +70,7 @@ export class LiveCluster implements Cluster {
     this.#scope = scope
     this.stats = createClusterStats(scope.stats, config.statName)
     this.breaker = createCircuitBreaker({
+      name: config.name,
       slots: scope.stats.slots,
       limits: config.breakerLimits,
       stats: this.stats,
@@ -79,6 +82,7 @@ export class LiveCluster implements Cluster {
       new ForwardProxyCache({
         config: config.dnsCache,
         scope,
+        leadsBack: scope.leadsBack,
         createHost: (endpoint) => this.#createHost(endpoint),
         onHostsChanged: (hosts, removed) => this.#setHosts(hosts, removed),
       })

@@ -2,6 +2,7 @@
  * The compiled form of one Cluster message: plain data, no lifetime. live-cluster.ts gives it hosts, a balancer and
  * counters; two configs with the same `transportKey` may follow each other without a connection being closed.
  */
+import type { HashingSettings } from '../balance/hashing-balancer.ts'
 import type { Http2Options } from '../http2/settings.ts'
 import type { BreakerLimits } from '../resilience/circuit-breaker.ts'
 import type { OutlierSettings } from '../resilience/outlier-detector.ts'
@@ -12,7 +13,9 @@ import type { EndpointList } from './compile-endpoints.ts'
 export type ClusterType = 'static' | 'eds' | 'strict-dns' | 'logical-dns' | 'dynamic-forward-proxy'
 
 export interface BalancingConfig {
-  readonly policy: 'round-robin' | 'least-request' | 'random'
+  readonly policy: 'round-robin' | 'least-request' | 'random' | 'hashing'
+  /** Of the policy `hashing`, and of it alone. */
+  readonly hashing?: HashingSettings
   /** least-request: how many hosts are drawn. */
   readonly choiceCount: number
   /** least-request with unequal weights: exponent of the active requests. */

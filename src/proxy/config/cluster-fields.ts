@@ -1,4 +1,5 @@
 /** What we read of a Cluster (CDS, or the bootstrap's static resources). */
+import { commonLb, percentRule, policyFields } from './balancing-fields.ts'
 import { assignmentRule, metadataRule } from './endpoint-fields.ts'
 import { type FieldRule, type MessageRule, ignored, refusedField, used } from './field-rule.ts'
 import { http2Rule } from './http2-fields.ts'
@@ -26,16 +27,6 @@ export const configSourceRule: MessageRule = {
 export const typedExtensionRule: MessageRule = {
   type: 'envoy.config.core.v3.TypedExtensionConfig',
   fields: { name: used(), typedConfig: used() },
-}
-
-const percentRule: MessageRule = { type: 'envoy.type.v3.Percent', fields: { value: used() } }
-
-const runtimeDouble: MessageRule = {
-  type: 'envoy.config.core.v3.RuntimeDouble',
-  fields: {
-    defaultValue: used(),
-    runtimeKey: ignored('there is no runtime layer: the default is what holds'),
-  },
 }
 
 const thresholds: MessageRule = {
@@ -89,53 +80,6 @@ const outlierFields: Record<string, FieldRule> = {
 export const outlierRule: MessageRule = {
   type: 'envoy.config.cluster.v3.OutlierDetection',
   fields: outlierFields,
-}
-
-const slowStart = refusedField('slow start is not implemented yet')
-const zoneAware = refusedField('zone-aware load balancing is not implemented yet')
-const localityWeighted = used()
-
-const localityLb = used({
-  type: 'envoy.extensions.load_balancing_policies.common.v3.LocalityLbConfig',
-  fields: { zoneAwareLbConfig: zoneAware, localityWeightedLbConfig: localityWeighted },
-})
-
-export const leastRequestRule: MessageRule = {
-  type: 'envoy.extensions.load_balancing_policies.least_request.v3.LeastRequest',
-  fields: {
-    choiceCount: used(),
-    activeRequestBias: used(runtimeDouble),
-    slowStartConfig: slowStart,
-    localityLbConfig: localityLb,
-    enableFullScan: refusedField('full scan is not implemented', false),
-    selectionMethod: refusedField('full scan is not implemented'),
-  },
-}
-
-export const roundRobinRule: MessageRule = {
-  type: 'envoy.extensions.load_balancing_policies.round_robin.v3.RoundRobin',
-  fields: { slowStartConfig: slowStart, localityLbConfig: localityLb },
-}
-
-export const randomRule: MessageRule = {
-  type: 'envoy.extensions.load_balancing_policies.random.v3.Random',
-  fields: { localityLbConfig: localityLb },
-}
-
-const commonLb: MessageRule = {
-  type: 'envoy.config.cluster.v3.Cluster.CommonLbConfig',
-  fields: {
-    healthyPanicThreshold: used(percentRule),
-    zoneAwareLbConfig: zoneAware,
-    localityWeightedLbConfig: localityWeighted,
-    updateMergeWindow: ignored('updates are applied as they come, which is never later'),
-    ignoreNewHostsUntilFirstHc: refusedField(noHealthChecks),
-    closeConnectionsOnHostSetChange: refusedField(
-      'closing connections when hosts change is not implemented',
-    ),
-    consistentHashingLbConfig: ignored('only hashing policies read it'),
-    overrideHostStatus: ignored('only stateful sessions read it'),
-  },
 }
 
 export const http1Rule: MessageRule = {
@@ -279,7 +223,7 @@ export const clusterRule: MessageRule = {
     perConnectionBufferLimitBytes: used(),
     lbPolicy: used(
       undefined,
-      'ROUND_ROBIN, LEAST_REQUEST, RANDOM, CLUSTER_PROVIDED; hashing is not implemented yet',
+      'ROUND_ROBIN, LEAST_REQUEST, RANDOM, RING_HASH, MAGLEV, CLUSTER_PROVIDED',
     ),
     loadAssignment: used(assignmentRule),
     healthChecks: refusedField(noHealthChecks),
@@ -309,23 +253,13 @@ export const clusterRule: MessageRule = {
     lbSubsetConfig: refusedField(
       'subset load balancing is not implemented: subsets are clusters of their own',
     ),
-    leastRequestLbConfig: used({
-      type: 'envoy.config.cluster.v3.Cluster.LeastRequestLbConfig',
-      fields: {
-        choiceCount: used(),
-        activeRequestBias: used(runtimeDouble),
-        slowStartConfig: slowStart,
-      },
-    }),
-    roundRobinLbConfig: used({
-      type: 'envoy.config.cluster.v3.Cluster.RoundRobinLbConfig',
-      fields: { slowStartConfig: slowStart },
-    }),
-    ringHashLbConfig: refusedField('hashing load balancers are not implemented yet'),
-    maglevLbConfig: refusedField('hashing load balancers are not implemented yet'),
+    ...policyFields,
     originalDstLbConfig: refusedField('original destination clusters are not implemented yet'),
     commonLbConfig: used(commonLb),
-    transportSocket: used(undefined, 'envoy.transport_sockets.tls and raw_buffer'),
+    transportSocket: used(
+      undefined,
+      'envoy.transport_sockets.tls, upstream_proxy_protocol, raw_buffer',
+    ),
     transportSocketMatches: used({
       type: 'envoy.config.cluster.v3.Cluster.TransportSocketMatch',
       fields: { name: used(), match: used(), transportSocket: used() },
@@ -356,7 +290,7 @@ export const clusterRule: MessageRule = {
     filters: refusedField('network filters of a cluster are not implemented'),
     loadBalancingPolicy: used(
       undefined,
-      'round_robin, least_request, random: the first that is known',
+      'round_robin, least_request, random, ring_hash, maglev: the first that is known',
     ),
     lrsServer: refusedField('load reports are not implemented'),
     lrsReportEndpointMetrics: refusedField('load reports are not implemented'),

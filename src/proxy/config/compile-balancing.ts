@@ -6,11 +6,21 @@ import {
 } from '../../xds/proto/generated/envoy/config/cluster/v3/cluster.ts'
 import type { LocalityLbConfig } from '../../xds/proto/generated/envoy/extensions/load_balancing_policies/common/v3/common.ts'
 import { LeastRequest } from '../../xds/proto/generated/envoy/extensions/load_balancing_policies/least_request/v3/least_request.ts'
+import { Maglev } from '../../xds/proto/generated/envoy/extensions/load_balancing_policies/maglev/v3/maglev.ts'
 import { Random } from '../../xds/proto/generated/envoy/extensions/load_balancing_policies/random/v3/random.ts'
+import { RingHash } from '../../xds/proto/generated/envoy/extensions/load_balancing_policies/ring_hash/v3/ring_hash.ts'
 import { RoundRobin } from '../../xds/proto/generated/envoy/extensions/load_balancing_policies/round_robin/v3/round_robin.ts'
 import type { Any } from '../../xds/proto/generated/google/protobuf/any.ts'
+import type { HashingSettings } from '../balance/hashing-balancer.ts'
+import {
+  leastRequestRule,
+  maglevRule,
+  randomRule,
+  ringHashRule,
+  roundRobinRule,
+} from './balancing-fields.ts'
 import type { BalancingConfig, ClusterType } from './cluster-config.ts'
-import { leastRequestRule, randomRule, roundRobinRule } from './cluster-fields.ts'
+import { legacyMaglev, legacyRing, typedMaglev, typedRing } from './compile-hashing.ts'
 import { type FieldReport, at, checkFields, refuse } from './field-rule.ts'
 import { decodeTyped, typeName } from './message-value.ts'
 
@@ -46,8 +56,6 @@ const roundRobin: Policy = {
 }
 
 const refusedPolicies: Readonly<Record<number, string>> = {
-  [Cluster_LbPolicy.RING_HASH]: 'hashing load balancers are not implemented yet',
-  [Cluster_LbPolicy.MAGLEV]: 'hashing load balancers are not implemented yet',
   [Cluster_LbPolicy.LOAD_BALANCING_POLICY_CONFIG]: 'needs load_balancing_policy',
 }
 
@@ -59,6 +67,8 @@ function compileEnum(cluster: Cluster, type: ClusterType, report: FieldReport): 
   }
   const reason = refusedPolicies[cluster.lbPolicy]
   if (reason !== undefined) refuse(here, reason)
+  if (cluster.lbPolicy === Cluster_LbPolicy.RING_HASH) return hashing(legacyRing(cluster, report))
+  if (cluster.lbPolicy === Cluster_LbPolicy.MAGLEV) return hashing(legacyMaglev(cluster, report))
   if (cluster.lbPolicy === Cluster_LbPolicy.RANDOM) return { ...roundRobin, policy: 'random' }
   if (cluster.lbPolicy !== Cluster_LbPolicy.LEAST_REQUEST) return roundRobin
   const config = cluster.lbConfig
@@ -102,9 +112,27 @@ function compilePolicy(any: Any, report: FieldReport): Policy | undefined {
       if (config !== undefined) checkFields(config, randomRule, report)
       return { ...roundRobin, policy: 'random', localityWeighted: isWeighted(config) }
     }
+    case ringHashRule.type: {
+      const config = decodeTyped(any, RingHash, report)
+      if (config === undefined) return roundRobin
+      checkFields(config, ringHashRule, report)
+      const localityWeighted = config.localityWeightedLbConfig !== undefined
+      return { ...hashing(typedRing(config, report)), localityWeighted }
+    }
+    case maglevRule.type: {
+      const config = decodeTyped(any, Maglev, report)
+      if (config === undefined) return roundRobin
+      checkFields(config, maglevRule, report)
+      const localityWeighted = config.localityWeightedLbConfig !== undefined
+      return { ...hashing(typedMaglev(config, report)), localityWeighted }
+    }
     default:
       return undefined
   }
+}
+
+function hashing(settings: HashingSettings): Policy {
+  return { ...roundRobin, policy: 'hashing', hashing: settings }
 }
 
 interface WithLocality {

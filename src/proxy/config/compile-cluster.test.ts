@@ -84,7 +84,7 @@ test('the first policy of a typed list that is known is taken', () => {
 name: c
 load_balancing_policy:
   policies:
-  - typed_extension_config: {name: x, typed_config: {"@type": type.googleapis.com/envoy.extensions.load_balancing_policies.maglev.v3.Maglev}}
+  - typed_extension_config: {name: x, typed_config: {"@type": type.googleapis.com/envoy.extensions.load_balancing_policies.pick_first.v3.PickFirst}}
   - typed_extension_config:
       name: y
       typed_config:
@@ -150,9 +150,32 @@ const refusals: readonly {
     reason: 'health_checks: active health checks are not implemented yet',
   },
   {
-    name: 'a hashing policy',
-    text: '{name: c, lb_policy: RING_HASH}',
-    reason: 'lb_policy: hashing load balancers are not implemented yet',
+    name: 'a ring smaller than its minimum',
+    text: '{name: c, lb_policy: RING_HASH, ring_hash_lb_config: {minimum_ring_size: 9, maximum_ring_size: 8}}',
+    reason: 'ring_hash_lb_config: ring hash: minimum_ring_size (9) > maximum_ring_size (8)',
+  },
+  {
+    name: 'a ring that is too large',
+    text: '{name: c, lb_policy: RING_HASH, ring_hash_lb_config: {minimum_ring_size: 8388609}}',
+    reason:
+      'ring_hash_lb_config.minimum_ring_size: value must be less than or equal to 8388608, got 8388609',
+  },
+  {
+    name: 'a table whose size is no prime',
+    text: '{name: c, lb_policy: MAGLEV, maglev_lb_config: {table_size: 65536}}',
+    reason:
+      'maglev_lb_config.table_size: the table size of maglev must be a prime number, got 65536',
+  },
+  {
+    name: 'hashing by names that nobody resolves',
+    text: '{name: c, lb_policy: MAGLEV, common_lb_config: {consistent_hashing_lb_config: {use_hostname_for_hashing: true}}}',
+    reason:
+      'common_lb_config.consistent_hashing_lb_config.use_hostname_for_hashing: needs a cluster of type STRICT_DNS',
+  },
+  {
+    name: 'a bound below the average',
+    text: '{name: c, lb_policy: MAGLEV, common_lb_config: {consistent_hashing_lb_config: {hash_balance_factor: 99}}}',
+    reason: 'hash_balance_factor: value must be greater than or equal to 100, got 99',
   },
   {
     name: 'original destinations',
@@ -226,7 +249,9 @@ for (const { name, text, reason } of refusals) {
 
 test('every reason is given, not only the first', () => {
   const result = compileCluster(
-    envoyMessage.cluster('{connect_timeout: -1s, lb_policy: MAGLEV, track_cluster_stats: {}}'),
+    envoyMessage.cluster(
+      '{connect_timeout: -1s, protocol_selection: USE_DOWNSTREAM_PROTOCOL, track_cluster_stats: {}}',
+    ),
   )
   assert.equal(result.ok ? 0 : result.reasons.length, 3)
 })

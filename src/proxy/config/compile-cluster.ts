@@ -2,6 +2,7 @@
  * Cluster → ClusterConfig, or every reason why it is refused. What passes here is either fully in effect or listed as
  * safe to ignore in cluster-fields.ts.
  */
+import { unreachable } from '../../lib/assert.ts'
 import {
   type Cluster,
   Cluster_DiscoveryType,
@@ -65,7 +66,7 @@ export function compileCluster(
     breakerLimits: compileBreakers(cluster, report),
     outlier: compileOutlier(cluster.outlierDetection, at(report, 'outlier_detection')),
     dns: compileDns(cluster, { refreshMs: 5_000 }, report),
-    dnsCache: forwardProxyCache(cluster, { type, isTls: transports !== undefined }, report),
+    dnsCache: forwardProxyCache(cluster, { type, isTls: isTls(transports?.fallback) }, report),
     waitForWarmOnInit: cluster.waitForWarmOnInit ?? true,
     transports,
     transportKey: `${type === 'dynamic-forward-proxy'} ${http.protocol} ${transports?.key ?? ''}`,
@@ -181,9 +182,25 @@ function compileTransports(
   const fallback = compileUpstreamTransport(cluster.transportSocket, scope, here)
   const all = [fallback, ...matches.map(({ transport }) => transport)]
   if (all.every(({ kind }) => kind === 'plaintext')) return undefined
-  const keyOf = (plan: TransportPlan): string => (plan.kind === 'tls' ? plan.tls.key : '')
-  const parts = matches.map(({ fields, transport }) => [fields, keyOf(transport)])
-  return { matches, fallback, key: JSON.stringify([keyOf(fallback), parts]) }
+  const parts = matches.map(({ fields, transport }) => [fields, transportKey(transport)])
+  return { matches, fallback, key: JSON.stringify([transportKey(fallback), parts]) }
+}
+
+function isTls(plan: TransportPlan | undefined): boolean {
+  return plan?.kind === 'proxy-protocol' ? isTls(plan.inner) : plan?.kind === 'tls'
+}
+
+function transportKey(plan: TransportPlan): string {
+  switch (plan.kind) {
+    case 'plaintext':
+      return ''
+    case 'tls':
+      return plan.tls.key
+    case 'proxy-protocol':
+      return `proxy${plan.version} ${transportKey(plan.inner)}`
+    default:
+      return unreachable(plan)
+  }
 }
 
 function keepaliveMs(cluster: Cluster): number | undefined {

@@ -167,7 +167,14 @@ export function hostMetadata(metadata: Metadata | undefined): HostMetadata {
     cluster: parts[4] ?? '',
     tlsMode: typeof tlsMode === 'string' ? tlsMode : undefined,
     socketMatch,
+    ...hashKeyOf(metadata),
   }
+}
+
+/** What Envoy's hashing balancers know an endpoint by, instead of its address. */
+function hashKeyOf(metadata: Metadata | undefined): Pick<HostMetadata, 'hashKey'> {
+  const key: unknown = metadata?.filterMetadata['envoy.lb']?.['hash_key']
+  return typeof key === 'string' ? { hashKey: key } : {}
 }
 
 /** Says that an assignment is for another cluster than the one that asked. */

@@ -210,7 +210,7 @@ function compileForwardProxy(
   const specifier = config.implementationSpecifier
   const cache = specifier?.$case === 'dnsCacheConfig' ? specifier.value : undefined
   compileDnsCache(cache, at(here, 'dns_cache_config'))
-  return [{ name: filter.name }]
+  return [{ name: filter.name, resolvesNames: true }]
 }
 
 function planFault(

@@ -4,14 +4,13 @@ import type { Listener } from '../../xds/proto/generated/envoy/config/listener/v
 import type {
   Filter,
   FilterChain,
-  ListenerFilter,
 } from '../../xds/proto/generated/envoy/config/listener/v3/listener_components.ts'
-import type { ConnectionInspection } from '../listener/listener-config.ts'
 import type { TcpObserver } from '../telemetry/request-record.ts'
 import type { WireAddress } from '../wire/wire.ts'
 import { compileChainMatch, matchKey } from './compile-chain-match.ts'
 import { compileConnectionManager } from './compile-connection-manager.ts'
 import { compileIstioTcpStats } from './compile-istio-stats.ts'
+import { compileInspection } from './compile-listener-filter.ts'
 import { type CompileScope, noSecrets } from './compile-scope.ts'
 import { compileTcpProxy } from './compile-tcp-proxy.ts'
 import { compileDownstreamTls } from './compile-tls.ts'
@@ -28,9 +27,6 @@ export function compileListener(listener: Listener, scope: CompileScope): Compil
     refuse(at(report, 'name'), 'value length must be at least 1 characters')
   }
   const address = listenerAddress(listener, report)
-  listener.listenerFilters.forEach((filter, index) => {
-    checkListenerFilter(filter, at(report, 'listener_filters', index))
-  })
   const chains = compileChains(listener, scope, report)
   const fallback =
     listener.defaultFilterChain &&
@@ -38,50 +34,25 @@ export function compileListener(listener: Listener, scope: CompileScope): Compil
       { chain: listener.defaultFilterChain, report: at(report, 'default_filter_chain') },
       scope,
     )
-  if (address?.kind === 'internal') checkInternal(chains, report)
-  if (report.reasons.length > 0 || address === undefined) return refused(...report.reasons)
   const all = fallback === undefined ? chains : [...chains, fallback]
+  const isInternal = address?.kind === 'internal'
+  if (isInternal) checkInternal(all, report)
+  const inspection = compileInspection({ listener, isInternal, chains: all }, report)
+  if (report.reasons.length > 0 || address === undefined) return refused(...report.reasons)
   return compiled({
     ...settings(listener),
     address,
     connectionsMax: scope.runtime.listenerConnectionsMax(listener.name),
     chains,
     defaultChain: fallback && { ...fallback, key: 'default' },
-    inspection: address.kind === 'internal' ? undefined : inspectionOf(listener, all, report),
+    inspection,
   })
 }
 
-/** Connections inside the process carry no TLS and are not inspected, so nothing could choose among chains. */
+/** Connections inside the process may carry TLS of the application's; it is never ended here. */
 function checkInternal(chains: readonly ChainPlan[], report: FieldReport): void {
-  const isPlain = chains.every(({ key, tls }) => key === '' && tls === undefined)
-  if (isPlain) return
-  refuse(
-    at(report, 'filter_chains'),
-    'TLS and several filter chains on an internal listener are not implemented',
-  )
-}
-
-function inspectionOf(
-  listener: Listener,
-  chains: readonly ChainPlan[],
-  report: FieldReport,
-): ConnectionInspection | undefined {
-  const filters = new Set(listener.listenerFilters.map(filterType))
-  const [first] = chains
-  const isAlone = chains.length === 1 && first !== undefined && first.key === ''
-  if (isAlone && first.tls === undefined) return undefined
-  const absentMs = 15_000
-  return {
-    // Envoy puts its inspector in where a chain needs it; TLS itself is never spoken without a look at the hello.
-    tls: true,
-    http: filters.has(httpInspector),
-    timeoutMs: durationMs(
-      listener.listenerFiltersTimeout,
-      { absentMs },
-      at(report, 'listener_filters_timeout'),
-    ),
-    continuesOnTimeout: listener.continueOnListenerFiltersTimeout,
-  }
+  if (chains.every(({ tls }) => tls === undefined)) return
+  refuse(at(report, 'filter_chains'), 'TLS on an internal listener is not implemented')
 }
 
 type Settings = Pick<
@@ -118,24 +89,6 @@ function listenerAddress(listener: Listener, report: FieldReport): WireAddress |
     return undefined
   }
   return address
-}
-
-const tlsInspector = 'envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector'
-const httpInspector = 'envoy.extensions.filters.listener.http_inspector.v3.HttpInspector'
-const inspectors = new Set([tlsInspector, httpInspector])
-
-function checkListenerFilter(filter: ListenerFilter, report: FieldReport): void {
-  if (filter.filterDisabled !== undefined) {
-    refuse(at(report, 'filter_disabled'), 'switching listener filters off is not implemented')
-  }
-  const name = filterType(filter)
-  if (inspectors.has(name)) return
-  refuse(report, `listener filter ${filter.name} (${name || 'no typed_config'}) is not implemented`)
-}
-
-function filterType(filter: ListenerFilter): string {
-  const any = filter.configType?.$case === 'typedConfig' ? filter.configType.value : undefined
-  return typeName(any?.typeUrl ?? '')
 }
 
 function compileChains(

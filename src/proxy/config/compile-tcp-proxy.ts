@@ -43,6 +43,7 @@ export function compileTcpProxy(
         at(report, 'idle_timeout'),
       ),
       connectAttemptsMax,
+      hashesSourceIp: compileHash(proxy, report),
       maxDurationMs: durationMs(
         proxy.maxDownstreamConnectionDuration,
         { absentMs: 0 },
@@ -51,6 +52,17 @@ export function compileTcpProxy(
     },
     observers: [...observers, ...accessLogs],
   }
+}
+
+/** At most one policy, as in Envoy; it is the client's address or refused. */
+function compileHash({ hashPolicy }: TcpProxy, report: FieldReport): boolean {
+  const here = at(report, 'hash_policy')
+  if (hashPolicy.length > 1) refuse(here, 'value must contain no more than 1 item(s)')
+  const [policy] = hashPolicy
+  if (policy !== undefined && policy.policySpecifier === undefined) {
+    refuse(at(here, 0, 'policy_specifier'), 'is required')
+  }
+  return policy?.policySpecifier?.$case === 'sourceIp'
 }
 
 type PickCluster = (draw: number) => string

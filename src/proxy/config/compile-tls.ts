@@ -4,6 +4,8 @@ import { hash } from 'node:crypto'
 import type { TransportSocket } from '../../xds/proto/generated/envoy/config/core/v3/base.ts'
 import { ApiConfigSource_ApiType as ApiType } from '../../xds/proto/generated/envoy/config/core/v3/config_source.ts'
 import type { UpstreamHttpProtocolOptions } from '../../xds/proto/generated/envoy/config/core/v3/protocol.ts'
+import { ProxyProtocolConfig_Version } from '../../xds/proto/generated/envoy/config/core/v3/proxy_protocol.ts'
+import { ProxyProtocolUpstreamTransport } from '../../xds/proto/generated/envoy/extensions/transport_sockets/proxy_protocol/v3/upstream_proxy_protocol.ts'
 import {
   type TlsParameters,
   TlsParameters_TlsProtocol as Protocol,
@@ -30,7 +32,7 @@ import type { SecretSources } from './compile-scope.ts'
 import { compileKeyPair, compileValidation } from './compile-secret.ts'
 import { type FieldReport, at, checkFields, refuse, showValue } from './field-rule.ts'
 import { decodeTyped, durationMs, typeName } from './message-value.ts'
-import { downstreamTlsRule, upstreamTlsRule } from './tls-fields.ts'
+import { downstreamTlsRule, proxyTransportRule, upstreamTlsRule } from './tls-fields.ts'
 
 export const rawBuffer = 'envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer'
 
@@ -79,6 +81,18 @@ export function compileUpstreamTransport(
   scope: UpstreamTlsScope,
   report: FieldReport,
 ): TransportPlan {
+  const wrapped = socket?.configType?.value
+  if (wrapped !== undefined && typeName(wrapped.typeUrl) === proxyTransportRule.type) {
+    return compileProxyTransport(wrapped, scope, at(report, 'typed_config'))
+  }
+  return compileTlsTransport(socket, scope, report)
+}
+
+function compileTlsTransport(
+  socket: TransportSocket | undefined,
+  scope: UpstreamTlsScope,
+  report: FieldReport,
+): TransportPlan {
   const any = typedSocket(socket, upstreamTlsRule.type, report)
   const here = at(report, 'typed_config')
   const context = any && decodeTyped(any, UpstreamTlsContext, here)
@@ -100,6 +114,22 @@ export function compileUpstreamTransport(
     resumes: (context.maxSessionKeys ?? 1) > 0,
   }
   return { kind: 'tls', tls }
+}
+
+function compileProxyTransport(
+  any: Any,
+  scope: UpstreamTlsScope,
+  report: FieldReport,
+): TransportPlan {
+  const transport = decodeTyped(any, ProxyProtocolUpstreamTransport, report)
+  if (transport === undefined) return { kind: 'plaintext' }
+  checkFields(transport, proxyTransportRule, report)
+  if (transport.transportSocket === undefined) refuse(at(report, 'transport_socket'), 'is required')
+  const here = at(report, 'transport_socket')
+  const inner = compileUpstreamTransport(transport.transportSocket, scope, here)
+  if (inner.kind === 'proxy-protocol') refuse(here, 'a PROXY header is written once')
+  const version = transport.config?.version === ProxyProtocolConfig_Version.V2 ? 2 : 1
+  return { kind: 'proxy-protocol', version, inner }
 }
 
 /** The typed config of a TLS socket; raw buffers have none to speak of, and others are refused by name. */

@@ -5,19 +5,21 @@
 import { corsPolicyRule } from '../filter/cors-policy.ts'
 import { faultRule } from '../filter/fault-settings.ts'
 import { routeConfigurationRule, routeRules } from '../route/route-fields.ts'
-import { bootstrapRule } from './bootstrap-fields.ts'
 import {
-  clusterRule,
-  forwardProxyClusterRule,
   leastRequestRule,
+  maglevRule,
   randomRule,
+  ringHashRule,
   roundRobinRule,
-  upstreamHttpRule,
-} from './cluster-fields.ts'
+} from './balancing-fields.ts'
+import { bootstrapRule } from './bootstrap-fields.ts'
+import { clusterRule, forwardProxyClusterRule, upstreamHttpRule } from './cluster-fields.ts'
 import { filterFeatures, forwardProxyFilterRule } from './compile-http-filter.ts'
+import { proxyProtocolRule } from './compile-listener-filter.ts'
 import { assignmentRule } from './endpoint-fields.ts'
 import { type FieldRule, type MessageRule, snakeCase } from './field-rule.ts'
 import { connectionManagerRule, listenerRule, routerRule, tcpProxyRule } from './listener-fields.ts'
+import { proxyTransportRule } from './tls-fields.ts'
 
 interface Section {
   readonly title: string
@@ -26,7 +28,10 @@ interface Section {
 
 const sections: readonly Section[] = [
   { title: 'Bootstrap', rules: [bootstrapRule] },
-  { title: 'Listeners (LDS)', rules: [listenerRule, connectionManagerRule, tcpProxyRule] },
+  {
+    title: 'Listeners (LDS)',
+    rules: [listenerRule, proxyProtocolRule, connectionManagerRule, tcpProxyRule],
+  },
   { title: 'HTTP filters', rules: [routerRule, forwardProxyFilterRule, faultRule, corsPolicyRule] },
   { title: 'Routes (RDS)', rules: [routeConfigurationRule, ...routeRules] },
   {
@@ -34,10 +39,13 @@ const sections: readonly Section[] = [
     rules: [
       clusterRule,
       upstreamHttpRule,
+      proxyTransportRule,
       forwardProxyClusterRule,
       roundRobinRule,
       leastRequestRule,
       randomRule,
+      ringHashRule,
+      maglevRule,
     ],
   },
   { title: 'Endpoints (EDS)', rules: [assignmentRule] },

@@ -45,7 +45,7 @@ const filterChain: MessageRule = {
     filters: used(filterRule),
     name: used(),
     metadata: ignored('nothing reads it'),
-    useProxyProto: refusedField('the PROXY protocol is not implemented', false),
+    useProxyProto: refusedField('deprecated: use the listener filter proxy_protocol', false),
     transportSocket: used(undefined, 'envoy.transport_sockets.tls and raw_buffer'),
     transportSocketConnectTimeout: used(undefined, 'the TLS handshake; 15 s unless set'),
     onDemandConfiguration: refusedField('filter chains on demand are not implemented'),
@@ -69,7 +69,10 @@ export const listenerRule: MessageRule = {
     drainType: ignored(
       'a listener drains when it is removed and when the process ends, in both modes',
     ),
-    listenerFilters: used(undefined, 'tls_inspector and http_inspector'),
+    listenerFilters: used(
+      undefined,
+      'proxy_protocol (as the first), tls_inspector and http_inspector',
+    ),
     listenerFiltersTimeout: used(),
     continueOnListenerFiltersTimeout: used(),
     transparent: refusedField('transparent sockets are not implemented', false),
@@ -239,7 +242,9 @@ export const connectionManagerRule: MessageRule = {
     typedHeaderValidationConfig: refusedField('custom header validation is not implemented'),
     appendXForwardedPort: refusedField('x-forwarded-port is not implemented'),
     appendLocalOverload: refusedField('x-envoy-local-overloaded is not implemented'),
-    addProxyProtocolConnectionState: ignored('the PROXY protocol is refused'),
+    addProxyProtocolConnectionState: ignored(
+      'a cluster that speaks the PROXY protocol is always told whose connection it is',
+    ),
   },
 }
 
@@ -268,7 +273,13 @@ export const tcpProxyRule: MessageRule = {
     upstreamIdleTimeout: refusedField('Envoy does not implement it either: use idle_timeout'),
     accessLog: used(),
     maxConnectAttempts: used(),
-    hashPolicy: refusedField('hashing load balancers are not implemented yet'),
+    hashPolicy: used({
+      type: 'envoy.type.v3.HashPolicy',
+      fields: {
+        sourceIp: used(),
+        filterState: refusedField('no filter here leaves state to hash'),
+      },
+    }),
     tunnelingConfig: refusedField('tunnelling TCP over HTTP is not implemented yet'),
     maxDownstreamConnectionDuration: used(),
     accessLogFlushInterval: refusedField(noTrailingLog),

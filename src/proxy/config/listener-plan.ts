@@ -41,6 +41,8 @@ export type Opener<T> = (scope: PlanScope) => Opened<T>
 /** One entry of `http_filters`, the router left out; entries that only observe have no stage. */
 export interface HttpFilterPlan {
   readonly name: string
+  /** What comes in here may go to any name (Envoy's dynamic forward proxy). */
+  readonly resolvesNames?: boolean
   readonly openFilter?: Opener<HttpFilter>
   readonly openObserver?: Opener<RequestObserver>
 }
@@ -95,4 +97,12 @@ export interface ChainPlan {
   readonly tls: DownstreamTlsPlan | undefined
   readonly handshakeTimeoutMs: number
   readonly network: HttpPlan | TcpPlan
+}
+
+/** Whether requests that come in by it may go to whatever name they ask for. */
+export function resolvesNames({ chains, defaultChain }: ListenerPlan): boolean {
+  return [...chains, ...(defaultChain === undefined ? [] : [defaultChain])].some(
+    ({ network }) =>
+      network.kind === 'http' && network.filters.some((filter) => filter.resolvesNames === true),
+  )
 }

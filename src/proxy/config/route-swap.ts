@@ -109,19 +109,26 @@ export class RouteSwap {
 
 /** The clusters that a route configuration names. */
 export function clustersNamed(message: RouteConfiguration): ReadonlySet<string> {
-  const names = new Set<string>()
+  const names = new Set<string>(mirrorsOf(message))
   for (const host of message.virtualHosts) {
+    for (const name of mirrorsOf(host)) names.add(name)
     for (const route of host.routes) for (const name of clustersOfRoute(route)) names.add(name)
   }
   return names
 }
 
+function mirrorsOf(level: {
+  readonly requestMirrorPolicies: readonly { readonly cluster: string }[]
+}): readonly string[] {
+  return level.requestMirrorPolicies.map(({ cluster }) => cluster).filter((name) => name !== '')
+}
+
 function clustersOfRoute(route: Route): readonly string[] {
-  const specifier =
-    route.action?.$case === 'route' ? route.action.value.clusterSpecifier : undefined
-  if (specifier?.$case === 'cluster') return [specifier.value]
-  if (specifier?.$case === 'weightedClusters') {
-    return specifier.value.clusters.map((cluster) => cluster.name)
-  }
-  return []
+  if (route.action?.$case !== 'route') return []
+  const action = route.action.value
+  const mirrors = mirrorsOf(action)
+  const specifier = action.clusterSpecifier
+  if (specifier?.$case === 'cluster') return [specifier.value, ...mirrors]
+  if (specifier?.$case !== 'weightedClusters') return mirrors
+  return [...specifier.value.clusters.map((cluster) => cluster.name), ...mirrors]
 }

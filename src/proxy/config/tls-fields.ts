@@ -151,6 +151,25 @@ export const upstreamTlsRule: MessageRule = {
   },
 }
 
+const noTlvs = 'TLVs in PROXY headers are not implemented'
+
+export const proxyTransportRule: MessageRule = {
+  type: 'envoy.extensions.transport_sockets.proxy_protocol.v3.ProxyProtocolUpstreamTransport',
+  fields: {
+    config: used({
+      type: 'envoy.config.core.v3.ProxyProtocolConfig',
+      fields: {
+        version: used(),
+        passThroughTlvs: refusedField(noTlvs),
+        addedTlvs: refusedField(noTlvs),
+      },
+    }),
+    transportSocket: used(undefined, 'envoy.transport_sockets.tls and raw_buffer'),
+    allowUnspecifiedAddress: refusedField('unspecified addresses are not implemented'),
+    tlvAsPoolKey: refusedField(noTlvs),
+  },
+}
+
 export const secretRule: MessageRule = {
   type: `${ns}.Secret`,
   fields: {

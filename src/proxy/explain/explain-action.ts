@@ -45,12 +45,12 @@ export function explainAction(input: ActionInput): ExplainedAction {
   switch (action.kind) {
     case 'redirect': {
       const { status, location } = action.redirect(head)
-      const responseHeaders = editedResponse(head, [route.editResponse])
+      const responseHeaders = editedResponse(input, [route.editResponse])
       return { kind: 'redirect', status, location, responseHeaders }
     }
     case 'direct': {
       const body = Buffer.from(action.body).toString()
-      const responseHeaders = editedResponse(head, [route.editResponse])
+      const responseHeaders = editedResponse(input, [route.editResponse])
       return { kind: 'answer', status: action.status, body, responseHeaders }
     }
     case 'forward':
@@ -63,7 +63,7 @@ export function explainAction(input: ActionInput): ExplainedAction {
 function explainForward(forward: ForwardAction, input: ActionInput): ExplainedForward {
   const { head, manager } = input
   const isTunnel = head.method === 'CONNECT'
-  const retryPolicy = requestRetryPolicy(forward.retryPolicy, head.headers)
+  const retryPolicy = requestRetryPolicy(forward.retryPolicy, head)
   const timeoutMs = isTunnel ? 0 : requestTimeoutMs(forward, head)
   const tryTimeoutMs = perTryTimeoutMs(retryPolicy?.perTryTimeoutMs ?? 0, timeoutMs)
   return {
@@ -73,6 +73,7 @@ function explainForward(forward: ForwardAction, input: ActionInput): ExplainedFo
     maxDurationMs: streamDurationMs(forward, head, manager.maxStreamDurationMs ?? 0),
     retries: retryPolicy && !isTunnel ? retriesOf(retryPolicy, tryTimeoutMs) : undefined,
     ...explainFilters(input.route.filterConfigs, head),
+    hashedBy: hashKeysOf(input.message),
     mirrors: mirrorsOf(input.message),
     destinations: partsOf(forward, input).map(({ picked, share }) =>
       explainDestination(input, { forward, picked, share, timeoutMs, tryTimeoutMs }),
@@ -98,6 +99,26 @@ function mirrorsOf(message: RouteMessage | undefined): ExplainedForward['mirrors
     const percent = runtimeFraction?.defaultValue
     const share = percent === undefined ? 100 : (percent.numerator / denominatorOf(percent)) * 100
     return { cluster: clusterReference(cluster), percent: share }
+  })
+}
+
+function hashKeysOf(message: RouteMessage | undefined): readonly string[] {
+  if (message?.action?.$case !== 'route') return []
+  return message.action.value.hashPolicy.flatMap(({ policySpecifier: policy }) => {
+    switch (policy?.$case) {
+      case 'header':
+        return `header ${policy.value.headerName}`
+      case 'cookie':
+        return `cookie ${policy.value.name}`
+      case 'queryParameter':
+        return `query ${policy.value.name}`
+      case 'connectionProperties':
+        return 'source address'
+      case 'filterState':
+      case undefined:
+      default:
+        return []
+    }
   })
 }
 
@@ -149,7 +170,7 @@ function explainDestination(input: ActionInput, part: DestinationInput): Explain
     ...clusterReference(picked.cluster),
     share,
     request: shapedRequest(input, part),
-    responseHeaders: editedResponse(input.head, [picked.editResponse, route.editResponse]),
+    responseHeaders: editedResponse(input, [picked.editResponse, route.editResponse]),
     settings,
     endpoints,
     failure: failureOf(settings !== undefined, isServed),
@@ -187,14 +208,24 @@ function shapedRequest(
   return { method, authority, path, headers: changesBetween(head.headers, changed.headers) }
 }
 
-/** What is set on a response that has nothing of it; a removal shows only where there is something to remove. */
+/** The edits are run on a response that has just what they may remove. */
 function editedResponse(
-  head: RequestHead,
+  { head, message }: ActionInput,
   edits: readonly (HeaderEdit | undefined)[],
 ): HeaderChanges {
-  const headers = new HeaderList()
+  const before = new HeaderList()
+  for (const name of removableNames(message)) before.append(name.toLowerCase(), '')
+  const headers = copyOf(before)
   for (const edit of edits) edit?.(headers, head)
-  return changesBetween(new HeaderList(), headers)
+  return changesBetween(before, headers)
+}
+
+function removableNames(message: RouteMessage | undefined): readonly string[] {
+  const specifier = message?.action?.$case === 'route' && message.action.value.clusterSpecifier
+  const parts =
+    specifier !== false && specifier?.$case === 'weightedClusters' ? specifier.value.clusters : []
+  const levels = [...(message === undefined ? [] : [message]), ...parts]
+  return levels.flatMap(({ responseHeadersToRemove }) => responseHeadersToRemove)
 }
 
 function copyOf(headers: HeaderList): HeaderList {

@@ -12,6 +12,7 @@ import type {
   LbEndpoint,
   LocalityLbEndpoints,
 } from '../../xds/proto/generated/envoy/config/endpoint/v3/endpoint_components.ts'
+import { HttpProtocolOptions } from '../../xds/proto/generated/envoy/extensions/upstreams/http/v3/http_protocol_options.ts'
 import type { Duration } from '../../xds/proto/generated/google/protobuf/duration.ts'
 import type { ClusterReference, ClusterSettings, ExplainedEndpoint } from './explanation.ts'
 import { provenanceOf } from './provenance.ts'
@@ -30,6 +31,7 @@ export function clusterSettings(cluster: Cluster): ClusterSettings {
     discovery: discoveryOf(cluster),
     destinationRule: provenanceOf(cluster.metadata),
     balancer: nameOf(Cluster_LbPolicy, cluster.lbPolicy).toLowerCase().replaceAll('_', ' '),
+    protocol: protocolOf(cluster),
     connectTimeoutMs: cluster.connectTimeout === undefined ? 5000 : msOf(cluster.connectTimeout),
     limits: limitsOf(cluster),
     outlierDetection: outlierDetectionOf(cluster),
@@ -44,6 +46,17 @@ function discoveryOf({ clusterDiscoveryType: type }: Cluster): string {
 
 function nameOf(values: Readonly<Record<string, number>>, value: number): string {
   return Object.entries(values).find(([, number]) => number === value)?.[0] ?? String(value)
+}
+
+const httpOptions = 'envoy.extensions.upstreams.http.v3.HttpProtocolOptions'
+
+function protocolOf({ typedExtensionProtocolOptions: options }: Cluster): string {
+  const any = options[httpOptions]
+  const said = any && HttpProtocolOptions.decode(any.value).upstreamProtocolOptions
+  if (said === undefined) return 'HTTP/1.1'
+  if (said.$case !== 'explicitHttpConfig') return 'as the client speaks'
+  const { protocolConfig } = said.value
+  return protocolConfig?.$case === 'http2ProtocolOptions' ? 'HTTP/2' : 'HTTP/1.1'
 }
 
 /** Istio's word for "no limit". */

@@ -36,6 +36,8 @@ export interface Provenance {
   readonly name: string
   /** `spec.http[0].match[1]`; empty when it was not sent. */
   readonly path: string
+  /** The VirtualService that names the host, of a route that stands in a delegate. */
+  readonly delegatedBy?: { readonly namespace: string; readonly name: string }
 }
 
 export type ExplainedAction =
@@ -63,6 +65,8 @@ export interface ExplainedForward {
   /** Injected by the route, into this request's likes. */
   readonly fault: ExplainedFault | undefined
   readonly hasCors: boolean
+  /** What a hashing balancer chooses the endpoint by: `header x-user`; empty: no hash. */
+  readonly hashedBy: readonly string[]
   readonly mirrors: readonly { readonly cluster: ClusterReference; readonly percent: number }[]
   readonly destinations: readonly ExplainedDestination[]
 }
@@ -121,6 +125,8 @@ export interface ClusterSettings {
   readonly discovery: string
   readonly destinationRule: Provenance | undefined
   readonly balancer: string
+  /** `HTTP/1.1`, `HTTP/2`, or `as the client speaks`. */
+  readonly protocol: string
   readonly connectTimeoutMs: number
   /** Absent: unlimited. */
   readonly limits: {

@@ -11,15 +11,22 @@ const kinds: Readonly<Record<string, string>> = {
 const configPath = /^\/apis\/networking\.istio\.io\/[^/]+\/namespaces\/([^/]+)\/([^/]+)\/([^/]+)$/
 
 export function provenanceOf(metadata: Metadata | undefined): Provenance | undefined {
-  const config: unknown = metadata?.filterMetadata['istio']?.['config']
-  if (typeof config !== 'string') return undefined
-  const [, namespace, kind = '', name] = configPath.exec(config) ?? []
+  const { istio = {}, 'tulle.dev': own = {} } = metadata?.filterMetadata ?? {}
+  const [, namespace, kind = '', name] = configPath.exec(textOf(istio['config'])) ?? []
   if (namespace === undefined || name === undefined) return undefined
-  const path: unknown = metadata?.filterMetadata['tulle.dev']?.['path']
-  return {
-    kind: kinds[kind] ?? kind,
-    namespace,
-    name,
-    path: typeof path === 'string' ? path : '',
-  }
+  const named = { kind: kinds[kind] ?? kind, namespace, name, path: textOf(own['path']) }
+  const delegate = placeOf(own['delegate'])
+  return delegate === undefined
+    ? named
+    : { ...named, ...delegate, delegatedBy: { namespace, name } }
+}
+
+/** Of a route that comes from a delegate: the path is one of the delegate's. */
+function placeOf(delegate: unknown): Pick<Provenance, 'namespace' | 'name'> | undefined {
+  const [namespace = '', name = ''] = textOf(delegate).split('/')
+  return name === '' ? undefined : { namespace, name }
+}
+
+function textOf(value: unknown): string {
+  return typeof value === 'string' ? value : ''
 }

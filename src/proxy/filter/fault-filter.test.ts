@@ -63,7 +63,6 @@ class Request {
       route: undefined,
       record,
       clusterName: 'a',
-      downstreamRemoteAddress: '127.0.0.1:1',
       peerPrincipal: undefined,
       clearRoute() {},
       filterConfig: () => undefined,

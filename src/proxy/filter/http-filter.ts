@@ -35,7 +35,6 @@ export interface FilterContext {
   readonly record: RequestRecord
   /** The cluster that the route drew, there or not; empty where it forwards nothing. */
   readonly clusterName: string
-  readonly downstreamRemoteAddress: string
   /** URI SAN of the peer's certificate, or undefined on plaintext. */
   readonly peerPrincipal: string | undefined
   clearRoute(): void

@@ -13,6 +13,8 @@ export interface ConnectionFacts extends Inspection {
   readonly localPort: number
   readonly remoteAddress: string
   readonly remotePort: number
+  /** Of the connection itself, whoever it is for; absent: `remoteAddress`. */
+  readonly directRemoteAddress?: string
 }
 
 export function chooseChain(
@@ -54,7 +56,8 @@ const dimensions: readonly Dimension[] = [
   ({ serverNames }, { serverName }) => serverNameFit(serverNames, serverName ?? ''),
   ({ transportProtocol }, facts) => exact(transportProtocol || undefined, facts.transportProtocol),
   ({ applicationProtocols }, facts) => protocolFit(applicationProtocols, facts),
-  ({ directSourceRanges }, { remoteAddress }) => inRange(directSourceRanges, remoteAddress),
+  ({ directSourceRanges }, { remoteAddress, directRemoteAddress = remoteAddress }) =>
+    inRange(directSourceRanges, directRemoteAddress),
   ({ sourceType }, facts) =>
     exact(sourceType === 'any' ? undefined : sourceType, isLocal(facts) ? 'local' : 'external'),
   ({ sourceRanges }, { remoteAddress }) => inRange(sourceRanges, remoteAddress),

@@ -51,6 +51,7 @@ export function createExchangeScope(
     bufferBytesMax: host.config.bufferLimitBytes,
     localPort: wire.localPort,
     localAddressText: endText(wire.localAddress, wire.localPort),
+    downstream: wire,
     remoteAddress: wire.remoteAddress,
     remoteAddressText: endText(wire.remoteAddress, wire.remotePort),
     security: wire.security,

@@ -9,7 +9,12 @@ import type { Socket } from 'node:net'
 import type { ProxyRuntime } from '../runtime.ts'
 import { countRefusal, countSuccess } from '../tls/count-tls.ts'
 import type { AcceptResult, DownstreamTls } from '../tls/downstream-tls.ts'
-import { type Inspection, inspectSocket, uninspected } from '../tls/inspect-socket.ts'
+import {
+  type BadProxyHeader,
+  type Inspection,
+  inspectSocket,
+  uninspected,
+} from '../tls/inspect-socket.ts'
 import type { TlsReason } from '../tls/tls-reason.ts'
 import { acceptWire } from '../wire/net-wire.ts'
 import type { Wire } from '../wire/wire.ts'
@@ -20,7 +25,12 @@ export interface IncomingOwner {
   readonly runtime: ProxyRuntime
   readonly config: ListenerConfig
   /** Called once unless `destroy` was; a wire, or nothing where the connection came to nothing. */
-  onIncoming(incoming: IncomingConnection, arrived: ArrivedConnection | undefined): void
+  onIncoming(incoming: Incoming, arrived: ArrivedConnection | undefined): void
+}
+
+/** A connection without a filter chain yet. */
+export interface Incoming {
+  destroy(): void
 }
 
 export interface ArrivedConnection {
@@ -28,7 +38,7 @@ export interface ArrivedConnection {
   readonly chain: FilterChain
 }
 
-export class IncomingConnection {
+export class IncomingConnection implements Incoming {
   readonly #socket: Socket
   readonly #owner: IncomingOwner
   #stop: () => void = () => {}
@@ -41,10 +51,12 @@ export class IncomingConnection {
 
   start(inspection: ConnectionInspection): void {
     const { clock } = this.#owner.runtime
-    const { timeoutMs, http: needsHttp } = inspection
-    this.#stop = inspectSocket(this.#socket, { clock, timeoutMs, needsHttp }, (outcome) => {
+    const { timeoutMs, tls: needsTls, http: needsHttp, proxyProtocol } = inspection
+    const options = { clock, timeoutMs, needsTls, needsHttp, proxyProtocol }
+    this.#stop = inspectSocket(this.#socket, options, (outcome) => {
       if (outcome === 'closed') this.#end(undefined)
       else if (outcome === 'timeout') this.#onSilence(inspection)
+      else if ('kind' in outcome) this.#onBadHeader(outcome)
       else this.#onInspected(outcome)
     })
   }
@@ -64,6 +76,15 @@ export class IncomingConnection {
       return
     }
     this.#refuse('handshake-timeout', `nothing was said within ${inspection.timeoutMs} ms`)
+  }
+
+  #onBadHeader({ message }: BadProxyHeader): void {
+    const { config, runtime } = this.#owner
+    config.stats?.proxyHeaderError.add(1)
+    const { remoteAddress = '', remotePort = 0 } = this.#socket
+    const peer = `${remoteAddress}:${remotePort}`
+    runtime.log.debug({ listener: config.name, peer, message }, 'PROXY header refused')
+    this.#end(undefined)
   }
 
   #onInspected(seen: Inspection): void {
@@ -88,13 +109,15 @@ export class IncomingConnection {
       localPort: socket.localPort ?? 0,
       remoteAddress: socket.remoteAddress ?? '',
       remotePort: socket.remotePort ?? 0,
+      directRemoteAddress: socket.remoteAddress ?? '',
+      ...seen.proxied,
     }
     return chooseChain(chains, facts) ?? defaultChain
   }
 
-  #arrive(chain: FilterChain, { serverName }: Inspection): void {
+  #arrive(chain: FilterChain, { serverName, proxied }: Inspection): void {
     const { turn, acceptBuffer: buffer } = this.#owner.runtime
-    const proof = { requestedServerName: serverName }
+    const proof = { requestedServerName: serverName, proxied }
     this.#end({ wire: acceptWire(this.#socket, { turn, buffer }, proof), chain })
   }
 
@@ -102,10 +125,13 @@ export class IncomingConnection {
     chain: FilterChain,
     { tls, seen }: { readonly tls: DownstreamTls; readonly seen: Inspection },
   ): void {
-    this.#stop = tls.accept(this.#socket, seen, (result) => this.#onHandshake(chain, result))
+    const { proxied } = seen
+    this.#stop = tls.accept(this.#socket, seen, (result) =>
+      this.#onHandshake({ chain, proxied }, result),
+    )
   }
 
-  #onHandshake(chain: FilterChain, result: AcceptResult): void {
+  #onHandshake({ chain, proxied }: ChosenChain, result: AcceptResult): void {
     if (!result.ok) {
       this.#refuse(result.refusal.reason, result.refusal.message)
       return
@@ -114,7 +140,7 @@ export class IncomingConnection {
     const { security, retireAtMs } = result
     if (config.stats !== undefined) countSuccess(config.stats.tls, security)
     const parts = { turn: runtime.turn, buffer: runtime.acceptBuffer }
-    const proof = { security, retireAtMs, requestedServerName: security.serverName }
+    const proof = { security, retireAtMs, requestedServerName: security.serverName, proxied }
     this.#end({ wire: acceptWire(result.socket, parts, proof), chain })
   }
 
@@ -135,6 +161,10 @@ export class IncomingConnection {
     if (arrived === undefined) this.#socket.destroy()
     this.#owner.onIncoming(this, arrived)
   }
+}
+
+interface ChosenChain extends Pick<Inspection, 'proxied'> {
+  readonly chain: FilterChain
 }
 
 function missingChain(seen: Inspection, config: ListenerConfig): [TlsReason, string] {

@@ -9,6 +9,7 @@ import type { DownstreamStats, ListenerStats, TcpStats } from '../telemetry/clus
 import type { Http2Stats } from '../telemetry/cluster-stats.ts'
 import type { RequestObserver, TcpObserver } from '../telemetry/request-record.ts'
 import type { DownstreamTls } from '../tls/downstream-tls.ts'
+import type { ProxyProtocolSettings } from '../tls/inspect-socket.ts'
 import type { WireAddress } from '../wire/wire.ts'
 
 export interface ListenerConfig {
@@ -66,6 +67,7 @@ export interface ConnectionInspection {
   readonly timeoutMs: number
   /** Whether a connection that stays silent goes on as plaintext. */
   readonly continuesOnTimeout: boolean
+  readonly proxyProtocol?: ProxyProtocolSettings | undefined
 }
 
 /** Envoy `forward_client_cert_details`. */
@@ -161,5 +163,7 @@ export interface TcpProxyConfig {
   readonly observers: readonly TcpObserver[]
   readonly idleTimeoutMs: number
   readonly connectAttemptsMax: number
+  /** A hashing balancer gets the hash of the client's IP. */
+  readonly hashesSourceIp?: boolean
   readonly maxDurationMs: number
 }

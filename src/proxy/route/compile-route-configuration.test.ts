@@ -334,9 +334,15 @@ const refusals: readonly {
     reason: `${at}.route.cluster_specifier: is required`,
   },
   {
-    name: 'a mirror',
-    route: { ...prefix, route: { cluster: 'c', request_mirror_policies: [{ cluster: 'm' }] } },
-    reason: `${at}.route.request_mirror_policies: request mirroring is not implemented yet (value [{"cluster":"m","clusterHeader":"","disableShadowHostSuffixAppend":false}])`,
+    name: 'a mirror without a cluster',
+    route: { ...prefix, route: { cluster: 'c', request_mirror_policies: [{}] } },
+    reason: `${at}.route.request_mirror_policies[0]: exactly one of cluster and cluster_header must be set`,
+  },
+  {
+    name: 'a mirror with a share that says nothing',
+    host: { request_mirror_policies: [{ cluster: 'm', runtime_fraction: {} }] },
+    reason:
+      'virtual_hosts[0].request_mirror_policies[0].runtime_fraction.default_value: is required',
   },
   {
     name: 'weights that are all 0',

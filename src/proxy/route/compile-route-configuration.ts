@@ -16,6 +16,7 @@ import type { FilterConfigs } from '../filter/route-config.ts'
 import type { RequestHead } from '../http/message.ts'
 import { type ForwardContext, compileForward, compileHostDefaults } from './forward-action.ts'
 import { joinEdits } from './header-edit.ts'
+import { compileMirrors } from './mirror-policy.ts'
 import { pathOnly } from './query-matcher.ts'
 import { compileRedirect, forwardedScheme, tlsRedirect } from './redirect.ts'
 import {
@@ -28,7 +29,7 @@ import {
 import { routeConfigurationRule } from './route-fields.ts'
 import { createRouteIndex } from './route-index.ts'
 import { type MatchInput, type RouteMatcher, compileRouteMatch } from './route-matcher.ts'
-import type { MatchedRoute, Route, RouteAction, RouteTable } from './route-table.ts'
+import type { MatchedRoute, MirrorPolicy, Route, RouteAction, RouteTable } from './route-table.ts'
 import {
   type DomainEntry,
   createVirtualHostIndex,
@@ -46,6 +47,7 @@ export function compileRouteConfiguration(
     compiler,
     message,
     edits: compiler.edits(message, report),
+    mirrors: compileMirrors(message.requestMirrorPolicies, at(report, 'request_mirror_policies')),
     filterConfigs: compiler.filterConfigs(message.typedPerFilterConfig, report),
   }
   const entries: DomainEntry<HostMatcher>[] = []
@@ -61,6 +63,7 @@ export function compileRouteConfiguration(
 interface TableContext {
   readonly compiler: RouteCompiler
   readonly message: RouteConfiguration
+  readonly mirrors: readonly MirrorPolicy[] | undefined
   readonly edits: LevelEdits
   readonly filterConfigs: FilterConfigs | undefined
 }
@@ -133,7 +136,7 @@ function compileVirtualHost(
   const { compiler } = table
   const context: HostContext = {
     table,
-    host: compileHostDefaults(host, report),
+    host: compileHostDefaults(host, table.mirrors, report),
     edits: compiler.edits(host, report),
     filterConfigs: mergeConfigs(
       table.filterConfigs,

@@ -10,13 +10,15 @@ import type { FilterConfigs } from '../filter/route-config.ts'
 import type { RequestHead } from '../http/message.ts'
 import { compileRetryPolicy } from '../resilience/compile-retry-policy.ts'
 import type { RetryPolicy } from '../resilience/retry-policy.ts'
+import { compileHashPolicies } from './hash-policy.ts'
 import { requestReader } from './header-matcher.ts'
+import { compileMirrors } from './mirror-policy.ts'
 import { compilePathRewrite } from './path-rewrite.ts'
 import { pathOnly } from './query-matcher.ts'
 import { compileRegexRewrite } from './regex-rewrite.ts'
 import type { RouteCompiler } from './route-compiler.ts'
 import type { MatchedPart } from './route-matcher.ts'
-import type { ForwardAction, GrpcTimeout, RouteAction } from './route-table.ts'
+import type { ForwardAction, GrpcTimeout, MirrorPolicy, RouteAction } from './route-table.ts'
 import { compileClusters } from './weighted-cluster.ts'
 
 /** What a route takes from its virtual host. */
@@ -30,15 +32,24 @@ type HostField =
   | 'includeAttemptCountInResponse'
   | 'includeTimeoutRetryHeader'
   | 'requestBufferLimitBytes'
+  | 'mirrors'
 
-export function compileHostDefaults(host: VirtualHost, report: FieldReport): HostDefaults {
+/** `tableMirrors` are the table's, which count where the host has none. */
+export function compileHostDefaults(
+  host: VirtualHost,
+  tableMirrors: readonly MirrorPolicy[] | undefined,
+  report: FieldReport,
+): HostDefaults {
   const { retryPolicy, perRequestBufferLimitBytes } = host
+  const own = compileMirrors(host.requestMirrorPolicies, at(report, 'request_mirror_policies'))
+  const mirrors = own ?? tableMirrors
   return {
     retryPolicy: retryPolicy && compileRetryPolicy(retryPolicy, at(report, 'retry_policy')),
     fields: {
       includeAttemptCount: host.includeRequestAttemptCount,
       includeAttemptCountInResponse: host.includeAttemptCountInResponse,
       includeTimeoutRetryHeader: host.includeIsTimeoutRetryHeader,
+      ...(mirrors && { mirrors }),
       ...(perRequestBufferLimitBytes !== undefined && {
         requestBufferLimitBytes: perRequestBufferLimitBytes,
       }),
@@ -65,21 +76,28 @@ export function compileForward(
 ): RouteAction {
   const { host, requestBufferLimitBytes } = context
   const upgrades = compileUpgrades(action, report)
+  const hashRequest = compileHashPolicies(action.hashPolicy, at(report, 'hash_policy'))
   const retryPolicy =
     action.retryPolicy === undefined
       ? host.retryPolicy
       : compileRetryPolicy(action.retryPolicy, at(report, 'retry_policy'))
+  const mirrors = compileMirrors(
+    action.requestMirrorPolicies,
+    at(report, 'request_mirror_policies'),
+  )
   const forward: ForwardAction = {
     ...host.fields,
     ...(requestBufferLimitBytes !== undefined && { requestBufferLimitBytes }),
     ...compileTimeouts(action, report),
     ...compileAuthority(action, report),
+    ...(mirrors && { mirrors }),
     pickCluster: compileClusters(action, context, report),
     clusterNotFoundStatus: notFoundStatuses[action.clusterNotFoundResponseCode] ?? 503,
     retryPolicy,
     rewritePath: compilePathRewrite(action, context.matched, report),
     upgrades: upgrades.allowed,
     refusedUpgrades: upgrades.refused,
+    ...(hashRequest !== undefined && { hashRequest }),
   }
   return { kind: upgrades.endsConnect ? 'connect' : 'forward', forward }
 }

@@ -10,9 +10,10 @@ import {
   used,
 } from '../config/field-rule.ts'
 import { retryPolicyRule } from '../resilience/retry-fields.ts'
+import { mirrorRule } from './mirror-policy.ts'
 
 const notYet = 'not implemented yet'
-const mirrors = refusedField('request mirroring is not implemented yet')
+const mirrors = used(mirrorRule)
 const statisticsOnly = ignored('only names statistics that are not kept')
 const metadata = ignored('nothing here reads it')
 
@@ -75,6 +76,29 @@ const upgradeRule: MessageRule = {
   },
 }
 
+const hashPolicyPath = 'envoy.config.route.v3.RouteAction.HashPolicy'
+
+const hashPolicyRule: MessageRule = {
+  type: hashPolicyPath,
+  fields: {
+    header: used({
+      type: `${hashPolicyPath}.Header`,
+      fields: { headerName: used(), regexRewrite: used() },
+    }),
+    cookie: used({
+      type: `${hashPolicyPath}.Cookie`,
+      fields: { name: used(), ttl: used(), path: used(), attributes: used() },
+    }),
+    connectionProperties: used({
+      type: `${hashPolicyPath}.ConnectionProperties`,
+      fields: { sourceIp: used() },
+    }),
+    queryParameter: used({ type: `${hashPolicyPath}.QueryParameter`, fields: { name: used() } }),
+    filterState: refusedField('no filter here leaves state to hash'),
+    terminal: used(),
+  },
+}
+
 const routeActionRule: MessageRule = {
   type: 'envoy.config.route.v3.RouteAction',
   fields: {
@@ -110,7 +134,7 @@ const routeActionRule: MessageRule = {
     priority: refusedField('only the priority DEFAULT has circuit breakers'),
     rateLimits: refusedField('the rate limit filter is not implemented'),
     includeVhRateLimits: refusedField('the rate limit filter is not implemented'),
-    hashPolicy: refusedField('hashing load balancers are not implemented yet'),
+    hashPolicy: used(hashPolicyRule),
     cors: refusedField('deprecated; use typed_per_filter_config'),
     maxGrpcTimeout: used(),
     grpcTimeoutOffset: used(),

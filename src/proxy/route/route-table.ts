@@ -5,11 +5,13 @@
  * `*.suffix`, longest `prefix.*`, `*`; then the first route that matches, in order.
  */
 import type { Random } from '../../lib/random.ts'
+import type { Fraction } from '../filter/fraction.ts'
 import type { FilterConfigs } from '../filter/route-config.ts'
 import type { HeaderList } from '../http/header-list.ts'
 import type { RequestHead } from '../http/message.ts'
 import type { RetryPolicy } from '../resilience/retry-policy.ts'
 import type { RequestRecord } from '../telemetry/request-record.ts'
+import type { HashRequest } from './hash-policy.ts'
 
 export interface RouteTable {
   readonly name: string
@@ -79,15 +81,26 @@ export interface ForwardAction {
   /** Virtual host's `include_request_attempt_count`: adds x-envoy-attempt-count to the request. */
   readonly includeAttemptCount?: boolean
   /** Hash of the request for hashing balancers; undefined where there is no hash policy. */
-  readonly hashRequest?: (head: RequestHead, remoteAddress: string) => number | undefined
+  readonly hashRequest?: HashRequest
   /** Envoy `max_stream_duration`; 0 = none whatever the listener says, absent = the listener's. */
   readonly maxStreamDurationMs?: number
   /** Ceiling of what is held for a retry; absent = the listener's. */
   readonly requestBufferLimitBytes?: number
   /** Virtual host's `include_attempt_count_in_response`. */
   readonly includeAttemptCountInResponse?: boolean
+  /** Envoy `request_mirror_policies`; absent: none. */
+  readonly mirrors?: readonly MirrorPolicy[]
   /** A retry after a per-try time-out says so in x-envoy-is-timeout-retry. */
   readonly includeTimeoutRetryHeader?: boolean
+}
+
+/** A copy of requests for another cluster. */
+export interface MirrorPolicy {
+  /** Empty where a header should name it, and does not. */
+  readonly clusterOf: (head: RequestHead) => string
+  readonly share: Fraction
+  /** Without `-shadow` behind the host. */
+  readonly keepsHost: boolean
 }
 
 /** Envoy `max_grpc_timeout` (deprecated, and what Istio sends) or `max_stream_duration.grpc_timeout_header_*`. */

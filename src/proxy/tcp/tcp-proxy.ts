@@ -5,12 +5,14 @@
  * The client is not read until the upstream connection stands, so nothing is buffered for a host that is not
  * there, and a failed connect can go to another host.
  */
+import { xxHash64 } from '../../lib/xx-hash.ts'
 import { failureReplies, type Failure } from '../failure.ts'
 import type { ConnectionHost, OpenConnection } from '../listener/connection.ts'
 import type { TcpProxyConfig } from '../listener/listener-config.ts'
 import type { TcpRecord } from '../telemetry/request-record.ts'
 import { connectOptions, type Cluster } from '../upstream/cluster.ts'
 import type { Host } from '../upstream/host.ts'
+import { endText } from '../wire/end-text.ts'
 import { LazyTimer } from '../wire/lazy-timer.ts'
 import type { ConnectResult, Wire, WireEvents } from '../wire/wire.ts'
 
@@ -59,8 +61,8 @@ class TcpConnection implements OpenConnection {
       cluster: undefined,
       clusterName: '',
       host: undefined,
-      downstreamLocalAddress: `${wire.localAddress}:${wire.localPort}`,
-      downstreamRemoteAddress: `${wire.remoteAddress}:${wire.remotePort}`,
+      downstreamLocalAddress: endText(wire.localAddress, wire.localPort),
+      downstreamRemoteAddress: endText(wire.remoteAddress, wire.remotePort),
       requestedServerName: wire.requestedServerName,
       downstreamSecurity: wire.security,
       connectionId: runtime.nextConnectionId(),
@@ -97,7 +99,11 @@ class TcpConnection implements OpenConnection {
   }
 
   #connect(cluster: Cluster): void {
-    const host = cluster.balancer.pick({ avoid: this.#tried, avoidAttemptsMax: 3, hash: undefined })
+    const host = cluster.balancer.pick({
+      avoid: this.#tried,
+      avoidAttemptsMax: 3,
+      hash: this.#config.hashesSourceIp ? xxHash64(this.#downstream.remoteAddress) : undefined,
+    })
     if (host === undefined) {
       cluster.stats.cxNoneHealthy.add(1)
       this.#fail('no-healthy-upstream')
@@ -111,7 +117,7 @@ class TcpConnection implements OpenConnection {
     this.#tried.push(host)
     this.#record.host = host
     count(cluster, host, 1)
-    const transport = cluster.transportOf?.(host, { kind: 'tcp' })
+    const transport = cluster.transportOf?.(host, { kind: 'tcp', downstream: this.#downstream })
     this.#giveUp = this.#owner.runtime.connector.connect(
       connectOptions(cluster, host, transport),
       (result) => {

@@ -158,6 +158,8 @@ export interface ListenerStats {
   readonly noFilterChainMatch: Counter
   /** Connections that said nothing while their first bytes were waited for. */
   readonly preCxTimeout: Counter
+  /** Connections whose PROXY header was missing or broken. */
+  readonly proxyHeaderError: Counter
   close(): void
 }
 

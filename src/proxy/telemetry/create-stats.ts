@@ -123,7 +123,7 @@ export function createHostStats(slots: Slots): HostStats {
         slots.addGauge(slot, amount)
       },
       set(value) {
-        slots.addGauge(slot, value - slots.readGauge(slot))
+        slots.setGauge(slot, value)
       },
       value: () => slots.readGauge(slot),
     }
@@ -203,6 +203,7 @@ export function createListenerStats(registry: StatsRegistry, address: string): L
     tls: createTlsStats(scope, 'downstream'),
     noFilterChainMatch: scope.counter('no_filter_chain_match'),
     preCxTimeout: scope.counter('downstream_pre_cx_timeout'),
+    proxyHeaderError: scope.counter('downstream_cx_proxy_proto_error'),
     close: () => scope.close(),
   }
 }

@@ -124,7 +124,11 @@ async function openPair(): Promise<{ near: Socket; far: Socket; close: () => Pro
 test('what was looked at can still be read', async () => {
   const { near, far, close } = await openPair()
   const seen = new Promise((resolve) => {
-    inspectSocket(far, { clock: systemClock, timeoutMs: 5_000, needsHttp: true }, resolve)
+    inspectSocket(
+      far,
+      { clock: systemClock, timeoutMs: 5_000, needsTls: true, needsHttp: true },
+      resolve,
+    )
   })
   near.write('GET / HT')
   near.write('TP/1.1\r\nHost: a\r\n\r\n')
@@ -141,14 +145,14 @@ test('a silent connection ends the wait with the clock, and a closed one at once
   const clock = new FakeClock()
   const silent = await openPair()
   const outcome = new Promise((resolve) => {
-    inspectSocket(silent.far, { clock, timeoutMs: 100, needsHttp: false }, resolve)
+    inspectSocket(silent.far, { clock, timeoutMs: 100, needsTls: true, needsHttp: false }, resolve)
   })
   clock.advance(100)
   assert.equal(await outcome, 'timeout')
   await silent.close()
   const gone = await openPair()
   const end = new Promise((resolve) => {
-    inspectSocket(gone.far, { clock, timeoutMs: 100, needsHttp: false }, resolve)
+    inspectSocket(gone.far, { clock, timeoutMs: 100, needsTls: true, needsHttp: false }, resolve)
   })
   gone.near.end()
   assert.equal(await end, 'closed')

@@ -1,19 +1,24 @@
 /**
  * Looks at the first bytes of an accepted connection and puts them back: TLS or not, for whom, and which HTTP (Envoy's
  * `tls_inspector` and `http_inspector` listener filters). PERMISSIVE mutual TLS on one port lives of this.
+ * A header of the PROXY protocol comes before all that, where the listener wants one, and is used up.
  *
  * Bounded in time (`listener_filters_timeout`) and in bytes. The socket must not have been read before, and afterwards
  * belongs to whoever takes it from `done`.
  */
 import type { Socket } from 'node:net'
 
+import { unreachable } from '../../lib/assert.ts'
 import type { Clock } from '../../lib/clock.ts'
+import { parseProxyHeader, type ProxyAddresses, type ProxyVersion } from '../wire/proxy-protocol.ts'
 import { helloBytesMax, parseClientHello } from './client-hello.ts'
 
 export interface Inspection {
   readonly transportProtocol: 'tls' | 'raw_buffer'
   readonly serverName: string | undefined
   readonly applicationProtocols: readonly string[]
+  /** Whose connection it is by the PROXY protocol. */
+  readonly proxied?: ProxyAddresses | undefined
 }
 
 export const uninspected: Inspection = {
@@ -26,11 +31,28 @@ export interface InspectOptions {
   readonly clock: Clock
   /** 0 = none. */
   readonly timeoutMs: number
-  /** Which HTTP it is matters to some filter chain. */
+  /** Whether it is TLS, or which HTTP, matters to some filter chain. */
+  readonly needsTls: boolean
   readonly needsHttp: boolean
+  readonly proxyProtocol?: ProxyProtocolSettings | undefined
 }
 
-export type InspectDone = (outcome: Inspection | 'timeout' | 'closed') => void
+/** Envoy `proxy_protocol` listener filter. */
+export interface ProxyProtocolSettings {
+  /** Connections without a header are taken as they are. */
+  readonly isOptional: boolean
+  readonly versions: ReadonlySet<ProxyVersion>
+}
+
+export interface BadProxyHeader {
+  readonly kind: 'bad-proxy-header'
+  readonly version: ProxyVersion | undefined
+  readonly message: string
+}
+
+type Outcome = Inspection | 'timeout' | 'closed' | BadProxyHeader
+
+export type InspectDone = (outcome: Outcome) => void
 
 /** `done` is called once, never before this returned; the returned function gives up and calls nothing. */
 export function inspectSocket(
@@ -39,29 +61,55 @@ export function inspectSocket(
   done: InspectDone,
 ): () => void {
   let held: Buffer | undefined
+  let awaitsHeader = options.proxyProtocol !== undefined
+  let proxied: ProxyAddresses | undefined
   const timer =
     options.timeoutMs === 0
       ? undefined
-      : options.clock.setTimer(options.timeoutMs, () => finish('timeout'))
+      : options.clock.setTimer(options.timeoutMs, () => onSilence())
   const stop = (): void => {
     timer?.cancel()
     socket.off('readable', onReadable)
     socket.off('end', onClose)
     socket.off('close', onClose)
   }
-  const finish = (outcome: Inspection | 'timeout' | 'closed'): void => {
+  const finish = (outcome: Outcome): void => {
     stop()
-    if (held !== undefined && outcome !== 'closed') socket.unshift(held)
+    if (held !== undefined && held.length > 0 && outcome !== 'closed') socket.unshift(held)
     done(outcome)
+  }
+  const found = (seen: Inspection): void =>
+    finish(proxied === undefined ? seen : { ...seen, proxied })
+  const onSilence = (): void => {
+    // Who must say whose connection it is does not get in by saying nothing.
+    if (awaitsHeader && options.proxyProtocol?.isOptional === false) {
+      finish(badHeader(undefined, 'no PROXY header in time'))
+    } else if (proxied === undefined) finish('timeout')
+    else found(uninspected)
   }
   const onClose = (): void => finish('closed')
   const onReadable = (): void => {
     const chunk = socket.read() as Buffer | null
     if (chunk === null) return
     held = held === undefined ? chunk : Buffer.concat([held, chunk])
-    const found = inspectBytes(held, options.needsHttp)
-    if (found !== 'more') finish(found)
-    else if (held.length > inspectedBytesMax) finish(uninspected)
+    const header = awaitsHeader ? takeHeader(held, options.proxyProtocol) : undefined
+    if (header === 'more') return
+    if (header !== undefined) {
+      if ('kind' in header) {
+        finish(header)
+        return
+      }
+      awaitsHeader = false
+      held = held.subarray(header.length)
+      proxied = header.addresses
+    }
+    if (!options.needsTls && !options.needsHttp) {
+      found(uninspected)
+      return
+    }
+    const seen = inspectBytes(held, options.needsHttp)
+    if (seen !== 'more') found(seen)
+    else if (held.length > inspectedBytesMax) found(uninspected)
   }
   socket.on('readable', onReadable)
   socket.on('end', onClose)
@@ -69,7 +117,42 @@ export function inspectSocket(
   return stop
 }
 
-const inspectedBytesMax = helloBytesMax + 1024
+interface TakenHeader {
+  readonly length: number
+  readonly addresses: ProxyAddresses | undefined
+}
+
+/** What of the bytes is a PROXY header. A version that is not allowed is no header where none is needed. */
+function takeHeader(
+  bytes: Buffer,
+  settings: ProxyProtocolSettings | undefined,
+): TakenHeader | 'more' | BadProxyHeader {
+  const header = parseProxyHeader(bytes)
+  const without: TakenHeader = { length: 0, addresses: undefined }
+  const isOptional = settings?.isOptional === true
+  switch (header.kind) {
+    case 'more':
+      return 'more'
+    case 'none':
+      return isOptional ? without : badHeader(undefined, 'no PROXY header')
+    case 'bad':
+      return badHeader(header.version, header.message)
+    case 'header':
+      if (settings?.versions.has(header.version) === true) {
+        return { length: header.length, addresses: header.addresses }
+      }
+      if (isOptional) return without
+      return badHeader(header.version, `version ${header.version} is not allowed`)
+    default:
+      return unreachable(header)
+  }
+}
+
+function badHeader(version: ProxyVersion | undefined, message: string): BadProxyHeader {
+  return { kind: 'bad-proxy-header', version, message }
+}
+
+export const inspectedBytesMax = helloBytesMax + 1024
 
 export function inspectBytes(bytes: Buffer, needsHttp: boolean): Inspection | 'more' {
   const hello = parseClientHello(bytes)

@@ -39,6 +39,7 @@ const unspoken = {
   http1: new Set(['h2', 'istio-h2']),
   http2: new Set(['http/1.1', 'http/1.0', 'istio-http/1.1', 'istio-http/1.0']),
 } as const satisfies Record<string, ReadonlySet<string>>
+const detected = { http1: ['istio-http/1.1', 'istio'], http2: ['istio-h2', 'istio'] } as const
 const fallbacks = { http1: ['http/1.1'], http2: ['h2'] } as const
 
 export class UpstreamTls {
@@ -93,6 +94,8 @@ export class UpstreamTls {
 /** As configured, without what the connection will not speak; as Envoy's own where nothing is. */
 function httpProtocols(alpn: readonly string[], version: 'http1' | 'http2'): readonly string[] {
   if (alpn.length === 0) return fallbacks[version]
+  // A port whose protocol is detected: the far sidecar cannot look inside TLS, so it is told.
+  if (alpn.length === 1 && alpn[0] === 'istio') return detected[version]
   return alpn.filter((protocol) => !unspoken[version].has(protocol))
 }
 

@@ -5,14 +5,21 @@
 import type { TlsStats } from '../telemetry/cluster-stats.ts'
 import type { TransportUse } from '../upstream/cluster.ts'
 import type { Host, HostMetadata } from '../upstream/host.ts'
+import type { ProxyVersion } from '../wire/proxy-protocol.ts'
 import type { WireTransport } from '../wire/wire.ts'
 import type { TlsScope } from './live-tls.ts'
+import { createProxyTransports, type TransportMaker } from './proxy-transport.ts'
 import type { UpstreamTlsPlan } from './tls-plan.ts'
 import { UpstreamTls } from './upstream-tls.ts'
 
 export type TransportPlan =
   | { readonly kind: 'plaintext' }
   | { readonly kind: 'tls'; readonly tls: UpstreamTlsPlan }
+  | {
+      readonly kind: 'proxy-protocol'
+      readonly version: ProxyVersion
+      readonly inner: TransportPlan
+    }
 
 export interface TransportsPlan {
   /** The first whose fields all have these values in the endpoint's metadata. */
@@ -36,18 +43,21 @@ export interface UpstreamTransportsOptions {
 export class UpstreamTransports {
   readonly #matches: readonly {
     readonly fields: Readonly<Record<string, unknown>>
-    readonly tls: UpstreamTls | undefined
+    readonly maker: TransportMaker | undefined
   }[]
-  readonly #fallback: UpstreamTls | undefined
+  readonly #fallback: TransportMaker | undefined
   readonly #all: UpstreamTls[] = []
   readonly #stats: TlsStats
-  readonly #chosen = new WeakMap<HostMetadata, { readonly tls: UpstreamTls | undefined }>()
+  readonly #chosen = new WeakMap<HostMetadata, { readonly maker: TransportMaker | undefined }>()
 
   constructor(options: UpstreamTransportsOptions) {
     const { plan } = options
     this.#stats = options.stats
-    const open = (transport: TransportPlan): UpstreamTls | undefined => {
+    const open = (transport: TransportPlan): TransportMaker | undefined => {
       if (transport.kind === 'plaintext') return undefined
+      if (transport.kind === 'proxy-protocol') {
+        return createProxyTransports(transport.version, open(transport.inner) ?? plaintext)
+      }
       const tls = new UpstreamTls({
         ...options,
         plan: transport.tls,
@@ -58,7 +68,10 @@ export class UpstreamTransports {
       this.#all.push(tls)
       return tls
     }
-    this.#matches = plan.matches.map(({ fields, transport }) => ({ fields, tls: open(transport) }))
+    this.#matches = plan.matches.map(({ fields, transport }) => ({
+      fields,
+      maker: open(transport),
+    }))
     this.#fallback = open(plan.fallback)
   }
 
@@ -82,17 +95,21 @@ export class UpstreamTransports {
     this.#stats.close()
   }
 
-  #choose(metadata: HostMetadata): UpstreamTls | undefined {
+  #choose(metadata: HostMetadata): TransportMaker | undefined {
     if (this.#matches.length === 0) return this.#fallback
     let chosen = this.#chosen.get(metadata)
     if (chosen === undefined) {
       const has = metadata.socketMatch ?? {}
-      chosen = this.#matches.find(({ fields }) => isSubset(fields, has)) ?? { tls: this.#fallback }
+      chosen = this.#matches.find(({ fields }) => isSubset(fields, has)) ?? {
+        maker: this.#fallback,
+      }
       this.#chosen.set(metadata, chosen)
     }
-    return chosen.tls
+    return chosen.maker
   }
 }
+
+const plaintext: TransportMaker = { transportOf: () => undefined }
 
 function isSubset(
   wanted: Readonly<Record<string, unknown>>,

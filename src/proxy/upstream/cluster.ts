@@ -7,6 +7,7 @@ import type { Http2Options } from '../http2/settings.ts'
 import type { CircuitBreaker } from '../resilience/circuit-breaker.ts'
 import type { OutlierDetector } from '../resilience/outlier-detector.ts'
 import type { ClusterStats } from '../telemetry/cluster-stats.ts'
+import type { ProxyAddresses } from '../wire/proxy-protocol.ts'
 import type { ConnectOptions, WireTransport } from '../wire/wire.ts'
 import type { Host } from './host.ts'
 
@@ -46,9 +47,13 @@ export interface Cluster {
 }
 
 /** What a connection is for: HTTP connections know the request's host, and say which HTTP they speak. */
-export type TransportUse =
+export type TransportUse = (
   | { readonly kind: 'http'; readonly authority: string; readonly version: 'http1' | 'http2' }
   | { readonly kind: 'tcp' }
+) & {
+  /** Whose connection it continues, for clusters that are told (PROXY protocol). */
+  readonly downstream: ProxyAddresses | undefined
+}
 
 /** How a connection to one of its hosts is opened, whoever opens it. */
 export function connectOptions(

@@ -1,6 +1,7 @@
 /** Connections to one host with one identity, in one version of HTTP. */
 import type { HttpProtocol } from '../http/message.ts'
 import type { ResponseEvents, UpstreamStream } from '../http/stream.ts'
+import type { ProxyAddresses } from '../wire/proxy-protocol.ts'
 import type { Cluster } from './cluster.ts'
 
 export interface HostPool {
@@ -25,6 +26,8 @@ export interface StreamWaiter extends ResponseEvents {
   readonly authority?: string
   /** That the client speaks, for clusters that speak the same. */
   readonly protocol?: HttpProtocol
+  /** Whose connection the request came by: where the cluster is told so (PROXY protocol), its connections are not shared. */
+  readonly downstream?: ProxyAddresses | undefined
   onStream(stream: UpstreamStream): void
   onNoStream(failure: PoolFailure): void
 }

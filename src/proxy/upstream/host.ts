@@ -19,6 +19,8 @@ export interface HostMetadata {
   readonly tlsMode: string | undefined
   /** All of `envoy.transport_socket_match`: what a cluster's `transport_socket_matches` look at. */
   readonly socketMatch?: Readonly<Record<string, unknown>> | undefined
+  /** `hash_key` of `envoy.lb`: what hashing balancers know the host by, instead of its address. */
+  readonly hashKey?: string | undefined
 }
 
 /** Where an endpoint runs, as EDS groups endpoints. */

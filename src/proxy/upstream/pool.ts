@@ -38,9 +38,9 @@ export class UpstreamPools {
 
   /** Asks for a stream to `host`. */
   request(cluster: Cluster, host: Host, waiter: StreamWaiter): void {
-    const { authority = '' } = waiter
+    const { authority = '', downstream } = waiter
     const version = versionOf(cluster, waiter)
-    const transport = cluster.transportOf?.(host, { kind: 'http', authority, version })
+    const transport = cluster.transportOf?.(host, { kind: 'http', authority, version, downstream })
     let pool: HostPool | undefined
     if (transport !== undefined) pool = this.#secureByHost.get(host)?.get(transport.key)
     else pool = (version === 'http1' ? this.#byHost : this.#http2ByHost).get(host)

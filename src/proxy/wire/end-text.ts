@@ -3,5 +3,6 @@
  * and every comparison of it (each log line makes some) would be a call into the runtime.
  */
 export function endText(address: string, port: number): string {
-  return [address, ':', port].join('')
+  // IPv6 stands in brackets.
+  return address.includes(':') ? ['[', address, ']:', port].join('') : [address, ':', port].join('')
 }

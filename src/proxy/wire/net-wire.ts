@@ -8,12 +8,16 @@
 import type { Socket } from 'node:net'
 
 import type { FlushTurn } from './flush-turn.ts'
+import type { ProxyAddresses } from './proxy-protocol.ts'
 import type { ReadBuffer } from './read-buffer.ts'
 import { shareReads } from './shared-read.ts'
 import type { Wire, WireEvents } from './wire.ts'
 
 /** What TLS adds to a wire: it runs on the TLS socket as on any other. */
-export type WireProof = Pick<Wire, 'security' | 'requestedServerName' | 'retireAtMs'>
+export interface WireProof extends Pick<Wire, 'security' | 'requestedServerName' | 'retireAtMs'> {
+  /** Whose connection it is, where the PROXY protocol said so. */
+  readonly proxied?: ProxyAddresses | undefined
+}
 
 /** Above this a body is written on its own instead of being joined to the pending text. */
 const joinBytesMax = 8 * 1024
@@ -68,10 +72,11 @@ export class NetWire implements Wire {
     this.security = proof.security
     this.requestedServerName = proof.requestedServerName
     this.retireAtMs = proof.retireAtMs
-    this.localAddress = socket.localAddress ?? ''
-    this.localPort = socket.localPort ?? 0
-    this.remoteAddress = socket.remoteAddress ?? ''
-    this.remotePort = socket.remotePort ?? 0
+    const addresses = proof.proxied ?? socket
+    this.localAddress = addresses.localAddress ?? ''
+    this.localPort = addresses.localPort ?? 0
+    this.remoteAddress = addresses.remoteAddress ?? ''
+    this.remotePort = addresses.remotePort ?? 0
     socket.on('error', (error) => {
       this.#error = error
     })

@@ -82,8 +82,9 @@ export type TransportOutcome =
   | {
       readonly ok: true
       readonly socket: Socket
-      readonly security: ConnectionSecurity
-      readonly retireAtMs: () => number
+      /** Absent where nothing was encrypted: the transport only said something first. */
+      readonly security: ConnectionSecurity | undefined
+      readonly retireAtMs: (() => number) | undefined
     }
   | { readonly ok: false; readonly reason: string; readonly message: string }
 

@@ -270,7 +270,10 @@ class ServerStream implements GrpcServerStream {
     })
     stream.on('data', (chunk: Buffer) => this.#read(chunk, events))
     stream.on('drain', () => events.onDrain())
-    stream.on('end', () => this.end({ code: grpcCodes.ok, message: '' }))
+    stream.on('end', () => {
+      if (events.onHalfClose === undefined) this.end({ code: grpcCodes.ok, message: '' })
+      else events.onHalfClose()
+    })
     stream.once('close', () => events.onClose(this.#status))
   }
 

@@ -7,6 +7,8 @@ export interface GrpcStreamEvents {
   onMessage(message: Uint8Array): void
   /** Client: the peer has answered a ping on the stream's connection; it may yet refuse the stream, or say nothing. */
   onAlive?(): void
+  /** Server: the client has sent all that it will, and waits. Without this the stream ends there, with OK. */
+  onHalfClose?(): void
   /** What `send` refused to buffer further has left. */
   onDrain(): void
   /** The last event of a stream; on the server `code` is CANCELLED when the client went away. */

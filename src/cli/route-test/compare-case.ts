@@ -1,0 +1,251 @@
+/** What a route test expects against what would happen: one line for each difference, none when it passes. */
+import { durationMs } from '../../model/duration.ts'
+import type {
+  ExpectedDestination,
+  ExpectedHeaders,
+  RouteExpectation,
+} from '../../model/mesh/route-test.ts'
+import type {
+  ExplainedAction,
+  ExplainedDestination,
+  ExplainedForward,
+  HeaderChanges,
+} from '../../proxy/explain/explanation.ts'
+import type { HeaderField } from '../../proxy/explain/request-target.ts'
+import { resolveHost } from '../../translate/host-name.ts'
+import type { ExplainReport } from '../explain/explain-report.ts'
+import { timeText } from '../explain/explain-words.ts'
+
+export function compareCase(
+  expect: RouteExpectation,
+  report: ExplainReport,
+  namespace: string,
+): readonly string[] {
+  const { action, verdict } = report
+  const forward = action !== undefined && 'destinations' in action ? action : undefined
+  return [
+    ...compareVerdict(expect, report),
+    ...compareRoute(expect, report),
+    ...compareRedirect(expect, action),
+    ...(expect.body === undefined || action?.kind !== 'answer' || action.body === expect.body
+      ? []
+      : [different('body', expect.body, action.body)]),
+    ...(forward === undefined || verdict.outcome !== 'forwarded'
+      ? []
+      : compareForward(expect, forward, { namespace, report })),
+    ...compareResponseHeaders(expect, action),
+  ]
+}
+
+function different(
+  what: string,
+  wanted: string | number | undefined,
+  got: string | number | undefined,
+): string {
+  return `${what}: expected ${show(wanted)}, got ${show(got)}`
+}
+
+function show(value: string | number | undefined): string {
+  if (value === undefined) return 'none'
+  return typeof value === 'string' ? JSON.stringify(value) : String(value)
+}
+
+/** Whether it goes where such an expectation can be met at all. */
+function compareVerdict(expect: RouteExpectation, { verdict }: ExplainReport): readonly string[] {
+  const got = `${verdict.outcome} ${[verdict.status, verdict.flag].join(' ')}`.trim()
+  const text = `got ${got}: ${verdict.message}`
+  if (expect.status !== undefined) {
+    return verdict.status === expect.status ? [] : [`status: expected ${expect.status}, ${text}`]
+  }
+  if (expect.redirect !== undefined) {
+    return verdict.outcome === 'redirected' ? [] : [`expected a redirect, ${text}`]
+  }
+  if (expect.body !== undefined) {
+    return verdict.outcome === 'answered' ? [] : [`expected an answer of the route, ${text}`]
+  }
+  if (verdict.outcome === 'fails') return [`expected no failure, ${text}`]
+  return !needsForward(expect) || verdict.outcome === 'forwarded'
+    ? []
+    : [`expected to be forwarded, ${text}`]
+}
+
+function needsForward(expect: RouteExpectation): boolean {
+  const { destination, destinations, rewrite, requestHeaders, timeout, retries } = expect
+  return [destination, destinations, rewrite, requestHeaders, timeout, retries].some(
+    (field) => field !== undefined,
+  )
+}
+
+/** Names of routes are `http-name` or `http-name.match-name`. */
+function compareRoute({ route }: RouteExpectation, { rules }: ExplainReport): readonly string[] {
+  if (route === undefined) return []
+  const matched = rules.find(({ outcome }) => outcome === 'matched')
+  const name = matched?.name ?? ''
+  return name === route || name.startsWith(`${route}.`) ? [] : [different('route', route, name)]
+}
+
+function compareRedirect(
+  { redirect }: RouteExpectation,
+  action: ExplainedAction | undefined,
+): readonly string[] {
+  if (redirect === undefined || action?.kind !== 'redirect') return []
+  return [
+    ...(action.location === redirect.location
+      ? []
+      : [different('redirect.location', redirect.location, action.location)]),
+    ...(redirect.status === undefined || redirect.status === action.status
+      ? []
+      : [different('redirect.status', redirect.status, action.status)]),
+  ]
+}
+
+function compareForward(
+  expect: RouteExpectation,
+  forward: ExplainedForward,
+  { namespace, report }: { readonly namespace: string; readonly report: ExplainReport },
+): readonly string[] {
+  const { rewrite, timeout, retries } = expect
+  return [
+    ...compareDestinations(expect, forward, namespace),
+    ...forward.destinations.flatMap(({ request }) => [
+      ...(rewrite?.path === undefined || rewrite.path === request.path
+        ? []
+        : [different('rewrite.path', rewrite.path, request.path)]),
+      ...(rewrite?.authority === undefined || rewrite.authority === request.authority
+        ? []
+        : [different('rewrite.authority', rewrite.authority, request.authority)]),
+      ...compareHeaders('requestHeaders', expect.requestHeaders, {
+        changes: request.headers,
+        given: report.request.headers,
+      }),
+    ]),
+    ...(timeout === undefined || durationMs(timeout) === forward.timeoutMs
+      ? []
+      : [different('timeout', timeout, timeText(forward.timeoutMs))]),
+    ...compareRetries(retries, forward),
+  ].filter((line, index, all) => all.indexOf(line) === index)
+}
+
+function compareRetries(
+  expected: RouteExpectation['retries'],
+  { retries }: ExplainedForward,
+): readonly string[] {
+  if (expected === undefined) return []
+  const attempts = retries?.attempts ?? 0
+  const perTryMs = retries?.perTryTimeoutMs ?? 0
+  const { perTryTimeout } = expected
+  return [
+    ...(attempts === expected.attempts
+      ? []
+      : [different('retries.attempts', expected.attempts, attempts)]),
+    ...(perTryTimeout === undefined || durationMs(perTryTimeout) === perTryMs
+      ? []
+      : [different('retries.perTryTimeout', perTryTimeout, timeText(perTryMs))]),
+  ]
+}
+
+function compareDestinations(
+  { destination, destinations }: RouteExpectation,
+  forward: ExplainedForward,
+  namespace: string,
+): readonly string[] {
+  const got = forward.destinations
+  if (destination !== undefined) {
+    const isFound = got.some((one) => isSame(destination, one, namespace))
+    const isAlone = got.length === 1 || destination.share !== undefined
+    const text = got.map(destinationText).join(', ')
+    return isFound && isAlone
+      ? []
+      : [`destination: expected ${expectedText(destination)}, got ${text}`]
+  }
+  if (destinations === undefined) return []
+  const missing = destinations.filter((one) => !got.some((real) => isSame(one, real, namespace)))
+  const others = got.filter((real) => !destinations.some((one) => isSame(one, real, namespace)))
+  return [
+    ...missing.map((one) => `destinations: expected ${expectedText(one)}, and it is not there`),
+    ...others.map((real) => `destinations: got ${destinationText(real)}, which is not expected`),
+  ]
+}
+
+/** Shares are compared to a hundredth of a per cent. */
+function isSame(
+  { host, subset, port, share }: ExpectedDestination,
+  got: ExplainedDestination,
+  namespace: string,
+): boolean {
+  const isHost = got.host === resolveHost(host, namespace) || got.cluster === host
+  const isSubset = subset === undefined || got.subset === subset
+  const isPort = port === undefined || got.port === port
+  const isShare = share === undefined || Math.abs(got.share - share) < 0.005
+  return isHost && isSubset && isPort && isShare
+}
+
+function expectedText({ host, subset, port, share }: ExpectedDestination): string {
+  return destinationWords({ host, subset, port, share })
+}
+
+function destinationText({ host, cluster, subset, port, share }: ExplainedDestination): string {
+  return destinationWords({ host: host === '' ? cluster : host, subset, port, share })
+}
+
+function destinationWords({
+  host,
+  subset = '',
+  port,
+  share,
+}: {
+  readonly host: string
+  readonly subset: string | undefined
+  readonly port: number | undefined
+  readonly share: number | undefined
+}): string {
+  const where = `${host}${port === undefined ? '' : `:${port}`}`
+  const part = subset === '' ? '' : ` subset ${subset}`
+  return `${where}${part}${share === undefined ? '' : ` ${Number(share.toFixed(2))} %`}`
+}
+
+/** Set on the response of each destination, or on the sidecar's own. */
+function compareResponseHeaders(
+  { responseHeaders }: RouteExpectation,
+  action: ExplainedAction | undefined,
+): readonly string[] {
+  if (responseHeaders === undefined || action === undefined) return []
+  const all =
+    'destinations' in action
+      ? action.destinations.map((destination) => destination.responseHeaders)
+      : [action.responseHeaders]
+  return [
+    ...new Set(
+      all.flatMap((got) =>
+        compareHeaders('responseHeaders', responseHeaders, { changes: got, given: [] }),
+      ),
+    ),
+  ]
+}
+
+interface SeenHeaders {
+  readonly changes: HeaderChanges
+  /** What the message had before. */
+  readonly given: readonly HeaderField[]
+}
+
+function compareHeaders(
+  what: string,
+  expected: ExpectedHeaders | undefined,
+  { changes, given }: SeenHeaders,
+): readonly string[] {
+  const has = (name: string) =>
+    name in changes.set || given.some(([own]) => own.toLowerCase() === name)
+  const isGone = (name: string) =>
+    changes.removed.includes(name) || (what === 'requestHeaders' && !has(name))
+  const wrong = Object.entries(expected?.set ?? {}).filter(
+    ([name, value]) => changes.set[name.toLowerCase()] !== value,
+  )
+  const kept = (expected?.removed ?? []).filter((name) => !isGone(name.toLowerCase()))
+  return [
+    ...wrong.map(([name, value]) =>
+      different(`${what}.set.${name}`, value, changes.set[name.toLowerCase()]),
+    ),
+    ...kept.map((name) => `${what}.removed: expected ${name} to be removed, and it is not`),
+  ]
+}

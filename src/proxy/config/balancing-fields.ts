@@ -1,0 +1,119 @@
+/** Load balancing of a Cluster: what we read of the legacy messages and of the typed policies. */
+import { type FieldRule, type MessageRule, ignored, refusedField, used } from './field-rule.ts'
+
+const noHealthChecks = 'active health checks are not implemented yet'
+
+export const percentRule: MessageRule = { type: 'envoy.type.v3.Percent', fields: { value: used() } }
+
+const runtimeDouble: MessageRule = {
+  type: 'envoy.config.core.v3.RuntimeDouble',
+  fields: {
+    defaultValue: used(),
+    runtimeKey: ignored('there is no runtime layer: the default is what holds'),
+  },
+}
+
+const slowStart = refusedField('slow start is not implemented yet')
+const zoneAware = refusedField('zone-aware load balancing is not implemented yet')
+const localityWeighted = used()
+
+const localityLb = used({
+  type: 'envoy.extensions.load_balancing_policies.common.v3.LocalityLbConfig',
+  fields: { zoneAwareLbConfig: zoneAware, localityWeightedLbConfig: localityWeighted },
+})
+
+export const leastRequestRule: MessageRule = {
+  type: 'envoy.extensions.load_balancing_policies.least_request.v3.LeastRequest',
+  fields: {
+    choiceCount: used(),
+    activeRequestBias: used(runtimeDouble),
+    slowStartConfig: slowStart,
+    localityLbConfig: localityLb,
+    enableFullScan: refusedField('full scan is not implemented', false),
+    selectionMethod: refusedField('full scan is not implemented'),
+  },
+}
+
+export const roundRobinRule: MessageRule = {
+  type: 'envoy.extensions.load_balancing_policies.round_robin.v3.RoundRobin',
+  fields: { slowStartConfig: slowStart, localityLbConfig: localityLb },
+}
+
+export const randomRule: MessageRule = {
+  type: 'envoy.extensions.load_balancing_policies.random.v3.Random',
+  fields: { localityLbConfig: localityLb },
+}
+
+const consistentHashing = used({
+  type: 'envoy.extensions.load_balancing_policies.common.v3.ConsistentHashingLbConfig',
+  fields: {
+    useHostnameForHashing: used(),
+    hashBalanceFactor: used(),
+    hashPolicy: refusedField('hash policies of a cluster are not implemented: routes have them'),
+  },
+})
+
+export const ringHashRule: MessageRule = {
+  type: 'envoy.extensions.load_balancing_policies.ring_hash.v3.RingHash',
+  fields: {
+    hashFunction: used(),
+    minimumRingSize: used(),
+    maximumRingSize: used(),
+    useHostnameForHashing: used(),
+    hashBalanceFactor: used(),
+    consistentHashingLbConfig: consistentHashing,
+    localityWeightedLbConfig: localityWeighted,
+  },
+}
+
+export const maglevRule: MessageRule = {
+  type: 'envoy.extensions.load_balancing_policies.maglev.v3.Maglev',
+  fields: {
+    tableSize: used(),
+    consistentHashingLbConfig: consistentHashing,
+    localityWeightedLbConfig: localityWeighted,
+  },
+}
+
+export const commonLb: MessageRule = {
+  type: 'envoy.config.cluster.v3.Cluster.CommonLbConfig',
+  fields: {
+    healthyPanicThreshold: used(percentRule),
+    zoneAwareLbConfig: zoneAware,
+    localityWeightedLbConfig: localityWeighted,
+    updateMergeWindow: ignored('updates are applied as they come, which is never later'),
+    ignoreNewHostsUntilFirstHc: refusedField(noHealthChecks),
+    closeConnectionsOnHostSetChange: refusedField(
+      'closing connections when hosts change is not implemented',
+    ),
+    consistentHashingLbConfig: used({
+      type: 'envoy.config.cluster.v3.Cluster.CommonLbConfig.ConsistentHashingLbConfig',
+      fields: { useHostnameForHashing: used(), hashBalanceFactor: used() },
+    }),
+    overrideHostStatus: ignored('only stateful sessions read it'),
+  },
+}
+
+/** Messages of the single policies in a Cluster. */
+export const policyFields: Readonly<Record<string, FieldRule>> = {
+  leastRequestLbConfig: used({
+    type: 'envoy.config.cluster.v3.Cluster.LeastRequestLbConfig',
+    fields: {
+      choiceCount: used(),
+      activeRequestBias: used(runtimeDouble),
+      slowStartConfig: slowStart,
+    },
+  }),
+  roundRobinLbConfig: used({
+    type: 'envoy.config.cluster.v3.Cluster.RoundRobinLbConfig',
+    fields: { slowStartConfig: slowStart },
+  }),
+  ringHashLbConfig: used({
+    type: 'envoy.config.cluster.v3.Cluster.RingHashLbConfig',
+    fields: { minimumRingSize: used(), hashFunction: used(), maximumRingSize: used() },
+  }),
+  maglevLbConfig: used({
+    type: 'envoy.config.cluster.v3.Cluster.MaglevLbConfig',
+    fields: { tableSize: used() },
+  }),
+}
