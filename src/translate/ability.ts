@@ -13,10 +13,6 @@ export interface Abilities {
   readonly slowStart: boolean
   /** `maxConnectionDuration` of connections to endpoints. */
   readonly connectionLifetime: boolean
-  /** HTTP/2 to endpoints where only an upgrade policy asks for it. */
-  readonly http2Upgrade: boolean
-  /** HTTP/2 that is recognised by its first bytes is taken. */
-  readonly http2Inspection: boolean
   /** The network filter `istio.stats`: Envoy has no optional network filters, and refuses one it lacks. */
   readonly tcpStats: boolean
 }
@@ -26,8 +22,6 @@ export function abilitiesOf(kind: ClientKind): Abilities {
   return {
     slowStart: isEnvoy,
     connectionLifetime: isEnvoy,
-    http2Upgrade: isEnvoy,
-    http2Inspection: isEnvoy,
     tcpStats: !isEnvoy,
   }
 }

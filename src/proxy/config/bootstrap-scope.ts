@@ -6,4 +6,3 @@ export function secretSources({ message, servers }: BootstrapConfig): SecretSour
   const names = new Set(message.staticResources?.secrets.map(({ name }) => name))
   return { hasStatic: (name) => names.has(name), hasServer: (cluster) => servers.has(cluster) }
 }
-

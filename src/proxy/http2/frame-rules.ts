@@ -1,5 +1,5 @@
-import type { Frame } from './frame-reader.ts'
 /** What a frame must be whatever the state of its connection is (RFC 9113 §6): its size, and whether it names a stream. */
+import type { Frame } from './frame-reader.ts'
 import { errorCodes, frameFlags, frameTypes, type ErrorCode } from './frame.ts'
 
 export interface FrameProblem {

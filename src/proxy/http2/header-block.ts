@@ -1,9 +1,9 @@
-import type { Frame } from './frame-reader.ts'
 /**
  * A header block on its way in: HEADERS and the CONTINUATION frames behind it (RFC 9113 §6.10).
  *
  * Both the bytes and the frames have a ceiling that holds before the end has come (CVE-2024-27316, CVE-2024-30255).
  */
+import type { Frame } from './frame-reader.ts'
 import { frameFlags, payloadBytesMax, type ErrorCode, errorCodes } from './frame.ts'
 
 /** As nghttp2: more frames than this are an attack, or a very bad packer. */
