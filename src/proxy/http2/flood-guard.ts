@@ -27,6 +27,9 @@ export class FloodGuard {
   /** Since the peer had last taken everything. */
   #outbound = 0
   #outboundControl = 0
+  /** What one read makes us say counts together, though the kernel may take it meanwhile. */
+  isReading = false
+  #isFlooded = false
 
   constructor(options: Http2Options, stats: Http2Stats) {
     this.#options = options
@@ -61,19 +64,24 @@ export class FloodGuard {
 
   /** The peer has taken everything that was written. */
   onFlushed(): void {
+    if (this.isReading) return
     this.#outbound = 0
     this.#outboundControl = 0
   }
 
   /** Of a frame that leaves. */
   checkOutbound(isControl: boolean): Flood | undefined {
+    if (this.#isFlooded) return undefined
     this.#outbound += 1
     if (isControl) this.#outboundControl += 1
-    if (this.#outbound > this.#options.outboundFramesMax) {
+    const { outboundFramesMax, outboundControlFramesMax } = this.#options
+    this.#isFlooded = this.#outbound > outboundFramesMax
+    if (this.#isFlooded) {
       this.#stats.outboundFlood.add(1)
       return 'outbound_flood'
     }
-    if (this.#outboundControl <= this.#options.outboundControlFramesMax) return undefined
+    this.#isFlooded = this.#outboundControl > outboundControlFramesMax
+    if (!this.#isFlooded) return undefined
     this.#stats.outboundControlFlood.add(1)
     return 'outbound_control_flood'
   }

@@ -132,6 +132,7 @@ test('no failure of the downstream, the configuration or a limit is retried by a
     'connect-failure',
     'connect-timeout',
     'upstream-reset',
+    'upstream-refused-stream',
     'upstream-termination',
     'upstream-protocol-error',
     'upstream-headers-too-large',

@@ -7,7 +7,7 @@ import { test } from 'node:test'
 
 import * as fc from 'fast-check'
 
-import { exchangeRaw } from '../testdata/raw-client.ts'
+import { exchangeRaw } from '../../../../test/support/raw-http2.ts'
 import { HpackDecoder } from './decoder.ts'
 import { HpackEncoder } from './encoder.ts'
 import { decodeHuffman } from './huffman.ts'

@@ -1,6 +1,7 @@
 /** A client that speaks HTTP/2 frame by frame, for tests: what it sends is what the test says, valid or not. */
 import { connect, type Socket } from 'node:net'
 
+import { FrameReader } from '../../src/proxy/http2/frame-reader.ts'
 import {
   frameFlags,
   frameHead,
@@ -9,10 +10,9 @@ import {
   preface,
   settingsAckFrame,
   settingsFrame,
-} from '../frame.ts'
-import { FrameReader } from '../frame-reader.ts'
-import { HpackDecoder } from '../hpack/decoder.ts'
-import { HpackEncoder } from '../hpack/encoder.ts'
+} from '../../src/proxy/http2/frame.ts'
+import { HpackDecoder } from '../../src/proxy/http2/hpack/decoder.ts'
+import { HpackEncoder } from '../../src/proxy/http2/hpack/encoder.ts'
 
 export type RawField = readonly [name: string, value: string]
 
@@ -46,11 +46,13 @@ export class RawClient {
         const fields: RawField[] = []
         if (frame.type === frameTypes.headers) {
           const sink = {
-            onField: (name: { text: string }, value: string) => void fields.push([name.text, value]),
+            onField: (name: { text: string }, value: string) =>
+              void fields.push([name.text, value]),
           }
           this.#decoder.decode(payload, sink)
         }
-        const isSettings = frame.type === frameTypes.settings && (frame.flags & frameFlags.ack) === 0
+        const isSettings =
+          frame.type === frameTypes.settings && (frame.flags & frameFlags.ack) === 0
         if (isSettings && acksSettings) this.send(settingsAckFrame)
         this.#push({ ...frame, payload: Buffer.from(payload), fields })
         return true
