@@ -8,6 +8,7 @@ import type { EncodedResource } from '../xds/resource-set.ts'
 import { abilitiesOf } from './ability.ts'
 import type { Dirty } from './dirty.ts'
 import {
+  placeKey,
   serviceRules,
   translateAssignments,
   translateClusters,
@@ -109,7 +110,7 @@ function translateHost(
   const rules = serviceRules(world, scope, service)
   const part: PartInput = { world, scope, service, ...rules }
   const inferred = rules.inferred.map(({ name }) => name).join()
-  const byRule = [rules.rule, inferred, scope.kind, scope.systemRoots]
+  const byRule = [rules.rule, inferred, scope.kind, scope.systemRoots, placeKey(part)]
   return {
     clusters: needs(dirty.clusters)
       ? shared.take('clusters', { host, inputs: byRule }, () => translateClusters(part))

@@ -2,10 +2,14 @@
  * A scope class: all that can change the answer for a client, and never the client itself, so that a thousand
  * alike sidecars cost one. Labels count only as far as some selector in the configuration asks for them.
  */
+import type { LocalityLbSetting } from '../model/istio/destination-rule.ts'
+import { withTopology } from '../registry/label.ts'
 import type { ClientKind } from './ability.ts'
 import type { Client } from './client.ts'
 import type { DestinationRules } from './destination-rule-index.ts'
 import { compareText } from './input.ts'
+import { type ClientPlace, labelsOf, preferenceLabels } from './locality.ts'
+import { blocksOf } from './traffic-policy.ts'
 import type { VirtualService, VirtualServices } from './virtual-service-index.ts'
 
 type Labels = Readonly<Record<string, string>>
@@ -16,6 +20,8 @@ export interface Scope {
   readonly kind: ClientKind
   /** File of the authorities that the client's host trusts. */
   readonly systemRoots: string
+  /** Where its clients are, and the labels of theirs that rules order endpoints by. */
+  readonly place: ClientPlace
   /** Keys of the selectors that the client's labels satisfy. */
   readonly satisfied: ReadonlySet<string>
 }
@@ -52,7 +58,36 @@ function sourcesOf({ routes, resource }: VirtualService): (Labels | undefined)[]
   return blocks.flatMap(({ match = [] }) => match.map(({ sourceLabels }) => sourceLabels))
 }
 
-export function scopeOf(client: Client, selectors: Selectors): Scope {
+/** What the configuration asks about clients. */
+export interface ScopeRules {
+  readonly selectors: Selectors
+  /** Labels that order endpoints. */
+  readonly placeLabels: readonly string[]
+}
+
+/** Labels that some rule, the mesh or a service's own preference orders endpoints by; sorted. */
+export function placeLabelsOf(
+  rules: DestinationRules,
+  mesh: { readonly localityLb: LocalityLbSetting | undefined },
+): readonly string[] {
+  const labels = new Set([...preferenceLabels, ...labelsOf(mesh.localityLb)])
+  for (const { loadBalancer } of rules.all.flatMap(blocksOf)) {
+    for (const label of labelsOf(loadBalancer?.localityLbSetting)) labels.add(label)
+  }
+  return [...labels].sort()
+}
+
+function placeOf(client: Client, names: readonly string[]): ClientPlace {
+  const labels = withTopology(client.labels, client)
+  const known = names.filter((name) => labels[name] !== undefined)
+  return {
+    locality: client.locality,
+    labels: Object.fromEntries(known.map((name) => [name, labels[name] ?? ''])),
+  }
+}
+
+export function scopeOf(client: Client, { selectors, placeLabels }: ScopeRules): Scope {
+  const place = placeOf(client, placeLabels)
   const own = { ...client.labels, [workloadKey]: client.workload }
   const satisfied = [...selectors]
     .filter(([, labels]) => isSubset(labels, own))
@@ -63,6 +98,7 @@ export function scopeOf(client: Client, selectors: Selectors): Scope {
     namespace: client.namespace,
     kind: client.kind,
     systemRoots: client.systemRoots,
+    place,
     satisfied: new Set(satisfied),
   }
 }

@@ -6,7 +6,7 @@ import { isExportedTo, isWildcard, overlaps } from './host-name.ts'
 import { sourceSelectors } from './injected-fault.ts'
 import type { MtlsMode, TranslationInput } from './input.ts'
 import { modeOfPort, PeerAuthentications } from './peer-authentication-index.ts'
-import { isSelected, selectorsOf, type Scope, type Selectors } from './scope.ts'
+import { isSelected, placeLabelsOf, selectorsOf, type Scope, type Selectors } from './scope.ts'
 import { namesOf } from './service-name.ts'
 import { VirtualServices, type VirtualService } from './virtual-service-index.ts'
 
@@ -16,6 +16,8 @@ export interface World {
   readonly destinationRules: DestinationRules
   readonly peerAuthentications: PeerAuthentications
   readonly selectors: Selectors
+  /** Labels of clients that endpoints are ordered by. */
+  readonly placeLabels: readonly string[]
   /** Subsets that VirtualServices name, by host. */
   readonly subsetReferences: ReadonlyMap<string, ReadonlySet<string>>
   /** VirtualServices that send requests to a host. */
@@ -69,6 +71,7 @@ function buildConfig(input: TranslationInput, previous: World | undefined) {
     peerAuthentications: new PeerAuthentications(input),
     subsetReferences,
     virtualServicesTo,
+    placeLabels: placeLabelsOf(destinationRules, input.mesh),
     selectors: selectorsOf(
       virtualServices,
       destinationRules,
