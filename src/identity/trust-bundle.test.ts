@@ -252,3 +252,25 @@ test('text that is no certificate is refused, and never thrown', async () => {
   const junk = '-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n'
   assert.equal(reasonOf(verifyPeerChain(junk, scene.ca.bundle, { nowMs })), 'invalid-chain')
 })
+
+test('a certificate whose issuer has no name is one of an unknown authority', async () => {
+  const x509 = await loadX509()
+  const key = await createAuthorityKey()
+  const nameless = await x509.X509CertificateGenerator.create({
+    notBefore: new Date(nowMs - day),
+    notAfter: new Date(nowMs + day),
+    serialNumber: '04',
+    subject: '',
+    issuer: '',
+    publicKey: new x509.PublicKey(spkiOf(key)),
+    signingKey: key.toCryptoKey({ name: 'ECDSA', namedCurve: 'P-256' }, false, ['sign']),
+    signingAlgorithm: { name: 'ECDSA', hash: 'SHA-256' },
+    extensions: [
+      new x509.SubjectAlternativeNameExtension([
+        { type: 'url', value: 'spiffe://cluster.local/ns/a/sa/b' },
+      ]),
+    ],
+  })
+  const verdict = verifyPeerChain(nameless.toString('pem'), new TrustBundle({}), { nowMs })
+  assert.equal(reasonOf(verdict), 'unknown-ca')
+})

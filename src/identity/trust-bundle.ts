@@ -306,8 +306,10 @@ function subjectOf({ subject, serialNumber }: X509Certificate): string {
   return (subject || `serial ${serialNumber}`).replaceAll('\n', ', ').slice(0, 200)
 }
 
-function issuerOf({ issuer }: X509Certificate): string {
-  return JSON.stringify(issuer.replaceAll('\n', ', ').slice(0, 200))
+/** Node's types say that there is one; a certificate whose issuer has no name has undefined. */
+function issuerOf(certificate: X509Certificate): string {
+  const { issuer }: { readonly issuer?: string } = certificate
+  return JSON.stringify((issuer ?? '').replaceAll('\n', ', ').slice(0, 200))
 }
 
 function nameAll(ids: ReadonlySet<string>): string {

@@ -32,6 +32,7 @@ import {
 } from './locality.ts'
 import { adsSource, durationOf } from './message.ts'
 import { translateOutlierDetection } from './outlier-detection.ts'
+import { configPath } from './provenance.ts'
 import { toldOf } from './proxy-protocol.ts'
 import { effectivePolicy, type EffectivePolicy } from './traffic-policy.ts'
 
@@ -65,6 +66,7 @@ export function translateCluster(input: ClusterInput): EncodedResource | undefin
   if (discovery === undefined) return undefined
   const pool: PoolInput = {
     settings: policy.connectionPool,
+    retryBudget: policy.retryBudget,
     port,
     mesh,
     direction: 'outbound',
@@ -169,12 +171,4 @@ function istioMetadata({ service, rule, subset }: ClusterInput): Record<string, 
     ...(subset !== undefined && { subset: subset.name }),
     ...(service.isMeshExternal && { external: true }),
   }
-}
-
-/** Istio's path of the resource that something was made from. */
-export function configPath(
-  kind: 'destination-rule' | 'virtual-service',
-  metadata: { readonly namespace: string; readonly name: string },
-): string {
-  return `/apis/networking.istio.io/v1/namespaces/${metadata.namespace}/${kind}/${metadata.name}`
 }

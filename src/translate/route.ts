@@ -17,7 +17,6 @@ import {
   Route,
 } from '../xds/proto/generated/envoy/config/route/v3/route_components.ts'
 import type { Abilities } from './ability.ts'
-import { configPath } from './cluster.ts'
 import type { PlacedRoute } from './delegate.ts'
 import { hashPolicyOf, type HashOf } from './hash-policy.ts'
 import {
@@ -29,6 +28,7 @@ import {
 import { clusterName, resolveHost } from './host-name.ts'
 import type { MeshSettings } from './input.ts'
 import { durationOfText, noTimeout } from './message.ts'
+import { configPath, provenanceKey } from './provenance.ts'
 import { translateRetries } from './retry.ts'
 import { filterConfigs, fractionOfPercent, fractionOfWhole, sendable } from './route-filter.ts'
 import {
@@ -40,12 +40,6 @@ import {
   type RouteMatchFields,
 } from './route-match.ts'
 import type { VirtualService } from './virtual-service-index.ts'
-
-/**
- * Filter metadata of a route, which no proxy reads: where in its VirtualService it was written, for `tulle explain`.
- * The file and the line are not sent: a comment that moves lines must not change what a thousand sidecars have.
- */
-export const provenanceKey = 'tulle.dev'
 
 export interface RouteInput {
   readonly virtualService: VirtualService
@@ -146,7 +140,6 @@ function forwardAction(
   const timeout = durationOfText(http.timeout) ?? noTimeout
   const retryPolicy = translateRetries(http.retries ?? input.mesh.retryPolicy, {
     isHashed: isSingle && hashes[0] !== undefined,
-    abilities: input.abilities,
   })
   const value = {
     clusterSpecifier: isSingle

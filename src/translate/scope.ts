@@ -9,6 +9,7 @@ import type { Client } from './client.ts'
 import type { DestinationRules } from './destination-rule-index.ts'
 import { compareText } from './input.ts'
 import { type ClientPlace, labelsOf, preferenceLabels } from './locality.ts'
+import type { ClientSidecar, Sidecars } from './sidecar-index.ts'
 import { blocksOf } from './traffic-policy.ts'
 import type { VirtualService, VirtualServices } from './virtual-service-index.ts'
 
@@ -24,6 +25,8 @@ export interface Scope {
   readonly place: ClientPlace
   /** Keys of the selectors that the client's labels satisfy. */
   readonly satisfied: ReadonlySet<string>
+  /** The Sidecar that speaks for the clients. */
+  readonly sidecar: ClientSidecar | undefined
 }
 
 /** Selectors that the configuration has, by key. */
@@ -58,13 +61,6 @@ function sourcesOf({ routes, resource }: VirtualService): (Labels | undefined)[]
   return blocks.flatMap(({ match = [] }) => match.map(({ sourceLabels }) => sourceLabels))
 }
 
-/** What the configuration asks about clients. */
-export interface ScopeRules {
-  readonly selectors: Selectors
-  /** Labels that order endpoints. */
-  readonly placeLabels: readonly string[]
-}
-
 /** Labels that some rule, the mesh or a service's own preference orders endpoints by; sorted. */
 export function placeLabelsOf(
   rules: DestinationRules,
@@ -86,20 +82,37 @@ function placeOf(client: Client, names: readonly string[]): ClientPlace {
   }
 }
 
-export function scopeOf(client: Client, { selectors, placeLabels }: ScopeRules): Scope {
+/** What decides on a client's scope class besides the client. */
+export interface ScopeSources {
+  readonly selectors: Selectors
+  /** Labels that order endpoints. */
+  readonly placeLabels: readonly string[]
+  readonly sidecars?: Pick<Sidecars, 'of'>
+}
+
+export function scopeOf(client: Client, { selectors, placeLabels, sidecars }: ScopeSources): Scope {
   const place = placeOf(client, placeLabels)
+  const sidecar = sidecars?.of(client)
   const own = { ...client.labels, [workloadKey]: client.workload }
   const satisfied = [...selectors]
     .filter(([, labels]) => isSubset(labels, own))
     .map(([key]) => key)
     .sort()
   return {
-    key: JSON.stringify([client.namespace, client.kind, client.systemRoots, satisfied]),
+    key: JSON.stringify([
+      client.namespace,
+      client.kind,
+      client.systemRoots,
+      satisfied,
+      sidecar?.key,
+      place,
+    ]),
     namespace: client.namespace,
     kind: client.kind,
     systemRoots: client.systemRoots,
     place,
     satisfied: new Set(satisfied),
+    sidecar,
   }
 }
 

@@ -20,9 +20,10 @@ export interface EffectivePolicy {
   readonly outlierDetection: OutlierDetection | undefined
   readonly loadBalancer: LoadBalancerSettings | undefined
   readonly tls: ClientTlsSettings | undefined
-  /** These two have no settings for a port: a port's own settings leave them as they are. */
+  /** These have no settings for a port: a port's own settings leave them as they are. */
   readonly proxyProtocol: TrafficPolicy['proxyProtocol']
   readonly tunnel: TrafficPolicy['tunnel']
+  readonly retryBudget: TrafficPolicy['retryBudget']
 }
 
 /** What a rule says anywhere: for all, for subsets, for ports. */
@@ -52,10 +53,11 @@ export function effectivePolicy(levels: PolicyLevels): EffectivePolicy {
     ...layered(subset?.blocks ?? {}, layered(inherited, meshBlocks(levels.mesh))),
     proxyProtocol: policies.find((policy) => policy?.proxyProtocol !== undefined)?.proxyProtocol,
     tunnel: policies.find((policy) => policy?.tunnel !== undefined)?.tunnel,
+    retryBudget: policies.find((policy) => policy?.retryBudget !== undefined)?.retryBudget,
   }
 }
 
-type Blocks = Omit<EffectivePolicy, 'proxyProtocol' | 'tunnel'>
+type Blocks = Omit<EffectivePolicy, 'proxyProtocol' | 'tunnel' | 'retryBudget'>
 
 function meshBlocks({ connectionPool, outlierDetection }: MeshSettings): Partial<Blocks> {
   return {

@@ -10,6 +10,7 @@
  * routed like any other; to any other port it goes to the service's endpoints.
  */
 import type { Service, ServicePort } from '../registry/service.ts'
+import { Metadata } from '../xds/proto/generated/envoy/config/core/v3/base.ts'
 import {
   Route,
   VirtualHost,
@@ -21,8 +22,10 @@ import { injectFaults } from './injected-fault.ts'
 import type { InjectedFault, MeshSettings } from './input.ts'
 import type { L4Routes, L4Target } from './l4-route.ts'
 import { durationOfText, noTimeout } from './message.ts'
+import { configPath, provenanceKey } from './provenance.ts'
 import { translateRetries } from './retry.ts'
 import { namesOf } from './service-name.ts'
+import type { OutboundPolicy } from './sidecar-index.ts'
 import { systemClusters } from './system-cluster.ts'
 import { tunnelName, tunnelOf } from './tunnel.ts'
 
@@ -87,8 +90,8 @@ function httpRoutes(input: ServiceHostInput): readonly Route[] {
 }
 
 /** What happens to a host that nobody knows. */
-export function catchAllVirtualHost(mesh: MeshSettings): VirtualHost {
-  return mesh.isOutboundAllowed ? allowAny() : blockAll()
+export function catchAllVirtualHost({ isAllowed, egressProxy }: OutboundPolicy): VirtualHost {
+  return isAllowed ? allowAny(egressProxy ?? systemClusters.passthrough) : blockAll()
 }
 
 /** Whether requests on a port are routed one by one. Of an `auto` port those that are seen to be HTTP are; the registry
@@ -123,11 +126,11 @@ function bracketed(host: string): string {
   return host.includes(':') ? `[${host}]` : host
 }
 
-function defaultRoute({ service, port, hashOf, mesh, abilities }: ServiceHostInput): Route {
+function defaultRoute({ service, port, hashOf, mesh }: ServiceHostInput): Route {
   const hash = hashOf({ host: service.hostname, port: { number: port.number } })
   const hashPolicy = hashPolicyOf(hash)
   // As in Istio, hashing does not stop a default route from retrying elsewhere.
-  const retryPolicy = translateRetries(mesh.retryPolicy, { isHashed: false, abilities })
+  const retryPolicy = translateRetries(mesh.retryPolicy, { isHashed: false })
   return Route.fromPartial({
     name: 'default',
     match: { pathSpecifier: { $case: 'prefix', value: '/' } },
@@ -157,7 +160,7 @@ function tunnelInto({ service, port, l4 }: ServiceHostInput): Route {
 }
 
 function connectTo(target: L4Target): Route {
-  const { clusters, idleTimeout, maxConnectionDuration } = target
+  const { clusters, idleTimeout, maxConnectionDuration, rule } = target
   const [only] = clusters
   const limits = {
     ...(idleTimeout !== undefined && { idleTimeout: durationOfText(idleTimeout) }),
@@ -166,7 +169,18 @@ function connectTo(target: L4Target): Route {
     }),
   }
   const isSingle = clusters.length === 1 && only !== undefined
-  return connectRoute(isSingle ? only.name : clusters, limits)
+  const route = connectRoute(isSingle ? only.name : clusters, limits)
+  return rule === undefined ? route : { ...route, metadata: provenanceOf(rule) }
+}
+
+/** As HTTP routes have it, for `tulle explain`. */
+function provenanceOf({ path, ...metadata }: NonNullable<L4Target['rule']>) {
+  return Metadata.fromPartial({
+    filterMetadata: {
+      istio: { config: configPath('virtual-service', metadata) },
+      [provenanceKey]: { path },
+    },
+  })
 }
 
 function tunnelRoute(): Route {
@@ -192,19 +206,19 @@ function connectRoute(to: string | L4Target['clusters'], limits: object = {}): R
   })
 }
 
-function allowAny(): VirtualHost {
+function allowAny(cluster: string): VirtualHost {
   return VirtualHost.fromPartial({
     name: 'allow_any',
     domains: ['*'],
     routes: [
-      connectRoute(systemClusters.passthrough),
+      connectRoute(cluster),
       Route.fromPartial({
         name: 'allow_any',
         match: { pathSpecifier: { $case: 'prefix', value: '/' } },
         action: {
           $case: 'route',
           value: {
-            clusterSpecifier: { $case: 'cluster', value: systemClusters.passthrough },
+            clusterSpecifier: { $case: 'cluster', value: cluster },
             timeout: noTimeout,
             maxGrpcTimeout: noTimeout,
           },

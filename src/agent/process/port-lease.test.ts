@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 
+import { MeshError } from '../../lib/mesh-error.ts'
 import { seededRandom, systemRandom } from '../../lib/random.ts'
 import { isAlive, PortLeases } from './port-lease.ts'
 
@@ -60,3 +61,19 @@ test('an owner whose lease a living process holds gets another port', async () =
   assert.ok(isAlive(process.ppid))
   assert.notEqual(await ports.leases().lease('mesh/a'), port)
 })
+
+test(
+  'a folder that takes no file is told apart from ports that are all taken',
+  { skip: process.platform !== 'linux' && 'needs /proc' },
+  async () => {
+    // Takes no files from anybody, root included.
+    using ports = scene()
+    const leases = ports.leases({ folder: '/proc/self/task' })
+    await assert.rejects(leases.lease('mesh/a'), (error: unknown) => {
+      assert.ok(error instanceof MeshError)
+      assert.match(error.message, /no lease of a port can be written in \/proc\/self\/task/)
+      assert.ok(error.cause instanceof Error)
+      return true
+    })
+  },
+)

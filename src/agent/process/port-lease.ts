@@ -75,10 +75,22 @@ export class PortLeases {
     try {
       writeFileSync(this.#path(port), this.#text(owner), { flag: 'wx', mode: 0o600 })
       return true
-    } catch {
+    } catch (error) {
       // Somebody else took it this instant.
-      return false
+      if (error instanceof Error && 'code' in error && error.code === 'EEXIST') return false
+      throw this.#unwritable(port, error)
     }
+  }
+
+  /** A full or read-only disk is no lack of ports. A file without its text may have been made. */
+  #unwritable(port: number, cause: unknown): MeshError {
+    const { folder } = this.#options
+    rmSync(this.#path(port), { force: true })
+    return new MeshError('MESH_LISTEN_FAILED', `no lease of a port can be written in ${folder}`, {
+      cause,
+      remedy:
+        'look at its rights and at the space on its disk, or set TULLE_HOME to another folder',
+    })
   }
 
   #list(): readonly Lease[] {

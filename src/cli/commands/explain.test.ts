@@ -262,6 +262,28 @@ spec: { hosts: [reviews.default.svc.cluster.local], ${more} http: [{ ${route}dir
   assert.match(out, /\nnot by +VirtualService default\/a-gateway \(routes\.yaml:2\): it is for/)
 })
 
+test('a tunnel to a TCP port shows the TCP rule that leads it', async () => {
+  const tcp = mesh.replace('name: http, protocol: HTTP', 'name: tcp, protocol: TCP')
+  const rules = `
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: { name: reviews }
+spec:
+  hosts: [reviews]
+  tcp:
+  - match: [{ sourceLabels: { app: nobody } }]
+    route: [{ destination: { host: nowhere } }]
+  - route:
+    - { destination: { host: reviews }, weight: 100 }
+`
+  using shop = scene({ 'mesh.yaml': tcp, 'routes.yaml': rules })
+  const { report } = await shop.report('CONNECT', 'http://reviews:9080', ...from)
+  assert.equal(report.action?.kind, 'tunnel')
+  const matched = report.rules.find(({ outcome }) => outcome === 'matched')
+  assert.deepEqual([matched?.source?.path, matched?.source?.line], ['spec.tcp[1]', 10])
+  assert.deepEqual(report.passedOver, [])
+})
+
 test('a hash says what the endpoint is chosen by', async () => {
   const hashing = `
 apiVersion: networking.istio.io/v1

@@ -5,7 +5,7 @@ import { test } from 'node:test'
 import { recordingTerminal } from '../../../test/support/recording-terminal.ts'
 import { MeshError } from '../../lib/mesh-error.ts'
 import { FlagValues } from '../command.ts'
-import { planRun } from './run.ts'
+import { planRun, tellWhatIsWaitedFor } from './run.ts'
 
 function plan(flags: Readonly<Record<string, unknown>>, words: readonly string[] = ['curl', 'x']) {
   const context = {
@@ -74,3 +74,19 @@ for (const [flags, message] of [
     )
   })
 }
+
+test('what a start waits for is told when it is news, and a renewal that waits is not', () => {
+  const terminal = recordingTerminal()
+  const tell = tellWhatIsWaitedFor(terminal)
+  const failed = (message: string, notAfterMs?: number) =>
+    tell({ event: 'certificate-failed', message, retryMs: 1, notAfterMs, isNearEnd: true })
+  failed('connection refused')
+  failed('connection refused')
+  failed('unknown root')
+  failed('it is late', 1)
+  assert.equal(
+    terminal.error(),
+    'tulle: waiting, Ctrl-C ends it: connection refused\n' +
+      'tulle: waiting, Ctrl-C ends it: unknown root\n',
+  )
+})

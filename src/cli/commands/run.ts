@@ -8,7 +8,7 @@ import { basename, join, resolve } from 'node:path'
 import { openIdentity } from '../../agent/open-identity.ts'
 import { openRelay } from '../../agent/open-relay.ts'
 import { openSidecar } from '../../agent/open-sidecar.ts'
-import { RunningWorkload } from '../../agent/run-workload.ts'
+import { RunningWorkload, type WorkloadEvent } from '../../agent/run-workload.ts'
 import type {
   ApplicationPlan,
   IdentityPlan,
@@ -29,6 +29,7 @@ import {
   type FlagValues,
 } from '../command.ts'
 import { findMesh, tulleHome, type RunningMesh } from '../home.ts'
+import type { Terminal } from '../terminal.ts'
 import { parseUpstream } from '../up/mesh-plan.ts'
 
 export const runCommand: Command = {
@@ -73,6 +74,11 @@ export const runCommand: Command = {
     {
       flags: '--envoy <path>',
       summary: 'the Envoy program for --proxy envoy (default: envoy on PATH)',
+    },
+    {
+      flags: '--concurrency <number>',
+      summary: 'threads of the sidecar that carry traffic',
+      default: '1',
     },
     {
       flags: '--control-plane <host:port>',
@@ -131,11 +137,28 @@ export const runCommand: Command = {
       openIdentity,
       openRelay,
       openSidecar,
-      onEvent: () => {},
+      onEvent: tellWhatIsWaitedFor(input.context.terminal),
     })
     using _stop = stopOnSignals(input.context, workload)
     return { exitCode: await workload.run() }
   },
+}
+
+/**
+ * The command starts when there is a certificate, and a control plane that does not answer is waited for: without a word
+ * a wrong address looks like a command that hangs. A reason is told when it is another one than before.
+ */
+export function tellWhatIsWaitedFor(
+  terminal: Pick<Terminal, 'writeError'>,
+): (event: WorkloadEvent) => void {
+  let last: string | undefined
+  return (event) => {
+    // With a certificate in use the renewal has time, and the log has its warnings.
+    if (event.event !== 'certificate-failed' || event.notAfterMs !== undefined) return
+    if (event.message === last) return
+    last = event.message
+    terminal.writeError(`tulle: waiting, Ctrl-C ends it: ${event.message}\n`)
+  }
 }
 
 /** The first Ctrl-C is the command's own affair, as it would be without us. */
@@ -180,6 +203,7 @@ export function planRun(input: CommandInput, random: Random): WorkloadPlan {
     proxy: {
       kind: flags.text('proxy') === 'envoy' ? 'envoy' : 'tulle',
       program: flags.text('envoy'),
+      concurrency: flags.number('concurrency', { low: 1, high: 1_024 }) ?? 1,
       drainMs: 5_000,
     },
   }

@@ -80,7 +80,9 @@ export async function explainReport(
     ...(listener && { listener }),
     ...(virtualHost && { virtualHost }),
     rules: joinRules(tried, { resources, virtualHost, client: source.client }),
-    passedOver: await findPassedOver(source, { tried, virtualHost }),
+    // What decides inside a tunnel is asked when a request comes out of it.
+    passedOver:
+      action?.kind === 'tunnel' ? [] : await findPassedOver(source, { tried, virtualHost }),
     ...(action && { action }),
     sources: rulesOf(action).flatMap((provenance) => sourceOf(provenance, resources) ?? []),
     verdict,

@@ -277,12 +277,17 @@ function settingsLines(
     ...(name === undefined ? [] : [`by ${name} (${placeText(source, options)})`]),
     [
       settings.balancer,
-      settings.protocol,
+      ...protocolOf(settings, report),
       `connect within ${timeText(settings.connectTimeoutMs)}`,
     ].join(', '),
     ...(limited.length === 0 ? [] : [`at most ${limited.join(', ')}; beyond it 503 UO`]),
     ...(outlierDetection === undefined ? [] : [ejectionText(outlierDetection)]),
   ]
+}
+
+/** Bytes of a tunnel have none. */
+function protocolOf({ protocol }: ClusterSettings, { action }: ExplainReport): readonly string[] {
+  return action?.kind === 'tunnel' ? [] : [protocol]
 }
 
 const limitNames: Readonly<Record<string, string>> = {

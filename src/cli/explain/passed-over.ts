@@ -52,6 +52,7 @@ function reasonOf(resource: Resource<VirtualServiceSpec>, input: PassedOverInput
   if (!isExportedTo(exportTo, { own: metadata.namespace, client: scope.clientNamespace })) {
     return `it is exported to ${exportTo.join(', ')}, and not to namespace ${scope.clientNamespace}`
   }
+  if ((spec.http ?? []).length === 0) return 'it has rules for TCP or TLS only'
   if (!hasRuleFor(spec, scope)) {
     return `none of its rules is for this workload on port ${scope.port} (port, sourceLabels, sourceNamespace, gateways)`
   }

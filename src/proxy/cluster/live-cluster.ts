@@ -70,6 +70,7 @@ export class LiveCluster implements Cluster {
     this.#scope = scope
     this.stats = createClusterStats(scope.stats, config.statName)
     this.breaker = createCircuitBreaker({
+      name: config.name,
       slots: scope.stats.slots,
       limits: config.breakerLimits,
       stats: this.stats,

@@ -65,7 +65,9 @@ function judgeChain(rules: TrustRules, peer: PeerChain, nowMs: number): TlsRefus
   if (roots === undefined) return undefined
   const path = roots.pathOf(peer, rules.depthMax)
   if (path === undefined) {
-    const issuer = printable(peer.leaf.issuer.replaceAll('\n', ', '))
+    // Node's types say that there is one; without a name it is undefined.
+    const { issuer: name }: { readonly issuer?: string } = peer.leaf
+    const issuer = printable((name ?? '').replaceAll('\n', ', ')) || 'nobody'
     return refusal('unknown-ca', `signed by ${issuer}, which leads to no root here`)
   }
   return rules.allowExpired ? undefined : judgeTimes(path, nowMs)
