@@ -62,6 +62,14 @@ const poolEffects: EffectTable = {
   'outlierDetection.outlierDetectionHttpErrorCodes': 'not-yet',
 }
 
+/** Those of a connection pool that stands at `path`. */
+function poolOf(path: string): EffectTable {
+  const own = Object.entries(poolEffects).filter(([name]) => name.startsWith('connectionPool'))
+  return Object.fromEntries(
+    own.map(([name, effect]) => [name.replace('connectionPool', path), effect]),
+  )
+}
+
 const trafficBlockEffects: EffectTable = {
   ...poolEffects,
   loadBalancer: 'effective',
@@ -107,6 +115,18 @@ export const effects: Readonly<Record<string, EffectTable>> = {
     'spec.probe.grpc': 'not-yet',
     'spec.template.network': 'not-yet',
   },
+  Sidecar: {
+    spec: 'effective',
+    'spec.ingress[].bind': 'not-yet',
+    'spec.ingress[].captureMode': 'not-yet',
+    'spec.ingress[].tls': 'not-yet',
+    'spec.ingress[].port.targetPort': 'not-yet',
+    'spec.egress[].captureMode=IPTABLES': 'not-yet',
+    'spec.egress[].port.targetPort': 'not-yet',
+    'spec.egress[].bind': 'not-yet',
+    ...poolOf('spec.ingress[].connectionPool'),
+    ...poolOf('spec.inboundConnectionPool'),
+  },
   PeerAuthentication: { spec: 'effective' },
   Service: {
     spec: 'effective',
@@ -149,6 +169,7 @@ export const effects: Readonly<Record<string, EffectTable>> = {
 
 /** What happens instead of the field's effect, where that is more than nothing. */
 const consequences: Readonly<Record<string, string>> = {
+  'spec.ingress[].tls': 'the port is closed',
   'spec.ports[].protocol': 'our own proxy refuses the port, a real Envoy takes it',
   'spec.services[].ports[].protocol': 'our own proxy refuses the port, a real Envoy takes it',
 }

@@ -71,7 +71,7 @@ test('labels that nothing asks for make no scope class of their own', () => {
   const input = { resources: new Map(), registry: registryOf([]), mesh: meshSettingsOf() }
   const { selectors } = buildWorld(input)
   const keys = ['a', 'b'].map(
-    (app) => scopeOf(clientOf(nodeOf({ labels: { app } })), selectors).key,
+    (app) => scopeOf(clientOf(nodeOf({ labels: { app } })), { selectors }).key,
   )
   assert.equal(keys[0], keys[1])
 })

@@ -453,6 +453,37 @@ const policyArbitrary = fc
   })
   .map(({ spec, ...metadata }) => peerAuthentication(spec, metadata))
 
+const sidecarArbitrary = resourceArbitrary(
+  'Sidecar',
+  fc.record(
+    {
+      workloadSelector: fc.constantFrom({ labels: { app: 'web' } }, {}),
+      egress: fc.array(
+        fc.record(
+          {
+            port: fc.constantFrom(
+              { number: 80, protocol: 'HTTP' },
+              { number: 443, protocol: 'TLS' },
+            ),
+            hosts: fc.subarray(
+              ['./*', '*/a.default.svc.cluster.local', 'other/*', '*/*.example.com', '~/*'],
+              { minLength: 1 },
+            ),
+          },
+          { requiredKeys: ['hosts'] },
+        ),
+        { maxLength: 2 },
+      ),
+      outboundTrafficPolicy: fc.constantFrom({}, { mode: 'ALLOW_ANY' }),
+      ingress: fc.constantFrom(
+        [],
+        [{ port: { number: 8000, protocol: 'TCP' }, defaultEndpoint: '127.0.0.1:9' }],
+      ),
+    },
+    { requiredKeys: [] },
+  ),
+)
+
 const someFaults: readonly InjectedFault[] = [
   { name: 'a', host: 'a.default.svc.cluster.local', from: undefined, headers: {} },
   { name: 'b', host: 'a.default.svc.cluster.local', from: 'web', headers: { user: 'me' } },
@@ -466,7 +497,7 @@ type Edit = (input: TranslationInput) => TranslationInput
 
 const editArbitrary: fc.Arbitrary<Edit> = fc.oneof(
   fc
-    .oneof(virtualServiceArbitrary, ruleArbitrary, policyArbitrary)
+    .oneof(virtualServiceArbitrary, ruleArbitrary, policyArbitrary, sidecarArbitrary)
     .map((resource): Edit => (input) => ({
       ...input,
       resources: new Map([...input.resources, [keyOf(resource), resource]]),
@@ -536,7 +567,12 @@ const clients = [
     labels: { app: 'web' },
     metadata: {
       MESH_PORTS: [{ name: 'http', servicePort: 80, appPort: 8000, meshPort: 20_001 }],
-      UPSTREAMS: [{ host: 'b', port: 8080, localPort: 16_001 }],
+      UPSTREAMS: [
+        { host: 'b', port: 8080, localPort: 16_001 },
+        { host: 'a', port: 443, localPort: 16_002 },
+        { host: 'a', port: 9000, localPort: 16_003 },
+      ],
+      HTTP_PROXY_PORT: 15_001,
     },
   }),
   nodeOf({ namespace: 'other', userAgent: 'tulle', labels: { app: 'batch' } }),

@@ -158,7 +158,7 @@ function routesFor(
   scope: Scope,
   { host, port }: { readonly host: string; readonly port: number },
 ): Route[] {
-  const index = world.virtualServices.visibleIn(scope.namespace)
+  const index = world.imports.virtualServices(scope)
   for (const virtualService of candidatesFor(host, index)) {
     const routes = routesOf(world, scope, { virtualService, port })
     if (routes.length > 0) return routes
@@ -195,7 +195,7 @@ export function translateUnregistered(
   scope: Scope,
   host: string,
 ): EncodedVirtualHost[] {
-  const index = world.virtualServices.visibleIn(scope.namespace)
+  const index = world.imports.virtualServices(scope)
   const made = new Map<number, EncodedVirtualHost>()
   const faults = faultsFor(world.input.faults, scope, host)
   for (const virtualService of index.byHost.get(host) ?? []) {
@@ -224,7 +224,7 @@ function portsBeside(world: World, scope: Scope, virtualService: VirtualService)
  * share one result.
  */
 export function virtualHostInputs(world: World, scope: Scope, service: Service): unknown[] {
-  const index = world.virtualServices.visibleIn(scope.namespace)
+  const index = world.imports.virtualServices(scope)
   const candidates = candidatesFor(service.hostname, index)
   const destinations = candidates.flatMap(({ destinationHosts }) => destinationHosts)
   return [

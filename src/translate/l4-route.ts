@@ -20,6 +20,7 @@ import type { Service, ServicePort } from '../registry/service.ts'
 import type { MergedRule } from './destination-rule-index.ts'
 import { clusterName, resolveHost } from './host-name.ts'
 import { isSelected, type Scope } from './scope.ts'
+import { outboundPolicyOf } from './sidecar-index.ts'
 import { systemClusters } from './system-cluster.ts'
 import { l4CandidatesFor, type VirtualService } from './virtual-service-index.ts'
 import { ruleFor, visibleService, type World } from './world.ts'
@@ -58,11 +59,11 @@ export function isTls({ protocol }: Pick<ServicePort, 'protocol'>): boolean {
 
 export function l4RoutesOf(input: L4Input): L4Routes {
   const { world, scope, service, port } = input
-  const index = world.virtualServices.visibleIn(scope.namespace)
+  const index = world.imports.virtualServices(scope)
   const candidates = l4CandidatesFor(service.hostname, index)
   if (!isTls(port)) return { named: [], fallback: tcpTarget(input, candidates) }
   const named = tlsRoutes(input, candidates)
-  const isClosed = named.length > 0 && !world.input.mesh.isOutboundAllowed
+  const isClosed = named.length > 0 && !outboundPolicyOf(world.input.mesh, scope.sidecar).isAllowed
   const fallback = isClosed ? nowhere : ownTarget(input)
   return { named, fallback }
 }
@@ -196,7 +197,7 @@ function settingsOf(rule: MergedRule | undefined, subsetName: string) {
 
 /** Everything that the routes of a service depend on besides the service itself, to be compared member by member. */
 export function l4Inputs(world: World, scope: Scope, service: Service): unknown[] {
-  const index = world.virtualServices.visibleIn(scope.namespace)
+  const index = world.imports.virtualServices(scope)
   return [
     ruleFor(world, scope, service.hostname),
     ...l4CandidatesFor(service.hostname, index).flatMap((virtualService) => [

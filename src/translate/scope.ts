@@ -6,6 +6,7 @@ import type { ClientKind } from './ability.ts'
 import type { Client } from './client.ts'
 import type { DestinationRules } from './destination-rule-index.ts'
 import { compareText } from './input.ts'
+import type { ClientSidecar, Sidecars } from './sidecar-index.ts'
 import type { VirtualService, VirtualServices } from './virtual-service-index.ts'
 
 type Labels = Readonly<Record<string, string>>
@@ -18,6 +19,8 @@ export interface Scope {
   readonly systemRoots: string
   /** Keys of the selectors that the client's labels satisfy. */
   readonly satisfied: ReadonlySet<string>
+  /** The Sidecar that speaks for the clients. */
+  readonly sidecar: ClientSidecar | undefined
 }
 
 /** Selectors that the configuration has, by key. */
@@ -52,18 +55,32 @@ function sourcesOf({ routes, resource }: VirtualService): (Labels | undefined)[]
   return blocks.flatMap(({ match = [] }) => match.map(({ sourceLabels }) => sourceLabels))
 }
 
-export function scopeOf(client: Client, selectors: Selectors): Scope {
+/** What decides on a client's scope class besides the client. */
+export interface ScopeSources {
+  readonly selectors: Selectors
+  readonly sidecars?: Pick<Sidecars, 'of'>
+}
+
+export function scopeOf(client: Client, { selectors, sidecars }: ScopeSources): Scope {
+  const sidecar = sidecars?.of(client)
   const own = { ...client.labels, [workloadKey]: client.workload }
   const satisfied = [...selectors]
     .filter(([, labels]) => isSubset(labels, own))
     .map(([key]) => key)
     .sort()
   return {
-    key: JSON.stringify([client.namespace, client.kind, client.systemRoots, satisfied]),
+    key: JSON.stringify([
+      client.namespace,
+      client.kind,
+      client.systemRoots,
+      satisfied,
+      sidecar?.key,
+    ]),
     namespace: client.namespace,
     kind: client.kind,
     systemRoots: client.systemRoots,
     satisfied: new Set(satisfied),
+    sidecar,
   }
 }
 
