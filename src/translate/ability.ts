@@ -15,8 +15,6 @@ export interface Abilities {
   readonly connectionLifetime: boolean
   /** HTTP/2 to endpoints where only an upgrade policy asks for it. */
   readonly http2Upgrade: boolean
-  /** `retryRemoteLocalities`. A route configuration that is refused would freeze every route. */
-  readonly retryPriorities: boolean
   /** HTTP/2 that is recognised by its first bytes is taken. */
   readonly http2Inspection: boolean
   /** The network filter `istio.stats`: Envoy has no optional network filters, and refuses one it lacks. */
@@ -29,7 +27,6 @@ export function abilitiesOf(kind: ClientKind): Abilities {
     slowStart: isEnvoy,
     connectionLifetime: isEnvoy,
     http2Upgrade: isEnvoy,
-    retryPriorities: isEnvoy,
     http2Inspection: isEnvoy,
     tcpStats: !isEnvoy,
   }

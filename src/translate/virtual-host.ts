@@ -126,11 +126,11 @@ function bracketed(host: string): string {
   return host.includes(':') ? `[${host}]` : host
 }
 
-function defaultRoute({ service, port, hashOf, mesh, abilities }: ServiceHostInput): Route {
+function defaultRoute({ service, port, hashOf, mesh }: ServiceHostInput): Route {
   const hash = hashOf({ host: service.hostname, port: { number: port.number } })
   const hashPolicy = hashPolicyOf(hash)
   // As in Istio, hashing does not stop a default route from retrying elsewhere.
-  const retryPolicy = translateRetries(mesh.retryPolicy, { isHashed: false, abilities })
+  const retryPolicy = translateRetries(mesh.retryPolicy, { isHashed: false })
   return Route.fromPartial({
     name: 'default',
     match: { pathSpecifier: { $case: 'prefix', value: '/' } },

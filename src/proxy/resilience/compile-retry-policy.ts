@@ -6,8 +6,9 @@ import {
   type RetryPolicy as RetryPolicyMessage,
   RetryPolicy_ResetHeaderFormat as ResetFormat,
 } from '../../xds/proto/generated/envoy/config/route/v3/route_components.ts'
+import { PreviousPrioritiesConfig } from '../../xds/proto/generated/envoy/extensions/retry/priority/previous_priorities/v3/previous_priorities_config.ts'
 import { type FieldReport, at, refuse, showValue } from '../config/field-rule.ts'
-import { durationMs } from '../config/message-value.ts'
+import { decodeTyped, durationMs, typeName } from '../config/message-value.ts'
 import { compileRequestMatcher, compileResponseMatcher } from '../route/header-matcher.ts'
 import {
   type RateLimitedBackoff,
@@ -20,6 +21,8 @@ const backoffBaseDefaultMs = 25
 /** Envoy raises a smaller base to this. */
 const backoffBaseMinMs = 1
 const previousHosts = 'envoy.retry_host_predicates.previous_hosts'
+const previousPriorities =
+  'envoy.extensions.retry.priority.previous_priorities.v3.PreviousPrioritiesConfig'
 
 export function compileRetryPolicy(message: RetryPolicyMessage, report: FieldReport): RetryPolicy {
   return {
@@ -34,6 +37,7 @@ export function compileRetryPolicy(message: RetryPolicyMessage, report: FieldRep
     rateLimitedBackoff: compileRateLimited(message, report),
     avoidPreviousHosts: avoidsPreviousHosts(message, report),
     hostSelectionAttemptsMax: Math.max(1, message.hostSelectionRetryMaxAttempts),
+    ...compilePriority(message, at(report, 'retry_priority')),
   }
 }
 
@@ -132,6 +136,26 @@ function compileRateLimited(
       at(here, 'max_interval'),
     ),
   }
+}
+
+function compilePriority(
+  { retryPriority }: RetryPolicyMessage,
+  report: FieldReport,
+): Pick<RetryPolicy, 'prioritiesUpdateEvery'> {
+  if (retryPriority === undefined) return {}
+  const { name, configType } = retryPriority
+  const type = typeName(configType?.value.typeUrl ?? '')
+  if (configType === undefined || type !== previousPriorities) {
+    refuse(report, `${showValue(name)} is not implemented`)
+    return {}
+  }
+  const config = decodeTyped(configType.value, PreviousPrioritiesConfig, report)
+  const every = config?.updateFrequency ?? 0
+  if (every <= 0) {
+    const here = at(report, 'typed_config', 'update_frequency')
+    refuse(here, `value must be greater than 0, got ${every}`)
+  }
+  return { prioritiesUpdateEvery: every }
 }
 
 function avoidsPreviousHosts(message: RetryPolicyMessage, report: FieldReport): boolean {

@@ -46,6 +46,8 @@ export interface RetryPolicy {
   /** Envoy `previous_hosts`: a retry avoids hosts already tried, for this many re-selections. */
   readonly avoidPreviousHosts: boolean
   readonly hostSelectionAttemptsMax: number
+  /** Envoy `previous_priorities`: after so many attempts their priorities are left out; absent: they are not. */
+  readonly prioritiesUpdateEvery?: number
 }
 
 /** Envoy `rate_limited_retry_back_off`: the upstream says when to come back. */

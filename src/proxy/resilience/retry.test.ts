@@ -122,6 +122,22 @@ for (const { message, reason } of [
     reason: 'retry_host_predicate[0]: "mine" is not implemented',
   },
   {
+    message: { retry_priority: { name: 'mine' } },
+    reason: 'retry_priority: "mine" is not implemented',
+  },
+  {
+    message: {
+      retry_priority: {
+        name: 'previous',
+        typed_config: {
+          '@type':
+            'type.googleapis.com/envoy.extensions.retry.priority.previous_priorities.v3.PreviousPrioritiesConfig',
+        },
+      },
+    },
+    reason: 'retry_priority.typed_config.update_frequency: value must be greater than 0, got 0',
+  },
+  {
     message: { rate_limited_retry_back_off: {} },
     reason: 'rate_limited_retry_back_off.reset_headers: value must contain at least 1 item(s)',
   },

@@ -123,6 +123,14 @@ export const filterCases: readonly ParityCase[] = [
   retry('another answer where nothing is late', '/some', {
     headers: { 'x-envoy-upstream-rq-timeout-alt-response': '1' },
   }),
+  ...[1, 2, 3, 4].flatMap((retries) =>
+    [1, 2].map((every) =>
+      retry(
+        `${retries} retries that leave out priorities after every ${every}`,
+        `/prio-${retries}-${every}?do=status&n=503`,
+      ),
+    ),
+  ),
   // CORS.
   cors('no origin', '/', {}),
   cors('an origin of the virtual host', '/', { origin: 'http://host.test' }),
