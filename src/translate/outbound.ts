@@ -74,15 +74,13 @@ export function* translateOutbound(input: OutboundInput): Generator<void, Outbou
   const changed = before === undefined ? undefined : new Set<string>()
   const { imports, moved, hosts } = workOf(input, before)
   for (const host of hosts) {
-    const known = moved.has(host) ? undefined : parts.get(host)
-    const part = translateHost(input, host, before && known)
-    if (part === undefined) parts.delete(host)
-    else parts.set(host, part)
+    const known = moved.has(host) ? undefined : before?.parts.get(host)
+    place(parts, host, translateHost(input, host, known))
     changed?.add(host)
     yield
   }
   const isKept = !dirty.unregistered && moved.size === 0
-  const unregistered = (isKept && before?.unregistered) || unregisteredOf(world, scope)
+  const unregistered = unregisteredOf(world, scope, isKept ? before : undefined)
   yield
   const state = { world, scope, parts, unregistered }
   return {
@@ -95,6 +93,11 @@ export function* translateOutbound(input: OutboundInput): Generator<void, Outbou
     tunnels: tunnelsIn(parts, previous?.tunnels),
     imports,
   }
+}
+
+function place(parts: Map<string, HostPart>, host: string, part: HostPart | undefined): void {
+  if (part === undefined) parts.delete(host)
+  else parts.set(host, part)
 }
 
 /** What is seen, what came into sight or went out of it, and the hosts to look at. */
@@ -181,7 +184,12 @@ function tunnelsIn(
   return isDeepStrictEqual(tunnels, before) && before !== undefined ? before : tunnels
 }
 
-function unregisteredOf(world: World, scope: Scope): Map<string, readonly EncodedVirtualHost[]> {
+function unregisteredOf(
+  world: World,
+  scope: Scope,
+  kept: OutboundState | undefined,
+): OutboundState['unregistered'] {
+  if (kept !== undefined) return kept.unregistered
   const hosts = new Map<string, readonly EncodedVirtualHost[]>()
   for (const host of world.imports.virtualServices(scope).byHost.keys()) {
     if (!isUnregistered(world, scope, host)) continue
