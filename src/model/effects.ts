@@ -74,7 +74,6 @@ const trafficBlockEffects: EffectTable = {
   ...poolEffects,
   loadBalancer: 'effective',
   'loadBalancer.simple=PASSTHROUGH': 'not-yet',
-  'loadBalancer.localityLbSetting': 'not-yet',
   'loadBalancer.zoneAwareLbSetting': 'not-yet',
   'loadBalancer.warmup': 'not-yet',
   'loadBalancer.warmupDurationSecs': 'not-yet',
@@ -144,7 +143,6 @@ export const effects: Readonly<Record<string, EffectTable>> = {
     'spec.loadBalancerClass': 'cluster-only',
     'spec.loadBalancerIP': 'cluster-only',
     'spec.loadBalancerSourceRanges': 'cluster-only',
-    'spec.trafficDistribution': 'not-yet',
   },
   RouteTest: { spec: 'effective' },
   Mesh: {
@@ -153,7 +151,6 @@ export const effects: Readonly<Record<string, EffectTable>> = {
       unreadMeshConfigFields.map((name) => [`spec.meshConfig.${name}`, 'not-yet' as const]),
     ),
     ...http2('spec.services[].ports[].protocol'),
-    'spec.meshConfig.localityLbSetting': 'not-yet',
     'spec.meshConfig.h2UpgradePolicy=UPGRADE': 'not-yet',
     'spec.meshConfig.meshMTLS.ecdhCurves': 'not-yet',
     'spec.meshConfig.meshMTLS.cipherSuites': 'not-yet',

@@ -12,7 +12,7 @@ import type { Resource } from '../model/resource.ts'
 import { hostnameOf, issueAt, serviceDomain } from './declaration.ts'
 import type { Declaration, Declared, FixedEndpoint } from './declaration.ts'
 import { selectProtocol } from './protocol.ts'
-import type { ServicePort } from './service.ts'
+import type { ServicePort, TrafficDistribution } from './service.ts'
 
 export function declareService(resource: Resource<ServiceSpec>): Declared {
   const { metadata, spec } = resource
@@ -48,6 +48,7 @@ export function declareService(resource: Resource<ServiceSpec>): Declared {
     publishesUnready: spec.publishNotReadyAddresses === true,
     exportTo: exportToOf(metadata.annotations),
     subjectAltNames: [],
+    ...distributionOf(spec.trafficDistribution, metadata.annotations),
     declaredBy: describeResource(resource),
     resource,
     path: 'metadata.name',
@@ -143,6 +144,22 @@ function exportToOf(annotations: Readonly<Record<string, string>>): readonly str
     .filter((target) => target !== '')
 }
 
+/** The field, or the annotation that came before it. Words that nobody knows are no preference, as in Istio. */
+export function distributionOf(
+  field: string | undefined,
+  annotations: Readonly<Record<string, string>>,
+): Pick<Declaration, 'trafficDistribution'> {
+  const written = field ?? annotations['networking.istio.io/traffic-distribution'] ?? ''
+  const trafficDistribution = distributions[written.toLowerCase()]
+  return trafficDistribution === undefined ? {} : { trafficDistribution }
+}
+
+const distributions: Readonly<Record<string, TrafficDistribution>> = {
+  preferclose: 'same-zone',
+  prefersamezone: 'same-zone',
+  prefersamenode: 'same-node',
+}
+
 export function declareMesh(resource: Resource<MeshSpec>): Declared {
   const services = resource.spec.services ?? []
   return {
@@ -172,6 +189,7 @@ function meshDeclaration(
     isMeshExternal: false,
     exportTo: exportToOf(service.annotations ?? {}),
     subjectAltNames: [],
+    ...distributionOf(undefined, service.annotations ?? {}),
     declaredBy: `service ${namespace}/${service.name} of ${describeResource(resource)}`,
     resource,
     path,

@@ -515,6 +515,23 @@ test('a Service’s exportTo annotation, addresses and headlessness are read', a
   assert.equal(headless.resolution, 'static')
 })
 
+test('a Service’s preference for near endpoints is read, from its field or the annotation before it', async () => {
+  const annotated = (value: string, spec: string, name: string) =>
+    `---\napiVersion: v1\nkind: Service\nmetadata: { name: ${name}, annotations: { networking.istio.io/traffic-distribution: ${value} } }\n` +
+    `spec: { ${spec}selector: { a: b }, ports: [{ port: 80, name: http }] }\n`
+  const scene = await openScene(
+    annotated('PreferClose', '', 'close') +
+      annotated('prefersamenode', '', 'node') +
+      annotated('PreferClose', 'trafficDistribution: PreferSameNode, ', 'field') +
+      annotated('Somewhere', '', 'unknown'),
+  )
+  const { services } = scene.registry.snapshot
+  const found = ['close', 'node', 'field', 'unknown'].map(
+    (name) => services.get(host(name))?.trafficDistribution,
+  )
+  assert.deepEqual(found, ['same-zone', 'same-node', 'same-node', undefined])
+})
+
 test('listeners hear what changed, once a turn, and what did not change is the same object', async () => {
   const scene = await openScene(
     mesh + service('{ selector: { a: b }, ports: [{ port: 80, name: http }] }', 'other'),
