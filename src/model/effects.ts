@@ -126,7 +126,6 @@ export const effects: Readonly<Record<string, EffectTable>> = {
   PeerAuthentication: { spec: 'effective' },
   Service: {
     spec: 'effective',
-    'spec.type=ExternalName': 'refused',
     'spec.type=NodePort': 'cluster-only',
     'spec.type=LoadBalancer': 'cluster-only',
     'spec.ports[].nodePort': 'cluster-only',
@@ -136,7 +135,6 @@ export const effects: Readonly<Record<string, EffectTable>> = {
     'spec.externalTrafficPolicy': 'cluster-only',
     'spec.internalTrafficPolicy=Local': 'not-yet',
     'spec.healthCheckNodePort': 'cluster-only',
-    'spec.publishNotReadyAddresses': 'not-yet',
     'spec.ipFamilies': 'cluster-only',
     'spec.ipFamilyPolicy': 'cluster-only',
     'spec.allocateLoadBalancerNodePorts': 'cluster-only',
