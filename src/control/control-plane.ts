@@ -164,6 +164,8 @@ async function openParts(
         log,
       }),
       observer: adsObserver(metrics),
+      // Else the endpoints that are about to come back would be taken from everybody in between.
+      holdReturningMs: registry.knowsWhoWasThere ? 0 : registry.gracePeriodMs,
       ...(debounce === undefined ? {} : { debounce }),
     }),
   )

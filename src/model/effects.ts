@@ -128,7 +128,6 @@ export const effects: Readonly<Record<string, EffectTable>> = {
   PeerAuthentication: { spec: 'effective' },
   Service: {
     spec: 'effective',
-    'spec.type=ExternalName': 'refused',
     'spec.type=NodePort': 'cluster-only',
     'spec.type=LoadBalancer': 'cluster-only',
     'spec.ports[].nodePort': 'cluster-only',
@@ -138,7 +137,6 @@ export const effects: Readonly<Record<string, EffectTable>> = {
     'spec.externalTrafficPolicy': 'cluster-only',
     'spec.internalTrafficPolicy=Local': 'not-yet',
     'spec.healthCheckNodePort': 'cluster-only',
-    'spec.publishNotReadyAddresses': 'not-yet',
     'spec.ipFamilies': 'cluster-only',
     'spec.ipFamilyPolicy': 'cluster-only',
     'spec.allocateLoadBalancerNodePorts': 'cluster-only',

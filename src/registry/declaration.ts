@@ -26,6 +26,8 @@ export interface Declaration {
   readonly addresses: readonly string[]
   readonly resolution: Resolution
   readonly isMeshExternal: boolean
+  /** Workloads count as healthy whatever their probes say. */
+  readonly publishesUnready?: boolean
   readonly exportTo: readonly string[]
   readonly subjectAltNames: readonly string[]
   readonly trafficDistribution?: TrafficDistribution
