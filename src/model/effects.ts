@@ -75,8 +75,6 @@ const trafficBlockEffects: EffectTable = {
   loadBalancer: 'effective',
   'loadBalancer.simple=PASSTHROUGH': 'not-yet',
   'loadBalancer.zoneAwareLbSetting': 'not-yet',
-  'loadBalancer.warmup': 'not-yet',
-  'loadBalancer.warmupDurationSecs': 'not-yet',
   tls: 'effective',
   'tls.credentialName': 'refused',
   'tls.caCrl': 'refused',

@@ -9,8 +9,6 @@
 export type ClientKind = 'envoy' | 'tulle'
 
 export interface Abilities {
-  /** `warmup`: a new endpoint gets its share bit by bit. */
-  readonly slowStart: boolean
   /** `maxConnectionDuration` of connections to endpoints. */
   readonly connectionLifetime: boolean
   /** HTTP/2 to endpoints where only an upgrade policy asks for it. */
@@ -24,7 +22,6 @@ export interface Abilities {
 export function abilitiesOf(kind: ClientKind): Abilities {
   const isEnvoy = kind === 'envoy'
   return {
-    slowStart: isEnvoy,
     connectionLifetime: isEnvoy,
     http2Upgrade: isEnvoy,
     http2Inspection: isEnvoy,

@@ -111,7 +111,7 @@ function discoveryOf(
     locality,
   }: { name: string; policy: EffectivePolicy; locality: LocalityPolicy | undefined },
 ) {
-  const balancing = translateLoadBalancer(policy.loadBalancer, input.abilities)
+  const balancing = translateLoadBalancer(policy.loadBalancer)
   if (isTlsRefused(policy.tls)) {
     return { clusterDiscoveryType: typed(Cluster_DiscoveryType.STATIC), ...balancing }
   }
