@@ -189,13 +189,13 @@ function routedTarget(
 function settingsOf(rule: MergedRule | undefined, subsetName: string) {
   const policy = rule?.trafficPolicy ?? {}
   const { idleTimeout, maxConnectionDuration } = policy.connectionPool?.tcp ?? {}
-  const subset = rule?.subsets.find(({ name }) => name === subsetName)
-  const balancer = subset?.trafficPolicy?.loadBalancer ?? policy.loadBalancer
+  const subset = rule?.subsets.find(({ name }) => name === subsetName)?.trafficPolicy ?? {}
+  const balancer = subset.loadBalancer ?? policy.loadBalancer
   return {
     idleTimeout,
     maxConnectionDuration,
     hashesSourceIp: balancer?.consistentHash?.useSourceIp === true,
-    tunnel: askedTunnel(subsetName === '' ? policy : (subset?.trafficPolicy ?? {})),
+    tunnel: askedTunnel(subsetName === '' ? policy : subset),
   }
 }
 
