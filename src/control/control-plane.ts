@@ -181,7 +181,7 @@ async function openParts(
   )
   const { secureAddress, plaintextAddress } = ports
   log.info({ address: secureAddress, plaintext: plaintextAddress }, 'xDS is served')
-  addGauges(metrics, { registry, source, ads })
+  addGauges(metrics, { registry, source, ads, faults })
   const api = stack.use(
     await openApi(options, stack, { source, registry, translation, ads, metrics }),
   )

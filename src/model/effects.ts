@@ -35,7 +35,7 @@ function trafficPolicy(path: string): EffectTable {
     ...trafficBlocks(path),
     ...trafficBlocks(portLevel),
     [`${path}.portLevelSettings`]: 'effective',
-    [`${path}.tunnel`]: 'not-yet',
+    [`${path}.tunnel.protocol=POST`]: 'not-yet',
     [`${path}.retryBudget.budgetInterval`]: 'not-yet',
   }
 }
@@ -162,6 +162,10 @@ export const effects: Readonly<Record<string, EffectTable>> = {
 /** What happens instead of the field's effect, where that is more than nothing. */
 const consequences: Readonly<Record<string, string>> = {
   'spec.ingress[].tls': 'the port is closed',
+  'spec.trafficPolicy.tunnel.protocol':
+    'our own proxy closes such connections, a real Envoy takes them',
+  'spec.subsets[].trafficPolicy.tunnel.protocol':
+    'our own proxy closes such connections, a real Envoy takes them',
   'spec.ports[].protocol': 'our own proxy refuses the port, a real Envoy takes it',
   'spec.services[].ports[].protocol': 'our own proxy refuses the port, a real Envoy takes it',
 }

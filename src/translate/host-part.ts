@@ -16,7 +16,7 @@ import { translateEndpoints } from './endpoint.ts'
 import { consistentHashOf, type HashOf } from './hash-policy.ts'
 import { identitiesOf } from './identity.ts'
 import { faultsFor, injectFaults } from './injected-fault.ts'
-import { isTls, l4Inputs, l4RoutesOf } from './l4-route.ts'
+import { l4Inputs, l4RoutesOf } from './l4-route.ts'
 import { localityPolicyOf } from './locality.ts'
 import { encodeVirtualHost, type EncodedVirtualHost } from './route-configuration.ts'
 import { translateRoutes } from './route.ts'
@@ -140,7 +140,7 @@ export function translateVirtualHosts(
 /** Ports of a service of which the first bytes decide. */
 export function tunnelsOf(world: World, scope: Scope, service: Service): Tunnel[] {
   return service.ports.flatMap((port) => {
-    const mayNeed = port.protocol === 'auto' || isTls(port)
+    const mayNeed = port.protocol === 'auto' || !isHttp(port)
     return (
       (mayNeed && tunnelOf({ service, port }, l4RoutesOf({ world, scope, service, port }))) || []
     )
