@@ -52,8 +52,6 @@ function prefixed(path: string, table: EffectTable): EffectTable {
 
 const poolEffects: EffectTable = {
   connectionPool: 'effective',
-  'connectionPool.tcp.tcpKeepalive.probes': 'not-yet',
-  'connectionPool.tcp.tcpKeepalive.interval': 'not-yet',
   'connectionPool.tcp.maxConnectionDuration': 'not-yet',
   'connectionPool.http.h2UpgradePolicy=UPGRADE': 'not-yet',
   'connectionPool.http.maxConcurrentStreams': 'not-yet',
