@@ -117,7 +117,6 @@ export const effects: Readonly<Record<string, EffectTable>> = {
     'spec.ingress[].port.targetPort': 'not-yet',
     'spec.egress[].captureMode=IPTABLES': 'not-yet',
     'spec.egress[].port.targetPort': 'not-yet',
-    'spec.egress[].bind': 'not-yet',
     ...poolOf('spec.ingress[].connectionPool'),
     ...poolOf('spec.inboundConnectionPool'),
   },
