@@ -27,7 +27,7 @@ function trafficPolicy(path: string): EffectTable {
     ...trafficBlocks(path),
     ...trafficBlocks(portLevel),
     [`${path}.portLevelSettings`]: 'effective',
-    [`${path}.tunnel`]: 'not-yet',
+    [`${path}.tunnel.protocol=POST`]: 'not-yet',
     [`${path}.retryBudget.budgetInterval`]: 'not-yet',
   }
 }
@@ -44,8 +44,6 @@ function prefixed(path: string, table: EffectTable): EffectTable {
 
 const poolEffects: EffectTable = {
   connectionPool: 'effective',
-  'connectionPool.tcp.tcpKeepalive.probes': 'not-yet',
-  'connectionPool.tcp.tcpKeepalive.interval': 'not-yet',
   'connectionPool.tcp.maxConnectionDuration': 'not-yet',
   outlierDetection: 'effective',
   'outlierDetection.outlierDetectionHttpErrorCodes': 'not-yet',
@@ -63,10 +61,7 @@ const trafficBlockEffects: EffectTable = {
   ...poolEffects,
   loadBalancer: 'effective',
   'loadBalancer.simple=PASSTHROUGH': 'not-yet',
-  'loadBalancer.localityLbSetting': 'not-yet',
   'loadBalancer.zoneAwareLbSetting': 'not-yet',
-  'loadBalancer.warmup': 'not-yet',
-  'loadBalancer.warmupDurationSecs': 'not-yet',
   tls: 'effective',
   'tls.credentialName': 'refused',
   'tls.caCrl': 'refused',
@@ -110,14 +105,12 @@ export const effects: Readonly<Record<string, EffectTable>> = {
     'spec.ingress[].port.targetPort': 'not-yet',
     'spec.egress[].captureMode=IPTABLES': 'not-yet',
     'spec.egress[].port.targetPort': 'not-yet',
-    'spec.egress[].bind': 'not-yet',
     ...poolOf('spec.ingress[].connectionPool'),
     ...poolOf('spec.inboundConnectionPool'),
   },
   PeerAuthentication: { spec: 'effective' },
   Service: {
     spec: 'effective',
-    'spec.type=ExternalName': 'refused',
     'spec.type=NodePort': 'cluster-only',
     'spec.type=LoadBalancer': 'cluster-only',
     'spec.ports[].nodePort': 'cluster-only',
@@ -127,14 +120,12 @@ export const effects: Readonly<Record<string, EffectTable>> = {
     'spec.externalTrafficPolicy': 'cluster-only',
     'spec.internalTrafficPolicy=Local': 'not-yet',
     'spec.healthCheckNodePort': 'cluster-only',
-    'spec.publishNotReadyAddresses': 'not-yet',
     'spec.ipFamilies': 'cluster-only',
     'spec.ipFamilyPolicy': 'cluster-only',
     'spec.allocateLoadBalancerNodePorts': 'cluster-only',
     'spec.loadBalancerClass': 'cluster-only',
     'spec.loadBalancerIP': 'cluster-only',
     'spec.loadBalancerSourceRanges': 'cluster-only',
-    'spec.trafficDistribution': 'not-yet',
   },
   RouteTest: { spec: 'effective' },
   Mesh: {
@@ -142,7 +133,6 @@ export const effects: Readonly<Record<string, EffectTable>> = {
     ...Object.fromEntries(
       unreadMeshConfigFields.map((name) => [`spec.meshConfig.${name}`, 'not-yet' as const]),
     ),
-    'spec.meshConfig.localityLbSetting': 'not-yet',
     'spec.meshConfig.meshMTLS.ecdhCurves': 'not-yet',
     'spec.meshConfig.meshMTLS.cipherSuites': 'not-yet',
     'spec.meshConfig.enableTracing': 'not-yet',
@@ -155,6 +145,10 @@ export const effects: Readonly<Record<string, EffectTable>> = {
 /** What happens instead of the field's effect, where that is more than nothing. */
 const consequences: Readonly<Record<string, string>> = {
   'spec.ingress[].tls': 'the port is closed',
+  'spec.trafficPolicy.tunnel.protocol':
+    'our own proxy closes such connections, a real Envoy takes them',
+  'spec.subsets[].trafficPolicy.tunnel.protocol':
+    'our own proxy closes such connections, a real Envoy takes them',
   'spec.ports[].protocol': 'our own proxy refuses the port, a real Envoy takes it',
   'spec.services[].ports[].protocol': 'our own proxy refuses the port, a real Envoy takes it',
 }

@@ -9,8 +9,6 @@
 export type ClientKind = 'envoy' | 'tulle'
 
 export interface Abilities {
-  /** `warmup`: a new endpoint gets its share bit by bit. */
-  readonly slowStart: boolean
   /** `maxConnectionDuration` of connections to endpoints. */
   readonly connectionLifetime: boolean
   /** The network filter `istio.stats`: Envoy has no optional network filters, and refuses one it lacks. */
@@ -20,7 +18,6 @@ export interface Abilities {
 export function abilitiesOf(kind: ClientKind): Abilities {
   const isEnvoy = kind === 'envoy'
   return {
-    slowStart: isEnvoy,
     connectionLifetime: isEnvoy,
     tcpStats: !isEnvoy,
   }

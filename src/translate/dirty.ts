@@ -54,7 +54,8 @@ export function compareWorlds(before: World, after: World): Dirty {
   const marks = new Marks()
   if (
     !isDeepStrictEqual(before.input.mesh, after.input.mesh) ||
-    !isDeepStrictEqual([...before.selectors.keys()], [...after.selectors.keys()])
+    !isDeepStrictEqual([...before.selectors.keys()], [...after.selectors.keys()]) ||
+    !isDeepStrictEqual(before.placeLabels, after.placeLabels)
   ) {
     return everythingDirty()
   }
@@ -211,7 +212,8 @@ function markWorkloads(marks: Marks, before: World, after: World): void {
   if (old === now || marks.workloads) return
   for (const [id, workload] of now) {
     const known = old.get(id)
-    if (known === workload || isSame(known?.labels, workload.labels)) continue
+    const isSamePlace = known?.locality === workload.locality && known.network === workload.network
+    if (known === workload || (isSamePlace && isSame(known.labels, workload.labels))) continue
     marks.workloads = true
     return
   }

@@ -11,6 +11,7 @@
  */
 import { BlockList, isIP } from 'node:net'
 
+import type { TrafficPolicy } from '../model/istio/destination-rule.ts'
 import type {
   L4MatchAttributes,
   RouteDestination,
@@ -33,6 +34,8 @@ export interface L4Target {
   readonly idleTimeout: string | undefined
   readonly maxConnectionDuration: string | undefined
   readonly hashesSourceIp: boolean
+  /** The clusters’ hosts are HTTP proxies, which are asked for a tunnel to this place first. */
+  readonly tunnel?: { readonly target: string; readonly usesPost: boolean } | undefined
   /** The rule that leads there; absent: the service's own. */
   readonly rule?: { readonly namespace: string; readonly name: string; readonly path: string }
 }
@@ -68,7 +71,8 @@ export function l4RoutesOf(input: L4Input): L4Routes {
   return { named, fallback }
 }
 
-const nowhere: L4Target = {
+/** Nothing is there: connections end. */
+export const nowhere: L4Target = {
   statPrefix: systemClusters.blackHole,
   clusters: [{ name: systemClusters.blackHole, weight: 1 }],
   idleTimeout: undefined,
@@ -186,13 +190,22 @@ function routedTarget(
 function settingsOf(rule: MergedRule | undefined, subsetName: string) {
   const policy = rule?.trafficPolicy ?? {}
   const { idleTimeout, maxConnectionDuration } = policy.connectionPool?.tcp ?? {}
-  const subset = rule?.subsets.find(({ name }) => name === subsetName)
-  const balancer = subset?.trafficPolicy?.loadBalancer ?? policy.loadBalancer
+  const subset = rule?.subsets.find(({ name }) => name === subsetName)?.trafficPolicy ?? {}
+  const balancer = subset.loadBalancer ?? policy.loadBalancer
   return {
     idleTimeout,
     maxConnectionDuration,
     hashesSourceIp: balancer?.consistentHash?.useSourceIp === true,
+    tunnel: askedTunnel(subsetName === '' ? policy : subset),
   }
+}
+
+/** As in Istio, a destination with a subset has the subset's tunnel or none. */
+function askedTunnel({ tunnel }: TrafficPolicy): L4Target['tunnel'] {
+  if (tunnel === undefined) return undefined
+  const { targetHost, targetPort, protocol } = tunnel
+  const host = isIP(targetHost) === 6 ? `[${targetHost}]` : targetHost
+  return { target: `${host}:${targetPort}`, usesPost: protocol === 'POST' }
 }
 
 /** Everything that the routes of a service depend on besides the service itself, to be compared member by member. */

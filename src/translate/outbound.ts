@@ -9,6 +9,7 @@ import type { EncodedResource } from '../xds/resource-set.ts'
 import { abilitiesOf } from './ability.ts'
 import type { Dirty } from './dirty.ts'
 import {
+  placeKey,
   serviceRules,
   translateAssignments,
   translateClusters,
@@ -144,7 +145,7 @@ function translateHost(
   const part: PartInput = { world, scope, service, ...rules }
   const inferred = rules.inferred.map(({ name }) => name).join()
   const routed = routedPart(input, service, { known, isDirty: needs(dirty.virtualHosts) })
-  const byRule = [service, rules.rule, inferred, scope.kind, scope.systemRoots]
+  const byRule = [service, rules.rule, inferred, scope.kind, scope.systemRoots, placeKey(part)]
   return {
     clusters: needs(dirty.clusters)
       ? shared.take('clusters', { host, inputs: byRule }, () => translateClusters(part))

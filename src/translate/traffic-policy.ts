@@ -26,6 +26,16 @@ export interface EffectivePolicy {
   readonly retryBudget: TrafficPolicy['retryBudget']
 }
 
+/** What a rule says anywhere: for all, for subsets, for ports. */
+export function blocksOf(rule: {
+  readonly trafficPolicy: TrafficPolicy | undefined
+  readonly subsets: readonly Subset[]
+}): PortTrafficPolicyBlocks[] {
+  return [rule.trafficPolicy, ...rule.subsets.map((subset) => subset.trafficPolicy)].flatMap(
+    (policy) => (policy === undefined ? [] : [policy, ...(policy.portLevelSettings ?? [])]),
+  )
+}
+
 export interface PolicyLevels {
   readonly rule: TrafficPolicy | undefined
   readonly subset: Subset | undefined

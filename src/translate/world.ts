@@ -7,7 +7,7 @@ import { ImportCache } from './import-cache.ts'
 import { sourceSelectors } from './injected-fault.ts'
 import type { MtlsMode, TranslationInput } from './input.ts'
 import { modeOfPort, PeerAuthentications } from './peer-authentication-index.ts'
-import { isSelected, selectorsOf, type Scope, type Selectors } from './scope.ts'
+import { isSelected, placeLabelsOf, selectorsOf, type Scope, type Selectors } from './scope.ts'
 import { namesOf } from './service-name.ts'
 import { Sidecars } from './sidecar-index.ts'
 import { VirtualServices, type VirtualService } from './virtual-service-index.ts'
@@ -18,6 +18,8 @@ export interface World {
   readonly destinationRules: DestinationRules
   readonly peerAuthentications: PeerAuthentications
   readonly selectors: Selectors
+  /** Labels of clients that endpoints are ordered by. */
+  readonly placeLabels: readonly string[]
   readonly sidecars: Sidecars
   /** What clients see of it all. */
   readonly imports: ImportCache
@@ -76,6 +78,7 @@ function buildConfig(input: TranslationInput, previous: World | undefined) {
     sidecars: new Sidecars(input, previous?.sidecars),
     subsetReferences,
     virtualServicesTo,
+    placeLabels: placeLabelsOf(destinationRules, input.mesh),
     selectors: selectorsOf(
       virtualServices,
       destinationRules,

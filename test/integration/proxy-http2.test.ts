@@ -75,7 +75,7 @@ async function startEchoes() {
     request.on('end', () => {
       response.writeHead(200, { trailer: 'x-sum', 'x-cookie': request.headers.cookie ?? '' })
       response.write(Buffer.concat(chunks))
-      response.addTrailers({ 'x-sum': 'one', 'x-back': String(request.trailers['x-up'] ?? '') })
+      response.addTrailers({ 'x-sum': 'one', 'x-back': request.trailers['x-up'] ?? '' })
       response.end()
     })
   })

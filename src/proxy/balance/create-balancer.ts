@@ -27,6 +27,7 @@ import {
   type PrioritySettings,
   computeLoadsWithout,
 } from './priority-load.ts'
+import { SlowStart, type SlowStartSettings } from './slow-start.ts'
 
 export interface BalancerOptions {
   readonly policy: BalancingPolicy | 'hashing'
@@ -38,6 +39,10 @@ export interface BalancerOptions {
   readonly choiceCount?: number
   /** least-request with unequal weights; 1. */
   readonly activeRequestBias?: number
+  readonly isFullScan?: boolean | undefined
+  readonly slowStart?: SlowStartSettings | undefined
+  /** Monotonic; what slow start counts by. */
+  readonly nowMs?: () => number
   /** 50; 0 switches panic off. */
   readonly panicThresholdPercent?: number
   /** EDS `overprovisioning_factor`; 140. */
@@ -67,6 +72,10 @@ const panicDefault = 50
 
 type PriorityOptions = BalancerOptions & { readonly policy: BalancingPolicy }
 
+function createSlowStart({ slowStart, nowMs }: BalancerOptions): SlowStart | undefined {
+  return slowStart && new SlowStart(slowStart, nowMs ?? (() => 0))
+}
+
 /** One priority, ready to be picked from. */
 interface Level {
   readonly load: PriorityLoad
@@ -92,6 +101,8 @@ class PriorityBalancer implements Balancer {
       choiceCount: options.choiceCount ?? 2,
       activeRequestBias: options.activeRequestBias ?? 1,
       random: options.random,
+      isFullScan: options.isFullScan,
+      slowStart: createSlowStart(options),
     }
     this.#firstTurn = Math.floor(options.random() * 0x1_0000)
     this.update(options.hosts ?? [])
@@ -99,6 +110,7 @@ class PriorityBalancer implements Balancer {
 
   update(hosts: readonly Host[]): void {
     this.#hosts = hosts
+    this.#settings.slowStart?.update(hosts)
     const groups = groupByPriority(hosts, this.#prioritySettings())
     this.#levels = groups.map((group, priority) => ({
       load: group.load,

@@ -22,7 +22,7 @@ import type { TlsScope } from '../tls/live-tls.ts'
 import type { UpstreamTransports } from '../tls/upstream-transports.ts'
 import type { Cluster, ClusterService, TransportUse } from '../upstream/cluster.ts'
 import type { Host } from '../upstream/host.ts'
-import type { WireAddress, WireTransport } from '../wire/wire.ts'
+import type { KeepaliveProbing, WireAddress, WireTransport } from '../wire/wire.ts'
 import { ForwardProxyCache } from './forward-proxy-cache.ts'
 import {
   LiveHost,
@@ -122,6 +122,10 @@ export class LiveCluster implements Cluster {
 
   get tcpKeepaliveMs(): number | undefined {
     return this.#config.tcpKeepaliveMs
+  }
+
+  get tcpKeepaliveProbing(): KeepaliveProbing | undefined {
+    return this.#config.tcpKeepaliveProbing
   }
 
   get balancer(): Balancer {
@@ -230,13 +234,14 @@ export class LiveCluster implements Cluster {
   }
 
   #openBalancer(): Balancer {
-    const { random } = this.#scope
+    const { clock, random } = this.#scope
     const { balancing } = this.#config
     const overprovisioningPercent = this.#overprovisioningPercent
     const stats = this.stats
     return createBalancer({
       ...balancing,
       random,
+      nowMs: () => clock.monotonicMs(),
       hosts: this.#hosts,
       overprovisioningPercent,
       stats,

@@ -3,11 +3,13 @@
  * counters; two configs with the same `transportKey` may follow each other without a connection being closed.
  */
 import type { HashingSettings } from '../balance/hashing-balancer.ts'
+import type { SlowStartSettings } from '../balance/slow-start.ts'
 import type { Http2Options } from '../http2/settings.ts'
 import type { BreakerLimits } from '../resilience/circuit-breaker.ts'
 import type { OutlierSettings } from '../resilience/outlier-detector.ts'
 import type { TransportsPlan } from '../tls/upstream-transports.ts'
 import type { ClusterService } from '../upstream/cluster.ts'
+import type { KeepaliveProbing } from '../wire/wire.ts'
 import type { EndpointList } from './compile-endpoints.ts'
 
 export type ClusterType = 'static' | 'eds' | 'strict-dns' | 'logical-dns' | 'dynamic-forward-proxy'
@@ -20,6 +22,9 @@ export interface BalancingConfig {
   readonly choiceCount: number
   /** least-request with unequal weights: exponent of the active requests. */
   readonly activeRequestBias: number
+  /** least-request: looks at every host. */
+  readonly isFullScan?: boolean
+  readonly slowStart?: SlowStartSettings
   /** 0 switches panic mode off. */
   readonly panicThresholdPercent: number
   /** Localities share the load by their weights (Envoy `locality_weighted_lb_config`). */
@@ -64,6 +69,7 @@ export interface ClusterConfig {
   readonly http2: Http2Options
   readonly bufferLimitBytes: number
   readonly tcpKeepaliveMs: number | undefined
+  readonly tcpKeepaliveProbing?: KeepaliveProbing
   readonly balancing: BalancingConfig
   readonly breakerLimits: BreakerLimits
   readonly outlier: OutlierSettings | undefined

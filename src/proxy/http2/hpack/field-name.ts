@@ -30,7 +30,12 @@ export function fieldName(text: string): FieldName {
 
 /** Everything but controls, and no white space around (§8.2.1). */
 export function isValidValue(value: string): boolean {
+  if (isBlank(value.charCodeAt(0)) || isBlank(value.charCodeAt(value.length - 1))) return false
   return isAll(isFieldValue, value)
+}
+
+function isBlank(code: number): boolean {
+  return code === 0x20 || code === 0x09
 }
 
 function kindOf(text: string): FieldKind {
