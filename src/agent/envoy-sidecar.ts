@@ -5,14 +5,14 @@ import { MeshError } from '../lib/mesh-error.ts'
 import { ProcessGroup } from './process/process-group.ts'
 import type { OpenSidecarOptions, WorkloadSidecar } from './sidecar.ts'
 
-const flags = ['--use-dynamic-base-id', '--concurrency', '1', '--log-level', 'error']
+const flags = ['--use-dynamic-base-id', '--log-level', 'error']
 const stopGraceMs = 1_000
 
 export async function openEnvoySidecar(options: OpenSidecarOptions): Promise<WorkloadSidecar> {
   const { plan, bootstrapFile, env, reaper, clock, onFailure } = options
-  const program = plan.proxy.program ?? 'envoy'
+  const { program = 'envoy', concurrency = 1 } = plan.proxy
   const group = await ProcessGroup.start({
-    command: [program, '-c', bootstrapFile, ...flags],
+    command: [program, '-c', bootstrapFile, '--concurrency', String(concurrency), ...flags],
     cwd: dirname(bootstrapFile),
     env,
     // Its access log goes to standard output, its own log to standard error.

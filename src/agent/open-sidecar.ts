@@ -21,8 +21,9 @@ async function openOwnSidecar(options: OpenSidecarOptions): Promise<WorkloadSide
   const { plan, addresses, bootstrapFile, clock, random, log, onFailure } = options
   const listenSockets = await bindPorts(plan, addresses)
   const bootstrap = { file: bootstrapFile, text: readFileSync(bootstrapFile, 'utf8') }
-  const drainTimeMs = plan.proxy.drainMs
-  const sidecar = await openProxy({ bootstrap, clock, random, log, listenSockets, drainTimeMs })
+  const { drainMs: drainTimeMs, concurrency = 1 } = plan.proxy
+  const parts = { bootstrap, clock, random, log, listenSockets }
+  const sidecar = await openProxy({ ...parts, drainTimeMs, concurrency })
   sidecar.ready.catch((error: unknown) => {
     onFailure(error instanceof Error ? error : new Error(describeError(error)))
   })

@@ -96,6 +96,8 @@ export interface ProxyPlan {
   readonly kind: 'tulle' | 'envoy'
   /** Path of the program, for `envoy`. */
   readonly program: string | undefined
+  /** Threads that carry traffic; 1 unless given. */
+  readonly concurrency?: number
   /** Ceiling of the time that a draining sidecar waits for requests under way. */
   readonly drainMs: number
 }

@@ -164,6 +164,8 @@ async function openParts(
         log,
       }),
       observer: adsObserver(metrics),
+      // Else the endpoints that are about to come back would be taken from everybody in between.
+      holdReturningMs: registry.knowsWhoWasThere ? 0 : registry.gracePeriodMs,
       ...(debounce === undefined ? {} : { debounce }),
     }),
   )
@@ -179,7 +181,7 @@ async function openParts(
   )
   const { secureAddress, plaintextAddress } = ports
   log.info({ address: secureAddress, plaintext: plaintextAddress }, 'xDS is served')
-  addGauges(metrics, { registry, source, ads })
+  addGauges(metrics, { registry, source, ads, faults })
   const api = stack.use(
     await openApi(options, stack, { source, registry, translation, ads, metrics }),
   )

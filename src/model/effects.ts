@@ -35,8 +35,8 @@ function trafficPolicy(path: string): EffectTable {
     ...trafficBlocks(path),
     ...trafficBlocks(portLevel),
     [`${path}.portLevelSettings`]: 'effective',
-    [`${path}.tunnel`]: 'not-yet',
-    [`${path}.retryBudget`]: 'not-yet',
+    [`${path}.tunnel.protocol=POST`]: 'not-yet',
+    [`${path}.retryBudget.budgetInterval`]: 'not-yet',
   }
 }
 
@@ -62,14 +62,19 @@ const poolEffects: EffectTable = {
   'outlierDetection.outlierDetectionHttpErrorCodes': 'not-yet',
 }
 
+/** Those of a connection pool that stands at `path`. */
+function poolOf(path: string): EffectTable {
+  const own = Object.entries(poolEffects).filter(([name]) => name.startsWith('connectionPool'))
+  return Object.fromEntries(
+    own.map(([name, effect]) => [name.replace('connectionPool', path), effect]),
+  )
+}
+
 const trafficBlockEffects: EffectTable = {
   ...poolEffects,
   loadBalancer: 'effective',
   'loadBalancer.simple=PASSTHROUGH': 'not-yet',
-  'loadBalancer.localityLbSetting': 'not-yet',
   'loadBalancer.zoneAwareLbSetting': 'not-yet',
-  'loadBalancer.warmup': 'not-yet',
-  'loadBalancer.warmupDurationSecs': 'not-yet',
   tls: 'effective',
   'tls.credentialName': 'refused',
   'tls.caCrl': 'refused',
@@ -84,7 +89,6 @@ export const effects: Readonly<Record<string, EffectTable>> = {
     'spec.http[].match[].gateways[]': 'not-yet',
     'spec.http[].match[].gateways[]=mesh': 'effective',
     'spec.http[].match[].statPrefix': 'not-yet',
-    'spec.http[].retries.retryRemoteLocalities': 'not-yet',
     'spec.tls[].match[].gateways[]': 'not-yet',
     'spec.tls[].match[].gateways[]=mesh': 'effective',
     'spec.tcp[].match[].gateways[]': 'not-yet',
@@ -107,10 +111,21 @@ export const effects: Readonly<Record<string, EffectTable>> = {
     'spec.probe.grpc': 'not-yet',
     'spec.template.network': 'not-yet',
   },
+  Sidecar: {
+    spec: 'effective',
+    'spec.ingress[].bind': 'not-yet',
+    'spec.ingress[].captureMode': 'not-yet',
+    'spec.ingress[].tls': 'not-yet',
+    'spec.ingress[].port.targetPort': 'not-yet',
+    'spec.egress[].captureMode=IPTABLES': 'not-yet',
+    'spec.egress[].port.targetPort': 'not-yet',
+    'spec.egress[].bind': 'not-yet',
+    ...poolOf('spec.ingress[].connectionPool'),
+    ...poolOf('spec.inboundConnectionPool'),
+  },
   PeerAuthentication: { spec: 'effective' },
   Service: {
     spec: 'effective',
-    'spec.type=ExternalName': 'refused',
     'spec.type=NodePort': 'cluster-only',
     'spec.type=LoadBalancer': 'cluster-only',
     'spec.ports[].nodePort': 'cluster-only',
@@ -120,14 +135,12 @@ export const effects: Readonly<Record<string, EffectTable>> = {
     'spec.externalTrafficPolicy': 'cluster-only',
     'spec.internalTrafficPolicy=Local': 'not-yet',
     'spec.healthCheckNodePort': 'cluster-only',
-    'spec.publishNotReadyAddresses': 'not-yet',
     'spec.ipFamilies': 'cluster-only',
     'spec.ipFamilyPolicy': 'cluster-only',
     'spec.allocateLoadBalancerNodePorts': 'cluster-only',
     'spec.loadBalancerClass': 'cluster-only',
     'spec.loadBalancerIP': 'cluster-only',
     'spec.loadBalancerSourceRanges': 'cluster-only',
-    'spec.trafficDistribution': 'not-yet',
   },
   RouteTest: { spec: 'effective' },
   Mesh: {
@@ -136,7 +149,6 @@ export const effects: Readonly<Record<string, EffectTable>> = {
       unreadMeshConfigFields.map((name) => [`spec.meshConfig.${name}`, 'not-yet' as const]),
     ),
     ...http2('spec.services[].ports[].protocol'),
-    'spec.meshConfig.localityLbSetting': 'not-yet',
     'spec.meshConfig.h2UpgradePolicy=UPGRADE': 'not-yet',
     'spec.meshConfig.meshMTLS.ecdhCurves': 'not-yet',
     'spec.meshConfig.meshMTLS.cipherSuites': 'not-yet',
@@ -149,6 +161,11 @@ export const effects: Readonly<Record<string, EffectTable>> = {
 
 /** What happens instead of the field's effect, where that is more than nothing. */
 const consequences: Readonly<Record<string, string>> = {
+  'spec.ingress[].tls': 'the port is closed',
+  'spec.trafficPolicy.tunnel.protocol':
+    'our own proxy closes such connections, a real Envoy takes them',
+  'spec.subsets[].trafficPolicy.tunnel.protocol':
+    'our own proxy closes such connections, a real Envoy takes them',
   'spec.ports[].protocol': 'our own proxy refuses the port, a real Envoy takes it',
   'spec.services[].ports[].protocol': 'our own proxy refuses the port, a real Envoy takes it',
 }

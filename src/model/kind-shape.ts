@@ -2,6 +2,7 @@
 import { destinationRuleShape } from './istio/destination-rule-shape.ts'
 import { peerAuthenticationShape } from './istio/peer-authentication-shape.ts'
 import { serviceEntryShape } from './istio/service-entry-shape.ts'
+import { sidecarShape } from './istio/sidecar-shape.ts'
 import { virtualServiceShape } from './istio/virtual-service-shape.ts'
 import { workloadEntryShape } from './istio/workload-entry-shape.ts'
 import { workloadGroupShape } from './istio/workload-group-shape.ts'
@@ -18,6 +19,7 @@ const shapes: ReadonlyMap<string, Shape<unknown>> = new Map<string, Shape<unknow
   ['WorkloadEntry', workloadEntryShape],
   ['WorkloadGroup', workloadGroupShape],
   ['PeerAuthentication', peerAuthenticationShape],
+  ['Sidecar', sidecarShape],
   ['Service', serviceShape],
   ['Mesh', meshShape],
   ['RouteTest', routeTestShape],

@@ -35,7 +35,7 @@ export const kinds: readonly Kind[] = [
   full(networking, 'WorkloadEntry', v1ToAlpha3, 'workloadentries', ['we']),
   full(networking, 'WorkloadGroup', v1ToAlpha3, 'workloadgroups', ['wg']),
   known(networking, 'Gateway', v1ToAlpha3, 'gateways', ['gw']),
-  known(networking, 'Sidecar', v1ToAlpha3, 'sidecars', []),
+  full(networking, 'Sidecar', v1ToAlpha3, 'sidecars', []),
   known(networking, 'EnvoyFilter', ['v1alpha3'], 'envoyfilters', []),
   known(networking, 'ProxyConfig', ['v1beta1'], 'proxyconfigs', []),
   guard(security, 'AuthorizationPolicy', ['v1', 'v1beta1'], 'authorizationpolicies', ['ap']),

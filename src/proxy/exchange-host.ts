@@ -6,15 +6,19 @@ import type { Cluster } from './upstream/cluster.ts'
 import type { Host } from './upstream/host.ts'
 
 /** What a retry would rather not have. */
-export type HostsToAvoid = Pick<PickContext, 'avoid' | 'avoidAttemptsMax'>
+export interface HostsToAvoid extends Pick<PickContext, 'avoid' | 'avoidAttemptsMax'> {
+  leftOut?(): PickContext['leftOut']
+}
 
 /** Undefined, and counted, where no host may be used. */
 export function pickHost(
   cluster: Cluster,
-  { avoid, avoidAttemptsMax }: HostsToAvoid = anyHost,
+  toAvoid: HostsToAvoid = anyHost,
   hash?: Hash64,
 ): Host | undefined {
-  const host = cluster.balancer.pick({ avoid, avoidAttemptsMax, hash })
+  const { avoid, avoidAttemptsMax } = toAvoid
+  const leftOut = toAvoid.leftOut?.()
+  const host = cluster.balancer.pick({ avoid, avoidAttemptsMax, hash, leftOut })
   if (host === undefined) cluster.stats.cxNoneHealthy.add(1)
   return host
 }

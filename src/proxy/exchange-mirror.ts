@@ -7,6 +7,8 @@
  * slows the client down.) A copy goes on after its exchange when its request is whole, for the route's time-out at
  * most, and ends with it when it is not. Tunnels have no copies.
  */
+import { isIP } from 'node:net'
+
 import type { Timer } from '../lib/clock.ts'
 import { Attempt, type AttemptOwner } from './exchange-attempt.ts'
 import { RequestBody } from './exchange-body.ts'
@@ -68,11 +70,16 @@ function copyHead(scope: ExchangeScope, source: MirrorSource, policy: MirrorPoli
   for (const field of head.headers.fields) headers.fields.push(field)
   if (plan.forward.includeAttemptCount === true) headers.set('x-envoy-attempt-count', '1')
   headers.set('x-envoy-internal', 'true')
-  const own = scope.downstream.localAddress
-  const before = headers.getAll('x-forwarded-for')
-  headers.set('x-forwarded-for', before === undefined ? own : `${before},${own}`)
+  addOwnAddress(headers, scope.downstream.localAddress)
   const authority = policy.keepsHost ? head.authority : shadowAuthority(head.authority)
   return { ...head, headers, authority }
+}
+
+/** A listener inside the process, or on a Unix socket, has none to tell. */
+function addOwnAddress(headers: HeaderList, own: string): void {
+  if (isIP(own) === 0) return
+  const before = headers.getAll('x-forwarded-for')
+  headers.set('x-forwarded-for', before === undefined ? own : `${before},${own}`)
 }
 
 /** `reviews:9080` → `reviews-shadow:9080`. */

@@ -12,6 +12,7 @@ import type { RetryPolicy } from './resilience/retry-policy.ts'
 import {
   perTryTimeoutMs,
   removeTimeoutHeaders,
+  wantsAltResponse,
   requestTimeoutMs,
   streamDurationMs,
 } from './route/request-timeout.ts'
@@ -32,6 +33,8 @@ export interface ForwardPlan {
   readonly tryTimeoutMs: number
   readonly tryIdleTimeoutMs: number
   readonly durationMs: number
+  /** In place of 504. */
+  readonly timeoutReply: Partial<LocalReply> | undefined
 }
 
 export interface PlanFailure {
@@ -77,7 +80,8 @@ export function planForward(
     return { failure: 'no-cluster', reply }
   }
   const limits = requestLimits(scope, head, forward)
-  const { retryPolicy, timeoutMs, tryTimeoutMs, tryIdleTimeoutMs, durationMs } = limits
+  const { retryPolicy, timeoutMs, tryTimeoutMs, tryIdleTimeoutMs, durationMs, timeoutReply } =
+    limits
   return {
     forward,
     picked,
@@ -89,6 +93,7 @@ export function planForward(
     tryTimeoutMs,
     tryIdleTimeoutMs,
     durationMs,
+    timeoutReply,
   }
 }
 
@@ -119,7 +124,7 @@ type Limits = Omit<ForwardPlan, 'forward' | 'picked' | 'cluster' | 'hash' | 'set
 
 /** Time-outs count from the end of the request, which a tunnel does not have; its duration is limited all the same. */
 function requestLimits(scope: ExchangeScope, head: RequestHead, forward: ForwardAction): Limits {
-  const retryPolicy = requestRetryPolicy(forward.retryPolicy, head.headers)
+  const retryPolicy = requestRetryPolicy(forward.retryPolicy, head)
   const timeoutMs = requestTimeoutMs(forward, head)
   return {
     retryPolicy,
@@ -127,8 +132,11 @@ function requestLimits(scope: ExchangeScope, head: RequestHead, forward: Forward
     tryTimeoutMs: perTryTimeoutMs(retryPolicy?.perTryTimeoutMs ?? 0, timeoutMs),
     tryIdleTimeoutMs: retryPolicy?.perTryIdleTimeoutMs ?? 0,
     durationMs: streamDurationMs(forward, head, scope.manager.maxStreamDurationMs ?? 0),
+    timeoutReply: wantsAltResponse(head) ? noContent : undefined,
   }
 }
+
+const noContent: Partial<LocalReply> = { status: 204, body: '' }
 
 /** A route adds to the listener's upgrades, and may take some away. */
 function allowsTunnel(scope: ExchangeScope, head: RequestHead, forward: ForwardAction): boolean {

@@ -11,6 +11,7 @@ import type { ResponseHead } from './http/message.ts'
 import { decideRetry } from './resilience/decide-retry.ts'
 import { retryWaitMs } from './resilience/retry-backoff.ts'
 import type { AttemptOutcome, RetryPolicy } from './resilience/retry-policy.ts'
+import { TriedPriorities } from './resilience/tried-priorities.ts'
 import type { ProxyRuntime } from './runtime.ts'
 import type { RequestRecord } from './telemetry/request-record.ts'
 import type { Cluster } from './upstream/cluster.ts'
@@ -24,6 +25,7 @@ export class RetryState {
   readonly #cluster: Cluster
   readonly #runtime: Pick<ProxyRuntime, 'clock' | 'random' | 'turn'>
   readonly #tried: Host[] = []
+  readonly #priorities: TriedPriorities | undefined
   #timer: Timer | undefined
   #holdsUnit = false
 
@@ -35,6 +37,10 @@ export class RetryState {
     this.#policy = policy
     this.#cluster = cluster
     this.#runtime = runtime
+    const { prioritiesUpdateEvery } = policy
+    if (prioritiesUpdateEvery !== undefined) {
+      this.#priorities = new TriedPriorities(prioritiesUpdateEvery)
+    }
   }
 
   /** Hosts that the next attempt should not go to. */
@@ -48,6 +54,12 @@ export class RetryState {
 
   addTried(host: Host): void {
     this.#tried.push(host)
+    this.#priorities?.add(host)
+  }
+
+  /** Priorities that the next attempt should not go to. */
+  leftOut(): Set<number> | undefined {
+    return this.#priorities?.leftOut()
   }
 
   /** Decides, counts, flags, and takes a place in the retry breaker when the answer is `retry`. */

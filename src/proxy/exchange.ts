@@ -488,7 +488,7 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
   onRouteTimeout(): void {
     this.#plan?.cluster.stats.rqTimeout.add(1)
     this.#abort('timeout')
-    this.#failUpstream('upstream-timeout')
+    this.#failUpstream('upstream-timeout', this.#plan?.timeoutReply)
   }
 
   onTryTimeout(): void {
@@ -505,7 +505,7 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
     if (attempt === undefined) return
     this.#abort('timeout')
     if (this.#retries(attempt, this.#outcome('per-try-timeout', true))) return
-    this.#failUpstream('per-try-timeout', reply)
+    this.#failUpstream('per-try-timeout', { ...reply, ...this.#plan?.timeoutReply })
   }
 
   onIdleTimeout(): void {

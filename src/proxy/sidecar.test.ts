@@ -102,12 +102,6 @@ test('one process holds many sidecars, each with its own statistics', async () =
   assert.equal(await count(second), 'http.in.downstream_rq_total: 0\n')
 })
 
-test('more than one worker is not implemented, and said so', async () => {
-  const error = await rejection(open({}, { concurrency: 2 }))
-  assert.equal(error.code, 'MESH_NOT_IMPLEMENTED')
-  assert.match(error.message, /concurrency 2 is not implemented yet/)
-})
-
 test('a resource of the bootstrap that is refused ends the start, with its place', async () => {
   const text = bootstrapOf().replace(
     'connect_timeout: 1s',

@@ -11,7 +11,7 @@ import { getHeapStatistics } from 'node:v8'
 
 import type { Clock } from '../lib/clock.ts'
 import type { Log } from '../lib/log.ts'
-import { MeshError, describeError } from '../lib/mesh-error.ts'
+import { describeError } from '../lib/mesh-error.ts'
 import type { Random } from '../lib/random.ts'
 import type { AdsClientStatus } from '../xds/ads-client.ts'
 import { Cluster } from '../xds/proto/generated/envoy/config/cluster/v3/cluster.ts'
@@ -23,36 +23,40 @@ import type { ServerState } from './admin/server-page.ts'
 import { sidecarPages } from './admin/sidecar-pages.ts'
 import { type Resolve, systemResolve } from './cluster/resolver.ts'
 import { AdsSession } from './config/ads-session.ts'
+import { controlPlaneClusters, secretSources } from './config/bootstrap-scope.ts'
 import {
   type BootstrapConfig,
   type BootstrapText,
   invalid,
   parseBootstrap,
 } from './config/bootstrap.ts'
-import type { SecretSources } from './config/compile-scope.ts'
 import type {
   DataPlane,
+  DataPlaneEvents,
   DataPlaneProgress,
   DataPlaneStatus,
+  Rejection,
   WantedNames,
 } from './config/data-plane.ts'
-import type { ListenSockets } from './config/listener-table.ts'
+import { type ListenSockets, takeFrom } from './config/listener-table.ts'
 import { LocalDataPlane } from './config/local-data-plane.ts'
 import type { ResourceBytes } from './config/resource-batch.ts'
 import { ResourceStore } from './config/resource-store.ts'
 import { SdsSessions } from './config/sds-sessions.ts'
 import { type OverloadLimits, OverloadWatch, overloadLimitsDefault } from './overload-watch.ts'
 import { createSlots } from './telemetry/shared-slots.ts'
-import { StatsRegistry } from './telemetry/stats-registry.ts'
+import { StatsRegistry, type StatsView } from './telemetry/stats-registry.ts'
 import { type WireKind, chooseWire } from './wire/choose-wire.ts'
 import type { HandleInternals } from './wire/node-handle.ts'
+import { type DuplicateDescriptor, openDuplicate } from './worker/duplicate-descriptor.ts'
+import { WorkerGroup } from './worker/worker-group.ts'
 
 export interface OpenSidecarOptions {
   readonly bootstrap: BootstrapText
   readonly clock: Clock
   readonly random: Random
   readonly log: Log
-  /** Workers that carry traffic; only 1 for now. */
+  /** Threads that carry traffic; 1 (the default) is the main thread itself. */
   readonly concurrency?: number
   /** Names to addresses; the system's resolver unless said otherwise. */
   readonly resolve?: Resolve
@@ -79,7 +83,7 @@ export interface Sidecar extends AsyncDisposable {
   readonly adminAddress: string | undefined
   /** Resolves when the first configuration serves; rejects when a static listener cannot be opened. */
   readonly ready: Promise<void>
-  readonly stats: StatsRegistry
+  readonly stats: StatsView
   status(): Promise<SidecarStatus>
   /** `/ready` fails, listeners stop accepting, inbound first; resolves when idle or at the deadline. */
   drain(deadlineMs: number): Promise<void>
@@ -87,21 +91,13 @@ export interface Sidecar extends AsyncDisposable {
 }
 
 export async function openSidecar(options: OpenSidecarOptions): Promise<Sidecar> {
-  const concurrency = options.concurrency ?? 1
-  if (concurrency !== 1) {
-    throw new MeshError(
-      'MESH_NOT_IMPLEMENTED',
-      `concurrency ${concurrency} is not implemented yet`,
-      {
-        remedy: 'use --concurrency 1',
-      },
-    )
-  }
   const bootstrap = parseBootstrap(options.bootstrap)
   for (const warning of bootstrap.warnings) options.log.warn({ warning }, 'bootstrap')
-  const { wire = 'handles', clock, log } = options
-  const handles = await chooseWire({ wanted: wire, clock, log })
-  const sidecar = new RunningSidecar(options, { bootstrap, handles })
+  const { wire = 'handles', concurrency = 1, clock, log } = options
+  const duplicate = concurrency === 1 ? undefined : await openDuplicate()
+  const handles =
+    duplicate === undefined ? await chooseWire({ wanted: wire, clock, log }) : undefined
+  const sidecar = new RunningSidecar(options, { bootstrap, handles, duplicate })
   try {
     await sidecar.open()
   } catch (error) {
@@ -116,15 +112,19 @@ const drainTimeDefaultMs = 600_000
 interface SidecarParts {
   readonly bootstrap: BootstrapConfig
   readonly handles: HandleInternals | undefined
+  /** Hands connections to workers; undefined: the main thread carries the traffic. */
+  readonly duplicate: DuplicateDescriptor | undefined
 }
 
 class RunningSidecar implements Sidecar {
-  readonly stats = new StatsRegistry(createSlots())
+  readonly stats: StatsView
+  readonly #ownStats = new StatsRegistry(createSlots())
   readonly #options: OpenSidecarOptions
   readonly #bootstrap: BootstrapConfig
   readonly #plane: DataPlane
   readonly #store: ResourceStore
-  readonly #overloadWatch: OverloadWatch
+  /** Of the main thread's data plane; workers have their own. */
+  readonly #overloadWatch: OverloadWatch | undefined
   readonly #startedMs: number
   readonly #changed: (() => void)[] = []
   #ads: AdsSession | undefined
@@ -142,11 +142,27 @@ class RunningSidecar implements Sidecar {
     this.#bootstrap = bootstrap
     const { clock, random, log } = options
     this.#startedMs = clock.nowMs()
+    const { duplicate } = parts
+    const events = {
+      onWanted: (wanted: WantedNames) => this.#onWanted(wanted),
+      onChange: () => this.#onChange(),
+      onListenerFailed: (failure: Rejection) => {
+        log.error({ listener: failure.name, reason: failure.reason }, 'listener not opened')
+        this.#store.noteFailure(typeUrls.listener, failure)
+      },
+    }
+    if (duplicate !== undefined) {
+      const group = this.#openWorkers(duplicate, events)
+      this.#plane = group
+      this.stats = group.stats
+      this.#store = new ResourceStore(clock, [group])
+      return
+    }
     const plane = new LocalDataPlane({
       clock,
       random,
       log,
-      stats: this.stats,
+      stats: this.#ownStats,
       resolve: options.resolve ?? systemResolve,
       compileScope: {
         random,
@@ -154,24 +170,44 @@ class RunningSidecar implements Sidecar {
         runtime: bootstrap.runtime,
         secrets: secretSources(bootstrap),
       },
-      sockets: options.listenSockets ?? new Map(),
+      takeSocket: takeFrom(options.listenSockets ?? new Map()),
       drainTimeMs: options.drainTimeMs ?? drainTimeDefaultMs,
       controlPlaneClusters: controlPlaneClusters(bootstrap),
       handles,
-      events: {
-        onWanted: (wanted) => this.#onWanted(wanted),
-        onChange: () => this.#onChange(),
-        onListenerFailed: (failure) => {
-          log.error({ listener: failure.name, reason: failure.reason }, 'listener not opened')
-          this.#store.noteFailure(typeUrls.listener, failure)
-        },
-      },
+      events,
     })
     this.#plane = plane
+    this.stats = this.#ownStats
     this.#store = new ResourceStore(clock, [plane])
     const { overload } = plane.runtime
     const limits = options.overload ?? overloadLimitsDefault
     this.#overloadWatch = new OverloadWatch({ overload, limits, clock, log, readHeap })
+  }
+
+  #openWorkers(duplicate: DuplicateDescriptor, events: DataPlaneEvents): WorkerGroup {
+    const { concurrency = 1, wire = 'handles', log, ...options } = this.#options
+    return new WorkerGroup({
+      workers: concurrency,
+      setup: {
+        bootstrap: options.bootstrap,
+        hostname: hostname(),
+        drainTimeMs: options.drainTimeMs ?? drainTimeDefaultMs,
+        wire,
+        overload: options.overload ?? overloadLimitsDefault,
+        logLevel: log.level,
+      },
+      duplicate,
+      sockets: options.listenSockets ?? new Map(),
+      log,
+      stats: this.#ownStats,
+      events,
+      replay: () => this.#store.batches(),
+      onGivenUp: (error) => {
+        log.error({ error: describeError(error) }, 'sidecar cannot go on')
+        options.onQuit?.()
+        void this.close()
+      },
+    })
   }
 
   get adminAddress(): string | undefined {
@@ -231,7 +267,7 @@ class RunningSidecar implements Sidecar {
 
   async #close(): Promise<void> {
     this.#isDraining = true
-    this.#overloadWatch.close()
+    this.#overloadWatch?.close()
     this.#ads?.close()
     this.#sds?.close()
     await this.#plane.close()
@@ -271,7 +307,7 @@ class RunningSidecar implements Sidecar {
     if (target === undefined) return
     const { clock, random, log } = this.#options
     const store = this.#store
-    this.#ads = new AdsSession({ target, node, store, clock, random, log, stats: this.stats })
+    this.#ads = new AdsSession({ target, node, store, clock, random, log, stats: this.#ownStats })
     void this.#plane.progress().then(({ wanted }) => this.#onWanted(wanted))
   }
 
@@ -279,7 +315,7 @@ class RunningSidecar implements Sidecar {
     const { servers, node } = this.#bootstrap
     const { clock, random, log } = this.#options
     const store = this.#store
-    this.#sds = new SdsSessions({ servers, node, store, clock, random, log, stats: this.stats })
+    this.#sds = new SdsSessions({ servers, node, store, clock, random, log, stats: this.#ownStats })
   }
 
   #onWanted(wanted: WantedNames): void {
@@ -368,19 +404,6 @@ function encoded<T extends { readonly name: string }>(
     version: '',
     value: codec.encode(message).finish(),
   }))
-}
-
-function secretSources({ message, servers }: BootstrapConfig): SecretSources {
-  const names = new Set(message.staticResources?.secrets.map(({ name }) => name))
-  return { hasStatic: (name) => names.has(name), hasServer: (cluster) => servers.has(cluster) }
-}
-
-/** Istio's bootstrap calls the agent's secrets so; the cluster speaks HTTP/2, and only we dial it. */
-const sdsCluster = 'sds-grpc'
-
-function controlPlaneClusters({ ads, servers }: BootstrapConfig): ReadonlySet<string> {
-  const names = servers.has(sdsCluster) ? [sdsCluster] : []
-  return new Set(ads === undefined ? names : [...names, ads.clusterName])
 }
 
 function readHeap() {

@@ -6,7 +6,7 @@ import type { Issue } from '../model/issue.ts'
 import { describeResource } from '../model/resource.ts'
 import type { Resource } from '../model/resource.ts'
 import type { Labels } from './label.ts'
-import type { Resolution, ServicePort } from './service.ts'
+import type { Resolution, ServicePort, TrafficDistribution } from './service.ts'
 
 /** Earlier ones win where declarations of one host disagree. */
 export const declarationRanks = ['mesh', 'Service', 'ServiceEntry', 'ad-hoc'] as const
@@ -26,8 +26,11 @@ export interface Declaration {
   readonly addresses: readonly string[]
   readonly resolution: Resolution
   readonly isMeshExternal: boolean
+  /** Workloads count as healthy whatever their probes say. */
+  readonly publishesUnready?: boolean
   readonly exportTo: readonly string[]
   readonly subjectAltNames: readonly string[]
+  readonly trafficDistribution?: TrafficDistribution
   readonly declaredBy: string
   /** Absent for an ad-hoc one. */
   readonly resource: Resource | undefined

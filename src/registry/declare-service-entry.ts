@@ -8,6 +8,7 @@ import { describeResource } from '../model/resource.ts'
 import type { Resource } from '../model/resource.ts'
 import { issueAt } from './declaration.ts'
 import type { Declaration, Declared, FixedEndpoint } from './declaration.ts'
+import { distributionOf } from './declare-service.ts'
 import { localityOf } from './label.ts'
 import { parseProtocol } from './protocol.ts'
 import type { Resolution, ServicePort } from './service.ts'
@@ -39,6 +40,7 @@ export function declareServiceEntry(resource: Resource<ServiceEntrySpec>): Decla
     isMeshExternal: spec.location !== 'MESH_INTERNAL',
     exportTo: spec.exportTo ?? [],
     subjectAltNames: spec.subjectAltNames ?? [],
+    ...distributionOf(undefined, metadata.annotations),
     declaredBy: describeResource(resource),
     resource,
     path: 'spec.hosts',

@@ -9,23 +9,15 @@ import type { ServicePortSpec, ServiceSpec } from '../model/kubernetes/service.t
 import type { MeshService, MeshServicePort, MeshSpec } from '../model/mesh/mesh.ts'
 import { describeResource } from '../model/resource.ts'
 import type { Resource } from '../model/resource.ts'
-import { hostnameOf, issueAt } from './declaration.ts'
-import type { Declaration, Declared } from './declaration.ts'
+import { hostnameOf, issueAt, serviceDomain } from './declaration.ts'
+import type { Declaration, Declared, FixedEndpoint } from './declaration.ts'
 import { selectProtocol } from './protocol.ts'
-import type { ServicePort } from './service.ts'
+import type { ServicePort, TrafficDistribution } from './service.ts'
 
 export function declareService(resource: Resource<ServiceSpec>): Declared {
   const { metadata, spec } = resource
   const issues: Issue[] = []
-  if (spec.type === 'ExternalName') {
-    const issue = issueAt(resource, 'spec.type', {
-      code: 'TUL0011',
-      severity: 'warning',
-      message: `a Service of type ExternalName is not implemented yet, so ${metadata.name} is not in the mesh`,
-      remedy: `Declare a ServiceEntry for "${spec.externalName ?? 'the host'}" with resolution DNS.`,
-    })
-    return { declarations: [], issues: [issue] }
-  }
+  if (spec.type === 'ExternalName') return declareExternalName(resource)
   const hasSelector = Object.keys(spec.selector ?? {}).length > 0
   if (!hasSelector) {
     issues.push(
@@ -53,13 +45,64 @@ export function declareService(resource: Resource<ServiceSpec>): Declared {
     addresses: virtualAddresses(spec),
     resolution: 'static',
     isMeshExternal: false,
+    publishesUnready: spec.publishNotReadyAddresses === true,
+    exportTo: exportToOf(metadata.annotations),
+    subjectAltNames: [],
+    ...distributionOf(spec.trafficDistribution, metadata.annotations),
+    declaredBy: describeResource(resource),
+    resource,
+    path: 'metadata.name',
+  }
+  return { declarations: [declaration], issues }
+}
+
+/** Another name for a host outside: resolved by DNS, called on the ports that are written. */
+function declareExternalName(resource: Resource<ServiceSpec>): Declared {
+  const { metadata, spec } = resource
+  const host = (spec.externalName ?? '').toLowerCase().replace(/\.$/, '')
+  if (host.endsWith(`.svc.${serviceDomain}`)) {
+    const issue = issueAt(resource, 'spec.externalName', {
+      code: 'TUL0011',
+      severity: 'warning',
+      message: `an ExternalName for a service of the mesh (${host}) is not implemented yet, so ${metadata.name} is not in the mesh`,
+      remedy: `Call ${host}, or send ${metadata.name} there by a VirtualService.`,
+    })
+    return { declarations: [], issues: [issue] }
+  }
+  const ports = (spec.ports ?? []).map((port) => ({
+    ...servicePortOf(port),
+    targetPort: port.port,
+  }))
+  const declaration: Declaration = {
+    kind: 'Service',
+    hostname: hostnameOf(metadata.name, metadata.namespace),
+    name: metadata.name,
+    namespace: metadata.namespace,
+    ports,
+    selector: undefined,
+    fixed: [hostEndpoint(host)],
+    addresses: [],
+    resolution: 'dns',
+    isMeshExternal: true,
     exportTo: exportToOf(metadata.annotations),
     subjectAltNames: [],
     declaredBy: describeResource(resource),
     resource,
     path: 'metadata.name',
   }
-  return { declarations: [declaration], issues }
+  return { declarations: [declaration], issues: [] }
+}
+
+function hostEndpoint(address: string): FixedEndpoint {
+  return {
+    address,
+    ports: {},
+    labels: {},
+    serviceAccount: '',
+    network: '',
+    locality: '',
+    weight: 0,
+  }
 }
 
 function servicePortOf(written: ServicePortSpec): ServicePort {
@@ -101,6 +144,22 @@ function exportToOf(annotations: Readonly<Record<string, string>>): readonly str
     .filter((target) => target !== '')
 }
 
+/** The field, or the annotation that came before it. Words that nobody knows are no preference, as in Istio. */
+export function distributionOf(
+  field: string | undefined,
+  annotations: Readonly<Record<string, string>>,
+): Pick<Declaration, 'trafficDistribution'> {
+  const written = field ?? annotations['networking.istio.io/traffic-distribution'] ?? ''
+  const trafficDistribution = distributions[written.toLowerCase()]
+  return trafficDistribution === undefined ? {} : { trafficDistribution }
+}
+
+const distributions: Readonly<Record<string, TrafficDistribution>> = {
+  preferclose: 'same-zone',
+  prefersamezone: 'same-zone',
+  prefersamenode: 'same-node',
+}
+
 export function declareMesh(resource: Resource<MeshSpec>): Declared {
   const services = resource.spec.services ?? []
   return {
@@ -130,6 +189,7 @@ function meshDeclaration(
     isMeshExternal: false,
     exportTo: exportToOf(service.annotations ?? {}),
     subjectAltNames: [],
+    ...distributionOf(undefined, service.annotations ?? {}),
     declaredBy: `service ${namespace}/${service.name} of ${describeResource(resource)}`,
     resource,
     path,

@@ -50,7 +50,7 @@ export function memberEndpoint(
     network,
     locality,
     weight: workload.weight,
-    health: workload.health,
+    health: declaration.publishesUnready === true ? 'healthy' : workload.health,
     tlsMode: member.hasOwnPorts
       ? labelledTlsMode(labels)
       : tlsModeOf(labels, workload.serviceAccount),

@@ -422,10 +422,10 @@ test('one host with two resolutions follows the first, and the other is told', a
 
 const told: readonly { claim: string; text: string; code: string; path: string }[] = [
   {
-    claim: 'ExternalName',
-    text: service('{ type: ExternalName, externalName: x.test }'),
+    claim: 'an ExternalName for a service of the mesh',
+    text: service('{ type: ExternalName, externalName: x.default.svc.cluster.local }'),
     code: 'TUL0011',
-    path: 'spec.type',
+    path: 'spec.externalName',
   },
   {
     claim: 'a Service without selector',
@@ -469,9 +469,33 @@ for (const { claim, text, code, path } of told) {
   })
 }
 
-test('an ExternalName is not in the mesh', async () => {
-  const scene = await openScene(service('{ type: ExternalName, externalName: x.test }'))
-  assert.equal(scene.registry.snapshot.services.size, 0)
+test('publishNotReadyAddresses: workloads that are not ready are called all the same', async () => {
+  const eager = service(
+    '{ publishNotReadyAddresses: true, selector: { version: v2 }, ports: [{ port: 90, name: http, targetPort: 41000 }] }',
+    'eager',
+  )
+  const scene = await openScene(mesh + eager)
+  scene.join(nodeOf('web-v2', { AUTO_REGISTER_GROUP: 'web-v2', ...meshPort(80, 30_002) }))
+  const healthOf = (name: string, port: number) =>
+    scene.registry.snapshot.endpoints.get(`${host(name)}|${port}`)?.map(({ health }) => health)
+  assert.deepEqual(healthOf('web', 80), ['unhealthy'])
+  assert.deepEqual(healthOf('eager', 90), ['healthy'])
+})
+
+test('an ExternalName is another name for a host outside, on the ports that are written', async () => {
+  const scene = await openScene(
+    service(
+      '{ type: ExternalName, externalName: X.test., ports: [{ port: 80, name: http, targetPort: 8080 }] }',
+    ),
+  )
+  assert.deepEqual(scene.codes(), [])
+  const [made] = scene.registry.snapshot.services.values()
+  assert.ok(made !== undefined)
+  assert.equal(made.resolution, 'dns')
+  assert.equal(made.isMeshExternal, true)
+  const [endpoint] = scene.registry.snapshot.endpoints.get(`${made.hostname}|80`) ?? []
+  assert.equal(endpoint?.address, 'x.test')
+  assert.equal(endpoint.port, 80)
 })
 
 test('a Service’s exportTo annotation, addresses and headlessness are read', async () => {
@@ -489,6 +513,23 @@ test('a Service’s exportTo annotation, addresses and headlessness are read', a
   const headless = scene.registry.snapshot.services.get(host('headless'))
   assert.deepEqual(headless?.addresses, [])
   assert.equal(headless.resolution, 'static')
+})
+
+test('a Service’s preference for near endpoints is read, from its field or the annotation before it', async () => {
+  const annotated = (value: string, spec: string, name: string) =>
+    `---\napiVersion: v1\nkind: Service\nmetadata: { name: ${name}, annotations: { networking.istio.io/traffic-distribution: ${value} } }\n` +
+    `spec: { ${spec}selector: { a: b }, ports: [{ port: 80, name: http }] }\n`
+  const scene = await openScene(
+    annotated('PreferClose', '', 'close') +
+      annotated('prefersamenode', '', 'node') +
+      annotated('PreferClose', 'trafficDistribution: PreferSameNode, ', 'field') +
+      annotated('Somewhere', '', 'unknown'),
+  )
+  const { services } = scene.registry.snapshot
+  const found = ['close', 'node', 'field', 'unknown'].map(
+    (name) => services.get(host(name))?.trafficDistribution,
+  )
+  assert.deepEqual(found, ['same-zone', 'same-node', 'same-node', undefined])
 })
 
 test('listeners hear what changed, once a turn, and what did not change is the same object', async () => {

@@ -83,7 +83,16 @@ export class Registry implements Disposable {
     return this.#index.snapshot
   }
 
+  /** How long a workload stays after its stream ended, and after a restart until it is back. */
+  get gracePeriodMs(): number {
+    return this.#workloads.gracePeriodMs
+  }
+
+  /** False at a first start, and when the list of who had joined is lost: then nobody is known who may come back. */
+  knowsWhoWasThere = false
+
   restore(members: Parameters<WorkloadRegistry['restore']>[0]): void {
+    this.knowsWhoWasThere = members.length > 0
     this.#workloads.restore(members)
     this.flush()
   }

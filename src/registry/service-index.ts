@@ -337,6 +337,7 @@ function joinService(declarations: readonly Declaration[]): Service | undefined 
     isMeshExternal: first.isMeshExternal,
     exportTo: isExportedByDefault ? [] : union(declarations.map(({ exportTo }) => exportTo)),
     subjectAltNames: union(declarations.map(({ subjectAltNames }) => subjectAltNames)),
+    ...(first.trafficDistribution && { trafficDistribution: first.trafficDistribution }),
     declaredBy: first.declaredBy,
   }
 }

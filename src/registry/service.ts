@@ -26,6 +26,9 @@ export interface ServicePort {
 
 export type Resolution = 'none' | 'static' | 'dns' | 'dns-round-robin' | 'dynamic-dns'
 
+/** Which endpoints a service itself prefers: those in the caller's zone, or on its node. */
+export type TrafficDistribution = 'same-zone' | 'same-node'
+
 export interface Service {
   /** Fully qualified, lower case: `reviews.default.svc.cluster.local`, or a ServiceEntry's own host. */
   readonly hostname: string
@@ -39,6 +42,8 @@ export interface Service {
   readonly isMeshExternal: boolean
   readonly exportTo: readonly string[]
   readonly subjectAltNames: readonly string[]
+  /** Absent: no preference. */
+  readonly trafficDistribution?: TrafficDistribution
   /** What declared it, for messages: `Service default/reviews`, `mesh.yaml:12`. */
   readonly declaredBy: string
 }

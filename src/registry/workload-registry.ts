@@ -98,6 +98,10 @@ export class WorkloadRegistry {
     return this.#standings.size
   }
 
+  get gracePeriodMs(): number {
+    return this.#settings.gracePeriodMs
+  }
+
   set gracePeriodMs(gracePeriodMs: number) {
     this.#settings = { ...this.#settings, gracePeriodMs }
   }

@@ -9,14 +9,10 @@
 export type ClientKind = 'envoy' | 'tulle'
 
 export interface Abilities {
-  /** `warmup`: a new endpoint gets its share bit by bit. */
-  readonly slowStart: boolean
   /** `maxConnectionDuration` of connections to endpoints. */
   readonly connectionLifetime: boolean
   /** HTTP/2 to endpoints where only an upgrade policy asks for it. */
   readonly http2Upgrade: boolean
-  /** `retryRemoteLocalities`. A route configuration that is refused would freeze every route. */
-  readonly retryPriorities: boolean
   /** HTTP/2 that is recognised by its first bytes is taken. */
   readonly http2Inspection: boolean
   /** The network filter `istio.stats`: Envoy has no optional network filters, and refuses one it lacks. */
@@ -26,10 +22,8 @@ export interface Abilities {
 export function abilitiesOf(kind: ClientKind): Abilities {
   const isEnvoy = kind === 'envoy'
   return {
-    slowStart: isEnvoy,
     connectionLifetime: isEnvoy,
     http2Upgrade: isEnvoy,
-    retryPriorities: isEnvoy,
     http2Inspection: isEnvoy,
     tcpStats: !isEnvoy,
   }

@@ -67,11 +67,18 @@ test('labels of the WorkloadGroup count like the own ones, which win', () => {
   assert.equal(withRegisteredLabels(client, registry), client)
 })
 
+test('a client is where its node says, or its labels, or the registry', () => {
+  const localityOf = (scene: Parameters<typeof nodeOf>[0]) => clientOf(nodeOf(scene)).locality
+  assert.equal(localityOf({ locality: 'r/z', labels: { 'istio-locality': 'x.y' } }), 'r/z')
+  assert.equal(localityOf({ labels: { 'istio-locality': 'x.y.z' } }), 'x/y/z')
+  assert.equal(localityOf({}), '')
+})
+
 test('labels that nothing asks for make no scope class of their own', () => {
   const input = { resources: new Map(), registry: registryOf([]), mesh: meshSettingsOf() }
   const { selectors } = buildWorld(input)
   const keys = ['a', 'b'].map(
-    (app) => scopeOf(clientOf(nodeOf({ labels: { app } })), selectors).key,
+    (app) => scopeOf(clientOf(nodeOf({ labels: { app } })), { selectors, placeLabels: [] }).key,
   )
   assert.equal(keys[0], keys[1])
 })

@@ -1,4 +1,5 @@
 /** What the translation reads of a client: its node id and the metadata of registry/node-metadata.ts. */
+import { localityOf } from '../registry/label.ts'
 import type { MeshPort, Upstream } from '../registry/node-metadata.ts'
 import type { RegistrySnapshot } from '../registry/service.ts'
 import type { StreamNode } from '../xds/resource-set.ts'
@@ -12,6 +13,9 @@ export interface Client {
   readonly workload: string
   readonly labels: Readonly<Record<string, string>>
   readonly cluster: string
+  readonly network: string
+  /** `region/zone/subzone`; '' where nobody says. */
+  readonly locality: string
   /** Name of the service that an ad-hoc workload says it serves. */
   readonly service: string | undefined
   readonly address: string
@@ -39,7 +43,7 @@ export function clientOf(node: StreamNode): Client {
     namespace: text(metadata['NAMESPACE']) ?? (dot < 0 ? 'default' : name.slice(dot + 1)),
     workload: text(metadata['WORKLOAD_NAME']) ?? text(metadata['AUTO_REGISTER_GROUP']) ?? instance,
     labels: labelsOf(metadata['LABELS']),
-    cluster: text(metadata['CLUSTER_ID']) ?? '',
+    ...whereOf(node),
     service: text(metadata['SERVICE']),
     address,
     bindAddress: text(metadata['BIND_ADDRESS']) ?? '0.0.0.0',
@@ -50,17 +54,40 @@ export function clientOf(node: StreamNode): Client {
   }
 }
 
+function whereOf({
+  metadata,
+  locality,
+}: StreamNode): Pick<Client, 'cluster' | 'network' | 'locality'> {
+  return {
+    cluster: text(metadata['CLUSTER_ID']) ?? '',
+    network: text(metadata['NETWORK']) ?? '',
+    locality: localityText(locality, labelsOf(metadata['LABELS'])),
+  }
+}
+
+/** The node's own, or that of its labels. */
+function localityText(
+  { region, zone, subZone }: StreamNode['locality'],
+  labels: Readonly<Record<string, string>>,
+): string {
+  const own = [region, zone, subZone].join('/').replace(/\/+$/, '')
+  return localityOf(own, labels)
+}
+
 /**
- * With the labels that the registry knows of the workload besides its own: those of its WorkloadGroup, or of the
+ * With the labels, and the place if it says none itself, that the registry knows of the workload besides its own: those of its WorkloadGroup, or of the
  * mesh file. The same object when there are none.
  */
 export function withRegisteredLabels(client: Client, registry: RegistrySnapshot): Client {
-  const registered = registry.workloads.get(client.id)?.labels
+  const registered = registry.workloads.get(client.id)
   if (registered === undefined) return client
-  const labels = { ...registered, ...client.labels }
-  return Object.keys(labels).length === Object.keys(client.labels).length
+  const labels = { ...registered.labels, ...client.labels }
+  const locality = client.locality || registered.locality
+  const network = client.network || registered.network
+  const isSameLabels = Object.keys(labels).length === Object.keys(client.labels).length
+  return isSameLabels && locality === client.locality && network === client.network
     ? client
-    : { ...client, labels }
+    : { ...client, labels, locality, network }
 }
 
 function meshPortOf(value: Readonly<Record<string, unknown>>): MeshPort[] {

@@ -24,6 +24,12 @@ import { localitiesOf } from './endpoint.ts'
 import { clusterName } from './host-name.ts'
 import type { MeshSettings } from './input.ts'
 import { translateLoadBalancer } from './load-balancer.ts'
+import {
+  type ClientPlace,
+  isLocalityWeighted,
+  type LocalityPolicy,
+  localityPolicyOf,
+} from './locality.ts'
 import { adsSource, durationOf } from './message.ts'
 import { translateOutlierDetection } from './outlier-detection.ts'
 import { configPath } from './provenance.ts'
@@ -46,6 +52,8 @@ export interface ClusterInput {
   readonly systemRoots: string
   /** Whether an endpoint is to be called with mTLS; read as `endpoints` are. */
   readonly takesMtls: (endpoint: Endpoint) => boolean
+  /** Where the client is. */
+  readonly place: ClientPlace
 }
 
 /** Undefined when a service resolved by DNS has no endpoint (in this subset), as in Istio. */
@@ -53,10 +61,12 @@ export function translateCluster(input: ClusterInput): EncodedResource | undefin
   const { service, port, rule, subset, mesh } = input
   const name = clusterName(port.number, subset?.name ?? '', service.hostname)
   const policy = effectivePolicy({ rule: rule?.trafficPolicy, subset, port: port.number, mesh })
-  const discovery = discoveryOf(input, { name, policy })
+  const locality = localityPolicyOf({ policy, service, mesh })
+  const discovery = discoveryOf(input, { name, policy, locality })
   if (discovery === undefined) return undefined
   const pool: PoolInput = {
     settings: policy.connectionPool,
+    retryBudget: policy.retryBudget,
     port,
     mesh,
     direction: 'outbound',
@@ -84,7 +94,10 @@ export function translateCluster(input: ClusterInput): EncodedResource | undefin
     ...(policy.outlierDetection !== undefined && {
       outlierDetection: translateOutlierDetection(policy.outlierDetection),
     }),
-    commonLbConfig: commonLbConfig(policy),
+    commonLbConfig: {
+      ...commonLbConfig(policy),
+      ...(isLocalityWeighted(locality) && { localityConfigSpecifier: weightedByLocality }),
+    },
     metadata: { filterMetadata: { istio: istioMetadata(input) } },
   })
   return encodeResource({ name, typeUrl: typeUrls.cluster, codec: Cluster, message })
@@ -92,9 +105,13 @@ export function translateCluster(input: ClusterInput): EncodedResource | undefin
 
 function discoveryOf(
   input: ClusterInput,
-  { name, policy }: { name: string; policy: EffectivePolicy },
+  {
+    name,
+    policy,
+    locality,
+  }: { name: string; policy: EffectivePolicy; locality: LocalityPolicy | undefined },
 ) {
-  const balancing = translateLoadBalancer(policy.loadBalancer, input.abilities)
+  const balancing = translateLoadBalancer(policy.loadBalancer)
   if (isTlsRefused(policy.tls)) {
     return { clusterDiscoveryType: typed(Cluster_DiscoveryType.STATIC), ...balancing }
   }
@@ -107,7 +124,7 @@ function discoveryOf(
       }
     case 'dns':
     case 'dns-round-robin': {
-      const endpoints = localitiesOf({ ...input, subset: input.subset })
+      const endpoints = localitiesOf({ ...input, subset: input.subset, locality })
       if (endpoints.length === 0) return undefined
       return {
         clusterDiscoveryType: typed(
@@ -143,6 +160,8 @@ function commonLbConfig(policy: EffectivePolicy) {
   if (outlierDetection === undefined) return {}
   return { healthyPanicThreshold: { value: outlierDetection.minHealthPercent ?? 0 } }
 }
+
+const weightedByLocality = { $case: 'localityWeightedLbConfig' as const, value: {} }
 
 function istioMetadata({ service, rule, subset }: ClusterInput): Record<string, unknown> {
   const first = rule?.parts[0]

@@ -3,6 +3,7 @@ import { durationMs } from '../model/duration.ts'
 import type {
   ConnectionPoolSettings,
   HttpSettings,
+  RetryBudget,
   TcpSettings,
 } from '../model/istio/destination-rule.ts'
 import type { ServicePort } from '../registry/service.ts'
@@ -17,6 +18,8 @@ export interface PoolInput {
   readonly mesh: MeshSettings
   readonly direction: 'inbound' | 'outbound'
   readonly abilities: Abilities
+  /** In place of a fixed number of retries. */
+  readonly retryBudget?: RetryBudget | undefined
   /** Whether TLS is spoken with the name that a request asked for, and the server must prove to have it. */
   readonly autoSni?: boolean
   readonly autoSanValidation?: boolean
@@ -36,7 +39,7 @@ export function translateConnectionPool(input: PoolInput) {
     connectTimeout: durationOf(
       tcp?.connectTimeout === undefined ? mesh.connectTimeoutMs : durationMs(tcp.connectTimeout),
     ),
-    circuitBreakers: { thresholds: [thresholds(settings)] },
+    circuitBreakers: { thresholds: [thresholds(input)] },
     ...(keepalive !== undefined && {
       upstreamConnectionOptions: {
         tcpKeepalive: {
@@ -57,12 +60,18 @@ export function translateConnectionPool(input: PoolInput) {
 }
 
 /** Zero in the YAML counts as unset, as in Istio. */
-function thresholds({ tcp, http }: ConnectionPoolSettings) {
+function thresholds({ settings: { tcp, http }, retryBudget }: PoolInput) {
   return {
     maxConnections: positive(tcp?.maxConnections) ?? unlimited,
     maxPendingRequests: positive(http?.http1MaxPendingRequests) ?? unlimited,
     maxRequests: positive(http?.http2MaxRequests) ?? unlimited,
     maxRetries: positive(http?.maxRetries) ?? unlimited,
+    ...(retryBudget !== undefined && {
+      retryBudget: {
+        budgetPercent: { value: retryBudget.percent ?? 20 },
+        minRetryConcurrency: retryBudget.minRetryConcurrency ?? 3,
+      },
+    }),
     trackRemaining: true,
   }
 }

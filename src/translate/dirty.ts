@@ -8,6 +8,7 @@
  * | a VirtualService | of destinations, when the subsets that are named change | as clusters | of its hosts |
  * | a DestinationRule | of the hosts it covers | as clusters | as clusters, and those that route to them |
  * | labels of a workload | – | – | – (its own part) |
+ * | a Sidecar | – | – | – (other scope classes; what they see anew is worked on) |
  * | a PeerAuthentication | as endpoints, when resolved by DNS | of endpoints that take mTLS since, or no more | – |
  * | an injected fault | – | – | of its host; the own parts of workloads |
  * | the mesh's settings, the set of selectors | everything | everything | everything |
@@ -53,7 +54,8 @@ export function compareWorlds(before: World, after: World): Dirty {
   const marks = new Marks()
   if (
     !isDeepStrictEqual(before.input.mesh, after.input.mesh) ||
-    !isDeepStrictEqual([...before.selectors.keys()], [...after.selectors.keys()])
+    !isDeepStrictEqual([...before.selectors.keys()], [...after.selectors.keys()]) ||
+    !isDeepStrictEqual(before.placeLabels, after.placeLabels)
   ) {
     return everythingDirty()
   }
@@ -62,6 +64,7 @@ export function compareWorlds(before: World, after: World): Dirty {
   markVirtualServices(marks, before, after)
   markRules(marks, before, after)
   markPeerAuthentications(marks, before, after)
+  markSidecars(marks, before, after)
   markWorkloads(marks, before, after)
   markFaults(marks, before, after)
   return marks
@@ -197,6 +200,11 @@ function markFaults(marks: Marks, before: World, after: World): void {
   for (const { host } of changed) marks.virtualHosts.add(host)
 }
 
+/** Another Sidecar is another scope class, with a state of its own. */
+function markSidecars(marks: Marks, before: World, after: World): void {
+  if (!isSameList(before.sidecars.all, after.sidecars.all)) marks.workloads = true
+}
+
 /** Labels that a workload has from its group decide which policies and rules are its own. */
 function markWorkloads(marks: Marks, before: World, after: World): void {
   const old = before.input.registry.workloads
@@ -204,7 +212,8 @@ function markWorkloads(marks: Marks, before: World, after: World): void {
   if (old === now || marks.workloads) return
   for (const [id, workload] of now) {
     const known = old.get(id)
-    if (known === workload || isSame(known?.labels, workload.labels)) continue
+    const isSamePlace = known?.locality === workload.locality && known.network === workload.network
+    if (known === workload || (isSamePlace && isSame(known.labels, workload.labels))) continue
     marks.workloads = true
     return
   }

@@ -287,37 +287,44 @@ const hostArbitrary = fc.constantFrom(
   '*.example.com',
 )
 
-const serviceArbitrary: fc.Arbitrary<Services[number]> = fc.record({
-  hostname: hostArbitrary,
-  ports: fc.subarray(
-    [
-      { number: 80, name: 'http', protocol: 'http' as const },
-      { number: 8080, name: 'http-b', protocol: 'http' as const },
-      { number: 5432, name: 'tcp', protocol: 'tcp' as const },
-      { number: 443, name: 'tls', protocol: 'tls' as const },
-      { number: 9000, name: '', protocol: 'auto' as const },
-    ],
-    { minLength: 1 },
-  ),
-  resolution: fc.constantFrom(
-    'static' as const,
-    'static' as const,
-    'dns' as const,
-    'none' as const,
-  ),
-  exportTo: fc.constantFrom([], [], ['.'], ['other']),
-  addresses: fc.constantFrom([], ['240.240.0.1'], ['240.240.0.1', '240.240.0.2']),
-  endpoints: fc.array(
-    fc.record({
-      version: fc.constantFrom('v1', 'v2'),
-      port: fc.integer({ min: 20_001, max: 20_003 }),
-      serviceAccount: fc.constantFrom('one', 'two', ''),
-      tlsMode: fc.constantFrom('istio' as const, undefined),
-      health: fc.constantFrom('healthy' as const, 'unhealthy' as const),
-    }),
-    { maxLength: 3 },
-  ),
-})
+const serviceArbitrary: fc.Arbitrary<Services[number]> = fc
+  .record({
+    hostname: hostArbitrary,
+    ports: fc.subarray(
+      [
+        { number: 80, name: 'http', protocol: 'http' as const },
+        { number: 8080, name: 'http-b', protocol: 'http' as const },
+        { number: 5432, name: 'tcp', protocol: 'tcp' as const },
+        { number: 443, name: 'tls', protocol: 'tls' as const },
+        { number: 9000, name: '', protocol: 'auto' as const },
+      ],
+      { minLength: 1 },
+    ),
+    resolution: fc.constantFrom(
+      'static' as const,
+      'static' as const,
+      'dns' as const,
+      'none' as const,
+    ),
+    exportTo: fc.constantFrom([], [], ['.'], ['other']),
+    addresses: fc.constantFrom([], ['240.240.0.1'], ['240.240.0.1', '240.240.0.2']),
+    endpoints: fc.array(
+      fc.record({
+        version: fc.constantFrom('v1', 'v2'),
+        port: fc.integer({ min: 20_001, max: 20_003 }),
+        serviceAccount: fc.constantFrom('one', 'two', ''),
+        tlsMode: fc.constantFrom('istio' as const, undefined),
+        health: fc.constantFrom('healthy' as const, 'unhealthy' as const),
+        locality: fc.constantFrom('', 'a/1', 'a/2', 'b/1'),
+      }),
+      { maxLength: 3 },
+    ),
+  })
+  .chain((service) =>
+    fc
+      .constantFrom({}, { trafficDistribution: 'same-zone' as const })
+      .map((preference) => ({ ...service, ...preference })),
+  )
 
 const destinationArbitrary = fc.record({
   destination: fc.record(
@@ -415,6 +422,16 @@ const ruleArbitrary = resourceArbitrary(
       trafficPolicy: fc.constantFrom(
         { loadBalancer: { simple: 'RANDOM' } },
         { loadBalancer: { consistentHash: { httpHeaderName: 'x-user' } } },
+        { outlierDetection: {} },
+        {
+          outlierDetection: {},
+          loadBalancer: { localityLbSetting: { failoverPriority: ['version'] } },
+        },
+        {
+          loadBalancer: {
+            localityLbSetting: { distribute: [{ from: 'a/*', to: { 'a/*': 40, 'b/*': 60 } }] },
+          },
+        },
         { tls: { mode: 'SIMPLE' } },
         { tls: { mode: 'SIMPLE', credentialName: 'a' } },
         { tls: { mode: 'ISTIO_MUTUAL' } },
@@ -453,6 +470,37 @@ const policyArbitrary = fc
   })
   .map(({ spec, ...metadata }) => peerAuthentication(spec, metadata))
 
+const sidecarArbitrary = resourceArbitrary(
+  'Sidecar',
+  fc.record(
+    {
+      workloadSelector: fc.constantFrom({ labels: { app: 'web' } }, {}),
+      egress: fc.array(
+        fc.record(
+          {
+            port: fc.constantFrom(
+              { number: 80, protocol: 'HTTP' },
+              { number: 443, protocol: 'TLS' },
+            ),
+            hosts: fc.subarray(
+              ['./*', '*/a.default.svc.cluster.local', 'other/*', '*/*.example.com', '~/*'],
+              { minLength: 1 },
+            ),
+          },
+          { requiredKeys: ['hosts'] },
+        ),
+        { maxLength: 2 },
+      ),
+      outboundTrafficPolicy: fc.constantFrom({}, { mode: 'ALLOW_ANY' }),
+      ingress: fc.constantFrom(
+        [],
+        [{ port: { number: 8000, protocol: 'TCP' }, defaultEndpoint: '127.0.0.1:9' }],
+      ),
+    },
+    { requiredKeys: [] },
+  ),
+)
+
 const someFaults: readonly InjectedFault[] = [
   { name: 'a', host: 'a.default.svc.cluster.local', from: undefined, headers: {} },
   { name: 'b', host: 'a.default.svc.cluster.local', from: 'web', headers: { user: 'me' } },
@@ -466,7 +514,7 @@ type Edit = (input: TranslationInput) => TranslationInput
 
 const editArbitrary: fc.Arbitrary<Edit> = fc.oneof(
   fc
-    .oneof(virtualServiceArbitrary, ruleArbitrary, policyArbitrary)
+    .oneof(virtualServiceArbitrary, ruleArbitrary, policyArbitrary, sidecarArbitrary)
     .map((resource): Edit => (input) => ({
       ...input,
       resources: new Map([...input.resources, [keyOf(resource), resource]]),
@@ -509,6 +557,7 @@ const editArbitrary: fc.Arbitrary<Edit> = fc.oneof(
       {},
       { outboundTrafficPolicy: { mode: 'REGISTRY_ONLY' as const } },
       { inferSubsets: false },
+      { localityLbSetting: { enabled: false }, defaultTrafficPolicy: { outlierDetection: {} } },
       { mtlsMode: 'PERMISSIVE' as const },
       { trustDomain: 'a.example', trustDomainAliases: ['b.example'], enableAutoMtls: false },
     )
@@ -536,10 +585,16 @@ const clients = [
     labels: { app: 'web' },
     metadata: {
       MESH_PORTS: [{ name: 'http', servicePort: 80, appPort: 8000, meshPort: 20_001 }],
-      UPSTREAMS: [{ host: 'b', port: 8080, localPort: 16_001 }],
+      UPSTREAMS: [
+        { host: 'b', port: 8080, localPort: 16_001 },
+        { host: 'a', port: 443, localPort: 16_002 },
+        { host: 'a', port: 9000, localPort: 16_003 },
+      ],
+      HTTP_PROXY_PORT: 15_001,
     },
   }),
   nodeOf({ namespace: 'other', userAgent: 'tulle', labels: { app: 'batch' } }),
+  nodeOf({ workload: 'near', labels: { app: 'web', version: 'v1' }, locality: 'a/1' }),
 ]
 
 test('incremental results equal a full run, whatever the edits', async () => {

@@ -126,7 +126,7 @@ class Driver implements Translation {
     const scopes = new Map<string, Scope>()
     for (const { client } of this.#clients.values()) {
       const labelled = withRegisteredLabels(client, world.input.registry)
-      const scope = scopeOf(labelled, world.selectors)
+      const scope = scopeOf(labelled, world)
       scopes.set(scope.key, scope)
     }
     return scopes.values()
@@ -147,7 +147,7 @@ class Driver implements Translation {
     const { key, client: own } = this.#identify(node)
     const { world } = this.#admission
     const client = withRegisteredLabels(own, world.input.registry)
-    const scope = scopeOf(client, world.selectors)
+    const scope = scopeOf(client, world)
     const outbound = this.#states.get(scope.key) ?? this.#firstState(scope)
     const known = this.#clients.get(key)
     const input = { world, scope, client, tunnels: outbound.tunnels }

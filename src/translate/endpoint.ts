@@ -18,6 +18,7 @@ import {
 import { typeUrls, type EncodedResource } from '../xds/resource-set.ts'
 import { clusterName } from './host-name.ts'
 import { compareText } from './input.ts'
+import { type ClientPlace, type LocalityPolicy, placeGroups } from './locality.ts'
 import { socketAddress } from './message.ts'
 
 export interface EndpointInput {
@@ -31,6 +32,9 @@ export interface EndpointInput {
   readonly endpoints: readonly Endpoint[]
   /** Whether an endpoint is to be called with mTLS where a rule does not say how. */
   readonly takesMtls: (endpoint: Endpoint) => boolean
+  /** How places count, and where the client is. */
+  readonly locality: LocalityPolicy | undefined
+  readonly place: ClientPlace
 }
 
 export function translateEndpoints(input: EndpointInput): EncodedResource {
@@ -49,7 +53,7 @@ export function translateEndpoints(input: EndpointInput): EncodedResource {
   })
 }
 
-/** Healthy endpoints of the subset by locality, in an order that depends on nothing but them. */
+/** Healthy endpoints of the subset by locality, as the client is to use them; the order depends on nothing but them. */
 export function localitiesOf(input: EndpointInput): LocalityLbEndpoints[] {
   const byLocality = new Map<string, Endpoint[]>()
   for (const endpoint of input.endpoints) {
@@ -58,19 +62,29 @@ export function localitiesOf(input: EndpointInput): LocalityLbEndpoints[] {
     if (list === undefined) byLocality.set(endpoint.locality, [endpoint])
     else list.push(endpoint)
   }
-  return [...byLocality]
+  const groups = [...byLocality]
     .sort(([left], [right]) => compareText(left, right))
-    .map(([locality, endpoints]) => ({
-      locality: localityOf(locality),
-      metadata: undefined,
-      lbEndpoints: endpoints
-        .sort(byAddress)
-        .map((endpoint) => lbEndpoint(endpoint, input.takesMtls(endpoint))),
-      lbConfig: undefined,
-      loadBalancingWeight: endpoints.reduce((sum, endpoint) => sum + weightOf(endpoint), 0),
-      priority: 0,
-      proximity: undefined,
-    }))
+    .map(([locality, endpoints]) => {
+      endpoints.sort(byAddress)
+      return { endpoints, group: groupOf(locality, endpoints, input.takesMtls) }
+    })
+  return placeGroups(groups, input.locality, input.place)
+}
+
+function groupOf(
+  locality: string,
+  endpoints: readonly Endpoint[],
+  takesMtls: EndpointInput['takesMtls'],
+): LocalityLbEndpoints {
+  return {
+    locality: localityOf(locality),
+    metadata: undefined,
+    lbEndpoints: endpoints.map((endpoint) => lbEndpoint(endpoint, takesMtls(endpoint))),
+    lbConfig: undefined,
+    loadBalancingWeight: endpoints.reduce((sum, endpoint) => sum + weightOf(endpoint), 0),
+    priority: 0,
+    proximity: undefined,
+  }
 }
 
 export function hasLabels(

@@ -14,7 +14,7 @@ import { buildWorld } from './world.ts'
 export function translateAll(input: TranslationInput, node: StreamNode): ResourceView {
   const world = buildWorld(input)
   const client = withRegisteredLabels(clientOf(node), input.registry)
-  const scope = scopeOf(client, world.selectors)
+  const scope = scopeOf(client, world)
   const run = translateOutbound({
     world,
     scope,

@@ -16,11 +16,12 @@ import { translateEndpoints } from './endpoint.ts'
 import { consistentHashOf, type HashOf } from './hash-policy.ts'
 import { identitiesOf } from './identity.ts'
 import { faultsFor, injectFaults } from './injected-fault.ts'
-import { isTls, l4Inputs, l4RoutesOf } from './l4-route.ts'
+import { l4Inputs, l4RoutesOf } from './l4-route.ts'
+import { localityPolicyOf } from './locality.ts'
 import { encodeVirtualHost, type EncodedVirtualHost } from './route-configuration.ts'
 import { translateRoutes } from './route.ts'
 import { isSelected, type Scope } from './scope.ts'
-import { effectivePolicy } from './traffic-policy.ts'
+import { blocksOf, effectivePolicy } from './traffic-policy.ts'
 import { tunnelOf, type Tunnel } from './tunnel.ts'
 import {
   isHttp,
@@ -65,6 +66,7 @@ export function translateClusters(input: PartInput): EncodedResource[] {
     abilities: abilitiesOf(scope.kind),
     identities: identitiesOf(world, service),
     systemRoots: scope.systemRoots,
+    place: scope.place,
   }
   return service.ports.flatMap((port) =>
     subsetsOf(input).flatMap((subset) => {
@@ -76,27 +78,44 @@ export function translateClusters(input: PartInput): EncodedResource[] {
 }
 
 export function translateAssignments(input: PartInput): EncodedResource[] {
-  const { world, service, rule } = input
+  const { world, scope, service, rule } = input
   if (service.resolution !== 'static') return []
   const { mesh } = world.input
   return service.ports.flatMap((port) =>
-    subsetsOf(input)
-      .filter(
-        (subset) =>
-          !isTlsRefused(
-            effectivePolicy({ rule: rule?.trafficPolicy, subset, port: port.number, mesh }).tls,
-          ),
-      )
-      .map((subset) =>
-        translateEndpoints({
-          service,
-          port,
-          subset,
-          endpoints: endpointsOf(world, service, port),
-          takesMtls: (endpoint) => takesMtls(world, port, endpoint),
-        }),
-      ),
+    subsetsOf(input).flatMap((subset) => {
+      const policy = effectivePolicy({
+        rule: rule?.trafficPolicy,
+        subset,
+        port: port.number,
+        mesh,
+      })
+      if (isTlsRefused(policy.tls)) return []
+      return translateEndpoints({
+        service,
+        port,
+        subset,
+        endpoints: endpointsOf(world, service, port),
+        takesMtls: (endpoint) => takesMtls(world, port, endpoint),
+        locality: localityPolicyOf({ policy, service, mesh }),
+        place: scope.place,
+      })
+    }),
   )
+}
+
+/** The client's place, where it can change what this service's clients get; '' elsewhere, so that parts are shared. */
+export function placeKey({ world, scope, service, rule }: PartInput): string {
+  const { mesh } = world.input
+  const blocks = rule === undefined ? [] : blocksOf(rule)
+  const counts =
+    service.trafficDistribution !== undefined ||
+    mesh.outlierDetection !== undefined ||
+    (mesh.localityLb?.distribute ?? []).length > 0 ||
+    blocks.some(
+      ({ outlierDetection, loadBalancer }) =>
+        outlierDetection !== undefined || loadBalancer?.localityLbSetting !== undefined,
+    )
+  return counts ? JSON.stringify(scope.place) : ''
 }
 
 /** The whole service first. */
@@ -121,7 +140,7 @@ export function translateVirtualHosts(
 /** Ports of a service of which the first bytes decide. */
 export function tunnelsOf(world: World, scope: Scope, service: Service): Tunnel[] {
   return service.ports.flatMap((port) => {
-    const mayNeed = port.protocol === 'auto' || isTls(port)
+    const mayNeed = port.protocol === 'auto' || !isHttp(port)
     return (
       (mayNeed && tunnelOf({ service, port }, l4RoutesOf({ world, scope, service, port }))) || []
     )
@@ -158,7 +177,7 @@ function routesFor(
   scope: Scope,
   { host, port }: { readonly host: string; readonly port: number },
 ): Route[] {
-  const index = world.virtualServices.visibleIn(scope.namespace)
+  const index = world.imports.virtualServices(scope)
   for (const virtualService of candidatesFor(host, index)) {
     const routes = routesOf(world, scope, { virtualService, port })
     if (routes.length > 0) return routes
@@ -195,7 +214,7 @@ export function translateUnregistered(
   scope: Scope,
   host: string,
 ): EncodedVirtualHost[] {
-  const index = world.virtualServices.visibleIn(scope.namespace)
+  const index = world.imports.virtualServices(scope)
   const made = new Map<number, EncodedVirtualHost>()
   const faults = faultsFor(world.input.faults, scope, host)
   for (const virtualService of index.byHost.get(host) ?? []) {
@@ -224,7 +243,7 @@ function portsBeside(world: World, scope: Scope, virtualService: VirtualService)
  * share one result.
  */
 export function virtualHostInputs(world: World, scope: Scope, service: Service): unknown[] {
-  const index = world.virtualServices.visibleIn(scope.namespace)
+  const index = world.imports.virtualServices(scope)
   const candidates = candidatesFor(service.hostname, index)
   const destinations = candidates.flatMap(({ destinationHosts }) => destinationHosts)
   return [

@@ -1,5 +1,8 @@
 /** One port of the application: the listener that stands before it and the cluster that leads to it. */
+import type { ConnectionPoolSettings } from '../model/istio/destination-rule.ts'
+import type { IngressListener } from '../model/istio/sidecar.ts'
 import type { MeshPort } from '../registry/node-metadata.ts'
+import { parseProtocol } from '../registry/protocol.ts'
 import type { PortProtocol, Service, ServicePort } from '../registry/service.ts'
 import { encodeResource } from '../xds/encode.ts'
 import {
@@ -32,6 +35,10 @@ export interface InboundInput {
   readonly client: Client
   /** What the port takes, by PeerAuthentication. */
   readonly mode: MtlsMode
+  /** What a Sidecar says of this port. */
+  readonly ingress: IngressListener | undefined
+  /** What it says of all ports. */
+  readonly inboundPool: ConnectionPoolSettings | undefined
   readonly mesh: MeshSettings
 }
 
@@ -130,7 +137,7 @@ function inboundCluster(input: InboundInput): EncodedResource {
     name,
     clusterDiscoveryType: { $case: 'type', value: Cluster_DiscoveryType.STATIC },
     ...translateConnectionPool({
-      settings: policy.connectionPool,
+      settings: input.ingress?.connectionPool ?? input.inboundPool ?? policy.connectionPool,
       port: { protocol: protocolOf(input) },
       mesh,
       direction: 'inbound',
@@ -144,7 +151,7 @@ function inboundCluster(input: InboundInput): EncodedResource {
             {
               hostIdentifier: {
                 $case: 'endpoint',
-                value: { address: socketAddress('127.0.0.1', meshPort.appPort) },
+                value: { address: applicationAddress(input) },
               },
             },
           ],
@@ -166,8 +173,22 @@ function inboundCluster(input: InboundInput): EncodedResource {
   return encodeResource({ name, typeUrl: typeUrls.cluster, codec: Cluster, message })
 }
 
-/** The service's word, else the name of the port, as Istio reads names: `http`, `grpc-web`, `tcp-orders`. */
-function protocolOf({ served, meshPort }: InboundInput): PortProtocol {
+/** Where the application listens: on its port, or where a Sidecar says. */
+function applicationAddress({ ingress, meshPort }: InboundInput) {
+  const { defaultEndpoint = '' } = ingress ?? {}
+  if (defaultEndpoint.startsWith('unix://')) {
+    return { address: { $case: 'pipe' as const, value: { path: defaultEndpoint.slice(7) } } }
+  }
+  const colon = defaultEndpoint.lastIndexOf(':')
+  if (colon < 0) return socketAddress('127.0.0.1', meshPort.appPort)
+  const isIPv6 = defaultEndpoint.startsWith('[::1]')
+  return socketAddress(isIPv6 ? '::1' : '127.0.0.1', Number(defaultEndpoint.slice(colon + 1)))
+}
+
+/** A Sidecar's word, the service's, else the name of the port, as Istio reads names: `http`, `grpc-web`, `tcp-orders`. */
+function protocolOf({ served, meshPort, ingress }: InboundInput): PortProtocol {
+  const said = ingress === undefined ? undefined : parseProtocol(ingress.port.protocol ?? '')
+  if (said !== undefined) return said
   return served[0]?.port.protocol ?? protocolOfName(meshPort.name)
 }
 

@@ -1,6 +1,10 @@
 /** What the translation is a function of: resources, what runs, and the mesh's settings with their defaults. */
 import { durationMs } from '../model/duration.ts'
-import type { ConnectionPoolSettings, OutlierDetection } from '../model/istio/destination-rule.ts'
+import type {
+  ConnectionPoolSettings,
+  LocalityLbSetting,
+  OutlierDetection,
+} from '../model/istio/destination-rule.ts'
 import type { HttpFaultInjection, HttpRetry } from '../model/istio/virtual-service.ts'
 import type { MeshConfig, PathNormalization } from '../model/mesh/mesh-config.ts'
 import type { MeshSpec } from '../model/mesh/mesh.ts'
@@ -45,6 +49,8 @@ export interface MeshSettings {
   readonly retryPolicy: HttpRetry | undefined
   readonly connectionPool: ConnectionPoolSettings | undefined
   readonly outlierDetection: OutlierDetection | undefined
+  /** Undefined: switched off. */
+  readonly localityLb: LocalityLbSetting | undefined
   readonly isHttp2Upgraded: boolean
   readonly pathNormalization: PathNormalization
   readonly infersSubsets: boolean
@@ -79,6 +85,7 @@ export function meshSettingsOf(config: MeshConfig = {}): MeshSettings {
     retryPolicy: config.defaultHttpRetryPolicy,
     connectionPool: config.defaultTrafficPolicy?.connectionPool,
     outlierDetection: config.defaultTrafficPolicy?.outlierDetection,
+    localityLb: localityDefaults(config.localityLbSetting),
     isHttp2Upgraded: config.h2UpgradePolicy === 'UPGRADE',
     pathNormalization: config.pathNormalization?.normalization ?? 'DEFAULT',
     infersSubsets: config.inferSubsets ?? true,
@@ -86,6 +93,11 @@ export function meshSettingsOf(config: MeshConfig = {}): MeshSettings {
     protocolDetectionTimeoutMs: durationMs(config.protocolDetectionTimeout ?? '5s'),
     ...securityDefaults(config),
   }
+}
+
+/** On unless it is switched off; what it does depends on each destination. */
+function localityDefaults(setting: LocalityLbSetting = {}): LocalityLbSetting | undefined {
+  return setting.enabled === false ? undefined : setting
 }
 
 function securityDefaults(config: MeshConfig) {

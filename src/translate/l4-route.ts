@@ -11,6 +11,7 @@
  */
 import { BlockList, isIP } from 'node:net'
 
+import type { TrafficPolicy } from '../model/istio/destination-rule.ts'
 import type {
   L4MatchAttributes,
   RouteDestination,
@@ -20,6 +21,7 @@ import type { Service, ServicePort } from '../registry/service.ts'
 import type { MergedRule } from './destination-rule-index.ts'
 import { clusterName, resolveHost } from './host-name.ts'
 import { isSelected, type Scope } from './scope.ts'
+import { outboundPolicyOf } from './sidecar-index.ts'
 import { systemClusters } from './system-cluster.ts'
 import { l4CandidatesFor, type VirtualService } from './virtual-service-index.ts'
 import { ruleFor, visibleService, type World } from './world.ts'
@@ -32,6 +34,8 @@ export interface L4Target {
   readonly idleTimeout: string | undefined
   readonly maxConnectionDuration: string | undefined
   readonly hashesSourceIp: boolean
+  /** The clusters’ hosts are HTTP proxies, which are asked for a tunnel to this place first. */
+  readonly tunnel?: { readonly target: string; readonly usesPost: boolean } | undefined
   /** The rule that leads there; absent: the service's own. */
   readonly rule?: { readonly namespace: string; readonly name: string; readonly path: string }
 }
@@ -58,11 +62,11 @@ export function isTls({ protocol }: Pick<ServicePort, 'protocol'>): boolean {
 
 export function l4RoutesOf(input: L4Input): L4Routes {
   const { world, scope, service, port } = input
-  const index = world.virtualServices.visibleIn(scope.namespace)
+  const index = world.imports.virtualServices(scope)
   const candidates = l4CandidatesFor(service.hostname, index)
   if (!isTls(port)) return { named: [], fallback: tcpTarget(input, candidates) }
   const named = tlsRoutes(input, candidates)
-  const isClosed = named.length > 0 && !world.input.mesh.isOutboundAllowed
+  const isClosed = named.length > 0 && !outboundPolicyOf(world.input.mesh, scope.sidecar).isAllowed
   const fallback = isClosed ? nowhere : ownTarget(input)
   return { named, fallback }
 }
@@ -185,18 +189,27 @@ function routedTarget(
 function settingsOf(rule: MergedRule | undefined, subsetName: string) {
   const policy = rule?.trafficPolicy ?? {}
   const { idleTimeout, maxConnectionDuration } = policy.connectionPool?.tcp ?? {}
-  const subset = rule?.subsets.find(({ name }) => name === subsetName)
-  const balancer = subset?.trafficPolicy?.loadBalancer ?? policy.loadBalancer
+  const subset = rule?.subsets.find(({ name }) => name === subsetName)?.trafficPolicy ?? {}
+  const balancer = subset.loadBalancer ?? policy.loadBalancer
   return {
     idleTimeout,
     maxConnectionDuration,
     hashesSourceIp: balancer?.consistentHash?.useSourceIp === true,
+    tunnel: askedTunnel(subsetName === '' ? policy : subset),
   }
+}
+
+/** As in Istio, a destination with a subset has the subset's tunnel or none. */
+function askedTunnel({ tunnel }: TrafficPolicy): L4Target['tunnel'] {
+  if (tunnel === undefined) return undefined
+  const { targetHost, targetPort, protocol } = tunnel
+  const host = isIP(targetHost) === 6 ? `[${targetHost}]` : targetHost
+  return { target: `${host}:${targetPort}`, usesPost: protocol === 'POST' }
 }
 
 /** Everything that the routes of a service depend on besides the service itself, to be compared member by member. */
 export function l4Inputs(world: World, scope: Scope, service: Service): unknown[] {
-  const index = world.virtualServices.visibleIn(scope.namespace)
+  const index = world.imports.virtualServices(scope)
   return [
     ruleFor(world, scope, service.hostname),
     ...l4CandidatesFor(service.hostname, index).flatMap((virtualService) => [

@@ -2,29 +2,18 @@
 import { durationMs } from '../model/duration.ts'
 import type { ConsistentHash, LoadBalancerSettings } from '../model/istio/destination-rule.ts'
 import { Cluster_LbPolicy } from '../xds/proto/generated/envoy/config/cluster/v3/cluster.ts'
-import type { Abilities } from './ability.ts'
 import { durationOf } from './message.ts'
 
 /** Envoy's default, which Istio writes out for ring hash without an algorithm. */
 const ringSizeDefault = 1024
 
-export function translateLoadBalancer(
-  written: LoadBalancerSettings | undefined,
-  abilities: Abilities,
-) {
-  if (written?.consistentHash !== undefined) {
-    return hashing(written.consistentHash)
-  }
-  const settings = abilities.slowStart ? (written ?? {}) : withoutWarmup(written)
+export function translateLoadBalancer(settings: LoadBalancerSettings = {}) {
+  if (settings.consistentHash !== undefined) return hashing(settings.consistentHash)
   if (settings.simple === 'RANDOM') return { lbPolicy: Cluster_LbPolicy.RANDOM }
   if (settings.simple === 'ROUND_ROBIN') return roundRobin(settings)
   // LEAST_CONN is its old name. PASSTHROUGH needs an original destination, which an explicit proxy does not
   // have; the model warns that it has no effect.
   return leastRequest(settings)
-}
-
-function withoutWarmup(settings: LoadBalancerSettings | undefined): LoadBalancerSettings {
-  return settings?.simple === undefined ? {} : { simple: settings.simple }
 }
 
 function roundRobin(settings: LoadBalancerSettings) {

@@ -4,10 +4,12 @@
  */
 import { isDeepStrictEqual } from 'node:util'
 
+import type { Service } from '../registry/service.ts'
 import type { EncodedResource } from '../xds/resource-set.ts'
 import { abilitiesOf } from './ability.ts'
 import type { Dirty } from './dirty.ts'
 import {
+  placeKey,
   serviceRules,
   translateAssignments,
   translateClusters,
@@ -17,6 +19,7 @@ import {
   virtualHostInputs,
   type PartInput,
 } from './host-part.ts'
+import type { Imports } from './import-cache.ts'
 import { httpProxyName } from './outbound-listener.ts'
 import {
   encodeRouteConfiguration,
@@ -25,6 +28,7 @@ import {
 } from './route-configuration.ts'
 import type { Scope } from './scope.ts'
 import type { SharedParts } from './shared-parts.ts'
+import { outboundPolicyOf } from './sidecar-index.ts'
 import { translateSystemClusters } from './system-cluster.ts'
 import type { Tunnel } from './tunnel.ts'
 import { catchAllVirtualHost } from './virtual-host.ts'
@@ -49,6 +53,8 @@ export interface OutboundState {
   readonly routes: ResourceMap
   /** Of all hosts; each client has a listener for each. */
   readonly tunnels: readonly Tunnel[]
+  /** Where a Sidecar says what is seen. */
+  readonly imports: Imports | undefined
 }
 
 export interface OutboundInput {
@@ -67,18 +73,15 @@ export function* translateOutbound(input: OutboundInput): Generator<void, Outbou
   const before = dirty.everything ? undefined : previous
   const parts = new Map(before?.parts)
   const changed = before === undefined ? undefined : new Set<string>()
-  for (const host of changed === undefined
-    ? world.input.registry.services.keys()
-    : dirtyHosts(dirty)) {
-    const known = parts.get(host)
-    const part = translateHost(input, host, before && known)
-    if (part === undefined) parts.delete(host)
-    else parts.set(host, part)
+  const { imports, moved, hosts } = workOf(input, before)
+  for (const host of hosts) {
+    const known = moved.has(host) ? undefined : before?.parts.get(host)
+    place(parts, host, translateHost(input, host, known))
     changed?.add(host)
     yield
   }
-  const unregistered =
-    before === undefined || dirty.unregistered ? unregisteredOf(world, scope) : before.unregistered
+  const isKept = !dirty.unregistered && moved.size === 0
+  const unregistered = unregisteredOf(world, scope, isKept ? before : undefined)
   yield
   const state = { world, scope, parts, unregistered }
   return {
@@ -89,7 +92,39 @@ export function* translateOutbound(input: OutboundInput): Generator<void, Outbou
     endpoints: mapOf('endpoints', state, { previous, changed }),
     routes: routesOf(state, { previous, changed }),
     tunnels: tunnelsIn(parts, previous?.tunnels),
+    imports,
   }
+}
+
+function place(parts: Map<string, HostPart>, host: string, part: HostPart | undefined): void {
+  if (part === undefined) parts.delete(host)
+  else parts.set(host, part)
+}
+
+/** What is seen, what came into sight or went out of it, and the hosts to look at. */
+function workOf({ world, scope, dirty }: OutboundInput, before: OutboundState | undefined) {
+  const imports = world.imports.of(scope)
+  if (before === undefined) {
+    const hosts = (imports ?? world.input.registry).services.keys()
+    return { imports, moved: noHosts, hosts }
+  }
+  const moved = differing(before.imports, imports)
+  return { imports, moved, hosts: new Set([...dirtyHosts(dirty), ...moved]) }
+}
+
+const noHosts: ReadonlySet<string> = new Set()
+
+/** Hosts that came into sight, went out of it, or look otherwise. */
+function differing(
+  before: OutboundState['imports'],
+  now: OutboundState['imports'],
+): ReadonlySet<string> {
+  if (before === undefined || now === undefined || before === now) return noHosts
+  const hosts = new Set([...before.services.keys(), ...now.services.keys()])
+  const isSame = (host: string): boolean =>
+    before.services.get(host) === now.services.get(host) &&
+    before.inferred.has(host) === now.inferred.has(host)
+  return new Set([...hosts].filter((host) => !isSame(host)))
 }
 
 function dirtyHosts({ clusters, endpoints, virtualHosts }: Dirty): Set<string> {
@@ -109,7 +144,8 @@ function translateHost(
   const rules = serviceRules(world, scope, service)
   const part: PartInput = { world, scope, service, ...rules }
   const inferred = rules.inferred.map(({ name }) => name).join()
-  const byRule = [rules.rule, inferred, scope.kind, scope.systemRoots]
+  const routed = routedPart(input, service, { known, isDirty: needs(dirty.virtualHosts) })
+  const byRule = [service, rules.rule, inferred, scope.kind, scope.systemRoots, placeKey(part)]
   return {
     clusters: needs(dirty.clusters)
       ? shared.take('clusters', { host, inputs: byRule }, () => translateClusters(part))
@@ -117,14 +153,26 @@ function translateHost(
     endpoints: needs(dirty.endpoints)
       ? shared.take('endpoints', { host, inputs: byRule }, () => translateAssignments(part))
       : known.endpoints,
-    virtualHosts: needs(dirty.virtualHosts)
-      ? shared.take(
-          'virtualHosts',
-          { host, inputs: virtualHostInputs(world, scope, service) },
-          () => translateVirtualHosts(world, scope, service),
-        )
-      : known.virtualHosts,
-    tunnels: needs(dirty.virtualHosts) ? tunnelsOf(world, scope, service) : known.tunnels,
+    virtualHosts: routed.virtualHosts,
+    tunnels: routed.tunnels,
+  }
+}
+
+/** What clients call the service by. One that only routes lead to is not called by its name. */
+function routedPart(
+  { world, scope, shared }: OutboundInput,
+  service: Service,
+  { known, isDirty }: { readonly known: HostPart; readonly isDirty: boolean },
+): Pick<HostPart, 'virtualHosts' | 'tunnels'> {
+  if (!isDirty) return known
+  const { hostname: host } = service
+  if (world.imports.of(scope)?.inferred.has(host) === true) return empty
+  const inputs = virtualHostInputs(world, scope, service)
+  return {
+    virtualHosts: shared.take('virtualHosts', { host, inputs }, () =>
+      translateVirtualHosts(world, scope, service),
+    ),
+    tunnels: tunnelsOf(world, scope, service),
   }
 }
 
@@ -137,9 +185,14 @@ function tunnelsIn(
   return isDeepStrictEqual(tunnels, before) && before !== undefined ? before : tunnels
 }
 
-function unregisteredOf(world: World, scope: Scope): Map<string, readonly EncodedVirtualHost[]> {
+function unregisteredOf(
+  world: World,
+  scope: Scope,
+  kept: OutboundState | undefined,
+): OutboundState['unregistered'] {
+  if (kept !== undefined) return kept.unregistered
   const hosts = new Map<string, readonly EncodedVirtualHost[]>()
-  for (const host of world.virtualServices.visibleIn(scope.namespace).byHost.keys()) {
+  for (const host of world.imports.virtualServices(scope).byHost.keys()) {
     if (!isUnregistered(world, scope, host)) continue
     const virtualHosts = translateUnregistered(world, scope, host)
     if (virtualHosts.length > 0) hosts.set(host, virtualHosts)
@@ -199,7 +252,9 @@ function routesOf(state: Parts, { previous, changed }: Before): ResourceMap {
       (host) => previous.parts.get(host)?.virtualHosts === state.parts.get(host)?.virtualHosts,
     )
   if (isUnchanged) return previous.routes
-  const catchAll = encodeVirtualHost(catchAllVirtualHost(state.world.input.mesh))
+  const catchAll = encodeVirtualHost(
+    catchAllVirtualHost(outboundPolicyOf(state.world.input.mesh, state.scope.sidecar)),
+  )
   const resource = encodeRouteConfiguration(httpProxyName, [...virtualHostsOf(state), catchAll])
   return keepSame(new Map([[httpProxyName, resource]]), previous?.routes)
 }

@@ -2,7 +2,6 @@
 import type { HttpRetry } from '../model/istio/virtual-service.ts'
 import { PreviousHostsPredicate } from '../xds/proto/generated/envoy/extensions/retry/host/previous_hosts/v3/previous_hosts.ts'
 import { PreviousPrioritiesConfig } from '../xds/proto/generated/envoy/extensions/retry/priority/previous_priorities/v3/previous_priorities_config.ts'
-import type { Abilities } from './ability.ts'
 import { durationOfText, packed } from './message.ts'
 
 const defaultRetryOn = 'connect-failure,refused-stream,unavailable,cancelled,retriable-status-codes'
@@ -10,31 +9,29 @@ const defaultRetryOn = 'connect-failure,refused-stream,unavailable,cancelled,ret
 export interface RetryOptions {
   /** Whether the destination is chosen by a hash: then the same host may be tried again. */
   readonly isHashed: boolean
-  readonly abilities: Abilities
 }
 
 /** Undefined when retries are switched off (`attempts: 0`). */
 export function translateRetries(retries: HttpRetry | undefined, options: RetryOptions) {
   const attempts = retries === undefined ? 2 : (retries.attempts ?? 0)
   if (attempts <= 0) return undefined
-  const { isHashed, abilities } = options
+  const { isHashed } = options
   const skipsPreviousHosts = retries?.retryIgnorePreviousHosts ?? !isHashed
   return {
     numRetries: attempts,
     ...conditions(retries?.retryOn ?? ''),
     hostSelectionRetryMaxAttempts: 5,
     retryHostPredicate: skipsPreviousHosts ? [previousHosts()] : [],
-    ...(retries !== undefined && writtenFields(retries, abilities)),
+    ...(retries !== undefined && writtenFields(retries)),
   }
 }
 
-function writtenFields(retries: HttpRetry, abilities: Abilities) {
+function writtenFields(retries: HttpRetry) {
   const { perTryTimeout, backoff, retryRemoteLocalities } = retries
-  const isFartherFirst = retryRemoteLocalities === true && abilities.retryPriorities
   return {
     ...(perTryTimeout !== undefined && { perTryTimeout: durationOfText(perTryTimeout) }),
     ...(backoff !== undefined && { retryBackOff: { baseInterval: durationOfText(backoff) } }),
-    ...(isFartherFirst && { retryPriority: previousPriorities() }),
+    ...(retryRemoteLocalities === true && { retryPriority: previousPriorities() }),
   }
 }
 

@@ -140,7 +140,6 @@ function forwardAction(
   const timeout = durationOfText(http.timeout) ?? noTimeout
   const retryPolicy = translateRetries(http.retries ?? input.mesh.retryPolicy, {
     isHashed: isSingle && hashes[0] !== undefined,
-    abilities: input.abilities,
   })
   const value = {
     clusterSpecifier: isSingle

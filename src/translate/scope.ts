@@ -2,10 +2,15 @@
  * A scope class: all that can change the answer for a client, and never the client itself, so that a thousand
  * alike sidecars cost one. Labels count only as far as some selector in the configuration asks for them.
  */
+import type { LocalityLbSetting } from '../model/istio/destination-rule.ts'
+import { withTopology } from '../registry/label.ts'
 import type { ClientKind } from './ability.ts'
 import type { Client } from './client.ts'
 import type { DestinationRules } from './destination-rule-index.ts'
 import { compareText } from './input.ts'
+import { type ClientPlace, labelsOf, preferenceLabels } from './locality.ts'
+import type { ClientSidecar, Sidecars } from './sidecar-index.ts'
+import { blocksOf } from './traffic-policy.ts'
 import type { VirtualService, VirtualServices } from './virtual-service-index.ts'
 
 type Labels = Readonly<Record<string, string>>
@@ -16,8 +21,12 @@ export interface Scope {
   readonly kind: ClientKind
   /** File of the authorities that the client's host trusts. */
   readonly systemRoots: string
+  /** Where its clients are, and the labels of theirs that rules order endpoints by. */
+  readonly place: ClientPlace
   /** Keys of the selectors that the client's labels satisfy. */
   readonly satisfied: ReadonlySet<string>
+  /** The Sidecar that speaks for the clients. */
+  readonly sidecar: ClientSidecar | undefined
 }
 
 /** Selectors that the configuration has, by key. */
@@ -52,18 +61,58 @@ function sourcesOf({ routes, resource }: VirtualService): (Labels | undefined)[]
   return blocks.flatMap(({ match = [] }) => match.map(({ sourceLabels }) => sourceLabels))
 }
 
-export function scopeOf(client: Client, selectors: Selectors): Scope {
+/** Labels that some rule, the mesh or a service's own preference orders endpoints by; sorted. */
+export function placeLabelsOf(
+  rules: DestinationRules,
+  mesh: { readonly localityLb: LocalityLbSetting | undefined },
+): readonly string[] {
+  const labels = new Set([...preferenceLabels, ...labelsOf(mesh.localityLb)])
+  for (const { loadBalancer } of rules.all.flatMap(blocksOf)) {
+    for (const label of labelsOf(loadBalancer?.localityLbSetting)) labels.add(label)
+  }
+  return [...labels].sort()
+}
+
+function placeOf(client: Client, names: readonly string[]): ClientPlace {
+  const labels = withTopology(client.labels, client)
+  const known = names.filter((name) => labels[name] !== undefined)
+  return {
+    locality: client.locality,
+    labels: Object.fromEntries(known.map((name) => [name, labels[name] ?? ''])),
+  }
+}
+
+/** What decides on a client's scope class besides the client. */
+export interface ScopeSources {
+  readonly selectors: Selectors
+  /** Labels that order endpoints. */
+  readonly placeLabels: readonly string[]
+  readonly sidecars?: Pick<Sidecars, 'of'>
+}
+
+export function scopeOf(client: Client, { selectors, placeLabels, sidecars }: ScopeSources): Scope {
+  const place = placeOf(client, placeLabels)
+  const sidecar = sidecars?.of(client)
   const own = { ...client.labels, [workloadKey]: client.workload }
   const satisfied = [...selectors]
     .filter(([, labels]) => isSubset(labels, own))
     .map(([key]) => key)
     .sort()
   return {
-    key: JSON.stringify([client.namespace, client.kind, client.systemRoots, satisfied]),
+    key: JSON.stringify([
+      client.namespace,
+      client.kind,
+      client.systemRoots,
+      satisfied,
+      sidecar?.key,
+      place,
+    ]),
     namespace: client.namespace,
     kind: client.kind,
     systemRoots: client.systemRoots,
+    place,
     satisfied: new Set(satisfied),
+    sidecar,
   }
 }
 

@@ -9,6 +9,7 @@ import type { MeshSettings } from './input.ts'
 import type { L4Target } from './l4-route.ts'
 import { durationOfText, packed } from './message.ts'
 import { tcpStatsFilter, type Reporter } from './stats-filter.ts'
+import { systemClusters } from './system-cluster.ts'
 
 export interface TcpInput {
   /** A cluster, or what routes say. */
@@ -25,7 +26,9 @@ export function tcpFilters({ target, reporter, client, mesh }: TcpInput): Filter
     configType: {
       $case: 'typedConfig' as const,
       value: packed(TcpProxy, 'envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy', {
-        ...(typeof target === 'string' ? clusterFields(target) : targetFields(target)),
+        ...(typeof target === 'string'
+          ? clusterFields(target)
+          : targetFields(allowed(target, client))),
         accessLog: accessLogs(mesh),
       }),
     },
@@ -51,8 +54,18 @@ function targetFields(target: L4Target) {
     ...(maxConnectionDuration !== undefined && {
       maxDownstreamConnectionDuration: durationOfText(maxConnectionDuration),
     }),
+    ...(target.tunnel !== undefined && {
+      tunnelingConfig: { hostname: target.tunnel.target, usePost: target.tunnel.usesPost },
+    }),
     ...(target.hashesSourceIp && { hashPolicy: [sourceIp] }),
   }
 }
 
 const sourceIp = { policySpecifier: { $case: 'sourceIp' as const, value: {} } }
+
+/** Our own proxy has no tunnels by POST: nothing leaves rather than without the tunnel. */
+function allowed(target: L4Target, { kind }: Client): L4Target {
+  if (kind === 'envoy' || target.tunnel?.usesPost !== true) return target
+  const clusters = [{ name: systemClusters.blackHole, weight: 1 }]
+  return { ...target, clusters, tunnel: undefined }
+}

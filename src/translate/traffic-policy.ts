@@ -20,9 +20,20 @@ export interface EffectivePolicy {
   readonly outlierDetection: OutlierDetection | undefined
   readonly loadBalancer: LoadBalancerSettings | undefined
   readonly tls: ClientTlsSettings | undefined
-  /** These two have no settings for a port: a port's own settings leave them as they are. */
+  /** These have no settings for a port: a port's own settings leave them as they are. */
   readonly proxyProtocol: TrafficPolicy['proxyProtocol']
   readonly tunnel: TrafficPolicy['tunnel']
+  readonly retryBudget: TrafficPolicy['retryBudget']
+}
+
+/** What a rule says anywhere: for all, for subsets, for ports. */
+export function blocksOf(rule: {
+  readonly trafficPolicy: TrafficPolicy | undefined
+  readonly subsets: readonly Subset[]
+}): PortTrafficPolicyBlocks[] {
+  return [rule.trafficPolicy, ...rule.subsets.map((subset) => subset.trafficPolicy)].flatMap(
+    (policy) => (policy === undefined ? [] : [policy, ...(policy.portLevelSettings ?? [])]),
+  )
 }
 
 export interface PolicyLevels {
@@ -42,10 +53,11 @@ export function effectivePolicy(levels: PolicyLevels): EffectivePolicy {
     ...layered(subset?.blocks ?? {}, layered(inherited, meshBlocks(levels.mesh))),
     proxyProtocol: policies.find((policy) => policy?.proxyProtocol !== undefined)?.proxyProtocol,
     tunnel: policies.find((policy) => policy?.tunnel !== undefined)?.tunnel,
+    retryBudget: policies.find((policy) => policy?.retryBudget !== undefined)?.retryBudget,
   }
 }
 
-type Blocks = Omit<EffectivePolicy, 'proxyProtocol' | 'tunnel'>
+type Blocks = Omit<EffectivePolicy, 'proxyProtocol' | 'tunnel' | 'retryBudget'>
 
 function meshBlocks({ connectionPool, outlierDetection }: MeshSettings): Partial<Blocks> {
   return {

@@ -1,6 +1,6 @@
 /**
  * Filter chains for connections of one service port of which only the bytes can say what they are: TLS with several
- * server names, or a port without a protocol.
+ * server names, or a port without a protocol; and those that go on through a tunnel of somebody else's.
  *
  * They stand in an internal listener for each such port, to which CONNECT leads (`http_proxy_tunnel|PORT|HOST`), and in the
  * listener of a localhost port. Silence does not end a connection: after `protocolDetectionTimeout` it counts as bytes, so
@@ -40,7 +40,8 @@ export function tunnelOf(
   routes: L4Routes,
 ): Tunnel | undefined {
   const isHttpPossible = port.protocol === 'auto'
-  if (!isHttpPossible && routes.named.length === 0) return undefined
+  const isPlain = routes.named.length === 0 && routes.fallback.tunnel === undefined
+  if (!isHttpPossible && isPlain) return undefined
   return { name: tunnelName(service, port.number), isHttpPossible, routes }
 }
 
@@ -58,6 +59,9 @@ export function sniffedFields({ routes, httpFilters, client, mesh }: ChainsInput
     tcpFilters({ target, reporter: 'source', client, mesh })
   const abilities = abilitiesOf(client.kind)
   const isHttpPossible = httpFilters !== undefined
+  if (!isHttpPossible && routes.named.length === 0) {
+    return { filterChains: [FilterChainCodec.fromPartial({ filters: bytesTo(routes.fallback) })] }
+  }
   const chains = [
     ...routes.named.map(({ serverNames, target }) => ({
       filterChainMatch: { serverNames: [...serverNames] },

@@ -25,6 +25,7 @@ import { durationOfText, noTimeout } from './message.ts'
 import { configPath, provenanceKey } from './provenance.ts'
 import { translateRetries } from './retry.ts'
 import { namesOf } from './service-name.ts'
+import type { OutboundPolicy } from './sidecar-index.ts'
 import { systemClusters } from './system-cluster.ts'
 import { tunnelName, tunnelOf } from './tunnel.ts'
 
@@ -89,8 +90,8 @@ function httpRoutes(input: ServiceHostInput): readonly Route[] {
 }
 
 /** What happens to a host that nobody knows. */
-export function catchAllVirtualHost(mesh: MeshSettings): VirtualHost {
-  return mesh.isOutboundAllowed ? allowAny() : blockAll()
+export function catchAllVirtualHost({ isAllowed, egressProxy }: OutboundPolicy): VirtualHost {
+  return isAllowed ? allowAny(egressProxy ?? systemClusters.passthrough) : blockAll()
 }
 
 /** Whether requests on a port are routed one by one. Of an `auto` port those that are seen to be HTTP are; the registry
@@ -125,11 +126,11 @@ function bracketed(host: string): string {
   return host.includes(':') ? `[${host}]` : host
 }
 
-function defaultRoute({ service, port, hashOf, mesh, abilities }: ServiceHostInput): Route {
+function defaultRoute({ service, port, hashOf, mesh }: ServiceHostInput): Route {
   const hash = hashOf({ host: service.hostname, port: { number: port.number } })
   const hashPolicy = hashPolicyOf(hash)
   // As in Istio, hashing does not stop a default route from retrying elsewhere.
-  const retryPolicy = translateRetries(mesh.retryPolicy, { isHashed: false, abilities })
+  const retryPolicy = translateRetries(mesh.retryPolicy, { isHashed: false })
   return Route.fromPartial({
     name: 'default',
     match: { pathSpecifier: { $case: 'prefix', value: '/' } },
@@ -205,19 +206,19 @@ function connectRoute(to: string | L4Target['clusters'], limits: object = {}): R
   })
 }
 
-function allowAny(): VirtualHost {
+function allowAny(cluster: string): VirtualHost {
   return VirtualHost.fromPartial({
     name: 'allow_any',
     domains: ['*'],
     routes: [
-      connectRoute(systemClusters.passthrough),
+      connectRoute(cluster),
       Route.fromPartial({
         name: 'allow_any',
         match: { pathSpecifier: { $case: 'prefix', value: '/' } },
         action: {
           $case: 'route',
           value: {
-            clusterSpecifier: { $case: 'cluster', value: systemClusters.passthrough },
+            clusterSpecifier: { $case: 'cluster', value: cluster },
             timeout: noTimeout,
             maxGrpcTimeout: noTimeout,
           },

@@ -162,7 +162,7 @@ export function readVirtualService(
   }
 }
 
-function indexOf(all: readonly VirtualService[]): VirtualServiceIndex {
+export function indexOf(all: readonly VirtualService[]): VirtualServiceIndex {
   const byHost = new Map<string, VirtualService[]>()
   for (const virtualService of all) {
     for (const host of virtualService.hosts) {

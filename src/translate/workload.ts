@@ -2,6 +2,7 @@
  * The part of a view that is one workload's own: listeners on its ports, clusters that lead to its application,
  * and a route configuration for each upstream that it reaches by a localhost port.
  */
+import type { IngressListener } from '../model/istio/sidecar.ts'
 import type { MeshPort, Upstream } from '../registry/node-metadata.ts'
 import type { EncodedResource } from '../xds/resource-set.ts'
 import type { Client } from './client.ts'
@@ -47,9 +48,18 @@ export function translateWorkload(input: WorkloadInput): WorkloadResources {
   const routes: EncodedResource[] = []
   for (const meshPort of client.meshPorts) {
     const served = servedBy(input, meshPort)
-    const rule = inboundRule(input, served)
-    const mode = inboundMode(input, meshPort, served)
-    const inbound = translateInbound({ meshPort, served, rule, mode, client, mesh })
+    const ingress = ingressOf(input, meshPort, served)
+    if (ingress === 'closed') continue
+    const inbound = translateInbound({
+      meshPort,
+      served,
+      rule: inboundRule(input, served),
+      mode: inboundMode(input, meshPort, served),
+      ingress,
+      inboundPool: input.scope.sidecar?.inboundPool,
+      client,
+      mesh,
+    })
     listeners.push(inbound.listener)
     clusters.push(inbound.cluster)
   }
@@ -89,6 +99,7 @@ export function workloadInputs(input: WorkloadInput): unknown[] {
   return [
     world.input.mesh,
     input.tunnels,
+    scope.sidecar?.key,
     JSON.stringify(client.labels),
     ...client.meshPorts.flatMap((meshPort) => {
       const served = servedBy(input, meshPort)
@@ -115,6 +126,27 @@ function servedBy({ world, client }: WorkloadInput, meshPort: MeshPort): readonl
   const service = world.input.registry.services.get(resolveHost(client.service, client.namespace))
   const port = service?.ports.find(({ number }) => number === meshPort.servicePort)
   return service === undefined || port === undefined ? [] : [{ service, port }]
+}
+
+/**
+ * What a Sidecar's `ingress` says of a mesh port. Its port is the application's, or the one by which a service means it.
+ * Where it says anything, ports that it does not name are closed.
+ */
+function ingressOf(
+  { scope }: WorkloadInput,
+  { appPort, servicePort }: MeshPort,
+  served: readonly ServedPort[],
+): IngressListener | 'closed' | undefined {
+  const listeners = scope.sidecar?.ingress
+  if (listeners === undefined) return undefined
+  const targets = served.map(({ port }) => port.targetPort)
+  const numbers = new Set<unknown>([appPort, ...targets])
+  const byService = new Set<unknown>([servicePort, ...served.map(({ port }) => port.number)])
+  const found =
+    listeners.find(({ port }) => numbers.has(port.number)) ??
+    listeners.find(({ port }) => byService.has(port.number))
+  // TLS with certificates of the application's own is not there yet, and plaintext is not what was asked for.
+  return found === undefined || found.tls !== undefined ? 'closed' : found
 }
 
 function byHostname(left: ServedPort, right: ServedPort): number {

@@ -2,12 +2,14 @@
 import type { Subset } from '../model/istio/destination-rule.ts'
 import type { Endpoint, Service, ServicePort } from '../registry/service.ts'
 import { DestinationRules, type MergedRule } from './destination-rule-index.ts'
-import { isExportedTo, isWildcard, overlaps } from './host-name.ts'
+import { isWildcard, overlaps } from './host-name.ts'
+import { ImportCache } from './import-cache.ts'
 import { sourceSelectors } from './injected-fault.ts'
 import type { MtlsMode, TranslationInput } from './input.ts'
 import { modeOfPort, PeerAuthentications } from './peer-authentication-index.ts'
-import { isSelected, selectorsOf, type Scope, type Selectors } from './scope.ts'
+import { isSelected, placeLabelsOf, selectorsOf, type Scope, type Selectors } from './scope.ts'
 import { namesOf } from './service-name.ts'
+import { Sidecars } from './sidecar-index.ts'
 import { VirtualServices, type VirtualService } from './virtual-service-index.ts'
 
 export interface World {
@@ -16,6 +18,11 @@ export interface World {
   readonly destinationRules: DestinationRules
   readonly peerAuthentications: PeerAuthentications
   readonly selectors: Selectors
+  /** Labels of clients that endpoints are ordered by. */
+  readonly placeLabels: readonly string[]
+  readonly sidecars: Sidecars
+  /** What clients see of it all. */
+  readonly imports: ImportCache
   /** Subsets that VirtualServices name, by host. */
   readonly subsetReferences: ReadonlyMap<string, ReadonlySet<string>>
   /** VirtualServices that send requests to a host. */
@@ -40,6 +47,7 @@ export function buildWorld(input: TranslationInput, previous?: World): World {
   const config = isSameConfig ? previous : buildConfig(input, previous)
   return {
     ...config,
+    imports: new ImportCache({ ...config, input }),
     input,
     served: previous?.input.registry === input.registry ? previous.served : servedPorts(input),
     addressOwners:
@@ -67,8 +75,10 @@ function buildConfig(input: TranslationInput, previous: World | undefined) {
     virtualServices,
     destinationRules,
     peerAuthentications: new PeerAuthentications(input),
+    sidecars: new Sidecars(input, previous?.sidecars),
     subsetReferences,
     virtualServicesTo,
+    placeLabels: placeLabelsOf(destinationRules, input.mesh),
     selectors: selectorsOf(
       virtualServices,
       destinationRules,
@@ -119,13 +129,14 @@ function ownersOf(services: ReadonlyMap<string, Service>): Map<string, string> {
 
 /** The service of a host, when the scope's clients may see it. */
 export function visibleService(world: World, scope: Scope, host: string): Service | undefined {
+  const imports = world.imports.of(scope)
+  if (imports !== undefined) return imports.services.get(host)
   const service = world.input.registry.services.get(host)
-  return service !== undefined && isVisible(world, scope, service) ? service : undefined
+  return service !== undefined && world.imports.isExported(scope, service) ? service : undefined
 }
 
 export function isVisible(world: World, scope: Scope, service: Service): boolean {
-  const exportTo = service.exportTo.length > 0 ? service.exportTo : world.input.mesh.serviceExportTo
-  return isExportedTo(exportTo, { own: service.namespace, client: scope.namespace })
+  return visibleService(world, scope, service.hostname) !== undefined
 }
 
 export function ruleFor(world: World, scope: Scope, host: string): MergedRule | undefined {
@@ -212,7 +223,7 @@ export function isTaken(world: World, scope: Scope, owned: { name: string; by: s
   if (visibleService(world, scope, owned.name) !== undefined) return owned.name !== owned.by
   const owner = world.addressOwners.get(owned.name)
   if (owner !== undefined) return owner !== owned.by
-  const index = world.virtualServices.visibleIn(scope.namespace)
+  const index = world.imports.virtualServices(scope)
   return index.byHost.has(owned.name) && owned.name !== owned.by
 }
 

@@ -5,6 +5,7 @@ import { describe, test } from 'node:test'
 import { AdsPeer } from '../../test/support/ads-peer.ts'
 import { TestSource, createView, type TestResources } from '../../test/support/ads-source.ts'
 import { eventually } from '../../test/support/eventually.ts'
+import { FakeClock } from '../../test/support/fake-clock.ts'
 import { systemClock } from '../lib/clock.ts'
 import { silentLog } from '../lib/log.ts'
 import { seededRandom } from '../lib/random.ts'
@@ -344,6 +345,28 @@ describe('ADS, delta', () => {
     })
     const second = await after.next()
     assert.deepEqual([second.resources, second.removed], [{ b: '2', d: '1' }, ['c']])
+  })
+
+  test('a server that holds takes nothing from who comes back, and tells the newest when it ends', async () => {
+    const clock = new FakeClock()
+    await using scene = await openScene({ cluster: { a: '1' } }, { clock, holdReturningMs: 10_000 })
+    const back = scene.connect('delta')
+    const initialResourceVersions = { a: 'x', lost: 'y' }
+    back.send({ node, typeUrl: cluster, initialResourceVersions })
+    const fresh = scene.connect('delta')
+    fresh.send({ node, typeUrl: cluster })
+    assert.deepEqual((await fresh.next()).resources, { a: '1' })
+    await eventually(() => scene.server.statuses().length === 2)
+    scene.source.set({ cluster: { a: '1', lost: '2' } })
+    clock.advance(9_000)
+    assert.deepEqual((await fresh.next()).resources, { lost: '2' })
+    clock.advance(1_000)
+    const told = await back.next()
+    assert.deepEqual([told.resources, told.removed], [{ a: '1', lost: '2' }, []])
+    back.ack(told)
+    scene.source.set({ cluster: { a: '1' } })
+    clock.advance(1_000)
+    assert.deepEqual((await back.next()).removed, ['lost'])
   })
 
   test('a client that comes back with all that is current gets an answer that holds nothing', async () => {

@@ -6,7 +6,7 @@
  * requests between them, so that a thousand clients never hold up the event loop. Resources are encoded once and
  * responses framed once for all streams that are owed the same.
  */
-import type { Clock } from '../lib/clock.ts'
+import type { Clock, Timer } from '../lib/clock.ts'
 import type { Log } from '../lib/log.ts'
 import { describeError, MeshError } from '../lib/mesh-error.ts'
 import type { Random } from '../lib/random.ts'
@@ -66,6 +66,11 @@ export interface DiscoveryServiceOptions {
   }
   /** Sent to one client and not acknowledged: beyond this the newest view waits. */
   readonly bytesInFlightMax?: number
+  /**
+   * How long after the start a client that comes back with versions keeps what it has: for a server that has lost who
+   * was there, and would take away what is about to come back. Clients that are new are answered at once. 0: not at all.
+   */
+  readonly holdReturningMs?: number
 }
 
 export interface AdsServerOptions extends Omit<DiscoveryServiceOptions, 'paths'> {
@@ -166,9 +171,12 @@ class AdsStreams {
   readonly #schedule: PushSchedule
   readonly #watch: Disposable
   #lastId = 0
+  #hold: Timer | undefined
 
   constructor(options: DiscoveryServiceOptions) {
     this.#options = options
+    const { clock, holdReturningMs = 0 } = options
+    if (holdReturningMs > 0) this.#hold = clock.setTimer(holdReturningMs, () => this.#release())
     const diffs = new ResourceDiffs()
     // Nonces of another run of this server must not look like ours.
     const noncePrefix = `${Math.floor(options.random() * 36 ** 4).toString(36)}-`
@@ -180,6 +188,7 @@ class AdsStreams {
       clock: options.clock,
       log: options.log,
       bytesInFlightMax: options.bytesInFlightMax ?? 8 << 20,
+      isHolding: () => this.#hold !== undefined,
       join: (stream, node) => this.#join(stream, node),
       reportHealth: (stream, report) => options.hooks?.onHealth?.(stream, report),
       observer: { onSent() {}, onRejected() {}, onConverged() {}, ...options.observer },
@@ -209,7 +218,13 @@ class AdsStreams {
     }
   }
 
+  #release(): void {
+    this.#hold = undefined
+    for (const stream of this.all()) this.#guard(stream, () => stream.release())
+  }
+
   stop(): void {
+    this.#hold?.cancel()
     this.#watch[Symbol.dispose]()
     this.#schedule.stop()
   }
@@ -241,12 +256,18 @@ class AdsStreams {
     }
   }
 
-  /** The connection's loop: a client that cannot be served loses its stream, and the others go on. */
   #pushOne(stream: AdsStream, changedAtMs: number): void {
+    const { node } = stream
+    if (node === undefined) return
+    this.#guard(stream, () => stream.offer(this.#options.source.viewOf(node), changedAtMs))
+  }
+
+  /** The connection's loop: a client that cannot be served loses its stream, and the others go on. */
+  #guard(stream: AdsStream, serve: () => void): void {
     const { node } = stream
     if (node === undefined || !this.#streams.has(stream.id)) return
     try {
-      stream.offer(this.#options.source.viewOf(node), changedAtMs)
+      serve()
     } catch (error) {
       this.#options.log.error({ node: node.id, error: describeError(error) }, 'push failed')
       const isOurs = error instanceof MeshError

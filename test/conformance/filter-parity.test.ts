@@ -53,6 +53,7 @@ describe('faults and CORS in Envoy and in Tulle', { skip: skipUnless(envoy, 'env
   async function answerAll(open: () => Promise<OpenProxy>, run: Run): Promise<void> {
     const log = join(folder, 'access.log')
     writeFileSync(log, '')
+    for (const upstream of upstreams) upstream.reset()
     const responses = new Map<string, WireResponse>()
     {
       await using proxy = await open()

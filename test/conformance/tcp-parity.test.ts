@@ -36,6 +36,7 @@ describe('below HTTP in Envoy and in Tulle', { skip: skipUnless(envoy, 'envoy') 
   before(async () => {
     for (const name of ['a', 'b', 'c']) backends.push(await openBackend(name, 'echo'))
     backends.push(await openBackend('greeter', 'greet'))
+    backends.push(await openBackend('proxy', 'tunnel'), await openBackend('refusal', 'refuse'))
     const file = join(folder, 'bootstrap.json')
     const ports = new Map(backends.map(({ name, port }) => [name, port]))
     writeFileSync(file, JSON.stringify(tcpBootstrap(ports, log)))

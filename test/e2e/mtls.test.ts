@@ -55,25 +55,34 @@ spec: { mtls: { mode: ${mode} } }
 `
 }
 
-/** Requests without pause until the returned function is called; it tells how many there were and what failed. */
-function startTraffic(mesh: RunningMesh): () => Promise<{ total: number; failures: string[] }> {
-  const proxy = mesh.workload('load').proxy ?? ''
-  const failures: string[] = []
-  let total = 0
-  const ending = new AbortController()
-  const run = async () => {
-    while (!ending.signal.aborted) {
+/** Requests without pause until they are ended, at the latest with the scope that began them. */
+class Traffic implements AsyncDisposable {
+  readonly #failures: string[] = []
+  readonly #ending = new AbortController()
+  readonly #running: Promise<void>
+  #total = 0
+
+  constructor(mesh: RunningMesh) {
+    this.#running = this.#run(mesh.workload('load').proxy ?? '')
+  }
+
+  async end(): Promise<{ readonly total: number; readonly failures: readonly string[] }> {
+    this.#ending.abort()
+    await this.#running
+    return { total: this.#total, failures: this.#failures }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.end()
+  }
+
+  async #run(proxy: string): Promise<void> {
+    while (!this.#ending.signal.aborted) {
       // Connections of its own each time; between the sidecars they are kept.
       const answers = await sendRequests(proxy, url, 20)
-      failures.push(...answers.failures)
-      total += 20
+      this.#failures.push(...answers.failures)
+      this.#total += 20
     }
-  }
-  const running = run()
-  return async () => {
-    ending.abort()
-    await running
-    return { total, failures }
   }
 }
 
@@ -133,7 +142,7 @@ suite('mutual TLS', { skip }, () => {
     assert.equal(await plaintext(meshPort()), 'refused')
     const { text } = await askAdmin({ address, path: '/stats?filter=plaintext' })
     assert.match(text, /plaintext[-_.]refused\D*[1-9]/)
-    const end = startTraffic(mesh)
+    await using traffic = new Traffic(mesh)
     for (const mode of ['PERMISSIVE', 'DISABLE']) {
       writeFileSync(policyFile(), peerAuthentication(mode))
       await eventually(async () => (await plaintext(meshPort())) === 200, { deadlineMs: 10_000 })
@@ -150,7 +159,7 @@ suite('mutual TLS', { skip }, () => {
       deadlineMs: 10_000,
     })
     rmSync(policyFile())
-    const { total, failures } = await end()
+    const { total, failures } = await traffic.end()
     assert.deepEqual([...new Set(failures)], [], `${failures.length} of ${total} failed`)
   })
 
@@ -274,7 +283,7 @@ test(
     const renewals = () =>
       mesh.lines.filter(({ event, isRenewal }) => event === 'certificate' && isRenewal === true)
         .length
-    const end = startTraffic(mesh)
+    await using traffic = new Traffic(mesh)
     const ca = async (...words: readonly string[]) => {
       const { out, error, code } = await mesh.tulle('ca', 'root', ...words, '-o', 'json')
       return { data: code === 0 ? (JSON.parse(out) as unknown) : undefined, error }
@@ -293,7 +302,7 @@ test(
     }
     const before = renewals()
     await eventually(() => renewals() >= before + 6, { deadlineMs: 30_000 })
-    const { total, failures } = await end()
+    const { total, failures } = await traffic.end()
     assert.deepEqual([...new Set(failures)], [], `${failures.length} of ${total} failed`)
     assert.ok(total > 500, `${total} requests`)
     const roots = (await ca('list')).data as { id: string }[]

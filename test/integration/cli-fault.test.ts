@@ -79,6 +79,7 @@ test('a fault is added, listed and removed, and no file is changed', async () =>
   const json = await scene.run('fault', 'list', '-o', 'json')
   const [fault] = JSON.parse(json.out) as { createdAt: string; endsAt: string }[]
   assert.equal(Date.parse(fault?.endsAt ?? '') - Date.parse(fault?.createdAt ?? ''), 120_000)
+  assert.match(await scene.plane.metrics(), /^tulle_faults 1$/m)
   assert.equal((await scene.run('fault', 'remove', 'slow')).out, 'slow is removed\n')
   assert.match((await scene.run('fault', 'list')).out, /there are no faults/)
   assert.equal(readFileSync(join(scene.plane.folder, 'config.yaml'), 'utf8'), config)

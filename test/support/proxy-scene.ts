@@ -246,7 +246,7 @@ function createCluster(sketch: ClusterSketch, scope: ClusterScope): Cluster {
     protocol: 'http1',
     bufferLimitBytes: 1024 * 1024,
     balancer: createBalancer({ policy: 'round-robin', random, hosts, stats }),
-    breaker: createCircuitBreaker({ slots: registry.slots, limits, stats }),
+    breaker: createCircuitBreaker({ name: sketch.name, slots: registry.slots, limits, stats }),
     outlierDetector: undefined,
     stats,
     hosts,

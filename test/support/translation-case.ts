@@ -60,6 +60,8 @@ export interface SceneClient {
   readonly workload?: string
   readonly labels?: Record<string, string>
   readonly metadata?: Record<string, unknown>
+  /** `region/zone/subzone` */
+  readonly locality?: string
 }
 
 const withoutMtls: MeshConfig = { enableAutoMtls: false, mtlsMode: 'DISABLE' }
@@ -166,6 +168,7 @@ function serviceOf(entry: SceneService): Service {
     isMeshExternal: entry.isMeshExternal ?? false,
     exportTo: entry.exportTo ?? [],
     subjectAltNames: entry.subjectAltNames ?? [],
+    ...(entry.trafficDistribution && { trafficDistribution: entry.trafficDistribution }),
     declaredBy: 'scene',
   }
 }
@@ -201,6 +204,11 @@ function endpointOf(
   }
 }
 
+function localityOf(text: string): StreamNode['locality'] {
+  const [region = '', zone = '', subZone = ''] = text.split('/')
+  return { region, zone, subZone }
+}
+
 export function nodeOf(client: SceneClient): StreamNode {
   const namespace = client.namespace ?? 'default'
   const workload = client.workload ?? 'client'
@@ -216,6 +224,6 @@ export function nodeOf(client: SceneClient): StreamNode {
     userAgentName: client.userAgent ?? 'envoy',
     userAgentVersion: '1',
     clientFeatures: [],
-    locality: { region: '', zone: '', subZone: '' },
+    locality: localityOf(client.locality ?? ''),
   }
 }

@@ -76,6 +76,11 @@ export const runCommand: Command = {
       summary: 'the Envoy program for --proxy envoy (default: envoy on PATH)',
     },
     {
+      flags: '--concurrency <number>',
+      summary: 'threads of the sidecar that carry traffic',
+      default: '1',
+    },
+    {
       flags: '--control-plane <host:port>',
       summary: 'its address, instead of a mesh found on this host',
     },
@@ -198,6 +203,7 @@ export function planRun(input: CommandInput, random: Random): WorkloadPlan {
     proxy: {
       kind: flags.text('proxy') === 'envoy' ? 'envoy' : 'tulle',
       program: flags.text('envoy'),
+      concurrency: flags.number('concurrency', { low: 1, high: 1_024 }) ?? 1,
       drainMs: 5_000,
     },
   }

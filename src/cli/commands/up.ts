@@ -178,7 +178,11 @@ async function runMesh(mesh: MeshToRun): Promise<{ exitCode: number }> {
     throw error
   }
   const reason = await stopped
-  log.event({ event: 'stopped', reason }, 'everything has ended')
+  // Agents that were killed leave their applications to the reapers.
+  const text = supervisor.wasKilled
+    ? 'killed; an application that ignores SIGTERM ends within some seconds'
+    : 'everything has ended'
+  log.event({ event: 'stopped', reason }, text)
   return { exitCode: 0 }
 }
 

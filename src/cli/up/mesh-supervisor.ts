@@ -62,6 +62,8 @@ export class MeshSupervisor {
     this.#options = options
   }
 
+  wasKilled = false
+
   get isStopping(): boolean {
     return this.#isStopping
   }
@@ -96,6 +98,7 @@ export class MeshSupervisor {
   /** At once; for somebody who presses Ctrl-C again. */
   kill(): void {
     this.#isStopping = true
+    this.wasKilled = true
     for (const { process } of this.#workloads) process.kill()
     this.#controlPlane?.kill()
   }

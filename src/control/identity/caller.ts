@@ -118,14 +118,16 @@ async function byJwt(
 
 type Granted = Pick<WorkloadIdentity, 'namespace' | 'serviceAccount'>
 
-/** Names in the request give nothing; but who asks for another's is refused, not given its own. */
+/**
+ * Names in the request give nothing; but who asks for another's is refused, not given its own. So is a SPIFFE id that is
+ * no workload's: whom it means cannot be known. Other URIs mean nothing here.
+ */
 function claimsFit({ claimedUris }: CertificateRequest, granted: Granted): boolean {
+  const { namespace, serviceAccount } = granted
   return claimedUris.every((uri) => {
+    if (!/^spiffe:/i.test(uri)) return true
     const claimed = parseSpiffeId(uri)?.workload
-    return (
-      claimed === undefined ||
-      (claimed.namespace === granted.namespace && claimed.serviceAccount === granted.serviceAccount)
-    )
+    return claimed?.namespace === namespace && claimed.serviceAccount === serviceAccount
   })
 }
 

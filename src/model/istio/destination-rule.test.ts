@@ -504,9 +504,9 @@ testIssues(envelope, [
     '{loadBalancer: {simple: PASSTHROUGH}}',
   ),
   warning(
-    'tunnel has no effect yet',
+    'a tunnel by POST has no effect yet',
     'TUL0011',
-    '.tunnel',
-    '{tunnel: {targetHost: a, targetPort: 80}}',
+    '.tunnel.protocol',
+    '{tunnel: {targetHost: a, targetPort: 80, protocol: POST}}',
   ),
 ])

@@ -2,7 +2,7 @@
 import type { Clock } from '../../lib/clock.ts'
 import { typeUrls } from '../../xds/resource-set.ts'
 import type { DataPlane } from '../config/data-plane.ts'
-import type { StatsRegistry } from '../telemetry/stats-registry.ts'
+import type { StatsView } from '../telemetry/stats-registry.ts'
 import type { AdminPage } from './admin-page.ts'
 import { certificatePage } from './certificate-page.ts'
 import { clusterPage } from './cluster-page.ts'
@@ -16,7 +16,7 @@ export interface SidecarPageSource
   extends Omit<ServerPageSource, 'node'>, Omit<ConfigDumpSource, 'warming'> {
   readonly clock: Clock
   readonly plane: DataPlane
-  readonly stats: StatsRegistry
+  readonly stats: StatsView
 }
 
 export function sidecarPages(source: SidecarPageSource): readonly AdminPage[] {

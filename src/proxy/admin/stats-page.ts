@@ -1,6 +1,6 @@
 /** `/stats` as text and JSON, `/stats/prometheus`, and the pages that set counters back and open log files again. */
 import { renderPrometheus, renderStatsJson, renderStatsText } from '../telemetry/render-stats.ts'
-import type { StatsRegistry } from '../telemetry/stats-registry.ts'
+import type { StatsView } from '../telemetry/stats-registry.ts'
 import {
   type AdminPage,
   type AdminParameter,
@@ -16,7 +16,7 @@ const parameters: readonly AdminParameter[] = [
   { name: 'filter', help: 'Regular expression (Google re2) for filtering stats' },
 ]
 
-export function statsPages(stats: StatsRegistry, reopenLogs: () => void): readonly AdminPage[] {
+export function statsPages(stats: StatsView, reopenLogs: () => void): readonly AdminPage[] {
   return [
     adminPage({
       path: '/stats',
@@ -54,7 +54,7 @@ export function statsPages(stats: StatsRegistry, reopenLogs: () => void): readon
   ]
 }
 
-function render(stats: StatsRegistry, query: URLSearchParams, format: string): AdminReply {
+function render(stats: StatsView, query: URLSearchParams, format: string): AdminReply {
   const filter = nameFilter(query.get('filter'), 'part')
   if (!filter.ok) return textReply(`${filter.message}\n`, 400)
   const options = { usedOnly: isSet(query, 'usedonly'), filter: filter.matches }

@@ -11,6 +11,11 @@ export interface PickContext {
   readonly avoidAttemptsMax: number
   /** Hash of the request for hashing policies, or undefined. */
   readonly hash: Hash64 | undefined
+  /**
+   * Priorities that a retry leaves out (Envoy `previous_priorities`). A balancer that has nothing beside them empties
+   * the set and starts over. Hashing ignores it.
+   */
+  readonly leftOut?: Set<number> | undefined
 }
 
 export interface Balancer {

@@ -21,7 +21,13 @@ import {
 } from './host-picker.ts'
 import { createLocalityPicker } from './locality-picker.ts'
 import { groupByPriority } from './priority-groups.ts'
-import type { PriorityLoad } from './priority-load.ts'
+import {
+  type PriorityCounts,
+  type PriorityLoad,
+  type PrioritySettings,
+  computeLoadsWithout,
+} from './priority-load.ts'
+import { SlowStart, type SlowStartSettings } from './slow-start.ts'
 
 export interface BalancerOptions {
   readonly policy: BalancingPolicy | 'hashing'
@@ -33,6 +39,10 @@ export interface BalancerOptions {
   readonly choiceCount?: number
   /** least-request with unequal weights; 1. */
   readonly activeRequestBias?: number
+  readonly isFullScan?: boolean | undefined
+  readonly slowStart?: SlowStartSettings | undefined
+  /** Monotonic; what slow start counts by. */
+  readonly nowMs?: () => number
   /** 50; 0 switches panic off. */
   readonly panicThresholdPercent?: number
   /** EDS `overprovisioning_factor`; 140. */
@@ -62,9 +72,14 @@ const panicDefault = 50
 
 type PriorityOptions = BalancerOptions & { readonly policy: BalancingPolicy }
 
+function createSlowStart({ slowStart, nowMs }: BalancerOptions): SlowStart | undefined {
+  return slowStart && new SlowStart(slowStart, nowMs ?? (() => 0))
+}
+
 /** One priority, ready to be picked from. */
 interface Level {
   readonly load: PriorityLoad
+  readonly counts: PriorityCounts
   readonly healthy: HostPicker
   readonly degraded: HostPicker
   /** Every host, for panic. */
@@ -86,6 +101,8 @@ class PriorityBalancer implements Balancer {
       choiceCount: options.choiceCount ?? 2,
       activeRequestBias: options.activeRequestBias ?? 1,
       random: options.random,
+      isFullScan: options.isFullScan,
+      slowStart: createSlowStart(options),
     }
     this.#firstTurn = Math.floor(options.random() * 0x1_0000)
     this.update(options.hosts ?? [])
@@ -93,56 +110,80 @@ class PriorityBalancer implements Balancer {
 
   update(hosts: readonly Host[]): void {
     this.#hosts = hosts
-    const groups = groupByPriority(hosts, {
-      overprovisioningPercent: this.#options.overprovisioningPercent ?? overprovisioningDefault,
-      panicThresholdPercent: this.#options.panicThresholdPercent ?? panicDefault,
-    })
+    this.#settings.slowStart?.update(hosts)
+    const groups = groupByPriority(hosts, this.#prioritySettings())
     this.#levels = groups.map((group, priority) => ({
       load: group.load,
+      counts: {
+        hosts: group.all.length,
+        healthy: group.healthy.length,
+        degraded: group.degraded.length,
+      },
       healthy: this.#picker(group.healthy, group.all, `${priority} healthy`),
       degraded: this.#picker(group.degraded, group.all, `${priority} degraded`),
       all: createHostPicker(group.all, this.#settings, this.#roundOf(`${priority} all`)),
     }))
   }
 
+  #prioritySettings(): PrioritySettings {
+    return {
+      overprovisioningPercent: this.#options.overprovisioningPercent ?? overprovisioningDefault,
+      panicThresholdPercent: this.#options.panicThresholdPercent ?? panicDefault,
+    }
+  }
+
   pick(context: PickContext): Host | undefined {
-    let host = this.#pickOnce()
+    const { leftOut } = context
+    let host = this.#pickOnce(leftOut)
     if (context.avoid.length === 0) return host
     for (let again = context.avoidAttemptsMax; again > 0; again -= 1) {
       if (host === undefined || !context.avoid.includes(host)) return host
-      host = this.#pickOnce()
+      host = this.#pickOnce(leftOut)
     }
     return host
   }
 
-  #pickOnce(): Host | undefined {
-    const host = this.#pickCurrent()
+  #pickOnce(leftOut: Set<number> | undefined): Host | undefined {
+    const host = this.#pickCurrent(leftOut)
     if (host === undefined || !host.isEjected || this.#isPanicking()) return host
     // It was ejected after the last update.
     this.update(this.#hosts)
-    return this.#pickCurrent()
+    return this.#pickCurrent(leftOut)
   }
 
   #isPanicking(): boolean {
     return this.#levels.some((level) => level.load.isPanic)
   }
 
-  #pickCurrent(): Host | undefined {
+  #pickCurrent(leftOut: Set<number> | undefined): Host | undefined {
     const [first] = this.#levels
     if (first === undefined) return undefined
     if (this.#levels.length === 1 && first.load.degraded === 0) return this.#pickHealthy(first)
     // Whole percents, 1 to 100, as Envoy draws them.
     const draw = Math.floor(this.#options.random() * 100) + 1
+    return this.#pickAt(draw, leftOut === undefined ? undefined : this.#without(leftOut))
+  }
+
+  /** `loads` in place of the levels' own. */
+  #pickAt(draw: number, loads: ReturnType<typeof computeLoadsWithout>): Host | undefined {
     let end = 0
-    for (const level of this.#levels) {
-      end += level.load.healthy
+    for (const [index, level] of this.#levels.entries()) {
+      end += (loads?.[index] ?? level.load).healthy
       if (draw <= end) return this.#pickHealthy(level)
     }
-    for (const level of this.#levels) {
-      end += level.load.degraded
+    for (const [index, level] of this.#levels.entries()) {
+      end += (loads?.[index] ?? level.load).degraded
       if (draw <= end) return level.load.isPanic ? this.#pickHealthy(level) : level.degraded()
     }
     return undefined
+  }
+
+  #without(leftOut: Set<number>): ReturnType<typeof computeLoadsWithout> {
+    if (leftOut.size === 0) return undefined
+    const counts = this.#levels.map((level) => level.counts)
+    const loads = computeLoadsWithout(leftOut, counts, this.#prioritySettings())
+    if (loads === undefined) leftOut.clear()
+    return loads
   }
 
   #pickHealthy(level: Level): Host | undefined {

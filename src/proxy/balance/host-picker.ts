@@ -6,6 +6,7 @@ import { unreachable } from '../../lib/assert.ts'
 import type { Random } from '../../lib/random.ts'
 import type { Host } from '../upstream/host.ts'
 import { EdfSchedule } from './edf-schedule.ts'
+import type { SlowStart } from './slow-start.ts'
 
 export type BalancingPolicy = 'round-robin' | 'least-request' | 'random'
 
@@ -16,6 +17,9 @@ export interface PickerSettings {
   /** least-request with unequal weights: exponent of the active requests. */
   readonly activeRequestBias: number
   readonly random: Random
+  readonly slowStart?: SlowStart | undefined
+  /** least-request: looks at every host instead of drawing some. */
+  readonly isFullScan?: boolean | undefined
 }
 
 /** Where a round robin stands; survives a change of hosts. */
@@ -37,14 +41,36 @@ export function createHostPicker(
       // Envoy's random ignores weights.
       return () => hosts[Math.floor(settings.random() * hosts.length)]
     case 'round-robin':
-      if (hasEqualWeights(hosts)) return () => hosts[round.next++ % hosts.length]
-      return scheduled(hosts, round, (host) => host.weight)
-    case 'least-request':
-      if (hasEqualWeights(hosts)) return leastOf(hosts, settings)
-      return scheduled(hosts, round, (host) => biasedWeight(host, settings.activeRequestBias))
+      if (isEven(hosts, settings)) return () => hosts[round.next++ % hosts.length]
+      return scheduled(
+        hosts,
+        round,
+        warming(settings, (host) => host.weight),
+      )
+    case 'least-request': {
+      if (isEven(hosts, settings)) return leastOf(hosts, settings)
+      const bias = settings.activeRequestBias
+      return scheduled(
+        hosts,
+        round,
+        warming(settings, (host) => biasedWeight(host, bias)),
+      )
+    }
     default:
       return unreachable(settings.policy)
   }
+}
+
+type WeightOf = (host: Host) => number
+
+/** Whether no schedule is needed: while a host warms up, weights differ whatever EDS says. */
+function isEven(hosts: readonly Host[], { slowStart }: PickerSettings): boolean {
+  return hasEqualWeights(hosts) && slowStart?.isActive !== true
+}
+
+function warming({ slowStart }: PickerSettings, weightOf: WeightOf): WeightOf {
+  if (slowStart === undefined) return weightOf
+  return (host) => slowStart.weigh(host, weightOf(host))
 }
 
 function hasEqualWeights(hosts: readonly Host[]): boolean {
@@ -53,11 +79,7 @@ function hasEqualWeights(hosts: readonly Host[]): boolean {
 }
 
 /** Turned on by as many picks as the round stands, so that many proxies do not all begin with the same host. */
-function scheduled(
-  hosts: readonly Host[],
-  round: Round,
-  weightOf: (host: Host) => number,
-): HostPicker {
+function scheduled(hosts: readonly Host[], round: Round, weightOf: WeightOf): HostPicker {
   const schedule = new EdfSchedule(hosts, weightOf)
   for (let turns = round.next % hosts.length; turns > 0; turns -= 1) schedule.pick()
   return () => schedule.pick()
@@ -72,6 +94,7 @@ function biasedWeight(host: Host, bias: number): number {
 /** The least busy of so many draws; of equals the one drawn first. */
 function leastOf(hosts: readonly Host[], settings: PickerSettings): HostPicker {
   const { random, choiceCount } = settings
+  if (settings.isFullScan === true) return () => leastOfAll(hosts, random)
   return () => {
     let best: Host | undefined
     let bestActive = Number.POSITIVE_INFINITY
@@ -84,4 +107,19 @@ function leastOf(hosts: readonly Host[], settings: PickerSettings): HostPicker {
     }
     return best
   }
+}
+
+/** The least busy of all; of equals each with the same chance. */
+function leastOfAll(hosts: readonly Host[], random: Random): Host | undefined {
+  let best: Host | undefined
+  let bestActive = Number.POSITIVE_INFINITY
+  let equals = 0
+  for (const host of hosts) {
+    const active = host.stats.rqActive.value()
+    if (active > bestActive) continue
+    equals = active < bestActive ? 1 : equals + 1
+    bestActive = active
+    if (random() * equals < 1) best = host
+  }
+  return best
 }

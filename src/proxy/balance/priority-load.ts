@@ -51,6 +51,23 @@ export function computePriorityLoads(
   return loads
 }
 
+/** Shares when some priorities are left out; undefined when nothing else can be used. */
+export function computeLoadsWithout(
+  leftOut: ReadonlySet<number>,
+  counts: readonly PriorityCounts[],
+  settings: PrioritySettings,
+): readonly Omit<PriorityLoad, 'isPanic'>[] | undefined {
+  const available = (priority: number, usable: number, hosts: number): number =>
+    leftOut.has(priority) ? 0 : availability(usable, hosts, settings)
+  const healths = counts.map((one, index) => available(index, one.healthy, one.hosts))
+  const degradeds = counts.map((one, index) => available(index, one.degraded, one.hosts))
+  const total = Math.min(100, sum(healths) + sum(degradeds))
+  if (total === 0) return undefined
+  const loads = counts.map(() => ({ healthy: 0, degraded: 0, isPanic: false }))
+  spread(loads, { healths, degradeds, total })
+  return loads
+}
+
 function availability(usable: number, hosts: number, settings: PrioritySettings): number {
   if (hosts === 0) return 0
   return Math.min(100, Math.floor((settings.overprovisioningPercent * usable) / hosts))

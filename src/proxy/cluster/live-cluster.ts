@@ -70,6 +70,7 @@ export class LiveCluster implements Cluster {
     this.#scope = scope
     this.stats = createClusterStats(scope.stats, config.statName)
     this.breaker = createCircuitBreaker({
+      name: config.name,
       slots: scope.stats.slots,
       limits: config.breakerLimits,
       stats: this.stats,
@@ -225,13 +226,14 @@ export class LiveCluster implements Cluster {
   }
 
   #openBalancer(): Balancer {
-    const { random } = this.#scope
+    const { clock, random } = this.#scope
     const { balancing } = this.#config
     const overprovisioningPercent = this.#overprovisioningPercent
     const stats = this.stats
     return createBalancer({
       ...balancing,
       random,
+      nowMs: () => clock.monotonicMs(),
       hosts: this.#hosts,
       overprovisioningPercent,
       stats,

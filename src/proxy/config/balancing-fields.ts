@@ -13,7 +13,21 @@ const runtimeDouble: MessageRule = {
   },
 }
 
-const slowStart = refusedField('slow start is not implemented yet')
+function slowStart(type: string): FieldRule {
+  return used({
+    type,
+    fields: {
+      slowStartWindow: used(),
+      aggression: used(runtimeDouble),
+      minWeightPercent: used(percentRule),
+    },
+  })
+}
+
+const typedSlowStart = slowStart(
+  'envoy.extensions.load_balancing_policies.common.v3.SlowStartConfig',
+)
+const legacySlowStart = slowStart('envoy.config.cluster.v3.Cluster.SlowStartConfig')
 const zoneAware = refusedField('zone-aware load balancing is not implemented yet')
 const localityWeighted = used()
 
@@ -27,16 +41,16 @@ export const leastRequestRule: MessageRule = {
   fields: {
     choiceCount: used(),
     activeRequestBias: used(runtimeDouble),
-    slowStartConfig: slowStart,
+    slowStartConfig: typedSlowStart,
     localityLbConfig: localityLb,
-    enableFullScan: refusedField('full scan is not implemented', false),
-    selectionMethod: refusedField('full scan is not implemented'),
+    enableFullScan: used(),
+    selectionMethod: used(),
   },
 }
 
 export const roundRobinRule: MessageRule = {
   type: 'envoy.extensions.load_balancing_policies.round_robin.v3.RoundRobin',
-  fields: { slowStartConfig: slowStart, localityLbConfig: localityLb },
+  fields: { slowStartConfig: typedSlowStart, localityLbConfig: localityLb },
 }
 
 export const randomRule: MessageRule = {
@@ -101,12 +115,12 @@ export const policyFields: Readonly<Record<string, FieldRule>> = {
     fields: {
       choiceCount: used(),
       activeRequestBias: used(runtimeDouble),
-      slowStartConfig: slowStart,
+      slowStartConfig: legacySlowStart,
     },
   }),
   roundRobinLbConfig: used({
     type: 'envoy.config.cluster.v3.Cluster.RoundRobinLbConfig',
-    fields: { slowStartConfig: slowStart },
+    fields: { slowStartConfig: legacySlowStart },
   }),
   ringHashLbConfig: used({
     type: 'envoy.config.cluster.v3.Cluster.RingHashLbConfig',

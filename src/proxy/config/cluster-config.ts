@@ -3,6 +3,7 @@
  * counters; two configs with the same `transportKey` may follow each other without a connection being closed.
  */
 import type { HashingSettings } from '../balance/hashing-balancer.ts'
+import type { SlowStartSettings } from '../balance/slow-start.ts'
 import type { BreakerLimits } from '../resilience/circuit-breaker.ts'
 import type { OutlierSettings } from '../resilience/outlier-detector.ts'
 import type { TransportsPlan } from '../tls/upstream-transports.ts'
@@ -19,6 +20,9 @@ export interface BalancingConfig {
   readonly choiceCount: number
   /** least-request with unequal weights: exponent of the active requests. */
   readonly activeRequestBias: number
+  /** least-request: looks at every host. */
+  readonly isFullScan?: boolean
+  readonly slowStart?: SlowStartSettings
   /** 0 switches panic mode off. */
   readonly panicThresholdPercent: number
   /** Localities share the load by their weights (Envoy `locality_weighted_lb_config`). */

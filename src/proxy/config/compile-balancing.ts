@@ -4,8 +4,14 @@ import {
   Cluster_LbPolicy,
   type LoadBalancingPolicy,
 } from '../../xds/proto/generated/envoy/config/cluster/v3/cluster.ts'
-import type { LocalityLbConfig } from '../../xds/proto/generated/envoy/extensions/load_balancing_policies/common/v3/common.ts'
-import { LeastRequest } from '../../xds/proto/generated/envoy/extensions/load_balancing_policies/least_request/v3/least_request.ts'
+import type {
+  LocalityLbConfig,
+  SlowStartConfig,
+} from '../../xds/proto/generated/envoy/extensions/load_balancing_policies/common/v3/common.ts'
+import {
+  LeastRequest,
+  LeastRequest_SelectionMethod,
+} from '../../xds/proto/generated/envoy/extensions/load_balancing_policies/least_request/v3/least_request.ts'
 import { Maglev } from '../../xds/proto/generated/envoy/extensions/load_balancing_policies/maglev/v3/maglev.ts'
 import { Random } from '../../xds/proto/generated/envoy/extensions/load_balancing_policies/random/v3/random.ts'
 import { RingHash } from '../../xds/proto/generated/envoy/extensions/load_balancing_policies/ring_hash/v3/ring_hash.ts'
@@ -21,12 +27,16 @@ import {
 } from './balancing-fields.ts'
 import type { BalancingConfig, ClusterType } from './cluster-config.ts'
 import { legacyMaglev, legacyRing, typedMaglev, typedRing } from './compile-hashing.ts'
-import { type FieldReport, at, checkFields, refuse } from './field-rule.ts'
-import { decodeTyped, typeName } from './message-value.ts'
+import { type FieldReport, type MessageRule, at, checkFields, refuse } from './field-rule.ts'
+import { decodeTyped, durationMs, typeName } from './message-value.ts'
 
 const panicDefault = 50
 
-interface Choice {
+interface SlowStartChoice {
+  readonly slowStartConfig?: SlowStartConfig | undefined
+}
+
+interface Choice extends SlowStartChoice {
   readonly choiceCount?: number | undefined
   readonly activeRequestBias?: { readonly defaultValue: number } | undefined
 }
@@ -70,8 +80,11 @@ function compileEnum(cluster: Cluster, type: ClusterType, report: FieldReport): 
   if (cluster.lbPolicy === Cluster_LbPolicy.RING_HASH) return hashing(legacyRing(cluster, report))
   if (cluster.lbPolicy === Cluster_LbPolicy.MAGLEV) return hashing(legacyMaglev(cluster, report))
   if (cluster.lbPolicy === Cluster_LbPolicy.RANDOM) return { ...roundRobin, policy: 'random' }
-  if (cluster.lbPolicy !== Cluster_LbPolicy.LEAST_REQUEST) return roundRobin
   const config = cluster.lbConfig
+  if (cluster.lbPolicy !== Cluster_LbPolicy.LEAST_REQUEST) {
+    const robin = config?.$case === 'roundRobinLbConfig' ? config.value : undefined
+    return { ...roundRobin, ...slowStart(robin, at(report, 'round_robin_lb_config')) }
+  }
   const choice = config?.$case === 'leastRequestLbConfig' ? config.value : undefined
   return leastRequest(choice ?? {}, at(report, 'least_request_lb_config'))
 }
@@ -95,40 +108,52 @@ function compileTyped(value: LoadBalancingPolicy, report: FieldReport): Policy {
 }
 
 function compilePolicy(any: Any, report: FieldReport): Policy | undefined {
-  switch (typeName(any.typeUrl)) {
-    case roundRobinRule.type: {
-      const config = decodeTyped(any, RoundRobin, report)
-      if (config !== undefined) checkFields(config, roundRobinRule, report)
-      return { ...roundRobin, localityWeighted: isWeighted(config) }
-    }
-    case leastRequestRule.type: {
-      const config = decodeTyped(any, LeastRequest, report)
-      if (config === undefined) return roundRobin
-      checkFields(config, leastRequestRule, report)
-      return { ...leastRequest(config, report), localityWeighted: isWeighted(config) }
-    }
-    case randomRule.type: {
-      const config = decodeTyped(any, Random, report)
-      if (config !== undefined) checkFields(config, randomRule, report)
-      return { ...roundRobin, policy: 'random', localityWeighted: isWeighted(config) }
-    }
-    case ringHashRule.type: {
-      const config = decodeTyped(any, RingHash, report)
-      if (config === undefined) return roundRobin
-      checkFields(config, ringHashRule, report)
-      const localityWeighted = config.localityWeightedLbConfig !== undefined
-      return { ...hashing(typedRing(config, report)), localityWeighted }
-    }
-    case maglevRule.type: {
-      const config = decodeTyped(any, Maglev, report)
-      if (config === undefined) return roundRobin
-      checkFields(config, maglevRule, report)
-      const localityWeighted = config.localityWeightedLbConfig !== undefined
-      return { ...hashing(typedMaglev(config, report)), localityWeighted }
-    }
-    default:
-      return undefined
+  return typedPolicies[typeName(any.typeUrl)]?.(any, report)
+}
+
+/** The message, checked; or the policy of a message that says nothing, when it cannot be read. */
+function typed<T extends object>(
+  codec: { decode(bytes: Uint8Array): T },
+  rule: MessageRule,
+  compile: (config: T, report: FieldReport) => Policy,
+): (any: Any, report: FieldReport) => Policy {
+  return (any, report) => {
+    const config = decodeTyped(any, codec, report)
+    if (config === undefined) return roundRobin
+    checkFields(config, rule, report)
+    return compile(config, report)
   }
+}
+
+const typedPolicies: Readonly<Record<string, (any: Any, report: FieldReport) => Policy>> = {
+  [roundRobinRule.type]: typed(RoundRobin, roundRobinRule, (config, report) => ({
+    ...roundRobin,
+    ...slowStart(config, report),
+    localityWeighted: isWeighted(config),
+  })),
+  [leastRequestRule.type]: typed(LeastRequest, leastRequestRule, (config, report) => {
+    const isFullScan =
+      config.selectionMethod === LeastRequest_SelectionMethod.FULL_SCAN ||
+      config.enableFullScan === true
+    return {
+      ...leastRequest(config, report),
+      ...(isFullScan && { isFullScan }),
+      localityWeighted: isWeighted(config),
+    }
+  }),
+  [randomRule.type]: typed(Random, randomRule, (config) => ({
+    ...roundRobin,
+    policy: 'random',
+    localityWeighted: isWeighted(config),
+  })),
+  [ringHashRule.type]: typed(RingHash, ringHashRule, (config, report) => ({
+    ...hashing(typedRing(config, report)),
+    localityWeighted: config.localityWeightedLbConfig !== undefined,
+  })),
+  [maglevRule.type]: typed(Maglev, maglevRule, (config, report) => ({
+    ...hashing(typedMaglev(config, report)),
+    localityWeighted: config.localityWeightedLbConfig !== undefined,
+  })),
 }
 
 function hashing(settings: HashingSettings): Policy {
@@ -139,8 +164,8 @@ interface WithLocality {
   readonly localityLbConfig: LocalityLbConfig | undefined
 }
 
-function isWeighted(config: WithLocality | undefined): boolean {
-  const specifier = config?.localityLbConfig?.localityConfigSpecifier
+function isWeighted(config: WithLocality): boolean {
+  const specifier = config.localityLbConfig?.localityConfigSpecifier
   return specifier?.$case === 'localityWeightedLbConfig'
 }
 
@@ -156,7 +181,35 @@ function leastRequest(choice: Choice, report: FieldReport): Policy {
   if (activeRequestBias < 0) {
     refuse(at(report, 'active_request_bias'), `must be at least 0, got ${activeRequestBias}`)
   }
-  return { policy: 'least-request', choiceCount, activeRequestBias, localityWeighted: false }
+  return {
+    policy: 'least-request',
+    choiceCount,
+    activeRequestBias,
+    ...slowStart(choice, report),
+    localityWeighted: false,
+  }
+}
+
+function slowStart(
+  choice: SlowStartChoice | undefined,
+  report: FieldReport,
+): Pick<Policy, 'slowStart'> {
+  const config = choice?.slowStartConfig
+  if (config === undefined) return {}
+  const here = at(report, 'slow_start_config')
+  const windowMs = durationMs(
+    config.slowStartWindow,
+    { absentMs: 0 },
+    at(here, 'slow_start_window'),
+  )
+  const percent = config.minWeightPercent?.value ?? 10
+  if (percent < 0 || percent > 100) {
+    refuse(at(here, 'min_weight_percent'), `value must be inside range [0, 100], got ${percent}`)
+  }
+  // Envoy: what is not above 0 counts as 1.
+  const written = config.aggression?.defaultValue ?? 1
+  const aggression = written > 0 ? written : 1
+  return windowMs === 0 ? {} : { slowStart: { windowMs, aggression, leastShare: percent / 100 } }
 }
 
 function panicThreshold(cluster: Cluster, report: FieldReport): number {

@@ -96,6 +96,28 @@ load_balancing_policy:
   assert.equal(balancing.localityWeighted, true)
 })
 
+test('slow start is read from the message of either form', () => {
+  const config =
+    '{slow_start_window: 60s, aggression: {default_value: 1.5}, min_weight_percent: {value: 20}}'
+  const expected = { windowMs: 60_000, aggression: 1.5, leastShare: 0.2 }
+  const legacy = compiledCluster(
+    `{name: c, lb_policy: LEAST_REQUEST, least_request_lb_config: {slow_start_config: ${config}}}`,
+  )
+  assert.deepEqual(legacy.balancing.slowStart, expected)
+  const typed = compiledCluster(
+    `{name: c, load_balancing_policy: {policies: [{typed_extension_config: {name: x, typed_config: {"@type": type.googleapis.com/envoy.extensions.load_balancing_policies.round_robin.v3.RoundRobin, slow_start_config: ${config}}}}]}}`,
+  )
+  assert.deepEqual(typed.balancing.slowStart, expected)
+  const defaults = compiledCluster(
+    '{name: c, round_robin_lb_config: {slow_start_config: {slow_start_window: 1s}}}',
+  )
+  assert.deepEqual(defaults.balancing.slowStart, {
+    windowMs: 1_000,
+    aggression: 1,
+    leastShare: 0.1,
+  })
+})
+
 test('Istio’s services name what the cluster stands for', () => {
   const { service } = compiledCluster(`
 name: outbound|80||a.ns.svc
@@ -148,6 +170,12 @@ const refusals: readonly {
     name: 'active health checks',
     text: '{name: c, health_checks: [{timeout: 1s, interval: 1s, unhealthy_threshold: 1, healthy_threshold: 1, tcp_health_check: {}}]}',
     reason: 'health_checks: active health checks are not implemented yet',
+  },
+  {
+    name: 'a slow start of more than the whole weight',
+    text: '{name: c, round_robin_lb_config: {slow_start_config: {slow_start_window: 10s, min_weight_percent: {value: 101}}}}',
+    reason:
+      'round_robin_lb_config.slow_start_config.min_weight_percent: value must be inside range [0, 100], got 101',
   },
   {
     name: 'a ring smaller than its minimum',

@@ -4,7 +4,7 @@ import type { Any } from '../../xds/proto/generated/google/protobuf/any.ts'
 import type { TcpObserver } from '../telemetry/request-record.ts'
 import { compileTcpAccessLogs } from './compile-access-log.ts'
 import type { CompileScope } from './compile-scope.ts'
-import { type FieldReport, at, checkFields, refuse } from './field-rule.ts'
+import { type FieldReport, at, checkFields, refuse, showValue } from './field-rule.ts'
 import { tcpProxyRule } from './listener-fields.ts'
 import type { Opener, TcpPlan } from './listener-plan.ts'
 import { decodeTyped, durationMs } from './message-value.ts'
@@ -44,6 +44,7 @@ export function compileTcpProxy(
       ),
       connectAttemptsMax,
       hashesSourceIp: compileHash(proxy, report),
+      tunnel: compileTunnel(proxy, report),
       maxDurationMs: durationMs(
         proxy.maxDownstreamConnectionDuration,
         { absentMs: 0 },
@@ -63,6 +64,18 @@ function compileHash({ hashPolicy }: TcpProxy, report: FieldReport): boolean {
     refuse(at(here, 0, 'policy_specifier'), 'is required')
   }
   return policy?.policySpecifier?.$case === 'sourceIp'
+}
+
+/** Placeholders, which Envoy fills from the connection, are refused: the target is what is written. */
+function compileTunnel({ tunnelingConfig }: TcpProxy, report: FieldReport) {
+  if (tunnelingConfig === undefined) return undefined
+  const here = at(report, 'tunneling_config', 'hostname')
+  const { hostname: target } = tunnelingConfig
+  if (target === '') refuse(here, 'value length must be at least 1 characters')
+  if (!/^[\w.:[\]-]*$/.test(target)) {
+    refuse(here, `placeholders are not implemented, got ${showValue(target)}`)
+  }
+  return { target }
 }
 
 type PickCluster = (draw: number) => string

@@ -281,7 +281,17 @@ export const tcpProxyRule: MessageRule = {
         filterState: refusedField('no filter here leaves state to hash'),
       },
     }),
-    tunnelingConfig: refusedField('tunnelling TCP over HTTP is not implemented yet'),
+    tunnelingConfig: used({
+      type: 'envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy.TunnelingConfig',
+      fields: {
+        hostname: used(undefined, 'without placeholders; asked for by CONNECT over HTTP/1.1'),
+        usePost: refusedField('tunnels by POST are not implemented', false),
+        headersToAdd: refusedField('headers of a CONNECT request are not implemented'),
+        propagateResponseHeaders: refusedField('response headers are not kept', false),
+        postPath: refusedField('tunnels by POST are not implemented'),
+        propagateResponseTrailers: refusedField('response trailers are not kept', false),
+      },
+    }),
     maxDownstreamConnectionDuration: used(),
     accessLogFlushInterval: refusedField(noTrailingLog),
     flushAccessLogOnConnected: refusedField(noTrailingLog),

@@ -10,7 +10,7 @@ import type { Server } from 'node:net'
 
 import type { Timer } from '../../lib/clock.ts'
 import { MeshError, describeError } from '../../lib/mesh-error.ts'
-import { type Listener, openListener } from '../listener/listener.ts'
+import { type AdoptedSocket, type Listener, openListener } from '../listener/listener.ts'
 import { reaches } from '../listener/reaches.ts'
 import type { ProxyRuntime } from '../runtime.ts'
 import type { WireAddress } from '../wire/wire.ts'
@@ -22,10 +22,24 @@ import { addressText } from './message-value.ts'
 /** Sockets that listen already, by `ip:port` or path; each is used once. */
 export type ListenSockets = Map<string, Server | { readonly fd: number }>
 
+/** Where the socket of a listener comes from, when it does not open its own. Rejects with MESH_LISTEN_FAILED. */
+export type TakeSocket = (
+  listener: Pick<ListenerPlan, 'name' | 'address' | 'bindToPort'>,
+) => Promise<AdoptedSocket | undefined>
+
+export function takeFrom(sockets: ListenSockets): TakeSocket {
+  return async ({ address }) => {
+    const key = addressText(address)
+    const socket = sockets.get(key)
+    sockets.delete(key)
+    return socket
+  }
+}
+
 export interface ListenerTableOptions {
   readonly runtime: ProxyRuntime
   readonly scope: LiveListenerScope
-  readonly sockets: ListenSockets
+  readonly takeSocket: TakeSocket
   /** How long connections of a removed listener may go on (Envoy `--drain-time-s`, 600 s). */
   readonly drainTimeMs: number
   readonly onChange: () => void
@@ -201,11 +215,9 @@ export class ListenerTable {
   }
 
   async #open(live: LiveListener): Promise<Listener> {
-    const { runtime, sockets } = this.#options
-    const key = addressText(live.plan.address)
-    const adopt = sockets.get(key)
-    sockets.delete(key)
+    const { runtime, takeSocket } = this.#options
     const { config, plan } = live
+    const adopt = plan.address.kind === 'internal' ? undefined : await takeSocket(plan)
     const open = await openListener({ config, runtime, ...(adopt && { adopt }) })
     if (plan.pipeMode !== 0 && open.address.kind === 'unix') {
       await chmod(open.address.path, plan.pipeMode)

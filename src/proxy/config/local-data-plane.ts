@@ -46,7 +46,7 @@ import type {
   Rejection,
   WantedNames,
 } from './data-plane.ts'
-import { type ListenSockets, ListenerTable } from './listener-table.ts'
+import { ListenerTable, type TakeSocket } from './listener-table.ts'
 import { LogFiles } from './log-files.ts'
 import { type ResourceBatch, type ResourcePlace, entryBytes } from './resource-batch.ts'
 import { RouteStore } from './route-store.ts'
@@ -59,7 +59,7 @@ export interface LocalDataPlaneOptions {
   readonly stats: StatsRegistry
   readonly resolve: Resolve
   readonly compileScope: CompileScope
-  readonly sockets: ListenSockets
+  readonly takeSocket: TakeSocket
   readonly drainTimeMs: number
   readonly events: DataPlaneEvents
   /** Clusters that the ADS client dials itself, which may therefore speak HTTP/2. */
@@ -145,7 +145,7 @@ export class LocalDataPlane implements DataPlane {
         retirement: this.#retirement,
         tls: this.#tls,
       },
-      sockets: options.sockets,
+      takeSocket: options.takeSocket,
       drainTimeMs: options.drainTimeMs,
       onChange: () => events.onChange(),
       onFailed: (failure) => events.onListenerFailed(failure),

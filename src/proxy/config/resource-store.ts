@@ -7,8 +7,9 @@
  * refused, which the ADS client turns into a NACK.
  */
 import type { Clock } from '../../lib/clock.ts'
+import { typeUrls } from '../../xds/resource-set.ts'
 import type { ApplyResult, DataPlane, Rejection } from './data-plane.ts'
-import { type ResourceBytes, packBatch } from './resource-batch.ts'
+import { type ResourceBatch, type ResourceBytes, packBatch } from './resource-batch.ts'
 
 export type ResourceOrigin = 'static' | 'dynamic'
 
@@ -35,6 +36,14 @@ export interface ResourceUpdate {
   /** Names that are gone; 'absent': every dynamic resource that is not in the list. */
   readonly removed: readonly string[] | 'absent'
 }
+
+const replayOrder = [
+  typeUrls.secret,
+  typeUrls.cluster,
+  typeUrls.endpoint,
+  typeUrls.route,
+  typeUrls.listener,
+]
 
 export class ResourceStore {
   readonly #clock: Clock
@@ -86,6 +95,16 @@ export class ResourceStore {
     }
     for (const name of removed) known.delete(name)
     return [...rejections].map(([name, reason]) => ({ name, reason }))
+  }
+
+  /** Everything that is in force, for a data plane that knows nothing: what is referred to comes before who refers to it. */
+  batches(): readonly ResourceBatch[] {
+    return replayOrder.flatMap((typeUrl) => {
+      const resources = this.list(typeUrl).flatMap(({ name, accepted }) =>
+        accepted === undefined ? [] : [{ name, version: accepted.version, value: accepted.value }],
+      )
+      return resources.length === 0 ? [] : [packBatch({ typeUrl, resources, removed: [] })]
+    })
   }
 
   /** A listener that was accepted could not be opened afterwards. */

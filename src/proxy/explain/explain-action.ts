@@ -68,7 +68,7 @@ export function explainAction(input: ActionInput): ExplainedAction {
 function explainForward(forward: ForwardAction, input: ActionInput): ExplainedForward {
   const { head, manager } = input
   const isTunnel = head.method === 'CONNECT'
-  const retryPolicy = requestRetryPolicy(forward.retryPolicy, head.headers)
+  const retryPolicy = requestRetryPolicy(forward.retryPolicy, head)
   const timeoutMs = isTunnel ? 0 : requestTimeoutMs(forward, head)
   const tryTimeoutMs = perTryTimeoutMs(retryPolicy?.perTryTimeoutMs ?? 0, timeoutMs)
   const destinations = partsOf(forward, input).map(({ picked, share }) =>

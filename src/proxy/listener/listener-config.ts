@@ -4,6 +4,7 @@
  */
 import type { HttpFilter } from '../filter/http-filter.ts'
 import type { RouteTable } from '../route/route-table.ts'
+import type { TunnelSettings } from '../tcp/open-tunnel.ts'
 import type { DownstreamStats, ListenerStats, TcpStats } from '../telemetry/cluster-stats.ts'
 import type { RequestObserver, TcpObserver } from '../telemetry/request-record.ts'
 import type { DownstreamTls } from '../tls/downstream-tls.ts'
@@ -153,5 +154,7 @@ export interface TcpProxyConfig {
   readonly connectAttemptsMax: number
   /** A hashing balancer gets the hash of the client's IP. */
   readonly hashesSourceIp?: boolean
+  /** Hosts are HTTP proxies, which are asked for a tunnel first. */
+  readonly tunnel?: TunnelSettings | undefined
   readonly maxDurationMs: number
 }

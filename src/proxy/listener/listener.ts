@@ -6,13 +6,11 @@
  */
 import { createServer, type Server, type Socket } from 'node:net'
 
-import { MeshError } from '../../lib/mesh-error.ts'
 import { RequestIds } from '../exchange-request-id.ts'
 import { DateHeader } from '../http/date-header.ts'
 import { HeaderNames } from '../http1/header-names.ts'
 import type { ProxyRuntime } from '../runtime.ts'
 import { openTcpConnection } from '../tcp/tcp-proxy.ts'
-import { addressText } from '../wire/connector.ts'
 import { acceptWire } from '../wire/net-wire.ts'
 import type { Wire, WireAddress } from '../wire/wire.ts'
 import { CertificateWatch } from './certificate-watch.ts'
@@ -21,6 +19,7 @@ import { Drain, type DrainOptions } from './drain.ts'
 import { openHttpConnection } from './http-connection.ts'
 import { type ArrivedConnection, type Incoming, IncomingConnection } from './incoming-connection.ts'
 import { IncomingInternal } from './incoming-internal.ts'
+import { boundAddress, listen } from './listen.ts'
 import type { FilterChain, HttpConnectionManager, ListenerConfig } from './listener-config.ts'
 
 export type { DrainOptions } from './drain.ts'
@@ -32,8 +31,17 @@ export interface OpenListenerOptions {
    * A server that listens already (bound before the first config came, or kept over a restart), or the file
    * descriptor of a listening socket. The listener owns it from now on.
    */
-  readonly adopt?: Server | { readonly fd: number }
+  readonly adopt?: AdoptedSocket
 }
+
+/** The part of `net.Server` that a listener uses: a worker's connections come from another thread. */
+export interface AcceptingServer extends Pick<Server, 'listening' | 'address'> {
+  on(event: 'connection', run: (socket: Socket) => void): unknown
+  on(event: 'error', run: (error: Error) => void): unknown
+  once(event: 'close', run: () => void): unknown
+  close(): unknown
+}
+export type AdoptedSocket = AcceptingServer | { readonly fd: number }
 
 export interface Listener {
   readonly name: string
@@ -63,7 +71,6 @@ export async function openListener(options: OpenListenerOptions): Promise<Listen
 
 /** Sockets that are accepted and not read while overload says so; more are refused. */
 const waitingMax = 1024
-const backlog = 4096
 
 class OpenedListener implements Listener, ConnectionHost {
   readonly runtime: ProxyRuntime
@@ -73,7 +80,7 @@ class OpenedListener implements Listener, ConnectionHost {
   config: ListenerConfig
   address: WireAddress
   overflowTotal = 0
-  #server: Server | undefined
+  #server: AcceptingServer | undefined
   readonly #connections = new Set<OpenConnection>()
   /** Accepted, and not yet with a filter chain. */
   readonly #incoming = new Set<Incoming>()
@@ -119,15 +126,24 @@ class OpenedListener implements Listener, ConnectionHost {
       return
     }
     if (!this.config.bindToPort && adopt === undefined) return
-    const isServer = adopt !== undefined && 'listen' in adopt
-    const server = isServer ? adopt : createServer({ allowHalfOpen: true, noDelay: true })
+    const server = await this.#openServer(adopt)
     this.#server = server
-    server.on('connection', (socket) => this.#acceptSocket(socket))
-    if (!server.listening) await listen(server, this.address, isServer ? undefined : adopt)
     server.on('error', (error) => {
       this.runtime.log.warn({ listener: this.name, error: error.message }, 'accept failed')
     })
     this.address = boundAddress(server, this.address)
+  }
+
+  async #openServer(adopt: AdoptedSocket | undefined): Promise<AcceptingServer> {
+    const accept = (socket: Socket): void => this.#acceptSocket(socket)
+    if (adopt !== undefined && !('fd' in adopt)) {
+      adopt.on('connection', accept)
+      return adopt
+    }
+    const server = createServer({ allowHalfOpen: true, noDelay: true })
+    server.on('connection', accept)
+    await listen(server, this.address, adopt)
+    return server
   }
 
   update(config: ListenerConfig): void {
@@ -275,44 +291,4 @@ function managerOf({ network }: FilterChain): HttpConnectionManager | undefined 
 
 function chainKey({ key, name }: FilterChain): string {
   return key ?? name
-}
-
-async function listen(
-  server: Server,
-  address: WireAddress,
-  adopt: { readonly fd: number } | undefined,
-): Promise<void> {
-  await new Promise<void>((resolve, reject) => {
-    const onError = (error: Error): void => {
-      reject(
-        new MeshError('MESH_LISTEN_FAILED', `listen on ${addressText(address)}`, {
-          cause: error,
-          remedy: 'Free the port, or give the listener another one.',
-        }),
-      )
-    }
-    server.once('error', onError)
-    server.listen({ ...listenTarget(address, adopt), backlog }, () => {
-      server.off('error', onError)
-      resolve()
-    })
-  })
-}
-
-function listenTarget(
-  address: WireAddress,
-  adopt: { readonly fd: number } | undefined,
-): { fd: number } | { path: string } | { host: string; port: number } {
-  if (adopt !== undefined) return { fd: adopt.fd }
-  if (address.kind === 'unix') return { path: address.path }
-  return address.kind === 'ip'
-    ? { host: address.address, port: address.port }
-    : { host: '127.0.0.1', port: 0 }
-}
-
-function boundAddress(server: Server, configured: WireAddress): WireAddress {
-  const bound = server.address()
-  if (bound === null) return configured
-  if (typeof bound === 'string') return { kind: 'unix', path: bound }
-  return { kind: 'ip', address: bound.address, port: bound.port }
 }

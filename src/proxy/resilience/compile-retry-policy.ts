@@ -6,9 +6,10 @@ import {
   type RetryPolicy as RetryPolicyMessage,
   RetryPolicy_ResetHeaderFormat as ResetFormat,
 } from '../../xds/proto/generated/envoy/config/route/v3/route_components.ts'
+import { PreviousPrioritiesConfig } from '../../xds/proto/generated/envoy/extensions/retry/priority/previous_priorities/v3/previous_priorities_config.ts'
 import { type FieldReport, at, refuse, showValue } from '../config/field-rule.ts'
-import { durationMs } from '../config/message-value.ts'
-import { compileResponseMatcher } from '../route/header-matcher.ts'
+import { decodeTyped, durationMs, typeName } from '../config/message-value.ts'
+import { compileRequestMatcher, compileResponseMatcher } from '../route/header-matcher.ts'
 import {
   type RateLimitedBackoff,
   type RetryCondition,
@@ -20,6 +21,8 @@ const backoffBaseDefaultMs = 25
 /** Envoy raises a smaller base to this. */
 const backoffBaseMinMs = 1
 const previousHosts = 'envoy.retry_host_predicates.previous_hosts'
+const previousPriorities =
+  'envoy.extensions.retry.priority.previous_priorities.v3.PreviousPrioritiesConfig'
 
 export function compileRetryPolicy(message: RetryPolicyMessage, report: FieldReport): RetryPolicy {
   return {
@@ -28,11 +31,13 @@ export function compileRetryPolicy(message: RetryPolicyMessage, report: FieldRep
     perTryTimeoutMs: optionalMs(message.perTryTimeout, at(report, 'per_try_timeout')),
     perTryIdleTimeoutMs: optionalMs(message.perTryIdleTimeout, at(report, 'per_try_idle_timeout')),
     retriableStatusCodes: new Set(message.retriableStatusCodes),
+    ...compileRequestHeaders(message, report),
     retriableHeaders: compileHeaders(message, report),
     ...compileBackoff(message, report),
     rateLimitedBackoff: compileRateLimited(message, report),
     avoidPreviousHosts: avoidsPreviousHosts(message, report),
     hostSelectionAttemptsMax: Math.max(1, message.hostSelectionRetryMaxAttempts),
+    ...compilePriority(message, at(report, 'retry_priority')),
   }
 }
 
@@ -66,6 +71,23 @@ function compileHeaders(
     for (const reason of result.reasons) refuse(at(report, 'retriable_headers', index), reason)
     return []
   })
+}
+
+/** One of them has to match, where there are any. */
+function compileRequestHeaders(
+  message: RetryPolicyMessage,
+  report: FieldReport,
+): Pick<RetryPolicy, 'isMeant'> {
+  if (message.retriableRequestHeaders.length === 0) return {}
+  const matchers = message.retriableRequestHeaders.flatMap((matcher, index) => {
+    const result = compileRequestMatcher(matcher)
+    if (result.ok) return [result.value]
+    for (const reason of result.reasons) {
+      refuse(at(report, 'retriable_request_headers', index), reason)
+    }
+    return []
+  })
+  return { isMeant: (head) => matchers.some((matches) => matches(head)) }
 }
 
 function compileBackoff(
@@ -114,6 +136,26 @@ function compileRateLimited(
       at(here, 'max_interval'),
     ),
   }
+}
+
+function compilePriority(
+  { retryPriority }: RetryPolicyMessage,
+  report: FieldReport,
+): Pick<RetryPolicy, 'prioritiesUpdateEvery'> {
+  if (retryPriority === undefined) return {}
+  const { name, configType } = retryPriority
+  const type = typeName(configType?.value.typeUrl ?? '')
+  if (configType === undefined || type !== previousPriorities) {
+    refuse(report, `${showValue(name)} is not implemented`)
+    return {}
+  }
+  const config = decodeTyped(configType.value, PreviousPrioritiesConfig, report)
+  const every = config?.updateFrequency ?? 0
+  if (every <= 0) {
+    const here = at(report, 'typed_config', 'update_frequency')
+    refuse(here, `value must be greater than 0, got ${every}`)
+  }
+  return { prioritiesUpdateEvery: every }
 }
 
 function avoidsPreviousHosts(message: RetryPolicyMessage, report: FieldReport): boolean {

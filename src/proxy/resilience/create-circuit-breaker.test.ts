@@ -4,7 +4,8 @@ import { test } from 'node:test'
 
 import { smallSlots } from '../../../test/support/fake-host.ts'
 import { createClusterStats } from '../telemetry/create-stats.ts'
-import { createSlotBuffers, createSlots } from '../telemetry/shared-slots.ts'
+import { createGaugeBuffers } from '../telemetry/gauge-table.ts'
+import { createCounterBuffer, createSlots } from '../telemetry/shared-slots.ts'
 import { StatsRegistry } from '../telemetry/stats-registry.ts'
 import type { BreakerLimits, BreakerResource } from './circuit-breaker.ts'
 import { breakerLimitsDefault, createCircuitBreaker } from './create-circuit-breaker.ts'
@@ -13,6 +14,7 @@ function scene(limits: Partial<BreakerLimits>) {
   const slots = smallSlots()
   const stats = createClusterStats(new StatsRegistry(slots), 'c')
   const breaker = createCircuitBreaker({
+    name: 'c',
     slots,
     stats,
     limits: { ...breakerLimitsDefault, ...limits },
@@ -69,13 +71,26 @@ test('a retry budget is a share of what is in flight, and replaces the number', 
   assert.equal(breaker.tryAcquire('retries'), true, '20 percent of 10 are two')
 })
 
-test('two workers share one count', () => {
-  const buffers = createSlotBuffers({ gaugesMax: 64, countersMax: 512, workers: 2 })
-  const first = createSlots(buffers, 0)
-  const slot = first.gauge()
-  const second = createSlots(buffers, 1)
-  first.addGauge(slot, 1)
-  assert.equal(second.addGauge(slot, 1), 2)
+test('threads count under one limit, and not with another cluster', () => {
+  const gauges = createGaugeBuffers({ gaugesMax: 256, threads: 2 })
+  const open = (thread: number, name: string) => {
+    const counters = createCounterBuffer(256, 512)
+    const slots = createSlots({ gauges, counters, countersMax: 512 }, thread)
+    const stats = createClusterStats(new StatsRegistry(slots), name)
+    return createCircuitBreaker({
+      name,
+      slots,
+      stats,
+      limits: { ...breakerLimitsDefault, ...limits },
+    })
+  }
+  const [first, second, other] = [open(0, 'c'), open(1, 'c'), open(1, 'd')]
+  assert.equal(first.tryAcquire('requests'), true)
+  assert.equal(second.tryAcquire('requests'), true)
+  assert.equal(first.tryAcquire('requests'), false)
+  assert.equal(other.tryAcquire('requests'), true)
+  second.release('requests')
+  assert.equal(first.tryAcquire('requests'), true)
 })
 
 test('a closed breaker gives its slots back', () => {

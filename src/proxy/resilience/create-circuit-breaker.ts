@@ -18,6 +18,8 @@ export const breakerLimitsDefault: BreakerLimits = {
 }
 
 export interface CircuitBreakerOptions {
+  /** Of the cluster: what all threads count under. */
+  readonly name: string
   readonly slots: Slots
   readonly limits: BreakerLimits
   /** Its overflow counters. */
@@ -41,10 +43,12 @@ class SharedBreaker implements CircuitBreaker {
     this.#slots = options.slots
     this.#stats = options.stats
     this.#limits = options.limits
-    this.#connections = options.slots.gauge()
-    this.#pending = options.slots.gauge()
-    this.#requests = options.slots.gauge()
-    this.#retries = options.slots.gauge()
+    const gauge = (what: string): GaugeSlot =>
+      options.slots.gauge(`breaker ${what} ${options.name}`)
+    this.#connections = gauge('connections')
+    this.#pending = gauge('pending')
+    this.#requests = gauge('requests')
+    this.#retries = gauge('retries')
   }
 
   tryAcquire(resource: BreakerResource): boolean {

@@ -6,6 +6,7 @@
  * first letters of its header names.
  */
 import type { HeaderList } from '../http/header-list.ts'
+import type { RequestHead } from '../http/message.ts'
 import { type RetryCondition, type RetryPolicy, retryConditions } from './retry-policy.ts'
 
 /** Read by the retry policy, and kept from the upstream. */
@@ -18,6 +19,8 @@ const retryHeaders = [
   'x-envoy-hedge-on-per-try-timeout',
   'x-envoy-upstream-rq-per-try-timeout-ms',
 ] as const
+
+const noConditions: ReadonlySet<RetryCondition> = new Set()
 
 /** A policy that retries nothing: what the headers of a request without a route policy build on. */
 export const emptyRetryPolicy: RetryPolicy = {
@@ -49,14 +52,16 @@ export function hasEnvoyHeaders(headers: HeaderList): boolean {
 /** Undefined when neither the route nor the request asks for retries. Reads the headers and leaves them. */
 export function requestRetryPolicy(
   route: RetryPolicy | undefined,
-  headers: HeaderList,
+  head: RequestHead,
 ): RetryPolicy | undefined {
-  if (!hasEnvoyHeaders(headers)) return route
+  const { headers } = head
+  const own = route?.isMeant?.(head) === false ? { ...route, conditions: noConditions } : route
+  if (!hasEnvoyHeaders(headers)) return own
   const retryOn = headers.getAll('x-envoy-retry-on')
   const retryGrpcOn = headers.getAll('x-envoy-retry-grpc-on')
   const perTryMs = unsigned(headers.get('x-envoy-upstream-rq-per-try-timeout-ms'))
-  if (route === undefined && retryOn === undefined && retryGrpcOn === undefined) return undefined
-  const base = route ?? emptyRetryPolicy
+  if (own === undefined && retryOn === undefined && retryGrpcOn === undefined) return undefined
+  const base = own ?? emptyRetryPolicy
   const conditions = new Set<RetryCondition>([
     ...base.conditions,
     ...namedConditions(retryOn, httpConditions),

@@ -8,7 +8,10 @@ export const retryPolicyRule: MessageRule = {
     numRetries: used(),
     perTryTimeout: used(),
     perTryIdleTimeout: used(),
-    retryPriority: refusedField('retry priorities are not implemented'),
+    retryPriority: used(
+      undefined,
+      'envoy.retry_priorities.previous_priorities; hashing ignores it',
+    ),
     retryHostPredicate: used(undefined, 'envoy.retry_host_predicates.previous_hosts'),
     retryOptionsPredicates: refusedField('no predicate is implemented'),
     hostSelectionRetryMaxAttempts: used(),
@@ -22,6 +25,6 @@ export const retryPolicyRule: MessageRule = {
       fields: { resetHeaders: used(), maxInterval: used() },
     }),
     retriableHeaders: used(),
-    retriableRequestHeaders: refusedField('not implemented'),
+    retriableRequestHeaders: used(),
   },
 }

@@ -4,6 +4,7 @@
  */
 import type { Failure } from '../failure.ts'
 import type { HeaderList } from '../http/header-list.ts'
+import type { RequestHead } from '../http/message.ts'
 
 /** In the order of Envoy's documentation. */
 export const retryConditions = [
@@ -35,6 +36,8 @@ export interface RetryPolicy {
   /** No progress within one attempt; 0: none. */
   readonly perTryIdleTimeoutMs: number
   readonly retriableStatusCodes: ReadonlySet<number>
+  /** Whether the route's own conditions hold for a request; absent: for all. */
+  readonly isMeant?: (head: RequestHead) => boolean
   /** `retriable-headers`: any of these. */
   readonly retriableHeaders: readonly ((headers: HeaderList, status: number) => boolean)[]
   readonly backoffBaseMs: number
@@ -43,6 +46,8 @@ export interface RetryPolicy {
   /** Envoy `previous_hosts`: a retry avoids hosts already tried, for this many re-selections. */
   readonly avoidPreviousHosts: boolean
   readonly hostSelectionAttemptsMax: number
+  /** Envoy `previous_priorities`: after so many attempts their priorities are left out; absent: they are not. */
+  readonly prioritiesUpdateEvery?: number
 }
 
 /** Envoy `rate_limited_retry_back_off`: the upstream says when to come back. */

@@ -4,9 +4,11 @@ import { test } from 'node:test'
 
 import { messageOf } from '../../../test/support/envoy-message.ts'
 import { FakeClock } from '../../../test/support/fake-clock.ts'
+import { requestRecord } from '../../../test/support/request-record.ts'
 import { RetryPolicy } from '../../xds/proto/generated/envoy/config/route/v3/route_components.ts'
 import type { FieldReport } from '../config/field-rule.ts'
 import { HeaderList } from '../http/header-list.ts'
+import type { RequestHead } from '../http/message.ts'
 import { compileRetryPolicy } from './compile-retry-policy.ts'
 import { emptyRetryPolicy, removeRetryHeaders, requestRetryPolicy } from './request-retry-policy.ts'
 import { retryWaitMs } from './retry-backoff.ts'
@@ -16,6 +18,14 @@ function headers(fields: Readonly<Record<string, string>>): HeaderList {
   const list = new HeaderList()
   for (const [name, value] of Object.entries(fields)) list.append(name, value)
   return list
+}
+
+function asking(list: HeaderList): RequestHead {
+  return { ...requestRecord().request, headers: list }
+}
+
+function withHeaders(fields: Readonly<Record<string, string>>): RequestHead {
+  return asking(headers(fields))
 }
 
 function compile(message: object): { policy: CompiledPolicy; reasons: readonly string[] } {
@@ -112,6 +122,22 @@ for (const { message, reason } of [
     reason: 'retry_host_predicate[0]: "mine" is not implemented',
   },
   {
+    message: { retry_priority: { name: 'mine' } },
+    reason: 'retry_priority: "mine" is not implemented',
+  },
+  {
+    message: {
+      retry_priority: {
+        name: 'previous',
+        typed_config: {
+          '@type':
+            'type.googleapis.com/envoy.extensions.retry.priority.previous_priorities.v3.PreviousPrioritiesConfig',
+        },
+      },
+    },
+    reason: 'retry_priority.typed_config.update_frequency: value must be greater than 0, got 0',
+  },
+  {
     message: { rate_limited_retry_back_off: {} },
     reason: 'rate_limited_retry_back_off.reset_headers: value must contain at least 1 item(s)',
   },
@@ -141,15 +167,15 @@ test('a retriable header may be of any kind, the status too', () => {
 
 test("a request without x-envoy headers has its route's policy itself", () => {
   const list = headers({ accept: '*/*' })
-  assert.equal(requestRetryPolicy(emptyRetryPolicy, list), emptyRetryPolicy)
-  assert.equal(requestRetryPolicy(undefined, list), undefined)
+  assert.equal(requestRetryPolicy(emptyRetryPolicy, asking(list)), emptyRetryPolicy)
+  assert.equal(requestRetryPolicy(undefined, asking(list)), undefined)
 })
 
 test('headers add conditions, codes and names, and set the number', () => {
   const { policy: route } = compile({ retry_on: 'reset', retriable_status_codes: [503] })
   const policy = requestRetryPolicy(
     route,
-    headers({
+    withHeaders({
       'x-envoy-retry-on': '5xx, unknown,cancelled',
       'x-envoy-retry-grpc-on': 'unavailable,5xx',
       'x-envoy-max-retries': '4',
@@ -166,8 +192,11 @@ test('headers add conditions, codes and names, and set the number', () => {
 })
 
 test('a number of retries alone asks for none', () => {
-  assert.equal(requestRetryPolicy(undefined, headers({ 'x-envoy-max-retries': '4' })), undefined)
-  const asked = requestRetryPolicy(undefined, headers({ 'x-envoy-retry-on': '5xx' }))
+  assert.equal(
+    requestRetryPolicy(undefined, withHeaders({ 'x-envoy-max-retries': '4' })),
+    undefined,
+  )
+  const asked = requestRetryPolicy(undefined, withHeaders({ 'x-envoy-retry-on': '5xx' }))
   assert.equal(asked?.retriesMax, 1)
 })
 
@@ -175,4 +204,22 @@ test('headers that were read do not reach the upstream', () => {
   const list = headers({ 'x-envoy-retry-on': '5xx', 'x-envoy-max-retries': '1', other: 'stays' })
   removeRetryHeaders(list)
   assert.deepEqual(list.fields, ['other', 'stays'])
+})
+
+test('a policy for some requests leaves others to what they ask for themselves', () => {
+  const { policy: route, reasons } = compile({
+    retry_on: '5xx',
+    num_retries: 3,
+    retriable_request_headers: [
+      { name: 'x-again', present_match: true },
+      { name: ':method', string_match: { exact: 'PUT' } },
+    ],
+  })
+  assert.deepEqual(reasons, [])
+  const conditions = (fields: Readonly<Record<string, string>>): readonly string[] => [
+    ...(requestRetryPolicy(route, withHeaders(fields))?.conditions ?? []),
+  ]
+  assert.deepEqual(conditions({ 'x-again': '' }), ['5xx'])
+  assert.deepEqual(conditions({}), [])
+  assert.deepEqual(conditions({ 'x-envoy-retry-on': 'reset' }), ['reset'])
 })

@@ -38,9 +38,16 @@ export function streamDurationMs(
   return Math.max(capped - offsetMs, 1)
 }
 
+/** Whether the client wants 204 in place of 504, as it says itself. */
+export function wantsAltResponse({ headers }: RequestHead): boolean {
+  return hasEnvoyHeaders(headers) && headers.has('x-envoy-upstream-rq-timeout-alt-response')
+}
+
 /** Removes what Envoy consumes, so that it does not act again one hop further. */
-export function removeTimeoutHeaders(head: RequestHead): void {
-  if (hasEnvoyHeaders(head.headers)) head.headers.remove('x-envoy-upstream-rq-timeout-ms')
+export function removeTimeoutHeaders({ headers }: RequestHead): void {
+  if (!hasEnvoyHeaders(headers)) return
+  headers.remove('x-envoy-upstream-rq-timeout-ms')
+  headers.remove('x-envoy-upstream-rq-timeout-alt-response')
 }
 
 function grpcRequestTimeoutMs(forward: ForwardAction, head: RequestHead): number | undefined {

@@ -15,6 +15,7 @@ import type { Host } from '../upstream/host.ts'
 import { endText } from '../wire/end-text.ts'
 import { LazyTimer } from '../wire/lazy-timer.ts'
 import type { ConnectResult, Wire, WireEvents } from '../wire/wire.ts'
+import { openTunnel } from './open-tunnel.ts'
 
 export function openTcpConnection(
   wire: Wire,
@@ -128,12 +129,45 @@ class TcpConnection implements OpenConnection {
   }
 
   #onConnect(result: ConnectResult, cluster: Cluster, host: Host): void {
+    const { tunnel } = this.#config
+    if (result.ok && tunnel !== undefined && !this.#isOver) {
+      this.#askForTunnel(result.wire, cluster, host)
+      return
+    }
     if (result.ok) {
       cluster.outlierDetector?.report(host, { kind: 'connected', isFinal: true })
       if (this.#isOver) result.wire.destroy()
       this.#join(result.wire, cluster, host)
       return
     }
+    this.#onFailure(result, cluster, host)
+  }
+
+  #askForTunnel(wire: Wire, cluster: Cluster, host: Host): void {
+    const { clock } = this.#owner.runtime
+    const target = this.#config.tunnel?.target ?? ''
+    const options = { target, clock, timeoutMs: cluster.connectTimeoutMs }
+    this.#giveUp = openTunnel(wire, options, (result) => {
+      this.#giveUp = undefined
+      if (!result.ok) {
+        this.#onFailure(result, cluster, host)
+        return
+      }
+      cluster.outlierDetector?.report(host, { kind: 'connected', isFinal: true })
+      this.#join(wire, cluster, host)
+      if (result.rest.length > 0) {
+        this.#record.bytesSent += result.rest.length
+        this.#downstream.write(result.rest)
+      }
+      wire.resume()
+    })
+  }
+
+  #onFailure(
+    result: { readonly reason: 'refused' | 'timeout' | 'failed' },
+    cluster: Cluster,
+    host: Host,
+  ): void {
     count(cluster, host, -1)
     cluster.stats.cxConnectFail.add(1)
     host.stats.cxConnectFail.add(1)

@@ -117,7 +117,7 @@ export function createHostStats(slots: Slots): HostStats {
         slots.addGauge(slot, amount)
       },
       set(value) {
-        slots.addGauge(slot, value - slots.readGauge(slot))
+        slots.setGauge(slot, value)
       },
       value: () => slots.readGauge(slot),
     }

@@ -6,7 +6,7 @@ import {
   quantile,
   sumCell,
 } from './histogram-buckets.ts'
-import { type Stat, type StatLabels, type StatsRegistry } from './stats-registry.ts'
+import type { Stat, StatLabels, StatsView } from './stats-registry.ts'
 
 export interface RenderOptions {
   /** Only what was ever written to: here, what is not 0. */
@@ -18,7 +18,7 @@ export interface RenderOptions {
 const quantiles = [0, 25, 50, 75, 90, 95, 99, 99.5, 99.9, 100]
 
 /** `name: value`, a line each, then histograms; admin /stats. */
-export function renderStatsText(registry: StatsRegistry, options: RenderOptions = {}): string {
+export function renderStatsText(registry: StatsView, options: RenderOptions = {}): string {
   const { scalars, histograms } = selectStats(registry, options)
   const lines = scalars.map((stat) => `${stat.name}: ${stat.value()}`)
   for (const stat of histograms) lines.push(`${stat.name}: ${quantilesText(stat)}`)
@@ -36,7 +36,7 @@ function quantilesText(stat: Stat): string {
 }
 
 /** Admin /stats?format=json. */
-export function renderStatsJson(registry: StatsRegistry, options: RenderOptions = {}): string {
+export function renderStatsJson(registry: StatsView, options: RenderOptions = {}): string {
   const { scalars, histograms } = selectStats(registry, options)
   const stats: unknown[] = scalars.map((stat) => ({ name: stat.name, value: stat.value() }))
   if (histograms.length > 0) {
@@ -54,7 +54,7 @@ export function renderStatsJson(registry: StatsRegistry, options: RenderOptions 
 }
 
 /** Prometheus' text format, version 0.0.4; admin /stats/prometheus. */
-export function renderPrometheus(registry: StatsRegistry, options: RenderOptions = {}): string {
+export function renderPrometheus(registry: StatsView, options: RenderOptions = {}): string {
   const { scalars, histograms } = selectStats(registry, options)
   const lines: string[] = []
   for (const [metric, group] of byMetric(scalars)) {
@@ -90,7 +90,7 @@ interface Selected {
   readonly histograms: readonly Stat[]
 }
 
-function selectStats(registry: StatsRegistry, options: RenderOptions): Selected {
+function selectStats(registry: StatsView, options: RenderOptions): Selected {
   const { usedOnly, filter } = options
   const stats = registry.list().filter((stat) => {
     if (filter !== undefined && !filter(stat.name)) return false

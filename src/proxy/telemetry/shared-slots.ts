@@ -1,81 +1,64 @@
 /**
- * Slots over two SharedArrayBuffers: one of 32-bit gauges, one of doubles with a block of counters per worker.
+ * The slots of one thread: counters in a SharedArrayBuffer that the main thread reads, gauges in a table that all threads
+ * of the process share (gauge-table.ts), or in one of its own where there is one thread only.
  *
  * Gauges and counters share one number space (counters start where gauges end), so that `free` knows what it is
  * given; the doubles below that start are never touched, and untouched pages of a SharedArrayBuffer cost no memory.
- * The main thread allocates; workers are handed the buffers and slot numbers, and only add.
  */
 import { invariant } from '../../lib/assert.ts'
+import { type GaugeBuffers, GaugeTable, createGaugeBuffers } from './gauge-table.ts'
+import { SlotRange } from './slot-range.ts'
 import type { CounterSlot, GaugeSlot, Slots, SlotsUsage } from './slots.ts'
 
 export interface SlotBuffers {
-  readonly gauges: SharedArrayBuffer
+  readonly gauges: GaugeBuffers
+  /** Of the thread `thread` alone. */
   readonly counters: SharedArrayBuffer
-  readonly gaugesMax: number
   readonly countersMax: number
-  readonly workers: number
 }
 
-export interface SharedSlotsOptions {
-  /** Ceiling of gauges; 4 bytes each. */
+export interface SlotOptions {
+  /** Ceiling of gauges; 20 bytes each, and 8 for every thread, paid when first used. */
   readonly gaugesMax?: number
-  /** Ceiling of counters; 8 bytes each for every worker, paid when first written. */
+  /** Ceiling of counters; 8 bytes each, paid when first written. */
   readonly countersMax?: number
-  readonly workers?: number
 }
 
-const gaugesMaxDefault = 262_144
-const countersMaxDefault = 2_097_152
+export const gaugesMaxDefault = 262_144
+export const countersMaxDefault = 2_097_152
 
-/** Makes the shared memory; once per process, in the main thread. */
-export function createSlotBuffers(options: SharedSlotsOptions = {}): SlotBuffers {
-  const gaugesMax = options.gaugesMax ?? gaugesMaxDefault
-  const countersMax = options.countersMax ?? countersMaxDefault
-  const workers = options.workers ?? 1
-  return {
-    gauges: new SharedArrayBuffer(gaugesMax * Int32Array.BYTES_PER_ELEMENT),
-    counters: new SharedArrayBuffer(
-      (gaugesMax + countersMax) * workers * Float64Array.BYTES_PER_ELEMENT,
-    ),
-    gaugesMax,
-    countersMax,
-    workers,
-  }
+export function createSlotBuffers(options: SlotOptions = {}): SlotBuffers {
+  const { gaugesMax = gaugesMaxDefault, countersMax = countersMaxDefault } = options
+  const gauges = createGaugeBuffers({ gaugesMax, threads: 1 })
+  return { gauges, counters: createCounterBuffer(gaugesMax, countersMax), countersMax }
 }
 
-/** Slots of one thread; with `worker` 0 it is the main thread, which alone may allocate and free. */
-export function createSlots(buffers: SlotBuffers = createSlotBuffers(), worker = 0): Slots {
-  return new SharedSlots(buffers, worker)
+/** Room for one thread's counters. */
+export function createCounterBuffer(gaugesMax: number, countersMax: number): SharedArrayBuffer {
+  return new SharedArrayBuffer((gaugesMax + countersMax) * Float64Array.BYTES_PER_ELEMENT)
+}
+
+/** Slots of the thread that has this number in the table of gauges; alone in its process unless given otherwise. */
+export function createSlots(buffers: SlotBuffers = createSlotBuffers(), thread = 0): Slots {
+  return new SharedSlots(buffers, thread)
 }
 
 class SharedSlots implements Slots {
-  readonly gaugeCells: Int32Array
   readonly counterCells: Float64Array
-  readonly #blocks: readonly Float64Array[]
-  readonly #worker: number
-  readonly #gauges: SlotRange
+  readonly #gauges: GaugeTable
+  readonly #gaugesMax: number
   readonly #counters: SlotRange
   #retired: number[] = []
 
-  constructor(buffers: SlotBuffers, worker: number) {
-    const { gaugesMax, countersMax, workers } = buffers
-    const block = gaugesMax + countersMax
-    this.gaugeCells = new Int32Array(buffers.gauges)
-    this.#blocks = Array.from(
-      { length: workers },
-      (_, index) =>
-        new Float64Array(buffers.counters, index * block * Float64Array.BYTES_PER_ELEMENT, block),
-    )
-    const own = this.#blocks[worker]
-    invariant(own, `worker ${worker} has a block among ${workers}`)
-    this.counterCells = own
-    this.#worker = worker
-    this.#gauges = new SlotRange('gauge', 0, gaugesMax)
-    this.#counters = new SlotRange('counter', gaugesMax, block)
+  constructor({ gauges, counters, countersMax }: SlotBuffers, thread: number) {
+    this.counterCells = new Float64Array(counters)
+    this.#gauges = new GaugeTable(gauges, thread)
+    this.#gaugesMax = gauges.gaugesMax
+    this.#counters = new SlotRange('counter', this.#gaugesMax, this.#gaugesMax + countersMax)
   }
 
-  gauge(): GaugeSlot {
-    return this.#allocate(this.#gauges, 1) as GaugeSlot // from the range of gauges
+  gauge(key?: string): GaugeSlot {
+    return this.#gauges.acquire(key) as GaugeSlot // from the table of gauges
   }
 
   counter(): CounterSlot {
@@ -83,12 +66,14 @@ class SharedSlots implements Slots {
   }
 
   counterBlock(length: number): CounterSlot {
-    return this.#allocate(this.#counters, length) as CounterSlot // from the range of counters
+    return this.#counters.allocate(length) as CounterSlot // from the range of counters
   }
 
   free(slot: GaugeSlot | CounterSlot): void {
-    const range = this.#rangeOf(slot)
-    invariant(range.lengthOf(slot) > 0, `slot ${slot} is in use`)
+    const isUsed = this.#isGauge(slot)
+      ? this.#gauges.isHeld(slot)
+      : this.#counters.lengthOf(slot) > 0
+    invariant(isUsed, `slot ${slot} is in use`)
     this.#retired.push(slot)
   }
 
@@ -96,11 +81,12 @@ class SharedSlots implements Slots {
     const retired = this.#retired
     this.#retired = []
     for (const slot of retired) {
-      const range = this.#rangeOf(slot)
-      const length = range.lengthOf(slot)
-      if (range === this.#gauges) Atomics.store(this.gaugeCells, slot, 0)
-      else for (const cells of this.#blocks) cells.fill(0, slot, slot + length)
-      range.release(slot)
+      if (this.#isGauge(slot)) {
+        this.#gauges.release(slot)
+        continue
+      }
+      this.counterCells.fill(0, slot, slot + this.#counters.lengthOf(slot))
+      this.#counters.release(slot)
     }
   }
 
@@ -110,83 +96,32 @@ class SharedSlots implements Slots {
   }
 
   read(slot: CounterSlot): number {
-    if (this.#blocks.length === 1) return this.counterCells[slot] ?? 0
-    let sum = 0
-    for (const cells of this.#blocks) sum += cells[slot] ?? 0
-    return sum
+    return this.counterCells[slot] ?? 0
   }
 
   addGauge(slot: GaugeSlot, amount: number): number {
-    return Atomics.add(this.gaugeCells, slot, amount) + amount
+    return this.#gauges.add(slot, amount)
+  }
+
+  setGauge(slot: GaugeSlot, value: number): void {
+    this.#gauges.set(slot, value)
   }
 
   readGauge(slot: GaugeSlot): number {
-    return Atomics.load(this.gaugeCells, slot)
+    return this.#gauges.read(slot)
   }
 
   usage(): SlotsUsage {
     return {
       gauges: this.#gauges.used,
-      gaugesMax: this.#gauges.size,
+      gaugesMax: this.#gaugesMax,
       counters: this.#counters.used,
       countersMax: this.#counters.size,
       retired: this.#retired.length,
     }
   }
 
-  #allocate(range: SlotRange, length: number): number {
-    invariant(this.#worker === 0, 'only the main thread allocates slots')
-    return range.allocate(length)
-  }
-
-  #rangeOf(slot: number): SlotRange {
-    return slot < this.#gauges.end ? this.#gauges : this.#counters
-  }
-}
-
-/** Hands out runs of neighbouring slots; a freed run is reused for one of the same length. */
-class SlotRange {
-  readonly end: number
-  readonly size: number
-  used = 0
-  readonly #name: string
-  readonly #lengths = new Map<number, number>()
-  readonly #free = new Map<number, number[]>()
-  #next: number
-
-  constructor(name: string, start: number, end: number) {
-    this.#name = name
-    this.#next = start
-    this.end = end
-    this.size = end - start
-  }
-
-  allocate(length: number): number {
-    const reused = this.#free.get(length)?.pop()
-    const slot = reused ?? this.#next
-    if (reused === undefined) {
-      invariant(
-        this.#next + length <= this.end,
-        `at most ${this.size} ${this.#name} slots (${this.#name}sMax)`,
-      )
-      this.#next += length
-    }
-    this.#lengths.set(slot, length)
-    this.used += length
-    return slot
-  }
-
-  /** 0 when the slot is not in use. */
-  lengthOf(slot: number): number {
-    return this.#lengths.get(slot) ?? 0
-  }
-
-  release(slot: number): void {
-    const length = this.lengthOf(slot)
-    this.#lengths.delete(slot)
-    this.used -= length
-    const list = this.#free.get(length)
-    if (list === undefined) this.#free.set(length, [slot])
-    else list.push(slot)
+  #isGauge(slot: number): boolean {
+    return slot < this.#gaugesMax
   }
 }

@@ -42,12 +42,37 @@ export interface Stat {
   cells(): readonly number[]
 }
 
-export class StatsRegistry {
+/** What renders and resets: the stats of one thread, or of all together. */
+export interface StatsView {
+  /** Sorted by dotted name. */
+  list(): readonly Stat[]
+  /** Envoy's POST /reset_counters. */
+  resetCounters(): void
+}
+
+/** Where the numbers of a stat stand, for a thread that reads another one's. */
+export interface StatPlace {
+  readonly kind: StatKind
+  readonly name: string
+  readonly metric: string
+  readonly labels: StatLabels
+  readonly slot: number
+}
+
+/** Told of every stat that comes and goes. */
+export interface StatsDirectory {
+  onAdded(place: StatPlace): void
+  onRemoved(name: string): void
+}
+
+export class StatsRegistry implements StatsView {
   readonly #slots: Slots
+  readonly #directory: StatsDirectory | undefined
   readonly #stats = new Map<string, StatEntry>()
 
-  constructor(slots: Slots) {
+  constructor(slots: Slots, directory?: StatsDirectory) {
     this.#slots = slots
+    this.#directory = directory
   }
 
   get slots(): Slots {
@@ -79,6 +104,8 @@ export class StatsRegistry {
     if (entry === undefined) {
       entry = createEntry(this.#slots, kind, { ...options, name })
       this.#stats.set(name, entry)
+      const { metric, labels, slot } = entry
+      this.#directory?.onAdded({ kind, name, metric, labels, slot })
     }
     entry.references += 1
     return entry
@@ -88,6 +115,7 @@ export class StatsRegistry {
     entry.references -= 1
     if (entry.references > 0) return
     this.#stats.delete(entry.name)
+    this.#directory?.onRemoved(entry.name)
     entry.free()
   }
 }
@@ -146,6 +174,8 @@ interface EntryNames {
 }
 
 interface StatEntry extends Stat {
+  /** Of a histogram: the first. */
+  readonly slot: number
   references: number
   reset(): void
   free(): void
@@ -172,7 +202,7 @@ class CounterEntry implements StatEntry, Counter {
   references = 0
   readonly #slots: Slots
   readonly #cells: Float64Array
-  readonly #slot: CounterSlot
+  readonly slot: CounterSlot
 
   constructor(slots: Slots, names: EntryNames) {
     this.name = names.name
@@ -180,28 +210,27 @@ class CounterEntry implements StatEntry, Counter {
     this.labels = names.labels
     this.#slots = slots
     this.#cells = slots.counterCells
-    this.#slot = slots.counter()
+    this.slot = slots.counter()
   }
 
   add(amount: number): void {
-    this.#cells[this.#slot] = (this.#cells[this.#slot] as number) + amount // in bounds: our slot
+    this.#cells[this.slot] = (this.#cells[this.slot] as number) + amount // in bounds: our slot
   }
 
   value(): number {
-    return this.#slots.read(this.#slot)
+    return this.#slots.read(this.slot)
   }
 
   cells(): readonly number[] {
     return []
   }
 
-  /** Exact while this is the only worker; another worker's share stays. */
   reset(): void {
-    this.#cells[this.#slot] = 0
+    this.#cells[this.slot] = 0
   }
 
   free(): void {
-    this.#slots.free(this.#slot)
+    this.#slots.free(this.slot)
   }
 }
 
@@ -212,26 +241,26 @@ class GaugeEntry implements StatEntry, Gauge {
   readonly labels: StatLabels
   references = 0
   readonly #slots: Slots
-  readonly #slot: GaugeSlot
+  readonly slot: GaugeSlot
 
   constructor(slots: Slots, names: EntryNames) {
     this.name = names.name
     this.metric = names.metric
     this.labels = names.labels
     this.#slots = slots
-    this.#slot = slots.gauge()
+    this.slot = slots.gauge(names.name)
   }
 
   add(amount: number): void {
-    this.#slots.addGauge(this.#slot, amount)
+    this.#slots.addGauge(this.slot, amount)
   }
 
   set(value: number): void {
-    this.#slots.addGauge(this.#slot, value - this.#slots.readGauge(this.#slot))
+    this.#slots.setGauge(this.slot, value)
   }
 
   value(): number {
-    return this.#slots.readGauge(this.#slot)
+    return this.#slots.readGauge(this.slot)
   }
 
   cells(): readonly number[] {
@@ -243,7 +272,7 @@ class GaugeEntry implements StatEntry, Gauge {
   }
 
   free(): void {
-    this.#slots.free(this.#slot)
+    this.#slots.free(this.slot)
   }
 }
 
@@ -255,7 +284,7 @@ class HistogramEntry implements StatEntry, Histogram {
   references = 0
   readonly #slots: Slots
   readonly #cells: Float64Array
-  readonly #first: CounterSlot
+  readonly slot: CounterSlot
 
   constructor(slots: Slots, names: EntryNames) {
     this.name = names.name
@@ -263,13 +292,13 @@ class HistogramEntry implements StatEntry, Histogram {
     this.labels = names.labels
     this.#slots = slots
     this.#cells = slots.counterCells
-    this.#first = slots.counterBlock(histogramCells)
+    this.slot = slots.counterBlock(histogramCells)
   }
 
   record(value: number): void {
     const cells = this.#cells
-    const bucket = this.#first + bucketOf(value)
-    const sum = this.#first + sumCell
+    const bucket = this.slot + bucketOf(value)
+    const sum = this.slot + sumCell
     // In bounds: both lie in our block.
     cells[bucket] = (cells[bucket] as number) + 1
     cells[sum] = (cells[sum] as number) + value
@@ -286,14 +315,14 @@ class HistogramEntry implements StatEntry, Histogram {
   }
 
   reset(): void {
-    this.#cells.fill(0, this.#first, this.#first + histogramCells)
+    this.#cells.fill(0, this.slot, this.slot + histogramCells)
   }
 
   free(): void {
-    this.#slots.free(this.#first)
+    this.#slots.free(this.slot)
   }
 
   #read(index: number): number {
-    return this.#slots.read((this.#first + index) as CounterSlot) // inside our block
+    return this.#slots.read((this.slot + index) as CounterSlot) // inside our block
   }
 }

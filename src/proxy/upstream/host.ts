@@ -45,6 +45,8 @@ export interface Host {
   locality?: HostLocality
   /** Weight of its locality among those of its priority; for locality-weighted balancing. */
   localityWeight?: number
+  /** When it came, or passed its first active health check; on the monotonic clock. Set by slow start. */
+  readySinceMs?: number | undefined
   readonly stats: HostStats
   /** Set by the outlier detector; read by the balancer. */
   isEjected: boolean

@@ -246,6 +246,7 @@ function cacheContext(cache: RelayCache, options: RelayStreamOptions): StreamCon
     clock: options.clock,
     log: options.log,
     bytesInFlightMax: 8 << 20,
+    isHolding: () => false,
     join: () => view,
     reportHealth: () => {},
     observer: { onSent() {}, onRejected() {}, onConverged() {} },

@@ -54,6 +54,8 @@ export interface StreamContext {
   readonly clock: Clock
   readonly log: Log
   readonly bytesInFlightMax: number
+  /** Who comes back with versions is told nothing yet; `release` follows. */
+  isHolding(): boolean
   /** First request of the stream: gives the view to answer from. May throw MeshError to refuse the client. */
   join(stream: AdsStream, node: StreamNode): ResourceView
   reportHealth(stream: AdsStream, report: HealthReport): void
@@ -89,6 +91,8 @@ export class AdsStream {
   /** A client that comes back may ask for endpoints after it was given clusters that wait for them. */
   #clustersBeforeEndpoints = noChanges
   #isFull = false
+  /** It has what it was told before, and keeps that for the moment. */
+  #isHeld = false
   #changedAtMs: number | undefined
   #lastPushMs: number | undefined
 
@@ -179,8 +183,23 @@ export class AdsStream {
       this.#context.warming.forceEndpoints(this.#clustersBeforeEndpoints, state)
       this.#clustersBeforeEndpoints = noChanges
     }
+    if (comesBack(request) && this.#context.isHolding()) this.#isHeld = true
+    if (this.#isHeld) return
     this.#answer(state)
     this.#pushWaiting()
+    this.#noteConverged()
+  }
+
+  /** The server knows again what it did not know after its start. */
+  release(): void {
+    if (!this.#isHeld) return
+    this.#isHeld = false
+    this.#view = this.#next ?? this.#view
+    this.#next = undefined
+    for (const typeUrl of this.#orderedTypes()) {
+      const state = this.#types.get(typeUrl)
+      if (state !== undefined) this.#answer(state)
+    }
     this.#noteConverged()
   }
 
@@ -235,7 +254,7 @@ export class AdsStream {
   }
 
   #pushWaiting(): void {
-    if (this.#next === undefined || this.#isFull) return
+    if (this.#next === undefined || this.#isFull || this.#isHeld) return
     const inFlight = this.#inFlightBytes()
     if (inFlight > 0 && inFlight >= this.#context.bytesInFlightMax) return
     this.#view = this.#next
@@ -376,4 +395,9 @@ function identityOf(verdict: TlsPeerVerdict | undefined): TlsPeer | undefined {
 
 function healthOf(request: AdsRequest): HealthReport {
   return { isHealthy: request.error === undefined, message: request.error ?? '' }
+}
+
+function comesBack(request: AdsRequest): boolean {
+  const hasVersion = request.version !== '' && request.nonce === ''
+  return hasVersion || Object.keys(request.initialVersions).length > 0
 }

@@ -33,6 +33,13 @@ function cors(name: string, path: string, ask: CorsAsk): ParityCase {
   }
 }
 
+const retry = (name: string, path: string, more: Partial<ParityCase> = {}): ParityCase => ({
+  name,
+  host: 'retry.test',
+  path,
+  ...more,
+})
+
 export const filterCases: readonly ParityCase[] = [
   // Faults.
   fault('a fault of the virtual host', '/host'),
@@ -96,6 +103,34 @@ export const filterCases: readonly ParityCase[] = [
   fault('a filter that is disabled, and a route that says something to it', '/own', {
     listener: 'off',
   }),
+  // Retries and time-outs that the request has a say in.
+  retry('a retry for requests with a header, and none', '/some?do=flaky&n=1'),
+  retry('a retry for requests with a header', '/some?do=flaky&n=1', { headers: { 'x-again': '' } }),
+  retry('a retry for requests with a method', '/some?do=flaky&n=1', { method: 'PUT', body: 'x' }),
+  retry('a retry that the request asks for itself', '/some?do=flaky&n=1', {
+    headers: { 'x-envoy-retry-on': '5xx' },
+  }),
+  retry('another answer in place of a time-out', '/slow?do=slow&n=600', {
+    headers: { 'x-envoy-upstream-rq-timeout-alt-response': '1' },
+  }),
+  retry('another answer in place of a time-out, for gRPC', '/slow?do=slow&n=600', {
+    method: 'POST',
+    headers: { ...grpc, 'x-envoy-upstream-rq-timeout-alt-response': '1' },
+  }),
+  retry('another answer in place of a try’s time-out', '/tries?do=slow&n=600', {
+    headers: { 'x-envoy-upstream-rq-timeout-alt-response': '1' },
+  }),
+  retry('another answer where nothing is late', '/some', {
+    headers: { 'x-envoy-upstream-rq-timeout-alt-response': '1' },
+  }),
+  ...[1, 2, 3, 4].flatMap((retries) =>
+    [1, 2].map((every) =>
+      retry(
+        `${retries} retries that leave out priorities after every ${every}`,
+        `/prio-${retries}-${every}?do=status&n=503`,
+      ),
+    ),
+  ),
   // CORS.
   cors('no origin', '/', {}),
   cors('an origin of the virtual host', '/', { origin: 'http://host.test' }),

@@ -6,7 +6,10 @@ export interface TcpBackend extends AsyncDisposable {
   readonly port: number
 }
 
-export async function openBackend(name: string, manner: 'echo' | 'greet'): Promise<TcpBackend> {
+/** `tunnel` and `refuse` answer a CONNECT first, as an HTTP proxy does. */
+type Manner = 'echo' | 'greet' | 'tunnel' | 'refuse'
+
+export async function openBackend(name: string, manner: Manner): Promise<TcpBackend> {
   const sockets = new Set<Socket>()
   const server = createServer({ allowHalfOpen: true }, (socket) => {
     sockets.add(socket)
@@ -14,7 +17,17 @@ export async function openBackend(name: string, manner: 'echo' | 'greet'): Promi
     socket.on('close', () => sockets.delete(socket))
     if (manner === 'greet') socket.write(`${name}: hello`)
     let isFirst = true
+    let awaited = manner === 'tunnel' || manner === 'refuse' ? '' : undefined
     socket.on('data', (chunk: Buffer) => {
+      if (awaited !== undefined) {
+        awaited += chunk.toString('latin1')
+        if (!awaited.includes('\r\n\r\n')) return
+        const status = manner === 'tunnel' ? '200 OK' : '403 Forbidden'
+        const said = manner === 'tunnel' ? awaited.split('\r\n')[0] : ''
+        socket.write(`HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 ${status}\r\n\r\n${said} `)
+        awaited = undefined
+        return
+      }
       if (isFirst) socket.write(`${name}: `)
       isFirst = false
       socket.write(chunk)

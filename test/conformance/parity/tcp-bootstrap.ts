@@ -13,6 +13,8 @@ function listenerFilter(name: string, type: string, settings: object = {}) {
   }
 }
 
+const tunneled = { tunneling_config: { hostname: 'db.internal:5432' } }
+
 const http1 = ['http/1.1', 'http/1.0', 'h2c']
 const sniffing = {
   listener_filters: [tlsInspector, httpInspector],
@@ -34,6 +36,8 @@ export const tcpListeners = [
   'retry',
   'blackhole',
   'tunnel',
+  'via-proxy',
+  'via-refusal',
 ] as const
 
 export type TcpListener = (typeof tcpListeners)[number]
@@ -121,6 +125,8 @@ export function tcpBootstrap(ports: ReadonlyMap<string, number>, log: string): o
     },
     retry: { filter_chains: [{ filters: tcp('half-dead', { max_connect_attempts: 4 }) }] },
     blackhole: { filter_chains: [{ filters: tcp('nothing') }] },
+    'via-proxy': { filter_chains: [{ filters: tcp('proxy', tunneled) }] },
+    'via-refusal': { filter_chains: [{ filters: tcp('refusal', tunneled) }] },
     tunnel: { filter_chains: [{ filters: http({ route: tunnelTo('inside') }, true) }] },
   }
   return {
@@ -148,7 +154,9 @@ export function tcpBootstrap(ports: ReadonlyMap<string, number>, log: string): o
         },
       ],
       clusters: [
-        ...['a', 'b', 'c', 'greeter'].map((name) => cluster(name, [ports.get(name) ?? 0])),
+        ...['a', 'b', 'c', 'greeter', 'proxy', 'refusal'].map((name) =>
+          cluster(name, [ports.get(name) ?? 0]),
+        ),
         told('told-v1', 'V1', ports.get('a') ?? 0),
         told('told-v2', 'V2', ports.get('a') ?? 0),
         // The first is refused: nobody listens on port 1.

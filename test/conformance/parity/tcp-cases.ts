@@ -245,6 +245,18 @@ export const tcpCases: readonly TcpCase[] = [
     sent: [bytes('hello')],
     answer: /^a: hello/,
   },
+  {
+    name: 'a tunnel is asked for before bytes are sent',
+    listener: 'via-proxy',
+    sent: [bytes('hello')],
+    answer: /^CONNECT db\.internal:5432 HTTP\/1\.1 proxy: hello/,
+  },
+  {
+    name: 'a tunnel that is refused',
+    listener: 'via-refusal',
+    sent: [bytes('hello')],
+    answer: /^$/,
+  },
   { name: 'no host at all', listener: 'blackhole', sent: [bytes('hello')], answer: /^$/ },
   {
     name: 'one side ends, the other goes on',

@@ -1,0 +1,53 @@
+/** Opens the socket of a listener: an address, or a descriptor that somebody else has bound. */
+import type { Server } from 'node:net'
+
+import { MeshError } from '../../lib/mesh-error.ts'
+import { addressText } from '../wire/connector.ts'
+import type { WireAddress } from '../wire/wire.ts'
+
+const backlog = 4096
+
+/** Rejects with MESH_LISTEN_FAILED. */
+export async function listen(
+  server: Server,
+  address: WireAddress,
+  adopt: { readonly fd: number } | undefined,
+): Promise<void> {
+  await new Promise<void>((resolve, reject) => {
+    const onError = (error: Error): void => {
+      reject(
+        new MeshError('MESH_LISTEN_FAILED', `listen on ${addressText(address)}`, {
+          cause: error,
+          remedy: 'Free the port, or give the listener another one.',
+        }),
+      )
+    }
+    server.once('error', onError)
+    server.listen({ ...listenTarget(address, adopt), backlog }, () => {
+      server.off('error', onError)
+      resolve()
+    })
+  })
+}
+
+function listenTarget(
+  address: WireAddress,
+  adopt: { readonly fd: number } | undefined,
+): { fd: number } | { path: string } | { host: string; port: number } {
+  if (adopt !== undefined) return { fd: adopt.fd }
+  if (address.kind === 'unix') return { path: address.path }
+  return address.kind === 'ip'
+    ? { host: address.address, port: address.port }
+    : { host: '127.0.0.1', port: 0 }
+}
+
+/** Port 0 has become a real port. */
+export function boundAddress(
+  server: Pick<Server, 'address'>,
+  configured: WireAddress,
+): WireAddress {
+  const bound = server.address()
+  if (bound === null) return configured
+  if (typeof bound === 'string') return { kind: 'unix', path: bound }
+  return { kind: 'ip', address: bound.address, port: bound.port }
+}

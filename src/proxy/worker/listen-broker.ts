@@ -1,0 +1,120 @@
+/**
+ * Listens for all workers, in the main thread: one socket for each listener, whose connections go to the workers in turn.
+ *
+ * Workers do not listen themselves: a few long connections would leave one of them idle, and closing a socket that
+ * shares its port with others (`reusePort`) loses what its queue holds. A connection is accepted here, unread, and its
+ * descriptor handed over.
+ */
+import { createServer, type Server, type Socket } from 'node:net'
+
+import type { Log } from '../../lib/log.ts'
+import { boundAddress, listen } from '../listener/listen.ts'
+import { addressText } from '../wire/connector.ts'
+import type { WireAddress } from '../wire/wire.ts'
+import { type DuplicateDescriptor, descriptorOf } from './duplicate-descriptor.ts'
+
+/** One worker, as seen from here. */
+export interface ConnectionTaker {
+  take(listener: string, descriptor: number): void
+}
+
+export interface ListenBrokerOptions {
+  /** Sockets that listen already, by `ip:port` or path; each is used once. */
+  readonly sockets: Map<string, Server | { readonly fd: number }>
+  readonly duplicate: DuplicateDescriptor
+  readonly log: Log
+}
+
+interface Shared {
+  readonly address: Promise<WireAddress>
+  server: Server | undefined
+  readonly takers: ConnectionTaker[]
+  next: number
+}
+
+export class ListenBroker {
+  readonly #options: ListenBrokerOptions
+  readonly #byListener = new Map<string, Shared>()
+
+  constructor(options: ListenBrokerOptions) {
+    this.#options = options
+  }
+
+  /**
+   * From now on that worker gets its share of the connections. `listener` names the socket, in messages too. Resolves with
+   * the address in fact; rejects with MESH_LISTEN_FAILED.
+   */
+  async join(listener: string, address: WireAddress, taker: ConnectionTaker): Promise<WireAddress> {
+    const shared = this.#byListener.get(listener) ?? this.#open(listener, address)
+    shared.takers.push(taker)
+    try {
+      return await shared.address
+    } catch (error) {
+      this.#byListener.delete(listener)
+      throw error
+    }
+  }
+
+  /** The last one to leave closes the socket. */
+  leave(listener: string, taker: ConnectionTaker): void {
+    const shared = this.#byListener.get(listener)
+    const index = shared?.takers.indexOf(taker) ?? -1
+    if (shared === undefined || index < 0) return
+    shared.takers.splice(index, 1)
+    if (shared.takers.length > 0) return
+    this.#byListener.delete(listener)
+    shared.server?.close()
+  }
+
+  /** A worker is gone: it leaves everything, and what it alone served stays open for its successor. */
+  forget(taker: ConnectionTaker): void {
+    for (const { takers } of this.#byListener.values()) {
+      const index = takers.indexOf(taker)
+      if (index >= 0) takers.splice(index, 1)
+    }
+  }
+
+  close(): void {
+    for (const { server } of this.#byListener.values()) server?.close()
+    this.#byListener.clear()
+  }
+
+  #open(listener: string, address: WireAddress): Shared {
+    const ready = Promise.withResolvers<WireAddress>()
+    const shared: Shared = { address: ready.promise, server: undefined, takers: [], next: 0 }
+    this.#byListener.set(listener, shared)
+    this.#listen(listener, address, shared).then(ready.resolve, ready.reject)
+    return shared
+  }
+
+  async #listen(listener: string, address: WireAddress, shared: Shared): Promise<WireAddress> {
+    const { sockets, log } = this.#options
+    const key = addressText(address)
+    const adopt = sockets.get(key)
+    sockets.delete(key)
+    const isServer = adopt !== undefined && 'listen' in adopt
+    // Unread: what has arrived is read by whoever serves it.
+    const server = isServer ? adopt : createServer({ allowHalfOpen: true, pauseOnConnect: true })
+    // A server that was made by somebody else would read.
+    Object.assign(server, { pauseOnConnect: true })
+    server.on('connection', (socket) => this.#hand(listener, shared, socket))
+    if (!server.listening) await listen(server, address, isServer ? undefined : adopt)
+    server.on('error', (error) => log.warn({ listener, error: error.message }, 'accept failed'))
+    shared.server = server
+    return boundAddress(server, address)
+  }
+
+  #hand(listener: string, shared: Shared, socket: Socket): void {
+    const { duplicate, log } = this.#options
+    socket.on('error', () => {
+      // It is somebody else's, or about to be closed.
+    })
+    const taker = shared.takers[shared.next++ % Math.max(1, shared.takers.length)]
+    const descriptor = descriptorOf(socket)
+    const handed = taker === undefined || descriptor === undefined ? -1 : duplicate(descriptor)
+    if (handed < 0) log.warn({ listener }, 'connection not handed over: no worker or no descriptor')
+    else taker?.take(listener, handed)
+    // The other descriptor keeps the connection.
+    socket.destroy()
+  }
+}

@@ -1,0 +1,245 @@
+/**
+ * The data plane of several threads, behind the same boundary as that of one: every batch goes to all of them, and what
+ * they say is put together. Listeners are open when every worker takes connections of them; a resource is refused when
+ * one worker refuses it, and as all run the same code on the same bytes, then all do.
+ */
+import type { Server } from 'node:net'
+
+import type { Log } from '../../lib/log.ts'
+import type { MeshError } from '../../lib/mesh-error.ts'
+import type {
+  ApplyResult,
+  CertificateStatus,
+  ClusterStatus,
+  DataPlane,
+  DataPlaneEvents,
+  DataPlaneProgress,
+  DataPlaneStatus,
+  DrainRequest,
+  HostCounts,
+  HostStatus,
+  ListenerStatus,
+  WantedNames,
+} from '../config/data-plane.ts'
+import type { ResourceBatch } from '../config/resource-batch.ts'
+import { GaugeTable, createGaugeBuffers } from '../telemetry/gauge-table.ts'
+import {
+  countersMaxDefault,
+  createCounterBuffer,
+  gaugesMaxDefault,
+} from '../telemetry/shared-slots.ts'
+import type { StatsRegistry } from '../telemetry/stats-registry.ts'
+import type { DuplicateDescriptor } from './duplicate-descriptor.ts'
+import { ListenBroker } from './listen-broker.ts'
+import type { FromWorker, WorkerCall, WorkerCalls, WorkerSetup } from './worker-message.ts'
+import { WorkerPlane } from './worker-plane.ts'
+import { MergedStats } from './worker-stats.ts'
+
+export interface WorkerGroupOptions {
+  readonly workers: number
+  readonly setup: Omit<WorkerSetup, 'thread' | 'slots'>
+  readonly duplicate: DuplicateDescriptor
+  /** Sockets that listen already, by `ip:port` or path. */
+  readonly sockets: Map<string, Server | { readonly fd: number }>
+  readonly log: Log
+  /** Of the main thread. */
+  readonly stats: StatsRegistry
+  readonly events: DataPlaneEvents
+  /** Everything that is in force, in an order that can be applied. */
+  readonly replay: () => readonly ResourceBatch[]
+  readonly onGivenUp: (error: MeshError) => void
+}
+
+export class WorkerGroup implements DataPlane {
+  readonly stats: MergedStats
+  readonly #options: WorkerGroupOptions
+  readonly #broker: ListenBroker
+  readonly #gauges: GaugeTable
+  readonly #workers: readonly WorkerPlane[]
+  readonly #deaths
+  /** What each worker refers to, by its number. */
+  readonly #wanted = new Map<number, WantedNames>()
+
+  constructor(options: WorkerGroupOptions) {
+    this.#options = options
+    const { log, sockets, duplicate } = options
+    this.#broker = new ListenBroker({ sockets, duplicate, log })
+    const gauges = createGaugeBuffers({ gaugesMax: gaugesMaxDefault, threads: options.workers + 1 })
+    this.#gauges = new GaugeTable(gauges, 0)
+    const scope = options.stats.scope({ path: 'server', metric: 'envoy_server', labels: [] })
+    this.#deaths = scope.counter('worker_deaths')
+    this.stats = new MergedStats({
+      own: options.stats,
+      workers: () => this.#workers.map((worker) => worker.stats),
+      resetWorkers: () => {
+        for (const worker of this.#workers) worker.tell({ kind: 'reset-counters' })
+      },
+    })
+    this.#workers = Array.from({ length: options.workers }, (_, index) => {
+      const counters = createCounterBuffer(gaugesMaxDefault, countersMaxDefault)
+      const slots = { gauges, counters, countersMax: countersMaxDefault }
+      return this.#openWorker({ ...options.setup, thread: index + 1, slots })
+    })
+  }
+
+  async apply(batch: ResourceBatch): Promise<ApplyResult> {
+    const results = await this.#ask('apply', batch)
+    const rejected = new Map(
+      results.flatMap((result) => result.rejected.map(({ name, reason }) => [name, reason])),
+    )
+    return { rejected: [...rejected].map(([name, reason]) => ({ name, reason })) }
+  }
+
+  async progress(): Promise<DataPlaneProgress> {
+    return mergeProgress(await this.#ask('progress', undefined))
+  }
+
+  async status(): Promise<DataPlaneStatus> {
+    const all = await this.#ask('status', undefined)
+    const [first] = all
+    return {
+      ...mergeProgress(all),
+      clusters: mergeBy(
+        all.map(({ clusters }) => clusters),
+        addCluster,
+      ),
+      listeners: mergeBy(
+        all.map(({ listeners }) => listeners),
+        addListener,
+      ),
+      warmingClusters: first?.warmingClusters ?? [],
+      warmingListeners: first?.warmingListeners ?? [],
+    }
+  }
+
+  /** They all have the same. */
+  async certificates(): Promise<readonly CertificateStatus[]> {
+    return (await this.#workers[0]?.call('certificates', undefined)) ?? []
+  }
+
+  reopenLogs(): void {
+    for (const worker of this.#workers) worker.tell({ kind: 'reopen-logs' })
+  }
+
+  async drain(request: DrainRequest): Promise<void> {
+    await this.#ask('drain', request)
+  }
+
+  async close(): Promise<void> {
+    this.#broker.close()
+    await Promise.all(this.#workers.map((worker) => worker.close()))
+  }
+
+  #ask<C extends WorkerCall>(
+    name: C,
+    input: WorkerCalls[C]['input'],
+  ): Promise<WorkerCalls[C]['output'][]> {
+    return Promise.all(this.#workers.map((worker) => worker.call(name, input)))
+  }
+
+  #openWorker(setup: WorkerSetup): WorkerPlane {
+    const { thread } = setup
+    const { log, onGivenUp, replay } = this.#options
+    const worker: WorkerPlane = new WorkerPlane({
+      setup,
+      broker: this.#broker,
+      onGivenUp,
+      onMessage: (message) => this.#onMessage(thread, message),
+      onDeath: (reason) => {
+        log.error({ thread, reason }, 'worker died')
+        this.#deaths.add(1)
+        this.stats.keep(worker.stats)
+        this.#gauges.bury(thread)
+      },
+      replay: async () => {
+        for (const batch of replay()) await worker.callNow('apply', batch)
+        log.info({ thread }, 'worker replaced')
+      },
+    })
+    return worker
+  }
+
+  #onMessage(thread: number, message: FromWorker): void {
+    const { events, log } = this.#options
+    if (message.kind === 'change') events.onChange()
+    else if (message.kind === 'listener-failed') events.onListenerFailed(message.failure)
+    else if (message.kind === 'log') {
+      log[message.level]({ thread, ...message.fields }, message.message)
+    } else if (message.kind === 'wanted') {
+      this.#wanted.set(thread, message.wanted)
+      events.onWanted(mergeWanted([...this.#wanted.values()]))
+    }
+  }
+}
+
+function mergeProgress(all: readonly DataPlaneProgress[]): DataPlaneProgress {
+  return {
+    clustersWarm: all.every(({ clustersWarm }) => clustersWarm),
+    listenersWarm: all.every(({ listenersWarm }) => listenersWarm),
+    wanted: mergeWanted(all.map(({ wanted }) => wanted)),
+  }
+}
+
+function mergeWanted(all: readonly WantedNames[]): WantedNames {
+  const names = (pick: (wanted: WantedNames) => readonly string[]): readonly string[] => [
+    ...new Set(all.flatMap(pick)),
+  ]
+  const secrets = new Map(
+    all.flatMap(({ secret }) => secret).map((secret) => [JSON.stringify(secret), secret]),
+  )
+  return {
+    endpoint: names(({ endpoint }) => endpoint),
+    route: names(({ route }) => route),
+    secret: [...secrets.values()],
+  }
+}
+
+/** Those of the same name as one; the order is that of the first list. */
+function mergeBy<T extends { readonly name: string }>(
+  lists: readonly (readonly T[])[],
+  add: (one: T, other: T) => T,
+): readonly T[] {
+  const merged = new Map<string, T>()
+  for (const item of lists.flat()) {
+    const known = merged.get(item.name)
+    merged.set(item.name, known === undefined ? item : add(known, item))
+  }
+  return [...merged.values()]
+}
+
+function addListener(one: ListenerStatus, other: ListenerStatus): ListenerStatus {
+  return {
+    ...one,
+    connectionsActive: one.connectionsActive + other.connectionsActive,
+    overflowTotal: one.overflowTotal + other.overflowTotal,
+  }
+}
+
+function addCluster(one: ClusterStatus, other: ClusterStatus): ClusterStatus {
+  const others = new Map(other.hosts.map((host) => [host.addressText, host]))
+  return { ...one, hosts: one.hosts.map((host) => addHost(host, others.get(host.addressText))) }
+}
+
+/** Each worker watches its own traffic for outliers; a host is shown as ejected when one of them has ejected it. */
+function addHost(one: HostStatus, other: HostStatus | undefined): HostStatus {
+  if (other === undefined) return one
+  const shown = other.ejectionRemainingMs > one.ejectionRemainingMs ? other : one
+  return {
+    ...shown,
+    isEjected: one.isEjected || other.isEjected,
+    stats: addCounts(one.stats, other.stats),
+  }
+}
+
+function addCounts(one: HostCounts, other: HostCounts): HostCounts {
+  return {
+    cx_active: one.cx_active + other.cx_active,
+    cx_connect_fail: one.cx_connect_fail + other.cx_connect_fail,
+    cx_total: one.cx_total + other.cx_total,
+    rq_active: one.rq_active + other.rq_active,
+    rq_error: one.rq_error + other.rq_error,
+    rq_success: one.rq_success + other.rq_success,
+    rq_timeout: one.rq_timeout + other.rq_timeout,
+    rq_total: one.rq_total + other.rq_total,
+  }
+}

@@ -1,0 +1,199 @@
+/**
+ * Which Sidecar resource speaks for a client, and what it lets the client see.
+ *
+ * Precedence, as in Istio: one whose workload selector fits; the namespace's own without a selector; that of the root
+ * namespace. Of several that fit equally the oldest counts.
+ *
+ * What is imported: services of the namespaces and hosts that the egress listeners name, and the destinations of the
+ * VirtualServices that are imported, for somebody must be able to reach them. A VirtualService of which one host is
+ * imported brings its other hosts. Nothing here is a guard: a client can still call what it does not see, if unknown
+ * hosts are allowed.
+ */
+import type { ConnectionPoolSettings } from '../model/istio/destination-rule.ts'
+import type { IngressListener, SidecarSpec } from '../model/istio/sidecar.ts'
+import type { Resource } from '../model/resource.ts'
+import type { Service } from '../registry/service.ts'
+import type { Client } from './client.ts'
+import { isCoveredBy, overlaps, resolveHost } from './host-name.ts'
+import { byAge, type MeshSettings, type TranslationInput } from './input.ts'
+import type { VirtualService } from './virtual-service-index.ts'
+
+export interface OutboundPolicy {
+  readonly isAllowed: boolean
+  /** Cluster of the proxy that unknown hosts are sent to; undefined: where their names lead. */
+  readonly egressProxy: string | undefined
+}
+
+/** A Sidecar, read for the clients of one namespace. Two with equal keys mean the same. */
+export interface ClientSidecar {
+  readonly key: string
+  readonly imports: readonly HostImport[]
+  /** Undefined: the mesh's. */
+  readonly policy: OutboundPolicy | undefined
+  /** Undefined: every port of the workload. */
+  readonly ingress: readonly IngressListener[] | undefined
+  readonly inboundPool: ConnectionPoolSettings | undefined
+}
+
+interface HostImport {
+  /** `*` for any. */
+  readonly namespace: string
+  readonly host: string
+  /** Only services that have this port, and only that port of theirs. */
+  readonly port: number | undefined
+}
+
+/** Services with a part of their ports, so that what is the same stays the same object. */
+export type TrimmedServices = WeakMap<Service, Map<string, Service>>
+
+export class Sidecars {
+  /** Oldest first. */
+  readonly all: readonly Resource<SidecarSpec>[]
+  readonly trimmed: TrimmedServices
+  readonly #rootNamespace: string
+  readonly #read = new Map<string, ClientSidecar>()
+
+  constructor(input: TranslationInput, previous: Sidecars | undefined) {
+    this.trimmed = previous?.trimmed ?? new WeakMap()
+    this.all = [...input.resources.values()].filter(isSidecar).sort(byAge)
+    this.#rootNamespace = input.mesh.rootNamespace
+  }
+
+  /** The same object for all clients of a namespace to which the same resource applies. */
+  of(client: Pick<Client, 'namespace' | 'labels'>): ClientSidecar | undefined {
+    if (this.all.length === 0) return undefined
+    const { namespace, labels } = client
+    const own = this.all.filter(({ metadata }) => metadata.namespace === namespace)
+    const found =
+      own.find((resource) => isSelecting(resource, labels)) ??
+      own.find((resource) => !hasSelector(resource)) ??
+      this.all.find(
+        (resource) => resource.metadata.namespace === this.#rootNamespace && !hasSelector(resource),
+      )
+    return found && this.#readFor(found, namespace)
+  }
+
+  #readFor(resource: Resource<SidecarSpec>, namespace: string): ClientSidecar {
+    const id = `${resource.metadata.namespace}/${resource.metadata.name} ${namespace}`
+    let read = this.#read.get(id)
+    if (read === undefined) this.#read.set(id, (read = readSidecar(resource, namespace, id)))
+    return read
+  }
+}
+
+function isSidecar(resource: Resource): resource is Resource<SidecarSpec> {
+  return resource.kind === 'Sidecar'
+}
+
+function hasSelector({ spec }: Resource<SidecarSpec>): boolean {
+  return Object.keys(spec.workloadSelector?.labels ?? {}).length > 0
+}
+
+function isSelecting(
+  resource: Resource<SidecarSpec>,
+  labels: Readonly<Record<string, string>>,
+): boolean {
+  const wanted = Object.entries(resource.spec.workloadSelector?.labels ?? {})
+  return wanted.length > 0 && wanted.every(([key, value]) => labels[key] === value)
+}
+
+function readSidecar(
+  { spec }: Resource<SidecarSpec>,
+  namespace: string,
+  id: string,
+): ClientSidecar {
+  const egress = (spec.egress ?? []).length > 0 ? (spec.egress ?? []) : [{ hosts: ['*/*'] }]
+  const imports = egress.flatMap((listener) =>
+    listener.hosts.flatMap((host) => importOf(host, namespace, portOf(listener))),
+  )
+  const ingress = (spec.ingress ?? []).length > 0 ? spec.ingress : undefined
+  return {
+    key: `${id} ${JSON.stringify(spec)}`,
+    imports,
+    policy: policyOf(spec.outboundTrafficPolicy, namespace),
+    ingress,
+    inboundPool: spec.inboundConnectionPool,
+  }
+}
+
+interface PortedListener {
+  readonly port?: { readonly number?: number; readonly protocol?: string }
+}
+
+/** A proxy for every port has none of its own. */
+function portOf({ port }: PortedListener): number | undefined {
+  const isProxy = port?.protocol?.toUpperCase() === 'HTTP_PROXY'
+  return port === undefined || isProxy || (port.number ?? 0) === 0 ? undefined : port.number
+}
+
+function importOf(text: string, own: string, port: number | undefined): HostImport[] {
+  const [namespace = '', host = ''] = text.split('/')
+  if (namespace === '~') return []
+  return [{ namespace: namespace === '.' ? own : namespace, host: host.toLowerCase(), port }]
+}
+
+function policyOf(
+  policy: SidecarSpec['outboundTrafficPolicy'],
+  namespace: string,
+): OutboundPolicy | undefined {
+  if (policy === undefined) return undefined
+  const { egressProxy, mode = 'REGISTRY_ONLY' } = policy
+  const { host = '', subset = '', port } = egressProxy ?? {}
+  const cluster = `outbound|${port?.number ?? 0}|${subset}|${resolveHost(host, namespace)}`
+  return {
+    isAllowed: mode !== 'REGISTRY_ONLY',
+    egressProxy: egressProxy === undefined ? undefined : cluster,
+  }
+}
+
+export function outboundPolicyOf(
+  mesh: MeshSettings,
+  sidecar: ClientSidecar | undefined,
+): OutboundPolicy {
+  return sidecar?.policy ?? { isAllowed: mesh.isOutboundAllowed, egressProxy: undefined }
+}
+
+export function importsVirtualService(
+  { imports }: ClientSidecar,
+  { resource, hosts }: VirtualService,
+): boolean {
+  return imports.some(
+    ({ namespace, host }) =>
+      isOf(namespace, resource.metadata.namespace) && hosts.some((own) => overlaps(own, host)),
+  )
+}
+
+/** The service as the client sees it: whole, with the ports that are imported, or not at all. */
+export function importedService(
+  { imports }: ClientSidecar,
+  service: Service,
+  trimmed: TrimmedServices,
+): Service | undefined {
+  const ports = new Set<number>()
+  for (const { namespace, host, port } of imports) {
+    if (!isOf(namespace, service.namespace) || !isCoveredBy(service.hostname, host)) continue
+    if (port === undefined) return service
+    ports.add(port)
+  }
+  return trimmedService(service, ports, trimmed)
+}
+
+function isOf(namespace: string, own: string): boolean {
+  return namespace === '*' || namespace === own
+}
+
+function trimmedService(
+  service: Service,
+  numbers: ReadonlySet<number>,
+  trimmed: TrimmedServices,
+): Service | undefined {
+  const ports = service.ports.filter(({ number }) => numbers.has(number))
+  if (ports.length === 0) return undefined
+  if (ports.length === service.ports.length) return service
+  let known = trimmed.get(service)
+  if (known === undefined) trimmed.set(service, (known = new Map()))
+  const key = ports.map(({ number }) => number).join()
+  let made = known.get(key)
+  if (made === undefined) known.set(key, (made = { ...service, ports }))
+  return made
+}

@@ -1,0 +1,146 @@
+/** A sidecar whose traffic several threads carry: one listener, one set of numbers, one limit, and a thread that dies. */
+import assert from 'node:assert/strict'
+import { Agent, createServer, get, type Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { after, before, suite, test } from 'node:test'
+import type { Worker } from 'node:worker_threads'
+
+import { systemClock } from '../../src/lib/clock.ts'
+import { silentLog } from '../../src/lib/log.ts'
+import { systemRandom } from '../../src/lib/random.ts'
+import { type Sidecar, openSidecar } from '../../src/proxy/sidecar.ts'
+import { openDuplicate } from '../../src/proxy/worker/duplicate-descriptor.ts'
+import { eventually } from '../support/eventually.ts'
+
+const ext = 'type.googleapis.com/envoy.extensions.filters'
+
+function bootstrapOf(upstreamPort: number): string {
+  return `
+node: {id: node, cluster: c}
+admin: {address: {socket_address: {address: 127.0.0.1, port_value: 0}}}
+static_resources:
+  listeners:
+  - name: in
+    address: {socket_address: {address: 127.0.0.1, port_value: 0}}
+    filter_chains:
+    - filters:
+      - name: hcm
+        typed_config:
+          "@type": ${ext}.network.http_connection_manager.v3.HttpConnectionManager
+          stat_prefix: in
+          route_config: {name: r, virtual_hosts: [{name: all, domains: ["*"], routes: [{match: {prefix: /}, route: {cluster: app}}]}]}
+          http_filters: [{name: router, typed_config: {"@type": ${ext}.http.router.v3.Router}}]
+  clusters:
+  - name: app
+    connect_timeout: 1s
+    circuit_breakers: {thresholds: [{max_requests: 3}]}
+    load_assignment: {cluster_name: app, endpoints: [{lb_endpoints: [{endpoint: {address: {socket_address: {address: 127.0.0.1, port_value: ${upstreamPort}}}}}]}]}
+`
+}
+
+async function reasonToSkip(): Promise<string | false> {
+  try {
+    await openDuplicate()
+    return false
+  } catch (error) {
+    return String(error)
+  }
+}
+
+suite('two workers', { skip: await reasonToSkip() }, () => {
+  const workers: Worker[] = []
+  const waiting: (() => void)[] = []
+  let upstream: Server
+  let sidecar: Sidecar
+  const note = (worker: Worker): void => void workers.push(worker)
+
+  before(async () => {
+    process.on('worker', note)
+    upstream = createServer((request, response) => {
+      if (request.url === '/slow') waiting.push(() => response.end('slow'))
+      else response.end('fast')
+    })
+    await new Promise<void>((resolve) => upstream.listen(0, '127.0.0.1', resolve))
+    const { port } = upstream.address() as AddressInfo // of a server on an IP address
+    sidecar = await openSidecar({
+      bootstrap: { text: bootstrapOf(port), file: 'b.yaml' },
+      clock: systemClock,
+      random: systemRandom,
+      log: silentLog,
+      concurrency: 2,
+    })
+    await sidecar.ready
+  })
+  after(async () => {
+    await sidecar.close()
+    process.off('worker', note)
+    upstream.closeAllConnections()
+    await new Promise((resolve) => upstream.close(resolve))
+  })
+
+  /** On a connection of its own, so that the workers are met in turn. */
+  const ask = async (path: string): Promise<number> => {
+    const { listeners } = await sidecar.status()
+    const address = listeners[0]?.address
+    assert.ok(address?.kind === 'ip')
+    return new Promise((resolve, reject) => {
+      const agent = new Agent({ keepAlive: false })
+      const url = `http://127.0.0.1:${address.port}${path}`
+      const request = get(url, { agent, headers: { connection: 'close' } }, (response) => {
+        response.resume().on('end', () => resolve(response.statusCode ?? 0))
+      })
+      request.on('error', reject)
+    })
+  }
+
+  const statistic = (name: string): number =>
+    sidecar.stats
+      .list()
+      .find((stat) => stat.name === name)
+      ?.value() ?? 0
+
+  test('every connection is served, and all of them are counted together', async () => {
+    const before = statistic('http.in.downstream_cx_total')
+    for (let round = 0; round < 30; round += 1) {
+      assert.deepEqual(await Promise.all([ask('/'), ask('/')]), [200, 200])
+    }
+    assert.equal(workers.length, 2)
+    await eventually(() => statistic('http.in.downstream_cx_total') === before + 60)
+    await eventually(() => statistic('http.in.downstream_cx_active') === 0)
+    assert.equal(statistic('cluster.app.upstream_rq_200'), 60)
+    assert.equal(statistic('cluster.app.membership_total'), 1)
+    const { clusters } = await sidecar.status()
+    assert.equal(clusters[0]?.hosts[0]?.stats.rq_total, 60)
+  })
+
+  test('a limit is that of the process: the fourth request is one too many, whoever gets it', async () => {
+    const slow = Array.from({ length: 3 }, () => ask('/slow'))
+    await eventually(() => waiting.length === 3)
+    assert.deepEqual([await ask('/'), await ask('/')], [503, 503])
+    assert.equal(statistic('cluster.app.upstream_rq_pending_overflow'), 2)
+    for (const end of waiting.splice(0)) end()
+    assert.deepEqual(await Promise.all(slow), [200, 200, 200])
+    assert.deepEqual([await ask('/'), await ask('/')], [200, 200])
+  })
+
+  test('a worker that dies is replaced; its counts stay, and what it had in flight is given back', async () => {
+    const slow = Promise.allSettled(Array.from({ length: 2 }, () => ask('/slow')))
+    await eventually(() => waiting.length === 2)
+    const total = statistic('cluster.app.upstream_rq_total')
+    assert.equal(statistic('cluster.app.upstream_rq_active'), 2)
+    await workers[0]?.terminate()
+    await eventually(() => statistic('server.worker_deaths') === 1)
+    await eventually(() => statistic('cluster.app.upstream_rq_active') === 1)
+    assert.equal(statistic('cluster.app.upstream_rq_total'), total)
+    for (const end of waiting.splice(0)) end()
+    const ends = (await slow).map(({ status }) => status).toSorted()
+    assert.deepEqual(ends, ['fulfilled', 'rejected'])
+    await eventually(() => workers.length === 3)
+    await eventually(async () => (await ask('/')) === 200 && (await ask('/')) === 200)
+    // The dead one's share of the limit is free again.
+    const three = Array.from({ length: 3 }, () => ask('/slow'))
+    await eventually(() => waiting.length === 3)
+    for (const end of waiting.splice(0)) end()
+    assert.deepEqual(await Promise.all(three), [200, 200, 200])
+  })
+})
