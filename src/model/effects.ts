@@ -52,8 +52,6 @@ function prefixed(path: string, table: EffectTable): EffectTable {
 
 const poolEffects: EffectTable = {
   connectionPool: 'effective',
-  'connectionPool.tcp.tcpKeepalive.probes': 'not-yet',
-  'connectionPool.tcp.tcpKeepalive.interval': 'not-yet',
   'connectionPool.tcp.maxConnectionDuration': 'not-yet',
   'connectionPool.http.h2UpgradePolicy=UPGRADE': 'not-yet',
   'connectionPool.http.maxConcurrentStreams': 'not-yet',
@@ -119,7 +117,6 @@ export const effects: Readonly<Record<string, EffectTable>> = {
     'spec.ingress[].port.targetPort': 'not-yet',
     'spec.egress[].captureMode=IPTABLES': 'not-yet',
     'spec.egress[].port.targetPort': 'not-yet',
-    'spec.egress[].bind': 'not-yet',
     ...poolOf('spec.ingress[].connectionPool'),
     ...poolOf('spec.inboundConnectionPool'),
   },

@@ -5,6 +5,10 @@
  * those that the root namespace exports. The first group with a matching host decides; groups do not merge.
  * Inside a group the most specific host wins, and rules for the same host merge, oldest first: subsets are
  * added up (the first of a name stays), the traffic policy is that of the first rule that has one.
+ *
+ * Only rules for the same workloads and with the same `exportTo`, as written, merge. One that is exported further
+ * adds to the narrower one too, and stands beside it for the namespaces that only it names. Of several for
+ * all workloads the youngest counts.
  */
 import { invariant } from '../lib/assert.ts'
 import type { DestinationRuleSpec, Subset, TrafficPolicy } from '../model/istio/destination-rule.ts'
@@ -41,25 +45,26 @@ export class DestinationRules {
   readonly #byNamespace = new Map<string, NamespaceRules>()
   readonly #rootNamespace: string
   readonly all: readonly MergedRule[]
-  readonly #keys = new Map<Resource, string>()
-  readonly #fallback: readonly string[]
+  readonly #keys = new Map<Resource, RuleKey>()
 
   constructor(input: TranslationInput, previous?: DestinationRules) {
     this.#rootNamespace = input.mesh.rootNamespace
-    const resources = [...input.resources.values()].filter(isDestinationRule).sort(byAge)
-    const groups = new Map<string, Resource<DestinationRuleSpec>[]>()
-    this.#fallback = input.mesh.destinationRuleExportTo
-    const isSameFallback = previous !== undefined && previous.#fallback === this.#fallback
-    const keys = isSameFallback ? previous.#keys : undefined
+    const resources = [...input.resources.values()].filter(isDestinationRule).sort(bySelectorAndAge)
+    const keys = previous === undefined ? undefined : previous.#keys
+    const places = new Map<string, RuleGroup[]>()
+    const groups: RuleGroup[] = []
     for (const resource of resources) {
-      const key = keys?.get(resource) ?? groupKey(resource, this.#fallback)
+      const key = keys?.get(resource) ?? keyOf(resource)
       this.#keys.set(resource, key)
-      const group = groups.get(key)
-      if (group === undefined) groups.set(key, [resource])
-      else group.push(resource)
+      let place = places.get(key.place)
+      if (place === undefined) places.set(key.place, (place = []))
+      if (joinGroups(place, resource, key)) continue
+      const group = { key, parts: [resource] }
+      place.push(group)
+      groups.push(group)
     }
     const known = new Map(previous?.all.map((rule) => [rule.parts[0], rule]))
-    this.all = [...groups.values()].map((parts) => mergeRules(parts, { input, known }))
+    this.all = groups.map(({ parts }) => mergeRules(parts, { input, known }))
     for (const rule of this.all) this.#add(rule)
     for (const rules of this.#byNamespace.values()) rules.wildcards.sort(bySpecificity)
   }
@@ -80,32 +85,56 @@ export class DestinationRules {
 
   find(query: RuleQuery): MergedRule | undefined {
     const { clientNamespace, serviceNamespace } = query
-    const namespaces =
-      clientNamespace === this.#rootNamespace
-        ? [serviceNamespace, clientNamespace]
-        : [clientNamespace, serviceNamespace, this.#rootNamespace]
-    for (const namespace of new Set(namespaces)) {
-      const matching = this.#matching(namespace, query)
-      if (matching.length > 0) return chooseRule(matching, query)
+    const root = this.#rootNamespace
+    // Rules that the root namespace has for everybody would hide those of services from its own clients.
+    const own = clientNamespace === root ? isPrivate : isForOwn
+    return (
+      this.#findIn(clientNamespace, query, { counts: own, sees: always }) ??
+      this.#findIn(serviceNamespace, query, { counts: isExported, sees: isVisible }) ??
+      this.#findIn(root, query, { counts: isExported, sees: isVisible })
+    )
+  }
+
+  /**
+   * In one namespace, the rule for the most specific host among those that count. Whether the client sees it is asked
+   * after that: as in Istio, a rule that is exported to others hides the wider ones.
+   */
+  #findIn(
+    namespace: string,
+    query: RuleQuery,
+    { counts, sees }: { readonly counts: RuleTest; readonly sees: RuleTest },
+  ): MergedRule | undefined {
+    const rules = this.#byNamespace.get(namespace)
+    if (rules === undefined) return undefined
+    const covering = rules.wildcards.filter((wildcard) => isCoveredBy(query.host, wildcard))
+    for (const host of [query.host, ...covering]) {
+      const list = (rules.byHost.get(host) ?? []).filter((rule) => counts(rule, query))
+      if (list.length === 0) continue
+      return chooseRule(
+        list.filter((rule) => sees(rule, query)),
+        query,
+      )
     }
     return undefined
   }
-
-  /** Rules of a namespace for the most specific host that covers the service, visible to the client. */
-  #matching(namespace: string, query: RuleQuery): readonly MergedRule[] {
-    const rules = this.#byNamespace.get(namespace)
-    if (rules === undefined) return []
-    const scope = { own: namespace, client: query.clientNamespace }
-    const covering = rules.wildcards.filter((wildcard) => isCoveredBy(query.host, wildcard))
-    for (const host of rules.byHost.has(query.host) ? [query.host, ...covering] : covering) {
-      const list = rules.byHost.get(host) ?? []
-      const visible = list.filter(({ exportTo }) => isExportedTo(exportTo, scope))
-      // As in Istio, another namespace's most specific rule hides its wider ones even when it is not exported.
-      if (visible.length > 0 || namespace !== query.clientNamespace) return visible
-    }
-    return []
-  }
 }
+
+type RuleTest = (rule: MergedRule, query: RuleQuery) => boolean
+
+const always: RuleTest = () => true
+
+/** For clients of its own namespace, among others perhaps. */
+const isForOwn: RuleTest = ({ exportTo, namespace }) =>
+  isExportedTo(exportTo, { own: namespace, client: namespace })
+
+/** For clients of its own namespace, and nobody else. */
+const isPrivate: RuleTest = ({ exportTo, namespace }) =>
+  exportTo.length > 0 && exportTo.every((target) => target === '.' || target === namespace)
+
+const isExported: RuleTest = (rule, query) => !isPrivate(rule, query)
+
+const isVisible: RuleTest = ({ exportTo, namespace }, { clientNamespace }) =>
+  isExportedTo(exportTo, { own: namespace, client: clientNamespace })
 
 /** A rule for chosen workloads counts in its own namespace only, and goes before one for all. */
 function chooseRule(matching: readonly MergedRule[], query: RuleQuery): MergedRule | undefined {
@@ -113,27 +142,76 @@ function chooseRule(matching: readonly MergedRule[], query: RuleQuery): MergedRu
     ({ selector, namespace }) =>
       selector !== undefined && namespace === query.clientNamespace && query.isSelected(selector),
   )
-  return chosen ?? matching.find(({ selector }) => selector === undefined)
+  if (chosen !== undefined) return chosen
+  const forAll = matching.filter(({ selector }) => selector === undefined)
+  // One that a narrower rule has taken in says nothing more here.
+  return forAll.findLast(
+    ({ parts: [first] }, index) =>
+      first === undefined || !forAll.slice(0, index).some(({ parts }) => parts.includes(first)),
+  )
 }
 
 export function isDestinationRule(resource: Resource): resource is Resource<DestinationRuleSpec> {
   return resource.kind === 'DestinationRule'
 }
 
+/** A rule for chosen workloads is for those of its own namespace, whatever it says. */
 function exportToOf(spec: DestinationRuleSpec, fallback: readonly string[]): readonly string[] {
+  if (spec.workloadSelector !== undefined) return ['.']
   return (spec.exportTo ?? []).length > 0 ? (spec.exportTo ?? []) : fallback
 }
 
-function groupKey(resource: Resource<DestinationRuleSpec>, fallback: readonly string[]): string {
-  const { spec, metadata } = resource
-  const selector = spec.workloadSelector?.matchLabels
-  const labels = Object.entries(selector ?? {}).sort(([left], [right]) => compareText(left, right))
-  return JSON.stringify([
-    metadata.namespace,
-    resolveHost(spec.host, metadata.namespace),
-    spec.workloadSelector === undefined ? null : labels,
-    [...exportToOf(spec, fallback)].sort(),
-  ])
+/** What must agree for two rules to merge. */
+interface RuleKey {
+  /** Namespace and host. */
+  readonly place: string
+  readonly selector: string
+  /** As written. */
+  readonly exportTo: ReadonlySet<string>
+}
+
+interface RuleGroup {
+  readonly key: RuleKey
+  readonly parts: Resource<DestinationRuleSpec>[]
+}
+
+function keyOf({ spec, metadata }: Resource<DestinationRuleSpec>): RuleKey {
+  const { workloadSelector } = spec
+  const labels = Object.entries(workloadSelector?.matchLabels ?? {}).sort(([left], [right]) =>
+    compareText(left, right),
+  )
+  return {
+    place: `${metadata.namespace} ${resolveHost(spec.host, metadata.namespace)}`,
+    selector: workloadSelector === undefined ? '' : JSON.stringify(labels),
+    exportTo: new Set(exportToOf(spec, [])),
+  }
+}
+
+/** Adds a rule to those that take it in; whether it needs no group of its own then. */
+function joinGroups(
+  groups: readonly RuleGroup[],
+  resource: Resource<DestinationRuleSpec>,
+  { selector, exportTo }: RuleKey,
+): boolean {
+  let isJoined = false
+  for (const { key, parts } of groups) {
+    if (key.selector !== selector) continue
+    const isWithin = [...key.exportTo].every((target) => exportTo.has(target))
+    const isSame = isWithin && key.exportTo.size === exportTo.size
+    if (isSame || (isWithin && key.exportTo.size > 0)) parts.push(resource)
+    isJoined ||= isSame
+  }
+  return isJoined
+}
+
+/** As Istio sorts them: rules for chosen workloads first. */
+function bySelectorAndAge(
+  left: Resource<DestinationRuleSpec>,
+  right: Resource<DestinationRuleSpec>,
+): number {
+  const isForAll = ({ spec }: Resource<DestinationRuleSpec>) =>
+    spec.workloadSelector === undefined ? 1 : 0
+  return isForAll(left) - isForAll(right) || byAge(left, right)
 }
 
 function isSameRule(

@@ -482,6 +482,7 @@ const sidecarArbitrary = resourceArbitrary(
               { number: 80, protocol: 'HTTP' },
               { number: 443, protocol: 'TLS' },
             ),
+            bind: fc.constantFrom('127.0.0.1', '127.1.2.3'),
             hosts: fc.subarray(
               ['./*', '*/a.default.svc.cluster.local', 'other/*', '*/*.example.com', '~/*'],
               { minLength: 1 },

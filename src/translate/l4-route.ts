@@ -71,7 +71,8 @@ export function l4RoutesOf(input: L4Input): L4Routes {
   return { named, fallback }
 }
 
-const nowhere: L4Target = {
+/** Nothing is there: connections end. */
+export const nowhere: L4Target = {
   statPrefix: systemClusters.blackHole,
   clusters: [{ name: systemClusters.blackHole, weight: 1 }],
   idleTimeout: undefined,

@@ -10,9 +10,10 @@
  * hosts are allowed.
  */
 import type { ConnectionPoolSettings } from '../model/istio/destination-rule.ts'
-import type { IngressListener, SidecarSpec } from '../model/istio/sidecar.ts'
+import type { EgressListener, IngressListener, SidecarSpec } from '../model/istio/sidecar.ts'
 import type { Resource } from '../model/resource.ts'
-import type { Service } from '../registry/service.ts'
+import { parseProtocol } from '../registry/protocol.ts'
+import type { PortProtocol, Service } from '../registry/service.ts'
 import type { Client } from './client.ts'
 import { isCoveredBy, overlaps, resolveHost } from './host-name.ts'
 import { byAge, type MeshSettings, type TranslationInput } from './input.ts'
@@ -28,6 +29,8 @@ export interface OutboundPolicy {
 export interface ClientSidecar {
   readonly key: string
   readonly imports: readonly HostImport[]
+  /** Listeners with a place of their own. */
+  readonly bound: readonly BoundListener[]
   /** Undefined: the mesh's. */
   readonly policy: OutboundPolicy | undefined
   /** Undefined: every port of the workload. */
@@ -35,7 +38,17 @@ export interface ClientSidecar {
   readonly inboundPool: ConnectionPoolSettings | undefined
 }
 
-interface HostImport {
+/** An egress listener that is bound on the workload's host. */
+export interface BoundListener {
+  /** An IP address, or `unix://` and a path. */
+  readonly bind: string
+  /** 0 for a socket. */
+  readonly port: number
+  readonly protocol: PortProtocol | 'http-proxy'
+  readonly imports: readonly HostImport[]
+}
+
+export interface HostImport {
   /** `*` for any. */
   readonly namespace: string
   readonly host: string
@@ -110,10 +123,33 @@ function readSidecar(
   return {
     key: `${id} ${JSON.stringify(spec)}`,
     imports,
+    bound: (spec.egress ?? []).flatMap((listener) => boundOf(listener, namespace)),
     policy: policyOf(spec.outboundTrafficPolicy, namespace),
     ingress,
     inboundPool: spec.inboundConnectionPool,
   }
+}
+
+/** Where a listener says so: by `bind`, or because nothing leads traffic to it (captureMode NONE). */
+function boundOf(listener: EgressListener, namespace: string): BoundListener[] {
+  const { port, bind = '', captureMode, hosts } = listener
+  if (port === undefined || (bind === '' && captureMode !== 'NONE')) return []
+  const isProxy = port.protocol?.toUpperCase() === 'HTTP_PROXY'
+  return [
+    {
+      bind: bind || '127.0.0.1',
+      port: port.number ?? 0,
+      protocol: isProxy ? 'http-proxy' : (parseProtocol(port.protocol ?? '') ?? 'tcp'),
+      imports: hosts.flatMap((host) => importOf(host, namespace, undefined)),
+    },
+  ]
+}
+
+export function isImportedBy(imports: readonly HostImport[], service: Service): boolean {
+  return imports.some(
+    ({ namespace, host }) =>
+      isOf(namespace, service.namespace) && isCoveredBy(service.hostname, host),
+  )
 }
 
 interface PortedListener {

@@ -84,6 +84,23 @@ export function singleVirtualHost(input: ServiceHostInput): VirtualHost {
   })
 }
 
+/** The same for a listener of one port: names without a port mean it. Undefined when all names belong to others. */
+export function listenerVirtualHost(input: ServiceHostInput): VirtualHost | undefined {
+  const { service, port, clientNamespace, isTaken } = input
+  const domains = namesOf(service, clientNamespace).flatMap((name) =>
+    name === service.hostname || !isTaken(name)
+      ? [bracketed(name), hostAndPort(name, port.number)]
+      : [],
+  )
+  if (domains.length === 0) return undefined
+  return VirtualHost.fromPartial({
+    name: hostAndPort(service.hostname, port.number),
+    domains,
+    routes: [...httpRoutes(input)],
+    includeRequestAttemptCount: true,
+  })
+}
+
 function httpRoutes(input: ServiceHostInput): readonly Route[] {
   const routes = input.routes.length > 0 ? input.routes : [defaultRoute(input)]
   return injectFaults(routes, input.faults)

@@ -7,6 +7,7 @@ import type { MeshPort, Upstream } from '../registry/node-metadata.ts'
 import type { EncodedResource } from '../xds/resource-set.ts'
 import type { Client } from './client.ts'
 import type { MergedRule } from './destination-rule-index.ts'
+import { egressInputs, translateEgress } from './egress-listener.ts'
 import { clusterName, resolveHost } from './host-name.ts'
 import { hostInput, virtualHostInputs } from './host-part.ts'
 import { translateInbound } from './inbound.ts'
@@ -45,7 +46,9 @@ export function translateWorkload(input: WorkloadInput): WorkloadResources {
     listeners.push(translateTunnel(tunnel, { client, mesh }))
     clusters.push(translateTunnelCluster(tunnel.name, mesh))
   }
-  const routes: EncodedResource[] = []
+  const egress = translateEgress(input)
+  listeners.push(...egress.listeners)
+  const routes: EncodedResource[] = [...egress.routes]
   for (const meshPort of client.meshPorts) {
     const served = servedBy(input, meshPort)
     const ingress = ingressOf(input, meshPort, served)
@@ -100,6 +103,7 @@ export function workloadInputs(input: WorkloadInput): unknown[] {
     world.input.mesh,
     input.tunnels,
     scope.sidecar?.key,
+    ...egressInputs(input),
     JSON.stringify(client.labels),
     ...client.meshPorts.flatMap((meshPort) => {
       const served = servedBy(input, meshPort)

@@ -35,6 +35,8 @@ interface Ports {
   readonly tcp: number
   readonly tls: number
   readonly detected: number
+  /** Of a Sidecar's egress listener. */
+  readonly egress: number
 }
 
 function sceneText(userAgent: string, ports: Ports, backends: ReadonlyMap<string, number>): string {
@@ -68,6 +70,24 @@ services:
 - hostname: greeter.default.svc.cluster.local
   ports: [ { number: 9000, name: "", protocol: auto } ]
   ${endpoint('greeter')}
+- hostname: web.default.svc.cluster.local
+  ports: [ { number: ${ports.egress}, name: http } ]
+---
+apiVersion: networking.istio.io/v1
+kind: Sidecar
+metadata: { name: default }
+spec:
+  egress:
+  - { port: { number: ${ports.egress}, protocol: HTTP }, bind: 127.0.0.1, hosts: [ ./* ] }
+  - { hosts: [ '*/*' ] }
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: { name: web }
+spec:
+  hosts: [ web ]
+  http:
+  - directResponse: { status: 200, body: { string: by its own port } }
 ---
 apiVersion: networking.istio.io/v1
 kind: VirtualService
@@ -122,15 +142,16 @@ for (const kind of ['envoy', 'tulle'] as const) {
     const folder = mkdtempSync(join(tmpdir(), 'tulle-l4-'))
     const backends: TcpBackend[] = []
     const sockets: Socket[] = []
-    let ports: Ports = { proxy: 0, tcp: 0, tls: 0, detected: 0 }
+    let ports: Ports = { proxy: 0, tcp: 0, tls: 0, detected: 0, egress: 0 }
     let server: AdsServer | undefined
     let proxy: OpenProxy | undefined
 
     before(async () => {
       for (const name of ['a', 'b', 'c']) backends.push(await openBackend(name, 'echo'))
       backends.push(await openBackend('greeter', 'greet'))
-      const [one, two, three, four] = await Promise.all(Array.from({ length: 4 }, refusedPort))
-      ports = { proxy: one ?? 0, tcp: two ?? 0, tls: three ?? 0, detected: four ?? 0 }
+      const free = await Promise.all(Array.from({ length: 5 }, refusedPort))
+      const [own = 0, tcp = 0, tls = 0, detected = 0, egress = 0] = free
+      ports = { proxy: own, tcp, tls, detected, egress }
       const byName = new Map(backends.map(({ name, port }) => [name, port]))
       const { input, node } = readTranslationCase(sceneText(kind, ports, byName))
       const source = new TestSource()
@@ -145,7 +166,7 @@ for (const kind of ['envoy', 'tulle'] as const) {
       })
       const file = join(folder, 'bootstrap.yaml')
       writeFileSync(file, bootstrapFor(server.address, 'delta'))
-      const options = { file, folder, envoy: envoy ?? '', listeners: 4 }
+      const options = { file, folder, envoy: envoy ?? '', listeners: 5 }
       proxy = kind === 'envoy' ? await openEnvoy(options) : await openTulle(file)
       for (const port of Object.values(ports) as number[]) {
         await eventually(() => isOpen(port), { deadlineMs: 10_000 })
@@ -219,6 +240,10 @@ for (const kind of ['envoy', 'tulle'] as const) {
         ['GET http://greeter:9000/ HTTP/1.1\r\nHost: greeter:9000\r\n\r\n'],
         answer,
       )
+    })
+
+    test('a Sidecar’s egress listener takes names without a port', async () => {
+      await ask(ports.egress, ['GET / HTTP/1.1\r\nHost: web\r\n\r\n'], /by its own port/)
     })
 
     test('and a server that speaks first is heard', async () => {

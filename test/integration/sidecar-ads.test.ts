@@ -112,7 +112,7 @@ for (const variant of ['sotw', 'delta'] as const) {
       await scene.sidecar.ready
       const port = await scene.portOf('out')
       scene.set({
-        clusters: [make.edsCluster('c', 'lb_policy: MAGLEV'), make.edsCluster('d')],
+        clusters: [make.edsCluster('c', 'lb_policy: CLUSTER_PROVIDED'), make.edsCluster('d')],
         assignments: [make.assignment('c', [one.port]), make.assignment('d', [two.port])],
         listeners: [make.listener('out', 'r')],
         routes: [make.routes('r', 'd')],
@@ -120,17 +120,14 @@ for (const variant of ['sotw', 'delta'] as const) {
       await eventually(async () => (await scene.get(port)).body === 'two')
       const { ads } = await scene.sidecar.status()
       const cds = ads?.types.find((type) => type.typeUrl.endsWith('.Cluster'))
-      assert.match(
-        cds?.lastRejection ?? '',
-        /c: lb_policy: hashing load balancers are not implemented yet/,
-      )
+      assert.match(cds?.lastRejection ?? '', /c: lb_policy: CLUSTER_PROVIDED belongs to dynamic/)
       const dump = JSON.parse(
         (await scene.admin('/config_dump?resource=dynamic_active_clusters&name_regex=c')).body,
       ) as { configs: readonly DumpedCluster[] }
       const [entry] = dump.configs
       assert.equal(entry?.cluster.lb_policy, undefined)
       assert.match(entry?.error_state?.details ?? '', /lb_policy/)
-      assert.equal(entry?.error_state?.failed_configuration.lb_policy, 'MAGLEV')
+      assert.equal(entry?.error_state?.failed_configuration.lb_policy, 'CLUSTER_PROVIDED')
     })
 
     test('goes on without its control plane', async () => {

@@ -22,7 +22,7 @@ import type { TlsScope } from '../tls/live-tls.ts'
 import type { UpstreamTransports } from '../tls/upstream-transports.ts'
 import type { Cluster, ClusterService, TransportUse } from '../upstream/cluster.ts'
 import type { Host } from '../upstream/host.ts'
-import type { WireAddress, WireTransport } from '../wire/wire.ts'
+import type { KeepaliveProbing, WireAddress, WireTransport } from '../wire/wire.ts'
 import { ForwardProxyCache } from './forward-proxy-cache.ts'
 import {
   LiveHost,
@@ -118,6 +118,10 @@ export class LiveCluster implements Cluster {
 
   get tcpKeepaliveMs(): number | undefined {
     return this.#config.tcpKeepaliveMs
+  }
+
+  get tcpKeepaliveProbing(): KeepaliveProbing | undefined {
+    return this.#config.tcpKeepaliveProbing
   }
 
   get balancer(): Balancer {

@@ -8,6 +8,7 @@ import type { BreakerLimits } from '../resilience/circuit-breaker.ts'
 import type { OutlierSettings } from '../resilience/outlier-detector.ts'
 import type { TransportsPlan } from '../tls/upstream-transports.ts'
 import type { ClusterService } from '../upstream/cluster.ts'
+import type { KeepaliveProbing } from '../wire/wire.ts'
 import type { EndpointList } from './compile-endpoints.ts'
 
 export type ClusterType = 'static' | 'eds' | 'strict-dns' | 'logical-dns' | 'dynamic-forward-proxy'
@@ -66,6 +67,7 @@ export interface ClusterConfig {
   readonly protocol: 'http1' | 'http2' | 'use-downstream'
   readonly bufferLimitBytes: number
   readonly tcpKeepaliveMs: number | undefined
+  readonly tcpKeepaliveProbing?: KeepaliveProbing
   readonly balancing: BalancingConfig
   readonly breakerLimits: BreakerLimits
   readonly outlier: OutlierSettings | undefined

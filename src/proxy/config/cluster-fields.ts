@@ -280,8 +280,8 @@ export const clusterRule: MessageRule = {
           type: 'envoy.config.core.v3.TcpKeepalive',
           fields: {
             keepaliveTime: used(),
-            keepaliveProbes: ignored('the system’s number holds; Node cannot set it'),
-            keepaliveInterval: ignored('the system’s interval holds; Node cannot set it'),
+            keepaliveProbes: used(),
+            keepaliveInterval: used(),
           },
         }),
         setLocalInterfaceNameOnUpstreamConnections: ignored('nothing reads the name'),

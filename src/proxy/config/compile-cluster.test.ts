@@ -96,6 +96,15 @@ load_balancing_policy:
   assert.equal(balancing.localityWeighted, true)
 })
 
+test('keep-alive probes are read, within what the kernel takes', () => {
+  const { tcpKeepaliveMs, tcpKeepaliveProbing } = compiledCluster(
+    '{name: c, upstream_connection_options: {tcp_keepalive: {keepalive_time: 9, keepalive_interval: 3, keepalive_probes: 4}}}',
+  )
+  assert.deepEqual([tcpKeepaliveMs, tcpKeepaliveProbing], [9_000, { intervalMs: 3_000, probes: 4 }])
+  const defaults = compiledCluster('{name: c, upstream_connection_options: {tcp_keepalive: {}}}')
+  assert.deepEqual(defaults.tcpKeepaliveProbing, { intervalMs: 75_000, probes: 9 })
+})
+
 test('slow start is read from the message of either form', () => {
   const config =
     '{slow_start_window: 60s, aggression: {default_value: 1.5}, min_weight_percent: {value: 20}}'
@@ -170,6 +179,11 @@ const refusals: readonly {
     name: 'active health checks',
     text: '{name: c, health_checks: [{timeout: 1s, interval: 1s, unhealthy_threshold: 1, healthy_threshold: 1, tcp_health_check: {}}]}',
     reason: 'health_checks: active health checks are not implemented yet',
+  },
+  {
+    name: 'more keep-alive probes than the kernel sends',
+    text: '{name: c, upstream_connection_options: {tcp_keepalive: {keepalive_probes: 128}}}',
+    reason: 'upstream_connection_options.tcp_keepalive.keepalive_probes: must be 1 to 127, got 128',
   },
   {
     name: 'a slow start of more than the whole weight',

@@ -62,6 +62,7 @@ export function compileCluster(
     ...http,
     bufferLimitBytes: cluster.perConnectionBufferLimitBytes ?? bufferLimitDefault,
     tcpKeepaliveMs: keepaliveMs(cluster),
+    ...keepaliveProbing(cluster, report),
     balancing: compileBalancing(cluster, type, report),
     breakerLimits: compileBreakers(cluster, report),
     outlier: compileOutlier(cluster.outlierDetection, at(report, 'outlier_detection')),
@@ -208,6 +209,27 @@ function keepaliveMs(cluster: Cluster): number | undefined {
   if (keepalive === undefined) return undefined
   // Linux's own default, which Envoy leaves in force where the field is absent.
   return (keepalive.keepaliveTime ?? 7_200) * 1000
+}
+
+function keepaliveProbing(
+  cluster: Cluster,
+  report: FieldReport,
+): Pick<ClusterConfig, 'tcpKeepaliveProbing'> {
+  const keepalive = cluster.upstreamConnectionOptions?.tcpKeepalive
+  if (keepalive === undefined) return {}
+  // Linux's own defaults, which Envoy leaves in force; Node would ask ten times in ten seconds.
+  const probes = keepalive.keepaliveProbes ?? 9
+  const seconds = keepalive.keepaliveInterval ?? 75
+  const here = at(report, 'upstream_connection_options', 'tcp_keepalive')
+  // What the kernel takes (tcp(7)); Envoy passes anything on, and then fails each connection.
+  for (const [field, value, max] of [
+    ['keepalive_probes', probes, 127],
+    ['keepalive_interval', seconds, 32_767],
+  ] as const) {
+    if (value >= 1 && value <= max) continue
+    refuse(at(here, field), `must be 1 to ${max}, got ${value}`)
+  }
+  return { tcpKeepaliveProbing: { intervalMs: seconds * 1000, probes } }
 }
 
 /** Istio's cluster metadata; a cluster without it stands for itself. */

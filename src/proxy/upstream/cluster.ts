@@ -7,7 +7,7 @@ import type { CircuitBreaker } from '../resilience/circuit-breaker.ts'
 import type { OutlierDetector } from '../resilience/outlier-detector.ts'
 import type { ClusterStats } from '../telemetry/cluster-stats.ts'
 import type { ProxyAddresses } from '../wire/proxy-protocol.ts'
-import type { ConnectOptions, WireTransport } from '../wire/wire.ts'
+import type { ConnectOptions, KeepaliveProbing, WireTransport } from '../wire/wire.ts'
 import type { Host } from './host.ts'
 
 export interface Cluster {
@@ -24,6 +24,7 @@ export interface Cluster {
   readonly bufferLimitBytes: number
   /** Idle time before the kernel probes an upstream connection; undefined leaves keep-alive off. */
   readonly tcpKeepaliveMs?: number | undefined
+  readonly tcpKeepaliveProbing?: KeepaliveProbing | undefined
   readonly balancer: Balancer
   readonly breaker: CircuitBreaker
   readonly outlierDetector: OutlierDetector | undefined
@@ -58,8 +59,14 @@ export function connectOptions(
   host: Host,
   transport: WireTransport | undefined,
 ): ConnectOptions {
-  const { connectTimeoutMs, tcpKeepaliveMs } = cluster
-  return { address: host.address, connectTimeoutMs, tcpKeepaliveMs, transport }
+  const { connectTimeoutMs, tcpKeepaliveMs, tcpKeepaliveProbing } = cluster
+  return {
+    address: host.address,
+    connectTimeoutMs,
+    tcpKeepaliveMs,
+    ...(tcpKeepaliveProbing && { tcpKeepaliveProbing }),
+    transport,
+  }
 }
 /** Istio's `services` metadata: what `destination_service*` labels say. */
 export interface ClusterService {

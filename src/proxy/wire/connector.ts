@@ -90,6 +90,7 @@ function connectNet(
   socket.on('error', onError)
   socket.once('connect', () => {
     if (isOver) return
+    setProbing(socket, target)
     socket.off('error', onError)
     if (handles === undefined) wire = new NetWire(socket, turn)
     const taken = handles?.take(socket) ?? wire ?? acceptWire(socket, { turn, buffer: readBuffer })
@@ -103,6 +104,29 @@ function connectNet(
     timer?.cancel()
     opening.destroy()
   }
+}
+
+/** Node 26 takes an interval and a count too, which its types do not know yet. */
+interface KeepAliveSocket {
+  setKeepAlive(options: {
+    readonly enable: boolean
+    readonly initialDelay: number
+    readonly interval: number
+    readonly count: number
+  }): void
+}
+
+function setProbing(socket: Socket, target: ConnectOptions): void {
+  const { tcpKeepaliveMs, tcpKeepaliveProbing } = target
+  if (tcpKeepaliveMs === undefined || tcpKeepaliveProbing === undefined) return
+  const { intervalMs, probes } = tcpKeepaliveProbing
+  const able = socket as unknown as KeepAliveSocket // see above
+  able.setKeepAlive({
+    enable: true,
+    initialDelay: tcpKeepaliveMs,
+    interval: intervalMs,
+    count: probes,
+  })
 }
 
 interface SecureTarget {
@@ -144,6 +168,7 @@ function connectSecure(
   socket.on('error', (error) => finish(failure(error)))
   socket.once('connect', () => {
     if (isOver) return
+    setProbing(socket, target)
     stopHandshake = transport.secure(socket, (outcome) => {
       stopHandshake = undefined
       finish(secured(outcome))

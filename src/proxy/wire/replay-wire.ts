@@ -87,13 +87,23 @@ export class ReplayWire implements Wire {
   flush(): void {
     this.#isScheduled = false
     if (this.#isPaused || this.#isClosed || this.#events === undefined) return
+    try {
+      this.#replay(this.#events)
+    } catch (error) {
+      // A bug of ours must cost one connection, not the process.
+      this.#turn.reportBug(error)
+      this.destroy()
+    }
+  }
+
+  #replay(events: WireEvents): void {
     const held = this.#held
     this.#held = undefined
-    if (held !== undefined) this.#events.onData(held)
+    if (held !== undefined) events.onData(held)
     if (this.#isPaused || this.#isClosed) return
     if (this.#isEndHeld) {
       this.#isEndHeld = false
-      this.#events.onEnd()
+      events.onEnd()
     }
     if (!this.#isPaused && !this.#isClosed) this.#inner.resume()
   }

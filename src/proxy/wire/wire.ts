@@ -60,10 +60,17 @@ export type WireAddress =
   | { readonly kind: 'unix'; readonly path: string }
   | { readonly kind: 'internal'; readonly listener: string }
 
+export interface KeepaliveProbing {
+  readonly intervalMs: number
+  readonly probes: number
+}
+
 export interface ConnectOptions {
   readonly address: WireAddress
   readonly connectTimeoutMs: number
   readonly tcpKeepaliveMs?: number | undefined
+  /** How often, and how far apart, an idle connection is probed; absent: as Node does. */
+  readonly tcpKeepaliveProbing?: KeepaliveProbing | undefined
   /** Makes the connection secure before it is handed out; absent: plaintext. */
   readonly transport?: WireTransport | undefined
 }
