@@ -125,7 +125,10 @@ function endWithNpm(child) {
   const npm = parentOf(process.ppid)
   if (npm === undefined || npm <= 1) return
   const timer = setInterval(() => {
-    if (!isRunning(npm)) child.kill('SIGTERM')
+    if (isRunning(npm)) return
+    // Once: a second signal means that somebody has lost patience.
+    clearInterval(timer)
+    child.kill('SIGTERM')
   }, 500)
   child.on('exit', () => clearInterval(timer))
 }

@@ -32,7 +32,7 @@ for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
       assert.ok(processesOf(home).length > 4)
       npm.kill(signal)
       await eventually(() => processesOf(home).length === 0, { deadlineMs: 20_000 })
-      assert.match(output, /everything has ended/)
+      await eventually(() => /everything has ended/.test(output))
     } finally {
       for (const pid of processesOf(home)) process.kill(pid, 'SIGKILL')
       rmSync(home, { recursive: true, force: true })

@@ -290,7 +290,7 @@ function send(port: number, { method, url, headers }: RequestLine): Promise<Seen
 function compare(explained: ProxyExplanation, seen: Seen, line: RequestLine): void {
   const { action, verdict } = explained
   const context = `${JSON.stringify(line)}\n${JSON.stringify(explained, undefined, 1)}\n${JSON.stringify(seen)}`
-  if (action !== undefined && 'destinations' in action) {
+  if (action?.kind === 'forward') {
     compareForward(action.destinations, seen, context)
     return
   }

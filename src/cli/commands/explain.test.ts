@@ -284,6 +284,64 @@ spec:
   assert.deepEqual(report.passedOver, [])
 })
 
+const tlsMesh = mesh
+  .replace('name: http, protocol: HTTP', 'name: tls, protocol: TLS')
+  .replace(
+    '{ name: productpage, command: [x] }',
+    "{ name: productpage, command: [x], upstreams: ['reviews:9080'] }",
+  )
+const tlsRules = `
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: { name: reviews }
+spec:
+  hosts: [reviews, a.reviews.test]
+  tls:
+  - match: [{ sniHosts: [a.reviews.test] }]
+    route: [{ destination: { host: reviews, subset: v2 } }]
+---
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: { name: reviews }
+spec: { host: reviews, subsets: [{ name: v1, labels: { version: v1 } }, { name: v2, labels: { version: v2 } }] }
+`
+
+test('a localhost port of a TCP client is followed by the server name', async () => {
+  using shop = scene({ 'mesh.yaml': tlsMesh, 'routes.yaml': tlsRules })
+  const listeners = await runCli([
+    'proxy-config',
+    'listeners',
+    'productpage',
+    '-f',
+    join(shop.folder, 'mesh.yaml'),
+  ])
+  const port = /^127\.0\.0\.1_(\d+)/m.exec(listeners.out)?.[1] ?? ''
+  const { exitCode, report } = await shop.report('GET', `https://127.0.0.1:${port}/`, ...from)
+  assert.equal(exitCode, 0)
+  assert.equal(report.listener?.name, `127.0.0.1_${port}`)
+  assert.ok(report.action?.kind === 'bytes')
+  // An address is no server name.
+  assert.deepEqual(
+    report.action.destinations.map(({ subset }) => subset),
+    [''],
+  )
+})
+
+test('a tunnel that ends in the sidecar is followed to where its bytes go', async () => {
+  using shop = scene({ 'mesh.yaml': tlsMesh, 'routes.yaml': tlsRules })
+  const { report } = await shop.report('GET', 'https://reviews:9080/', ...from)
+  assert.ok(report.action?.kind === 'tunnel')
+  const { inside } = report.action
+  assert.equal(inside?.kind, 'bytes')
+  assert.equal(inside.by, 'no other chain fits')
+  const { out } = await shop.run('GET', 'https://reviews:9080/', ...from)
+  assert.match(out, /\ninside +bytes, by no other chain fits\ngoes to +100 % +reviews\.default/)
+  using plain = scene()
+  const routed = await plain.report('GET', 'https://reviews:9080/', ...from)
+  assert.ok(routed.report.action?.kind === 'tunnel')
+  assert.equal(routed.report.action.inside?.kind, 'requests')
+})
+
 test('a hash says what the endpoint is chosen by', async () => {
   const hashing = `
 apiVersion: networking.istio.io/v1

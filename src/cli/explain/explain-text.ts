@@ -3,11 +3,13 @@ import { relative } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
 
 import type {
+  ByteDestination,
   ClusterReference,
   ClusterSettings,
   ExplainedAction,
   ExplainedDestination,
   ExplainedForward,
+  ExplainedInside,
   ExplainedRetries,
 } from '../../proxy/explain/explanation.ts'
 import { issuesText } from '../issue-text.ts'
@@ -111,10 +113,18 @@ function actionLines(
         field('answer', `${action.status}${action.body === '' ? '' : ` ${clip(action.body)}`}`),
         ...headerLines('response', action.responseHeaders).map(indent),
       ]
+    case 'bytes':
+      return [
+        field('bytes', `passed on as they are, by ${action.by}`),
+        ...byteLines(action.destinations, report, options),
+      ]
     case 'forward':
     case 'tunnel':
     default:
-      return forwardLines(action, report, options)
+      return [
+        ...forwardLines(action, report, options),
+        ...(action.inside === undefined ? [] : insideLines(action.inside, report, options)),
+      ]
   }
 }
 
@@ -162,6 +172,31 @@ function faultLines({ fault }: ExplainedForward): readonly string[] {
   ]
 }
 
+/** What the sidecar makes of the tunnel that ends in it. */
+function insideLines(
+  { kind, by, destinations }: ExplainedInside,
+  report: ExplainReport,
+  options: TextOptions,
+): readonly string[] {
+  if (kind === 'requests')
+    return [field('inside', 'each request is routed as one without a tunnel')]
+  return [field('inside', `bytes, by ${by}`), ...byteLines(destinations, report, options)]
+}
+
+function byteLines(
+  destinations: readonly ByteDestination[],
+  report: ExplainReport,
+  options: TextOptions,
+): readonly string[] {
+  return destinations.flatMap((destination, index) => [
+    field(
+      index === 0 ? 'goes to' : '',
+      `${shareText(destination.share).padEnd(6)}${referenceText(destination)}`,
+    ),
+    ...targetLines({ destination, previous: destinations[index - 1] }, report, options).map(indent),
+  ])
+}
+
 /** What becomes of the destination's answer. */
 function responseText({ kind, retries, destinations }: ExplainedForward): string {
   if (kind === 'tunnel') return 'bytes pass both ways until either side ends'
@@ -177,6 +212,11 @@ function responseText({ kind, retries, destinations }: ExplainedForward): string
 interface ShownDestination {
   readonly destination: ExplainedDestination
   readonly previous: ExplainedDestination | undefined
+}
+
+interface ShownTarget {
+  readonly destination: ByteDestination
+  readonly previous: ByteDestination | undefined
 }
 
 function indent(line: string): string {
@@ -216,7 +256,7 @@ function destinationLines(
   report: ExplainReport,
   options: TextOptions,
 ): readonly string[] {
-  const { request, settings, endpoints } = destination
+  const { request } = destination
   const before = report.request.url.replace(/^[a-z]+:\/\/[^/?#]*/i, '') || '/'
   const isRewritten = request.path !== '' && request.path !== before.replace(/#.*/, '')
   return [
@@ -226,6 +266,18 @@ function destinationLines(
       : [`host becomes ${request.authority}`]),
     ...headerLines('request', request.headers),
     ...headerLines('response', destination.responseHeaders),
+    ...targetLines({ destination, previous }, report, options),
+  ]
+}
+
+/** Of the cluster, whatever is sent there. */
+function targetLines(
+  { destination, previous }: ShownTarget,
+  report: ExplainReport,
+  options: TextOptions,
+): readonly string[] {
+  const { settings, endpoints } = destination
+  return [
     ...(settings === undefined ? ['no such cluster'] : []),
     // What holds for the destination before as well is not said again.
     ...(settings === undefined || isDeepStrictEqual(settings, previous?.settings)
@@ -287,7 +339,7 @@ function settingsLines(
 
 /** Bytes of a tunnel have none. */
 function protocolOf({ protocol }: ClusterSettings, { action }: ExplainReport): readonly string[] {
-  return action?.kind === 'tunnel' ? [] : [protocol]
+  return action?.kind === 'tunnel' || action?.kind === 'bytes' ? [] : [protocol]
 }
 
 const limitNames: Readonly<Record<string, string>> = {

@@ -6,8 +6,8 @@ import type {
   RouteExpectation,
 } from '../../model/mesh/route-test.ts'
 import type {
+  ByteDestination,
   ExplainedAction,
-  ExplainedDestination,
   ExplainedForward,
   HeaderChanges,
 } from '../../proxy/explain/explanation.ts'
@@ -22,19 +22,48 @@ export function compareCase(
   namespace: string,
 ): readonly string[] {
   const { action, verdict } = report
-  const forward = action !== undefined && 'destinations' in action ? action : undefined
   return [
     ...compareVerdict(expect, report),
     ...compareRoute(expect, report),
     ...compareRedirect(expect, action),
-    ...(expect.body === undefined || action?.kind !== 'answer' || action.body === expect.body
-      ? []
-      : [different('body', expect.body, action.body)]),
-    ...(forward === undefined || verdict.outcome !== 'forwarded'
-      ? []
-      : compareForward(expect, forward, { namespace, report })),
+    ...compareBody(expect, action),
+    ...(action !== undefined && verdict.outcome === 'forwarded'
+      ? compareForwarded(expect, action, { report, namespace })
+      : []),
     ...compareResponseHeaders(expect, action),
   ]
+}
+
+function compareBody(
+  { body }: RouteExpectation,
+  action: ExplainedAction | undefined,
+): readonly string[] {
+  if (body === undefined || action?.kind !== 'answer' || action.body === body) return []
+  return [different('body', body, action.body)]
+}
+
+interface ComparedReport {
+  readonly report: ExplainReport
+  readonly namespace: string
+}
+
+function compareForwarded(
+  expect: RouteExpectation,
+  action: ExplainedAction,
+  { report, namespace }: ComparedReport,
+): readonly string[] {
+  const isRequest = action.kind === 'forward' || action.kind === 'tunnel'
+  return [
+    ...compareDestinations(expect, destinationsOf(action), namespace),
+    ...(isRequest ? compareForward(expect, action, report) : []),
+  ]
+}
+
+/** At the end of a tunnel that the sidecar looks into. */
+function destinationsOf(action: ExplainedAction): readonly ByteDestination[] {
+  if (!('destinations' in action)) return []
+  const isInside = action.kind === 'tunnel' && action.inside?.kind === 'bytes'
+  return isInside ? action.inside.destinations : action.destinations
 }
 
 function different(
@@ -102,11 +131,10 @@ function compareRedirect(
 function compareForward(
   expect: RouteExpectation,
   forward: ExplainedForward,
-  { namespace, report }: { readonly namespace: string; readonly report: ExplainReport },
+  report: ExplainReport,
 ): readonly string[] {
   const { rewrite, timeout, retries } = expect
   return [
-    ...compareDestinations(expect, forward, namespace),
     ...forward.destinations.flatMap(({ request }) => [
       ...(rewrite?.path === undefined || rewrite.path === request.path
         ? []
@@ -146,10 +174,9 @@ function compareRetries(
 
 function compareDestinations(
   { destination, destinations }: RouteExpectation,
-  forward: ExplainedForward,
+  got: readonly ByteDestination[],
   namespace: string,
 ): readonly string[] {
-  const got = forward.destinations
   if (destination !== undefined) {
     const isFound = got.some((one) => isSame(destination, one, namespace))
     const isAlone = got.length === 1 || destination.share !== undefined
@@ -170,7 +197,7 @@ function compareDestinations(
 /** Shares are compared to a hundredth of a per cent. */
 function isSame(
   { host, subset, port, share }: ExpectedDestination,
-  got: ExplainedDestination,
+  got: ByteDestination,
   namespace: string,
 ): boolean {
   const isHost = got.host === resolveHost(host, namespace) || got.cluster === host
@@ -184,7 +211,7 @@ function expectedText({ host, subset, port, share }: ExpectedDestination): strin
   return destinationWords({ host, subset, port, share })
 }
 
-function destinationText({ host, cluster, subset, port, share }: ExplainedDestination): string {
+function destinationText({ host, cluster, subset, port, share }: ByteDestination): string {
   return destinationWords({ host: host === '' ? cluster : host, subset, port, share })
 }
 
@@ -209,7 +236,7 @@ function compareResponseHeaders(
   { responseHeaders }: RouteExpectation,
   action: ExplainedAction | undefined,
 ): readonly string[] {
-  if (responseHeaders === undefined || action === undefined) return []
+  if (responseHeaders === undefined || action === undefined || action.kind === 'bytes') return []
   const all =
     'destinations' in action
       ? action.destinations.map((destination) => destination.responseHeaders)

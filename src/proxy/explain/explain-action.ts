@@ -17,16 +17,21 @@ import {
 } from './explain-cluster.ts'
 import { explainFilters } from './explain-filters.ts'
 import type {
+  ByteDestination,
   DestinationFailure,
   ExplainedAction,
   ExplainedDestination,
   ExplainedForward,
+  ExplainedInside,
   ExplainedRetries,
   HeaderChanges,
 } from './explanation.ts'
+import { pickChain, type ShareOfBytes } from './pick-chain.ts'
 
 export interface ActionInput {
   readonly head: RequestHead
+  /** Server name of the TLS that the client speaks in its tunnel. */
+  readonly tlsName: string | undefined
   readonly route: Route
   /** Undefined where the table made the route itself. */
   readonly message: RouteMessage | undefined
@@ -66,6 +71,9 @@ function explainForward(forward: ForwardAction, input: ActionInput): ExplainedFo
   const retryPolicy = requestRetryPolicy(forward.retryPolicy, head)
   const timeoutMs = isTunnel ? 0 : requestTimeoutMs(forward, head)
   const tryTimeoutMs = perTryTimeoutMs(retryPolicy?.perTryTimeoutMs ?? 0, timeoutMs)
+  const destinations = partsOf(forward, input).map(({ picked, share }) =>
+    explainDestination(input, { forward, picked, share, timeoutMs, tryTimeoutMs }),
+  )
   return {
     kind: isTunnel ? 'tunnel' : 'forward',
     timeoutMs,
@@ -75,9 +83,8 @@ function explainForward(forward: ForwardAction, input: ActionInput): ExplainedFo
     ...explainFilters(input.route.filterConfigs, head),
     hashedBy: hashKeysOf(input.message),
     mirrors: mirrorsOf(input.message),
-    destinations: partsOf(forward, input).map(({ picked, share }) =>
-      explainDestination(input, { forward, picked, share, timeoutMs, tryTimeoutMs }),
-    ),
+    destinations,
+    inside: isTunnel ? insideOf(input, destinations) : undefined,
   }
 }
 
@@ -156,25 +163,53 @@ interface DestinationInput extends Part {
 }
 
 function explainDestination(input: ActionInput, part: DestinationInput): ExplainedDestination {
-  const { messages, route, healthOf } = input
   const { picked, share } = part
-  const cluster = messages.cluster(picked.cluster)
+  return {
+    ...explainTarget(input, { cluster: picked.cluster, share }),
+    request: shapedRequest(input, part),
+    responseHeaders: editedResponse(input, [picked.editResponse, input.route.editResponse]),
+  }
+}
+
+/** Where a share goes, whatever is sent there. */
+export function explainTarget(
+  { messages, healthOf }: Pick<ActionInput, 'messages' | 'healthOf'>,
+  { cluster: name, share }: ShareOfBytes,
+): ByteDestination {
+  const cluster = messages.cluster(name)
   const endpoints =
-    cluster === undefined
-      ? []
-      : explainEndpoints(cluster, assignmentOf(messages, picked.cluster), healthOf)
+    cluster === undefined ? [] : explainEndpoints(cluster, assignmentOf(messages, name), healthOf)
   const settings = cluster && clusterSettings(cluster)
   const isResolved = settings !== undefined && isNameResolved(settings.discovery)
   const isServed = isResolved || endpoints.some(({ health }) => health === 'healthy')
   return {
-    ...clusterReference(picked.cluster),
+    ...clusterReference(name),
     share,
-    request: shapedRequest(input, part),
-    responseHeaders: editedResponse(input, [picked.editResponse, route.editResponse]),
     settings,
     endpoints,
     failure: failureOf(settings !== undefined, isServed),
   }
+}
+
+/** CONNECT to a listener inside the sidecar: what that one makes of the bytes. */
+function insideOf(
+  input: ActionInput,
+  destinations: readonly ExplainedDestination[],
+): ExplainedInside | undefined {
+  const [only] = destinations
+  const address = only?.endpoints[0]?.address ?? ''
+  const name = address.startsWith('internal ') ? address.slice('internal '.length) : ''
+  const listener = input.messages.listeners.find((one) => one.name === name)
+  if (listener === undefined) return undefined
+  const chain = pickChain(
+    listener,
+    input.tlsName === undefined ? { kind: 'http' } : { kind: 'tls', serverName: input.tlsName },
+  )
+  if (chain?.kind !== 'bytes') {
+    return { listener: name, kind: 'requests', by: '', destinations: [] }
+  }
+  const inner = chain.clusters.map((share) => explainTarget(input, share))
+  return { listener: name, kind: 'bytes', by: chain.by, destinations: inner }
 }
 
 function failureOf(isKnown: boolean, isServed: boolean): DestinationFailure | undefined {

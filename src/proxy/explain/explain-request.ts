@@ -14,17 +14,17 @@ import {
   compileRouteExplainer,
 } from '../route/explain-route.ts'
 import type { ConfigMessages } from './config-messages.ts'
-import { explainAction } from './explain-action.ts'
+import { explainAction, explainTarget } from './explain-action.ts'
 import type { HealthLookup } from './explain-cluster.ts'
 import type {
+  ByteDestination,
   ExplainedAction,
-  ExplainedDestination,
   ExplainedForward,
   ExplainedRoute,
   ProxyExplanation,
   Verdict,
 } from './explanation.ts'
-import { pickListener, type PickedListener } from './pick-listener.ts'
+import { pickListener, type ByteListener, type RequestListener } from './pick-listener.ts'
 import { provenanceOf } from './provenance.ts'
 import { type RequestLine, requestTarget } from './request-target.ts'
 
@@ -53,12 +53,14 @@ export function createExplainer(
     const target = requestTarget(line)
     const picked = pickListener(messages, target)
     if (picked === undefined) return nobodyListens
+    if (picked.kind === 'bytes') return explainBytes(picked, messages, options)
     const head = target.head(picked.form)
     const refusal = shape(head, picked)
     if (refusal !== undefined) return { ...nobodyListens, listener: picked.listener, ...refusal }
     if (picked.routes === undefined) return { ...withoutRoute, listener: picked.listener }
     const explained = routesOf(picked.routes)(head)
-    return join(explained, { head, picked, messages, options })
+    const tlsName = target.isTls ? target.host : undefined
+    return join(explained, { head, tlsName, picked, messages, options })
   }
 }
 
@@ -85,7 +87,7 @@ const withoutRoute: ProxyExplanation = {
 /** What the connection manager does before any route is asked; undefined: nothing but shape the request. */
 function shape(
   head: RequestHead,
-  { settings, localPort }: PickedListener,
+  { settings, localPort }: RequestListener,
 ): Pick<ProxyExplanation, 'verdict' | 'action'> | undefined {
   const shaped = shapeRequest(head, {
     manager: settings,
@@ -106,15 +108,29 @@ function shape(
   return { action, verdict: verdictOf(action, true) }
 }
 
+/** A localhost port of a TCP client. */
+function explainBytes(
+  { listener, chain }: ByteListener,
+  messages: ConfigMessages,
+  { healthOf = unknownHealth, knowsEndpoints = true }: ExplainOptions,
+): ProxyExplanation {
+  const destinations = chain.clusters.map((share) => explainTarget({ messages, healthOf }, share))
+  const action = { kind: 'bytes' as const, by: chain.by, destinations }
+  return { ...nobodyListens, listener, action, verdict: verdictOf(action, knowsEndpoints) }
+}
+
+const unknownHealth: HealthLookup = () => undefined
+
 interface JoinInput {
   readonly head: RequestHead
-  readonly picked: PickedListener
+  readonly tlsName: string | undefined
+  readonly picked: RequestListener
   readonly messages: ConfigMessages
   readonly options: ExplainOptions
 }
 
 function join(explained: RouteExplanation, input: JoinInput): ProxyExplanation {
-  const { head, picked, messages, options } = input
+  const { head, tlsName, picked, messages, options } = input
   const { virtualHost, matched } = explained
   const known = {
     listener: picked.listener,
@@ -130,10 +146,11 @@ function join(explained: RouteExplanation, input: JoinInput): ProxyExplanation {
   }
   const action = explainAction({
     head,
+    tlsName,
     route: matched.route,
     message: explained.route,
     messages,
-    healthOf: options.healthOf ?? (() => undefined),
+    healthOf: options.healthOf ?? unknownHealth,
     manager: picked.settings,
   })
   const verdict = verdictOf(action, options.knowsEndpoints ?? true)
@@ -180,10 +197,14 @@ function verdictOf(action: ExplainedAction, knowsEndpoints: boolean): Verdict {
         flag: '',
         message: 'the sidecar answers itself; nothing is called',
       }
+    case 'bytes':
+      return forwardVerdict(action.destinations, knowsEndpoints)
     case 'forward':
     case 'tunnel':
-    default:
-      return abortVerdict(action) ?? forwardVerdict(action.destinations, knowsEndpoints)
+    default: {
+      const inner = action.inside?.kind === 'bytes' ? action.inside.destinations : undefined
+      return abortVerdict(action) ?? forwardVerdict(inner ?? action.destinations, knowsEndpoints)
+    }
   }
 }
 
@@ -196,7 +217,7 @@ function abortVerdict({ fault }: ExplainedForward): Verdict | undefined {
 }
 
 function forwardVerdict(
-  destinations: readonly ExplainedDestination[],
+  destinations: readonly ByteDestination[],
   knowsEndpoints: boolean,
 ): Verdict {
   const failed = destinations.filter(

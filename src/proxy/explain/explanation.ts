@@ -42,6 +42,7 @@ export interface Provenance {
 
 export type ExplainedAction =
   | ExplainedForward
+  | ExplainedBytes
   | {
       readonly kind: 'redirect'
       readonly status: number
@@ -54,6 +55,13 @@ export type ExplainedAction =
       readonly body: string
       readonly responseHeaders: HeaderChanges
     }
+
+/** The listener passes connections on and looks at no request. */
+export interface ExplainedBytes {
+  readonly kind: 'bytes'
+  readonly by: string
+  readonly destinations: readonly ByteDestination[]
+}
 
 export interface ExplainedForward {
   /** `tunnel`: CONNECT, whose bytes go to the destination as they are. */
@@ -69,7 +77,21 @@ export interface ExplainedForward {
   readonly hashedBy: readonly string[]
   readonly mirrors: readonly { readonly cluster: ClusterReference; readonly percent: number }[]
   readonly destinations: readonly ExplainedDestination[]
+  /** Where the tunnel ends in the sidecar itself, which looks into it. */
+  readonly inside: ExplainedInside | undefined
 }
+
+export interface ExplainedInside {
+  readonly listener: string
+  /** `requests` are routed one by one, as if they had come without a tunnel. */
+  readonly kind: 'requests' | 'bytes'
+  /** Why these bytes go there: `server name a.test`. */
+  readonly by: string
+  readonly destinations: readonly ByteDestination[]
+}
+
+/** Where bytes go: nothing is rewritten in them. */
+export type ByteDestination = Omit<ExplainedDestination, 'request' | 'responseHeaders'>
 
 export interface ExplainedFault {
   readonly delay?: { readonly ms: number; readonly percent: number }

@@ -2,22 +2,22 @@
  * Which listener of a sidecar an application's request arrives at: the one whose loopback port the URL names (a TCP
  * client's upstream), else the HTTP proxy that its environment names.
  */
-import { MeshError } from '../../lib/mesh-error.ts'
 import type { Listener } from '../../xds/proto/generated/envoy/config/listener/v3/listener.ts'
 import type { RouteConfiguration } from '../../xds/proto/generated/envoy/config/route/v3/route.ts'
 import { HttpConnectionManager } from '../../xds/proto/generated/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager.ts'
 import type { Any } from '../../xds/proto/generated/google/protobuf/any.ts'
-import { compileConnectionManager } from '../config/compile-connection-manager.ts'
-import type { FieldReport } from '../config/field-rule.ts'
 import type { HttpSettings } from '../config/listener-plan.ts'
-import { typeName } from '../config/message-value.ts'
-import { noRuntime } from '../config/runtime-values.ts'
 import type { ConfigMessages } from './config-messages.ts'
 import { addressText } from './explain-cluster.ts'
 import type { ExplainedListener } from './explanation.ts'
+import { pickChain, type PickedChain } from './pick-chain.ts'
 import type { RequestForm, RequestTarget } from './request-target.ts'
 
-export interface PickedListener {
+/** Routes requests, or passes bytes on. */
+export type PickedListener = RequestListener | ByteListener
+
+export interface RequestListener {
+  readonly kind: 'http'
   readonly listener: ExplainedListener
   readonly localPort: number
   readonly form: RequestForm
@@ -25,10 +25,16 @@ export interface PickedListener {
   readonly routes: RouteConfiguration | undefined
 }
 
+export interface ByteListener {
+  readonly kind: 'bytes'
+  readonly listener: ExplainedListener
+  readonly chain: Extract<PickedChain, { kind: 'bytes' }>
+}
+
 const httpProxyName = 'http_proxy'
 const loopbackHosts = new Set(['localhost', '127.0.0.1', '[::1]'])
 
-/** Undefined: nobody listens. Rejections: MESH_NOT_IMPLEMENTED for a listener that routes bytes, not requests. */
+/** Undefined: nobody listens, or takes such a connection. Rejections: MESH_CONFIG_REJECTED. */
 export function pickListener(
   messages: ConfigMessages,
   target: RequestTarget,
@@ -38,17 +44,24 @@ export function pickListener(
     : undefined
   const message = own ?? messages.listeners.find(({ name }) => name === httpProxyName)
   if (message === undefined) return undefined
-  const config = managerOf(message)
-  if (config === undefined) {
-    throw new MeshError(
-      'MESH_NOT_IMPLEMENTED',
-      `listener ${message.name} passes bytes on and routes no requests`,
-      { remedy: 'explain a URL of a service that speaks HTTP' },
-    )
+  const isTls = own !== undefined && target.isTls
+  const chain = pickChain(
+    message,
+    isTls ? { kind: 'tls', serverName: target.host } : { kind: 'http' },
+  )
+  const address = addressText(message.address)
+  if (chain?.kind === 'bytes') {
+    return { kind: 'bytes', listener: { name: message.name, address, routes: '' }, chain }
   }
+  if (chain === undefined) return undefined
+  const { routes, name } = routesOf(chain.config, messages)
   return {
-    ...readManager(message, config, messages),
+    kind: 'http',
+    listener: { name: message.name, address, routes: name },
+    localPort: portOf(message) ?? 0,
     form: own === undefined ? 'absolute' : 'origin',
+    settings: chain.plan.settings,
+    routes,
   }
 }
 
@@ -59,36 +72,11 @@ function portOf({ address }: Listener): number | undefined {
   return specifier?.$case === 'portValue' ? specifier.value : undefined
 }
 
-function managerOf({ filterChains }: Listener): Any | undefined {
-  const filter = filterChains[0]?.filters.at(-1)
-  const any = filter?.configType?.$case === 'typedConfig' ? filter.configType.value : undefined
-  return any !== undefined && typeName(any.typeUrl).endsWith('.HttpConnectionManager')
-    ? any
-    : undefined
-}
-
-function readManager(
-  message: Listener,
-  config: Any,
-  messages: ConfigMessages,
-): Omit<PickedListener, 'form'> {
-  const report: FieldReport = { path: `listener ${message.name}`, reasons: [] }
-  const scope = { random: () => 0, hostname: '', runtime: noRuntime }
-  const plan = compileConnectionManager(config, scope, report)
-  if (plan === undefined || report.reasons.length > 0) {
-    throw new MeshError('MESH_CONFIG_REJECTED', report.reasons.join('; '))
-  }
+function routesOf(config: Any, messages: ConfigMessages) {
   const specifier = HttpConnectionManager.decode(config.value).routeSpecifier
-  const inline = specifier?.$case === 'routeConfig' ? specifier.value : undefined
-  const name = specifier?.$case === 'rds' ? specifier.value.routeConfigName : ''
-  return {
-    listener: {
-      name: message.name,
-      address: addressText(message.address),
-      routes: inline?.name ?? name,
-    },
-    localPort: portOf(message) ?? 0,
-    settings: plan.settings,
-    routes: inline ?? messages.route(name),
+  if (specifier?.$case === 'routeConfig') {
+    return { routes: specifier.value, name: specifier.value.name }
   }
+  const name = specifier?.$case === 'rds' ? specifier.value.routeConfigName : ''
+  return { routes: messages.route(name), name }
 }

@@ -7,6 +7,8 @@ import type { RequestHead } from '../http/message.ts'
 export interface RequestTarget {
   readonly host: string
   readonly port: number
+  /** The client speaks TLS: what it says inside is nobody's to read. */
+  readonly isTls: boolean
   /** A new one each time: what explains a request changes it. */
   head(form: RequestForm): RequestHead
 }
@@ -37,6 +39,7 @@ export function requestTarget({ method, url, headers }: RequestLine): RequestTar
   return {
     host: hostOf(authority),
     port,
+    isTls,
     head: (form) => headOf({ method, url: { authority, port, path }, isTunnel, headers }, form),
   }
 }

@@ -17,10 +17,12 @@ export interface ConnectionFacts extends Inspection {
   readonly directRemoteAddress?: string
 }
 
-export function chooseChain(
-  chains: readonly FilterChain[],
+type Matching = Pick<FilterChain, 'match'>
+
+export function chooseChain<Chain extends Matching>(
+  chains: readonly Chain[],
   facts: ConnectionFacts,
-): FilterChain | undefined {
+): Chain | undefined {
   let left = chains
   for (const fit of dimensions) {
     if (left.length === 0) return undefined
@@ -29,12 +31,12 @@ export function chooseChain(
   return left[0]
 }
 
-function closest(
-  chains: readonly FilterChain[],
+function closest<Chain extends Matching>(
+  chains: readonly Chain[],
   fit: (match: ChainMatch) => number,
-): readonly FilterChain[] {
+): readonly Chain[] {
   let best = unfit
-  let kept: FilterChain[] = []
+  let kept: Chain[] = []
   for (const chain of chains) {
     const value = chain.match === undefined ? 0 : fit(chain.match)
     if (value < best || value === unfit) continue
