@@ -85,9 +85,10 @@ export interface ApplicationPlan {
 /** A probe whose port may still be the application's own, which is known only when it has been picked. */
 export type PlannedProbe = Omit<ProbeConfig, 'action'> & {
   readonly action:
-    | Exclude<ProbeConfig['action'], { kind: 'http' | 'tcp' }>
+    | Exclude<ProbeConfig['action'], { kind: 'http' | 'tcp' | 'grpc' }>
     | WithOptionalPort<Extract<ProbeConfig['action'], { kind: 'http' }>>
     | WithOptionalPort<Extract<ProbeConfig['action'], { kind: 'tcp' }>>
+    | WithOptionalPort<Extract<ProbeConfig['action'], { kind: 'grpc' }>>
 }
 
 type WithOptionalPort<Action> = Omit<Action, 'port'> & { readonly port: number | undefined }

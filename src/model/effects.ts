@@ -94,7 +94,6 @@ export const effects: Readonly<Record<string, EffectTable>> = {
   WorkloadEntry: { spec: 'effective', 'spec.network': 'not-yet' },
   WorkloadGroup: {
     spec: 'effective',
-    'spec.probe.grpc': 'not-yet',
     'spec.template.network': 'not-yet',
   },
   Sidecar: {
@@ -137,8 +136,6 @@ export const effects: Readonly<Record<string, EffectTable>> = {
     'spec.meshConfig.meshMTLS.cipherSuites': 'not-yet',
     'spec.meshConfig.enableTracing': 'not-yet',
     ...prefixed('spec.meshConfig.defaultTrafficPolicy', poolEffects),
-    'spec.services[].workloads[].probe.grpc': 'refused',
-    'spec.workloads[].probe.grpc': 'refused',
   },
 }
 

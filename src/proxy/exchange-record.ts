@@ -57,6 +57,7 @@ export interface ExchangeEnd {
 export function finishRecord(record: RequestRecord, end: ExchangeEnd): void {
   const { stream, stats } = end
   record.isGrpc = isGrpc(record.request)
+  if (record.isGrpc) record.messages = stream.messages
   record.grpcStatus ??= grpcStatusOf(record.response?.headers)
   record.durationMs = end.durationMs
   record.wireBytesReceived = stream.wireBytesReceived

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { createServer as createHttpServer } from 'node:http'
+import { createServer as createHttp2Server } from 'node:http2'
 import { createServer, type AddressInfo } from 'node:net'
 import { test } from 'node:test'
 
@@ -46,6 +47,43 @@ test('a TCP check is ready when the port accepts', async () => {
   server.close()
   await once(server, 'close')
   assert.match((await check(never)) ?? '', /ECONNREFUSED/)
+})
+
+test('a gRPC check is ready when the service says that it serves', async () => {
+  const asked: string[] = []
+  const server = createHttp2Server()
+  server.on('stream', (stream, headers) => {
+    const chunks: Buffer[] = []
+    stream.on('data', (chunk: Buffer) => chunks.push(chunk))
+    stream.on('end', () => {
+      const service = Buffer.concat(chunks).toString('latin1', 7)
+      asked.push(`${String(headers[':path'])} ${service}`)
+      if (service === 'missing') {
+        stream.respond(
+          { 'content-type': 'application/grpc', 'grpc-status': '5' },
+          { endStream: true },
+        )
+        return
+      }
+      const status = service === 'sick' ? 2 : 1
+      stream.respond({ 'content-type': 'application/grpc' }, { waitForTrailers: true })
+      stream.on('wantTrailers', () => stream.sendTrailers({ 'grpc-status': '0' }))
+      stream.end(Buffer.from([0, 0, 0, 0, 2, 8, status]))
+    })
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  const ask = (service: string) =>
+    createCheck({ kind: 'grpc', host: '127.0.0.1', port, service }, environment)(never)
+  assert.equal(await ask(''), undefined)
+  assert.equal(await ask('shop'), undefined)
+  assert.equal(await ask('sick'), `gRPC health of sick on port ${port}: NOT_SERVING`)
+  assert.equal(await ask('missing'), `gRPC health of missing on port ${port}: gRPC status 5`)
+  assert.equal(asked[1], '/grpc.health.v1.Health/Check shop')
+  server.close()
+  await once(server, 'close')
+  assert.match((await ask('')) ?? '', /ECONNREFUSED/)
 })
 
 test('a command is ready when it ends with 0, in the environment of the application', async () => {

@@ -1,4 +1,4 @@
-/** The three ways to ask an application whether it is ready: an HTTP request, a connection, a command. */
+/** The ways to ask an application whether it is ready: an HTTP request, a connection, gRPC's health, a command. */
 import { spawn } from 'node:child_process'
 import { connect } from 'node:net'
 
@@ -20,6 +20,9 @@ export function createCheck(action: ProbeAction, environment: CheckEnvironment):
       return (signal) => checkHttp(action, signal)
     case 'tcp':
       return (signal) => checkTcp(action, signal)
+    case 'grpc':
+      // node:http2 is loaded by the few who probe with it.
+      return async (signal) => (await import('./check-grpc.ts')).checkGrpc(action, signal)
     case 'exec':
       return (signal) => checkCommand(action.command, environment, signal)
     default:

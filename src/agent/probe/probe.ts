@@ -4,7 +4,7 @@
  * The first verdict comes after `successThreshold` answers in a row; until then the application counts as
  * starting, and is asked every `startupPeriodMs` rather than every `periodMs`, so that a mesh starts as fast
  * as its services do. After that, `failureThreshold` failures in a row make it unhealthy. `onChange` is told
- * changes only. gRPC probes are known by name and refused.
+ * changes only.
  */
 import type { Clock, Timer } from '../../lib/clock.ts'
 
@@ -18,6 +18,13 @@ export type ProbeAction =
       readonly headers: readonly (readonly [string, string])[]
     }
   | { readonly kind: 'tcp'; readonly host: string; readonly port: number }
+  | {
+      readonly kind: 'grpc'
+      readonly host: string
+      readonly port: number
+      /** Empty: the server as a whole. */
+      readonly service: string
+    }
   | { readonly kind: 'exec'; readonly command: readonly string[] }
 
 export interface ProbeConfig {

@@ -105,12 +105,6 @@ test('upstreams are host and port', () => {
 
 for (const [title, spec, code, message] of [
   [
-    'a gRPC probe is refused by name',
-    service({ probe: { grpc: { port: 1 } } }),
-    'MESH_NOT_IMPLEMENTED',
-    /s-v1: gRPC probes are not implemented yet/,
-  ],
-  [
     'replicas with one fixed port are refused',
     service({ port: 9000, replicas: 2 }),
     'MESH_CONFIG_REJECTED',

@@ -25,14 +25,11 @@ function planAction(workload: string, probe: ReadinessProbe): PlannedAction {
   }
   if (probe.exec !== undefined) return { kind: 'exec', command: probe.exec.command }
   if (probe.grpc !== undefined) {
-    throw new MeshError(
-      'MESH_NOT_IMPLEMENTED',
-      `workload ${workload}: gRPC probes are not implemented yet`,
-      { remedy: 'use httpGet, tcpSocket or exec' },
-    )
+    const { port, service = '' } = probe.grpc
+    return { kind: 'grpc', host: '127.0.0.1', port: port || undefined, service }
   }
   throw new MeshError('MESH_CONFIG_REJECTED', `workload ${workload}: its probe asks nothing`, {
-    remedy: 'add httpGet, tcpSocket or exec, or leave probe out',
+    remedy: 'add httpGet, tcpSocket, grpc or exec, or leave probe out',
   })
 }
 

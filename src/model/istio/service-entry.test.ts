@@ -305,10 +305,4 @@ testIssues({ apiVersion, kind: 'WorkloadGroup' }, [
     'spec.probe.failureThreshold',
     'template: {}\nprobe: {tcpSocket: {port: 1}, failureThreshold: -1} # HERE',
   ],
-  [
-    'gRPC probes have no effect yet',
-    'TUL0011',
-    'spec.probe.grpc',
-    'template: {}\nprobe: {grpc: {port: 80}} # HERE',
-  ],
 ])

@@ -15,6 +15,8 @@ export interface DownstreamStream {
   /** All bytes of this exchange so far, heads and framing included. */
   readonly wireBytesReceived: number
   readonly wireBytesSent: number
+  /** Of a gRPC call whose codec counts them. */
+  readonly messages?: MessageCounts | undefined
   /** 1xx other than 101; ignored where the protocol of the client has none. */
   sendInformational(head: ResponseHead): void
   sendHead(head: ResponseHead, isEnd: boolean): void
@@ -29,6 +31,12 @@ export interface DownstreamStream {
   reset(): void
   pauseRequest(): void
   resumeRequest(): void
+}
+
+/** gRPC messages of one call. */
+export interface MessageCounts {
+  readonly received: number
+  readonly sent: number
 }
 
 export interface RequestEvents {

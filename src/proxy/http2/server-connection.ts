@@ -10,6 +10,7 @@ import type { Random } from '../../lib/random.ts'
 import type { Failure } from '../failure.ts'
 import { HeaderList } from '../http/header-list.ts'
 import type { RequestHead } from '../http/message.ts'
+import type { RequestEvents } from '../http/stream.ts'
 import type { ServerConnectionOwner } from '../http1/server-connection.ts'
 import type { Http2Stats } from '../telemetry/cluster-stats.ts'
 import { LazyTimer } from '../wire/lazy-timer.ts'
@@ -48,7 +49,9 @@ export interface Http2ServerOptions {
   readonly owner: Http2ServerOwner
 }
 
-export interface Http2ServerOwner extends ServerConnectionOwner {
+export interface Http2ServerOwner extends Omit<ServerConnectionOwner, 'onRequest'> {
+  /** A request; the exchange that is returned hears the rest of it. */
+  onRequest(head: RequestHead, stream: ServerStream): RequestEvents
   /** The client gave up most of its requests at once. */
   onTooManyResets(): void
   onProtocolError(): void

@@ -1,9 +1,10 @@
 /** One request of an HTTP/2 client and its answer: the exchange on the one side, a stream of the session on the other. */
 import type { HeaderList } from '../http/header-list.ts'
 import type { RequestHead, ResponseHead } from '../http/message.ts'
-import type { DownstreamStream, RequestEvents } from '../http/stream.ts'
+import type { DownstreamStream, MessageCounts, RequestEvents } from '../http/stream.ts'
 import type { LazyTimer } from '../wire/lazy-timer.ts'
 import { errorCodes } from './frame.ts'
+import { GrpcMessageCount } from './grpc-message-count.ts'
 import { encodeResponse } from './response-head.ts'
 import type { Http2Session } from './session.ts'
 import type { Http2Stream, StreamEvents, StreamReset } from './stream.ts'
@@ -24,6 +25,8 @@ export class ServerStream implements DownstreamStream, StreamEvents {
   #exchange: RequestEvents | undefined
   /** For the end of the request; undefined where there is no limit. */
   requestTimer: LazyTimer | undefined
+  #received: GrpcMessageCount | undefined
+  #sent: GrpcMessageCount | undefined
   #hasNoBody = false
   isHeadSent = false
   isTunnel = false
@@ -60,6 +63,17 @@ export class ServerStream implements DownstreamStream, StreamEvents {
     this.#exchange?.onRequestInvalid({ reason: 'request-timeout', failure: 'request-timeout' })
   }
 
+  /** From here on, messages of both directions are counted. */
+  countMessages(): void {
+    this.#received = new GrpcMessageCount()
+    this.#sent = new GrpcMessageCount()
+  }
+
+  get messages(): MessageCounts | undefined {
+    if (this.#received === undefined || this.#sent === undefined) return undefined
+    return { received: this.#received.messages, sent: this.#sent.messages }
+  }
+
   // The exchange's side.
 
   sendInformational(head: ResponseHead): void {
@@ -86,6 +100,7 @@ export class ServerStream implements DownstreamStream, StreamEvents {
 
   sendData(chunk: Uint8Array): boolean {
     if (this.#hasNoBody || this.#isOver()) return true
+    this.#sent?.add(chunk)
     return this.#owner.session.sender.sendData(this.#stream, chunk)
   }
 
@@ -119,6 +134,7 @@ export class ServerStream implements DownstreamStream, StreamEvents {
   // The session's side.
 
   onStreamData(chunk: Buffer): void {
+    this.#received?.add(chunk)
     this.#exchange?.onRequestData(chunk)
   }
 

@@ -1,3 +1,4 @@
+import { isGrpc } from '../exchange-response.ts'
 /**
  * Joins one HTTP/2 connection to its exchanges. They share what is known of the connection, and each has timers of its
  * own; timers of exchanges that are over are used again, so that a request makes none.
@@ -40,6 +41,7 @@ export function openHttp2(options: HttpConnectionScope): Http2ServerConnection {
     owner: {
       onRequest(head, stream) {
         stats.rqTotal.add(1)
+        if (isGrpc(head)) stream.countMessages()
         return openExchange(scopes.take(), head, stream)
       },
       onRefusedRequest(why, head, stream) {

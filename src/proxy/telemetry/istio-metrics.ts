@@ -58,6 +58,8 @@ interface RequestSeries {
   readonly duration: Histogram
   readonly requestBytes: Histogram
   readonly responseBytes: Histogram
+  /** Of gRPC only, as in Istio. */
+  readonly messages: { readonly requests: Counter; readonly responses: Counter } | undefined
 }
 
 interface TcpSeries {
@@ -72,6 +74,9 @@ function countRequest(series: RequestSeries, record: RequestRecord): void {
   series.duration.record(record.durationMs)
   series.requestBytes.record(record.wireBytesReceived)
   series.responseBytes.record(record.wireBytesSent)
+  if (series.messages === undefined) return
+  series.messages.requests.add(record.messages?.received ?? 0)
+  series.messages.responses.add(record.messages?.sent ?? 0)
 }
 
 function countTcp(series: TcpSeries, record: TcpRecord): void {
@@ -277,6 +282,18 @@ function requestSeries(scope: StatScope, labels: StatLabels): RequestSeries {
     duration: scope.histogram(...named('istio_request_duration_milliseconds', labels)),
     requestBytes: scope.histogram(...named('istio_request_bytes', labels)),
     responseBytes: scope.histogram(...named('istio_response_bytes', labels)),
+    messages: isGrpc(labels) ? messageCounters(scope, labels) : undefined,
+  }
+}
+
+function isGrpc(labels: StatLabels): boolean {
+  return labels.some(([name, value]) => name === 'request_protocol' && value === 'grpc')
+}
+
+function messageCounters(scope: StatScope, labels: StatLabels) {
+  return {
+    requests: scope.counter(...named('istio_request_messages_total', labels)),
+    responses: scope.counter(...named('istio_response_messages_total', labels)),
   }
 }
 

@@ -5,6 +5,7 @@
 import type { ConnectionSecurity } from '../connection-security.ts'
 import type { Failure } from '../failure.ts'
 import type { RequestHead, ResponseHead } from '../http/message.ts'
+import type { MessageCounts } from '../http/stream.ts'
 import type { Cluster } from '../upstream/cluster.ts'
 import type { Host } from '../upstream/host.ts'
 
@@ -50,6 +51,8 @@ export interface RequestRecord {
   upstreamSecurity?: ConnectionSecurity | undefined
   connectionId: number
   isGrpc: boolean
+  /** Of a gRPC call; absent where they were not counted. */
+  messages?: MessageCounts | undefined
   grpcStatus: number | undefined
 }
 
