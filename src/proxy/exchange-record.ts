@@ -57,8 +57,10 @@ export interface ExchangeEnd {
 export function finishRecord(record: RequestRecord, end: ExchangeEnd): void {
   const { stream, stats } = end
   record.isGrpc = isGrpc(record.request)
-  if (record.isGrpc) record.messages = stream.messages
-  record.grpcStatus ??= grpcStatusOf(record.response?.headers)
+  if (record.isGrpc) {
+    record.messages = stream.messages
+    record.grpcStatus ??= grpcStatusOf(record.response?.headers)
+  } else record.grpcStatus = undefined
   record.durationMs = end.durationMs
   record.wireBytesReceived = stream.wireBytesReceived
   record.wireBytesSent = stream.wireBytesSent

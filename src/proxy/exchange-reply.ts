@@ -69,6 +69,9 @@ export function brokenOffDetails(failure: Failure, reply: Partial<LocalReply>): 
 const beforeResponse = 'upstream_reset_before_response_started'
 const afterResponse = 'upstream_reset_after_response_started'
 
+/** The client's connection ended. */
+export const gone: RequestRefusal = { reason: 'closed', failure: 'downstream-disconnect' }
+
 /** What the table's row cannot say: which rule was broken, and what did not come in time. */
 export function refusalReply(refusal: RequestRefusal): Partial<LocalReply> {
   if (refusal.reason === 'header-timeout') {
@@ -89,6 +92,9 @@ const messagingDetails: Readonly<Record<string, string>> = {
   'header-name': 'http2.invalid.header.field',
   'header-value': 'http2.invalid.header.field',
   'connection-header': 'http2.invalid.header.field',
+  'pseudo-in-trailers': 'http2.invalid.header.field',
+  // Envoy's name for what its codec resets by itself.
+  'body-length': 'http2.remote_reset',
   underscore: 'http2.unexpected_underscore',
 }
 

@@ -40,6 +40,7 @@ import {
 } from './exchange-record.ts'
 import {
   brokenOffDetails,
+  gone,
   buildFailureReply,
   continueHead,
   directReply,
@@ -472,21 +473,18 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
   onRequestInvalid(refusal: RequestRefusal): void {
     if (this.#isOver) return
     countRefusal(this.#scope.manager.stats, refusal)
-    this.#abort('reset')
-    const reply = refusalReply(refusal)
     // HTTP/2 has nobody to answer where a message is malformed: its stream is reset.
-    if (refusal.failure === 'messaging-error') this.#endWithout(refusal.failure, reply.details)
-    else this.#fail(refusal.failure, reply)
+    if (refusal.failure === 'messaging-error') this.onDownstreamClose(refusal)
+    else {
+      this.#abort('reset')
+      this.#fail(refusal.failure, refusalReply(refusal))
+    }
   }
 
-  onDownstreamClose(failure: Failure = 'downstream-disconnect'): void {
-    if (!this.#isOver) this.#endWithout(failure)
-  }
-
-  /** Nobody is left to answer. */
-  #endWithout(failure: Failure, details?: string): void {
+  onDownstreamClose(why: RequestRefusal = gone): void {
+    if (this.#isOver) return
     this.#abort('reset')
-    noteGone(this.record, failure, details)
+    noteGone(this.record, why.failure, refusalReply(why).details)
     this.#finish()
   }
 

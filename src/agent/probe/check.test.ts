@@ -2,7 +2,11 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { createServer as createHttpServer } from 'node:http'
-import { createServer as createHttp2Server } from 'node:http2'
+import {
+  createServer as createHttp2Server,
+  type IncomingHttpHeaders,
+  type ServerHttp2Stream,
+} from 'node:http2'
 import { createServer, type AddressInfo } from 'node:net'
 import { test } from 'node:test'
 
@@ -52,7 +56,7 @@ test('a TCP check is ready when the port accepts', async () => {
 test('a gRPC check is ready when the service says that it serves', async () => {
   const asked: string[] = []
   const server = createHttp2Server()
-  server.on('stream', (stream, headers) => {
+  server.on('stream', (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => {
     const chunks: Buffer[] = []
     stream.on('data', (chunk: Buffer) => chunks.push(chunk))
     stream.on('end', () => {

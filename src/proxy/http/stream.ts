@@ -46,7 +46,7 @@ export interface RequestEvents {
   onRequestInvalid(refusal: RequestRefusal): void
   onDownstreamDrain(): void
   /** The client went away, or gave up this request: why, unless its connection ended. */
-  onDownstreamClose(failure?: 'downstream-reset' | 'messaging-error'): void
+  onDownstreamClose(why?: RequestRefusal): void
 }
 
 /** Why a message was refused: the codec's own name for it, and what to answer. */

@@ -226,6 +226,8 @@ export class Http2ClientConnection implements SessionOwner, ClientStreamOwner {
 
   onLocalEnd(): void {}
 
+  onReadEnd(): void {}
+
   onOpenBlock(): void {}
 
   onPeerReset(): void {}

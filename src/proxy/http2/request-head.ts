@@ -15,8 +15,6 @@ export const requestPseudo: ReadonlySet<string> = new Set([
 
 export type ReadRequest =
   | { readonly kind: 'ok'; readonly head: RequestHead }
-  /** Well-formed, and for no host: whoever answers can say so. */
-  | { readonly kind: 'no-host'; readonly head: RequestHead }
   | { readonly kind: 'malformed'; readonly reason: Malformed }
 
 export interface RequestReading {
@@ -30,9 +28,7 @@ export function readRequest(fields: MessageFields, reading: RequestReading): Rea
   const head = headOf(fields)
   const framing = frame(head, fields, reading)
   if (framing !== undefined) return { kind: 'malformed', reason: framing }
-  const authority = fields.pseudo(':authority') ?? fields.host ?? ''
-  if (authority === '') return { kind: 'no-host', head }
-  const parsed = parseAuthority(authority)
+  const parsed = parseAuthority(fields.pseudo(':authority') ?? fields.host ?? '')
   if (parsed === undefined) return { kind: 'malformed', reason: 'authority' }
   head.authority = parsed
   return { kind: 'ok', head }
@@ -71,7 +67,7 @@ function checkPseudo(fields: MessageFields, reading: RequestReading): Malformed 
     return fields.pseudo(':authority') === undefined ? 'pseudo-missing' : undefined
   }
   if (scheme === undefined || path === undefined) return 'pseudo-missing'
-  if (!/^https?$/i.test(scheme)) return 'scheme'
+  if (!/^[a-z][a-z0-9+.-]*$/i.test(scheme)) return 'scheme'
   if (path === '*') return method === 'OPTIONS' ? undefined : 'path'
   return path.startsWith('/') && isAll(isTarget, path) ? undefined : 'path'
 }

@@ -74,6 +74,8 @@ export class Http2ServerConnection implements SessionOwner, ServerStreamOwner {
   readonly #flushTimer: LazyTimer
   readonly #lifetime: LazyTimer
   readonly session: Http2Session
+  /** Answered before their request was whole, in the read that goes on. */
+  readonly #unfinished: Http2Stream[] = []
   #phase: Phase = 'open'
   #requests = 0
   #isClosed = false
@@ -168,7 +170,17 @@ export class Http2ServerConnection implements SessionOwner, ServerStreamOwner {
   onLocalEnd(stream: Http2Stream): void {
     const isTunnel = this.#serverStreams.get(stream.id)?.isTunnel === true
     // §8.1: the rest of the request is not wanted. A tunnel goes on in the other direction.
-    if (!stream.isRemoteEnded && !isTunnel) this.session.resetStream(stream, errorCodes.noError)
+    if (stream.isRemoteEnded || isTunnel) return
+    // Its end may stand in the bytes that are being read.
+    if (this.session.isReading) this.#unfinished.push(stream)
+    else this.session.resetStream(stream, errorCodes.noError)
+  }
+
+  onReadEnd(): void {
+    while (this.#unfinished.length > 0) {
+      const stream = this.#unfinished.pop()
+      if (stream?.isRemoteEnded === false) this.session.resetStream(stream, errorCodes.noError)
+    }
   }
 
   onPeerReset(stream: Http2Stream): void {
@@ -247,25 +259,20 @@ export class Http2ServerConnection implements SessionOwner, ServerStreamOwner {
       this.#refuse(stream, read.reason)
       return
     }
-    this.#open(stream, read.head, { isEnd, hasHost: read.kind === 'ok' })
+    this.#open(stream, read.head, isEnd)
     this.#limitRequests()
   }
 
-  #open(
-    stream: Http2Stream,
-    head: RequestHead,
-    { isEnd, hasHost }: { readonly isEnd: boolean; readonly hasHost: boolean },
-  ): void {
+  #open(stream: Http2Stream, head: RequestHead, isEnd: boolean): void {
     const { owner } = this.#options
     const one = this.#createStream(stream, head)
     if (typeof head.bodyLength === 'number' && head.upgrade === undefined) {
       stream.bodyLeft = head.bodyLength
     }
     if (!isEnd && head.method !== 'CONNECT' && head.upgrade === undefined) this.#limitRequest(one)
-    const exchange = hasHost
-      ? owner.onRequest(head, one)
-      : owner.onRefusedRequest({ reason: 'host-missing', failure: 'missing-host' }, head, one)
-    one.attach(exchange)
+    // Known before anybody answers: an early answer resets only what is still being sent.
+    stream.isRemoteEnded = isEnd
+    one.attach(owner.onRequest(head, one))
     if (isEnd && !stream.isClosed) this.session.endRemote(stream, undefined)
   }
 
@@ -292,7 +299,7 @@ export class Http2ServerConnection implements SessionOwner, ServerStreamOwner {
     const { malformed, isTooLarge, headers } = this.#fields
     if (isTooLarge) {
       this.#options.stats.headerOverflow.add(1)
-      this.#cut(stream, errorCodes.internalError)
+      this.#cut(stream, errorCodes.internalError, 'too-many-headers')
     } else if (malformed !== undefined) this.#refuse(stream, malformed)
     else if (!isEnd) this.#refuse(stream, 'trailers-open')
     else {
@@ -306,18 +313,20 @@ export class Http2ServerConnection implements SessionOwner, ServerStreamOwner {
     const { stats, http2 } = this.#options
     if (reason === 'underscore') {
       stats.requestsRejectedWithUnderscores.add(1)
-      this.#cut(stream, errorCodes.protocolError)
+      this.#cut(stream, errorCodes.internalError, reason)
       return
     }
     stats.rxMessagingError.add(1)
-    if (http2.endsStreamOnInvalidMessage) this.#cut(stream, errorCodes.protocolError)
-    else this.session.fail(errorCodes.protocolError, `malformed message: ${reason}`)
+    this.#cut(stream, errorCodes.protocolError, reason)
+    // As Envoy: a body of another length than was promised concerns nobody else.
+    if (http2.endsStreamOnInvalidMessage || reason === 'body-length') return
+    this.session.fail(errorCodes.protocolError, `malformed message: ${reason}`)
   }
 
-  #cut(stream: Http2Stream, code: ErrorCode): void {
+  #cut(stream: Http2Stream, code: ErrorCode, message: string): void {
     const one = this.#serverStreams.get(stream.id)
     this.session.resetStream(stream, code)
-    one?.onStreamReset({ code, by: 'us', message: 'malformed message' })
+    one?.onStreamReset({ code, by: 'us', message })
   }
 
   /** Whoever observes requests hears of it; nothing is answered. */

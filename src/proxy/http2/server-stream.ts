@@ -151,8 +151,10 @@ export class ServerStream implements DownstreamStream, StreamEvents {
     const exchange = this.#exchange
     this.#exchange = undefined
     if (reset.by === 'connection') exchange?.onDownstreamClose()
-    else if (reset.by === 'peer') exchange?.onDownstreamClose('downstream-reset')
-    else exchange?.onDownstreamClose('messaging-error')
+    else {
+      const failure = reset.by === 'peer' ? 'downstream-reset' : 'messaging-error'
+      exchange?.onDownstreamClose({ reason: reset.message, failure })
+    }
   }
 
   #isOver(): boolean {

@@ -67,6 +67,8 @@ export interface SessionOwner {
   onOpenBlock(): void
   /** Something came. */
   onActivity(): void
+  /** What came has been worked on. */
+  onReadEnd(): void
   onEnd(): void
   onClose(error: Error | undefined): void
 }
@@ -128,6 +130,11 @@ export class Http2Session implements WireEvents, FrameSink, StreamOwner {
       },
     })
     wire.listen(this)
+  }
+
+  /** Whether more frames of one read may follow. */
+  get isReading(): boolean {
+    return this.#guard.isReading
   }
 
   /** Our first frames. */
@@ -204,6 +211,7 @@ export class Http2Session implements WireEvents, FrameSink, StreamOwner {
     this.#guard.isReading = true
     this.#reader.feed(start === 0 ? bytes : bytes.subarray(start))
     this.#guard.isReading = false
+    this.#owner.onReadEnd()
     if (!this.isOver) this.#openConnectionWindow()
   }
 

@@ -200,3 +200,15 @@ test('closing forgets every series', () => {
   metrics.close()
   assert.equal(registry.size, 0)
 })
+
+test('messages are counted for gRPC calls, and no series is made of them for others', () => {
+  const { metrics, lines } = scene()
+  metrics.http.onEnd(toService())
+  assert.deepEqual(lines('istio_request_messages_total'), [])
+  const messages = { received: 3, sent: 5 }
+  metrics.http.onEnd(toService({ isGrpc: true, grpcStatus: 0, messages }))
+  metrics.http.onEnd(toService({ isGrpc: true, grpcStatus: 0, messages }))
+  const [requests = ''] = lines('istio_request_messages_total')
+  assert.match(requests, /request_protocol="grpc",.*grpc_response_status="0",.*\} 6$/)
+  assert.match(lines('istio_response_messages_total')[0] ?? '', /\} 10$/)
+})

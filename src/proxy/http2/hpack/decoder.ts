@@ -6,9 +6,9 @@
  * keeping fields, and the block is read to its end for the table's sake.
  */
 import { DynamicTable } from './dynamic-table.ts'
-import { fieldName, isValidValue, type FieldName } from './field-name.ts'
+import { fieldName, isValidValue, trimmed, type FieldName } from './field-name.ts'
 import { decodeHuffman } from './huffman.ts'
-import { staticTable, tableEntry } from './static-table.ts'
+import { entryOverhead, staticTable } from './static-table.ts'
 
 export interface FieldSink {
   onField(name: FieldName, value: string, isValueValid: boolean): void
@@ -89,10 +89,14 @@ export class HpackDecoder {
     if (this.#error !== undefined) return
     const name = index === 0 ? this.#readName() : this.#entryAt(index)?.name
     if (name === undefined) return
-    const value = this.#readString()
-    if (value === undefined) return
+    const raw = this.#readString()
+    if (raw === undefined) return
+    const value = trimmed(raw)
     const isValueValid = isValidValue(value)
-    if (isKept) this.#table.add(tableEntry(name, value, isValueValid))
+    if (isKept) {
+      const size = name.text.length + raw.length + entryOverhead
+      this.#table.add({ name, value, isValueValid, size })
+    }
     sink.onField(name, value, isValueValid)
   }
 

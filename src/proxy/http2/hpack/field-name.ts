@@ -28,10 +28,21 @@ export function fieldName(text: string): FieldName {
   return { text: kept, kind, hasUnderscore: text.includes('_') }
 }
 
-/** Everything but controls, and no white space around (§8.2.1). */
+/** Everything but controls. */
 export function isValidValue(value: string): boolean {
-  if (isBlank(value.charCodeAt(0)) || isBlank(value.charCodeAt(value.length - 1))) return false
   return isAll(isFieldValue, value)
+}
+
+/**
+ * Without white space around, which nobody may send (§8.2.1): as Envoy, it is not believed rather than refused. What
+ * is matched is what is forwarded (CVE-2019-18802).
+ */
+export function trimmed(value: string): string {
+  let start = 0
+  let end = value.length
+  while (start < end && isBlank(value.charCodeAt(start))) start += 1
+  while (end > start && isBlank(value.charCodeAt(end - 1))) end -= 1
+  return end - start === value.length ? value : value.slice(start, end)
 }
 
 function isBlank(code: number): boolean {

@@ -11,10 +11,6 @@ export interface TableEntry {
 
 export const entryOverhead = 32
 
-export function tableEntry(name: FieldName, value: string, isValueValid: boolean): TableEntry {
-  return { name, value, isValueValid, size: name.text.length + value.length + entryOverhead }
-}
-
 const fields = `
 :authority :method=GET :method=POST :path=/ :path=/index.html :scheme=http :scheme=https
 :status=200 :status=204 :status=206 :status=304 :status=400 :status=404 :status=500
@@ -32,5 +28,5 @@ export const staticTable: readonly TableEntry[] = fields
   .split(/\s+/)
   .map((field) => {
     const [name = '', value = ''] = field.split('=')
-    return tableEntry(fieldName(name), value.replace('~', ' '), true)
+    return { name: fieldName(name), value: value.replace('~', ' '), isValueValid: true, size: 0 }
   })
