@@ -20,14 +20,6 @@ export type Effect = 'effective' | 'not-yet' | 'refused' | 'cluster-only'
 
 type EffectTable = Readonly<Record<string, Effect>>
 
-/** Protocols that need HTTP/2 to the endpoint. */
-function http2(path: string): EffectTable {
-  const protocols = ['HTTP2', 'GRPC', 'GRPC-WEB', 'http2', 'grpc', 'grpc-web']
-  return Object.fromEntries(
-    protocols.map((protocol) => [`${path}=${protocol}`, 'not-yet' as const]),
-  )
-}
-
 /** Patterns of a traffic policy, below each place where one can stand. */
 function trafficPolicy(path: string): EffectTable {
   const portLevel = `${path}.portLevelSettings[]`
@@ -53,9 +45,6 @@ function prefixed(path: string, table: EffectTable): EffectTable {
 const poolEffects: EffectTable = {
   connectionPool: 'effective',
   'connectionPool.tcp.maxConnectionDuration': 'not-yet',
-  'connectionPool.http.h2UpgradePolicy=UPGRADE': 'not-yet',
-  'connectionPool.http.maxConcurrentStreams': 'not-yet',
-  'connectionPool.http.http2KeepAlive': 'not-yet',
   outlierDetection: 'effective',
   'outlierDetection.outlierDetectionHttpErrorCodes': 'not-yet',
 }
@@ -100,7 +89,6 @@ export const effects: Readonly<Record<string, EffectTable>> = {
   },
   ServiceEntry: {
     spec: 'effective',
-    ...http2('spec.ports[].protocol'),
     'spec.endpoints[].network': 'not-yet',
   },
   WorkloadEntry: { spec: 'effective', 'spec.network': 'not-yet' },
@@ -145,8 +133,6 @@ export const effects: Readonly<Record<string, EffectTable>> = {
     ...Object.fromEntries(
       unreadMeshConfigFields.map((name) => [`spec.meshConfig.${name}`, 'not-yet' as const]),
     ),
-    ...http2('spec.services[].ports[].protocol'),
-    'spec.meshConfig.h2UpgradePolicy=UPGRADE': 'not-yet',
     'spec.meshConfig.meshMTLS.ecdhCurves': 'not-yet',
     'spec.meshConfig.meshMTLS.cipherSuites': 'not-yet',
     'spec.meshConfig.enableTracing': 'not-yet',

@@ -6,12 +6,12 @@ import type { ConnectionSecurity } from './connection-security.ts'
 import { grpcAsHttpStatus, grpcStatusOf, isGrpc } from './exchange-response.ts'
 import type { Failure } from './failure.ts'
 import type { HeaderList } from './http/header-list.ts'
-import type { RequestHead, ResponseHead } from './http/message.ts'
+import type { HttpProtocol, RequestHead, ResponseHead } from './http/message.ts'
 import type { UpstreamReset, UpstreamStream } from './http/stream.ts'
 import type { HostOutcome } from './resilience/outlier-detector.ts'
 import type { Cluster } from './upstream/cluster.ts'
+import type { PoolFailure, StreamWaiter } from './upstream/host-pool.ts'
 import type { Host } from './upstream/host.ts'
-import type { PoolFailure, StreamWaiter } from './upstream/pool.ts'
 import type { ProxyAddresses } from './wire/proxy-protocol.ts'
 
 /** The exchange, as its current attempt sees it. */
@@ -43,10 +43,9 @@ export class Attempt implements StreamWaiter {
   readonly #source: StreamSource
   readonly cluster: Cluster
   readonly host: Host
-  readonly authority: string
+  readonly #request: RequestHead
   readonly downstream: ProxyAddresses
   #stream: UpstreamStream | undefined
-  #request: RequestHead | undefined
   #isOver = false
   #isCounted = false
   hasResponse = false
@@ -59,7 +58,7 @@ export class Attempt implements StreamWaiter {
       readonly cluster: Cluster
       readonly host: Host
       readonly source: StreamSource
-      readonly authority: string
+      readonly request: RequestHead
     },
     downstream: ProxyAddresses,
   ) {
@@ -67,8 +66,17 @@ export class Attempt implements StreamWaiter {
     this.#source = target.source
     this.cluster = target.cluster
     this.host = target.host
-    this.authority = target.authority
+    this.#request = target.request
     this.downstream = downstream
+  }
+
+  get authority(): string {
+    return this.#request.authority
+  }
+
+  /** What the client speaks, for clusters that speak the same. */
+  get protocol(): HttpProtocol {
+    return this.#request.protocol
   }
 
   /** Whether the request can be written. */
@@ -95,7 +103,6 @@ export class Attempt implements StreamWaiter {
   }
 
   sendHead(head: RequestHead, isEnd: boolean): void {
-    this.#request = head
     this.#stream?.sendHead(head, isEnd)
   }
 
@@ -219,8 +226,7 @@ export class Attempt implements StreamWaiter {
   /** A response that says no more than its gRPC status counts as what that means; only gRPC requests are told so. */
   #statusMeant(head: ResponseHead): number {
     const grpcStatus = grpcStatusOf(head.headers)
-    const request = this.#request
-    if (grpcStatus === undefined || request === undefined || !isGrpc(request)) return head.status
+    if (grpcStatus === undefined || !isGrpc(this.#request)) return head.status
     return grpcAsHttpStatus(grpcStatus)
   }
 

@@ -126,8 +126,7 @@ class Copy implements AttemptOwner {
         return
       }
       const source = this.#scope.runtime.pools
-      const { authority } = this.#head
-      const target = { cluster: this.#cluster, host, source, authority }
+      const target = { cluster: this.#cluster, host, source, request: this.#head }
       this.#attempt = new Attempt(this, target, this.#scope.downstream)
       this.#attempt.start()
     })

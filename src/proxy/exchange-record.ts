@@ -102,6 +102,12 @@ export function noteFailure(record: RequestRecord, failure: Failure): void {
   addFlag(record, failureReplies[failure].flag)
 }
 
+/** The same where nothing is answered. */
+export function noteGone(record: RequestRecord, failure: Failure, details?: string): void {
+  noteFailure(record, failure)
+  record.details = details ?? failureReplies[failure].details
+}
+
 /** Flags stand in the order in which they came, as in Envoy. */
 export function addFlag(record: RequestRecord, flag: string): void {
   if (flag === '-') return

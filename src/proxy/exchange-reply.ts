@@ -74,7 +74,22 @@ export function refusalReply(refusal: RequestRefusal): Partial<LocalReply> {
   if (refusal.reason === 'header-timeout') {
     return { details: 'request_header_timeout', body: 'request header timeout' }
   }
+  if (refusal.failure === 'messaging-error') return messagingReply(refusal.reason)
   return refusal.failure === 'bad-request' ? { details: `http1.codec_error:${refusal.reason}` } : {}
+}
+
+/** Envoy's details of HTTP/2 messages that it resets. */
+function messagingReply(reason: string): Partial<LocalReply> {
+  const details = messagingDetails[reason]
+  return details === undefined ? {} : { details }
+}
+
+const messagingDetails: Readonly<Record<string, string>> = {
+  'too-many-headers': 'http2.too_many_headers',
+  'header-name': 'http2.invalid.header.field',
+  'header-value': 'http2.invalid.header.field',
+  'connection-header': 'http2.invalid.header.field',
+  underscore: 'http2.unexpected_underscore',
 }
 
 export interface PlainReply {

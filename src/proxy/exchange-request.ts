@@ -33,7 +33,10 @@ export interface ShapeScope extends Pick<
   | 'clientCertElement'
   | 'requestIds'
 > {
-  readonly manager: Omit<HttpConnectionManager, 'routes' | 'filters' | 'observers' | 'stats'>
+  readonly manager: Omit<
+    HttpConnectionManager,
+    'routes' | 'filters' | 'observers' | 'stats' | 'http2'
+  >
 }
 
 /** Changes `head` in place, before any filter or route sees it. */

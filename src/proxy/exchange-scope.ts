@@ -59,9 +59,13 @@ export class ExchangeTimers {
   #idleMs = 0
   #attemptIdleMs = 0
 
-  constructor(runtime: Pick<ProxyRuntime, 'clock' | 'turn'>) {
+  /** Called when an exchange is over: another may have the timers. */
+  readonly #onFree: (() => void) | undefined
+
+  constructor(runtime: Pick<ProxyRuntime, 'clock' | 'turn'>, onFree?: () => void) {
     const { clock, turn } = runtime
     this.#clock = clock
+    this.#onFree = onFree
     const create = (run: (owner: TimedExchange) => void): LazyTimer =>
       new LazyTimer(clock, () => {
         const owner = this.#owner
@@ -143,6 +147,7 @@ export class ExchangeTimers {
     this.#route.clear()
     this.#idle.clear()
     this.#duration.clear()
+    this.#onFree?.()
   }
 
   /** The connection is over. */

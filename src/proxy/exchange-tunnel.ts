@@ -9,8 +9,8 @@ import type { RequestHead } from './http/message.ts'
 import type { ResponseEvents, UpstreamStream } from './http/stream.ts'
 import type { CircuitBreaker } from './resilience/circuit-breaker.ts'
 import { connectOptions, type Cluster } from './upstream/cluster.ts'
+import type { StreamWaiter } from './upstream/host-pool.ts'
 import type { Host } from './upstream/host.ts'
-import type { StreamWaiter } from './upstream/pool.ts'
 import type { Connector, Wire, WireEvents } from './wire/wire.ts'
 
 /** Whether a response turns the connection into a tunnel: 2xx to CONNECT, exactly 101 to an upgrade. */

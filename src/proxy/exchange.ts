@@ -32,6 +32,7 @@ import {
   countRefusal,
   createRecord,
   finishRecord,
+  noteGone,
   noteReset,
   noteFailure,
   noteServed,
@@ -53,7 +54,7 @@ import { addServiceTime, grpcStatusOf, shapeResponse } from './exchange-response
 import { RetryState, attemptOutcome } from './exchange-retry.ts'
 import type { ExchangeScope, TimedExchange } from './exchange-scope.ts'
 import { acceptsTunnel, createTunnelSource, isRefusedHandshake } from './exchange-tunnel.ts'
-import { failureReplies, type Failure } from './failure.ts'
+import type { Failure } from './failure.ts'
 import type { FilterContext, LocalReply } from './filter/http-filter.ts'
 import type { FilterSetting } from './filter/route-config.ts'
 import type { HeaderList } from './http/header-list.ts'
@@ -85,8 +86,6 @@ export function refuseExchange(
   exchange.onRequestInvalid(refusal.why)
   return exchange
 }
-
-const noBytes = Buffer.alloc(0)
 
 class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExchange {
   readonly #scope: ExchangeScope
@@ -168,7 +167,7 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
     else if ('failure' in verdict) this.#fail(verdict.failure, verdict)
     else {
       this.record.details = verdict.details
-      this.#respond({ head: verdict.answer, body: noBytes })
+      this.#respond({ head: verdict.answer, body: Buffer.alloc(0) })
     }
   }
 
@@ -278,7 +277,7 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
     }
     shapeAttempt(this.record, plan, this.#scope)
     const source = this.#source as StreamSource // `#act` and `#forward` come before any attempt
-    const target = { cluster, host, source, authority: this.request.authority }
+    const target = { cluster, host, source, request: this.request }
     this.#attempt = new Attempt(this, target, this.#scope.downstream)
     this.#attempt.start()
   }
@@ -474,14 +473,20 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
     if (this.#isOver) return
     countRefusal(this.#scope.manager.stats, refusal)
     this.#abort('reset')
-    this.#fail(refusal.failure, refusalReply(refusal))
+    const reply = refusalReply(refusal)
+    // HTTP/2 has nobody to answer where a message is malformed: its stream is reset.
+    if (refusal.failure === 'messaging-error') this.#endWithout(refusal.failure, reply.details)
+    else this.#fail(refusal.failure, reply)
   }
 
-  onDownstreamClose(): void {
-    if (this.#isOver) return
+  onDownstreamClose(failure: Failure = 'downstream-disconnect'): void {
+    if (!this.#isOver) this.#endWithout(failure)
+  }
+
+  /** Nobody is left to answer. */
+  #endWithout(failure: Failure, details?: string): void {
     this.#abort('reset')
-    noteFailure(this.record, 'downstream-disconnect')
-    this.record.details = failureReplies['downstream-disconnect'].details
+    noteGone(this.record, failure, details)
     this.#finish()
   }
 

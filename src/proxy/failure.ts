@@ -20,6 +20,8 @@ export type Failure =
   | 'payload-too-large'
   | 'request-timeout'
   | 'downstream-disconnect'
+  | 'downstream-reset'
+  | 'messaging-error'
   // Configuration has no answer.
   | 'no-route'
   | 'no-cluster'
@@ -29,6 +31,7 @@ export type Failure =
   | 'connect-failure'
   | 'connect-timeout'
   | 'upstream-reset'
+  | 'upstream-refused-stream'
   | 'upstream-termination'
   | 'upstream-protocol-error'
   | 'upstream-headers-too-large'
@@ -80,6 +83,8 @@ export const failureReplies: Readonly<Record<Failure, FailureReply>> = {
   'payload-too-large': row(413, 2, '-', 'request_payload_too_large', 'Payload Too Large', 'close'),
   'request-timeout': row(408, 2, '-', 'request_overall_timeout', 'request timeout', 'close'),
   'downstream-disconnect': row(0, 1, 'DC', 'downstream_remote_disconnect', '', 'close'),
+  'downstream-reset': row(0, 1, 'DR', 'http2.remote_reset', '', 'keep'),
+  'messaging-error': row(0, 13, 'DPE', 'http2.violation.of.messaging.rule', '', 'close'),
   'no-route': row(404, 12, 'NR', 'route_not_found', '', 'keep'),
   'no-cluster': row(503, 14, 'NC', 'cluster_not_found', '', 'keep'),
   'no-healthy-upstream': row(503, 14, 'UH', 'no_healthy_upstream', 'no healthy upstream', 'keep'),
@@ -87,6 +92,7 @@ export const failureReplies: Readonly<Record<Failure, FailureReply>> = {
   'connect-failure': upstreamRow('UF', 'remote_connection_failure'),
   'connect-timeout': upstreamRow('UF', 'connection_timeout'),
   'upstream-reset': upstreamRow('UR', 'remote_reset'),
+  'upstream-refused-stream': upstreamRow('UR', 'remote_refused_stream_reset'),
   'upstream-termination': upstreamRow('UC', 'connection_termination'),
   'upstream-protocol-error': upstreamRow('UPE', 'protocol_error', 502),
   'upstream-headers-too-large': upstreamRow('UPE', 'protocol_error', 502),

@@ -68,9 +68,9 @@ export function createProxyRuntime(options: ProxyRuntimeOptions): ProxyRuntime {
   const handles =
     options.handles === undefined ? undefined : new HandleWires(options.handles, turn, readBuffer)
   const connector = createConnector({ clock, turn, readBuffer, handles, internalListeners })
-  const pools = new UpstreamPools({ clock, connector })
   const refusals = options.refusals ?? new RefusalLog(clock, log)
   const overload = new Overload({ connectionsMax: options.connectionsMax ?? 0 })
+  const pools = new UpstreamPools({ clock, random, connector, held: overload })
   let connections = 0
   return {
     clock,

@@ -23,7 +23,7 @@ import type { ServerState } from './admin/server-page.ts'
 import { sidecarPages } from './admin/sidecar-pages.ts'
 import { type Resolve, systemResolve } from './cluster/resolver.ts'
 import { AdsSession } from './config/ads-session.ts'
-import { controlPlaneClusters, secretSources } from './config/bootstrap-scope.ts'
+import { secretSources } from './config/bootstrap-scope.ts'
 import {
   type BootstrapConfig,
   type BootstrapText,
@@ -172,7 +172,6 @@ class RunningSidecar implements Sidecar {
       },
       takeSocket: takeFrom(options.listenSockets ?? new Map()),
       drainTimeMs: options.drainTimeMs ?? drainTimeDefaultMs,
-      controlPlaneClusters: controlPlaneClusters(bootstrap),
       handles,
       events,
     })

@@ -11,10 +11,6 @@ export type ClientKind = 'envoy' | 'tulle'
 export interface Abilities {
   /** `maxConnectionDuration` of connections to endpoints. */
   readonly connectionLifetime: boolean
-  /** HTTP/2 to endpoints where only an upgrade policy asks for it. */
-  readonly http2Upgrade: boolean
-  /** HTTP/2 that is recognised by its first bytes is taken. */
-  readonly http2Inspection: boolean
   /** The network filter `istio.stats`: Envoy has no optional network filters, and refuses one it lacks. */
   readonly tcpStats: boolean
 }
@@ -23,8 +19,6 @@ export function abilitiesOf(kind: ClientKind): Abilities {
   const isEnvoy = kind === 'envoy'
   return {
     connectionLifetime: isEnvoy,
-    http2Upgrade: isEnvoy,
-    http2Inspection: isEnvoy,
     tcpStats: !isEnvoy,
   }
 }

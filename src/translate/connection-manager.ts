@@ -52,6 +52,8 @@ export function connectionManager(input: ManagerInput): Filter {
         serverHeaderTransformation:
           direction === 'inbound' ? ServerHeader.PASS_THROUGH : ServerHeader.OVERWRITE,
         httpProtocolOptions: { allowAbsoluteUrl: true },
+        // Where a hop between sidecars is HTTP/2, an upgrade crosses it as extended CONNECT (RFC 8441).
+        ...(direction === 'inbound' && { http2ProtocolOptions: { allowConnect: true } }),
         ...normalization(mesh),
         useRemoteAddress: false,
         ...(input.saysWhoCalls === true && forwardedCertificate),

@@ -155,8 +155,7 @@ function upstreamProtocol(input: PoolInput): object | undefined {
   return undefined
 }
 
-function isUpgraded({ settings, port, mesh, abilities }: PoolInput): boolean {
-  if (!abilities.http2Upgrade) return false
+function isUpgraded({ settings, port, mesh }: PoolInput): boolean {
   const policy = settings.http?.h2UpgradePolicy ?? 'DEFAULT'
   if (policy !== 'DEFAULT') return policy === 'UPGRADE'
   return mesh.isHttp2Upgraded && port.protocol === 'http'

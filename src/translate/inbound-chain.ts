@@ -29,7 +29,6 @@ import {
   FilterChain as FilterChainCodec,
   type Filter,
 } from '../xds/proto/generated/envoy/config/listener/v3/listener_components.ts'
-import type { Abilities } from './ability.ts'
 import type { MeshSettings, MtlsMode } from './input.ts'
 import { noTimeout } from './message.ts'
 import { mutualDownstream } from './tls-context.ts'
@@ -42,7 +41,6 @@ export interface ChainInput {
   /** `auto`: the first bytes say whether it is HTTP. */
   readonly protocol: Spoken | 'auto'
   readonly mesh: MeshSettings
-  readonly abilities: Abilities
   /** What handles a connection behind mTLS, or without. */
   readonly filters: (security: 'mutual-tls' | 'none', spoken: Spoken) => Filter[]
 }
@@ -121,7 +119,7 @@ function detectedPlaintext(input: ChainInput) {
 function plaintextHttpChain(input: ChainInput): FilterChain {
   return plainChain(input, 'http', {
     transportProtocol: 'raw_buffer',
-    applicationProtocols: plaintextHttp(input.abilities),
+    applicationProtocols: [...plaintextHttp],
   })
 }
 

@@ -78,7 +78,6 @@ function inboundListener(input: InboundInput): EncodedResource {
       mode,
       protocol: spokenOn(protocol),
       mesh,
-      abilities: abilitiesOf(client.kind),
       filters,
     }),
   })

@@ -15,7 +15,6 @@ import {
 } from '../xds/proto/generated/envoy/config/listener/v3/listener_components.ts'
 import { HttpInspector } from '../xds/proto/generated/envoy/extensions/filters/listener/http_inspector/v3/http_inspector.ts'
 import { TlsInspector } from '../xds/proto/generated/envoy/extensions/filters/listener/tls_inspector/v3/tls_inspector.ts'
-import { type Abilities, abilitiesOf } from './ability.ts'
 import type { Client } from './client.ts'
 import type { MeshSettings } from './input.ts'
 import type { L4Routes, L4Target } from './l4-route.ts'
@@ -57,7 +56,6 @@ export interface ChainsInput {
 export function sniffedFields({ routes, httpFilters, client, mesh }: ChainsInput) {
   const bytesTo = (target: L4Target): Filter[] =>
     tcpFilters({ target, reporter: 'source', client, mesh })
-  const abilities = abilitiesOf(client.kind)
   const isHttpPossible = httpFilters !== undefined
   if (!isHttpPossible && routes.named.length === 0) {
     return { filterChains: [FilterChainCodec.fromPartial({ filters: bytesTo(routes.fallback) })] }
@@ -72,7 +70,7 @@ export function sniffedFields({ routes, httpFilters, client, mesh }: ChainsInput
           {
             filterChainMatch: {
               transportProtocol: 'raw_buffer',
-              applicationProtocols: plaintextHttp(abilities),
+              applicationProtocols: [...plaintextHttp],
             },
             filters: [...httpFilters],
           },
@@ -86,10 +84,8 @@ export function sniffedFields({ routes, httpFilters, client, mesh }: ChainsInput
   }
 }
 
-/** HTTP as the inspector names it. HTTP/2 that the client cannot route goes on as bytes. */
-export function plaintextHttp({ http2Inspection }: Abilities): string[] {
-  return ['http/1.0', 'http/1.1', ...(http2Inspection ? ['h2c'] : [])]
-}
+/** HTTP as the inspector names it. */
+export const plaintextHttp = ['http/1.0', 'http/1.1', 'h2c'] as const
 
 export function detection(mesh: MeshSettings, inspectors: readonly ('tls' | 'http')[]) {
   return {

@@ -27,16 +27,14 @@ const folder = join(import.meta.dirname, '../../src/translate/testdata')
 const secrets = { hasStatic: () => false, hasServer: (name: string) => name === 'sds-grpc' }
 const scope = { random: seededRandom(1), hostname: 'here', runtime: noRuntime, secrets }
 
-/** Refused for good: no HTTP/2 to endpoints yet, and files of a host that is not this one. */
+/** Refused for good: files of a host that is not this one. */
 const expected = [
-  /^http2_protocol_options: HTTP\/2/,
   /\.filename: ENOENT/,
   /tls_certificates\[0\]\.(certificate_chain|private_key): is required/,
 ]
 
 const compilers: Readonly<Record<string, (bytes: Uint8Array) => Compiled<unknown>>> = {
-  [typeUrls.cluster]: (bytes) =>
-    compileCluster(Cluster.decode(bytes), { secrets, http2Allowed: false }),
+  [typeUrls.cluster]: (bytes) => compileCluster(Cluster.decode(bytes), { secrets }),
   [typeUrls.listener]: (bytes) => compileListener(Listener.decode(bytes), scope),
   [typeUrls.route]: (bytes) => compileRouteTable(RouteConfiguration.decode(bytes)),
 }

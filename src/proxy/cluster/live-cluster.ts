@@ -112,6 +112,10 @@ export class LiveCluster implements Cluster {
     return this.#config.protocol
   }
 
+  get http2(): Cluster['http2'] {
+    return this.#config.http2
+  }
+
   get bufferLimitBytes(): number {
     return this.#config.bufferLimitBytes
   }

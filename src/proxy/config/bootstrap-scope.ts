@@ -6,12 +6,3 @@ export function secretSources({ message, servers }: BootstrapConfig): SecretSour
   const names = new Set(message.staticResources?.secrets.map(({ name }) => name))
   return { hasStatic: (name) => names.has(name), hasServer: (cluster) => servers.has(cluster) }
 }
-
-/** Istio's bootstrap calls the agent's secrets so; the cluster speaks HTTP/2, and only we dial it. */
-const sdsCluster = 'sds-grpc'
-
-/** Those that the main thread dials itself. */
-export function controlPlaneClusters({ ads, servers }: BootstrapConfig): ReadonlySet<string> {
-  const names = servers.has(sdsCluster) ? [sdsCluster] : []
-  return new Set(ads === undefined ? names : [...names, ads.clusterName])
-}

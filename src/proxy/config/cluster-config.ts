@@ -4,6 +4,7 @@
  */
 import type { HashingSettings } from '../balance/hashing-balancer.ts'
 import type { SlowStartSettings } from '../balance/slow-start.ts'
+import type { Http2Options } from '../http2/settings.ts'
 import type { BreakerLimits } from '../resilience/circuit-breaker.ts'
 import type { OutlierSettings } from '../resilience/outlier-detector.ts'
 import type { TransportsPlan } from '../tls/upstream-transports.ts'
@@ -65,6 +66,7 @@ export interface ClusterConfig {
   readonly idleTimeoutMs: number
   readonly requestsPerConnectionMax: number
   readonly protocol: 'http1' | 'http2' | 'use-downstream'
+  readonly http2: Http2Options
   readonly bufferLimitBytes: number
   readonly tcpKeepaliveMs: number | undefined
   readonly tcpKeepaliveProbing?: KeepaliveProbing

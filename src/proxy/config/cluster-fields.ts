@@ -2,6 +2,7 @@
 import { commonLb, percentRule, policyFields } from './balancing-fields.ts'
 import { assignmentRule, metadataRule } from './endpoint-fields.ts'
 import { type FieldRule, type MessageRule, ignored, refusedField, used } from './field-rule.ts'
+import { http2Rule } from './http2-fields.ts'
 
 const noHealthChecks = 'active health checks are not implemented yet'
 const noBind = 'choosing the source address of upstream connections is not implemented'
@@ -121,12 +122,6 @@ const commonHttp: MessageRule = {
   },
 }
 
-/** Parts of HTTP/2 options are read when HTTP/2 arrives; until then only the control plane's cluster may have them. */
-const http2 = used(
-  undefined,
-  'only on the cluster of the ADS server: HTTP/2 to upstreams is not implemented yet',
-)
-
 const upstreamNames: MessageRule = {
   type: 'envoy.config.core.v3.UpstreamHttpProtocolOptions',
   fields: {
@@ -145,7 +140,7 @@ export const upstreamHttpRule: MessageRule = {
       type: 'envoy.extensions.upstreams.http.v3.HttpProtocolOptions.ExplicitHttpConfig',
       fields: {
         httpProtocolOptions: used(http1Rule),
-        http2ProtocolOptions: http2,
+        http2ProtocolOptions: used(http2Rule),
         http3ProtocolOptions: refusedField('HTTP/3 is not implemented'),
       },
     }),
@@ -153,7 +148,7 @@ export const upstreamHttpRule: MessageRule = {
       type: 'envoy.extensions.upstreams.http.v3.HttpProtocolOptions.UseDownstreamHttpConfig',
       fields: {
         httpProtocolOptions: used(http1Rule),
-        http2ProtocolOptions: ignored('downstream HTTP/2 is refused, so it is never chosen'),
+        http2ProtocolOptions: used(http2Rule),
         http3ProtocolOptions: ignored('downstream HTTP/3 is refused, so it is never chosen'),
       },
     }),
@@ -243,7 +238,7 @@ export const clusterRule: MessageRule = {
     upstreamHttpProtocolOptions: used(upstreamNames),
     commonHttpProtocolOptions: used(commonHttp),
     httpProtocolOptions: used(http1Rule),
-    http2ProtocolOptions: http2,
+    http2ProtocolOptions: used(http2Rule),
     typedExtensionProtocolOptions: used(
       undefined,
       'envoy.extensions.upstreams.http.v3.HttpProtocolOptions only',

@@ -231,9 +231,15 @@ const refusals: readonly {
       'cluster_type: "envoy.clusters.aggregate" (envoy.extensions.clusters.aggregate.v3.ClusterConfig) is not implemented',
   },
   {
-    name: 'HTTP/2 upstream',
-    text: '{name: c, http2_protocol_options: {}}',
-    reason: 'http2_protocol_options: HTTP/2 to upstreams is not implemented yet',
+    name: 'a window below that of the protocol',
+    text: '{name: c, http2_protocol_options: {initial_stream_window_size: 1000}}',
+    reason:
+      'http2_protocol_options.initial_stream_window_size: value must be inside range [65535, 2147483647], got 1000',
+  },
+  {
+    name: 'keep-alive without a time-out',
+    text: '{name: c, http2_protocol_options: {connection_keepalive: {interval: 5s}}}',
+    reason: 'http2_protocol_options.connection_keepalive.timeout: value is required',
   },
   {
     name: 'an ejection percentage above 100',
@@ -292,10 +298,11 @@ test('every reason is given, not only the first', () => {
   assert.equal(result.ok ? 0 : result.reasons.length, 3)
 })
 
-test('the ADS server’s own cluster may speak HTTP/2', () => {
+test('a cluster speaks HTTP/2 with the options that it names', () => {
   const message = envoyMessage.cluster(
-    `{name: xds, http2_protocol_options: {}, load_assignment: {cluster_name: xds, ${endpoint}}}`,
+    `{name: c, http2_protocol_options: {max_concurrent_streams: 7}, load_assignment: {cluster_name: c, ${endpoint}}}`,
   )
-  const result = compileCluster(message, { http2Allowed: true })
+  const result = compileCluster(message)
   assert.equal(result.ok && result.value.protocol, 'http2')
+  assert.equal(result.ok && result.value.http2.concurrentStreamsMax, 7)
 })

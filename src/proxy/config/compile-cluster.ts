@@ -32,7 +32,7 @@ const bufferLimitDefault = 1_048_576
 
 export function compileCluster(
   cluster: Cluster,
-  scope: UpstreamHttpScope = { http2Allowed: false },
+  scope: UpstreamHttpScope = {},
 ): Compiled<ClusterConfig> {
   const report: FieldReport = { path: '', reasons: [] }
   checkFields(cluster, clusterRule, report)
@@ -40,7 +40,7 @@ export function compileCluster(
     refuse(at(report, 'name'), 'value length must be at least 1 characters')
   }
   const type = clusterType(cluster, report)
-  const http = compileUpstreamHttp(cluster, scope, report)
+  const http = compileUpstreamHttp(cluster, report)
   const transports = compileTransports(
     cluster,
     { secrets: scope.secrets ?? noSecrets, http: upstreamHttpNames(cluster) },

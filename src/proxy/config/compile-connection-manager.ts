@@ -16,6 +16,7 @@ import type { RouteTable } from '../route/route-table.ts'
 import { compileCidrRanges } from './cidr.ts'
 import { compileHttpAccessLogs } from './compile-access-log.ts'
 import { compileHttpFilters } from './compile-http-filter.ts'
+import { compileHttp2 } from './compile-http2.ts'
 import { compileRouteTable } from './compile-route-table.ts'
 import type { CompileScope } from './compile-scope.ts'
 import { type FieldReport, at, checkFields, refuse } from './field-rule.ts'
@@ -44,6 +45,7 @@ export function compileConnectionManager(
     ...identity(manager, report),
     ...pathSettings(manager),
     ...http1Settings(manager),
+    ...http2Settings(manager, report),
     clientCert: clientCert(manager),
     upgrades: upgrades(manager, report),
     suppressEnvoyHeaders: chain.suppressEnvoyHeaders,
@@ -63,10 +65,7 @@ function checkManager(manager: HttpConnectionManager, report: FieldReport): void
   if (manager.statPrefix === '') {
     refuse(at(report, 'stat_prefix'), 'value length must be at least 1 characters')
   }
-  const codec = manager.codecType
-  if (codec === HttpConnectionManager_CodecType.HTTP2) {
-    refuse(at(report, 'codec_type'), 'HTTP/2 from clients is not implemented yet')
-  } else if (codec === HttpConnectionManager_CodecType.HTTP3) {
+  if (manager.codecType === HttpConnectionManager_CodecType.HTTP3) {
     refuse(at(report, 'codec_type'), 'HTTP/3 is not implemented')
   }
   const extension = manager.requestIdExtension?.typedConfig
@@ -231,6 +230,21 @@ function http1Settings(manager: HttpConnectionManager): Http1Settings {
     allowCustomMethods: options.allowCustomMethods,
     ...(host !== '' && { defaultHostHttp10: host }),
   }
+}
+
+const http2Codecs: Readonly<Record<number, 'auto' | 'http2'>> = {
+  [HttpConnectionManager_CodecType.AUTO]: 'auto',
+  [HttpConnectionManager_CodecType.HTTP2]: 'http2',
+}
+
+/** Options are read, and refused where they are wrong, whatever the codec is. */
+function http2Settings(
+  manager: HttpConnectionManager,
+  report: FieldReport,
+): Pick<HttpSettings, 'http2'> {
+  const options = compileHttp2(manager.http2ProtocolOptions, at(report, 'http2_protocol_options'))
+  const codec = http2Codecs[manager.codecType]
+  return codec === undefined ? {} : { http2: { codec, options } }
 }
 
 const forwardModes: Readonly<Record<number, ClientCertForwarding['mode']>> = {

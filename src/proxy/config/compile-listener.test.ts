@@ -179,9 +179,9 @@ const refusals: readonly (readonly [claim: string, text: string, reason: RegExp]
   ],
   ['no routes', listenerWith(manager('via: x')), /route_specifier: is required/],
   [
-    'HTTP/2',
-    listenerWith(manager(`${routes}, codec_type: HTTP2`)),
-    /codec_type: HTTP\/2 from clients is not implemented yet/,
+    'HTTP/3',
+    listenerWith(manager(`${routes}, codec_type: HTTP3`)),
+    /codec_type: HTTP\/3 is not implemented/,
   ],
   [
     'TLS without a certificate',

@@ -4,33 +4,32 @@
  */
 import type { Cluster } from '../../xds/proto/generated/envoy/config/cluster/v3/cluster.ts'
 import type {
+  Http2ProtocolOptions,
   HttpProtocolOptions as CommonOptions,
   UpstreamHttpProtocolOptions,
 } from '../../xds/proto/generated/envoy/config/core/v3/protocol.ts'
 import { HttpProtocolOptions } from '../../xds/proto/generated/envoy/extensions/upstreams/http/v3/http_protocol_options.ts'
 import type { ClusterConfig } from './cluster-config.ts'
 import { upstreamHttpRule } from './cluster-fields.ts'
+import { compileHttp2 } from './compile-http2.ts'
 import type { SecretSources } from './compile-scope.ts'
 import { type FieldReport, at, checkFields, refuse } from './field-rule.ts'
 import { decodeTyped, durationMs, typeName } from './message-value.ts'
 
-type UpstreamHttp = Pick<ClusterConfig, 'protocol' | 'idleTimeoutMs' | 'requestsPerConnectionMax'>
+type UpstreamHttp = Pick<
+  ClusterConfig,
+  'protocol' | 'http2' | 'idleTimeoutMs' | 'requestsPerConnectionMax'
+>
 
 const optionsKey = 'envoy.extensions.upstreams.http.v3.HttpProtocolOptions'
 const idleTimeoutDefaultMs = 3_600_000
 
 export interface UpstreamHttpScope {
-  /** The ADS server's cluster is dialled by the ADS client, which speaks HTTP/2. */
-  readonly http2Allowed: boolean
   /** Absent: none. */
   readonly secrets?: SecretSources
 }
 
-export function compileUpstreamHttp(
-  cluster: Cluster,
-  scope: UpstreamHttpScope,
-  report: FieldReport,
-): UpstreamHttp {
+export function compileUpstreamHttp(cluster: Cluster, report: FieldReport): UpstreamHttp {
   const options = typedOptions(cluster, report)
   const hasOldFields =
     cluster.http2ProtocolOptions !== undefined ||
@@ -43,11 +42,9 @@ export function compileUpstreamHttp(
     )
   }
   const protocol = protocolOf(cluster, options)
-  if (protocol === 'http2' && !scope.http2Allowed) {
-    refuse(report, 'http2_protocol_options: HTTP/2 to upstreams is not implemented yet')
-  }
+  const http2 = compileHttp2(http2Of(cluster, options), at(report, 'http2_protocol_options'))
   const common = options?.commonHttpProtocolOptions ?? cluster.commonHttpProtocolOptions
-  return { protocol, ...commonLimits(common, cluster, report) }
+  return { protocol, http2, ...commonLimits(common, cluster, report) }
 }
 
 /** Whether TLS takes its names from requests; the reasons of fields that are wrong are given by `compileUpstreamHttp`. */
@@ -86,11 +83,24 @@ function protocolOf(
   return cluster.http2ProtocolOptions === undefined ? 'http1' : 'http2'
 }
 
+function http2Of(
+  cluster: Cluster,
+  options: HttpProtocolOptions | undefined,
+): Http2ProtocolOptions | undefined {
+  const specifier = options?.upstreamProtocolOptions
+  if (specifier?.$case === 'useDownstreamProtocolConfig') {
+    return specifier.value.http2ProtocolOptions
+  }
+  const explicit = specifier?.$case === 'explicitHttpConfig' && specifier.value.protocolConfig
+  if (explicit && explicit.$case === 'http2ProtocolOptions') return explicit.value
+  return cluster.http2ProtocolOptions
+}
+
 function commonLimits(
   common: CommonOptions | undefined,
   cluster: Cluster,
   report: FieldReport,
-): Omit<UpstreamHttp, 'protocol'> {
+): Omit<UpstreamHttp, 'protocol' | 'http2'> {
   return {
     idleTimeoutMs: durationMs(
       common?.idleTimeout,

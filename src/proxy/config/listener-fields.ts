@@ -2,6 +2,7 @@
 import { configSourceRule } from './cluster-fields.ts'
 import { addressRule } from './endpoint-fields.ts'
 import { type FieldRule, type MessageRule, ignored, refusedField, used } from './field-rule.ts'
+import { http2Rule } from './http2-fields.ts'
 
 const noTrailingLog = 'logging before the end is not implemented'
 
@@ -160,7 +161,7 @@ const hcmName = 'envoy.extensions.filters.network.http_connection_manager.v3.Htt
 export const connectionManagerRule: MessageRule = {
   type: hcmName,
   fields: {
-    codecType: used(undefined, 'AUTO and HTTP1; HTTP2 is not implemented yet'),
+    codecType: used(undefined, 'AUTO, HTTP1 and HTTP2'),
     statPrefix: used(),
     rds: used({
       type: 'envoy.extensions.filters.network.http_connection_manager.v3.Rds',
@@ -173,9 +174,7 @@ export const connectionManagerRule: MessageRule = {
     tracing: used({ type: `${hcmName}.Tracing`, fields: tracing }),
     commonHttpProtocolOptions: used(commonHttp),
     httpProtocolOptions: used(http1),
-    http2ProtocolOptions: ignored(
-      'HTTP/2 from clients is not implemented yet, so they limit nothing',
-    ),
+    http2ProtocolOptions: used(http2Rule),
     http3ProtocolOptions: refusedField('HTTP/3 is not implemented'),
     serverName: used(),
     serverHeaderTransformation: used(),

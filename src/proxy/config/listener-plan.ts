@@ -9,6 +9,7 @@ import type { HttpFilter } from '../filter/http-filter.ts'
 import type {
   ChainMatch,
   ConnectionInspection,
+  DownstreamHttp2,
   HttpConnectionManager,
   TcpProxyConfig,
 } from '../listener/listener-config.ts'
@@ -50,10 +51,13 @@ export type RouteSource =
   | { readonly kind: 'inline'; readonly table: RouteTable }
   | { readonly kind: 'rds'; readonly name: string; readonly initialFetchTimeoutMs: number }
 
-export type HttpSettings = Omit<
+export interface HttpSettings extends Omit<
   HttpConnectionManager,
-  'routes' | 'filters' | 'filtersAreRouteOnly' | 'observers' | 'stats'
->
+  'routes' | 'filters' | 'filtersAreRouteOnly' | 'observers' | 'stats' | 'http2'
+> {
+  /** Absent: HTTP/1 only. */
+  readonly http2?: Omit<DownstreamHttp2, 'stats'>
+}
 
 export interface HttpPlan {
   readonly kind: 'http'

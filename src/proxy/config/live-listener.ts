@@ -11,6 +11,7 @@ import {
   createListenerStats,
   createTcpStats,
 } from '../telemetry/create-stats.ts'
+import { createHttp2Stats } from '../telemetry/http2-stats.ts'
 import type { RequestObserver, TcpObserver } from '../telemetry/request-record.ts'
 import { DownstreamTls } from '../tls/downstream-tls.ts'
 import type { DownstreamTlsPlan } from '../tls/tls-plan.ts'
@@ -134,7 +135,7 @@ export class LiveListener {
       plan,
       scope: this.#scope.tls,
       handshakeTimeoutMs: chain.handshakeTimeoutMs,
-      unspoken: chain.network.kind === 'http' ? unspokenHttp : noProtocols,
+      unspoken: isHttp1Only(chain.network) ? unspokenHttp1 : noProtocols,
       onReady: this.#onChange,
     })
     this.#tls.push(tls)
@@ -164,7 +165,15 @@ export class LiveListener {
     const routes = this.#openRoutes(plan)
     const filtersAreRouteOnly = filters.every((filter) => filter.isRouteOnly === true)
     const parts = { routes, filters, filtersAreRouteOnly, observers, stats }
-    return { kind: 'http', manager: { ...plan.settings, ...parts } }
+    const { http2, ...settings } = plan.settings
+    if (http2 === undefined) return { kind: 'http', manager: { ...settings, ...parts } }
+    const http2Stats = createHttp2Stats(this.#scope.stats)
+    this.#stats.push({
+      isIdle: () => stats.cxActive.value() === 0,
+      close: () => http2Stats.close(),
+    })
+    const manager = { ...settings, ...parts, http2: { ...http2, stats: http2Stats } }
+    return { kind: 'http', manager }
   }
 
   #openRoutes(plan: HttpPlan) {
@@ -189,9 +198,13 @@ export class LiveListener {
   }
 }
 
-/** Protocols that HTTP connections cannot speak yet; they are not agreed on. */
-const unspokenHttp: ReadonlySet<string> = new Set(['h2', 'istio-h2'])
+/** Protocols that a connection manager of HTTP/1 cannot speak; they are not agreed on. */
+const unspokenHttp1: ReadonlySet<string> = new Set(['h2', 'istio-h2'])
 const noProtocols: ReadonlySet<string> = new Set()
+
+function isHttp1Only(network: HttpPlan | TcpPlan): boolean {
+  return network.kind === 'http' && network.settings.http2 === undefined
+}
 
 /** Where the chains of a listener take their routes from, as far as it is RDS. */
 export function rdsSources(plan: ListenerPlan): readonly Extract<RouteSource, { kind: 'rds' }>[] {

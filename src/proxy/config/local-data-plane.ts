@@ -62,8 +62,6 @@ export interface LocalDataPlaneOptions {
   readonly takeSocket: TakeSocket
   readonly drainTimeMs: number
   readonly events: DataPlaneEvents
-  /** Clusters that the ADS client dials itself, which may therefore speak HTTP/2. */
-  readonly controlPlaneClusters: ReadonlySet<string>
   /** What its wires stand on; undefined keeps to `net`. */
   readonly handles?: HandleInternals | undefined
 }
@@ -245,9 +243,8 @@ export class LocalDataPlane implements DataPlane {
   }
 
   #applyCluster(message: Cluster): Outcome {
-    const http2Allowed = this.#options.controlPlaneClusters.has(message.name)
     const { secrets } = this.#options.compileScope
-    const result = compileCluster(message, { http2Allowed, ...(secrets && { secrets }) })
+    const result = compileCluster(message, { ...(secrets && { secrets }) })
     if (!result.ok) return result.reasons.join('; ')
     this.#swap.keepCluster(message.name)
     this.#clusters.apply(result.value)

@@ -37,8 +37,8 @@ export interface RequestEvents {
   /** The message became invalid half-way; nothing more of it will come. */
   onRequestInvalid(refusal: RequestRefusal): void
   onDownstreamDrain(): void
-  /** The client went away. */
-  onDownstreamClose(): void
+  /** The client went away, or gave up this request: why, unless its connection ended. */
+  onDownstreamClose(failure?: 'downstream-reset' | 'messaging-error'): void
 }
 
 /** Why a message was refused: the codec's own name for it, and what to answer. */

@@ -110,6 +110,14 @@ export class ServerConnection implements WireEvents, DownstreamStream, RequestSi
     if (this.#phase === 'idle') this.#closeGracefully()
   }
 
+  /** Lets go of the wire, of which it has read nothing: another codec has it. */
+  abandon(): void {
+    this.#isClosed = true
+    this.#phase = 'closing'
+    this.#timer.close()
+    this.#lifetime?.close()
+  }
+
   /** Cuts the connection. */
   destroy(): void {
     this.#wire.destroy()

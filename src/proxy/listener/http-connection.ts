@@ -1,38 +1,89 @@
-/** Joins one downstream wire to the exchanges of its HTTP connection manager. */
-import { peerPrincipal } from '../connection-security.ts'
-import { ExchangeTimers, type ExchangeScope } from '../exchange-scope.ts'
+/** Joins one downstream wire to the exchanges of its HTTP connection manager, by HTTP/1 or by HTTP/2. */
+import type { ExchangeScope } from '../exchange-scope.ts'
 import { openExchange, refuseExchange } from '../exchange.ts'
 import { ServerConnection } from '../http1/server-connection.ts'
-import { endText } from '../wire/end-text.ts'
 import type { Wire } from '../wire/wire.ts'
+import {
+  connectionLimits,
+  createExchangeScope,
+  isLeaving,
+  type ConnectionManagers,
+  type HttpConnectionScope,
+} from './connection-scope.ts'
 import type { ConnectionHost, OpenConnection } from './connection.ts'
-import type { HttpConnectionManager } from './listener-config.ts'
-
-export interface ConnectionManagers {
-  /** Of the chain that the connection was accepted by. */
-  readonly first: HttpConnectionManager
-  /** Asked for each request, so that a new config takes effect without cutting the connection. */
-  readonly now: () => HttpConnectionManager | undefined
-}
+import { openHttp2 } from './http2-connection.ts'
+import type { DownstreamHttp2 } from './listener-config.ts'
+import { sniffPreface } from './sniff-preface.ts'
 
 export function openHttpConnection(
   wire: Wire,
   host: ConnectionHost,
-  { first, now: manager }: ConnectionManagers,
+  managers: ConnectionManagers,
 ): OpenConnection {
-  const { runtime } = host
-  let scope = createScope(wire, host, first)
-  const { stats } = first
+  const { stats, http2 } = managers.first
   stats.cxTotal.add(1)
   stats.cxActive.add(1)
+  const opened = new HttpConnection()
+  const scope: HttpConnectionScope = {
+    wire,
+    host,
+    managers,
+    onClose() {
+      stats.cxActive.add(-1)
+      stats.cxDestroy.add(1)
+      host.onConnectionClose(opened)
+    },
+  }
+  const codec = codecOf(wire, http2)
+  if (codec === 'http2') opened.codec = openHttp2(scope)
+  else {
+    const http1 = openHttp1(scope)
+    opened.codec = http1
+    if (codec === 'sniffed') {
+      // HTTP/1 stands ready, for nearly every connection speaks it, and gives way to a preface of HTTP/2.
+      sniffPreface(wire, http1, () => {
+        http1.abandon()
+        const { session } = (opened.codec = openHttp2(scope))
+        return session
+      })
+    }
+  }
+  return opened
+}
+
+/** What its listener knows of a connection, whatever it turns out to speak. */
+class HttpConnection implements OpenConnection {
+  codec: OpenConnection | undefined
+
+  closeWhenIdle(): void {
+    this.codec?.closeWhenIdle()
+  }
+
+  destroy(): void {
+    this.codec?.destroy()
+  }
+}
+
+/** As Envoy: what was configured, else what ALPN agreed on, else what the first bytes say. */
+function codecOf(wire: Wire, http2: DownstreamHttp2 | undefined): 'http1' | 'http2' | 'sniffed' {
+  if (http2 === undefined) return 'http1'
+  if (http2.codec === 'http2') return 'http2'
+  const agreed = wire.security?.applicationProtocol
+  if (agreed === undefined || agreed === '') return 'sniffed'
+  return agreed === 'h2' ? 'http2' : 'http1'
+}
+
+function openHttp1({ wire, host, managers, onClose }: HttpConnectionScope): ServerConnection {
+  const { first, now: manager } = managers
+  let scope = createExchangeScope(wire, host, first)
   const currentScope = (): ExchangeScope => {
     const current = manager()
     if (current !== undefined && current !== scope.manager) scope = { ...scope, manager: current }
     return scope
   }
-  const connection = new ServerConnection({
+  return new ServerConnection({
     wire,
-    clock: runtime.clock,
+    clock: host.runtime.clock,
     parser: {
       names: host.names,
       limits: { headBytesMax: first.headersBytesMax, headersCountMax: first.headersCountMax },
@@ -44,13 +95,7 @@ export function openHttpConnection(
       underscores: first.headersWithUnderscores ?? 'allow',
       defaultHostHttp10: first.defaultHostHttp10,
     },
-    idleTimeoutMs: first.idleTimeoutMs,
-    headTimeoutMs: first.requestHeadersTimeoutMs,
-    requestTimeoutMs: first.requestTimeoutMs,
-    maxDurationMs: first.maxConnectionDurationMs,
-    drainTimeoutMs: first.drainTimeoutMs,
-    delayedCloseTimeoutMs: first.delayedCloseTimeoutMs ?? 1_000,
-    requestsMax: first.requestsPerConnectionMax,
+    ...connectionLimits(first),
     keepsTrailers: first.enableTrailers === true,
     owner: {
       onRequest: (head, stream) => openExchange(currentScope(), head, stream),
@@ -59,46 +104,8 @@ export function openHttpConnection(
       wantsClose: () => manager() === undefined || host.wantsClose() || isLeaving(wire),
       onConnectionClose() {
         scope.timers.close()
-        stats.cxActive.add(-1)
-        stats.cxDestroy.add(1)
-        host.onConnectionClose(opened)
+        onClose()
       },
     },
   })
-  const opened: OpenConnection = {
-    closeWhenIdle: () => connection.closeWhenIdle(),
-    destroy: () => connection.destroy(),
-  }
-  return opened
-}
-
-/** What proved the client has ended: it should connect anew. */
-function isLeaving({ security }: Wire): boolean {
-  return security?.isLeaving === true
-}
-
-function createScope(
-  wire: Wire,
-  host: ConnectionHost,
-  manager: HttpConnectionManager,
-): ExchangeScope {
-  const { runtime } = host
-  return {
-    runtime,
-    manager,
-    timers: new ExchangeTimers(runtime),
-    connectionId: runtime.nextConnectionId(),
-    bufferBytesMax: host.config.bufferLimitBytes,
-    localPort: wire.localPort,
-    localAddressText: endText(wire.localAddress, wire.localPort),
-    downstream: wire,
-    remoteAddress: wire.remoteAddress,
-    remoteAddressText: endText(wire.remoteAddress, wire.remotePort),
-    security: wire.security,
-    peerPrincipal: peerPrincipal(wire.security),
-    clientCertElement: { settings: undefined, text: '' },
-    requestedServerName: wire.requestedServerName,
-    requestIds: host.requestIds,
-    dates: host.dates,
-  }
 }

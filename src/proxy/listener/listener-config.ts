@@ -3,9 +3,11 @@
  * Built by config/; a change of everything but the address swaps this object and cuts no connection.
  */
 import type { HttpFilter } from '../filter/http-filter.ts'
+import type { Http2Options } from '../http2/settings.ts'
 import type { RouteTable } from '../route/route-table.ts'
 import type { TunnelSettings } from '../tcp/open-tunnel.ts'
 import type { DownstreamStats, ListenerStats, TcpStats } from '../telemetry/cluster-stats.ts'
+import type { Http2Stats } from '../telemetry/cluster-stats.ts'
 import type { RequestObserver, TcpObserver } from '../telemetry/request-record.ts'
 import type { DownstreamTls } from '../tls/downstream-tls.ts'
 import type { ProxyProtocolSettings } from '../tls/inspect-socket.ts'
@@ -119,6 +121,8 @@ export interface HttpConnectionManager {
   readonly acceptHttp10: boolean
   readonly allowAbsoluteUrl: boolean
   readonly upgrades: ReadonlySet<string>
+  /** Absent: HTTP/1 only. */
+  readonly http2?: DownstreamHttp2
   readonly via: string | undefined
   /** Router option: no `x-envoy-*` header is added to requests or responses. */
   readonly suppressEnvoyHeaders?: boolean
@@ -143,6 +147,14 @@ export interface HttpConnectionManager {
   readonly proxies100Continue?: boolean
   /** Addresses whose requests are internal (Envoy `internal_address_config`); absent: none. */
   readonly isInternalAddress?: (address: string) => boolean
+}
+
+/** Whether a connection speaks HTTP/2, and how. */
+export interface DownstreamHttp2 {
+  /** `auto`: as ALPN says, else the first bytes. */
+  readonly codec: 'auto' | 'http2'
+  readonly options: Http2Options
+  readonly stats: Http2Stats
 }
 
 export interface TcpProxyConfig {

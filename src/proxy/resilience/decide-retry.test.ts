@@ -93,7 +93,7 @@ const endings: readonly {
   },
   {
     name: 'a refused stream',
-    outcome: { failure: 'upstream-reset', isRefusedStream: true },
+    outcome: { failure: 'upstream-refused-stream' },
     retriedBy: ['5xx', 'gateway-error', 'reset', 'refused-stream'],
   },
   {
@@ -132,6 +132,7 @@ test('no failure of the downstream, the configuration or a limit is retried by a
     'connect-failure',
     'connect-timeout',
     'upstream-reset',
+    'upstream-refused-stream',
     'upstream-termination',
     'upstream-protocol-error',
     'upstream-headers-too-large',

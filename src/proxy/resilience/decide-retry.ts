@@ -23,7 +23,7 @@ function wouldRetry(policy: RetryPolicy, outcome: AttemptOutcome): boolean {
 }
 
 /** How a failure without a response looks to Envoy's conditions. */
-type Reset = 'connect' | 'reset' | 'never'
+type Reset = 'connect' | 'reset' | 'refused' | 'never'
 
 /**
  * Failures that are not listed are the downstream's, the configuration's or a filter's: another attempt would meet
@@ -33,6 +33,7 @@ const resets: Readonly<Partial<Record<Failure, Reset>>> = {
   'connect-failure': 'connect',
   'connect-timeout': 'connect',
   'upstream-reset': 'reset',
+  'upstream-refused-stream': 'refused',
   'upstream-termination': 'reset',
   'upstream-protocol-error': 'reset',
   'upstream-headers-too-large': 'reset',
@@ -48,7 +49,7 @@ function retriesFailure(policy: RetryPolicy, outcome: AttemptOutcome, failure: F
     return true
   }
   if (conditions.has('reset-before-request') && !outcome.requestSent) return true
-  if (conditions.has('refused-stream') && outcome.isRefusedStream === true) return true
+  if (conditions.has('refused-stream') && reset === 'refused') return true
   return conditions.has('connect-failure') && reset === 'connect'
 }
 

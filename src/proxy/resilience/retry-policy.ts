@@ -71,8 +71,6 @@ export interface AttemptOutcome {
   /** Header fields of the response, when there was one. */
   readonly responseHeaders?: HeaderList | undefined
   readonly failure: Failure | undefined
-  /** HTTP/2 REFUSED_STREAM: the upstream says that it did nothing with the request. */
-  readonly isRefusedStream?: boolean
   /** Whether any byte of the request may have reached the upstream application. */
   readonly requestSent: boolean
   /** Whether the whole request is still held, so that it can be sent again. */

@@ -42,6 +42,9 @@ export interface ClusterStats {
   readonly cxOverflow: Counter
   readonly cxDestroy: Counter
   readonly cxMaxRequests: Counter
+  readonly cxHttp2Total: Counter
+  /** Connections that the upstream ended with a GOAWAY. */
+  readonly cxCloseNotify: Counter
   readonly cxNoneHealthy: Counter
   readonly rqTotal: Counter
   readonly rqActive: Gauge
@@ -73,6 +76,8 @@ export interface ClusterStats {
   /** Picks made while a priority was in panic. */
   readonly lbHealthyPanic: Counter
   readonly outlier: OutlierStats
+  /** Made when first asked for: most clusters speak HTTP/1. */
+  http2(): Http2Stats
   /** The cluster is gone: forgets its stats. */
   close(): void
 }
@@ -113,6 +118,37 @@ export interface DownstreamStats {
   readonly txBytes: Counter
   /** One counter for each reason that a message was refused, by the codec's own name for it. */
   rejected(reason: string): Counter
+  readonly http2: DownstreamHttp2Stats
+  close(): void
+}
+
+/** What of a connection manager's work is HTTP/2. */
+export interface DownstreamHttp2Stats {
+  readonly cxTotal: Counter
+  readonly cxActive: Gauge
+  readonly rqTotal: Counter
+  readonly tooManyResets: Counter
+}
+
+/** Counters of the HTTP/2 codec: `http2.…` for clients, `cluster.<name>.http2.…` for upstreams. */
+export interface Http2Stats {
+  readonly droppedHeadersWithUnderscores: Counter
+  readonly requestsRejectedWithUnderscores: Counter
+  readonly goawaySent: Counter
+  readonly headerOverflow: Counter
+  readonly inboundEmptyFramesFlood: Counter
+  readonly inboundPriorityFramesFlood: Counter
+  readonly inboundWindowUpdateFramesFlood: Counter
+  readonly keepaliveTimeout: Counter
+  readonly outboundControlFlood: Counter
+  readonly outboundFlood: Counter
+  readonly rxMessagingError: Counter
+  readonly rxReset: Counter
+  readonly streamRefusedErrors: Counter
+  readonly trailers: Counter
+  readonly txFlushTimeout: Counter
+  readonly txReset: Counter
+  readonly streamsActive: Gauge
   close(): void
 }
 

@@ -9,11 +9,13 @@ import type {
   EjectionKind,
   Gauge,
   HostStats,
+  Http2Stats,
   ListenerStats,
   OutlierStats,
   TcpStats,
 } from './cluster-stats.ts'
 import { closable, createTlsStats } from './create-tls-stats.ts'
+import { http2StatsIn } from './http2-stats.ts'
 import type { Slots } from './slots.ts'
 import type { StatNaming, StatScope, StatsRegistry } from './stats-registry.ts'
 
@@ -25,6 +27,7 @@ export function createClusterStats(registry: StatsRegistry, clusterName: string)
   })
   const counter = (name: string): Counter => scope.counter(name)
   const gauge = (name: string): Gauge => scope.gauge(name)
+  let http2: Http2Stats | undefined
   return {
     cxTotal: counter('upstream_cx_total'),
     cxActive: gauge('upstream_cx_active'),
@@ -33,6 +36,8 @@ export function createClusterStats(registry: StatsRegistry, clusterName: string)
     cxOverflow: counter('upstream_cx_overflow'),
     cxDestroy: counter('upstream_cx_destroy'),
     cxMaxRequests: counter('upstream_cx_max_requests'),
+    cxHttp2Total: counter('upstream_cx_http2_total'),
+    cxCloseNotify: counter('upstream_cx_close_notify'),
     cxNoneHealthy: counter('upstream_cx_none_healthy'),
     rqTotal: counter('upstream_rq_total'),
     rqActive: gauge('upstream_rq_active'),
@@ -60,6 +65,7 @@ export function createClusterStats(registry: StatsRegistry, clusterName: string)
     membershipChange: counter('membership_change'),
     lbHealthyPanic: counter('lb_healthy_panic'),
     outlier: outlierStats(scope),
+    http2: () => (http2 ??= http2StatsIn(scope)),
     close: () => scope.close(),
   }
 }
@@ -173,6 +179,12 @@ export function createDownstreamStats(
         rejected.set(reason, counter)
       }
       return counter
+    },
+    http2: {
+      cxTotal: scope.counter('downstream_cx_http2_total'),
+      cxActive: scope.gauge('downstream_cx_http2_active'),
+      rqTotal: scope.counter('downstream_rq_http2_total'),
+      tooManyResets: scope.counter('downstream_rq_too_many_premature_resets'),
     },
     close: () => scope.close(),
   }

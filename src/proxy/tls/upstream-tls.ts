@@ -34,10 +34,13 @@ export interface UpstreamTlsOptions {
 /** Names come from clients where `auto_sni` is set: the identities of one host that are kept at most. */
 const transportsPerHostMax = 64
 const tooMany = 'too many handshakes wait for their turn'
-/** Protocols that HTTP connections cannot speak yet; they are not offered. */
-const unspokenHttp: ReadonlySet<string> = new Set(['h2', 'istio-h2'])
-/** Offered where nothing is configured, as Envoy does for HTTP/1.1. */
-const httpFallback: readonly string[] = ['http/1.1']
+/** Protocols that a connection of that version does not speak; they are not offered. */
+const unspoken = {
+  http1: new Set(['h2', 'istio-h2']),
+  http2: new Set(['http/1.1', 'http/1.0', 'istio-http/1.1', 'istio-http/1.0']),
+} as const satisfies Record<string, ReadonlySet<string>>
+const detected = { http1: ['istio-http/1.1', 'istio'], http2: ['istio-h2', 'istio'] } as const
+const fallbacks = { http1: ['http/1.1'], http2: ['h2'] } as const
 
 export class UpstreamTls {
   readonly live: LiveTls
@@ -54,14 +57,15 @@ export class UpstreamTls {
   transportOf(host: Host, use: TransportUse): WireTransport {
     const { plan } = this.#options
     const name = this.#nameOf(use)
-    const key = `${plan.key} ${use.kind} ${name.serverName} ${name.verified}`
+    const version = use.kind === 'http' ? use.version : 'tcp'
+    const key = `${plan.key} ${version} ${name.serverName} ${name.verified}`
     let transports = this.#byHost.get(host)
     if (transports === undefined) this.#byHost.set(host, (transports = new Map()))
     const known = transports.get(key)
     if (known !== undefined) return known
     const extra = name.verified === '' ? [] : [hostMatcher(name.verified)]
     const { serverName } = name
-    const alpn = use.kind === 'http' ? httpProtocols(plan.alpn) : plan.alpn
+    const alpn = use.kind === 'http' ? httpProtocols(plan.alpn, use.version) : plan.alpn
     const target = { serverName, extra, alpn, addressText: host.addressText }
     const made = new TlsTransport(key, { ...this.#options, live: this.live, target })
     transports.set(key, made)
@@ -87,11 +91,12 @@ export class UpstreamTls {
   }
 }
 
-function httpProtocols(alpn: readonly string[]): readonly string[] {
-  if (alpn.length === 0) return httpFallback
+/** As configured, without what the connection will not speak; as Envoy's own where nothing is. */
+function httpProtocols(alpn: readonly string[], version: 'http1' | 'http2'): readonly string[] {
+  if (alpn.length === 0) return fallbacks[version]
   // A port whose protocol is detected: the far sidecar cannot look inside TLS, so it is told.
-  if (alpn.length === 1 && alpn[0] === 'istio') return ['istio-http/1.1', 'istio']
-  return alpn.filter((protocol) => !unspokenHttp.has(protocol))
+  if (alpn.length === 1 && alpn[0] === 'istio') return detected[version]
+  return alpn.filter((protocol) => !unspoken[version].has(protocol))
 }
 
 function bareHost(authority: string): string {

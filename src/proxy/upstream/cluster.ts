@@ -3,6 +3,7 @@
  * endpoints keeps the `Host` objects of addresses that stay, so that pools, counts and ejections survive.
  */
 import type { Balancer } from '../balance/balancer.ts'
+import type { Http2Options } from '../http2/settings.ts'
 import type { CircuitBreaker } from '../resilience/circuit-breaker.ts'
 import type { OutlierDetector } from '../resilience/outlier-detector.ts'
 import type { ClusterStats } from '../telemetry/cluster-stats.ts'
@@ -21,6 +22,8 @@ export interface Cluster {
   readonly requestsPerConnectionMax: number
   /** Protocol for upstream connections. */
   readonly protocol: 'http1' | 'http2' | 'use-downstream'
+  /** Of connections that speak HTTP/2; absent: the defaults. */
+  readonly http2?: Http2Options | undefined
   readonly bufferLimitBytes: number
   /** Idle time before the kernel probes an upstream connection; undefined leaves keep-alive off. */
   readonly tcpKeepaliveMs?: number | undefined
@@ -46,7 +49,7 @@ export interface Cluster {
 
 /** What a connection is for: HTTP connections know the request's host, and say which HTTP they speak. */
 export type TransportUse = (
-  | { readonly kind: 'http'; readonly authority: string }
+  | { readonly kind: 'http'; readonly authority: string; readonly version: 'http1' | 'http2' }
   | { readonly kind: 'tcp' }
 ) & {
   /** Whose connection it continues, for clusters that are told (PROXY protocol). */

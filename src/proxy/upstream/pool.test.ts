@@ -4,12 +4,14 @@ import { test } from 'node:test'
 
 import { FakeClock } from '../../../test/support/fake-clock.ts'
 import { createSketchedCluster } from '../../../test/support/proxy-scene.ts'
+import { seededRandom } from '../../lib/random.ts'
 import { HeaderList } from '../http/header-list.ts'
 import type { RequestHead } from '../http/message.ts'
 import type { UpstreamStream } from '../http/stream.ts'
 import type { ConnectOptions, ConnectResult, Connector, Wire, WireEvents } from '../wire/wire.ts'
 import type { Cluster } from './cluster.ts'
-import { UpstreamPools, type PoolFailure, type StreamWaiter } from './pool.ts'
+import type { PoolFailure, StreamWaiter } from './host-pool.ts'
+import { UpstreamPools } from './pool.ts'
 
 /** A wire without a socket: a test plays the upstream. */
 class HandWire implements Wire {
@@ -103,7 +105,12 @@ function start(limits: object = {}, settings: Partial<Cluster> = {}) {
       return () => {}
     },
   }
-  const pools = new UpstreamPools({ clock, connector })
+  const pools = new UpstreamPools({
+    clock,
+    connector,
+    random: seededRandom(1),
+    held: { bufferedBytes: 0 },
+  })
   return {
     clock,
     cluster,

@@ -11,7 +11,7 @@ import type { Log, LogFields } from '../../lib/log.ts'
 import { MeshError, describeError } from '../../lib/mesh-error.ts'
 import { systemRandom } from '../../lib/random.ts'
 import { systemResolve } from '../cluster/resolver.ts'
-import { controlPlaneClusters, secretSources } from '../config/bootstrap-scope.ts'
+import { secretSources } from '../config/bootstrap-scope.ts'
 import { parseBootstrap } from '../config/bootstrap.ts'
 import type { ListenerPlan } from '../config/listener-plan.ts'
 import { LocalDataPlane } from '../config/local-data-plane.ts'
@@ -73,7 +73,6 @@ class WorkerThread {
       },
       takeSocket: (listener) => this.#takeSocket(listener),
       drainTimeMs: setup.drainTimeMs,
-      controlPlaneClusters: controlPlaneClusters(bootstrap),
       handles,
       events: {
         onWanted: (wanted) => this.#tell({ kind: 'wanted', wanted }),

@@ -1,0 +1,172 @@
+/**
+ * Header blocks of HTTP/2 to fields (RFC 7541). One per connection and direction, fed with whole blocks.
+ *
+ * A block that is wrong ends the connection, because from there on the two sides' tables differ. How much a block may
+ * amount to is the sink's business (an entry of the table costs one octet each time it is named): it may stop
+ * keeping fields, and the block is read to its end for the table's sake.
+ */
+import { DynamicTable } from './dynamic-table.ts'
+import { fieldName, isValidValue, type FieldName } from './field-name.ts'
+import { decodeHuffman } from './huffman.ts'
+import { staticTable, tableEntry } from './static-table.ts'
+
+export interface FieldSink {
+  onField(name: FieldName, value: string, isValueValid: boolean): void
+}
+
+/** What was wrong with a block. */
+export type HpackError = 'truncated' | 'integer' | 'index' | 'huffman' | 'table-size'
+
+const defaultTableBytes = 4096
+/** Above every length that a block can have, below every overflow. */
+const integerMax = 2 ** 28
+
+export class HpackDecoder {
+  readonly #table: DynamicTable
+  /** What our SETTINGS allow the table to be. */
+  #tableBytesMax = defaultTableBytes
+  /** Our SETTINGS made the table smaller: the next block must say that it knows (§4.2). */
+  #awaitsUpdate = false
+  #scratch = Buffer.alloc(0)
+  #block: Buffer = Buffer.alloc(0)
+  #position = 0
+  #error: HpackError | undefined
+
+  constructor() {
+    this.#table = new DynamicTable(defaultTableBytes)
+  }
+
+  /** Bytes and entries of the table, for tests and limits. */
+  get table(): { readonly bytes: number; readonly count: number } {
+    return this.#table
+  }
+
+  /** Our SETTINGS_HEADER_TABLE_SIZE has been acknowledged. */
+  limitTable(bytesMax: number): void {
+    this.#tableBytesMax = bytesMax
+    if (this.#table.bytesMax > bytesMax) this.#awaitsUpdate = true
+  }
+
+  decode(block: Buffer, sink: FieldSink): HpackError | undefined {
+    this.#block = block
+    this.#position = 0
+    this.#error = undefined
+    let isBegun = false
+    while (this.#position < block.length && this.#error === undefined) {
+      const first = block[this.#position] as number // in bounds
+      if ((first & 0xe0) === 0x20) {
+        if (isBegun) return 'table-size'
+        this.#updateSize()
+      } else {
+        if (this.#awaitsUpdate) return 'table-size'
+        isBegun = true
+        if ((first & 0x80) !== 0) this.#readIndexed(sink)
+        else this.#readLiteral(first, sink)
+      }
+    }
+    this.#block = noBytes
+    return this.#error
+  }
+
+  #updateSize(): void {
+    const bytesMax = this.#readInteger(5)
+    if (this.#error !== undefined) return
+    if (bytesMax > this.#tableBytesMax) this.#error = 'table-size'
+    else {
+      this.#awaitsUpdate = false
+      this.#table.resize(bytesMax)
+    }
+  }
+
+  #readIndexed(sink: FieldSink): void {
+    const entry = this.#entryAt(this.#readInteger(7))
+    if (entry !== undefined) sink.onField(entry.name, entry.value, entry.isValueValid)
+  }
+
+  #readLiteral(first: number, sink: FieldSink): void {
+    const isKept = (first & 0xc0) === 0x40
+    const index = this.#readInteger(isKept ? 6 : 4)
+    if (this.#error !== undefined) return
+    const name = index === 0 ? this.#readName() : this.#entryAt(index)?.name
+    if (name === undefined) return
+    const value = this.#readString()
+    if (value === undefined) return
+    const isValueValid = isValidValue(value)
+    if (isKept) this.#table.add(tableEntry(name, value, isValueValid))
+    sink.onField(name, value, isValueValid)
+  }
+
+  #readName(): FieldName | undefined {
+    const text = this.#readString()
+    return text === undefined ? undefined : fieldName(text)
+  }
+
+  #entryAt(index: number) {
+    if (this.#error !== undefined) return undefined
+    const entry =
+      index <= staticTable.length
+        ? staticTable[index - 1]
+        : this.#table.at(index - staticTable.length - 1)
+    if (entry === undefined) this.#error = 'index'
+    return entry
+  }
+
+  /** §5.2 */
+  #readString(): string | undefined {
+    const first = this.#block[this.#position]
+    if (first === undefined) {
+      this.#error = 'truncated'
+      return undefined
+    }
+    const length = this.#readInteger(7)
+    if (this.#error !== undefined) return undefined
+    const start = this.#position
+    const end = start + length
+    if (end > this.#block.length) {
+      this.#error = 'truncated'
+      return undefined
+    }
+    this.#position = end
+    return (first & 0x80) === 0
+      ? this.#block.toString('latin1', start, end)
+      : this.#readHuffman(start, end)
+  }
+
+  #readHuffman(start: number, end: number): string | undefined {
+    // No code is shorter than five bits.
+    const most = Math.ceil(((end - start) * 8) / 5)
+    if (this.#scratch.length < most) this.#scratch = Buffer.allocUnsafeSlow(Math.max(most, 256))
+    const length = decodeHuffman(this.#block, { start, end }, this.#scratch)
+    if (length === -1) {
+      this.#error = 'huffman'
+      return undefined
+    }
+    return this.#scratch.toString('latin1', 0, length)
+  }
+
+  /** §5.1 */
+  #readInteger(prefixBits: number): number {
+    const block = this.#block
+    const mask = (1 << prefixBits) - 1
+    const first = block[this.#position]
+    this.#position += 1
+    if (first === undefined) return this.#fail('truncated')
+    let value = first & mask
+    if (value < mask) return value
+    for (let factor = 1; ; factor *= 128) {
+      const octet = block[this.#position]
+      this.#position += 1
+      if (octet === undefined) return this.#fail('truncated')
+      value += (octet & 0x7f) * factor
+      if (value > integerMax || factor > integerMax) return this.#fail('integer')
+      if ((octet & 0x80) === 0) return value
+    }
+  }
+
+  #fail(error: HpackError): number {
+    this.#error = error
+    return 0
+  }
+}
+
+const noBytes = Buffer.alloc(0)

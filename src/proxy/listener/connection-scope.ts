@@ -1,0 +1,64 @@
+/** What a connection of an HTTP connection manager stands on, whichever HTTP it speaks. */
+import { peerPrincipal } from '../connection-security.ts'
+import { ExchangeTimers, type ExchangeScope } from '../exchange-scope.ts'
+import { endText } from '../wire/end-text.ts'
+import type { Wire } from '../wire/wire.ts'
+import type { ConnectionHost } from './connection.ts'
+import type { HttpConnectionManager } from './listener-config.ts'
+
+export interface ConnectionManagers {
+  /** Of the chain that the connection was accepted by. */
+  readonly first: HttpConnectionManager
+  /** Asked for each request, so that a new config takes effect without cutting the connection. */
+  readonly now: () => HttpConnectionManager | undefined
+}
+
+export interface HttpConnectionScope {
+  readonly wire: Wire
+  readonly host: ConnectionHost
+  readonly managers: ConnectionManagers
+  readonly onClose: () => void
+}
+
+/** What proved the client has ended: it should connect anew. */
+export function isLeaving({ security }: Wire): boolean {
+  return security?.isLeaving === true
+}
+
+export function connectionLimits(manager: HttpConnectionManager) {
+  return {
+    idleTimeoutMs: manager.idleTimeoutMs,
+    headTimeoutMs: manager.requestHeadersTimeoutMs,
+    requestTimeoutMs: manager.requestTimeoutMs,
+    maxDurationMs: manager.maxConnectionDurationMs,
+    drainTimeoutMs: manager.drainTimeoutMs,
+    delayedCloseTimeoutMs: manager.delayedCloseTimeoutMs ?? 1_000,
+    requestsMax: manager.requestsPerConnectionMax,
+  }
+}
+
+export function createExchangeScope(
+  wire: Wire,
+  host: ConnectionHost,
+  manager: HttpConnectionManager,
+): ExchangeScope {
+  const { runtime } = host
+  return {
+    runtime,
+    manager,
+    timers: new ExchangeTimers(runtime),
+    connectionId: runtime.nextConnectionId(),
+    bufferBytesMax: host.config.bufferLimitBytes,
+    localPort: wire.localPort,
+    localAddressText: endText(wire.localAddress, wire.localPort),
+    downstream: wire,
+    remoteAddress: wire.remoteAddress,
+    remoteAddressText: endText(wire.remoteAddress, wire.remotePort),
+    security: wire.security,
+    peerPrincipal: peerPrincipal(wire.security),
+    clientCertElement: { settings: undefined, text: '' },
+    requestedServerName: wire.requestedServerName,
+    requestIds: host.requestIds,
+    dates: host.dates,
+  }
+}

@@ -1,0 +1,266 @@
+/**
+ * Keep-alive connections of HTTP/1.1 to one host: what is idle, what is being opened, and who waits.
+ *
+ * The connection used last is used first, so that what a quiet host does not need grows old and closes. A
+ * request that finds none idle waits in a queue with a ceiling (breaker `pending`) and has one opened for it,
+ * unless the cluster has reached `connections`: then it waits for another request to end. A host without any
+ * connection may always open one, so that no host starves (Envoy `circuit_breaking`).
+ */
+import type { Clock } from '../../lib/clock.ts'
+import { ClientConnection, type ClientConnectionOwner } from '../http1/client-connection.ts'
+import type { HeaderNames } from '../http1/header-names.ts'
+import type { CircuitBreaker } from '../resilience/circuit-breaker.ts'
+import { LazyTimer } from '../wire/lazy-timer.ts'
+import type { ConnectResult, Connector, Wire, WireTransport } from '../wire/wire.ts'
+import { connectOptions, type Cluster } from './cluster.ts'
+import type { HostPool } from './host-pool.ts'
+import type { StreamWaiter } from './host-pool.ts'
+import type { Host } from './host.ts'
+
+const responseLimits = { headBytesMax: 80 * 1024, headersCountMax: 100 }
+
+export interface Http1HostPoolOptions {
+  readonly clock: Clock
+  readonly connector: Connector
+  readonly host: Host
+  readonly cluster: Cluster
+  readonly transport: WireTransport | undefined
+  readonly names: HeaderNames
+  readonly onLive: (pool: HostPool, isLive: boolean) => void
+}
+
+/** What the pool knows of a connection: whose breaker it counts for, and when it is too old. */
+interface Pooled {
+  readonly breaker: CircuitBreaker
+  readonly cluster: Cluster
+  readonly idleTimer: LazyTimer
+  readonly generation: number
+  readonly wire: Wire
+  isIdle: boolean
+}
+
+export class Http1HostPool implements HostPool, ClientConnectionOwner {
+  readonly #options: Http1HostPoolOptions
+  readonly #host: Host
+  #cluster: Cluster
+  readonly #connections = new Map<ClientConnection, Pooled>()
+  readonly #idle: ClientConnection[] = []
+  readonly #waiters: StreamWaiter[] = []
+  readonly #opening = new Set<() => void>()
+  /** Counts drains: connections of an older generation end after their response. */
+  #generation = 0
+  #isLive = false
+
+  constructor(options: Http1HostPoolOptions) {
+    this.#options = options
+    this.#host = options.host
+    this.#cluster = options.cluster
+    this.#watchRemoval(options.cluster)
+  }
+
+  request(cluster: Cluster, waiter: StreamWaiter, isClosing: boolean): void {
+    if (cluster !== this.#cluster) {
+      this.#cluster = cluster
+      this.#watchRemoval(cluster)
+    }
+    if (isClosing) this.#generation += 1
+    const idle = this.#takeIdle()
+    if (idle !== undefined) {
+      this.#give(idle, waiter)
+      return
+    }
+    if (!cluster.breaker.tryAcquire('pending')) {
+      waiter.onNoStream({ failure: 'overflow', message: 'too many pending requests' })
+      return
+    }
+    cluster.stats.rqPendingTotal.add(1)
+    cluster.stats.rqPendingActive.add(1)
+    this.#waiters.push(waiter)
+    this.#openForWaiters()
+  }
+
+  get hasWaiters(): boolean {
+    return this.#waiters.length !== 0 || this.#opening.size !== 0
+  }
+
+  cancel(waiter: StreamWaiter): void {
+    const index = this.#waiters.indexOf(waiter)
+    if (index === -1) return
+    this.#waiters.splice(index, 1)
+    this.#leaveQueue()
+  }
+
+  drain(): void {
+    this.#generation += 1
+    while (this.#idle.length !== 0) this.#idle.pop()?.close()
+  }
+
+  // The connections' side.
+
+  onConnectionIdle(connection: ClientConnection): void {
+    const pooled = this.#connections.get(connection)
+    if (pooled === undefined) return
+    const isOld = pooled.generation !== this.#generation || this.#isRetired(pooled)
+    if (isOld || this.#isWornOut(connection)) {
+      connection.close()
+      return
+    }
+    const waiter = this.#waiters.shift()
+    if (waiter !== undefined) {
+      this.#leaveQueue()
+      this.#give(connection, waiter)
+      return
+    }
+    this.#idle.push(connection)
+    pooled.isIdle = true
+    const { idleTimeoutMs } = pooled.cluster
+    if (idleTimeoutMs !== 0) pooled.idleTimer.set(idleTimeoutMs, this.#options.clock.monotonicMs())
+  }
+
+  onConnectionClose(connection: ClientConnection): void {
+    const pooled = this.#connections.get(connection)
+    if (pooled === undefined) return
+    this.#connections.delete(connection)
+    pooled.idleTimer.close()
+    const index = pooled.isIdle ? this.#idle.indexOf(connection) : -1
+    if (index !== -1) this.#idle.splice(index, 1)
+    pooled.breaker.release('connections')
+    pooled.cluster.stats.cxActive.add(-1)
+    pooled.cluster.stats.cxDestroy.add(1)
+    this.#host.stats.cxActive.add(-1)
+    this.#openForWaiters()
+    this.#updateLive()
+  }
+
+  onBytes(received: number, sent: number): void {
+    this.#cluster.stats.rxBytes.add(received)
+    this.#cluster.stats.txBytes.add(sent)
+  }
+
+  /** The connection used last, unless its upstream has ended it meanwhile. */
+  #takeIdle(): ClientConnection | undefined {
+    for (;;) {
+      const idle = this.#idle.pop()
+      if (idle === undefined) return undefined
+      const pooled = this.#connections.get(idle)
+      if (pooled !== undefined && this.#isRetired(pooled)) idle.close()
+      else if (idle.isUsable) return idle
+    }
+  }
+
+  /** Certificates have changed since it was opened, and its stay is over. */
+  #isRetired({ wire }: Pooled): boolean {
+    if (wire.retireAtMs === undefined) return false
+    return wire.retireAtMs() <= this.#options.clock.monotonicMs()
+  }
+
+  #give(connection: ClientConnection, waiter: StreamWaiter): void {
+    const pooled = this.#connections.get(connection)
+    if (pooled !== undefined) {
+      pooled.isIdle = false
+      pooled.idleTimer.clear()
+    }
+    connection.take(waiter)
+    waiter.onStream(connection)
+  }
+
+  #isWornOut(connection: ClientConnection): boolean {
+    const { requestsPerConnectionMax, stats } = this.#cluster
+    if (requestsPerConnectionMax === 0 || connection.requests < requestsPerConnectionMax)
+      return false
+    stats.cxMaxRequests.add(1)
+    return true
+  }
+
+  #leaveQueue(): void {
+    this.#cluster.breaker.release('pending')
+    this.#cluster.stats.rqPendingActive.add(-1)
+  }
+
+  /** One connection being opened for each request that waits, as far as the breaker allows. */
+  #openForWaiters(): void {
+    while (this.#opening.size < this.#waiters.length) {
+      const { breaker } = this.#cluster
+      if (!breaker.tryAcquire('connections')) {
+        if (this.#connections.size !== 0 || this.#opening.size !== 0) return
+        breaker.acquire('connections')
+      }
+      this.#open(breaker, this.#cluster)
+    }
+  }
+
+  #open(breaker: CircuitBreaker, cluster: Cluster): void {
+    cluster.stats.cxTotal.add(1)
+    cluster.stats.cxActive.add(1)
+    this.#host.stats.cxTotal.add(1)
+    this.#host.stats.cxActive.add(1)
+    const giveUp = this.#options.connector.connect(
+      connectOptions(cluster, this.#host, this.#options.transport),
+      (result) => {
+        this.#opening.delete(giveUp)
+        if (result.ok) this.#onOpen(result.wire, breaker, cluster)
+        else this.#onOpenFailure(result, breaker, cluster)
+        this.#updateLive()
+      },
+    )
+    this.#opening.add(giveUp)
+    this.#updateLive()
+  }
+
+  #onOpen(wire: Wire, breaker: CircuitBreaker, cluster: Cluster): void {
+    const connection = new ClientConnection({
+      wire,
+      parser: { names: this.#options.names, limits: responseLimits, keepsTrailers: true },
+      owner: this,
+    })
+    const idleTimer = new LazyTimer(this.#options.clock, () => connection.close())
+    const generation = this.#generation
+    this.#connections.set(connection, {
+      breaker,
+      cluster,
+      idleTimer,
+      generation,
+      wire,
+      isIdle: false,
+    })
+    this.onConnectionIdle(connection)
+  }
+
+  /** As Envoy: one failed connect fails everyone who waits, so that each can choose another host. */
+  #onOpenFailure(
+    result: Extract<ConnectResult, { ok: false }>,
+    breaker: CircuitBreaker,
+    cluster: Cluster,
+  ): void {
+    breaker.release('connections')
+    const { stats } = cluster
+    stats.cxActive.add(-1)
+    stats.cxDestroy.add(1)
+    stats.cxConnectFail.add(1)
+    if (result.reason === 'timeout') stats.cxConnectTimeout.add(1)
+    this.#host.stats.cxActive.add(-1)
+    this.#host.stats.cxConnectFail.add(1)
+    const failure = result.reason === 'timeout' ? 'connect-timeout' : 'connect-failure'
+    for (const waiter of this.#waiters.splice(0)) {
+      this.#leaveQueue()
+      waiter.onNoStream({ failure, message: result.message })
+    }
+  }
+
+  #watchRemoval(cluster: Cluster): void {
+    cluster.removed.addEventListener(
+      'abort',
+      () => {
+        if (cluster === this.#cluster) this.drain()
+      },
+      { once: true },
+    )
+  }
+
+  #updateLive(): void {
+    const isLive = this.#connections.size !== 0 || this.#opening.size !== 0
+    if (isLive === this.#isLive) return
+    this.#isLive = isLive
+    this.#options.onLive(this, isLive)
+  }
+}
