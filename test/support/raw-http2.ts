@@ -103,11 +103,15 @@ export class RawClient {
     this.send(frameHead(text.length, frameTypes.data, flags, streamId) + text)
   }
 
-  /** The first frame that fits, now or later; undefined when the connection ends without one. */
+  /** The first frame that fits, now or later; undefined when the connection ends without one, or 5 s are over. */
   async frame(fits: (frame: RawFrame) => boolean): Promise<RawFrame | undefined> {
+    const deadline = setTimeout(() => this.close(), 5_000)
     for (;;) {
       const found = this.frames.find(fits)
-      if (found !== undefined || this.isClosed) return found
+      if (found !== undefined || this.isClosed) {
+        clearTimeout(deadline)
+        return found
+      }
       await new Promise<void>((resolve) => this.#waiters.add(resolve))
     }
   }
