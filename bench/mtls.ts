@@ -1,6 +1,6 @@
 /**
- * What mutual TLS between two sidecars costs: client → sidecar → mutual TLS → sidecar → origin, HTTP/1.1, the same program
- * at both ends, beside HAProxy and Envoy in one run.
+ * What mutual TLS between two sidecars costs: client → sidecar → mutual TLS → sidecar → origin, the same program at
+ * both ends, beside HAProxy and Envoy in one run. Between the sidecars requests travel as HTTP/1.1, or as HTTP/2 streams.
  *
  * Both proxies of a pair share one core with one worker each; load (wrk) and origin (nginx) have the other. Turns alternate
  * over all pairs, as in the bench of one sidecar. Then, at the server's end alone:
@@ -8,7 +8,8 @@
  *   handshake, and how many of them one core would do in a second;
  * - memory: connections that have shaken hands and wait.
  *
- * npm run bench -- mtls [--rounds N] [--turns N] [--seconds S] [--connections C] [--idle N] [--only REGEX] [-o json]
+ * npm run bench -- mtls [--rounds N] [--turns N] [--seconds S] [--connections C] [--idle N] [--http2]
+ *                       [--only REGEX] [-o json]
  */
 import { execFile } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
@@ -78,6 +79,7 @@ async function benchMtls(): Promise<void> {
       seconds: { type: 'string', default: '1' },
       connections: { type: 'string', default: '64' },
       idle: { type: 'string', default: '1000' },
+      http2: { type: 'boolean', default: false },
       only: { type: 'string', default: '' },
       output: { type: 'string', short: 'o', default: 'table' },
     },
@@ -94,7 +96,8 @@ async function benchMtls(): Promise<void> {
   }
   const folder = mkdtempSync(join(tmpdir(), 'tulle-bench-'))
   try {
-    const rows = await measureAll(folder, settings, new RegExp(values.only))
+    const selection = { only: new RegExp(values.only), alpn: values.http2 ? 'h2' : 'http/1.1' }
+    const rows = await measureAll(folder, settings, selection)
     printTable(rows, values.output === 'json' ? 'json' : 'table')
   } finally {
     rmSync(folder, { recursive: true, force: true })
@@ -104,13 +107,13 @@ async function benchMtls(): Promise<void> {
 async function measureAll(
   folder: string,
   settings: Settings,
-  only: RegExp,
+  { only, alpn }: { readonly only: RegExp; readonly alpn: string },
 ): Promise<readonly Row[]> {
   const originPort = await freePort()
   const origin = nginxOrigin(folder, originPort)
   if (origin === undefined) throw new Error('nginx, which is the origin, is not installed')
   await using _ = await MeasuredProcess.start({ ...origin, core: cores.load })
-  const { pairs, caller } = await listPairs(folder, originPort)
+  const { pairs, caller } = await listPairs({ folder, originPort, alpn })
   const all = pairs
     .filter(({ name }) => only.test(name))
     .map((pair): Samples => ({
@@ -232,10 +235,15 @@ async function idleKilobytes(
   return kilobytes
 }
 
-async function listPairs(
-  folder: string,
-  originPort: number,
-): Promise<{ readonly pairs: readonly Pair[]; readonly caller: Caller }> {
+async function listPairs({
+  folder,
+  originPort,
+  alpn,
+}: {
+  readonly folder: string
+  readonly originPort: number
+  readonly alpn: string
+}): Promise<{ readonly pairs: readonly Pair[]; readonly caller: Caller }> {
   const authority = await createTestAuthority()
   const [leaf, served] = [
     await authority.issue({ uris: [spiffe('client')] }),
@@ -250,9 +258,18 @@ async function listPairs(
   }
   const [clientFiles, serverFiles] = [writeFiles('client', leaf), writeFiles('server', served)]
   const bundles = { [trustDomain]: authority.rootPem }
-  const alpn = ['http/1.1']
-  const inbound = downstreamJson({ certificate: served, bundles, alpn, requires: true })
-  const outbound = upstreamJson({ certificate: leaf, bundles, alpn, sans: [spiffe('server')] })
+  const inbound = downstreamJson({
+    certificate: served,
+    bundles,
+    alpn: [alpn, 'http/1.1'],
+    requires: true,
+  })
+  const outbound = upstreamJson({
+    certificate: leaf,
+    bundles,
+    alpn: [alpn],
+    sans: [spiffe('server')],
+  })
 
   const pairOf = async (
     name: string,
@@ -260,12 +277,16 @@ async function listPairs(
   ): Promise<Pair[]> => {
     const [port, entry] = [await freePort(), await freePort()]
     const server = create({ folder, originPort, port, tls: { inbound } }, 'server')
-    const client = create({ folder, originPort: port, port: entry, tls: { outbound } }, 'client')
+    const isUpstreamHttp2 = alpn === 'h2'
+    const client = create(
+      { folder, originPort: port, port: entry, tls: { outbound }, isUpstreamHttp2 },
+      'client',
+    )
     return server === undefined || client === undefined ? [] : [{ name, client, server }]
   }
   const pairs = [
     ...(await pairOf('HAProxy', (options, side) =>
-      haproxyHop(options, { side, files: side === 'client' ? clientFiles : serverFiles }),
+      haproxyHop(options, { side, alpn, files: side === 'client' ? clientFiles : serverFiles }),
     )),
     ...(await pairOf('Envoy, as Istio sets it up', (options) => envoy(options, allFeatures))),
     ...(await pairOf('Tulle, default features', (options) =>

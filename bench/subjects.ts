@@ -41,6 +41,8 @@ export interface SubjectOptions {
   readonly port: number
   /** Transport sockets of the listener and of the cluster; absent: plaintext. */
   readonly tls?: { readonly inbound?: object; readonly outbound?: object }
+  /** The cluster speaks HTTP/2. */
+  readonly isUpstreamHttp2?: boolean
 }
 
 export function nginxOrigin(folder: string, port: number): Subject | undefined {
@@ -113,9 +115,10 @@ export interface HopFiles {
 /** One end of a hop over mutual TLS: it speaks TLS to the server's end, or takes it there. */
 export function haproxyHop(
   options: SubjectOptions,
-  { side, files }: { readonly side: 'client' | 'server'; readonly files: HopFiles },
+  hop: { readonly side: 'client' | 'server'; readonly files: HopFiles; readonly alpn: string },
 ): Subject | undefined {
-  const tls = `ssl crt ${files.leafFile} ca-file ${files.rootFile} verify required alpn http/1.1`
+  const { side, files, alpn } = hop
+  const tls = `ssl crt ${files.leafFile} ca-file ${files.rootFile} verify required alpn ${alpn}`
   return haproxy(options, side === 'server' ? { bind: tls } : { server: tls })
 }
 
@@ -165,11 +168,12 @@ const httpManager =
 /** One bootstrap file for Envoy and for Tulle. */
 function writeBootstrap(options: SubjectOptions, features: readonly Feature[]): string {
   const has = (feature: Feature): boolean => features.includes(feature)
-  const { originPort, tls } = options
+  const { originPort, tls, isUpstreamHttp2 = false } = options
   const file = join(options.folder, `bootstrap-${String(options.port)}.json`)
   const upstream = {
     ...cluster(originPort, has),
     ...(tls?.outbound !== undefined && { transport_socket: tls.outbound }),
+    ...(isUpstreamHttp2 && { typed_extension_protocol_options: http2Upstream }),
   }
   const manager = {
     '@type': httpManager,
@@ -209,6 +213,13 @@ function writeBootstrap(options: SubjectOptions, features: readonly Feature[]): 
     }),
   )
   return file
+}
+
+const http2Upstream = {
+  'envoy.extensions.upstreams.http.v3.HttpProtocolOptions': {
+    '@type': 'type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions',
+    explicit_http_config: { http2_protocol_options: {} },
+  },
 }
 
 function routeConfig(has: (feature: Feature) => boolean): object {
