@@ -37,6 +37,21 @@ const service = {
   chat: method('Chat', true, true),
 }
 
+const asIs = (bytes: Buffer): Buffer => bytes
+
+/** gRPC's health protocol. */
+const health = {
+  check: {
+    path: '/grpc.health.v1.Health/Check',
+    requestStream: false,
+    responseStream: false,
+    requestSerialize: asIs,
+    requestDeserialize: asIs,
+    responseSerialize: asIs,
+    responseDeserialize: asIs,
+  },
+}
+
 export interface GrpcEcho extends AsyncDisposable {
   readonly port: number
   /** Calls that the server saw given up. */
@@ -46,7 +61,7 @@ export interface GrpcEcho extends AsyncDisposable {
 }
 
 /** `fail CODE` as a message ends a call with that status; `hang` never answers. */
-export async function startGrpcEcho(): Promise<GrpcEcho> {
+export async function startGrpcEcho(wanted = 0): Promise<GrpcEcho> {
   const cancelled: string[] = []
   const calls: string[] = []
   const server = new Server()
@@ -80,8 +95,14 @@ export async function startGrpcEcho(): Promise<GrpcEcho> {
       call.on('end', () => call.end())
     },
   })
+  server.addService(health, {
+    check(_call: ServerUnaryCall<Buffer, Buffer>, answer: sendUnaryData<Buffer>) {
+      // SERVING, whatever was asked.
+      answer(null, Buffer.of(8, 1))
+    },
+  })
   const port = await new Promise<number>((resolve, reject) => {
-    server.bindAsync('127.0.0.1:0', ServerCredentials.createInsecure(), (error, bound) => {
+    server.bindAsync(`127.0.0.1:${wanted}`, ServerCredentials.createInsecure(), (error, bound) => {
       if (error === null) resolve(bound)
       else reject(error)
     })
