@@ -44,7 +44,9 @@ suite("the exercise's two resources alone", { skip }, () => {
     // A warning at start is told when it has lasted for three seconds.
     await eventually(() => found('issue', 'TUL0013').length === 2, { deadlineMs: 8_000 })
     assert.deepEqual(found('issue', 'TUL0013'), places('warning'))
-    const warning = mesh.events('issue').find((event) => event['code'] === 'TUL0013')
+    const warning = mesh
+      .events('issue')
+      .find((event) => event['code'] === 'TUL0013' && event['line'] === 12)
     assert.match(String(warning?.['message']), /subset "v1" .* label version=v1 are meant/)
     assert.match(String(warning?.['remedy']), /inferSubsets: false/)
 
