@@ -1,8 +1,12 @@
 /** Connections to one host with one identity, in one version of HTTP. */
+import type { Clock } from '../../lib/clock.ts'
 import type { HttpProtocol } from '../http/message.ts'
 import type { ResponseEvents, UpstreamStream } from '../http/stream.ts'
+import type { CircuitBreaker } from '../resilience/circuit-breaker.ts'
 import type { ProxyAddresses } from '../wire/proxy-protocol.ts'
+import type { ConnectResult, Wire } from '../wire/wire.ts'
 import type { Cluster } from './cluster.ts'
+import type { Host } from './host.ts'
 
 export interface HostPool {
   readonly hasWaiters: boolean
@@ -30,4 +34,46 @@ export interface StreamWaiter extends ResponseEvents {
   readonly downstream?: ProxyAddresses | undefined
   onStream(stream: UpstreamStream): void
   onNoStream(failure: PoolFailure): void
+}
+
+/** In whose books a connection stands: what its pool knew when it was opened. */
+export interface ConnectionBooks {
+  readonly breaker: CircuitBreaker
+  readonly cluster: Cluster
+}
+
+/** A connection is being opened; the breaker was asked before. */
+export function countOpening({ stats }: Cluster, host: Host): void {
+  stats.cxTotal.add(1)
+  stats.cxActive.add(1)
+  host.stats.cxTotal.add(1)
+  host.stats.cxActive.add(1)
+}
+
+/** It has ended, or was never had. */
+export function countClosed({ breaker, cluster }: ConnectionBooks, host: Host): void {
+  breaker.release('connections')
+  cluster.stats.cxActive.add(-1)
+  cluster.stats.cxDestroy.add(1)
+  host.stats.cxActive.add(-1)
+}
+
+/** It was never had; what those who waited for it are told. */
+export function countOpenFailure(
+  result: Extract<ConnectResult, { ok: false }>,
+  books: ConnectionBooks,
+  host: Host,
+): PoolFailure {
+  countClosed(books, host)
+  const { stats } = books.cluster
+  const isTimeout = result.reason === 'timeout'
+  stats.cxConnectFail.add(1)
+  if (isTimeout) stats.cxConnectTimeout.add(1)
+  host.stats.cxConnectFail.add(1)
+  return { failure: isTimeout ? 'connect-timeout' : 'connect-failure', message: result.message }
+}
+
+/** Certificates have changed since it was opened, and its stay is over. */
+export function isRetired(wire: Wire, clock: Clock): boolean {
+  return wire.retireAtMs !== undefined && wire.retireAtMs() <= clock.monotonicMs()
 }

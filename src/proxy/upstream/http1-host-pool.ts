@@ -13,7 +13,13 @@ import type { CircuitBreaker } from '../resilience/circuit-breaker.ts'
 import { LazyTimer } from '../wire/lazy-timer.ts'
 import type { ConnectResult, Connector, Wire, WireTransport } from '../wire/wire.ts'
 import { connectOptions, type Cluster } from './cluster.ts'
-import type { HostPool } from './host-pool.ts'
+import {
+  type HostPool,
+  countClosed,
+  countOpenFailure,
+  countOpening,
+  isRetired,
+} from './host-pool.ts'
 import type { StreamWaiter } from './host-pool.ts'
 import type { Host } from './host.ts'
 
@@ -100,7 +106,8 @@ export class Http1HostPool implements HostPool, ClientConnectionOwner {
   onConnectionIdle(connection: ClientConnection): void {
     const pooled = this.#connections.get(connection)
     if (pooled === undefined) return
-    const isOld = pooled.generation !== this.#generation || this.#isRetired(pooled)
+    const isOld =
+      pooled.generation !== this.#generation || isRetired(pooled.wire, this.#options.clock)
     if (isOld || this.#isWornOut(connection)) {
       connection.close()
       return
@@ -124,10 +131,7 @@ export class Http1HostPool implements HostPool, ClientConnectionOwner {
     pooled.idleTimer.close()
     const index = pooled.isIdle ? this.#idle.indexOf(connection) : -1
     if (index !== -1) this.#idle.splice(index, 1)
-    pooled.breaker.release('connections')
-    pooled.cluster.stats.cxActive.add(-1)
-    pooled.cluster.stats.cxDestroy.add(1)
-    this.#host.stats.cxActive.add(-1)
+    countClosed(pooled, this.#host)
     this.#openForWaiters()
     this.#updateLive()
   }
@@ -143,15 +147,9 @@ export class Http1HostPool implements HostPool, ClientConnectionOwner {
       const idle = this.#idle.pop()
       if (idle === undefined) return undefined
       const pooled = this.#connections.get(idle)
-      if (pooled !== undefined && this.#isRetired(pooled)) idle.close()
+      if (pooled !== undefined && isRetired(pooled.wire, this.#options.clock)) idle.close()
       else if (idle.isUsable) return idle
     }
-  }
-
-  /** Certificates have changed since it was opened, and its stay is over. */
-  #isRetired({ wire }: Pooled): boolean {
-    if (wire.retireAtMs === undefined) return false
-    return wire.retireAtMs() <= this.#options.clock.monotonicMs()
   }
 
   #give(connection: ClientConnection, waiter: StreamWaiter): void {
@@ -190,10 +188,7 @@ export class Http1HostPool implements HostPool, ClientConnectionOwner {
   }
 
   #open(breaker: CircuitBreaker, cluster: Cluster): void {
-    cluster.stats.cxTotal.add(1)
-    cluster.stats.cxActive.add(1)
-    this.#host.stats.cxTotal.add(1)
-    this.#host.stats.cxActive.add(1)
+    countOpening(cluster, this.#host)
     const giveUp = this.#options.connector.connect(
       connectOptions(cluster, this.#host, this.#options.transport),
       (result) => {
@@ -232,18 +227,10 @@ export class Http1HostPool implements HostPool, ClientConnectionOwner {
     breaker: CircuitBreaker,
     cluster: Cluster,
   ): void {
-    breaker.release('connections')
-    const { stats } = cluster
-    stats.cxActive.add(-1)
-    stats.cxDestroy.add(1)
-    stats.cxConnectFail.add(1)
-    if (result.reason === 'timeout') stats.cxConnectTimeout.add(1)
-    this.#host.stats.cxActive.add(-1)
-    this.#host.stats.cxConnectFail.add(1)
-    const failure = result.reason === 'timeout' ? 'connect-timeout' : 'connect-failure'
+    const failure = countOpenFailure(result, { breaker, cluster }, this.#host)
     for (const waiter of this.#waiters.splice(0)) {
       this.#leaveQueue()
-      waiter.onNoStream({ failure, message: result.message })
+      waiter.onNoStream(failure)
     }
   }
 

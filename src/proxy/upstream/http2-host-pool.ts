@@ -15,7 +15,13 @@ import type { CircuitBreaker } from '../resilience/circuit-breaker.ts'
 import { LazyTimer } from '../wire/lazy-timer.ts'
 import type { ConnectResult, Connector, Wire, WireTransport } from '../wire/wire.ts'
 import { connectOptions, type Cluster } from './cluster.ts'
-import type { HostPool } from './host-pool.ts'
+import {
+  type HostPool,
+  countClosed,
+  countOpenFailure,
+  countOpening,
+  isRetired,
+} from './host-pool.ts'
 import type { StreamWaiter } from './host-pool.ts'
 import type { Host } from './host.ts'
 
@@ -120,10 +126,7 @@ export class Http2HostPool implements HostPool, Http2ClientOwner {
     if (pooled === undefined) return
     this.#connections.delete(connection)
     pooled.idleTimer.close()
-    pooled.breaker.release('connections')
-    pooled.cluster.stats.cxActive.add(-1)
-    pooled.cluster.stats.cxDestroy.add(1)
-    this.#host.stats.cxActive.add(-1)
+    countClosed(pooled, this.#host)
     this.#openForWaiters()
     this.#updateLive()
   }
@@ -138,16 +141,10 @@ export class Http2HostPool implements HostPool, Http2ClientOwner {
     let best: Http2ClientConnection | undefined
     for (const [connection, pooled] of this.#connections) {
       if (connection.room <= 0) continue
-      if (this.#isRetired(pooled)) connection.drain()
+      if (isRetired(pooled.wire, this.#options.clock)) connection.drain()
       else if (best === undefined || isBetter(connection, best)) best = connection
     }
     return best
-  }
-
-  /** Certificates have changed since it was opened, and its stay is over. */
-  #isRetired({ wire }: Pooled): boolean {
-    if (wire.retireAtMs === undefined) return false
-    return wire.retireAtMs() <= this.#options.clock.monotonicMs()
   }
 
   #give(connection: Http2ClientConnection, waiter: StreamWaiter): void {
@@ -205,11 +202,8 @@ export class Http2HostPool implements HostPool, Http2ClientOwner {
   }
 
   #open(breaker: CircuitBreaker, cluster: Cluster): void {
-    cluster.stats.cxTotal.add(1)
-    cluster.stats.cxActive.add(1)
+    countOpening(cluster, this.#host)
     cluster.stats.cxHttp2Total.add(1)
-    this.#host.stats.cxTotal.add(1)
-    this.#host.stats.cxActive.add(1)
     const giveUp = this.#options.connector.connect(
       connectOptions(cluster, this.#host, this.#options.transport),
       (result) => {
@@ -246,18 +240,10 @@ export class Http2HostPool implements HostPool, Http2ClientOwner {
     breaker: CircuitBreaker,
     cluster: Cluster,
   ): void {
-    breaker.release('connections')
-    const { stats } = cluster
-    stats.cxActive.add(-1)
-    stats.cxDestroy.add(1)
-    stats.cxConnectFail.add(1)
-    if (result.reason === 'timeout') stats.cxConnectTimeout.add(1)
-    this.#host.stats.cxActive.add(-1)
-    this.#host.stats.cxConnectFail.add(1)
-    const failure = result.reason === 'timeout' ? 'connect-timeout' : 'connect-failure'
+    const failure = countOpenFailure(result, { breaker, cluster }, this.#host)
     for (const waiter of this.#waiters.splice(0)) {
       this.#leaveQueue()
-      waiter.onNoStream({ failure, message: result.message })
+      waiter.onNoStream(failure)
     }
   }
 
