@@ -5,6 +5,7 @@
  * the field stands in the file.
  */
 import { describeError } from '../../lib/mesh-error.ts'
+import { typeNameOf } from '../../xds/any.ts'
 import { MessageJson } from '../../xds/json.ts'
 import { Bootstrap } from '../../xds/proto/generated/envoy/config/bootstrap/v3/bootstrap.ts'
 import type { Cluster } from '../../xds/proto/generated/envoy/config/cluster/v3/cluster.ts'
@@ -18,7 +19,7 @@ import type { WireAddress } from '../wire/wire.ts'
 import { bootstrapRule } from './bootstrap-fields.ts'
 import { type BootstrapText, invalid, readBootstrap } from './bootstrap-text.ts'
 import { type FieldReport, at, checkFields, refuse, showValue } from './field-rule.ts'
-import { durationMs, isIp, socketHostPort, typeName, wireAddress } from './message-value.ts'
+import { durationMs, isIp, socketHostPort, wireAddress } from './message-value.ts'
 import { type RuntimeValues, readRuntime } from './runtime-values.ts'
 
 export interface AdsTarget {
@@ -115,7 +116,7 @@ function compileBootstrap(
 
 function checkExtensions(message: Bootstrap, report: FieldReport): void {
   for (const [index, extension] of message.bootstrapExtensions.entries()) {
-    const name = typeName(extension.typedConfig?.typeUrl ?? '')
+    const name = typeNameOf(extension.typedConfig?.typeUrl ?? '')
     if (name === 'envoy.extensions.bootstrap.internal_listener.v3.InternalListener') continue
     refuse(
       at(report, 'bootstrap_extensions', index),

@@ -1,4 +1,5 @@
 /** `access_log` entries → openers of observers. Files and standard streams; every other logger is refused by name. */
+import { typeNameOf } from '../../xds/any.ts'
 import type { AccessLog } from '../../xds/proto/generated/envoy/config/accesslog/v3/accesslog.ts'
 import { FileAccessLog } from '../../xds/proto/generated/envoy/extensions/access_loggers/file/v3/file.ts'
 import {
@@ -14,7 +15,7 @@ import type { RequestObserver, TcpObserver } from '../telemetry/request-record.t
 import type { CompileScope } from './compile-scope.ts'
 import { type FieldReport, at, refuse } from './field-rule.ts'
 import type { Opener } from './listener-plan.ts'
-import { decodeTyped, typeName } from './message-value.ts'
+import { decodeTyped } from './message-value.ts'
 
 export function compileHttpAccessLogs(
   logs: readonly AccessLog[],
@@ -93,7 +94,7 @@ function compileTarget(
 
 /** The stream loggers are files with a fixed path. */
 function fileMessage(any: Any, report: FieldReport): FileAccessLog | undefined {
-  switch (typeName(any.typeUrl)) {
+  switch (typeNameOf(any.typeUrl)) {
     case `${typePrefix}.file.v3.FileAccessLog`:
       return decodeTyped(any, FileAccessLog, report)
     case `${typePrefix}.stream.v3.StdoutAccessLog`: {
@@ -105,7 +106,7 @@ function fileMessage(any: Any, report: FieldReport): FileAccessLog | undefined {
       return log && { path: '/dev/stderr', accessLogFormat: log.accessLogFormat }
     }
     default:
-      refuse(report, `access logger ${typeName(any.typeUrl)} is not implemented`)
+      refuse(report, `access logger ${typeNameOf(any.typeUrl)} is not implemented`)
       return undefined
   }
 }

@@ -1,4 +1,5 @@
 /** Load balancing of a Cluster: the enum with its per-policy messages, or the typed `load_balancing_policy`. */
+import { typeNameOf } from '../../xds/any.ts'
 import {
   type Cluster,
   Cluster_LbPolicy,
@@ -28,7 +29,7 @@ import {
 import type { BalancingConfig, ClusterType } from './cluster-config.ts'
 import { legacyMaglev, legacyRing, typedMaglev, typedRing } from './compile-hashing.ts'
 import { type FieldReport, type MessageRule, at, checkFields, refuse } from './field-rule.ts'
-import { decodeTyped, durationMs, typeName } from './message-value.ts'
+import { decodeTyped, durationMs } from './message-value.ts'
 
 const panicDefault = 50
 
@@ -98,7 +99,7 @@ function compileTyped(value: LoadBalancingPolicy, report: FieldReport): Policy {
     const here = at(report, 'policies', index, 'typed_extension_config', 'typed_config')
     const policy = compilePolicy(any, here)
     if (policy !== undefined) return policy
-    unknown.push(typeName(any.typeUrl))
+    unknown.push(typeNameOf(any.typeUrl))
   }
   refuse(
     report,
@@ -108,7 +109,7 @@ function compileTyped(value: LoadBalancingPolicy, report: FieldReport): Policy {
 }
 
 function compilePolicy(any: Any, report: FieldReport): Policy | undefined {
-  return typedPolicies[typeName(any.typeUrl)]?.(any, report)
+  return typedPolicies[typeNameOf(any.typeUrl)]?.(any, report)
 }
 
 /** The message, checked; or the policy of a message that says nothing, when it cannot be read. */

@@ -3,6 +3,7 @@
  * safe to ignore in cluster-fields.ts.
  */
 import { unreachable } from '../../lib/assert.ts'
+import { typeNameOf } from '../../xds/any.ts'
 import {
   type Cluster,
   Cluster_DiscoveryType,
@@ -25,7 +26,7 @@ import {
 } from './compile-upstream-http.ts'
 import { type Compiled, compiled, refused } from './compiled.ts'
 import { type FieldReport, at, checkFields, refuse, showValue } from './field-rule.ts'
-import { durationMs, typeName } from './message-value.ts'
+import { durationMs } from './message-value.ts'
 
 const initialFetchTimeoutDefaultMs = 15_000
 const bufferLimitDefault = 1_048_576
@@ -85,7 +86,7 @@ const plainTypes: Readonly<Record<number, ClusterType>> = {
 function clusterType(cluster: Cluster, report: FieldReport): ClusterType {
   const discovery = cluster.clusterDiscoveryType
   if (discovery?.$case === 'clusterType') {
-    const name = typeName(discovery.value.typedConfig?.typeUrl ?? '')
+    const name = typeNameOf(discovery.value.typedConfig?.typeUrl ?? '')
     if (name === forwardProxyClusterRule.type) return 'dynamic-forward-proxy'
     refuse(
       at(report, 'cluster_type'),

@@ -1,4 +1,5 @@
 /** HttpConnectionManager → HttpPlan: settings, the ordered filters, and where routes come from. */
+import { typeNameOf } from '../../xds/any.ts'
 import {
   Http1ProtocolOptions,
   HttpProtocolOptions_HeadersWithUnderscoresAction as Underscores,
@@ -22,7 +23,7 @@ import type { CompileScope } from './compile-scope.ts'
 import { type FieldReport, at, checkFields, refuse } from './field-rule.ts'
 import { connectionManagerRule } from './listener-fields.ts'
 import type { HttpPlan, HttpSettings, RouteSource } from './listener-plan.ts'
-import { decodeTyped, durationMs, typeName } from './message-value.ts'
+import { decodeTyped, durationMs } from './message-value.ts'
 
 export function compileConnectionManager(
   any: Any,
@@ -69,8 +70,11 @@ function checkManager(manager: HttpConnectionManager, report: FieldReport): void
     refuse(at(report, 'codec_type'), 'HTTP/3 is not implemented')
   }
   const extension = manager.requestIdExtension?.typedConfig
-  if (extension !== undefined && typeName(extension.typeUrl) !== uuidExtension) {
-    refuse(at(report, 'request_id_extension'), `${typeName(extension.typeUrl)} is not implemented`)
+  if (extension !== undefined && typeNameOf(extension.typeUrl) !== uuidExtension) {
+    refuse(
+      at(report, 'request_id_extension'),
+      `${typeNameOf(extension.typeUrl)} is not implemented`,
+    )
   }
 }
 

@@ -1,4 +1,5 @@
 /** DNS settings: of STRICT_DNS and LOGICAL_DNS clusters, and of the dynamic forward proxy's cache. */
+import { typeNameOf } from '../../xds/any.ts'
 import {
   Cluster_DnsLookupFamily,
   type Cluster_RefreshRate,
@@ -9,7 +10,7 @@ import { CaresDnsResolverConfig } from '../../xds/proto/generated/envoy/extensio
 import type { Duration } from '../../xds/proto/generated/google/protobuf/duration.ts'
 import type { DnsCacheConfig, DnsConfig } from './cluster-config.ts'
 import { type FieldReport, at, refuse } from './field-rule.ts'
-import { decodeTyped, durationMs, typeName } from './message-value.ts'
+import { decodeTyped, durationMs } from './message-value.ts'
 
 interface DnsSettings {
   readonly dnsRefreshRate: Duration | undefined
@@ -94,9 +95,9 @@ const systemResolvers = new Set([
 
 function checkResolver(value: TypedExtensionConfig | undefined, report: FieldReport): void {
   const any = value?.typedConfig
-  if (any === undefined || systemResolvers.has(typeName(any.typeUrl))) return
+  if (any === undefined || systemResolvers.has(typeNameOf(any.typeUrl))) return
   if (
-    typeName(any.typeUrl) ===
+    typeNameOf(any.typeUrl) ===
     'envoy.extensions.network.dns_resolver.cares.v3.CaresDnsResolverConfig'
   ) {
     const config = decodeTyped(any, CaresDnsResolverConfig, report)
@@ -108,5 +109,5 @@ function checkResolver(value: TypedExtensionConfig | undefined, report: FieldRep
     }
     return
   }
-  refuse(report, `DNS resolver ${typeName(any.typeUrl)} is not implemented`)
+  refuse(report, `DNS resolver ${typeNameOf(any.typeUrl)} is not implemented`)
 }

@@ -5,6 +5,7 @@
  * Filters are known by the type of their configuration, as in Envoy; names are free.
  */
 import type { Random } from '../../lib/random.ts'
+import { typeNameOf } from '../../xds/any.ts'
 import { FilterConfig as ForwardProxyFilter } from '../../xds/proto/generated/envoy/extensions/filters/http/dynamic_forward_proxy/v3/dynamic_forward_proxy.ts'
 import { Router } from '../../xds/proto/generated/envoy/extensions/filters/http/router/v3/router.ts'
 import type { HttpFilter } from '../../xds/proto/generated/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager.ts'
@@ -30,7 +31,7 @@ import {
 } from './field-rule.ts'
 import { routerRule } from './listener-fields.ts'
 import type { HttpFilterPlan } from './listener-plan.ts'
-import { decodeTyped, typeName } from './message-value.ts'
+import { decodeTyped } from './message-value.ts'
 
 export interface HttpFilterChain {
   /** Without the router. */
@@ -56,7 +57,7 @@ export function compileHttpFilters(
   filters.forEach((filter, index) => {
     const here = at(report, index)
     const any = filter.configType?.$case === 'typedConfig' ? filter.configType.value : undefined
-    const isRouter = typeName(any?.typeUrl ?? '') === routerRule.type
+    const isRouter = typeNameOf(any?.typeUrl ?? '') === routerRule.type
     checkOrder(filter, { isRouter, isLast: index === last }, here)
     if (isRouter && any !== undefined) suppressEnvoyHeaders = compileRouter(any, here)
     else plans.push(...compileFilter({ filter, any, scope }, here))
@@ -121,7 +122,7 @@ const knownByRoute: Readonly<
 
 /** One entry of a `typed_per_filter_config`. */
 export function compileRouteFilterConfig(name: string, any: Any): Compiled<RouteFilterConfig> {
-  const type = typeName(any.typeUrl)
+  const type = typeNameOf(any.typeUrl)
   const compile = knownByRoute[type]
   if (compile === undefined) return refused(`${type} for the filter ${name} is not implemented`)
   const report: FieldReport = { path: '', reasons: [] }
@@ -165,7 +166,7 @@ function compileFilter(
   report: FieldReport,
 ): readonly HttpFilterPlan[] {
   const { filter, any, scope } = input
-  const compile = any && known[typeName(any.typeUrl)]
+  const compile = any && known[typeNameOf(any.typeUrl)]
   if (any !== undefined && compile !== undefined) return compile({ filter, any, scope }, report)
   // Disabled, it could only be switched on by what a route says to it, and that is refused where the filter is unknown.
   if (filter.disabled) return []
@@ -179,7 +180,7 @@ function compileFilter(
 
 function unknownFilter(filter: HttpFilter, any: Any | undefined): string {
   if (any === undefined) return `filter ${filter.name} has no typed_config`
-  const type = typeName(any.typeUrl)
+  const type = typeNameOf(any.typeUrl)
   const inner = isTypedStruct(any) ? ` of ${typedStructName(any)}` : ''
   const what = `filter ${filter.name} (${type}${inner})`
   const feature = notYet[type]

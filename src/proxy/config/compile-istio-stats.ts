@@ -5,6 +5,7 @@
  * Fields: `reporter` ("source" or "destination"), `labels` (constant labels of this sidecar's side),
  * `disable_host_header_fallback`. Another field is refused by name.
  */
+import { typeNameOf } from '../../xds/any.ts'
 import type { Any } from '../../xds/proto/generated/google/protobuf/any.ts'
 import { TypedStruct } from '../../xds/proto/generated/udpa/type/v1/typed_struct.ts'
 import { istioLabelNames } from '../telemetry/istio-labels.ts'
@@ -12,18 +13,18 @@ import { type IstioMetrics, createIstioMetrics } from '../telemetry/istio-metric
 import type { TcpObserver } from '../telemetry/request-record.ts'
 import { type FieldReport, at, refuse, showValue } from './field-rule.ts'
 import type { HttpFilterPlan, Opened, Opener, PlanScope } from './listener-plan.ts'
-import { decodeTyped, typeName } from './message-value.ts'
+import { decodeTyped } from './message-value.ts'
 
 const structNames = new Set(['udpa.type.v1.TypedStruct', 'xds.type.v3.TypedStruct'])
 const pluginName = 'stats.PluginConfig'
 
 export function isTypedStruct(any: Any): boolean {
-  return structNames.has(typeName(any.typeUrl))
+  return structNames.has(typeNameOf(any.typeUrl))
 }
 
 /** The type that a TypedStruct stands for; both kinds of TypedStruct have the same fields. */
 export function typedStructName(any: Any): string {
-  return typeName(readStruct(any)?.typeUrl ?? '')
+  return typeNameOf(readStruct(any)?.typeUrl ?? '')
 }
 
 /** Undefined when the struct is of another type. */
@@ -63,7 +64,7 @@ function readStruct(any: Any): TypedStruct | undefined {
 
 function compileStats(any: Any, report: FieldReport): Opener<IstioMetrics> | undefined {
   const struct = readStruct(any)
-  if (struct === undefined || typeName(struct.typeUrl) !== pluginName) return undefined
+  if (struct === undefined || typeNameOf(struct.typeUrl) !== pluginName) return undefined
   const here = at(report, 'typed_config', 'value')
   const { reporter, labels, disable_host_header_fallback: noFallback, ...rest } = struct.value ?? {}
   for (const [field, value] of Object.entries(rest)) {

@@ -1,4 +1,5 @@
 /** `listener_filters` → what is looked at before a filter chain is chosen. */
+import { typeNameOf } from '../../xds/any.ts'
 import { ProxyProtocolConfig_Version as ProxyVersion } from '../../xds/proto/generated/envoy/config/core/v3/proxy_protocol.ts'
 import type { Listener } from '../../xds/proto/generated/envoy/config/listener/v3/listener.ts'
 import type { ListenerFilter } from '../../xds/proto/generated/envoy/config/listener/v3/listener_components.ts'
@@ -16,7 +17,7 @@ import {
   used,
 } from './field-rule.ts'
 import type { ChainPlan } from './listener-plan.ts'
-import { decodeTyped, durationMs, typeName } from './message-value.ts'
+import { decodeTyped, durationMs } from './message-value.ts'
 
 const tlsInspector = 'envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector'
 const httpInspector = 'envoy.extensions.filters.listener.http_inspector.v3.HttpInspector'
@@ -109,5 +110,5 @@ function checkFilter(filter: ListenerFilter, report: FieldReport): void {
 
 function filterType(filter: ListenerFilter): string {
   const any = filter.configType?.$case === 'typedConfig' ? filter.configType.value : undefined
-  return typeName(any?.typeUrl ?? '')
+  return typeNameOf(any?.typeUrl ?? '')
 }

@@ -1,4 +1,5 @@
 /** Listener → ListenerPlan, or every reason why it is refused. */
+import { typeNameOf } from '../../xds/any.ts'
 import { TrafficDirection } from '../../xds/proto/generated/envoy/config/core/v3/base.ts'
 import type { Listener } from '../../xds/proto/generated/envoy/config/listener/v3/listener.ts'
 import type {
@@ -18,7 +19,7 @@ import { type Compiled, compiled, refused } from './compiled.ts'
 import { type FieldReport, at, checkFields, refuse } from './field-rule.ts'
 import { connectionManagerRule, listenerRule, tcpProxyRule } from './listener-fields.ts'
 import type { ChainPlan, HttpPlan, ListenerPlan, Opener, TcpPlan } from './listener-plan.ts'
-import { durationMs, typeName, wireAddress } from './message-value.ts'
+import { durationMs, wireAddress } from './message-value.ts'
 
 export function compileListener(listener: Listener, scope: CompileScope): Compiled<ListenerPlan> {
   const report: FieldReport = { path: '', reasons: [] }
@@ -160,7 +161,7 @@ function compileNetwork(
   })
   const here = at(report, 'filters', before.length, 'typed_config')
   const any = typedConfig(last)
-  switch (typeName(any?.typeUrl ?? '')) {
+  switch (typeNameOf(any?.typeUrl ?? '')) {
     case connectionManagerRule.type:
       if (observers.length > 0) {
         refuse(
@@ -180,7 +181,7 @@ function compileNetwork(
 function compileObserver(filter: Filter, report: FieldReport): Opener<TcpObserver> | undefined {
   const any = typedConfig(filter)
   const isTerminal = [connectionManagerRule.type, tcpProxyRule.type].includes(
-    typeName(any?.typeUrl ?? ''),
+    typeNameOf(any?.typeUrl ?? ''),
   )
   if (isTerminal) {
     refuse(
@@ -199,5 +200,5 @@ function typedConfig(filter: Filter) {
 }
 
 function filterText(filter: Filter): string {
-  return `network filter ${filter.name} (${typeName(typedConfig(filter)?.typeUrl ?? '') || 'no typed_config'})`
+  return `network filter ${filter.name} (${typeNameOf(typedConfig(filter)?.typeUrl ?? '') || 'no typed_config'})`
 }

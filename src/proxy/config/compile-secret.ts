@@ -5,6 +5,7 @@ import { getCACertificates, rootCertificates } from 'node:tls'
 
 import { TrustBundle } from '../../identity/trust-bundle.ts'
 import { describeError } from '../../lib/mesh-error.ts'
+import { typeNameOf } from '../../xds/any.ts'
 import type { DataSource } from '../../xds/proto/generated/envoy/config/core/v3/base.ts'
 import {
   type CertificateValidationContext,
@@ -24,7 +25,7 @@ import type { KeyPair, Validation } from '../tls/tls-plan.ts'
 import type { SanMatcher } from '../tls/trust.ts'
 import { type Compiled, compiled, refused } from './compiled.ts'
 import { type FieldReport, at, checkFields, refuse, showValue } from './field-rule.ts'
-import { decodeTyped, typeName } from './message-value.ts'
+import { decodeTyped } from './message-value.ts'
 import { secretRule, spiffeValidatorRule } from './tls-fields.ts'
 
 export function compileSecret(secret: Secret): Compiled<SecretContent> {
@@ -140,8 +141,8 @@ function compileSpiffe(
   if (custom === undefined) return undefined
   const here = at(report, 'custom_validator_config')
   const any = custom.typedConfig
-  if (any === undefined || typeName(any.typeUrl) !== spiffeValidatorRule.type) {
-    refuse(here, `${custom.name} (${typeName(any?.typeUrl ?? '')}) is not implemented`)
+  if (any === undefined || typeNameOf(any.typeUrl) !== spiffeValidatorRule.type) {
+    refuse(here, `${custom.name} (${typeNameOf(any?.typeUrl ?? '')}) is not implemented`)
     return undefined
   }
   if (custom.name !== spiffeName) refuse(at(here, 'name'), `expected ${spiffeName}`)

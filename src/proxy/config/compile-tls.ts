@@ -1,6 +1,7 @@
 /** DownstreamTlsContext and UpstreamTlsContext → plans. */
 import { hash } from 'node:crypto'
 
+import { typeNameOf } from '../../xds/any.ts'
 import type { TransportSocket } from '../../xds/proto/generated/envoy/config/core/v3/base.ts'
 import { ApiConfigSource_ApiType as ApiType } from '../../xds/proto/generated/envoy/config/core/v3/config_source.ts'
 import type { UpstreamHttpProtocolOptions } from '../../xds/proto/generated/envoy/config/core/v3/protocol.ts'
@@ -31,7 +32,7 @@ import type { TransportPlan } from '../tls/upstream-transports.ts'
 import type { SecretSources } from './compile-scope.ts'
 import { compileKeyPair, compileValidation } from './compile-secret.ts'
 import { type FieldReport, at, checkFields, refuse, showValue } from './field-rule.ts'
-import { decodeTyped, durationMs, typeName } from './message-value.ts'
+import { decodeTyped, durationMs } from './message-value.ts'
 import { downstreamTlsRule, proxyTransportRule, upstreamTlsRule } from './tls-fields.ts'
 
 export const rawBuffer = 'envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer'
@@ -82,7 +83,7 @@ export function compileUpstreamTransport(
   report: FieldReport,
 ): TransportPlan {
   const wrapped = socket?.configType?.value
-  if (wrapped !== undefined && typeName(wrapped.typeUrl) === proxyTransportRule.type) {
+  if (wrapped !== undefined && typeNameOf(wrapped.typeUrl) === proxyTransportRule.type) {
     return compileProxyTransport(wrapped, scope, at(report, 'typed_config'))
   }
   return compileTlsTransport(socket, scope, report)
@@ -140,7 +141,7 @@ function typedSocket(
 ): Any | undefined {
   if (socket === undefined) return undefined
   const any = socket.configType?.value
-  const name = typeName(any?.typeUrl ?? '')
+  const name = typeNameOf(any?.typeUrl ?? '')
   if (name === rawBuffer) return undefined
   if (name === wanted && any !== undefined) return any
   refuse(report, `${socket.name} (${name || 'no typed_config'}) is not implemented`)

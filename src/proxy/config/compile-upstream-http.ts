@@ -2,6 +2,7 @@
  * Which protocol a cluster's connections speak, and their limits: from `typed_extension_protocol_options`, or from the
  * older fields on the Cluster itself. Envoy refuses a cluster that uses both; so do we.
  */
+import { typeNameOf } from '../../xds/any.ts'
 import type { Cluster } from '../../xds/proto/generated/envoy/config/cluster/v3/cluster.ts'
 import type {
   Http2ProtocolOptions,
@@ -14,7 +15,7 @@ import { upstreamHttpRule } from './cluster-fields.ts'
 import { compileHttp2 } from './compile-http2.ts'
 import type { SecretSources } from './compile-scope.ts'
 import { type FieldReport, at, checkFields, refuse } from './field-rule.ts'
-import { decodeTyped, durationMs, typeName } from './message-value.ts'
+import { decodeTyped, durationMs } from './message-value.ts'
 
 type UpstreamHttp = Pick<
   ClusterConfig,
@@ -57,8 +58,8 @@ function typedOptions(cluster: Cluster, report: FieldReport): HttpProtocolOption
   let options: HttpProtocolOptions | undefined
   for (const [key, any] of Object.entries(cluster.typedExtensionProtocolOptions)) {
     const here = at(report, `typed_extension_protocol_options[${key}]`)
-    if (typeName(any.typeUrl) !== optionsKey) {
-      refuse(here, `protocol options ${typeName(any.typeUrl)} are not implemented`)
+    if (typeNameOf(any.typeUrl) !== optionsKey) {
+      refuse(here, `protocol options ${typeNameOf(any.typeUrl)} are not implemented`)
       continue
     }
     options = decodeTyped(any, HttpProtocolOptions, here)

@@ -149,8 +149,3 @@ export function decodeTyped<T>(
     return undefined
   }
 }
-
-/** Short form of a type URL, as tables of extensions use it. */
-export function typeName(typeUrl: string): string {
-  return typeUrl.slice(typeUrl.lastIndexOf('/') + 1)
-}

@@ -1,11 +1,11 @@
 /** How connections to a cluster and to each of its endpoints are secured, in one word each. */
+import { typeNameOf } from '../../xds/any.ts'
 import type { Cluster } from '../../xds/proto/generated/envoy/config/cluster/v3/cluster.ts'
 import type {
   Metadata,
   TransportSocket,
 } from '../../xds/proto/generated/envoy/config/core/v3/base.ts'
 import { UpstreamTlsContext } from '../../xds/proto/generated/envoy/extensions/transport_sockets/tls/v3/tls.ts'
-import { typeName } from '../config/message-value.ts'
 
 export function clusterSecurity(cluster: Cluster): string {
   const all = new Set(
@@ -29,7 +29,7 @@ export function endpointSecurity(cluster: Cluster, metadata: Metadata | undefine
 function socketSecurity(socket: TransportSocket | undefined): string {
   const any = socket?.configType?.value
   if (any === undefined) return 'plaintext'
-  if (!typeName(any.typeUrl).endsWith('UpstreamTlsContext')) return 'plaintext'
+  if (!typeNameOf(any.typeUrl).endsWith('UpstreamTlsContext')) return 'plaintext'
   const common = UpstreamTlsContext.decode(any.value).commonTlsContext
   const hasOwn =
     (common?.tlsCertificates.length ?? 0) > 0 ||

@@ -2,13 +2,14 @@
  * Envoy's `route.v3.RetryPolicy` → `RetryPolicy`, with Envoy's defaults and ranges. Which fields exist is checked by
  * the caller against retry-fields.ts.
  */
+import { typeNameOf } from '../../xds/any.ts'
 import {
   type RetryPolicy as RetryPolicyMessage,
   RetryPolicy_ResetHeaderFormat as ResetFormat,
 } from '../../xds/proto/generated/envoy/config/route/v3/route_components.ts'
 import { PreviousPrioritiesConfig } from '../../xds/proto/generated/envoy/extensions/retry/priority/previous_priorities/v3/previous_priorities_config.ts'
 import { type FieldReport, at, refuse, showValue } from '../config/field-rule.ts'
-import { decodeTyped, durationMs, typeName } from '../config/message-value.ts'
+import { decodeTyped, durationMs } from '../config/message-value.ts'
 import { compileRequestMatcher, compileResponseMatcher } from '../route/header-matcher.ts'
 import {
   type RateLimitedBackoff,
@@ -144,7 +145,7 @@ function compilePriority(
 ): Pick<RetryPolicy, 'prioritiesUpdateEvery'> {
   if (retryPriority === undefined) return {}
   const { name, configType } = retryPriority
-  const type = typeName(configType?.value.typeUrl ?? '')
+  const type = typeNameOf(configType?.value.typeUrl ?? '')
   if (configType === undefined || type !== previousPriorities) {
     refuse(report, `${showValue(name)} is not implemented`)
     return {}

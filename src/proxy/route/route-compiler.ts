@@ -1,11 +1,12 @@
 /** What every level of a table (table, virtual host, route, cluster weight) has and is compiled alike. */
 import type { Random } from '../../lib/random.ts'
+import { typeNameOf } from '../../xds/any.ts'
 import type { HeaderValueOption } from '../../xds/proto/generated/envoy/config/core/v3/base.ts'
 import { FilterConfig } from '../../xds/proto/generated/envoy/config/route/v3/route_components.ts'
 import type { Any } from '../../xds/proto/generated/google/protobuf/any.ts'
 import { type Compiled, compiled, refused } from '../config/compiled.ts'
 import { type FieldReport, at, refuse } from '../config/field-rule.ts'
-import { decodeTyped, typeName } from '../config/message-value.ts'
+import { decodeTyped } from '../config/message-value.ts'
 import { type FilterConfigs, type FilterSetting, switchedOff } from '../filter/route-config.ts'
 import { compileHeaderEdit } from './header-edit.ts'
 import type { HeaderEdit } from './route-table.ts'
@@ -91,7 +92,7 @@ function compileFilterConfig(
   any: Any,
   context: FilterConfigContext,
 ): Compiled<FilterSetting> | undefined {
-  if (typeName(any.typeUrl) !== 'envoy.config.route.v3.FilterConfig') {
+  if (typeNameOf(any.typeUrl) !== 'envoy.config.route.v3.FilterConfig') {
     return compileTyped(name, any, context)
   }
   const wrapper = decodeTyped(any, FilterConfig, context.report)
