@@ -5,8 +5,9 @@
  *
  * Everything that can go wrong ends in `#fail` with a `Failure`, and failure.ts says what the client gets. An
  * attempt that failed is a value that `decideRetry` judges; nothing here throws to be understood. In the common
- * case a request makes this object, its record, its body, its plan and one attempt, and no timer or promise.
+ * case a request makes this object, its record, its body, its answer, its plan and one attempt, and no timer or promise.
  */
+import { Answer } from './exchange-answer.ts'
 import {
   Attempt,
   type AttemptOwner,
@@ -14,7 +15,7 @@ import {
   type StreamSource,
 } from './exchange-attempt.ts'
 import { RequestBody } from './exchange-body.ts'
-import { filterConfigOf, openFilters, type FilterRun } from './exchange-filters.ts'
+import { filterConfigOf, openFilters } from './exchange-filters.ts'
 import { pickHost } from './exchange-host.ts'
 import { openMirrors, type Mirrors } from './exchange-mirror.ts'
 import {
@@ -51,7 +52,7 @@ import {
   type PlainReply,
 } from './exchange-reply.ts'
 import { shapeRequest, type ShapedRequest } from './exchange-request.ts'
-import { addServiceTime, grpcStatusOf, shapeResponse } from './exchange-response.ts'
+import { addServiceTime, grpcStatusOf } from './exchange-response.ts'
 import { RetryState, attemptOutcome } from './exchange-retry.ts'
 import type { ExchangeScope, TimedExchange } from './exchange-scope.ts'
 import { acceptsTunnel, createTunnelSource, isRefusedHandshake } from './exchange-tunnel.ts'
@@ -95,9 +96,9 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
   readonly record: RequestRecord
   readonly #startMs: number
   readonly #body: RequestBody
+  readonly #answer: Answer
   route: MatchedRoute | undefined
   #picked: PickedCluster | undefined
-  #filters: FilterRun | undefined
   #plan: ForwardPlan | undefined
   #source: StreamSource | undefined
   #retry: RetryState | undefined
@@ -107,8 +108,6 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
   #isAccepted = false
   /** 0: the request is not complete. */
   #requestEndMs: number
-  #responseStarted = false
-  #isResponseEnded = false
   /** The reply that is being made is the router's, which counts its attempts. */
   #isRouterReply = false
   #isOver = false
@@ -122,6 +121,7 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
     this.record = createRecord(scope, head)
     this.#isTunnel = head.method === 'CONNECT' || head.upgrade !== undefined
     this.#body = new RequestBody(scope, head.bodyLength === 0 && !this.#isTunnel)
+    this.#answer = new Answer(scope, stream)
     this.#requestEndMs = this.#body.isEnded ? this.#startMs : 0
     timers.start(this, manager.streamIdleTimeoutMs)
     manager.stats.rqTotal.add(1)
@@ -146,7 +146,10 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
     record.downstreamRemoteAddress = shaped.remoteAddressText
     if (shaped.expectsContinue) this.#stream.sendInformational(continueHead())
     this.clearRoute()
-    this.#filters = openFilters(this.#scope.manager, { route: this.route, picked: this.#picked })
+    this.#answer.filters = openFilters(this.#scope.manager, {
+      route: this.route,
+      picked: this.#picked,
+    })
     this.#runFilters()
   }
 
@@ -162,7 +165,7 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
   }
 
   #runFilters(): void {
-    const verdict = this.#filters?.run(this) ?? 'continue'
+    const verdict = this.#answer.filters?.run(this) ?? 'continue'
     if (this.#isOver || verdict === 'suspend') return
     if (verdict === 'continue') this.#act()
     else if ('failure' in verdict) this.#fail(verdict.failure, verdict)
@@ -191,7 +194,7 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
   }
 
   resume(reply?: LocalReply): void {
-    if (this.#isOver || this.#filters?.wake() !== true) return
+    if (this.#isOver || this.#answer.filters?.wake() !== true) return
     this.#scope.runtime.turn.run(() => {
       if (reply === undefined) this.#runFilters()
       else this.#fail(reply.failure, reply)
@@ -313,7 +316,7 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
       attempt.sendEnd(trailers)
       this.#scope.timers.startTry(this.#plan)
     }
-    if (this.#isTunnel && this.#isResponseEnded) this.#finish()
+    if (this.#isTunnel && this.#answer.isEnded) this.#finish()
   }
 
   #canSendBody(attempt: Attempt): boolean {
@@ -321,7 +324,7 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
   }
 
   #mayRetry(): boolean {
-    return this.#retry !== undefined && !this.#responseStarted && !this.#isTunnel
+    return this.#retry !== undefined && !this.#answer.isStarted && !this.#isTunnel
   }
 
   onAttemptReady(attempt: Attempt): void {
@@ -348,7 +351,7 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
 
   onAttemptInformational(head: ResponseHead): void {
     // As Envoy, which drops every interim response that it was not told to pass.
-    if (this.#responseStarted || this.#scope.manager.proxies100Continue !== true) return
+    if (this.#answer.isStarted || this.#scope.manager.proxies100Continue !== true) return
     this.#stream.sendInformational(head)
   }
 
@@ -365,7 +368,7 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
     noteAnswer(head, this.#plan, this.record)
     if (isAccepting) this.#stream.openTunnel()
     else if (this.#isTunnel) this.#isTunnel = false
-    this.#sendHead(head, isEnd)
+    this.#answer.sendHead(this, head, isEnd)
     if (isAccepting) this.#acceptTunnel(attempt)
   }
 
@@ -403,19 +406,8 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
     this.#sendHeld(attempt)
   }
 
-  #sendHead(head: ResponseHead, isEnd: boolean): void {
-    this.#filters?.onResponse(this, head)
-    shapeResponse(head, this.#scope)
-    this.#responseStarted = true
-    this.record.response = head
-    this.record.status = head.status
-    this.#stream.sendHead(head, isEnd)
-  }
-
   onAttemptData(chunk: Uint8Array): void {
-    this.record.bytesSent += chunk.length
-    this.#scope.timers.touch()
-    if (!this.#stream.sendData(chunk)) this.#attempt?.pauseResponse()
+    if (!this.#answer.sendData(this, chunk)) this.#attempt?.pauseResponse()
   }
 
   onDownstreamDrain(): void {
@@ -424,11 +416,8 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
 
   onAttemptEnd(trailers: HeaderList | undefined): void {
     // A response that is discarded for a retry ends here too, and is nobody's.
-    if (!this.#responseStarted || this.#isResponseEnded) return
-    this.#isResponseEnded = true
-    this.record.grpcStatus ??= grpcStatusOf(trailers)
-    const hadBody = this.record.response?.bodyLength !== 0
-    if (hadBody) this.#stream.sendEnd(trailers)
+    if (!this.#answer.isStarted || this.#answer.isEnded) return
+    this.#answer.sendEnd(this, trailers)
     if (this.#isTunnel && !this.#body.isEnded) return
     this.#finish()
   }
@@ -449,7 +438,7 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
 
   #outcome(failure?: Failure, requestSent = true, head?: ResponseHead): AttemptOutcome {
     const isReplayable = this.#body.isReplayable && !this.#isAccepted
-    const sent = { requestSent, isReplayable, responseStarted: this.#responseStarted }
+    const sent = { requestSent, isReplayable, responseStarted: this.#answer.isStarted }
     return attemptOutcome(this.record.attempts, failure, { head, ...sent })
   }
 
@@ -542,7 +531,7 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
     if (this.#isOver) return
     const { record } = this
     noteFailure(record, failure)
-    if (this.#responseStarted) {
+    if (this.#answer.isStarted) {
       record.details = brokenOffDetails(failure, reply)
       this.#stream.reset()
       this.#finish()
@@ -559,14 +548,8 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
     this.#respond(built)
   }
 
-  #respond({ head, body }: PlainReply): void {
-    const isEmpty = body.length === 0
-    this.#sendHead(head, isEmpty)
-    if (!isEmpty) {
-      if (this.request.method !== 'HEAD') this.record.bytesSent += body.length
-      this.#stream.sendData(body)
-      this.#stream.sendEnd(undefined)
-    }
+  #respond(reply: PlainReply): void {
+    this.#answer.reply(this, reply)
     this.#finish()
   }
 
@@ -578,13 +561,13 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
     this.#retry?.close()
     this.#mirrors?.close()
     this.#body.close()
-    if (this.#isTunnel && this.#body.isEnded && this.#isResponseEnded) this.#attempt?.complete()
+    if (this.#isTunnel && this.#body.isEnded && this.#answer.isEnded) this.#attempt?.complete()
     this.#abort('reset')
     this.#scope.timers.clear()
     const { runtime, manager } = this.#scope
     const durationMs = runtime.clock.monotonicMs() - this.#startMs
     finishRecord(this.record, { stream: this.#stream, stats: manager.stats, durationMs })
-    this.#filters?.onEnd(this)
+    this.#answer.filters?.onEnd(this)
     for (const observer of manager.observers) observer.onEnd(this.record)
   }
 }

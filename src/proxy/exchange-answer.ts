@@ -1,0 +1,63 @@
+/**
+ * The client's side of one response: what has been sent of it, and what is written of it to the record.
+ *
+ * A response goes out once. It has started when its head is gone and ended when its last byte is; between the two
+ * it can only be broken off. The exchange decides what is answered, this says it.
+ */
+import type { FilterRun } from './exchange-filters.ts'
+import type { PlainReply } from './exchange-reply.ts'
+import { grpcStatusOf, shapeResponse } from './exchange-response.ts'
+import type { ExchangeScope } from './exchange-scope.ts'
+import type { FilterContext } from './filter/http-filter.ts'
+import type { HeaderList } from './http/header-list.ts'
+import type { ResponseHead } from './http/message.ts'
+import type { DownstreamStream } from './http/stream.ts'
+
+export class Answer {
+  readonly #scope: ExchangeScope
+  readonly #stream: DownstreamStream
+  /** Those of the request that have run; they see the head before it is sent. */
+  filters: FilterRun | undefined
+  isStarted = false
+  isEnded = false
+
+  constructor(scope: ExchangeScope, stream: DownstreamStream) {
+    this.#scope = scope
+    this.#stream = stream
+  }
+
+  sendHead(context: FilterContext, head: ResponseHead, isEnd: boolean): void {
+    const { record } = context
+    this.filters?.onResponse(context, head)
+    shapeResponse(head, this.#scope)
+    this.isStarted = true
+    record.response = head
+    record.status = head.status
+    this.#stream.sendHead(head, isEnd)
+  }
+
+  /** The upstream's bytes. False: wait for the client to drain. */
+  sendData(context: FilterContext, chunk: Uint8Array): boolean {
+    context.record.bytesSent += chunk.length
+    this.#scope.timers.touch()
+    return this.#stream.sendData(chunk)
+  }
+
+  /** The upstream's end. */
+  sendEnd({ record }: FilterContext, trailers: HeaderList | undefined): void {
+    this.isEnded = true
+    record.grpcStatus ??= grpcStatusOf(trailers)
+    const hadBody = record.response?.bodyLength !== 0
+    if (hadBody) this.#stream.sendEnd(trailers)
+  }
+
+  /** A whole response of our own. */
+  reply(context: FilterContext, { head, body }: PlainReply): void {
+    const isEmpty = body.length === 0
+    this.sendHead(context, head, isEmpty)
+    if (isEmpty) return
+    if (context.request.method !== 'HEAD') context.record.bytesSent += body.length
+    this.#stream.sendData(body)
+    this.#stream.sendEnd(undefined)
+  }
+}
