@@ -8,6 +8,7 @@ import type {
 import { DownstreamConnectionsConfig } from '../../xds/proto/generated/envoy/extensions/resource_monitors/downstream_connections/v3/downstream_connections.ts'
 import { FixedHeapConfig } from '../../xds/proto/generated/envoy/extensions/resource_monitors/fixed_heap/v3/fixed_heap.ts'
 import { InjectedResourceConfig } from '../../xds/proto/generated/envoy/extensions/resource_monitors/injected_resource/v3/injected_resource.ts'
+import type { Any } from '../../xds/proto/generated/google/protobuf/any.ts'
 import type { OverloadAction } from '../listener/overload.ts'
 import {
   type ActionPlan,
@@ -52,7 +53,8 @@ export function compileOverload(
 
 function refreshInterval({ refreshInterval: value }: OverloadManager, report: FieldReport): number {
   const intervalMs = durationMs(value, { absentMs: 1_000 }, report)
-  if (intervalMs < 1) refuse(report, `value must be greater than or equal to 1ms, got ${intervalMs}ms`)
+  if (intervalMs < 1)
+    refuse(report, `value must be greater than or equal to 1ms, got ${intervalMs}ms`)
   return intervalMs
 }
 
@@ -72,31 +74,40 @@ function compileMonitor(
   }
   const type = typeNameOf(any.typeUrl)
   switch (type) {
-    case `${monitorTypes}fixed_heap.v3.FixedHeapConfig`: {
-      const bytesMax = decodeTyped(any, FixedHeapConfig, here)?.maxHeapSizeBytes ?? 0
-      if (bytesMax === 0) refuse(at(here, 'max_heap_size_bytes'), 'value must be greater than 0')
-      return { kind: 'fixed-heap', name, bytesMax }
-    }
-    case `${monitorTypes}injected_resource.v3.InjectedResourceConfig`: {
-      const file = decodeTyped(any, InjectedResourceConfig, here)?.filename ?? ''
-      if (file === '') refuse(at(here, 'filename'), 'value length must be at least 1 characters')
-      return { kind: 'injected', name, file }
-    }
-    case `${monitorTypes}downstream_connections.v3.DownstreamConnectionsConfig`: {
-      const config = decodeTyped(any, DownstreamConnectionsConfig, here)
-      const connectionsMax = Number(config?.maxActiveDownstreamConnections ?? 0)
+    case `${monitorTypes}fixed_heap.v3.FixedHeapConfig`:
+      return fixedHeap(name, any, here)
+    case `${monitorTypes}injected_resource.v3.InjectedResourceConfig`:
+      return injectedResource(name, any, here)
+    case `${monitorTypes}downstream_connections.v3.DownstreamConnectionsConfig`:
       if (name !== downstreamConnections) {
         refuse(at(report, 'name'), `must be ${downstreamConnections}, got ${showValue(name)}`)
       }
-      if (connectionsMax <= 0) {
-        refuse(at(here, 'max_active_downstream_connections'), 'value must be greater than 0')
-      }
-      return connectionsMax
-    }
+      return connectionsCeiling(any, here)
     default:
       refuse(report, `${name} (${type}) is not implemented`)
       return undefined
   }
+}
+
+function fixedHeap(name: string, any: Any, report: FieldReport): MonitorPlan {
+  const bytesMax = decodeTyped(any, FixedHeapConfig, report)?.maxHeapSizeBytes ?? 0
+  if (bytesMax === 0) refuse(at(report, 'max_heap_size_bytes'), 'value must be greater than 0')
+  return { kind: 'fixed-heap', name, bytesMax }
+}
+
+function injectedResource(name: string, any: Any, report: FieldReport): MonitorPlan {
+  const file = decodeTyped(any, InjectedResourceConfig, report)?.filename ?? ''
+  if (file === '') refuse(at(report, 'filename'), 'value length must be at least 1 characters')
+  return { kind: 'injected', name, file }
+}
+
+function connectionsCeiling(any: Any, report: FieldReport): number {
+  const config = decodeTyped(any, DownstreamConnectionsConfig, report)
+  const connectionsMax = config?.maxActiveDownstreamConnections ?? 0
+  if (connectionsMax <= 0) {
+    refuse(at(report, 'max_active_downstream_connections'), 'value must be greater than 0')
+  }
+  return connectionsMax
 }
 
 const monitorTypes = 'envoy.extensions.resource_monitors.'
@@ -115,7 +126,10 @@ const known: ReadonlyMap<string, OverloadAction | undefined> = new Map<
   [`${actionPrefix}reject_incoming_connections`, 'reject_incoming_connections'],
   [shrinkHeap, undefined],
   [`${pointPrefix}tcp_listener_accept`, 'tcp_listener_accept'],
-  [`${pointPrefix}http_connection_manager_decode_headers`, 'http_connection_manager_decode_headers'],
+  [
+    `${pointPrefix}http_connection_manager_decode_headers`,
+    'http_connection_manager_decode_headers',
+  ],
 ])
 
 /** Envoy's, and refused here by name. */
@@ -143,7 +157,12 @@ function compileActions(
       seen.add(name)
       checkName(name, kind, at(here, 'name'))
       const place = { monitors, report: here, owner: `${what} ${name}` }
-      return { name, kind, action: known.get(name), triggers: compileTriggers(triggers, place) } as const
+      return {
+        name,
+        kind,
+        action: known.get(name),
+        triggers: compileTriggers(triggers, place),
+      } as const
     }
   return [...actions.map(compile('actions')), ...loadshedPoints.map(compile('loadshed_points'))]
 }
@@ -151,7 +170,8 @@ function compileActions(
 function checkName(name: string, kind: ActionPlan['kind'], report: FieldReport): void {
   const isOfKind = name.startsWith(kind === 'action' ? actionPrefix : pointPrefix)
   if (known.has(name) && isOfKind) return
-  if (kind === 'load-shed-point') refuse(report, `load-shed point ${showValue(name)} is not implemented`)
+  if (kind === 'load-shed-point')
+    refuse(report, `load-shed point ${showValue(name)} is not implemented`)
   else if (refusedActions.has(name)) refuse(report, `${name} is not implemented`)
   else refuse(report, `Unknown Overload Manager Action ${name}`)
 }

@@ -5,7 +5,10 @@ const trigger: MessageRule = {
   type: 'envoy.config.overload.v3.Trigger',
   fields: {
     name: used(),
-    threshold: used({ type: 'envoy.config.overload.v3.ThresholdTrigger', fields: { value: used() } }),
+    threshold: used({
+      type: 'envoy.config.overload.v3.ThresholdTrigger',
+      fields: { value: used() },
+    }),
     scaled: used({
       type: 'envoy.config.overload.v3.ScaledTrigger',
       fields: { scalingThreshold: used(), saturationThreshold: used() },
@@ -16,7 +19,10 @@ const trigger: MessageRule = {
 export const overloadRule: MessageRule = {
   type: 'envoy.config.overload.v3.OverloadManager',
   fields: {
-    refreshInterval: used(undefined, 'the limits that the sidecar has of its own are looked at as often'),
+    refreshInterval: used(
+      undefined,
+      'the limits that the sidecar has of its own are looked at as often',
+    ),
     resourceMonitors: used({
       type: 'envoy.config.overload.v3.ResourceMonitor',
       fields: {

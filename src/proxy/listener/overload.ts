@@ -109,13 +109,16 @@ export class Overload {
   refusesRequests(): boolean {
     if (this.#gauges.bufferedBytes.value() > this.bufferedBytesMax) return true
     if (this.#states.size === 0) return false
-    return this.strikes('stop_accepting_requests') || this.#sheds('http_connection_manager_decode_headers')
+    return (
+      this.#sheds('http_connection_manager_decode_headers') ||
+      this.strikes('stop_accepting_requests')
+    )
   }
 
   /** Whether a new connection is to be refused by an action or a load-shed point. */
   rejectsConnections(): boolean {
     if (this.#states.size === 0) return false
-    return this.strikes('reject_incoming_connections') || this.#sheds('tcp_listener_accept')
+    return this.#sheds('tcp_listener_accept') || this.strikes('reject_incoming_connections')
   }
 
   /** Whether one more connection is refused, because it would be above the process-wide ceiling. */
