@@ -8,7 +8,7 @@ import { grpcStatusOf } from './exchange-response.ts'
 import type { Failure } from './failure.ts'
 import type { HeaderList } from './http/header-list.ts'
 import type { ResponseHead } from './http/message.ts'
-import { decideRetry } from './resilience/decide-retry.ts'
+import { decideRetry, isOrdinary } from './resilience/decide-retry.ts'
 import { retryWaitMs } from './resilience/retry-backoff.ts'
 import type { AttemptOutcome, RetryPolicy } from './resilience/retry-policy.ts'
 import { TriedPriorities } from './resilience/tried-priorities.ts'
@@ -60,6 +60,11 @@ export class RetryState {
   /** Priorities that the next attempt should not go to. */
   leftOut(): Set<number> | undefined {
     return this.#priorities?.leftOut()
+  }
+
+  /** Whether a response is beyond all question. */
+  isOrdinary(head: ResponseHead): boolean {
+    return isOrdinary(this.#policy, head)
   }
 
   /** Decides, counts, flags, and takes a place in the retry breaker when the answer is `retry`. */

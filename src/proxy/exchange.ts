@@ -433,7 +433,7 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
   }
 
   #retriesResponse(attempt: Attempt, head: ResponseHead): boolean {
-    if (this.#retry === undefined) return false
+    if (this.#retry === undefined || this.#retry.isOrdinary(head)) return false
     return this.#retries(attempt, this.#outcome(undefined, true, head))
   }
 
