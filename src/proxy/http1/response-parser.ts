@@ -14,8 +14,10 @@ import {
   applyConnection,
   applyProxyConnection,
   checkTransferEncoding,
+  noOptions,
   parseContentLength,
   removeNominated,
+  resetOptions,
 } from './field-rule.ts'
 import { HeadReader, type HeadLimits } from './head-reader.ts'
 import type { HeaderName, HeaderNames } from './header-names.ts'
@@ -49,7 +51,7 @@ export class ResponseParser {
   #responseUpgrade: string | undefined
   #contentLength = -1
   #transferEncoding: string | undefined
-  #connection = { hasClose: false, hasKeepAlive: false, hasUpgrade: false }
+  readonly #connection = noOptions()
   #nominated: string[] = []
   /** Bytes of the current response so far, informational ones included. */
   messageBytes = 0
@@ -129,9 +131,7 @@ export class ResponseParser {
     this.#contentLength = -1
     this.#transferEncoding = undefined
     this.#responseUpgrade = undefined
-    this.#connection.hasClose = false
-    this.#connection.hasKeepAlive = false
-    this.#connection.hasUpgrade = false
+    resetOptions(this.#connection)
     if (this.#nominated.length !== 0) this.#nominated = []
   }
 
@@ -203,6 +203,7 @@ export class ResponseParser {
       if (this.#contentLength !== -1) return 'content-length-and-transfer-encoding'
       if (head.protocol === 'HTTP/1.0') return 'transfer-encoding-http10'
     }
+    if ((head.status < 200 || head.status === 204) && this.#isFramed()) return 'framing-not-allowed'
     if (head.status < 200 && head.status !== 101) {
       this.#startHead()
       this.#sink.onInformational(head)
@@ -215,6 +216,16 @@ export class ResponseParser {
     }
     this.#startBody(head)
     return undefined
+  }
+
+  /**
+   * RFC 9110 §8.6, RFC 9112 §6.1: 1xx and 204 have neither a length nor a coding; who reads one would wait for a body. As
+   * Envoy, a length of nothing is taken away.
+   */
+  #isFramed(): boolean {
+    if (this.#transferEncoding !== undefined || this.#contentLength > 0) return true
+    if (this.#contentLength === 0) this.#head.headers.remove('content-length')
+    return false
   }
 
   /** 101 counts only where the request asked for an upgrade (CVE-2024-23326). */
