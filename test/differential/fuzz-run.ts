@@ -1,4 +1,5 @@
 /** One case for each seed: what is generated, sent, and looked at. */
+import { unreachable } from '../../src/lib/assert.ts'
 import type { HttpConnectionManager } from '../../src/proxy/listener/listener-config.ts'
 import { bytesOf } from './corpus.ts'
 import { blockDisagreement, spoiltBlock } from './hpack-peer.ts'
@@ -100,6 +101,8 @@ export class Fuzzer {
         return this.#http2(split(dice, spoiltFrames(dice, http2Bytes(http2Requests(dice)))))
       case 'HPACK blocks':
         return hpack(spoiltBlock(dice))
+      default:
+        return unreachable(subject)
     }
   }
 

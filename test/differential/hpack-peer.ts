@@ -70,7 +70,7 @@ async function readByNode(block: Buffer): Promise<readonly string[] | 'refused' 
   const session = performServerHandshake(wire)
   let read: string[] | undefined
   session.on('error', () => {})
-  session.on('stream', (stream, _headers, _flags, raw) => {
+  session.on('stream', (stream, ...[, , raw]) => {
     stream.on('error', () => {})
     const list = raw as unknown as readonly string[]
     read = []

@@ -5,8 +5,7 @@
  */
 import type { RequestRecord } from '../../src/proxy/telemetry/request-record.ts'
 import type { Exchanged } from './memory-proxy.ts'
-import { messageText, type ReadMessage } from './message.ts'
-import type { ExternalReader, Reading } from './reader/external-reader.ts'
+import { messageText, type ExternalReader, type Reading, type ReadMessage } from './message.ts'
 import { readResponses } from './response-stream.ts'
 
 /** Violations that can be seen without another program. */

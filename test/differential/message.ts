@@ -1,4 +1,4 @@
-/** One request as somebody has read it: what two readers must agree on. */
+/** One request as somebody has read it, and who reads: what two readers must agree on. */
 import { createHash } from 'node:crypto'
 
 export interface ReadMessage {
@@ -8,6 +8,18 @@ export interface ReadMessage {
   readonly bodyBytes: number
   /** Short hash of the body; absent where the reader does not keep bodies. */
   readonly bodyHash?: string
+}
+
+export interface Reading {
+  readonly messages: readonly ReadMessage[]
+  /** What the reader answered instead of reading on. */
+  readonly refused?: string
+}
+
+export interface ExternalReader {
+  readonly name: string
+  read(bytes: Buffer): Promise<Reading>
+  [Symbol.asyncDispose](): Promise<void>
 }
 
 export function hashOf(body: Buffer): string {

@@ -99,11 +99,9 @@ function readBody(
   const lengths = values('content-length')
   const codings = values('transfer-encoding')
   if (lengths.length + codings.length > 1) return 'more than one framing of a response'
-  const { status, end } = head
-  if (asked.method === 'HEAD' || status === 204 || status === 304) return { text: '', end }
-  if (status === 101 || (asked.method === 'CONNECT' && status < 300)) {
-    return { text: text.slice(end), end: text.length }
-  }
+  const { end } = head
+  if (hasNoBody(head.status, asked.method)) return { text: '', end }
+  if (isTunnel(head.status, asked.method)) return { text: text.slice(end), end: text.length }
   if (codings.length === 1) return codings[0] === 'chunked' ? readChunks(text, end) : 'a coding'
   if (lengths.length === 0) {
     return asked.isClosed ? { text: text.slice(end), end: text.length } : undefined
@@ -113,6 +111,14 @@ function readBody(
   return text.length - end < length
     ? undefined
     : { text: text.slice(end, end + length), end: end + length }
+}
+
+function hasNoBody(status: number, method: string): boolean {
+  return method === 'HEAD' || status === 204 || status === 304
+}
+
+function isTunnel(status: number, method: string): boolean {
+  return status === 101 || (method === 'CONNECT' && status < 300)
 }
 
 function readChunks(text: string, start: number): Body | string | undefined {

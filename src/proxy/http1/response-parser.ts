@@ -199,11 +199,8 @@ export class ResponseParser {
   #onHeadEnd(): Refusal | undefined {
     const head = this.#head
     if (this.#nominated.length !== 0) removeNominated(head.headers, this.#nominated)
-    if (this.#transferEncoding !== undefined) {
-      if (this.#contentLength !== -1) return 'content-length-and-transfer-encoding'
-      if (head.protocol === 'HTTP/1.0') return 'transfer-encoding-http10'
-    }
-    if ((head.status < 200 || head.status === 204) && this.#isFramed()) return 'framing-not-allowed'
+    const refusal = this.#checkFraming(head)
+    if (refusal !== undefined) return refusal
     if (head.status < 200 && head.status !== 101) {
       this.#startHead()
       this.#sink.onInformational(head)
@@ -222,10 +219,14 @@ export class ResponseParser {
    * RFC 9110 §8.6, RFC 9112 §6.1: 1xx and 204 have neither a length nor a coding; who reads one would wait for a body. As
    * Envoy, a length of nothing is taken away.
    */
-  #isFramed(): boolean {
-    if (this.#transferEncoding !== undefined || this.#contentLength > 0) return true
-    if (this.#contentLength === 0) this.#head.headers.remove('content-length')
-    return false
+  #checkFraming(head: ResponseHead): Refusal | undefined {
+    const isCoded = this.#transferEncoding !== undefined
+    if (isCoded && this.#contentLength !== -1) return 'content-length-and-transfer-encoding'
+    if (isCoded && head.protocol === 'HTTP/1.0') return 'transfer-encoding-http10'
+    if (head.status >= 200 && head.status !== 204) return undefined
+    if (isCoded || this.#contentLength > 0) return 'framing-not-allowed'
+    if (this.#contentLength === 0) head.headers.remove('content-length')
+    return undefined
   }
 
   /** 101 counts only where the request asked for an upgrade (CVE-2024-23326). */

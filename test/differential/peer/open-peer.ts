@@ -16,17 +16,18 @@ export interface OpenPeer extends AsyncDisposable {
 }
 
 /** A string says why it is not there. */
-export async function openPeer(peer: Peer, originPort: number): Promise<OpenPeer | string> {
-  switch (peer) {
-    case 'tulle':
-      return await runTulle(bootstrap(originPort))
-    case 'envoy':
-      return findEnvoy() === undefined ? 'envoy is not installed' : runEnvoy(bootstrap(originPort))
-    case 'haproxy':
-      return await openProgram('haproxy', originPort)
-    case 'nginx':
-      return await openProgram('nginx', originPort)
-  }
+export function openPeer(peer: Peer, originPort: number): Promise<OpenPeer | string> {
+  return openers[peer](originPort)
+}
+
+const openers: Readonly<Record<Peer, (originPort: number) => Promise<OpenPeer | string>>> = {
+  tulle: (originPort) => runTulle(bootstrap(originPort)),
+  envoy: (originPort) =>
+    findEnvoy() === undefined
+      ? Promise.resolve('envoy is not installed')
+      : runEnvoy(bootstrap(originPort)),
+  haproxy: (originPort) => openProgram('haproxy', originPort),
+  nginx: (originPort) => openProgram('nginx', originPort),
 }
 
 const ext = 'type.googleapis.com/envoy.extensions.filters'

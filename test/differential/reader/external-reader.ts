@@ -10,20 +10,8 @@ import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 
 import { findProgram } from '../../support/programs.ts'
-import type { ReadMessage } from '../message.ts'
+import type { ExternalReader, Reading } from '../message.ts'
 import { openNginxReader } from './nginx-reader.ts'
-
-export interface Reading {
-  readonly messages: readonly ReadMessage[]
-  /** What the reader answered instead of reading on. */
-  readonly refused?: string
-}
-
-export interface ExternalReader {
-  readonly name: string
-  read(bytes: Buffer): Promise<Reading>
-  [Symbol.asyncDispose](): Promise<void>
-}
 
 export interface Readers extends AsyncDisposable {
   readonly present: readonly ExternalReader[]

@@ -7,8 +7,7 @@ import { join } from 'node:path'
 
 import { eventually } from '../../support/eventually.ts'
 import { findProgram } from '../../support/programs.ts'
-import type { ReadMessage } from '../message.ts'
-import type { ExternalReader, Reading } from './external-reader.ts'
+import type { ExternalReader, Reading, ReadMessage } from '../message.ts'
 
 export async function openNginxReader(): Promise<ExternalReader | string> {
   const nginx = findProgram('nginx')
