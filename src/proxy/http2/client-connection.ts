@@ -365,5 +365,7 @@ function isTunnel(request: RequestHead | undefined): boolean {
 function acceptTunnel(head: ResponseHead, request: RequestHead | undefined): void {
   head.bodyLength = 'until-end'
   // RFC 8441 §5, backwards: whoever asked for an upgrade hears of one.
-  if (request?.upgrade !== undefined) head.status = 101
+  if (request?.upgrade === undefined) return
+  head.status = 101
+  head.headers.append('upgrade', request.upgrade)
 }
