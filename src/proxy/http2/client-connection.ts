@@ -298,7 +298,7 @@ export class Http2ClientConnection implements SessionOwner, ClientStreamOwner {
     }
     one.isTunnel = head.status < 300 && isTunnel(request)
     if (one.isTunnel) acceptTunnel(head, request)
-    else if (typeof head.bodyLength === 'number') stream.bodyLeft = head.bodyLength
+    else stream.bodyLeft = read.promisedBytes
     one.onResponseHead(head, isEnd)
     if (isEnd && !stream.isClosed) this.#session.endRemote(stream, undefined)
   }

@@ -9,7 +9,12 @@ export const responsePseudo: ReadonlyMap<string, keyof PseudoFields> = new Map([
 ])
 
 export type ReadResponse =
-  | { readonly kind: 'ok'; readonly head: ResponseHead }
+  | {
+      readonly kind: 'ok'
+      readonly head: ResponseHead
+      /** Bytes of body that must come; -1: any number. */
+      readonly promisedBytes: number
+    }
   | { readonly kind: 'malformed'; readonly reason: Malformed }
 
 export interface ResponseReading {
@@ -34,7 +39,7 @@ export function readResponse(fields: MessageFields, reading: ResponseReading): R
     bodyLength: bodyLength(reading.isEnd, promised),
     protocol: 'HTTP/2',
   }
-  return { kind: 'ok', head }
+  return { kind: 'ok', head, promisedBytes: promised }
 }
 
 /** §8.6: HTTP/2 has no 101. */
