@@ -7,7 +7,12 @@ import { encodeFields } from './request-head.ts'
 export const responsePseudo: ReadonlySet<string> = new Set([':status'])
 
 export type ReadResponse =
-  | { readonly kind: 'ok'; readonly head: ResponseHead }
+  | {
+      readonly kind: 'ok'
+      readonly head: ResponseHead
+      /** Bytes of body that must come; -1: any number. */
+      readonly promisedBytes: number
+    }
   | { readonly kind: 'malformed'; readonly reason: Malformed }
 
 export interface ResponseReading {
@@ -32,7 +37,7 @@ export function readResponse(fields: MessageFields, reading: ResponseReading): R
     bodyLength: bodyLength(reading.isEnd, promised),
     protocol: 'HTTP/2',
   }
-  return { kind: 'ok', head }
+  return { kind: 'ok', head, promisedBytes: promised }
 }
 
 /** §8.6: HTTP/2 has no 101. */
