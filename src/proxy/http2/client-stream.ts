@@ -45,6 +45,8 @@ export class ClientStream implements UpstreamStream, StreamEvents {
     this.#events = events
   }
 
+  readonly protocol = 'HTTP/2'
+
   get localAddress(): string {
     return this.#owner.localAddress
   }
