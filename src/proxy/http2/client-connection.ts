@@ -160,8 +160,8 @@ export class Http2ClientConnection implements SessionOwner, ClientStreamOwner {
     this.#open(one, head, isEnd)
   }
 
-  sendData(stream: Http2Stream, chunk: Uint8Array): boolean {
-    return this.#session.sender.sendData(stream, chunk)
+  sendData(stream: Http2Stream, chunk: Uint8Array, isLast: boolean): boolean {
+    return this.#session.sender.sendData(stream, chunk, isLast)
   }
 
   sendEnd(stream: Http2Stream, trailers: HeaderList | undefined): void {
@@ -298,7 +298,7 @@ export class Http2ClientConnection implements SessionOwner, ClientStreamOwner {
     }
     one.isTunnel = head.status < 300 && isTunnel(request)
     if (one.isTunnel) acceptTunnel(head, request)
-    else if (typeof head.bodyLength === 'number') stream.bodyLeft = head.bodyLength
+    else stream.bodyLeft = read.promisedBytes
     one.onResponseHead(head, isEnd)
     if (isEnd && !stream.isClosed) this.#session.endRemote(stream, undefined)
   }
@@ -365,5 +365,7 @@ function isTunnel(request: RequestHead | undefined): boolean {
 function acceptTunnel(head: ResponseHead, request: RequestHead | undefined): void {
   head.bodyLength = 'until-end'
   // RFC 8441 §5, backwards: whoever asked for an upgrade hears of one.
-  if (request?.upgrade !== undefined) head.status = 101
+  if (request?.upgrade === undefined) return
+  head.status = 101
+  head.headers.append('upgrade', request.upgrade)
 }
