@@ -165,8 +165,8 @@ export class Http2ClientConnection implements SessionOwner, ClientStreamOwner {
     this.#open(one, head, isEnd)
   }
 
-  sendData(stream: Http2Stream, chunk: Uint8Array): boolean {
-    return this.#session.sender.sendData(stream, chunk)
+  sendData(stream: Http2Stream, chunk: Uint8Array, isLast: boolean): boolean {
+    return this.#session.sender.sendData(stream, chunk, isLast)
   }
 
   sendEnd(stream: Http2Stream, trailers: HeaderList | undefined): void {
@@ -303,7 +303,7 @@ export class Http2ClientConnection implements SessionOwner, ClientStreamOwner {
     }
     one.isTunnel = head.status < 300 && isTunnel(request)
     if (one.isTunnel) acceptTunnel(head, request)
-    else if (typeof head.bodyLength === 'number') stream.bodyLeft = head.bodyLength
+    else stream.bodyLeft = read.promisedBytes
     one.onResponseHead(head, isEnd)
     if (isEnd && !stream.isClosed) this.#session.endRemote(stream, undefined)
   }
