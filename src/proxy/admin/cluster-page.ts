@@ -65,7 +65,7 @@ function hostValues(host: HostStatus): readonly (readonly [string, string | numb
     ['zone', host.locality.zone],
     ['sub_zone', host.locality.subZone],
     ['canary', false],
-    ['priority', 0],
+    ['priority', host.priority],
     ['success_rate', host.successRate],
     ['local_origin_success_rate', host.localOriginSuccessRate],
   ]
@@ -73,12 +73,21 @@ function hostValues(host: HostStatus): readonly (readonly [string, string | numb
 
 /** Envoy `HostUtility::healthFlagsToString`. */
 function healthFlags(host: HostStatus): string {
-  let flags = ''
-  if (host.isEjected) flags += '/failed_outlier_check'
-  if (host.edsHealth === 'UNHEALTHY' || host.edsHealth === 'TIMEOUT') flags += '/failed_eds_health'
-  if (host.edsHealth === 'DEGRADED') flags += '/degraded_eds_health'
-  if (host.edsHealth === 'DRAINING') flags += '/eds_status_draining'
-  return flags === '' ? 'healthy' : flags
+  const { active, edsHealth } = host
+  const flags: readonly (readonly [name: string, isSet: boolean | undefined])[] = [
+    ['failed_active_hc', active?.isFailed],
+    ['failed_outlier_check', host.isEjected],
+    ['failed_eds_health', edsHealth === 'UNHEALTHY' || edsHealth === 'TIMEOUT'],
+    ['degraded_active_hc', active?.isDegraded],
+    ['degraded_eds_health', edsHealth === 'DEGRADED'],
+    ['pending_dynamic_removal', host.isPendingRemoval],
+    ['pending_active_hc', active?.isPending],
+    ['excluded_via_immediate_hc_fail', active?.isExcluded],
+    ['active_hc_timeout', active?.isTimeout],
+    ['eds_status_draining', edsHealth === 'DRAINING'],
+  ]
+  const set = flags.filter(([, isSet]) => isSet === true)
+  return set.length === 0 ? 'healthy' : set.map(([name]) => `/${name}`).join('')
 }
 
 function clusterJson(cluster: ClusterStatus, isDynamic: boolean): object {
@@ -105,7 +114,7 @@ function clusterJson(cluster: ClusterStatus, isDynamic: boolean): object {
 const gauges = new Set(['cx_active', 'rq_active'])
 
 function hostJson(host: HostStatus): object {
-  const { locality } = host
+  const { locality, active } = host
   return {
     address: addressJson(host.address),
     stats: Object.entries(host.stats).map(([name, value]: [string, number]) => ({
@@ -115,12 +124,19 @@ function hostJson(host: HostStatus): object {
       name,
     })),
     health_status: {
+      ...(active?.isFailed === true && { failed_active_health_check: true }),
       ...(host.isEjected && { failed_outlier_check: true }),
+      ...(active?.isDegraded === true && { failed_active_degraded_check: true }),
+      ...(host.isPendingRemoval && { pending_dynamic_removal: true }),
+      ...(active?.isPending === true && { pending_active_hc: true }),
+      ...(active?.isExcluded === true && { excluded_via_immediate_hc_fail: true }),
+      ...(active?.isTimeout === true && { active_hc_timeout: true }),
       eds_health_status: host.edsHealth,
     },
     ...(host.successRate >= 0 && { success_rate: { value: host.successRate } }),
     weight: host.weight,
     ...(host.hostname !== '' && { hostname: host.hostname }),
+    ...(host.priority > 0 && { priority: host.priority }),
     ...(host.localOriginSuccessRate >= 0 && {
       local_origin_success_rate: { value: host.localOriginSuccessRate },
     }),

@@ -4,6 +4,7 @@ import { test } from 'node:test'
 
 import { envoyMessage } from '../../../test/support/envoy-message.ts'
 import { FakeClock } from '../../../test/support/fake-clock.ts'
+import { FakeConnector } from '../../../test/support/fake-connector.ts'
 import { smallSlots } from '../../../test/support/fake-host.ts'
 import { createTlsScope } from '../../../test/support/tls-scope.ts'
 import { silentLog } from '../../lib/log.ts'
@@ -11,6 +12,7 @@ import { seededRandom } from '../../lib/random.ts'
 import type { ClusterConfig } from '../config/cluster-config.ts'
 import { compileCluster } from '../config/compile-cluster.ts'
 import { compileEndpoints } from '../config/compile-endpoints.ts'
+import { LogFiles } from '../config/log-files.ts'
 import { StatsRegistry } from '../telemetry/stats-registry.ts'
 import type { Host } from '../upstream/host.ts'
 import { ClusterTable } from './cluster-table.ts'
@@ -27,6 +29,8 @@ class Scene {
   readonly asked: string[] = []
   readonly names: string[][] = []
   readonly table: ClusterTable
+  /** Health checks ask by it. */
+  readonly connector = new FakeConnector()
   #pending: (() => void)[] = []
 
   constructor() {
@@ -46,7 +50,9 @@ class Scene {
         retirement: new Retirement(this.clock, () => this.slots.reclaim()),
         tls: createTlsScope(this.clock),
         leadsBack: (address) => address.kind === 'ip' && address.port === 15_001,
-        onHostRemoved: (host) => this.drained.push(host),
+        drainHost: (host) => this.drained.push(host),
+        connector: () => this.connector,
+        logFiles: new LogFiles(this.clock, new StatsRegistry(this.slots)),
       },
       {
         onAssignmentNames: () => this.names.push([...this.table.assignmentNames]),

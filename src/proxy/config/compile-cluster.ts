@@ -16,6 +16,7 @@ import { clusterRule, forwardProxyClusterRule } from './cluster-fields.ts'
 import { compileBalancing } from './compile-balancing.ts'
 import { compileDns, compileDnsCache } from './compile-dns.ts'
 import { type EndpointList, compileEndpoints } from './compile-endpoints.ts'
+import { compileHealthCheck } from './compile-health-check.ts'
 import { compileBreakers, compileOutlier } from './compile-resilience.ts'
 import { noSecrets } from './compile-scope.ts'
 import { type UpstreamTlsScope, compileUpstreamTransport } from './compile-tls.ts'
@@ -67,6 +68,14 @@ export function compileCluster(
     balancing: compileBalancing(cluster, type, report),
     breakerLimits: compileBreakers(cluster, report),
     outlier: compileOutlier(cluster.outlierDetection, at(report, 'outlier_detection')),
+    healthCheck: compileHealthCheck(
+      cluster,
+      { hostname: scope.hostname ?? '', protocol: http.protocol },
+      report,
+    ),
+    dropsHealthyHosts: cluster.ignoreHealthOnHostRemoval,
+    ignoresUncheckedHosts: cluster.commonLbConfig?.ignoreNewHostsUntilFirstHc ?? false,
+    closesOnFailure: cluster.closeConnectionsOnHostHealthFailure,
     dns: compileDns(cluster, { refreshMs: 5_000 }, report),
     dnsCache: forwardProxyCache(cluster, { type, isTls: isTls(transports?.fallback) }, report),
     waitForWarmOnInit: cluster.waitForWarmOnInit ?? true,

@@ -183,6 +183,8 @@ class TcpConnection implements OpenConnection {
     this.#upstream = upstream
     this.#record.upstreamSecurity = upstream.security
     this.#openWires += 1
+    const onHostFailed = (): void => this.#end('UC', 'upstream_host_unhealthy')
+    host.closers?.add(onHostFailed)
     upstream.listen({
       onData: (chunk) => {
         this.#record.bytesSent += chunk.length
@@ -192,6 +194,7 @@ class TcpConnection implements OpenConnection {
       onEnd: () => this.#downstream.end(),
       onDrain: () => this.#downstream.resume(),
       onClose: (error) => {
+        host.closers?.delete(onHostFailed)
         count(cluster, host, -1)
         if (error !== undefined) this.#end('UC', 'upstream_reset')
         this.#onWireClose()

@@ -58,14 +58,15 @@ export class UpstreamTls {
     const { plan } = this.#options
     const name = this.#nameOf(use)
     const version = use.kind === 'http' ? use.version : 'tcp'
-    const key = `${plan.key} ${version} ${name.serverName} ${name.verified}`
+    const own = use.check?.alpn
+    const key = `${plan.key} ${version} ${name.serverName} ${name.verified} ${own?.join(' ') ?? ''}`
     let transports = this.#byHost.get(host)
     if (transports === undefined) this.#byHost.set(host, (transports = new Map()))
     const known = transports.get(key)
     if (known !== undefined) return known
     const extra = name.verified === '' ? [] : [hostMatcher(name.verified)]
     const { serverName } = name
-    const alpn = use.kind === 'http' ? httpProtocols(plan.alpn, use.version) : plan.alpn
+    const alpn = own !== undefined && own.length > 0 ? own : protocolsOf(plan, use)
     const target = { serverName, extra, alpn, addressText: host.addressText }
     const made = new TlsTransport(key, { ...this.#options, live: this.live, target })
     transports.set(key, made)
@@ -89,6 +90,10 @@ export class UpstreamTls {
     }
     return { serverName: plan.serverName, verified: '' }
   }
+}
+
+function protocolsOf({ alpn }: UpstreamTlsPlan, use: TransportUse): readonly string[] {
+  return use.kind === 'http' ? httpProtocols(alpn, use.version) : alpn
 }
 
 /** As configured, without what the connection will not speak; as Envoy's own where nothing is. */

@@ -3,6 +3,7 @@
  * endpoints keeps the `Host` objects of addresses that stay, so that pools, counts and ejections survive.
  */
 import type { Balancer } from '../balance/balancer.ts'
+import type { CheckSecurity } from '../health/health-settings.ts'
 import type { Http2Options } from '../http2/settings.ts'
 import type { CircuitBreaker } from '../resilience/circuit-breaker.ts'
 import type { OutlierDetector } from '../resilience/outlier-detector.ts'
@@ -45,6 +46,8 @@ export interface Cluster {
   readonly transportOf?: (host: Host, use: TransportUse) => WireTransport | undefined
   /** Aborts when the cluster is removed: its pools drain. */
   readonly removed: AbortSignal
+  /** A host that is checked actively said in its answer that it goes. */
+  failHost?(host: Host): void
 }
 
 /** What a connection is for: HTTP connections know the request's host, and say which HTTP they speak. */
@@ -54,6 +57,8 @@ export type TransportUse = (
 ) & {
   /** Whose connection it continues, for clusters that are told (PROXY protocol). */
   readonly downstream: ProxyAddresses | undefined
+  /** A health check's, which may be secured in another way. */
+  readonly check?: CheckSecurity | undefined
 }
 
 /** How a connection to one of its hosts is opened, whoever opens it. */
