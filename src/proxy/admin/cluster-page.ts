@@ -114,7 +114,7 @@ function clusterJson(cluster: ClusterStatus, isDynamic: boolean): object {
 const gauges = new Set(['cx_active', 'rq_active'])
 
 function hostJson(host: HostStatus): object {
-  const { locality, active } = host
+  const { locality } = host
   return {
     address: addressJson(host.address),
     stats: Object.entries(host.stats).map(([name, value]: [string, number]) => ({
@@ -123,16 +123,7 @@ function hostJson(host: HostStatus): object {
       ...(value !== 0 && { value: String(value) }),
       name,
     })),
-    health_status: {
-      ...(active?.isFailed === true && { failed_active_health_check: true }),
-      ...(host.isEjected && { failed_outlier_check: true }),
-      ...(active?.isDegraded === true && { failed_active_degraded_check: true }),
-      ...(host.isPendingRemoval && { pending_dynamic_removal: true }),
-      ...(active?.isPending === true && { pending_active_hc: true }),
-      ...(active?.isExcluded === true && { excluded_via_immediate_hc_fail: true }),
-      ...(active?.isTimeout === true && { active_hc_timeout: true }),
-      eds_health_status: host.edsHealth,
-    },
+    health_status: healthJson(host),
     ...(host.successRate >= 0 && { success_rate: { value: host.successRate } }),
     weight: host.weight,
     ...(host.hostname !== '' && { hostname: host.hostname }),
@@ -153,4 +144,19 @@ function hostJson(host: HostStatus): object {
       },
     }),
   }
+}
+
+/** Envoy `HostHealthStatus`: what is not so is left out. */
+function healthJson({ active, isEjected, isPendingRemoval, edsHealth }: HostStatus): object {
+  const flags = {
+    failed_active_health_check: active?.isFailed,
+    failed_outlier_check: isEjected,
+    failed_active_degraded_check: active?.isDegraded,
+    pending_dynamic_removal: isPendingRemoval,
+    pending_active_hc: active?.isPending,
+    excluded_via_immediate_hc_fail: active?.isExcluded,
+    active_hc_timeout: active?.isTimeout,
+  }
+  const set = Object.entries(flags).filter(([, isSet]) => isSet === true)
+  return { ...Object.fromEntries(set), eds_health_status: edsHealth }
 }

@@ -285,7 +285,8 @@ export class LiveCluster implements Cluster {
   /** As Envoy: new connections may go another way through the network, and TCP connections end where that is asked for. */
   #onHostFailed(host: Host): void {
     this.#scope.drainHost(host)
-    for (const close of [...(host.closers ?? [])]) close()
+    // Each leaves the set while it is walked, which a set allows.
+    for (const close of host.closers ?? []) close()
   }
 
   #openBalancer(): Balancer {

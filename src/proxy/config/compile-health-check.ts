@@ -19,7 +19,6 @@ import { CodecClientType } from '../../xds/proto/generated/envoy/type/v3/http.ts
 import type { Int64Range } from '../../xds/proto/generated/envoy/type/v3/range.ts'
 import type {
   CheckIntervals,
-  CheckSecurity,
   GrpcProbeSettings,
   HealthCheckSettings,
   HttpProbeSettings,
@@ -29,6 +28,7 @@ import type {
 } from '../health/health-settings.ts'
 import { compileHeaderEdit } from '../route/header-edit.ts'
 import { compileStringMatcher } from '../route/string-matcher.ts'
+import type { CheckSecurity } from '../upstream/cluster.ts'
 import type { ClusterConfig } from './cluster-config.ts'
 import { type FieldReport, at, checkFields, refuse, snakeCase } from './field-rule.ts'
 import { fileSinkRule } from './health-check-fields.ts'
@@ -172,7 +172,7 @@ function compileProbe(
 }
 
 /** Envoy `requestShouldHaveNoBody`. */
-const bodyless: readonly string[] = ['GET', 'HEAD', 'DELETE', 'TRACE']
+const bodyless: ReadonlySet<string> = new Set(['GET', 'HEAD', 'DELETE', 'TRACE'])
 
 function compileHttp(
   value: HealthCheck_HttpHealthCheck,
@@ -186,7 +186,7 @@ function compileHttp(
     if (/[\0\r\n]/.test(value[field])) refuse(at(report, field), 'must be the value of a header')
   }
   const method = methodOf(value.method, report)
-  if (value.send !== undefined && bodyless.includes(method)) {
+  if (value.send !== undefined && bodyless.has(method)) {
     refuse(
       at(report, 'send'),
       `HTTP health check cannot specify a request payload with method '${method}'. Only methods that support a request body (POST, PUT, PATCH, OPTIONS) can be used with payload.`,

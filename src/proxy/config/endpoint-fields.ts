@@ -1,5 +1,5 @@
-import { type MessageRule, ignored, refusedField, used } from './field-rule.ts'
 /** What we read of a ClusterLoadAssignment (EDS, or a cluster's own `load_assignment`). */
+import { type MessageRule, ignored, refusedField, used } from './field-rule.ts'
 import { endpointCheckRule } from './health-check-fields.ts'
 
 const socketAddress: MessageRule = {

@@ -43,15 +43,25 @@ function readStatus(message: Buffer): number | undefined {
     if (tag === undefined || tag.value < 8) return undefined
     at = tag.end
     const wireType = tag.value & 7
-    const value = wireType === 0 || wireType === 2 ? readVarint(message, at) : undefined
-    if (value !== undefined) at = wireType === 0 ? value.end : value.end + value.value
-    else if (wireType === 1) at += 8
-    else if (wireType === 5) at += 4
-    else return undefined
-    if (at > message.length) return undefined
-    if (tag.value === 8 && value !== undefined) status = value.value
+    const field = readField(message, at, wireType)
+    if (field === undefined || field.end > message.length) return undefined
+    at = field.end
+    if (tag.value === 8) status = field.value
   }
   return status
+}
+
+/** The value of a number; of others where they end alone. Undefined: a kind that there is not. */
+function readField(
+  message: Buffer,
+  from: number,
+  wireType: number,
+): { value: number; end: number } | undefined {
+  if (wireType === 1) return { value: 0, end: from + 8 }
+  if (wireType === 5) return { value: 0, end: from + 4 }
+  const number = wireType === 0 || wireType === 2 ? readVarint(message, from) : undefined
+  if (number === undefined || wireType === 0) return number
+  return { value: 0, end: number.end + number.value }
 }
 
 function readVarint(bytes: Buffer, from: number): { value: number; end: number } | undefined {

@@ -1,5 +1,6 @@
 /** The compiled form of a cluster's active health check (Envoy `core.HealthCheck`), with every default filled in. */
 import type { HeaderEdit } from '../route/route-table.ts'
+import type { CheckSecurity } from '../upstream/cluster.ts'
 import type { ProxyVersion } from '../wire/proxy-protocol.ts'
 
 export interface HealthCheckSettings {
@@ -35,14 +36,6 @@ export interface CheckIntervals {
   readonly unhealthyEdgeMs: number
   /** Between an unhealthy host's first pass and the one that brings it back. */
   readonly healthyEdgeMs: number
-}
-
-/** How checks differ from requests where the cluster's connections are secured. */
-export interface CheckSecurity {
-  /** ALPN in place of the cluster's own; empty: its own. */
-  readonly alpn: readonly string[]
-  /** Chooses among `transport_socket_matches` in place of the endpoint's metadata; absent: as requests do. */
-  readonly socketMatch?: Readonly<Record<string, unknown>>
 }
 
 export type ProbeSettings = HttpProbeSettings | TcpProbeSettings | GrpcProbeSettings

@@ -1,8 +1,8 @@
-import type { ResponseEvents, UpstreamStream } from '../http/stream.ts'
 /**
  * One connection of a health check that speaks HTTP, in either version, for one request at a time. It belongs to its
  * check alone, so it is in nobody's books: neither in the breaker nor among the cluster's connections (as in Envoy).
  */
+import type { ResponseEvents, UpstreamStream } from '../http/stream.ts'
 import { ClientConnection } from '../http1/client-connection.ts'
 import { HeaderNames } from '../http1/header-names.ts'
 import { Http2ClientConnection } from '../http2/client-connection.ts'

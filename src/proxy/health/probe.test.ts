@@ -12,8 +12,9 @@ import { createClusterStats } from '../telemetry/create-stats.ts'
 import { StatsRegistry } from '../telemetry/stats-registry.ts'
 import { encodeHealthRequest, readHealthStatus } from './grpc-health-message.ts'
 import type { ProbeSettings } from './health-settings.ts'
+import { openProbe } from './open-probe.ts'
 import { matchesPayload } from './payload-match.ts'
-import { type Probe, type ProbeOutcome, type ProbeTarget, openProbe } from './probe.ts'
+import type { Probe, ProbeOutcome, ProbeTarget } from './probe.ts'
 
 /** Of a `health_checks` entry, by way of a cluster. */
 function probeSettings(checker: string, cluster = ''): ProbeSettings {

@@ -8,10 +8,6 @@ import type { Http2Options } from '../http2/settings.ts'
 import type { Http2Stats } from '../telemetry/cluster-stats.ts'
 import type { Host } from '../upstream/host.ts'
 import type { Connector, WireAddress, WireTransport } from '../wire/wire.ts'
-import { GrpcProbe } from './grpc-probe.ts'
-import type { ProbeSettings } from './health-settings.ts'
-import { HttpProbe } from './http-probe.ts'
-import { TcpProbe } from './tcp-probe.ts'
 
 export type ProbeOutcome =
   | { readonly kind: 'pass'; readonly isDegraded: boolean }
@@ -59,12 +55,6 @@ export interface ProbeScope {
   readonly clock: Clock
   readonly random: Random
   readonly connector: Connector
-}
-
-export function openProbe(settings: ProbeSettings, target: ProbeTarget, scope: ProbeScope): Probe {
-  if (settings.kind === 'http') return new HttpProbe(settings, target, scope)
-  if (settings.kind === 'grpc') return new GrpcProbe(settings, target, scope)
-  return new TcpProbe(settings, target, scope)
 }
 
 /** Whom a check is addressed to: the endpoint's own word goes first, then the check's, then the cluster's name. */

@@ -3,7 +3,6 @@
  * endpoints keeps the `Host` objects of addresses that stay, so that pools, counts and ejections survive.
  */
 import type { Balancer } from '../balance/balancer.ts'
-import type { CheckSecurity } from '../health/health-settings.ts'
 import type { Http2Options } from '../http2/settings.ts'
 import type { CircuitBreaker } from '../resilience/circuit-breaker.ts'
 import type { OutlierDetector } from '../resilience/outlier-detector.ts'
@@ -48,6 +47,14 @@ export interface Cluster {
   readonly removed: AbortSignal
   /** A host that is checked actively said in its answer that it goes. */
   failHost?(host: Host): void
+}
+
+/** How checks differ from requests where the cluster's connections are secured. */
+export interface CheckSecurity {
+  /** ALPN in place of the cluster's own; empty: its own. */
+  readonly alpn: readonly string[]
+  /** Chooses among `transport_socket_matches` in place of the endpoint's metadata; absent: as requests do. */
+  readonly socketMatch?: Readonly<Record<string, unknown>>
 }
 
 /** What a connection is for: HTTP connections know the request's host, and say which HTTP they speak. */
