@@ -162,7 +162,11 @@ test('connect-failure: nobody listens', async () => {
   assertFailure(scene, received, { failure: 'connect-failure' })
   const reason = 'delayed connect error: Connection refused'
   assert.equal(scene.records[0]?.transportFailure, reason)
-  assert.ok(scene.records[0]?.details.endsWith(`{remote_connection_failure|${reason}}`))
+  assert.ok(
+    scene.records[0]?.details.endsWith(
+      `{remote_connection_failure|${reason.replaceAll(' ', '_')}}`,
+    ),
+  )
   const cluster = scene.clusters.get('a')
   assert.equal(cluster?.stats.cxConnectFail.value(), 1)
   assert.equal(cluster?.breaker.active('connections'), 0)
@@ -284,7 +288,7 @@ test('overflow: one connection and one pending request, as Istio’s own task se
 
 test('overloaded: requests are refused while the process has no room', async () => {
   await using scene = await startScene()
-  scene.runtime.overload.set('stop-accepting-requests', true)
+  scene.runtime.overload.set('stop_accepting_requests', 1)
   assertFailure(scene, await exchangeBytes(scene.port, closing), { failure: 'overloaded' })
 })
 
