@@ -109,13 +109,10 @@ function compileIntervals(check: HealthCheck, report: FieldReport): CheckInterva
   }
 }
 
-function compileSecurity({ tlsOptions, transportSocketMatchCriteria }: HealthCheck): CheckSecurity {
-  return {
-    alpn: tlsOptions?.alpnProtocols ?? [],
-    ...(transportSocketMatchCriteria !== undefined && {
-      socketMatch: transportSocketMatchCriteria,
-    }),
-  }
+function compileSecurity(check: HealthCheck): CheckSecurity {
+  const alpn = check.tlsOptions?.alpnProtocols ?? []
+  const socketMatch = check.transportSocketMatchCriteria
+  return { ...(alpn.length > 0 && { alpn }), ...(socketMatch !== undefined && { socketMatch }) }
 }
 
 function eventLogPaths(check: HealthCheck, report: FieldReport): readonly string[] {

@@ -40,7 +40,7 @@ const settings: HealthCheckSettings = {
   eventLogPaths: [],
   logsEveryFailure: false,
   logsEverySuccess: false,
-  security: { alpn: [] },
+  security: {},
   probe: { kind: 'tcp', send: undefined, receive: [], proxyHeader: undefined },
 }
 

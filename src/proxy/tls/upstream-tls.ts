@@ -78,7 +78,7 @@ export class UpstreamTls {
     if (known !== undefined) return known
     const extra = name.verified === '' ? [] : [hostMatcher(name.verified)]
     const { serverName } = name
-    const alpn = own !== undefined && own.length > 0 ? own : protocolsOf(plan, use)
+    const alpn = own ?? protocolsOf(plan, use)
     const target = { serverName, extra, alpn, addressText: host.addressText }
     const made = new TlsTransport(key, { ...this.#options, live: this.live, target })
     transports.set(key, made)

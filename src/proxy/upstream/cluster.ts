@@ -51,8 +51,8 @@ export interface Cluster {
 
 /** How checks differ from requests where the cluster's connections are secured. */
 export interface CheckSecurity {
-  /** ALPN in place of the cluster's own; empty: its own. */
-  readonly alpn: readonly string[]
+  /** ALPN in place of the cluster's own; absent: its own. */
+  readonly alpn?: readonly string[]
   /** Chooses among `transport_socket_matches` in place of the endpoint's metadata; absent: as requests do. */
   readonly socketMatch?: Readonly<Record<string, unknown>>
 }
