@@ -149,6 +149,7 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
     this.#answer.filters = openFilters(this.#scope.manager, {
       route: this.route,
       picked: this.#picked,
+      cluster: record.cluster,
     })
     this.#runFilters()
   }

@@ -14,11 +14,22 @@ import { CorsFilter } from '../filter/cors-filter.ts'
 import { compileCors, corsFilterRule, corsPolicyRule } from '../filter/cors-policy.ts'
 import { FaultFilter } from '../filter/fault-filter.ts'
 import { compileFault, faultRule, isIdle } from '../filter/fault-settings.ts'
+import { OnDemandFilter } from '../filter/on-demand-filter.ts'
 import type { RouteFilterConfig } from '../filter/route-config.ts'
-import { createCorsStats, createFaultStats } from '../telemetry/filter-stats.ts'
+import {
+  createCorsStats,
+  createFaultStats,
+  createOnDemandStats,
+} from '../telemetry/filter-stats.ts'
 import { dnsCacheRule } from './cluster-fields.ts'
 import { compileDnsCache } from './compile-dns.ts'
 import { compileIstioHttpStats, isTypedStruct, typedStructName } from './compile-istio-stats.ts'
+import {
+  compileOnDemand,
+  compileOnDemandRoute,
+  onDemandRouteRule,
+  onDemandRule,
+} from './compile-on-demand.ts'
 import { type Compiled, compiled, refused } from './compiled.ts'
 import {
   type FieldReport,
@@ -43,6 +54,8 @@ export interface HttpFilterChain {
 export interface FilterScope {
   readonly statPrefix: string
   readonly random: Random
+  /** Of the table of RDS. */
+  readonly routesName?: string | undefined
 }
 
 export function compileHttpFilters(
@@ -110,6 +123,7 @@ const known: Readonly<Record<string, CompileFilter>> = {
   'envoy.extensions.filters.http.dynamic_forward_proxy.v3.FilterConfig': compileForwardProxy,
   [faultRule.type]: planFault,
   [corsFilterRule.type]: planCors,
+  [onDemandRule.type]: planOnDemand,
 }
 
 /** What routes may say to filters, by the type of what they say. */
@@ -118,6 +132,7 @@ const knownByRoute: Readonly<
 > = {
   [faultRule.type]: compileFault,
   [corsPolicyRule.type]: compileCors,
+  [onDemandRouteRule.type]: compileOnDemandRoute,
 }
 
 /** One entry of a `typed_per_filter_config`. */
@@ -235,6 +250,27 @@ function planFault(
           stats,
         })
         return { value, close: () => stats.close() }
+      },
+    },
+  ]
+}
+
+function planOnDemand(
+  { filter, any, scope }: FilterInput,
+  report: FieldReport,
+): readonly HttpFilterPlan[] {
+  const settings = compileOnDemand(any, at(report, 'typed_config'))
+  if (settings === undefined) return []
+  const { statPrefix, routesName: routes } = scope
+  const { name, disabled: isOffByDefault } = filter
+  return [
+    {
+      name,
+      openFilter({ clock, stats: registry, onDemand }) {
+        const stats = createOnDemandStats(registry, statPrefix)
+        const nowMs = () => clock.monotonicMs()
+        const options = { name, isOffByDefault, settings, routes, onDemand, nowMs, stats }
+        return { value: new OnDemandFilter(options), close: () => stats.close() }
       },
     },
   ]

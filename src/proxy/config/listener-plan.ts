@@ -6,6 +6,7 @@
 import type { Clock } from '../../lib/clock.ts'
 import type { Log } from '../../lib/log.ts'
 import type { HttpFilter } from '../filter/http-filter.ts'
+import type { OnDemand } from '../filter/on-demand-filter.ts'
 import type {
   ChainMatch,
   ConnectionInspection,
@@ -28,6 +29,7 @@ export interface PlanScope {
   readonly stats: StatsRegistry
   readonly logFiles: LogFiles
   readonly tls: TlsScope
+  readonly onDemand: OnDemand
 }
 
 /** Something opened from a plan, with what must be released when its listener goes. */
@@ -56,6 +58,7 @@ export interface HttpSettings extends Omit<
   | 'routes'
   | 'filters'
   | 'filtersAreRouteOnly'
+  | 'filtersRunOnMiss'
   | 'observers'
   | 'stats'
   | 'http2'

@@ -248,6 +248,7 @@ function cacheContext(cache: RelayCache, options: RelayStreamOptions): StreamCon
     bytesInFlightMax: 8 << 20,
     isHolding: () => false,
     join: () => view,
+    viewOf: () => view,
     reportHealth: () => {},
     observer: { onSent() {}, onRejected() {}, onConverged() {} },
   }
