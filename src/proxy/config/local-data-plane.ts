@@ -124,11 +124,7 @@ export class LocalDataPlane implements DataPlane {
       },
       {
         onAssignmentNames: () => this.#announceWanted(),
-        onChange: () => {
-          this.#swap.onClustersChanged()
-          this.#onDemand.onClustersChanged()
-          events.onChange()
-        },
+        onChange: () => this.#onClustersChanged(),
       },
     )
     const { connectionsMax } = options.compileScope.runtime
@@ -144,20 +140,9 @@ export class LocalDataPlane implements DataPlane {
       handles,
       overloadGauges: createOverloadGauges(stats),
     })
-    this.#routes = new RouteStore(() => {
-      this.#onDemand.keepOnly(this.#routes.names)
-      this.#announceWanted()
-    })
+    this.#routes = new RouteStore(() => this.#onRouteNames())
     this.#swap = new RouteSwap(clock, this.#routes, clusters)
-    this.#onDemand = new OnDemandHosts({
-      clock,
-      clusters,
-      swap: this.#swap,
-      limits: { ...onDemandLimitsDefault, ...options.onDemand },
-      stats: createOnDemandTableStats(stats),
-      compile: (message) => compileRouteTable(message, options.compileScope),
-      onNames: () => this.#announceWanted(),
-    })
+    this.#onDemand = this.#openOnDemand()
     this.#listeners = new ListenerTable({
       runtime: this.runtime,
       scope: {
@@ -174,6 +159,30 @@ export class LocalDataPlane implements DataPlane {
       drainTimeMs: options.drainTimeMs,
       onChange: () => events.onChange(),
       onFailed: (failure) => events.onListenerFailed(failure),
+    })
+  }
+
+  #onRouteNames(): void {
+    this.#onDemand.keepOnly(this.#routes.names)
+    this.#announceWanted()
+  }
+
+  #onClustersChanged(): void {
+    this.#swap.onClustersChanged()
+    this.#onDemand.onClustersChanged()
+    this.#options.events.onChange()
+  }
+
+  #openOnDemand(): OnDemandHosts {
+    const { clock, stats, onDemand, compileScope } = this.#options
+    return new OnDemandHosts({
+      clock,
+      clusters: this.#clusters,
+      swap: this.#swap,
+      limits: { ...onDemandLimitsDefault, ...onDemand },
+      stats: createOnDemandTableStats(stats),
+      compile: (message) => compileRouteTable(message, compileScope),
+      onNames: () => this.#announceWanted(),
     })
   }
 

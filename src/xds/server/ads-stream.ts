@@ -55,6 +55,8 @@ export interface StreamContext {
   readonly clock: Clock
   readonly log: Log
   readonly bytesInFlightMax: number
+  /** False: what it does not have may exist, so that nobody is told that it does not. Absent: true. */
+  readonly knowsAll?: boolean
   /** Who comes back with versions is told nothing yet; `release` follows. */
   isHolding(): boolean
   /** First request of the stream: gives the view to answer from. May throw MeshError to refuse the client. */
@@ -190,13 +192,18 @@ export class AdsStream {
       this.#clustersBeforeEndpoints = noChanges
     }
     if (comesBack(request) && this.#context.isHolding()) this.#isHeld = true
-    // What it asks for by name it gets with all that this leads to, in one view.
-    const isDemanding = this.demand?.note(request) === true && this.#node !== undefined
-    if (isDemanding) this.#next = this.#context.viewOf(this, this.#node as StreamNode) // as above
+    const isDemanding = this.#noteDemand(request)
     if (this.#isHeld) return
     if (!isDemanding) this.#answer(state)
     this.#pushWaiting()
     this.#noteConverged()
+  }
+
+  /** What it asks for by name it gets with all that this leads to, in one view. */
+  #noteDemand(request: AdsRequest): boolean {
+    if (this.#node === undefined || this.demand?.note(request) !== true) return false
+    this.#next = this.#context.viewOf(this, this.#node)
+    return true
   }
 
   /** The server knows again what it did not know after its start. */
@@ -323,7 +330,8 @@ export class AdsStream {
 
   #send(plan: TypePlan): void {
     const { diffs } = this.#context
-    const { state, target, changed, removed, unresolved = noNames } = plan
+    const { state, target, changed, removed } = plan
+    const unresolved = this.#context.knowsAll === false ? noNames : plan.unresolved
     if (this.variant === 'sotw') {
       const resources = state.isComplete ? allOf(state, target, diffs) : changed
       const version = versionFor(state, target, diffs)
@@ -335,7 +343,8 @@ export class AdsStream {
     const [own, shared] = splitLayers(target, changed)
     if (shared.length > 0) this.#respond(state, { version, resources: shared, removed: noNames })
     if (own.length + removed.length > 0 || shared.length === 0) {
-      this.#respond(state, { version, resources: own, removed, unresolved })
+      const gone = { removed, ...(unresolved !== undefined && { unresolved }) }
+      this.#respond(state, { version, resources: own, ...gone })
     }
   }
 

@@ -21,23 +21,32 @@ export class StreamDemand implements Demand {
 
   /** Whether the request asked for something by name, or gave something up. */
   note({ typeUrl, subscribe, unsubscribe }: AdsRequest): boolean {
-    const isHosts = typeUrl === typeUrls.virtualHost
-    if (!isHosts && typeUrl !== typeUrls.cluster) return false
-    const names = isHosts ? this.hosts : this.clusters
-    let isNoted = false
-    for (const name of subscribe) {
-      if (name === '*') continue
-      isNoted = true
-      if (names.has(name) || names.size >= this.#namesMax) continue
-      names.add(name)
-      if (isHosts) this.droppedHosts.delete(name)
+    if (typeUrl !== typeUrls.virtualHost && typeUrl !== typeUrls.cluster) return false
+    const added = subscribe.filter(isName)
+    const gone = unsubscribe.filter(isName)
+    if (typeUrl === typeUrls.virtualHost) this.#noteHosts(added, gone)
+    else {
+      for (const name of added) this.#add(this.clusters, name)
+      for (const name of gone) this.clusters.delete(name)
     }
-    for (const name of unsubscribe) {
-      if (name === '*') continue
-      isNoted = true
-      names.delete(name)
-      if (isHosts && this.droppedHosts.size < this.#namesMax) this.droppedHosts.add(name)
-    }
-    return isNoted
+    return added.length + gone.length > 0
   }
+
+  #noteHosts(added: readonly string[], gone: readonly string[]): void {
+    for (const name of added) if (this.#add(this.hosts, name)) this.droppedHosts.delete(name)
+    for (const name of gone) {
+      this.hosts.delete(name)
+      this.#add(this.droppedHosts, name)
+    }
+  }
+
+  #add(names: Set<string>, name: string): boolean {
+    if (names.size >= this.#namesMax && !names.has(name)) return false
+    names.add(name)
+    return true
+  }
+}
+
+function isName(name: string): boolean {
+  return name !== '*'
 }

@@ -64,23 +64,30 @@ function planHosts(
   }
   const gone = new Set(removed)
   for (const name of state.overrides.keys()) if (!target.has(name)) gone.add(name)
-  const unresolved: string[] = []
-  if (state.forced.size > 0) {
-    const byName = new Map<string, EncodedResource>()
-    for (const resource of target.values()) {
-      for (const name of [resource.name, ...(resource.aliases ?? [])]) byName.set(name, resource)
-    }
-    for (const name of state.forced) {
-      const resource = byName.get(name)
-      if (resource === undefined) unresolved.push(name)
-      else owed.set(resource.name, resource)
-    }
-  }
+  const unresolved = oweForced(state, target, owed)
   if (owed.size + gone.size + unresolved.length === 0 && !state.owesFirst) {
     state.settle(target)
     return undefined
   }
   return { state, target, changed: [...owed.values()], removed: [...gone], unresolved }
+}
+
+/** What was asked for; returns what means nothing. */
+function oweForced(
+  { forced }: TypeState,
+  target: ResourceMap,
+  owed: Map<string, EncodedResource>,
+): readonly string[] {
+  if (forced.size === 0) return noNames
+  const byName = new Map<string, EncodedResource>()
+  for (const resource of target.values()) {
+    for (const name of [resource.name, ...(resource.aliases ?? [])]) byName.set(name, resource)
+  }
+  for (const name of forced) {
+    const resource = byName.get(name)
+    if (resource !== undefined) owed.set(resource.name, resource)
+  }
+  return [...forced].filter((name) => !byName.has(name))
 }
 
 /** All resources of a set that the stream is subscribed to, for an answer that must be complete. */
