@@ -22,6 +22,7 @@ export interface BodyScope {
 
 interface HeldBytes {
   bufferedBytes: number
+  readonly bufferedBytesOfProcess: number
   readonly bufferedBytesMax: number
 }
 
@@ -80,7 +81,7 @@ export class RequestBody {
   /** Keeps a chunk that has been sent, while the whole fits and the process has room; then gives up on sending it again. */
   holdForReplay(chunk: Uint8Array): void {
     if (!this.#isReplayable) return
-    const total = this.#total.bufferedBytes + chunk.length
+    const total = this.#total.bufferedBytesOfProcess + chunk.length
     const isFull = this.#bytes + chunk.length > this.#bytesMax
     if (isFull || total > this.#total.bufferedBytesMax) this.forget()
     else this.hold(chunk)

@@ -131,9 +131,10 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
   // From the head to the first attempt.
 
   start(): void {
-    if (this.#scope.runtime.overload.refusesRequests()) {
-      this.#scope.manager.stats.rqOverloadClose.add(1)
-      this.#fail('overloaded')
+    const { manager, runtime } = this.#scope
+    if (runtime.overload.refusesRequests() && manager.bypassesOverload !== true) {
+      manager.stats.rqOverloadClose.add(1)
+      this.#fail('overloaded', manager.overloadReply)
       return
     }
     const shaped = shapeRequest(this.request, this.#scope)

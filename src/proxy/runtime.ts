@@ -9,7 +9,7 @@ import type { Log } from '../lib/log.ts'
 import { describeError } from '../lib/mesh-error.ts'
 import type { Random } from '../lib/random.ts'
 import { InternalListeners } from './listener/internal-listener.ts'
-import { Overload } from './listener/overload.ts'
+import { Overload, type OverloadGauges } from './listener/overload.ts'
 import { RefusalLog } from './tls/refusal-log.ts'
 import type { ClusterSet } from './upstream/cluster.ts'
 import { UpstreamPools } from './upstream/pool.ts'
@@ -49,6 +49,8 @@ export interface ProxyRuntimeOptions {
   readonly clusters: ClusterSet
   /** Ceiling of open downstream connections over all listeners; 0 or absent = none. */
   readonly connectionsMax?: number
+  /** What all threads of the process share; absent: there is one. */
+  readonly overloadGauges?: OverloadGauges
   /** Shared with the TLS of clusters; one of its own unless given. */
   readonly refusals?: RefusalLog
   /** False keeps accepted sockets off Node's internals (wire/shared-read.ts); true unless set. */
@@ -59,8 +61,14 @@ export interface ProxyRuntimeOptions {
 
 export function createProxyRuntime(options: ProxyRuntimeOptions): ProxyRuntime {
   const { random, log, clusters } = options
-  const turn = new FlushTurn((error) =>
-    log.error({ error: describeError(error) }, 'connection lost by a bug'),
+  const overload = new Overload({
+    connectionsMax: options.connectionsMax ?? 0,
+    random,
+    ...(options.overloadGauges && { gauges: options.overloadGauges }),
+  })
+  const turn = new FlushTurn(
+    (error) => log.error({ error: describeError(error) }, 'connection lost by a bug'),
+    overload,
   )
   const clock = turn.cache(options.clock)
   const readBuffer = new ReadBuffer()
@@ -69,7 +77,6 @@ export function createProxyRuntime(options: ProxyRuntimeOptions): ProxyRuntime {
     options.handles === undefined ? undefined : new HandleWires(options.handles, turn, readBuffer)
   const connector = createConnector({ clock, turn, readBuffer, handles, internalListeners })
   const refusals = options.refusals ?? new RefusalLog(clock, log)
-  const overload = new Overload({ connectionsMax: options.connectionsMax ?? 0 })
   const pools = new UpstreamPools({ clock, random, connector, held: overload })
   let connections = 0
   return {

@@ -7,7 +7,6 @@
  * `ready` tells.
  */
 import { hostname } from 'node:os'
-import { getHeapStatistics } from 'node:v8'
 
 import type { Clock } from '../lib/clock.ts'
 import type { Log } from '../lib/log.ts'
@@ -43,7 +42,9 @@ import { LocalDataPlane } from './config/local-data-plane.ts'
 import type { ResourceBytes } from './config/resource-batch.ts'
 import { ResourceStore } from './config/resource-store.ts'
 import { SdsSessions } from './config/sds-sessions.ts'
-import { type OverloadLimits, OverloadWatch, overloadLimitsDefault } from './overload-watch.ts'
+import { OverloadManager, overloadLimitsDefault } from './overload/overload-manager.ts'
+import type { OverloadLimits } from './overload/overload-plan.ts'
+import { processGauges } from './overload/process-gauges.ts'
 import { createSlots } from './telemetry/shared-slots.ts'
 import { StatsRegistry, type StatsView } from './telemetry/stats-registry.ts'
 import { type WireKind, chooseWire } from './wire/choose-wire.ts'
@@ -64,7 +65,8 @@ export interface OpenSidecarOptions {
   readonly listenSockets?: ListenSockets
   /** How long removed listeners, and `/drain_listeners?graceful`, drain. Envoy's default: 600 s. */
   readonly drainTimeMs?: number
-  readonly overload?: OverloadLimits
+  /** What it bears of its own accord, before the bootstrap's keys `tulle.overload.…` and the defaults. */
+  readonly overload?: Partial<OverloadLimits>
   /** What carries bytes: libuv's handles where they work (the default), or only `net.Socket`. */
   readonly wire?: WireKind
   readonly version?: string
@@ -124,7 +126,7 @@ class RunningSidecar implements Sidecar {
   readonly #plane: DataPlane
   readonly #store: ResourceStore
   /** Of the main thread's data plane; workers have their own. */
-  readonly #overloadWatch: OverloadWatch | undefined
+  readonly #overload: OverloadManager | undefined
   readonly #startedMs: number
   readonly #changed: (() => void)[] = []
   #ads: AdsSession | undefined
@@ -178,9 +180,19 @@ class RunningSidecar implements Sidecar {
     this.#plane = plane
     this.stats = this.#ownStats
     this.#store = new ResourceStore(clock, [plane])
-    const { overload } = plane.runtime
-    const limits = options.overload ?? overloadLimitsDefault
-    this.#overloadWatch = new OverloadWatch({ overload, limits, clock, log, readHeap })
+    this.#overload = new OverloadManager({
+      overload: plane.runtime.overload,
+      plan: bootstrap.overload,
+      limits: {
+        ...overloadLimitsDefault,
+        ...bootstrap.runtime.overloadLimits,
+        ...options.overload,
+      },
+      clock,
+      log,
+      stats: this.#ownStats,
+      gauges: processGauges,
+    })
   }
 
   #openWorkers(duplicate: DuplicateDescriptor, events: DataPlaneEvents): WorkerGroup {
@@ -192,7 +204,7 @@ class RunningSidecar implements Sidecar {
         hostname: hostname(),
         drainTimeMs: options.drainTimeMs ?? drainTimeDefaultMs,
         wire,
-        overload: options.overload ?? overloadLimitsDefault,
+        overload: options.overload ?? {},
         logLevel: log.level,
       },
       duplicate,
@@ -266,7 +278,7 @@ class RunningSidecar implements Sidecar {
 
   async #close(): Promise<void> {
     this.#isDraining = true
-    this.#overloadWatch?.close()
+    this.#overload?.close()
     this.#ads?.close()
     this.#sds?.close()
     await this.#plane.close()
@@ -403,9 +415,4 @@ function encoded<T extends { readonly name: string }>(
     version: '',
     value: codec.encode(message).finish(),
   }))
-}
-
-function readHeap() {
-  const { used_heap_size: usedBytes, heap_size_limit: limitBytes } = getHeapStatistics()
-  return { usedBytes, limitBytes }
 }

@@ -13,6 +13,7 @@ import { unreachable } from '../lib/assert.ts'
 import type { ClientTlsSettings } from '../model/istio/destination-rule.ts'
 import type { Service, ServicePort } from '../registry/service.ts'
 import type { TransportSocket } from '../xds/proto/generated/envoy/config/core/v3/base.ts'
+import { isAutomatic } from './between-sidecars.ts'
 import type { HttpVersion } from './connection-pool.ts'
 import type { MeshSettings } from './input.ts'
 import { mutualUpstream, plaintextSocket, serverUpstream } from './tls-context.ts'
@@ -94,8 +95,7 @@ export function translateClusterTls(input: ClusterTlsInput): ClusterTls {
 
 function autoMtls(input: ClusterTlsInput): ClusterTls {
   const { service, mesh } = input
-  const hasEndpoints = service.resolution !== 'none' && service.resolution !== 'dynamic-dns'
-  if (!mesh.isAutoMtls || service.isMeshExternal || !hasEndpoints) return noTls
+  if (!isAutomatic(service, mesh)) return noTls
   return {
     ...noTls,
     fields: {

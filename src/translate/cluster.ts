@@ -16,6 +16,7 @@ import {
 } from '../xds/proto/generated/envoy/config/cluster/v3/cluster.ts'
 import { typeUrls, type EncodedResource } from '../xds/resource-set.ts'
 import type { Abilities } from './ability.ts'
+import { isBetweenSidecars } from './between-sidecars.ts'
 import { isTlsRefused, noTls, translateClusterTls } from './cluster-tls.ts'
 import { httpVersionOf, translateConnectionPool, type PoolInput } from './connection-pool.ts'
 import type { MergedRule } from './destination-rule-index.ts'
@@ -42,7 +43,7 @@ export interface ClusterInput {
   readonly rule: MergedRule | undefined
   /** Undefined: the whole service. */
   readonly subset: Subset | undefined
-  /** Of this port; read for services that are resolved by DNS only. */
+  /** Of this port; read for services that are resolved by DNS, and for who stands before them. */
   readonly endpoints: readonly Endpoint[]
   readonly mesh: MeshSettings
   readonly abilities: Abilities
@@ -52,6 +53,8 @@ export interface ClusterInput {
   readonly systemRoots: string
   /** Whether an endpoint is to be called with mTLS; read as `endpoints` are. */
   readonly takesMtls: (endpoint: Endpoint) => boolean
+  /** Whether the sidecar before it takes HTTP/2 for whatever its application speaks. */
+  readonly takesStreams: (endpoint: Endpoint) => boolean
   /** Where the client is. */
   readonly place: ClientPlace
 }
@@ -71,6 +74,7 @@ export function translateCluster(input: ClusterInput): EncodedResource | undefin
     mesh,
     direction: 'outbound',
     abilities: input.abilities,
+    isBetweenSidecars: isBetweenSidecars(input, policy.tls),
   }
   const tls = isTlsRefused(policy.tls)
     ? noTls

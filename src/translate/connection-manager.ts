@@ -51,13 +51,16 @@ export function connectionManager(input: ManagerInput): Filter {
         serverName: 'istio-envoy',
         serverHeaderTransformation:
           direction === 'inbound' ? ServerHeader.PASS_THROUGH : ServerHeader.OVERWRITE,
-        httpProtocolOptions: { allowAbsoluteUrl: true },
+        // A hop in HTTP/2 would carry trailers in any case, so that they are kept at its ends.
+        httpProtocolOptions: { allowAbsoluteUrl: true, enableTrailers: true },
         // Where a hop between sidecars is HTTP/2, an upgrade crosses it as extended CONNECT (RFC 8441).
         ...(direction === 'inbound' && { http2ProtocolOptions: { allowConnect: true } }),
         ...normalization(mesh),
         useRemoteAddress: false,
         ...(input.saysWhoCalls === true && forwardedCertificate),
         generateRequestId: true,
+        // 100 and 103 are the application's, never this proxy's.
+        proxy100Continue: true,
         streamIdleTimeout: noTimeout,
         upgradeConfigs: [
           { upgradeType: 'websocket' },

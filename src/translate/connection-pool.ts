@@ -18,6 +18,8 @@ export interface PoolInput {
   readonly mesh: MeshSettings
   readonly direction: 'inbound' | 'outbound'
   readonly abilities: Abilities
+  /** Whether every endpoint is a sidecar that is called with mTLS (between-sidecars.ts). */
+  readonly isBetweenSidecars?: boolean
   /** In place of a fixed number of retries. */
   readonly retryBudget?: RetryBudget | undefined
   /** Whether TLS is spoken with the name that a request asked for, and the server must prove to have it. */
@@ -155,10 +157,20 @@ function upstreamProtocol(input: PoolInput): object | undefined {
   return undefined
 }
 
-function isUpgraded({ settings, port, mesh }: PoolInput): boolean {
+/** A rule's word holds everywhere, as in Istio; without one, streams are for where they are understood and lose nothing. */
+function isUpgraded({ settings, port, mesh, isBetweenSidecars = false }: PoolInput): boolean {
   const policy = settings.http?.h2UpgradePolicy ?? 'DEFAULT'
   if (policy !== 'DEFAULT') return policy === 'UPGRADE'
-  return mesh.isHttp2Upgraded && port.protocol === 'http'
+  if (!mesh.isHttp2Upgraded || port.protocol !== 'http') return false
+  return isBetweenSidecars && !limitsConnections(settings)
+}
+
+/** Limits that are meant for one request on each connection: of streams on one connection they would keep nothing back. */
+function limitsConnections({ tcp, http }: ConnectionPoolSettings): boolean {
+  return (
+    positive(tcp?.maxConnections) !== undefined ||
+    positive(http?.http1MaxPendingRequests) !== undefined
+  )
 }
 
 function keepalivePings(http: HttpSettings | undefined) {

@@ -3,13 +3,13 @@
  *
  * | what changed | clusters | endpoints | virtual hosts |
  * | --- | --- | --- | --- |
- * | a service | its own | its own | its own; those that route to it; those whose names or addresses it shares |
- * | endpoints of a port | its own, when resolved by DNS or when the inferred subsets or the identities change | its own | – |
+ * | a service | its own, and of those with the same workloads | its own | its own; those that route to it; those whose names or addresses it shares |
+ * | endpoints of a port | its own, when resolved by DNS, when some take no mTLS, or when the inferred subsets or the identities change | its own | – |
  * | a VirtualService | of destinations, when the subsets that are named change | as clusters | of its hosts |
  * | a DestinationRule | of the hosts it covers | as clusters | as clusters, and those that route to them |
  * | labels of a workload | – | – | – (its own part) |
- * | a Sidecar | – | – | – (other scope classes; what they see anew is worked on) |
- * | a PeerAuthentication | as endpoints, when resolved by DNS | of endpoints that take mTLS since, or no more | – |
+ * | a Sidecar | when its ports take something else since | – | – (other scope classes; what they see anew is worked on) |
+ * | a PeerAuthentication | as endpoints | of endpoints that take mTLS since, or no more | – |
  * | an injected fault | – | – | of its host; the own parts of workloads |
  * | the mesh's settings, the set of selectors | everything | everything | everything |
  *
@@ -17,11 +17,13 @@
  */
 import { isDeepStrictEqual } from 'node:util'
 
+import type { Service } from '../registry/service.ts'
+import { takesStreams } from './between-sidecars.ts'
 import type { MergedRule } from './destination-rule-index.ts'
 import { isCoveredBy, isWildcard } from './host-name.ts'
 import { identitiesOf } from './identity.ts'
 import { isSameEntry, type VirtualService } from './virtual-service-index.ts'
-import { takesMtls, versionsOf, type World } from './world.ts'
+import { endpointsOf, servedKey, takesMtls, versionsOf, type World } from './world.ts'
 
 export interface Dirty {
   readonly everything: boolean
@@ -92,6 +94,7 @@ function markServices(marks: Marks, before: World, after: World): void {
     marks.unregistered = true
     for (const world of [before, after]) {
       markRoutesTo(marks, world, host)
+      markSharers(marks, world, host)
       markNamesakes(marks, world, host)
     }
   }
@@ -119,6 +122,7 @@ function markEndpoints(marks: Marks, before: World, after: World): void {
     if (isSame(old.get(key), now.get(key))) continue
     const host = key.slice(0, key.lastIndexOf('|'))
     marks.endpoints.add(host)
+    for (const world of [before, after]) markSharers(marks, world, host)
     const service = after.input.registry.services.get(host)
     if (service === undefined) continue
     const isInferring = after.subsetReferences.has(host)
@@ -127,8 +131,30 @@ function markEndpoints(marks: Marks, before: World, after: World): void {
     const changesCluster =
       service.resolution !== 'static' ||
       versionsChanged ||
+      mayChangeHop([before, after], service, Number(key.slice(host.length + 1))) ||
       !isDeepStrictEqual(identitiesOf(before, service), identitiesOf(after, service))
     if (changesCluster) marks.clusters.add(host)
+  }
+}
+
+/** Whether a cluster of the port, be it of a subset, may lead from sidecar to sidecar since, or no more. */
+function mayChangeHop(worlds: readonly World[], service: Service, number: number): boolean {
+  const port = service.ports.find((candidate) => candidate.number === number)
+  if (port?.protocol !== 'http') return false
+  return worlds.some((world) =>
+    endpointsOf(world, service, port).some((endpoint) => !takesStreams(world, port, endpoint)),
+  )
+}
+
+/** Services that mean a port of the same workload: what its sidecar takes the port for may have changed. */
+function markSharers(marks: Marks, world: World, host: string): void {
+  const service = world.input.registry.services.get(host)
+  for (const port of service?.ports ?? []) {
+    for (const endpoint of service === undefined ? [] : endpointsOf(world, service, port)) {
+      const sharers = world.served.get(servedKey(endpoint)) ?? []
+      if (sharers.length < 2) continue
+      for (const sharer of sharers) marks.clusters.add(sharer.service.hostname)
+    }
   }
 }
 
@@ -181,7 +207,7 @@ function markPeerAuthentications(marks: Marks, before: World, after: World): voi
       )
       if (!isChanged) continue
       marks.endpoints.add(service.hostname)
-      if (service.resolution !== 'static') marks.clusters.add(service.hostname)
+      marks.clusters.add(service.hostname)
     }
   }
 }
@@ -200,9 +226,19 @@ function markFaults(marks: Marks, before: World, after: World): void {
   for (const { host } of changed) marks.virtualHosts.add(host)
 }
 
-/** Another Sidecar is another scope class, with a state of its own. */
+/** Another Sidecar is another scope class, with a state of its own. For others it says what a port takes. */
 function markSidecars(marks: Marks, before: World, after: World): void {
-  if (!isSameList(before.sidecars.all, after.sidecars.all)) marks.workloads = true
+  if (isSameList(before.sidecars.all, after.sidecars.all)) return
+  marks.workloads = true
+  const { services } = after.input.registry
+  for (const service of services.values()) {
+    const isChanged = service.ports.some((port) =>
+      endpointsOf(after, service, port).some(
+        (endpoint) => takesStreams(before, port, endpoint) !== takesStreams(after, port, endpoint),
+      ),
+    )
+    if (isChanged) marks.clusters.add(service.hostname)
+  }
 }
 
 /** Labels that a workload has from its group decide which policies and rules are its own. */

@@ -132,17 +132,29 @@ test('a PeerAuthentication changes the listener of whom it selects, and tells it
   assert.deepEqual(changesOf(before[1] ?? new Map(), after[1] ?? new Map()), ['inbound|8000||'])
 })
 
-test('a PeerAuthentication that turns mTLS off changes endpoints, and no cluster', async () => {
+test('a PeerAuthentication that turns mTLS off changes endpoints, and the HTTP version of their cluster', async () => {
   const translation = createTranslation({ input: inputOf([sidecars]) })
   const before = snapshotOf(translation.viewOf(client))
   const policy = peerAuthentication({ mtls: { mode: 'DISABLE' } })
   await translation.update(inputOf([sidecars], [policy]))
   const after = snapshotOf(translation.viewOf(client))
   const name = 'outbound|9080||reviews.default.svc.cluster.local'
-  assert.deepEqual(changesOf(before, after), [name])
-  assert.ok(after.has(`${typeUrls.endpoint} ${name}`))
-  const clusters = [before, after].map((versions) => versions.get(`${typeUrls.cluster} ${name}`))
-  assert.equal(clusters[0], clusters[1])
+  assert.deepEqual(changesOf(before, after), [name, name])
+})
+
+test('an endpoint without a sidecar changes the cluster when it is the first one, and no more after', async () => {
+  const translation = createTranslation({ input: inputOf([sidecars]) })
+  const name = 'outbound|9080||reviews.default.svc.cluster.local'
+  const cluster = async (endpoints: Services[number]['endpoints']) => {
+    await translation.update(inputOf([{ ...sidecars, ...(endpoints && { endpoints }) }]))
+    return snapshotOf(translation.viewOf(client)).get(`${typeUrls.cluster} ${name}`)
+  }
+  const own = sidecars.endpoints ?? []
+  const meshed = await cluster(own)
+  const mixed = await cluster([...own, { version: 'v3' }])
+  assert.notEqual(mixed, meshed)
+  assert.equal(await cluster([...own, { version: 'v3' }, { version: 'v4' }]), mixed)
+  assert.equal(await cluster(own.slice(1)), await cluster(own.slice(1)))
 })
 
 test('another service account of one endpoint changes the clusters of its service, and only those', async () => {
@@ -436,6 +448,8 @@ const ruleArbitrary = resourceArbitrary(
         { tls: { mode: 'SIMPLE', credentialName: 'a' } },
         { tls: { mode: 'ISTIO_MUTUAL' } },
         { tls: { mode: 'DISABLE' } },
+        { connectionPool: { tcp: { maxConnections: 1 } } },
+        { connectionPool: { http: { h2UpgradePolicy: 'UPGRADE' } } },
       ),
       subsets: fc.uniqueArray(
         fc.constantFrom('v1', 'v2').map((name) => ({ name, labels: { version: name } })),
@@ -496,6 +510,7 @@ const sidecarArbitrary = resourceArbitrary(
       ingress: fc.constantFrom(
         [],
         [{ port: { number: 8000, protocol: 'TCP' }, defaultEndpoint: '127.0.0.1:9' }],
+        [{ port: { number: 80, protocol: 'TCP' } }],
       ),
     },
     { requiredKeys: [] },
@@ -560,6 +575,7 @@ const editArbitrary: fc.Arbitrary<Edit> = fc.oneof(
       { inferSubsets: false },
       { localityLbSetting: { enabled: false }, defaultTrafficPolicy: { outlierDetection: {} } },
       { mtlsMode: 'PERMISSIVE' as const },
+      { h2UpgradePolicy: 'DO_NOT_UPGRADE' as const },
       { trustDomain: 'a.example', trustDomainAliases: ['b.example'], enableAutoMtls: false },
     )
     .map((config): Edit => (input) => ({ ...input, mesh: meshSettingsOf(config) })),

@@ -9,6 +9,7 @@ import type { Endpoint, Service } from '../registry/service.ts'
 import type { Route } from '../xds/proto/generated/envoy/config/route/v3/route_components.ts'
 import type { EncodedResource } from '../xds/resource-set.ts'
 import { abilitiesOf } from './ability.ts'
+import { takesStreams } from './between-sidecars.ts'
 import { isTlsRefused } from './cluster-tls.ts'
 import { translateCluster } from './cluster.ts'
 import type { MergedRule } from './destination-rule-index.ts'
@@ -71,8 +72,11 @@ export function translateClusters(input: PartInput): EncodedResource[] {
   return service.ports.flatMap((port) =>
     subsetsOf(input).flatMap((subset) => {
       const endpoints = endpointsOf(world, service, port)
-      const takes = (endpoint: Endpoint) => takesMtls(world, port, endpoint)
-      return translateCluster({ ...common, port, subset, endpoints, takesMtls: takes }) ?? []
+      const takes = {
+        takesMtls: (endpoint: Endpoint) => takesMtls(world, port, endpoint),
+        takesStreams: (endpoint: Endpoint) => takesStreams(world, port, endpoint),
+      }
+      return translateCluster({ ...common, port, subset, endpoints, ...takes }) ?? []
     }),
   )
 }

@@ -51,6 +51,7 @@ export interface MeshSettings {
   readonly outlierDetection: OutlierDetection | undefined
   /** Undefined: switched off. */
   readonly localityLb: LocalityLbSetting | undefined
+  /** Between sidecars, where no rule says otherwise. */
   readonly isHttp2Upgraded: boolean
   readonly pathNormalization: PathNormalization
   readonly infersSubsets: boolean
@@ -86,7 +87,7 @@ export function meshSettingsOf(config: MeshConfig = {}): MeshSettings {
     connectionPool: config.defaultTrafficPolicy?.connectionPool,
     outlierDetection: config.defaultTrafficPolicy?.outlierDetection,
     localityLb: localityDefaults(config.localityLbSetting),
-    isHttp2Upgraded: config.h2UpgradePolicy === 'UPGRADE',
+    isHttp2Upgraded: config.h2UpgradePolicy !== 'DO_NOT_UPGRADE',
     pathNormalization: config.pathNormalization?.normalization ?? 'DEFAULT',
     infersSubsets: config.inferSubsets ?? true,
     // Istio waits for ever, and who waits for the server to speak first waits as long.

@@ -11,7 +11,7 @@ import { egressInputs, translateEgress } from './egress-listener.ts'
 import { clusterName, resolveHost } from './host-name.ts'
 import { hostInput, virtualHostInputs } from './host-part.ts'
 import { translateInbound } from './inbound.ts'
-import { compareText, type MtlsMode } from './input.ts'
+import type { MtlsMode } from './input.ts'
 import type { L4Routes } from './l4-route.ts'
 import { translateHttpProxy, translateTunnel, translateUpstream } from './outbound-listener.ts'
 import { modeOfPort } from './peer-authentication-index.ts'
@@ -20,7 +20,7 @@ import type { Scope } from './scope.ts'
 import { translateTunnelCluster } from './system-cluster.ts'
 import type { Tunnel } from './tunnel.ts'
 import { isHttp, singleVirtualHost } from './virtual-host.ts'
-import { ruleFor, visibleService, type ServedPort, type World } from './world.ts'
+import { byHostname, ruleFor, visibleService, type ServedPort, type World } from './world.ts'
 
 export interface WorkloadInput {
   readonly world: World
@@ -151,13 +151,6 @@ function ingressOf(
     listeners.find(({ port }) => byService.has(port.number))
   // TLS with certificates of the application's own is not there yet, and plaintext is not what was asked for.
   return found === undefined || found.tls !== undefined ? 'closed' : found
-}
-
-function byHostname(left: ServedPort, right: ServedPort): number {
-  return (
-    compareText(left.service.hostname, right.service.hostname) ||
-    left.port.number - right.port.number
-  )
 }
 
 function inboundRule(

@@ -5,7 +5,7 @@ import { DestinationRules, type MergedRule } from './destination-rule-index.ts'
 import { isWildcard, overlaps } from './host-name.ts'
 import { ImportCache } from './import-cache.ts'
 import { sourceSelectors } from './injected-fault.ts'
-import type { MtlsMode, TranslationInput } from './input.ts'
+import { compareText, type MtlsMode, type TranslationInput } from './input.ts'
 import { modeOfPort, PeerAuthentications } from './peer-authentication-index.ts'
 import { isSelected, placeLabelsOf, selectorsOf, type Scope, type Selectors } from './scope.ts'
 import { namesOf } from './service-name.ts'
@@ -111,9 +111,7 @@ function valueOf<V>(map: Map<string, V>, key: string, make: () => V): V {
 
 function workloadPorts(input: TranslationInput, service: Service, port: ServicePort): Set<string> {
   const endpoints = input.registry.endpoints.get(`${service.hostname}|${port.number}`) ?? []
-  return new Set(
-    endpoints.map((endpoint) => `${endpoint.namespace}/${endpoint.workload}|${endpoint.port}`),
-  )
+  return new Set(endpoints.map(servedKey))
 }
 
 function ownersOf(services: ReadonlyMap<string, Service>): Map<string, string> {
@@ -169,6 +167,26 @@ export function modeOfEndpoint(
   const modes = peerAuthentications.modesOf(endpoint.namespace, endpoint.labels)
   const target = typeof targetPort === 'number' ? targetPort : undefined
   return modeOfPort(modes, [endpoint.appPort, target])
+}
+
+/** What the sidecar before an endpoint takes its mesh port for, when several services mean it: the first by name. */
+export function firstServed(
+  { served }: Pick<World, 'served'>,
+  endpoint: Endpoint,
+): ServedPort | undefined {
+  const known = served.get(servedKey(endpoint)) ?? []
+  return known.length < 2 ? known[0] : [...known].sort(byHostname)[0]
+}
+
+export function servedKey({ namespace, workload, port }: Endpoint): string {
+  return `${namespace}/${workload}|${port}`
+}
+
+export function byHostname(left: ServedPort, right: ServedPort): number {
+  return (
+    compareText(left.service.hostname, right.service.hostname) ||
+    left.port.number - right.port.number
+  )
 }
 
 /** Whether an endpoint is to be called with mTLS: a sidecar that speaks it stands before it, and takes it. */

@@ -284,7 +284,7 @@ test('overflow: one connection and one pending request, as Istio’s own task se
 
 test('overloaded: requests are refused while the process has no room', async () => {
   await using scene = await startScene()
-  scene.runtime.overload.set('stop-accepting-requests', true)
+  scene.runtime.overload.set('stop_accepting_requests', 1)
   assertFailure(scene, await exchangeBytes(scene.port, closing), { failure: 'overloaded' })
 })
 

@@ -6,78 +6,27 @@ import type { ServiceError } from '@grpc/grpc-js'
 
 import { eventually } from '../support/eventually.ts'
 import { EchoClient, grpcStatus, startGrpcEcho, type GrpcEcho } from '../support/grpc-echo.ts'
-import { inboundBootstrap, outboundBootstrap } from '../support/mtls-bootstrap.ts'
 import { runEnvoy, runTulle, type RunningProxy } from '../support/mtls-scene.ts'
 import { findEnvoy, skipUnless } from '../support/programs.ts'
-import { createTestAuthority } from '../support/test-certificate.ts'
-import { downstreamJson, upstreamJson } from '../support/transport-socket.ts'
-
-const serverId = 'spiffe://cluster.local/ns/default/sa/server'
-const clientId = 'spiffe://cluster.local/ns/default/sa/client'
-const authority = await createTestAuthority('mesh')
-const server = await authority.issue({ uris: [serverId] })
-const client = await authority.issue({ uris: [clientId] })
-const bundles = { 'cluster.local': authority.rootPem }
-const inboundTls = downstreamJson({
-  certificate: server,
-  bundles,
-  requires: true,
-  alpn: ['h2', 'http/1.1'],
-})
-const outboundTls = upstreamJson({
-  certificate: client,
-  bundles,
-  sans: [serverId],
-  serverName: 'outbound_.80_._.server.default.svc.cluster.local',
-  alpn: ['istio-h2', 'istio', 'h2'],
-})
-
-const http2Options = {
-  'envoy.extensions.upstreams.http.v3.HttpProtocolOptions': {
-    '@type': 'type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions',
-    explicit_http_config: { http2_protocol_options: {} },
-  },
-}
-
-interface ClusterJson {
-  typed_extension_protocol_options?: object
-}
-
-interface BootstrapJson {
-  static_resources: { clusters: ClusterJson[] }
-}
-
-/** Every cluster of a bootstrap speaks HTTP/2. */
-function overHttp2(bootstrap: string): string {
-  const json = JSON.parse(bootstrap) as BootstrapJson
-  for (const cluster of json.static_resources.clusters) {
-    cluster.typed_extension_protocol_options = http2Options
-  }
-  return JSON.stringify(json)
-}
-
-type Run = (bootstrap: string) => Promise<RunningProxy>
+import { type RunProxy, startSidecarHop } from '../support/sidecar-hop.ts'
 
 interface Hop extends AsyncDisposable {
   readonly echo: GrpcEcho
   readonly inbound: RunningProxy
-  readonly outbound: RunningProxy
   readonly client: EchoClient
 }
 
-async function startHop(near: Run, far: Run): Promise<Hop> {
+async function startHop(near: RunProxy, far: RunProxy): Promise<Hop> {
   await using stack = new AsyncDisposableStack()
   const echo = stack.use(await startGrpcEcho())
-  const inboundText = overHttp2(inboundBootstrap({ tls: inboundTls, appPort: echo.port }))
-  const inbound = stack.use(await far(inboundText))
-  const outboundText = overHttp2(outboundBootstrap({ tls: outboundTls, port: inbound.port }))
-  const outbound = stack.use(await near(outboundText))
-  const own = stack.use(new EchoClient(`127.0.0.1:${outbound.port}`))
+  const hop = stack.use(
+    await startSidecarHop({ appPort: echo.port, near, far, application: 'http2' }),
+  )
+  const own = stack.use(new EchoClient(`127.0.0.1:${hop.port}`))
   const owned = stack.move()
   return {
     echo,
-    inbound,
-    outbound,
+    inbound: hop.far,
     client: own,
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   }
@@ -93,7 +42,12 @@ async function codeOf(call: Promise<unknown>): Promise<number> {
 }
 
 const envoySkip = skipUnless(findEnvoy(), 'a real Envoy')
-const pairs: readonly (readonly [name: string, near: Run, far: Run, skip: string | false])[] = [
+const pairs: readonly (readonly [
+  name: string,
+  near: RunProxy,
+  far: RunProxy,
+  skip: string | false,
+])[] = [
   ['two sidecars of ours', runTulle, runTulle, false],
   ['a real Envoy in front of ours', runEnvoy, runTulle, envoySkip],
   ['ours in front of a real Envoy', runTulle, runEnvoy, envoySkip],

@@ -57,6 +57,8 @@ export interface OutboundOptions {
   readonly tls: object
   readonly port: number
   readonly accessLog?: string
+  /** More fields of the HTTP connection manager. */
+  readonly manager?: object
   readonly tcp?: boolean
   /** Plaintext to endpoints without `tlsMode`; the one endpoint has it unless this says no. */
   readonly hasSidecar?: boolean
@@ -74,7 +76,7 @@ export function outboundBootstrap(
 
 export function outboundListener(name: string, cluster: string, options: OutboundOptions): object {
   const { accessLog } = options
-  const http = manager(cluster, { cluster, accessLog, more: {} })
+  const http = manager(cluster, { cluster, accessLog, more: options.manager ?? {} })
   return {
     name,
     traffic_direction: 'OUTBOUND',

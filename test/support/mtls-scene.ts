@@ -82,13 +82,13 @@ export async function runEnvoy(bootstrap: string): Promise<RunningProxy> {
   }
 }
 
-interface ProxyParts {
+export interface ProxyParts {
   readonly ports: ReadonlyMap<string, number>
   readonly lines: readonly (LogFields & { readonly message: string })[]
   readonly close: () => Promise<void>
 }
 
-function proxyAt(admin: string, { lines, ports, close }: ProxyParts): RunningProxy {
+export function proxyAt(admin: string, { lines, ports, close }: ProxyParts): RunningProxy {
   const get = async (path: string): Promise<string> => {
     const adminPort = Number(admin.split(':')[1])
     return (await httpGet({ port: adminPort, path })).body
@@ -108,7 +108,7 @@ function proxyAt(admin: string, { lines, ports, close }: ProxyParts): RunningPro
   }
 }
 
-async function listenerPorts(admin: string): Promise<ReadonlyMap<string, number>> {
+export async function listenerPorts(admin: string): Promise<ReadonlyMap<string, number>> {
   const port = Number(admin.split(':')[1])
   const { body } = await httpGet({ port, path: '/listeners' })
   const lines = body.split('\n').map((line) => /^(.+)::127\.0\.0\.1:(\d+)$/.exec(line))

@@ -2,6 +2,7 @@
 import { configSourceRule, typedExtensionRule } from './cluster-fields.ts'
 import { addressRule } from './endpoint-fields.ts'
 import { type MessageRule, ignored, refusedField, used } from './field-rule.ts'
+import { overloadRule } from './overload-fields.ts'
 
 const noResolver = 'DNS servers of one’s own are not implemented: the system’s resolver is used'
 
@@ -111,7 +112,7 @@ export const bootstrapRule: MessageRule = {
             name: used(),
             staticLayer: used(
               undefined,
-              'envoy.resource_limits.listener.NAME.connection_limit and overload.global_downstream_max_connections',
+              'envoy.resource_limits.listener.NAME.connection_limit, overload.global_downstream_max_connections, and ours: tulle.overload.heap_share_max, heap_share_critical, buffered_bytes_max, event_loop_delay_ms_max',
             ),
             adminLayer: ignored('the runtime cannot be changed while it runs'),
             diskLayer: refusedField('a runtime on disk is not implemented'),
@@ -121,8 +122,9 @@ export const bootstrapRule: MessageRule = {
       },
     }),
     admin: used(adminRule),
-    overloadManager: refusedField(
-      'the overload manager is not implemented yet: the sidecar has ceilings of its own for heap, event-loop delay and connections',
+    overloadManager: used(
+      overloadRule,
+      'beside the ceilings that the sidecar has of its own for heap, event-loop delay and buffered bytes',
     ),
     enableDispatcherStats: ignored('it only adds statistics'),
     headerPrefix: refusedField('another prefix than x-envoy is not implemented'),

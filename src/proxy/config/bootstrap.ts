@@ -15,9 +15,11 @@ import {
   type ApiConfigSource,
   type ConfigSource,
 } from '../../xds/proto/generated/envoy/config/core/v3/config_source.ts'
+import type { OverloadPlan } from '../overload/overload-plan.ts'
 import type { WireAddress } from '../wire/wire.ts'
 import { bootstrapRule } from './bootstrap-fields.ts'
 import { type BootstrapText, invalid, readBootstrap } from './bootstrap-text.ts'
+import { compileOverload } from './compile-overload.ts'
 import { type FieldReport, at, checkFields, refuse, showValue } from './field-rule.ts'
 import { durationMs, isIp, socketHostPort, wireAddress } from './message-value.ts'
 import { type RuntimeValues, readRuntime } from './runtime-values.ts'
@@ -46,6 +48,8 @@ export interface BootstrapConfig {
   readonly cdsInitialFetchTimeoutMs: number | undefined
   readonly ldsInitialFetchTimeoutMs: number | undefined
   readonly runtime: RuntimeValues
+  /** What the overload manager watches, beside the sidecar's own limits. */
+  readonly overload: OverloadPlan
   /** What was accepted and has no effect that the reader might expect. */
   readonly warnings: readonly string[]
   /** `file:line:column` of a field, by its path. */
@@ -92,6 +96,7 @@ function compileBootstrap(
     layerSpecifier?.$case === 'staticLayer' ? [layerSpecifier.value ?? {}] : [],
   )
   const runtime = readRuntime(layers)
+  const overload = compileOverload(message.overloadManager, at(report, 'overload_manager'))
   const dynamic = message.dynamicResources
   const here = at(report, 'dynamic_resources')
   const ads = dynamic?.adsConfig && compileAds(message, dynamic.adsConfig, at(here, 'ads_config'))
@@ -110,7 +115,11 @@ function compileBootstrap(
     cdsInitialFetchTimeoutMs: fetchTimeout(dynamic?.cdsConfig, 'cds_config'),
     ldsInitialFetchTimeoutMs: fetchTimeout(dynamic?.ldsConfig, 'lds_config'),
     runtime: runtime.values,
-    warnings: runtime.unread.map((key) => `runtime key ${key} has no effect`),
+    overload: overload.plan,
+    warnings: [
+      ...runtime.unread.map((key) => `runtime key ${key} has no effect`),
+      ...overload.warnings,
+    ],
   }
 }
 

@@ -91,7 +91,7 @@ export const http1Rule: MessageRule = {
     headerKeyFormat: refusedField(
       'header names leave in lower case; other spellings are not implemented',
     ),
-    enableTrailers: refusedField('trailers are dropped; passing them on is not implemented yet'),
+    enableTrailers: ignored('trailers of the upstream are always kept'),
     allowChunkedLength: refusedField(
       'a message with Content-Length and Transfer-Encoding is always refused',
     ),

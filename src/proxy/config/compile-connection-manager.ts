@@ -155,6 +155,7 @@ type Identity = Pick<
   | 'serverName'
   | 'serverHeader'
   | 'generateRequestId'
+  | 'overloadReply'
   | 'preserveExternalRequestId'
   | 'useRemoteAddress'
   | 'xffTrustedHops'
@@ -178,6 +179,7 @@ function identity(manager: HttpConnectionManager, report: FieldReport): Identity
     serverName: manager.serverName || 'envoy',
     serverHeader: serverHeaders[manager.serverHeaderTransformation] ?? 'overwrite',
     generateRequestId: manager.generateRequestId ?? true,
+    ...(manager.appendLocalOverload && { overloadReply }),
     preserveExternalRequestId: manager.preserveExternalRequestId,
     useRemoteAddress: manager.useRemoteAddress ?? false,
     xffTrustedHops: manager.xffNumTrustedHops,
@@ -311,3 +313,5 @@ function routeSource(
   if (specifier === undefined) refuse(at(report, 'route_specifier'), 'is required')
   return { kind: 'inline', table: emptyTable }
 }
+
+const overloadReply = { headers: [['x-envoy-local-overloaded', 'true']] } as const

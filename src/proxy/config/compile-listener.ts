@@ -58,7 +58,14 @@ function checkInternal(chains: readonly ChainPlan[], report: FieldReport): void 
 
 type Settings = Pick<
   ListenerPlan,
-  'name' | 'pipeMode' | 'bindToPort' | 'bufferLimitBytes' | 'trafficDirection' | 'statPrefix'
+  | 'name'
+  | 'pipeMode'
+  | 'bindToPort'
+  | 'bufferLimitBytes'
+  | 'trafficDirection'
+  | 'statPrefix'
+  | 'ignoresGlobalLimit'
+  | 'bypassesOverload'
 >
 
 function settings(listener: Listener): Settings {
@@ -66,6 +73,8 @@ function settings(listener: Listener): Settings {
   return {
     name: listener.name,
     statPrefix: listener.statPrefix,
+    ignoresGlobalLimit: listener.ignoreGlobalConnLimit,
+    bypassesOverload: listener.bypassOverloadManager,
     pipeMode: address?.$case === 'pipe' ? address.value.mode : 0,
     bindToPort: listener.bindToPort ?? true,
     bufferLimitBytes: listener.perConnectionBufferLimitBytes ?? 1_048_576,

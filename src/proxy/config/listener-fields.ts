@@ -94,8 +94,8 @@ export const listenerRule: MessageRule = {
       fields: {},
     }),
     enableMptcp: refusedField('multipath TCP is not implemented'),
-    ignoreGlobalConnLimit: refusedField('ignoring the global limit is not implemented'),
-    bypassOverloadManager: refusedField('bypassing the overload manager is not implemented'),
+    ignoreGlobalConnLimit: used(),
+    bypassOverloadManager: used(),
   },
 }
 
@@ -241,7 +241,7 @@ export const connectionManagerRule: MessageRule = {
     proxyStatusConfig: refusedField('the Proxy-Status header is not implemented'),
     typedHeaderValidationConfig: refusedField('custom header validation is not implemented'),
     appendXForwardedPort: refusedField('x-forwarded-port is not implemented'),
-    appendLocalOverload: refusedField('x-envoy-local-overloaded is not implemented'),
+    appendLocalOverload: used(),
     addProxyProtocolConnectionState: ignored(
       'a cluster that speaks the PROXY protocol is always told whose connection it is',
     ),

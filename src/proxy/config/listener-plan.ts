@@ -53,7 +53,13 @@ export type RouteSource =
 
 export interface HttpSettings extends Omit<
   HttpConnectionManager,
-  'routes' | 'filters' | 'filtersAreRouteOnly' | 'observers' | 'stats' | 'http2'
+  | 'routes'
+  | 'filters'
+  | 'filtersAreRouteOnly'
+  | 'observers'
+  | 'stats'
+  | 'http2'
+  | 'bypassesOverload'
 > {
   /** Absent: HTTP/1 only. */
   readonly http2?: Omit<DownstreamHttp2, 'stats'>
@@ -85,6 +91,8 @@ export interface ListenerPlan {
   readonly bufferLimitBytes: number
   readonly trafficDirection: 'inbound' | 'outbound' | 'unspecified'
   readonly statPrefix: string
+  readonly ignoresGlobalLimit: boolean
+  readonly bypassesOverload: boolean
   readonly chains: readonly ChainPlan[]
   readonly defaultChain: ChainPlan | undefined
   readonly inspection: ConnectionInspection | undefined

@@ -5,8 +5,9 @@
 import type { Retirement, Retiring } from '../cluster/retirement.ts'
 import type { HttpFilter } from '../filter/http-filter.ts'
 import type { FilterChain, ListenerConfig, NetworkFilter } from '../listener/listener-config.ts'
-import type { ListenerStats } from '../telemetry/cluster-stats.ts'
+import type { AcceptStats, ListenerStats } from '../telemetry/cluster-stats.ts'
 import {
+  createAcceptStats,
   createDownstreamStats,
   createListenerStats,
   createTcpStats,
@@ -51,6 +52,7 @@ export class LiveListener {
     this.#scope = scope
     this.#onChange = onChange
     const { name, address, bindToPort, connectionsMax, bufferLimitBytes, trafficDirection } = plan
+    const { ignoresGlobalLimit, bypassesOverload } = plan
     this.config = {
       name,
       address,
@@ -58,10 +60,14 @@ export class LiveListener {
       connectionsMax,
       bufferLimitBytes,
       trafficDirection,
+      ignoresGlobalLimit,
+      bypassesOverload,
       ...this.#openChains(),
       inspection: plan.inspection,
       // Only a listener that looks at connections has something to count.
       stats: plan.inspection && this.#openStats(),
+      // What comes from inside the process has been let in before.
+      acceptStats: address.kind === 'internal' ? undefined : this.#openAcceptStats(),
     }
   }
 
@@ -142,9 +148,18 @@ export class LiveListener {
     return tls
   }
 
+  get #statName(): string {
+    return this.plan.statPrefix || addressText(this.plan.address)
+  }
+
+  #openAcceptStats(): AcceptStats {
+    const stats = createAcceptStats(this.#scope.stats, this.#statName)
+    this.#stats.push({ isIdle: () => true, close: () => stats.close() })
+    return stats
+  }
+
   #openStats(): ListenerStats {
-    const { statPrefix, address } = this.plan
-    const stats = createListenerStats(this.#scope.stats, statPrefix || addressText(address))
+    const stats = createListenerStats(this.#scope.stats, this.#statName)
     this.#stats.push({ isIdle: () => true, close: () => stats.close() })
     return stats
   }
@@ -164,7 +179,8 @@ export class LiveListener {
     for (const accessLog of plan.accessLogs) observers.push(this.#open(accessLog))
     const routes = this.#openRoutes(plan)
     const filtersAreRouteOnly = filters.every((filter) => filter.isRouteOnly === true)
-    const parts = { routes, filters, filtersAreRouteOnly, observers, stats }
+    const { bypassesOverload } = this.plan
+    const parts = { routes, filters, filtersAreRouteOnly, observers, stats, bypassesOverload }
     const { http2, ...settings } = plan.settings
     if (http2 === undefined) return { kind: 'http', manager: { ...settings, ...parts } }
     const http2Stats = createHttp2Stats(this.#scope.stats)

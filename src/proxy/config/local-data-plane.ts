@@ -20,6 +20,7 @@ import { resolvedList } from '../cluster/endpoint-source.ts'
 import type { Resolve } from '../cluster/resolver.ts'
 import { Retirement } from '../cluster/retirement.ts'
 import { type ProxyRuntime, createProxyRuntime } from '../runtime.ts'
+import { createOverloadGauges } from '../telemetry/create-stats.ts'
 import type { StatsRegistry } from '../telemetry/stats-registry.ts'
 import { HandshakePacer } from '../tls/handshake-pacer.ts'
 import type { TlsScope } from '../tls/live-tls.ts'
@@ -128,6 +129,7 @@ export class LocalDataPlane implements DataPlane {
       connectionsMax,
       refusals,
       handles,
+      overloadGauges: createOverloadGauges(stats),
     })
     this.#logFiles = new LogFiles(clock, stats)
     this.#routes = new RouteStore(() => this.#announceWanted())

@@ -1,18 +1,34 @@
 /**
- * Envoy's runtime, as far as a sidecar has one: the static layers of the bootstrap, read once. Only limits on
- * connections are looked up; every other key is reported by the bootstrap as without effect.
+ * Envoy's runtime, as far as a sidecar has one: the static layers of the bootstrap, read once. Limits on connections are
+ * looked up by Envoy's keys, and what the sidecar bears of its own accord by ours, which Envoy passes over; every other
+ * key is reported by the bootstrap as without effect.
  */
+import type { OverloadLimits } from '../overload/overload-plan.ts'
+
 export interface RuntimeValues {
   /** Ceiling of open connections of one listener; 0 = none. */
   listenerConnectionsMax(listener: string): number
   /** Ceiling over all listeners; 0 = none. */
   readonly connectionsMax: number
+  /** Keys `tulle.overload.…`; those that are absent have their defaults. */
+  readonly overloadLimits: Partial<OverloadLimits>
 }
 
-export const noRuntime: RuntimeValues = { listenerConnectionsMax: () => 0, connectionsMax: 0 }
+export const noRuntime: RuntimeValues = {
+  listenerConnectionsMax: () => 0,
+  connectionsMax: 0,
+  overloadLimits: {},
+}
 
 const globalKey = 'overload.global_downstream_max_connections'
 const listenerKey = /^envoy\.resource_limits\.listener\.(.+)\.connection_limit$/
+
+const overloadKeys: ReadonlyMap<string, keyof OverloadLimits> = new Map([
+  ['tulle.overload.heap_share_max', 'heapShareMax'],
+  ['tulle.overload.heap_share_critical', 'heapShareCritical'],
+  ['tulle.overload.buffered_bytes_max', 'bufferedBytesMax'],
+  ['tulle.overload.event_loop_delay_ms_max', 'eventLoopDelayMsMax'],
+])
 
 export interface RuntimeReading {
   readonly values: RuntimeValues
@@ -26,14 +42,18 @@ export function readRuntime(layers: readonly Readonly<Record<string, unknown>>[]
   for (const layer of layers) flatten(layer, '', flat)
   const limits = new Map<string, number>()
   const unread: string[] = []
+  const overloadLimits: Partial<Record<keyof OverloadLimits, number>> = {}
   let connectionsMax = 0
   for (const [key, value] of flat) {
     const listener = listenerKey.exec(key)?.[1]
-    if (listener !== undefined) limits.set(listener, Number(value))
+    const limit = overloadKeys.get(key)
+    if (limit !== undefined && Number(value) > 0) overloadLimits[limit] = Number(value)
+    else if (listener !== undefined) limits.set(listener, Number(value))
     else if (key === globalKey) connectionsMax = Number(value)
     else unread.push(key)
   }
-  const values = { connectionsMax, listenerConnectionsMax: (name: string) => limits.get(name) ?? 0 }
+  const listenerConnectionsMax = (name: string): number => limits.get(name) ?? 0
+  const values = { connectionsMax, listenerConnectionsMax, overloadLimits }
   return { values, unread }
 }
 

@@ -24,6 +24,7 @@ import { encodeRequest } from './request-head.ts'
 import { readResponse, responsePseudo } from './response-head.ts'
 import { Http2Session, type SessionOwner } from './session.ts'
 import { clientSettings, type Http2Options } from './settings.ts'
+import { StreamTable } from './stream-table.ts'
 import type { HeldBytes, Http2Stream } from './stream.ts'
 
 export interface Http2ClientOptions {
@@ -55,7 +56,7 @@ export class Http2ClientConnection implements SessionOwner, ClientStreamOwner {
   readonly #wire: Wire
   readonly #session: Http2Session
   readonly #fields: MessageFields
-  readonly #clientStreams = new Map<number, ClientStream>()
+  readonly #clientStreams = new StreamTable<ClientStream>()
   readonly #keepalive: Keepalive | undefined
   readonly localAddress: string
   readonly security: ConnectionSecurity | undefined
@@ -216,7 +217,7 @@ export class Http2ClientConnection implements SessionOwner, ClientStreamOwner {
   onGoaway(lastStreamId: number, code: number): void {
     this.#isDraining = true
     this.#options.owner.onGoaway(this)
-    for (const [id, one] of Array.from(this.#clientStreams)) {
+    for (const { id, stream: one } of this.#clientStreams.list()) {
       if (id <= lastStreamId || one.stream === undefined) continue
       this.#session.resetStream(one.stream, errorCodes.cancel)
       one.fail('upstream-refused-stream', `GOAWAY with code ${code}`, false)
@@ -276,7 +277,7 @@ export class Http2ClientConnection implements SessionOwner, ClientStreamOwner {
     const stream = session.openStream(id)
     this.#promised -= 1
     stream.events = one
-    this.#clientStreams.set(id, one)
+    this.#clientStreams.add(id, one)
     session.sender.sendBlock(stream, encodeRequest(session.encoder, head), isEnd)
     one.onOpened(stream)
     if (this.#nextStreamId > streamIdMax) this.drain()
@@ -364,5 +365,7 @@ function isTunnel(request: RequestHead | undefined): boolean {
 function acceptTunnel(head: ResponseHead, request: RequestHead | undefined): void {
   head.bodyLength = 'until-end'
   // RFC 8441 §5, backwards: whoever asked for an upgrade hears of one.
-  if (request?.upgrade !== undefined) head.status = 101
+  if (request?.upgrade === undefined) return
+  head.status = 101
+  head.headers.append('upgrade', request.upgrade)
 }

@@ -24,6 +24,7 @@ import { ResetGuard } from './reset-guard.ts'
 import { ServerStream, type ServerStreamOwner } from './server-stream.ts'
 import { Http2Session, type SessionOwner } from './session.ts'
 import { serverSettings, type Http2Options } from './settings.ts'
+import { StreamTable } from './stream-table.ts'
 import type { HeldBytes, Http2Stream } from './stream.ts'
 
 export interface Http2ServerOptions {
@@ -67,7 +68,7 @@ export class Http2ServerConnection implements SessionOwner, ServerStreamOwner {
   readonly #wire: Wire
   readonly #fields: MessageFields
   readonly #resets = new ResetGuard()
-  readonly #serverStreams = new Map<number, ServerStream>()
+  readonly #serverStreams = new StreamTable<ServerStream>()
   readonly #keepalive: Keepalive | undefined
   readonly #timer: LazyTimer
   readonly #blockTimer: LazyTimer
@@ -279,7 +280,7 @@ export class Http2ServerConnection implements SessionOwner, ServerStreamOwner {
   #createStream(stream: Http2Stream, request: RequestHead): ServerStream {
     const openedMs = this.#options.clock.monotonicMs()
     const one = new ServerStream(this, stream, { request, openedMs })
-    this.#serverStreams.set(stream.id, one)
+    this.#serverStreams.add(stream.id, one)
     return one
   }
 
@@ -411,7 +412,7 @@ export class Http2ServerConnection implements SessionOwner, ServerStreamOwner {
     const { flushTimeoutMs, clock, stats } = this.#options
     const nowMs = clock.monotonicMs()
     let waitsForMs = 0
-    for (const stream of Array.from(this.session.streams.values())) {
+    for (const { stream } of this.session.streams.list()) {
       if (stream.isFlushed) continue
       const stillMs = nowMs - stream.progressMs
       if (stillMs < flushTimeoutMs) waitsForMs = Math.max(waitsForMs, flushTimeoutMs - stillMs)

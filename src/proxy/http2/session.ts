@@ -33,6 +33,7 @@ import { HpackDecoder, type FieldSink } from './hpack/decoder.ts'
 import { HpackEncoder } from './hpack/encoder.ts'
 import { Sender } from './sender.ts'
 import { PeerSettings, type Http2Options, type Settings } from './settings.ts'
+import { StreamTable } from './stream-table.ts'
 import { Http2Stream, type HeldBytes, type StreamOwner } from './stream.ts'
 
 export interface SessionOptions {
@@ -89,7 +90,7 @@ export class Http2Session implements WireEvents, FrameSink, StreamOwner {
   readonly encoder: HpackEncoder
   readonly sender: Sender
   readonly peer = new PeerSettings()
-  readonly streams = new Map<number, Http2Stream>()
+  readonly streams = new StreamTable<Http2Stream>()
   /** Of the peer's preface, still to come. */
   #prefaceLeft: string
   #receiveWindow: number
@@ -155,7 +156,7 @@ export class Http2Session implements WireEvents, FrameSink, StreamOwner {
       receiveBytes: http2.streamWindowBytes,
     }
     const stream = new Http2Stream(id, { owner: this, held, windows })
-    this.streams.set(id, stream)
+    this.streams.add(id, stream)
     this.#guard.onStream()
     stats.streamsActive.add(1)
     return stream
@@ -499,7 +500,7 @@ export class Http2Session implements WireEvents, FrameSink, StreamOwner {
   /** §6.9.2: the change holds for every stream that is open, and may take a window below zero. */
   #moveWindows(bytes: number): void {
     if (bytes === 0) return
-    for (const stream of this.streams.values()) {
+    for (const { stream } of this.streams.list()) {
       if (this.sender.openStreamWindow(stream, bytes)) continue
       this.fail(errorCodes.flowControlError, 'a window beyond its bounds')
       return
@@ -563,7 +564,7 @@ export class Http2Session implements WireEvents, FrameSink, StreamOwner {
     this.sender.stop()
     this.#settingsTimer.close()
     const code = errorCodes.noError
-    for (const stream of Array.from(this.streams.values())) {
+    for (const { stream } of this.streams.list()) {
       this.#closeStream(stream, true)
       stream.cut({ code, by: 'connection', message })
     }

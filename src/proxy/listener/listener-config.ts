@@ -2,11 +2,16 @@
  * The compiled form of one Listener: where it listens and what happens to a connection.
  * Built by config/; a change of everything but the address swaps this object and cuts no connection.
  */
-import type { HttpFilter } from '../filter/http-filter.ts'
+import type { HttpFilter, LocalReply } from '../filter/http-filter.ts'
 import type { Http2Options } from '../http2/settings.ts'
 import type { RouteTable } from '../route/route-table.ts'
 import type { TunnelSettings } from '../tcp/open-tunnel.ts'
-import type { DownstreamStats, ListenerStats, TcpStats } from '../telemetry/cluster-stats.ts'
+import type {
+  AcceptStats,
+  DownstreamStats,
+  ListenerStats,
+  TcpStats,
+} from '../telemetry/cluster-stats.ts'
 import type { Http2Stats } from '../telemetry/cluster-stats.ts'
 import type { RequestObserver, TcpObserver } from '../telemetry/request-record.ts'
 import type { DownstreamTls } from '../tls/downstream-tls.ts'
@@ -27,6 +32,12 @@ export interface ListenerConfig {
   readonly defaultChain?: FilterChain | undefined
   readonly inspection?: ConnectionInspection | undefined
   readonly stats?: ListenerStats | undefined
+  /** Of what is refused at the door; absent: not counted. */
+  readonly acceptStats?: AcceptStats | undefined
+  /** Neither held against the process-wide ceiling of connections, nor counted for it. */
+  readonly ignoresGlobalLimit?: boolean
+  /** Serves whatever the process is short of: for scrapes and probes. */
+  readonly bypassesOverload?: boolean
 }
 
 /** What follows the accept: TLS or not, and what is spoken inside. */
@@ -143,6 +154,10 @@ export interface HttpConnectionManager {
   readonly maxStreamDurationMs?: number
   /** What becomes of x-forwarded-client-cert; absent: removed (Envoy's SANITIZE). */
   readonly clientCert?: ClientCertForwarding
+  /** Of its listener: requests are served whatever the process is short of. */
+  readonly bypassesOverload?: boolean
+  /** Says to a client that it was this proxy that was short of something (Envoy `append_local_overload`); absent: nothing. */
+  readonly overloadReply?: Pick<LocalReply, 'headers'>
   /** Interim responses pass in both directions (Envoy `proxy_100_continue`); else 100 is ours and others are dropped. */
   readonly proxies100Continue?: boolean
   /** Addresses whose requests are internal (Envoy `internal_address_config`); absent: none. */

@@ -63,20 +63,20 @@ test('a listener that does not bind holds no port', async () => {
 
 test('while overload says stop, connections wait unread; then they are served', async () => {
   await using scene = await startScene()
-  scene.runtime.overload.set('stop-accepting-connections', true)
+  scene.runtime.overload.set('stop_accepting_connections', 1)
   const asking = exchangeBytes(scene.port, request)
   await eventually(() => scene.listener.connectionsWaiting === 1)
   assert.equal(scene.listener.connectionsActive, 0)
-  scene.runtime.overload.set('stop-accepting-connections', false)
+  scene.runtime.overload.set('stop_accepting_connections', 0)
   assert.match(await asking, /^HTTP\/1\.1 404 /)
 })
 
 test('while overload says so, responses close their connection and connections are refused', async () => {
   await using scene = await startScene()
-  scene.runtime.overload.set('disable-http-keepalive', true)
+  scene.runtime.overload.set('disable_http_keepalive', 1)
   const received = await exchangeBytes(scene.port, 'GET / HTTP/1.1\r\nHost: a\r\n\r\n')
   assert.match(received, /\r\nconnection: close\r\n/)
-  scene.runtime.overload.set('reject-incoming-connections', true)
+  scene.runtime.overload.set('reject_incoming_connections', 1)
   assert.equal(await exchangeBytes(scene.port, request), '')
   assert.equal(scene.listener.overflowTotal, 1)
 })

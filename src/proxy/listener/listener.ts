@@ -85,6 +85,8 @@ class OpenedListener implements Listener, ConnectionHost {
   /** Accepted, and not yet with a filter chain. */
   readonly #incoming = new Set<Incoming>()
   readonly #certificates: CertificateWatch
+  /** Whether its connections count for the ceiling of the process: those of inside have come in by another listener. */
+  readonly #isCounted: boolean
   #waiting: Socket[] = []
   #drain: Drain | undefined
   #unwatch: () => void
@@ -102,6 +104,9 @@ class OpenedListener implements Listener, ConnectionHost {
     this.runtime = options.runtime
     this.config = options.config
     this.address = options.config.address
+    const { ignoresGlobalLimit, bypassesOverload } = options.config
+    this.#isCounted =
+      this.address.kind !== 'internal' && ignoresGlobalLimit !== true && bypassesOverload !== true
     this.requestIds = new RequestIds(options.runtime.random)
     this.dates = new DateHeader(options.runtime.clock)
     this.#certificates = new CertificateWatch(options.runtime.clock)
@@ -181,19 +186,22 @@ class OpenedListener implements Listener, ConnectionHost {
 
   wantsClose(): boolean {
     if (this.#drain?.wantsClose() === true) return true
-    return this.runtime.overload.isActive('disable-http-keepalive')
+    return (
+      this.config.bypassesOverload !== true &&
+      this.runtime.overload.strikes('disable_http_keepalive')
+    )
   }
 
   onConnectionClose(connection: OpenConnection): void {
     if (!this.#connections.delete(connection)) return
     this.#certificates.delete(connection)
-    this.runtime.overload.connectionsActive -= 1
+    this.#count(-1)
     this.#drain?.onConnectionClose()
   }
 
   onIncoming(incoming: Incoming, arrived: ArrivedConnection | undefined): void {
     if (!this.#incoming.delete(incoming)) return
-    this.runtime.overload.connectionsActive -= 1
+    this.#count(-1)
     if (arrived !== undefined) this.#acceptWire(arrived.wire, arrived.chain)
   }
 
@@ -201,14 +209,15 @@ class OpenedListener implements Listener, ConnectionHost {
     socket.on('error', () => {
       // The wire hears of it too; a socket that is refused below has nobody else to listen.
     })
-    const { overload } = this.runtime
-    if (overload.isActive('stop-accepting-connections') && this.#waiting.length < waitingMax) {
+    if (this.#isStopped && this.#waiting.length < waitingMax) {
       socket.pause()
       this.#waiting.push(socket)
       return
     }
-    if (this.#isFull()) {
+    const refusal = this.#refusal()
+    if (refusal !== undefined) {
       this.overflowTotal += 1
+      this.config.acceptStats?.[refusal].add(1)
       socket.destroy()
       return
     }
@@ -229,11 +238,20 @@ class OpenedListener implements Listener, ConnectionHost {
 
   #addIncoming(incoming: Incoming): void {
     this.#incoming.add(incoming)
-    this.runtime.overload.connectionsActive += 1
+    this.#count(1)
+  }
+
+  #count(amount: 1 | -1): void {
+    if (this.#isCounted) this.runtime.overload.connectionsActive += amount
+  }
+
+  get #isStopped(): boolean {
+    const { bypassesOverload } = this.config
+    return bypassesOverload !== true && this.runtime.overload.isActive('stop_accepting_connections')
   }
 
   #acceptWaiting(): void {
-    if (this.runtime.overload.isActive('stop-accepting-connections')) return
+    if (this.#isStopped) return
     for (const socket of this.#waiting.splice(0)) {
       if (socket.destroyed) continue
       this.#acceptSocket(socket)
@@ -241,11 +259,15 @@ class OpenedListener implements Listener, ConnectionHost {
     }
   }
 
-  #isFull(): boolean {
+  /** Why one more connection is refused, by the name of what counts it. */
+  #refusal(): 'overflow' | 'globalOverflow' | 'overloadReject' | undefined {
     const { overload } = this.runtime
-    const { connectionsMax } = this.config
-    if (connectionsMax !== 0 && this.connectionsActive >= connectionsMax) return true
-    return overload.isFull() || overload.isActive('reject-incoming-connections')
+    const { connectionsMax, bypassesOverload } = this.config
+    if (connectionsMax !== 0 && this.connectionsActive >= connectionsMax) return 'overflow'
+    if (this.#isCounted && overload.refusesConnection()) return 'globalOverflow'
+    if (bypassesOverload === true) return undefined
+    // More wait than may wait.
+    return this.#isStopped || overload.rejectsConnections() ? 'overloadReject' : undefined
   }
 
   #acceptWire(wire: Wire, chain: FilterChain | undefined): void {
@@ -256,7 +278,7 @@ class OpenedListener implements Listener, ConnectionHost {
     const { network } = chain
     const key = chainKey(chain)
     const now = () => this.#manager(key)
-    this.runtime.overload.connectionsActive += 1
+    this.#count(1)
     const connection =
       network.kind === 'http'
         ? openHttpConnection(wire, this, { first: network.manager, now })

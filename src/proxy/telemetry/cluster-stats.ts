@@ -153,6 +153,17 @@ export interface Http2Stats {
 }
 
 /** Counters of one listener: `listener.<address>.…`. */
+/** Connections that a listener refused, by reason. */
+export interface AcceptStats {
+  /** Above the listener's own ceiling. */
+  readonly overflow: Counter
+  /** Above that of the process. */
+  readonly globalOverflow: Counter
+  /** An overload action or a load-shed point said so. */
+  readonly overloadReject: Counter
+  close(): void
+}
+
 export interface ListenerStats {
   readonly tls: TlsStats
   readonly noFilterChainMatch: Counter

@@ -3,6 +3,7 @@
  * TCP proxy. Handles are made once, when configuration is compiled.
  */
 import type {
+  AcceptStats,
   ClusterStats,
   Counter,
   DownstreamStats,
@@ -190,15 +191,39 @@ export function createDownstreamStats(
   }
 }
 
+/** The budgets of the process: `server.total_connections` is Envoy's, `server.buffered_bytes` ours. */
+export function createOverloadGauges(registry: StatsRegistry): {
+  readonly connections: Gauge
+  readonly bufferedBytes: Gauge
+} {
+  const scope = registry.scope({ path: 'server', metric: 'envoy_server', labels: [] })
+  return {
+    connections: scope.gauge('total_connections'),
+    bufferedBytes: scope.gauge('buffered_bytes'),
+  }
+}
+
+export function createAcceptStats(registry: StatsRegistry, address: string): AcceptStats {
+  const scope = registry.scope(listenerNaming(address))
+  return {
+    overflow: scope.counter('downstream_cx_overflow'),
+    globalOverflow: scope.counter('downstream_global_cx_overflow'),
+    overloadReject: scope.counter('downstream_cx_overload_reject'),
+    close: () => scope.close(),
+  }
+}
+
+function listenerNaming(address: string) {
+  return {
+    path: `listener.${address.replaceAll(':', '_')}`,
+    metric: 'envoy_listener',
+    labels: [['envoy_listener_address', address]],
+  } as const
+}
+
 /** `address` is the listener's as it is configured, or its `stat_prefix`. */
 export function createListenerStats(registry: StatsRegistry, address: string): ListenerStats {
-  const scope = closable(
-    registry.scope({
-      path: `listener.${address.replaceAll(':', '_')}`,
-      metric: 'envoy_listener',
-      labels: [['envoy_listener_address', address]],
-    }),
-  )
+  const scope = closable(registry.scope(listenerNaming(address)))
   return {
     tls: createTlsStats(scope, 'downstream'),
     noFilterChainMatch: scope.counter('no_filter_chain_match'),

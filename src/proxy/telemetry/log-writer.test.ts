@@ -64,6 +64,27 @@ test('lines past the ceiling are dropped and counted', () => {
   assert.equal(readFileSync(path, 'utf8'), '12345678\n')
 })
 
+test('what comes while a write is under way follows it in order, also past a block', async () => {
+  const path = newPath()
+  const clock = new FakeClock()
+  const writer = openLogWriter({ path, clock })
+  const expected: string[] = []
+  for (let written = 0; written < 900; written += 1) {
+    // Two bytes a character, a line longer than a block among them.
+    const line = `${written} ${'é'.repeat(written === 300 ? 150_000 : 500)}\n`
+    expected.push(line)
+    writer.write(line)
+  }
+  const whole = expected.join('')
+  await eventually(() => {
+    clock.advance(1000)
+    return readFileSync(path).length >= Buffer.byteLength(whole)
+  })
+  assert.equal(readFileSync(path, 'utf8'), whole)
+  assert.equal(writer.dropped, 0)
+  writer.close()
+})
+
 test('after rotation lines go to the new file', async () => {
   const path = newPath()
   const clock = new FakeClock()

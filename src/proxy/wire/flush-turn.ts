@@ -20,8 +20,15 @@ export interface Flushable {
 /** Takes the place of a wire that was flushed, so that none is kept alive. */
 const nothing: Flushable = { flush() {} }
 
+/** The bytes that a process holds for peers that do not read (listener/overload.ts). */
+export interface HeldBytes {
+  bufferedBytes: number
+}
+
 export class FlushTurn {
   readonly copies = new CopyBuffers()
+  /** Wires add what the kernel has not taken. */
+  readonly held: HeldBytes
   #depth = 0
   #isFlushPending = false
   /** This turn's readings; 0 where nobody has asked. */
@@ -38,8 +45,9 @@ export class FlushTurn {
   }
 
   /** `onBug` is told about an exception that reached a wire: the connection is lost, the process is not. */
-  constructor(onBug: (error: unknown) => void) {
+  constructor(onBug: (error: unknown) => void, held: HeldBytes = { bufferedBytes: 0 }) {
     this.#onBug = onBug
+    this.held = held
   }
 
   enter(): void {

@@ -129,6 +129,8 @@ class HandleWire implements Wire, HandleReader {
   #pending = ''
   /** Writes that the kernel has not taken to their end. */
   #unfinished = 0
+  /** What of this wire the process's budget counts; changes only while the kernel is full. */
+  #heldBytes = 0
   #isScheduled = false
   #isListening = false
   #isPaused = false
@@ -236,6 +238,7 @@ class HandleWire implements Wire, HandleReader {
     this.#unfinished -= 1
     if (request.lent !== undefined) this.#turn.copies.give(request.lent)
     if (this.#isClosed) return
+    this.#hold(this.#unfinished === 0 ? 0 : this.#handle.writeQueueSize)
     if (status < 0) this.#close(systemError('write', status))
     else if (this.#unfinished === 0 && this.#needsDrain) {
       this.#needsDrain = false
@@ -291,7 +294,13 @@ class HandleWire implements Wire, HandleReader {
       request.wire = this
       request.lent = lent
       this.#unfinished += 1
+      this.#hold(this.#handle.writeQueueSize)
     } else if (lent !== undefined) this.#turn.copies.give(lent)
+  }
+
+  #hold(bytes: number): void {
+    this.#turn.held.bufferedBytes += bytes - this.#heldBytes
+    this.#heldBytes = bytes
   }
 
   /** FIN, behind whatever libuv still has to send. */
@@ -313,6 +322,7 @@ class HandleWire implements Wire, HandleReader {
     this.#isClosed = true
     this.#isEnding = true
     this.#pending = ''
+    if (this.#heldBytes !== 0) this.#hold(0)
     this.#handle.close(() => {
       const events = this.#events
       this.#events = ignored

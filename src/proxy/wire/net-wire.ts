@@ -61,6 +61,8 @@ export class NetWire implements Wire {
   #held: Buffer[] = []
   #isEndHeld = false
   #needsDrain = false
+  /** What of this wire the process's budget counts: all that it has while it is above the watermark. */
+  #heldBytes = 0
   /** Copies whose bytes the kernel has not taken yet. */
   #lent: Buffer[] = []
   #error: Error | undefined
@@ -177,10 +179,16 @@ export class NetWire implements Wire {
   }
 
   #isBelowWatermark(): boolean {
-    const isBelow =
-      this.#pending.length + this.#socket.writableLength < this.#socket.writableHighWaterMark
-    if (!isBelow) this.#needsDrain = true
-    return isBelow
+    const bytes = this.bufferedBytes
+    if (bytes < this.#socket.writableHighWaterMark) return true
+    this.#needsDrain = true
+    this.#hold(bytes)
+    return false
+  }
+
+  #hold(bytes: number): void {
+    this.#turn.held.bufferedBytes += bytes - this.#heldBytes
+    this.#heldBytes = bytes
   }
 
   #writePending(): void {
@@ -228,12 +236,14 @@ export class NetWire implements Wire {
     this.#reclaim()
     if (!this.#needsDrain || this.#isClosed) return
     this.#needsDrain = false
+    this.#hold(0)
     this.#inTurn(() => this.#events.onDrain())
   }
 
   #onClose(): void {
     if (this.#isClosed) return
     this.#isClosed = true
+    if (this.#heldBytes !== 0) this.#hold(0)
     this.#pending = ''
     this.#held = []
     const events = this.#events

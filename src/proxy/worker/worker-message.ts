@@ -11,7 +11,7 @@ import type {
   WantedNames,
 } from '../config/data-plane.ts'
 import type { ResourceBatch } from '../config/resource-batch.ts'
-import type { OverloadLimits } from '../overload-watch.ts'
+import type { OverloadLimits } from '../overload/overload-plan.ts'
 import type { SlotBuffers } from '../telemetry/shared-slots.ts'
 import type { WireKind } from '../wire/choose-wire.ts'
 import type { WireAddress } from '../wire/wire.ts'
@@ -26,7 +26,7 @@ export interface WorkerSetup {
   readonly hostname: string
   readonly drainTimeMs: number
   readonly wire: WireKind
-  readonly overload: OverloadLimits
+  readonly overload: Partial<OverloadLimits>
   readonly logLevel: string
 }
 

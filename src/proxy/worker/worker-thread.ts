@@ -2,7 +2,6 @@
  * A thread that carries traffic: a data plane of its own behind the same boundary as the main thread's, told by messages
  * what to do. It listens to nothing and talks to no control plane; both are the main thread's.
  */
-import { getHeapStatistics } from 'node:v8'
 import { parentPort, workerData, type MessagePort } from 'node:worker_threads'
 
 import { invariant, unreachable } from '../../lib/assert.ts'
@@ -15,7 +14,8 @@ import { secretSources } from '../config/bootstrap-scope.ts'
 import { parseBootstrap } from '../config/bootstrap.ts'
 import type { ListenerPlan } from '../config/listener-plan.ts'
 import { LocalDataPlane } from '../config/local-data-plane.ts'
-import { OverloadWatch } from '../overload-watch.ts'
+import { OverloadManager, overloadLimitsDefault } from '../overload/overload-manager.ts'
+import { processGauges } from '../overload/process-gauges.ts'
 import { createSlots } from '../telemetry/shared-slots.ts'
 import { type StatPlace, StatsRegistry } from '../telemetry/stats-registry.ts'
 import { chooseWire } from '../wire/choose-wire.ts'
@@ -33,7 +33,7 @@ class WorkerThread {
   readonly #port: MessagePort
   readonly #stats: StatsRegistry
   readonly #plane: LocalDataPlane
-  readonly #watch: OverloadWatch
+  readonly #overload: OverloadManager
   readonly #servers = new Map<string, HandedServer>()
   readonly #asked = new Map<number, (result: ListenResult) => void>()
   #changes: (StatPlace | string)[] = []
@@ -80,12 +80,14 @@ class WorkerThread {
         onListenerFailed: (failure) => this.#tell({ kind: 'listener-failed', failure }),
       },
     })
-    this.#watch = new OverloadWatch({
+    this.#overload = new OverloadManager({
       overload: this.#plane.runtime.overload,
-      limits: setup.overload,
+      plan: bootstrap.overload,
+      limits: { ...overloadLimitsDefault, ...bootstrap.runtime.overloadLimits, ...setup.overload },
       clock: systemClock,
       log,
-      readHeap,
+      stats: this.#stats,
+      gauges: processGauges,
     })
   }
 
@@ -141,7 +143,7 @@ class WorkerThread {
       case 'drain':
         return plane.drain(input as WorkerCalls['drain']['input']).then(() => undefined)
       case 'close':
-        this.#watch.close()
+        this.#overload.close()
         return plane.close().then(() => undefined)
       default:
         return unreachable(name)
@@ -215,11 +217,6 @@ function portLog(port: MessagePort, level: string, own: LogFields = {}): Log {
     error: at('error'),
     child: (fields) => portLog(port, level, { ...own, ...fields }),
   }
-}
-
-function readHeap() {
-  const { used_heap_size: usedBytes, heap_size_limit: limitBytes } = getHeapStatistics()
-  return { usedBytes, limitBytes }
 }
 
 invariant(parentPort, 'this file is the start of a worker thread')
