@@ -8,7 +8,7 @@ import { type FieldReport, at, refuse } from '../config/field-rule.ts'
 import type { RequestHead } from '../http/message.ts'
 import { compileRequestMatcher } from './header-matcher.ts'
 import { compileQueryMatcher } from './query-matcher.ts'
-import { compileRegex } from './regex.ts'
+import { certainStart, compileRegex } from './regex.ts'
 import type { PathKey } from './route-index.ts'
 import { lowerAscii } from './string-matcher.ts'
 
@@ -108,8 +108,9 @@ function compilePath(match: RouteMatch, report: FieldReport): RouteMatcher {
         return nothing
       }
       const test = regex.value
+      const start = certainStart(specifier.value.regex)
       return {
-        key: other,
+        key: start === '' ? other : { kind: 'prefix', prefix: start },
         matches: (input) => hasPath(input) && test(input.path),
         matchedPart: { kind: 'path' },
       }
