@@ -122,7 +122,7 @@ const startLines: readonly RequestCase[] = [
   {
     name: 'absolute form without Host',
     sent: 'GET http://b/ HTTP/1.1\r\n\r\n',
-    expected: 'host-missing',
+    expected: ['GET / b []'],
   },
   { name: 'asterisk form', sent: line('OPTIONS * HTTP/1.1'), expected: ['OPTIONS * a []'] },
   { name: 'asterisk form of GET', sent: line('GET * HTTP/1.1'), expected: 'target' },
@@ -235,6 +235,18 @@ const fields: readonly RequestCase[] = [
   },
 ]
 
+const connections: readonly RequestCase[] = [
+  field(
+    'Connection names where the request came from',
+    'Connection: X-Forwarded-For\r\n',
+    'connection',
+  ),
+  field('Connection names a pseudo field', 'Connection: close, :path\r\n', 'connection'),
+  field('Connection names nine things', 'Connection: a,b,c,d,e,f,g,h,i\r\n', one),
+  field('Connection names ten things', 'Connection: a,b,c,d,e,f,g,h,i,j\r\n', 'connection'),
+  field('Connection names itself', 'Connection: connection, close\r\n', one),
+]
+
 const lengths: readonly RequestCase[] = [
   { name: 'a body by length', sent: post('Content-Length: 5\r\n', 'hello'), expected: hello },
   { name: 'a length of zero', sent: post('Content-Length: 0\r\n'), expected: ['POST / a []'] },
@@ -308,6 +320,11 @@ const lengths: readonly RequestCase[] = [
   {
     name: 'coding and length',
     sent: post('Transfer-Encoding: chunked\r\nContent-Length: 5\r\n', '0\r\n\r\n'),
+    expected: 'content-length-and-transfer-encoding',
+  },
+  {
+    name: 'a length and a coding that nobody knows',
+    sent: post('Transfer-Encoding: identity\r\nContent-Length: 5\r\n', 'hello'),
     expected: 'content-length-and-transfer-encoding',
   },
   {
@@ -537,6 +554,7 @@ export const requestCases: readonly RequestCase[] = [
   ...startLines,
   ...hosts,
   ...fields,
+  ...connections,
   ...lengths,
   ...codings,
   ...chunks,

@@ -216,9 +216,24 @@ const statuses: readonly ResponseCase[] = [
     expected: ['204 []', 'reuse'],
   },
   {
-    name: '204 with a length has no body',
+    name: '204 with a length',
     sent: 'HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n\r\n',
+    expected: 'framing-not-allowed',
+  },
+  {
+    name: '204 with a length of nothing',
+    sent: 'HTTP/1.1 204 No Content\r\nContent-Length: 0\r\n\r\n',
     expected: ['204 []', 'reuse'],
+  },
+  {
+    name: '204 in chunks',
+    sent: 'HTTP/1.1 204 No Content\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n',
+    expected: 'framing-not-allowed',
+  },
+  {
+    name: 'an informational response with a length',
+    sent: `HTTP/1.1 103 Early Hints\r\nContent-Length: 5\r\n\r\n${ok('Content-Length: 0\r\n')}`,
+    expected: 'framing-not-allowed',
   },
   {
     name: '304 with a length has no body',

@@ -35,6 +35,7 @@ export class ClientConnection implements WireEvents, UpstreamStream, ResponseSin
   readonly #owner: ClientConnectionOwner
   readonly #keepsTrailers: boolean
   readonly localAddress: string
+  readonly protocol = 'HTTP/1.1'
   readonly security: ConnectionSecurity | undefined
   #events: ResponseEvents | undefined
   #isChunked = false
@@ -86,6 +87,8 @@ export class ClientConnection implements WireEvents, UpstreamStream, ResponseSin
     this.#isRequestEnded = isEnd || head.upgrade !== undefined
     this.#parser.expect(head.method, head.upgrade)
     this.#write(encodeRequestHead(head))
+    // A body of nothing in chunks, all of which had come before the connection was there.
+    if (isEnd && this.#isChunked) this.#write(encodeLastChunk(undefined))
   }
 
   sendData(chunk: Uint8Array): boolean {

@@ -31,6 +31,22 @@ export interface ConnectionOptions {
   hasClose: boolean
   hasKeepAlive: boolean
   hasUpgrade: boolean
+  /** Names what a request may not have removed, or too much (Envoy `sanitizeConnectionHeader`). */
+  isInvalid: boolean
+}
+
+/** Options of one Connection field, as in Envoy. */
+const optionsMax = 9
+
+export function noOptions(): ConnectionOptions {
+  return { hasClose: false, hasKeepAlive: false, hasUpgrade: false, isInvalid: false }
+}
+
+export function resetOptions(options: ConnectionOptions): void {
+  options.hasClose = false
+  options.hasKeepAlive = false
+  options.hasUpgrade = false
+  options.isInvalid = false
 }
 
 /**
@@ -46,13 +62,33 @@ export function applyConnection(
     options.hasKeepAlive = true
     return
   }
+  let count = 0
   for (const part of value.toLowerCase().split(',')) {
     const option = part.trim()
+    if (part !== '') count += 1
+    if (unremovable.has(option) || option.startsWith(':')) options.isInvalid = true
     if (option === 'close') options.hasClose = true
     else if (option === 'keep-alive') options.hasKeepAlive = true
     else if (option === 'upgrade') options.hasUpgrade = true
     else if (option !== '' && !isProtected(option)) nominated.push(option)
   }
+  if (count > optionsMax) options.isInvalid = true
+}
+
+/** Where a request came from: who asks to forget that is refused. */
+const unremovable: ReadonlySet<string> = new Set([
+  'x-forwarded-for',
+  'x-forwarded-host',
+  'x-forwarded-proto',
+])
+
+/** `trailers` is the one option of TE that travels on (RFC 9110 §10.1.4). */
+export function hasTrailers(te: string): boolean {
+  if (te === 'trailers') return true
+  return te
+    .toLowerCase()
+    .split(',')
+    .some((part) => part.trim() === 'trailers')
 }
 
 /** Proxy-Connection, which no RFC knows and old clients send: only its wish to close counts (as in Envoy). */

@@ -27,6 +27,7 @@ const requestFailures = {
   'content-length': 'bad-request',
   'content-length-duplicate': 'bad-request',
   'content-length-and-transfer-encoding': 'bad-request',
+  connection: 'bad-request',
   'transfer-encoding': 'unsupported-transfer-encoding',
   'transfer-encoding-unsupported': 'unsupported-transfer-encoding',
   'transfer-encoding-http10': 'bad-request',
@@ -39,6 +40,7 @@ const requestFailures = {
   'connect-body': 'bad-request',
   'status-line': 'bad-request',
   'status-101': 'bad-request',
+  'framing-not-allowed': 'bad-request',
   'unexpected-bytes': 'bad-request',
 } as const satisfies Readonly<Record<string, Failure>>
 

@@ -114,14 +114,16 @@ test('hop-by-hop fields do not reach the exchange', () => {
 
 test('Connection cannot remove what proxies own', () => {
   const head = headOf(
-    'GET / HTTP/1.1\r\nHost: a\r\nConnection: X-Forwarded-For, Authorization, x-request-id, close\r\n' +
-      'X-Forwarded-For: 1.2.3.4\r\nAuthorization: x\r\nX-Request-Id: y\r\n\r\n',
+    'GET / HTTP/1.1\r\nHost: a\r\nConnection: X-Envoy-Internal, Authorization, x-request-id, close\r\n' +
+      'X-Envoy-Internal: true\r\nAuthorization: x\r\nX-Request-Id: y\r\n\r\n',
   )
   assert.equal(head.headers.size, 3)
   assert.equal(head.wantsClose, true)
 })
 
 test('TE: trailers is the one value of TE that is forwarded', () => {
+  const several = 'GET / HTTP/1.1\r\nHost: a\r\nConnection: TE\r\nTE: gzip, Trailers\r\n\r\n'
+  assert.equal(headOf(several).headers.get('te'), 'trailers')
   assert.equal(
     headOf('GET / HTTP/1.1\r\nHost: a\r\nTE: trailers\r\n\r\n').headers.get('te'),
     'trailers',

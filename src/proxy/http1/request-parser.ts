@@ -15,8 +15,11 @@ import {
   applyConnection,
   applyProxyConnection,
   checkTransferEncoding,
+  hasTrailers,
+  noOptions,
   parseContentLength,
   removeNominated,
+  resetOptions,
 } from './field-rule.ts'
 import { HeadReader, type HeadLimits } from './head-reader.ts'
 import type { HeaderName, HeaderNames } from './header-names.ts'
@@ -56,7 +59,7 @@ export class RequestParser {
   #contentLength = -1
   #transferEncoding: string | undefined
   #upgrade: string | undefined
-  #connection = { hasClose: false, hasKeepAlive: false, hasUpgrade: false }
+  readonly #connection = noOptions()
   #nominated: string[] = []
   #isAbsolute = false
   #lastHost = ''
@@ -103,7 +106,8 @@ export class RequestParser {
     let position = start
     if (this.state === 'head') {
       position = this.#feedHead(chunk, start)
-      this.messageBytes += position - start
+      // Of a whole head the reader has told.
+      if (this.state === 'head') this.messageBytes += position - start
     }
     if (position === chunk.length) return position
     if (this.state === 'body' || this.state === 'raw') return this.#feedBody(chunk, position)
@@ -121,9 +125,7 @@ export class RequestParser {
     this.#contentLength = -1
     this.#transferEncoding = undefined
     this.#upgrade = undefined
-    this.#connection.hasClose = false
-    this.#connection.hasKeepAlive = false
-    this.#connection.hasUpgrade = false
+    resetOptions(this.#connection)
     if (this.#nominated.length !== 0) this.#nominated = []
     this.#isAbsolute = false
   }
@@ -257,10 +259,10 @@ export class RequestParser {
       case 'transfer-encoding':
         if (this.#transferEncoding !== undefined) return 'transfer-encoding'
         this.#transferEncoding = value
-        return checkTransferEncoding(value)
+        return undefined
       case 'connection':
         applyConnection(value, this.#connection, this.#nominated)
-        return undefined
+        return this.#connection.isInvalid ? 'connection' : undefined
       case 'proxy-connection':
         applyProxyConnection(value, this.#connection)
         return undefined
@@ -268,7 +270,7 @@ export class RequestParser {
         this.#upgrade = value.toLowerCase()
         return undefined
       case 'te':
-        return value.toLowerCase() === 'trailers' ? this.#append(name, 'trailers') : undefined
+        return hasTrailers(value) ? this.#append(name, 'trailers') : undefined
       case 'hop':
         return undefined
       default:
@@ -322,7 +324,10 @@ export class RequestParser {
       this.#sink.onBodyEnd(undefined)
   }
 
-  /** RFC 9112 §3.2: exactly one Host; the target's own authority wins over it. */
+  /**
+   * RFC 9112 §3.2: exactly one Host; the target's own authority wins over it. As Envoy, and because nobody can misread
+   * it, a target that names its host needs no other.
+   */
   #checkHost(head: RequestHead): Refusal | undefined {
     const host = this.#host
     if (host === undefined) return this.#useDefaultHost(head)
@@ -338,6 +343,7 @@ export class RequestParser {
   }
 
   #useDefaultHost(head: RequestHead): Refusal | undefined {
+    if (this.#isAbsolute && head.authority !== '') return undefined
     if (head.protocol === 'HTTP/1.1') return 'host-missing'
     if (head.authority === '') head.authority = this.#options.defaultHostHttp10 ?? ''
     return head.authority === '' ? 'host-missing' : undefined
@@ -354,6 +360,8 @@ export class RequestParser {
         if (!this.#options.allowsChunkedLength) return 'content-length-and-transfer-encoding'
         head.headers.remove('content-length')
       }
+      const refusal = checkTransferEncoding(this.#transferEncoding)
+      if (refusal !== undefined) return refusal
       head.bodyLength = 'until-end'
     }
     if (head.method !== 'CONNECT') return undefined

@@ -14,8 +14,10 @@ import {
   applyConnection,
   applyProxyConnection,
   checkTransferEncoding,
+  noOptions,
   parseContentLength,
   removeNominated,
+  resetOptions,
 } from './field-rule.ts'
 import { HeadReader, type HeadLimits } from './head-reader.ts'
 import type { HeaderName, HeaderNames } from './header-names.ts'
@@ -49,7 +51,7 @@ export class ResponseParser {
   #responseUpgrade: string | undefined
   #contentLength = -1
   #transferEncoding: string | undefined
-  #connection = { hasClose: false, hasKeepAlive: false, hasUpgrade: false }
+  readonly #connection = noOptions()
   #nominated: string[] = []
   /** Bytes of the current response so far, informational ones included. */
   messageBytes = 0
@@ -129,9 +131,7 @@ export class ResponseParser {
     this.#contentLength = -1
     this.#transferEncoding = undefined
     this.#responseUpgrade = undefined
-    this.#connection.hasClose = false
-    this.#connection.hasKeepAlive = false
-    this.#connection.hasUpgrade = false
+    resetOptions(this.#connection)
     if (this.#nominated.length !== 0) this.#nominated = []
   }
 
@@ -199,10 +199,8 @@ export class ResponseParser {
   #onHeadEnd(): Refusal | undefined {
     const head = this.#head
     if (this.#nominated.length !== 0) removeNominated(head.headers, this.#nominated)
-    if (this.#transferEncoding !== undefined) {
-      if (this.#contentLength !== -1) return 'content-length-and-transfer-encoding'
-      if (head.protocol === 'HTTP/1.0') return 'transfer-encoding-http10'
-    }
+    const refusal = this.#checkFraming(head)
+    if (refusal !== undefined) return refusal
     if (head.status < 200 && head.status !== 101) {
       this.#startHead()
       this.#sink.onInformational(head)
@@ -214,6 +212,20 @@ export class ResponseParser {
       return undefined
     }
     this.#startBody(head)
+    return undefined
+  }
+
+  /**
+   * RFC 9110 §8.6, RFC 9112 §6.1: 1xx and 204 have neither a length nor a coding; who reads one would wait for a body. As
+   * Envoy, a length of nothing is taken away.
+   */
+  #checkFraming(head: ResponseHead): Refusal | undefined {
+    const isCoded = this.#transferEncoding !== undefined
+    if (isCoded && this.#contentLength !== -1) return 'content-length-and-transfer-encoding'
+    if (isCoded && head.protocol === 'HTTP/1.0') return 'transfer-encoding-http10'
+    if (head.status >= 200 && head.status !== 204) return undefined
+    if (isCoded || this.#contentLength > 0) return 'framing-not-allowed'
+    if (this.#contentLength === 0) head.headers.remove('content-length')
     return undefined
   }
 

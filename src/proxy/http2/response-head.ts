@@ -1,13 +1,20 @@
 /** Responses between their fields and their head (RFC 9113 §8.3.2), in both directions. */
 import type { BodyLength, ResponseHead } from '../http/message.ts'
 import type { HpackEncoder } from './hpack/encoder.ts'
-import type { Malformed, MessageFields } from './message-fields.ts'
+import type { Malformed, MessageFields, PseudoFields } from './message-fields.ts'
 import { encodeFields } from './request-head.ts'
 
-export const responsePseudo: ReadonlySet<string> = new Set([':status'])
+export const responsePseudo: ReadonlyMap<string, keyof PseudoFields> = new Map([
+  [':status', 'status'],
+])
 
 export type ReadResponse =
-  | { readonly kind: 'ok'; readonly head: ResponseHead }
+  | {
+      readonly kind: 'ok'
+      readonly head: ResponseHead
+      /** Bytes of body that must come; -1: any number. */
+      readonly promisedBytes: number
+    }
   | { readonly kind: 'malformed'; readonly reason: Malformed }
 
 export interface ResponseReading {
@@ -17,7 +24,7 @@ export interface ResponseReading {
 }
 
 export function readResponse(fields: MessageFields, reading: ResponseReading): ReadResponse {
-  const status = statusOf(fields.pseudo(':status'))
+  const status = statusOf(fields.pseudo.status)
   if (fields.malformed !== undefined) return malformed(fields.malformed)
   if (status === undefined) return malformed('status')
   // An interim response ends nothing.
@@ -32,7 +39,7 @@ export function readResponse(fields: MessageFields, reading: ResponseReading): R
     bodyLength: bodyLength(reading.isEnd, promised),
     protocol: 'HTTP/2',
   }
-  return { kind: 'ok', head }
+  return { kind: 'ok', head, promisedBytes: promised }
 }
 
 /** §8.6: HTTP/2 has no 101. */

@@ -267,8 +267,9 @@ export class Http2ServerConnection implements SessionOwner, ServerStreamOwner {
   #open(stream: Http2Stream, head: RequestHead, isEnd: boolean): void {
     const { owner } = this.#options
     const one = this.#createStream(stream, head)
-    if (typeof head.bodyLength === 'number' && head.upgrade === undefined) {
-      stream.bodyLeft = head.bodyLength
+    // Also where nothing was promised and an end is still to come, with trailers perhaps.
+    if (head.method !== 'CONNECT' && head.upgrade === undefined) {
+      stream.bodyLeft = this.#fields.contentLength
     }
     if (!isEnd && head.method !== 'CONNECT' && head.upgrade === undefined) this.#limitRequest(one)
     // Known before anybody answers: an early answer resets only what is still being sent.
@@ -428,9 +429,9 @@ export class Http2ServerConnection implements SessionOwner, ServerStreamOwner {
 /** What is known of a request that was refused: for the log. */
 function partialHead(fields: MessageFields): RequestHead {
   return {
-    method: fields.pseudo(':method') ?? '',
-    path: fields.pseudo(':path') ?? '',
-    authority: fields.pseudo(':authority') ?? fields.host ?? '',
+    method: fields.pseudo.method ?? '',
+    path: fields.pseudo.path ?? '',
+    authority: fields.pseudo.authority ?? fields.host ?? '',
     scheme: 'http',
     protocol: 'HTTP/2',
     headers: new HeaderList(),

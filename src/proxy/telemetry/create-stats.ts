@@ -9,6 +9,7 @@ import type {
   DownstreamStats,
   EjectionKind,
   Gauge,
+  HealthCheckStats,
   HostStats,
   Http2Stats,
   ListenerStats,
@@ -35,11 +36,11 @@ export function createMembershipStats(
   clusterName: string,
 ): MembershipStats {
   const scope = clusterScope(registry, clusterName)
-  scope.gauge('membership_excluded')
   return {
     total: scope.gauge('membership_total'),
     healthy: scope.gauge('membership_healthy'),
     degraded: scope.gauge('membership_degraded'),
+    excluded: scope.gauge('membership_excluded'),
     change: scope.counter('membership_change'),
     close: () => scope.close(),
   }
@@ -50,6 +51,7 @@ export function createClusterStats(registry: StatsRegistry, clusterName: string)
   const counter = (name: string): Counter => scope.counter(name)
   const gauge = (name: string): Gauge => scope.gauge(name)
   let http2: Http2Stats | undefined
+  let healthCheck: HealthCheckStats | undefined
   return {
     cxTotal: counter('upstream_cx_total'),
     cxActive: gauge('upstream_cx_active'),
@@ -82,8 +84,23 @@ export function createClusterStats(registry: StatsRegistry, clusterName: string)
     txBytes: counter('upstream_cx_tx_bytes_total'),
     lbHealthyPanic: counter('lb_healthy_panic'),
     outlier: outlierStats(scope),
+    healthCheck: () => (healthCheck ??= healthCheckStats(scope)),
     http2: () => (http2 ??= http2StatsIn(scope)),
     close: () => scope.close(),
+  }
+}
+
+function healthCheckStats(scope: StatScope): HealthCheckStats {
+  const counter = (name: string): Counter => scope.counter(`health_check.${name}`)
+  return {
+    attempt: counter('attempt'),
+    success: counter('success'),
+    failure: counter('failure'),
+    passiveFailure: counter('passive_failure'),
+    networkFailure: counter('network_failure'),
+    verifyCluster: counter('verify_cluster'),
+    healthy: scope.gauge('health_check.healthy'),
+    degraded: scope.gauge('health_check.degraded'),
   }
 }
 
