@@ -2,6 +2,7 @@
  * Entry of `npm run bench`: which bench, and its arguments.
  *
  * npm run bench -- sidecar …         the data plane beside its peers
+ * npm run bench -- works …          HTTP/2, new connections, bodies, TCP and memory, beside its peers
  * npm run bench -- mtls …            two sidecars with mutual TLS between them, beside their peers
  * npm run bench -- control-plane …   the time from a changed VirtualService to the last acknowledgement
  * npm run bench                      all, with their defaults
@@ -9,7 +10,7 @@
 import { execFileSync } from 'node:child_process'
 import { join } from 'node:path'
 
-const benches = ['sidecar', 'mtls', 'control-plane']
+const benches = ['sidecar', 'works', 'mtls', 'control-plane']
 const [which, ...args] = process.argv.slice(2)
 
 if (which === undefined) {
