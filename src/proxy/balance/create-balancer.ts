@@ -116,6 +116,7 @@ class PriorityBalancer implements Balancer {
       load: group.load,
       counts: {
         hosts: group.all.length,
+        counted: group.counted,
         healthy: group.healthy.length,
         degraded: group.degraded.length,
       },

@@ -42,7 +42,8 @@ export interface Http2ClientOwner {
   /** Another request fits, or the last one has ended. */
   onRoom(connection: Http2ClientConnection): void
   /** The upstream ends it. */
-  onGoaway(connection: Http2ClientConnection): void
+  /** `code`: RFC 9113 §7; 0 says goodbye in good order. */
+  onGoaway(connection: Http2ClientConnection, code: number): void
   onConnectionClose(connection: Http2ClientConnection): void
   /** Bytes that crossed the wire for one request. */
   onBytes(received: number, sent: number): void
@@ -216,7 +217,7 @@ export class Http2ClientConnection implements SessionOwner, ClientStreamOwner {
 
   onGoaway(lastStreamId: number, code: number): void {
     this.#isDraining = true
-    this.#options.owner.onGoaway(this)
+    this.#options.owner.onGoaway(this, code)
     for (const { id, stream: one } of this.#clientStreams.list()) {
       if (id <= lastStreamId || one.stream === undefined) continue
       this.#session.resetStream(one.stream, errorCodes.cancel)

@@ -42,6 +42,7 @@ const settings: OutlierSettings = {
   enforcingFailurePercentageLocalOrigin: 0,
   failurePercentageMinimumHosts: 5,
   failurePercentageRequestVolume: 50,
+  checksUneject: true,
 }
 
 interface Scene {

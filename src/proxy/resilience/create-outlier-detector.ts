@@ -61,6 +61,12 @@ class Detector implements OutlierDetector {
     for (const kind of fired) this.#onConsecutive(host, monitor, kind)
   }
 
+  onCheckPassed(host: Host): void {
+    const monitor = this.#monitors.get(host)
+    if (!this.#settings.checksUneject || monitor?.isEjected !== true) return
+    if (host.active?.isFailed !== true) this.#uneject(host, monitor)
+  }
+
   update(hosts: readonly Host[]): void {
     const staying = new Set(hosts)
     for (const [host, monitor] of this.#monitors) {

@@ -76,6 +76,8 @@ export interface ClusterStats {
   /** Picks made while a priority was in panic. */
   readonly lbHealthyPanic: Counter
   readonly outlier: OutlierStats
+  /** Made when first asked for: most clusters are not checked. */
+  healthCheck(): HealthCheckStats
   /** Made when first asked for: most clusters speak HTTP/1. */
   http2(): Http2Stats
   /** The cluster is gone: forgets its stats. */
@@ -100,6 +102,19 @@ export interface OutlierStats {
   /** An outlier was seen, whether or not chance or the ceiling let it be ejected. */
   readonly detected: Readonly<Record<EjectionKind, Counter>>
   readonly enforced: Readonly<Record<EjectionKind, Counter>>
+}
+
+/** `cluster.<name>.health_check.…` */
+export interface HealthCheckStats {
+  readonly attempt: Counter
+  readonly success: Counter
+  readonly failure: Counter
+  /** The host said so itself, in the answer to a request. */
+  readonly passiveFailure: Counter
+  readonly networkFailure: Counter
+  readonly verifyCluster: Counter
+  readonly healthy: Gauge
+  readonly degraded: Gauge
 }
 
 /** Counters of one connection manager: `http.<stat_prefix>.downstream_…`. */

@@ -9,6 +9,7 @@ import type {
   DownstreamStats,
   EjectionKind,
   Gauge,
+  HealthCheckStats,
   HostStats,
   Http2Stats,
   ListenerStats,
@@ -29,6 +30,7 @@ export function createClusterStats(registry: StatsRegistry, clusterName: string)
   const counter = (name: string): Counter => scope.counter(name)
   const gauge = (name: string): Gauge => scope.gauge(name)
   let http2: Http2Stats | undefined
+  let healthCheck: HealthCheckStats | undefined
   return {
     cxTotal: counter('upstream_cx_total'),
     cxActive: gauge('upstream_cx_active'),
@@ -66,8 +68,23 @@ export function createClusterStats(registry: StatsRegistry, clusterName: string)
     membershipChange: counter('membership_change'),
     lbHealthyPanic: counter('lb_healthy_panic'),
     outlier: outlierStats(scope),
+    healthCheck: () => (healthCheck ??= healthCheckStats(scope)),
     http2: () => (http2 ??= http2StatsIn(scope)),
     close: () => scope.close(),
+  }
+}
+
+function healthCheckStats(scope: StatScope): HealthCheckStats {
+  const counter = (name: string): Counter => scope.counter(`health_check.${name}`)
+  return {
+    attempt: counter('attempt'),
+    success: counter('success'),
+    failure: counter('failure'),
+    passiveFailure: counter('passive_failure'),
+    networkFailure: counter('network_failure'),
+    verifyCluster: counter('verify_cluster'),
+    healthy: scope.gauge('health_check.healthy'),
+    degraded: scope.gauge('health_check.degraded'),
   }
 }
 

@@ -69,14 +69,16 @@ export class UpstreamTls {
     const version = use.kind === 'http' ? use.version : 'tcp'
     const isNamed = version !== 'tcp' && (plan.autoServerName || plan.autoSanValidation)
     const name = isNamed ? this.#nameOf(use) : this.#fixedName
-    const key = isNamed ? keyOf(plan, version, name) : this.#fixedKeys[version]
+    const plain = isNamed ? keyOf(plan, version, name) : this.#fixedKeys[version]
+    const own = use.check?.alpn
+    const key = own === undefined ? plain : `${plain} ${own.join(' ')}`
     let transports = this.#byHost.get(host)
     if (transports === undefined) this.#byHost.set(host, (transports = new Map()))
     const known = transports.get(key)
     if (known !== undefined) return known
     const extra = name.verified === '' ? [] : [hostMatcher(name.verified)]
     const { serverName } = name
-    const alpn = use.kind === 'http' ? httpProtocols(plan.alpn, use.version) : plan.alpn
+    const alpn = own ?? protocolsOf(plan, use)
     const target = { serverName, extra, alpn, addressText: host.addressText }
     const made = new TlsTransport(key, { ...this.#options, live: this.live, target })
     transports.set(key, made)
@@ -98,6 +100,10 @@ export class UpstreamTls {
       verified: plan.autoSanValidation ? name : '',
     }
   }
+}
+
+function protocolsOf({ alpn }: UpstreamTlsPlan, use: TransportUse): readonly string[] {
+  return use.kind === 'http' ? httpProtocols(alpn, use.version) : alpn
 }
 
 interface PeerName {
