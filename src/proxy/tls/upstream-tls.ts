@@ -74,11 +74,13 @@ export class UpstreamTls {
     const key = own === undefined ? plain : `${plain} ${own.join(' ')}`
     let transports = this.#byHost.get(host)
     if (transports === undefined) this.#byHost.set(host, (transports = new Map()))
-    const known = transports.get(key)
-    if (known !== undefined) return known
+    return transports.get(key) ?? this.#create(key, { host, use, name, transports })
+  }
+
+  #create(key: string, { host, use, name, transports }: NewTransport): TlsTransport {
     const extra = name.verified === '' ? [] : [hostMatcher(name.verified)]
+    const alpn = use.check?.alpn ?? protocolsOf(this.#options.plan, use)
     const { serverName } = name
-    const alpn = own ?? protocolsOf(plan, use)
     const target = { serverName, extra, alpn, addressText: host.addressText }
     const made = new TlsTransport(key, { ...this.#options, live: this.live, target })
     transports.set(key, made)
@@ -104,6 +106,14 @@ export class UpstreamTls {
 
 function protocolsOf({ alpn }: UpstreamTlsPlan, use: TransportUse): readonly string[] {
   return use.kind === 'http' ? httpProtocols(alpn, use.version) : alpn
+}
+
+interface NewTransport {
+  readonly host: Host
+  readonly use: TransportUse
+  readonly name: PeerName
+  /** Of the host. */
+  readonly transports: Map<string, TlsTransport>
 }
 
 interface PeerName {
