@@ -112,9 +112,14 @@ export class Http2ClientConnection implements SessionOwner, ClientStreamOwner {
     return this.#session.sender.queuedBytes
   }
 
-  /** Whether a small message would wait: the upstream takes nothing, or a long body is under way. */
+  /** Whether a small message would wait: the upstream takes or may send nothing, or a long body is under way. */
   get isCongested(): boolean {
-    return this.#bulkStreams > 0 || this.#session.sender.isBlocked
+    return this.#bulkStreams > 0 || this.#session.isStalled
+  }
+
+  /** Whether nothing would leave for now. */
+  get isBlocked(): boolean {
+    return this.#session.sender.isBlocked
   }
 
   /** A place for one request; call only where there is room. */

@@ -74,19 +74,21 @@ export class UpstreamTls {
     const key = own === undefined ? plain : `${plain} ${own.join(' ')}`
     let transports = this.#byHost.get(host)
     if (transports === undefined) this.#byHost.set(host, (transports = new Map()))
-    return transports.get(key) ?? this.#create(key, { host, use, name, transports })
-  }
-
-  #create(key: string, { host, use, name, transports }: NewTransport): TlsTransport {
-    const extra = name.verified === '' ? [] : [hostMatcher(name.verified)]
-    const alpn = use.check?.alpn ?? protocolsOf(this.#options.plan, use)
-    const { serverName } = name
-    const target = { serverName, extra, alpn, addressText: host.addressText }
-    const made = new TlsTransport(key, { ...this.#options, live: this.live, target })
+    const known = transports.get(key)
+    if (known !== undefined) return known
+    const made = this.#create({ key, name, host, use })
     transports.set(key, made)
     const [oldest] = transports.keys()
     if (transports.size > transportsPerHostMax && oldest !== undefined) transports.delete(oldest)
     return made
+  }
+
+  #create({ key, name, host, use }: NewTransport): TlsTransport {
+    const { serverName, verified } = name
+    const extra = verified === '' ? [] : [hostMatcher(verified)]
+    const alpn = use.check?.alpn ?? protocolsOf(this.#options.plan, use)
+    const target = { serverName, extra, alpn, addressText: host.addressText }
+    return new TlsTransport(key, { ...this.#options, live: this.live, target })
   }
 
   close(): void {
@@ -109,11 +111,10 @@ function protocolsOf({ alpn }: UpstreamTlsPlan, use: TransportUse): readonly str
 }
 
 interface NewTransport {
+  readonly key: string
+  readonly name: PeerName
   readonly host: Host
   readonly use: TransportUse
-  readonly name: PeerName
-  /** Of the host. */
-  readonly transports: Map<string, TlsTransport>
 }
 
 interface PeerName {
