@@ -45,6 +45,22 @@ export interface SubjectOptions {
   readonly isUpstreamHttp2?: boolean
   /** Bytes in both directions, whatever they say. */
   readonly isTcp?: boolean
+  /** How much configuration there is besides what is used. */
+  readonly scale?: Scale
+}
+
+export interface Scale {
+  /** In the one virtual host; the last of them is the one that `lastRoutePath` takes. */
+  readonly routes?: number
+  readonly kind?: RouteKind
+  readonly clusters?: number
+}
+
+export type RouteKind = 'prefix' | 'exact' | 'regex'
+
+/** What the last of so many routes matches, and no other. */
+export function lastRoutePath(routes: number): string {
+  return `/route-${String(routes - 1)}/x`
 }
 
 /** Answers of `bodyBytes`, from a file where they are many. */
@@ -150,10 +166,13 @@ export function haproxyHop(
   return haproxy(options, side === 'server' ? { bind: tls } : { server: tls })
 }
 
-export function envoy(options: SubjectOptions, features: readonly Feature[]): Subject | undefined {
+export function envoy(
+  options: SubjectOptions,
+  features: readonly Feature[],
+  name = features.length === 0 ? 'Envoy, plain' : 'Envoy, as Istio sets it up',
+): Subject | undefined {
   const program = findEnvoy()
   if (program === undefined) return undefined
-  const name = features.length === 0 ? 'Envoy, plain' : 'Envoy, as Istio sets it up'
   const file = writeBootstrap(options, features)
   return {
     name,
@@ -197,7 +216,7 @@ const httpManager =
 /** One bootstrap file for Envoy and for Tulle. */
 function writeBootstrap(options: SubjectOptions, features: readonly Feature[]): string {
   const has = (feature: Feature): boolean => features.includes(feature)
-  const { originPort, tls, isUpstreamHttp2 = false, isTcp = false } = options
+  const { originPort, tls, isUpstreamHttp2 = false, isTcp = false, scale = {} } = options
   const file = join(options.folder, `bootstrap-${String(options.port)}.json`)
   const upstream = {
     ...cluster(originPort, has),
@@ -210,7 +229,7 @@ function writeBootstrap(options: SubjectOptions, features: readonly Feature[]): 
     generate_request_id: has('request-id'),
     stream_idle_timeout: '0s',
     normalize_path: true,
-    route_config: routeConfig(has),
+    route_config: routeConfig(has, scale),
     http_filters: [
       ...(has('istio-stats') ? [istioStats] : []),
       {
@@ -242,7 +261,10 @@ function writeBootstrap(options: SubjectOptions, features: readonly Feature[]): 
     file,
     JSON.stringify({
       node: { id: 'sidecar~127.0.0.1~bench.default~default.svc.cluster.local', cluster: 'bench' },
-      static_resources: { listeners: [listener], clusters: [upstream] },
+      static_resources: {
+        listeners: [listener],
+        clusters: [upstream, ...idleClusters(upstream, scale)],
+      },
     }),
   )
   return file
@@ -269,7 +291,38 @@ const http2Upstream = {
   },
 }
 
-function routeConfig(has: (feature: Feature) => boolean): object {
+/** The same settings under other names; nothing is sent to them. */
+function idleClusters(upstream: object, { clusters = 1 }: Scale): readonly object[] {
+  return Array.from({ length: clusters - 1 }, (_, index) => {
+    const name = `outbound|8080||service-${String(index)}.default.svc.cluster.local`
+    return {
+      ...upstream,
+      name,
+      load_assignment: {
+        cluster_name: name,
+        endpoints: [
+          {
+            lb_endpoints: [
+              {
+                endpoint: {
+                  address: { socket_address: { address: '127.0.0.1', port_value: 20_000 + index } },
+                },
+              },
+            ],
+          },
+        ],
+      },
+    }
+  })
+}
+
+function matchOf(kind: RouteKind, index: number): object {
+  const start = `/route-${String(index)}/`
+  if (kind === 'prefix') return { prefix: start }
+  return kind === 'exact' ? { path: `${start}x` } : { safe_regex: { regex: `${start}[a-z]+` } }
+}
+
+function routeConfig(has: (feature: Feature) => boolean, scale: Scale): object {
   const retry = {
     retry_on: 'connect-failure,refused-stream,unavailable,cancelled,retriable-status-codes',
     num_retries: 2,
@@ -288,6 +341,11 @@ function routeConfig(has: (feature: Feature) => boolean): object {
     cluster: clusterName,
     timeout: '0s',
     ...(has('retries') ? { retry_policy: retry } : {}),
+  }
+  if (scale.routes !== undefined) {
+    const { routes: length, kind = 'prefix' } = scale
+    const routes = Array.from({ length }, (_, index) => ({ match: matchOf(kind, index), route }))
+    return { name: '8080', virtual_hosts: [{ name: 'origin', domains: ['*'], routes }] }
   }
   const others = has('routes')
     ? Array.from({ length: 20 }, (_, index) => ({

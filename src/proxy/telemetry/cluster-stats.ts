@@ -34,6 +34,17 @@ export interface HostStats {
   close(): void
 }
 
+/** Those of a cluster's stats that it has before it is called. */
+export interface MembershipStats {
+  readonly total: Gauge
+  readonly healthy: Gauge
+  readonly degraded: Gauge
+  /** Those that EDS or checks say nothing about yet, or that wait to leave. */
+  readonly excluded: Gauge
+  readonly change: Counter
+  close(): void
+}
+
 export interface ClusterStats {
   readonly cxTotal: Counter
   readonly cxActive: Gauge
@@ -68,11 +79,6 @@ export interface ClusterStats {
   readonly txBytes: Counter
   /** Counter of one status code, `upstream_rq_503`; the same object on every call. */
   rqByCode(status: number): Counter
-  readonly membershipTotal: Gauge
-  readonly membershipHealthy: Gauge
-  readonly membershipDegraded: Gauge
-  readonly membershipExcluded: Gauge
-  readonly membershipChange: Counter
   /** Picks made while a priority was in panic. */
   readonly lbHealthyPanic: Counter
   readonly outlier: OutlierStats
