@@ -43,6 +43,8 @@ export interface SubjectOptions {
   readonly tls?: { readonly inbound?: object; readonly outbound?: object }
   /** The cluster speaks HTTP/2. */
   readonly isUpstreamHttp2?: boolean
+  /** Bytes in both directions, whatever they say. */
+  readonly isTcp?: boolean
   /** How much configuration there is besides what is used. */
   readonly scale?: Scale
 }
@@ -61,19 +63,45 @@ export function lastRoutePath(routes: number): string {
   return `/route-${String(routes - 1)}/x`
 }
 
-export function nginxOrigin(folder: string, port: number): Subject | undefined {
+/** Answers of `bodyBytes`, from a file where they are many. */
+export function nginxOrigin(folder: string, port: number, bodyBytes = 128): Subject | undefined {
   const nginx = findProgram('nginx')
   if (nginx === undefined) return undefined
   const file = join(folder, 'origin.conf')
+  const isFile = bodyBytes > 4096
+  if (isFile) writeFileSync(join(folder, 'body'), Buffer.alloc(bodyBytes, 'x'))
+  const answer = isFile
+    ? `root ${folder}; sendfile on; try_files /body =404;`
+    : `return 200 "${'x'.repeat(bodyBytes)}";`
   writeFileSync(
     file,
     `daemon off; master_process off; worker_processes 1; pid ${folder}/origin.pid; error_log /dev/null;
 events { worker_connections 4096; }
 http { access_log off; keepalive_requests 100000000; keepalive_timeout 3600s;
-  server { listen 127.0.0.1:${String(port)} backlog=4096; location / { default_type text/plain; return 200 "${'x'.repeat(128)}"; } } }
+  server { listen 127.0.0.1:${String(port)} backlog=4096; location / { default_type text/plain; ${answer} } } }
 `,
   )
   return { name: 'origin', command: [nginx, '-p', folder, '-c', file], port }
+}
+
+/** An origin of gRPC-shaped answers over HTTP/2 with prior knowledge. */
+export function haproxyOrigin(folder: string, port: number): Subject | undefined {
+  const program = findProgram('haproxy')
+  if (program === undefined) return undefined
+  const file = join(folder, 'origin.cfg')
+  writeFileSync(
+    file,
+    `global
+  nbthread 1
+defaults
+  mode http
+  timeout client 1h
+frontend origin
+  bind 127.0.0.1:${String(port)} proto h2
+  http-request return status 200 content-type application/grpc string "${'x'.repeat(64)}" hdr grpc-status 0
+`,
+  )
+  return { name: 'origin', command: [program, '-db', '-q', '-f', file], port }
 }
 
 export function nginx(options: SubjectOptions): Subject | undefined {
@@ -107,11 +135,11 @@ export function haproxy(
   nbthread 1
   maxconn 8192
 defaults
-  mode http
+  mode ${options.isTcp === true ? 'tcp' : 'http'}
   timeout connect 5s
   timeout client 1h
   timeout server 1h
-  http-reuse always
+  ${options.isTcp === true ? '' : 'http-reuse always'}
 frontend in
   bind 127.0.0.1:${String(options.port)} ${bind}
   default_backend origin
@@ -181,13 +209,14 @@ export function tulle(
   }
 }
 
+const clusterName = 'outbound|8080||origin.default.svc.cluster.local'
 const httpManager =
   'type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager'
 
 /** One bootstrap file for Envoy and for Tulle. */
 function writeBootstrap(options: SubjectOptions, features: readonly Feature[]): string {
   const has = (feature: Feature): boolean => features.includes(feature)
-  const { originPort, tls, isUpstreamHttp2 = false, scale = {} } = options
+  const { originPort, tls, isUpstreamHttp2 = false, isTcp = false, scale = {} } = options
   const file = join(options.folder, `bootstrap-${String(options.port)}.json`)
   const upstream = {
     ...cluster(originPort, has),
@@ -219,7 +248,11 @@ function writeBootstrap(options: SubjectOptions, features: readonly Feature[]): 
     address: { socket_address: { address: '127.0.0.1', port_value: options.port } },
     filter_chains: [
       {
-        filters: [{ name: 'envoy.filters.network.http_connection_manager', typed_config: manager }],
+        filters: [
+          isTcp
+            ? tcpProxy(options, has)
+            : { name: 'envoy.filters.network.http_connection_manager', typed_config: manager },
+        ],
         ...(tls?.inbound !== undefined && { transport_socket: tls.inbound }),
       },
     ],
@@ -235,6 +268,20 @@ function writeBootstrap(options: SubjectOptions, features: readonly Feature[]): 
     }),
   )
   return file
+}
+
+function tcpProxy({ folder, port }: SubjectOptions, has: (feature: Feature) => boolean): object {
+  return {
+    name: 'envoy.filters.network.tcp_proxy',
+    typed_config: {
+      '@type': 'type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy',
+      stat_prefix: 'tcp',
+      cluster: clusterName,
+      ...(has('access-log') && {
+        access_log: [accessLog(join(folder, `access-${String(port)}.log`))],
+      }),
+    },
+  }
 }
 
 const http2Upstream = {
@@ -276,7 +323,6 @@ function matchOf(kind: RouteKind, index: number): object {
 }
 
 function routeConfig(has: (feature: Feature) => boolean, scale: Scale): object {
-  const clusterName = 'outbound|8080||origin.default.svc.cluster.local'
   const retry = {
     retry_on: 'connect-failure,refused-stream,unavailable,cancelled,retriable-status-codes',
     num_retries: 2,
@@ -329,7 +375,7 @@ function routeConfig(has: (feature: Feature) => boolean, scale: Scale): object {
 function cluster(originPort: number, has: (feature: Feature) => boolean): object {
   const unlimited = 4_294_967_295
   return {
-    name: 'outbound|8080||origin.default.svc.cluster.local',
+    name: clusterName,
     type: 'STATIC',
     connect_timeout: '10s',
     lb_policy: 'LEAST_REQUEST',
@@ -348,7 +394,7 @@ function cluster(originPort: number, has: (feature: Feature) => boolean): object
       ? { outlier_detection: { consecutive_5xx: 5, interval: '30s', base_ejection_time: '30s' } }
       : {}),
     load_assignment: {
-      cluster_name: 'outbound|8080||origin.default.svc.cluster.local',
+      cluster_name: clusterName,
       endpoints: [
         {
           lb_endpoints: [

@@ -6,6 +6,7 @@
  */
 import { createServer, type Server, type Socket } from 'node:net'
 
+import { Roster } from '../../lib/roster.ts'
 import { RequestIds } from '../exchange-request-id.ts'
 import { DateHeader } from '../http/date-header.ts'
 import { HeaderNames } from '../http1/header-names.ts'
@@ -81,12 +82,14 @@ class OpenedListener implements Listener, ConnectionHost {
   address: WireAddress
   overflowTotal = 0
   #server: AcceptingServer | undefined
-  readonly #connections = new Set<OpenConnection>()
+  readonly #connections = new Roster<OpenConnection>()
   /** Accepted, and not yet with a filter chain. */
-  readonly #incoming = new Set<Incoming>()
+  readonly #incoming = new Roster<Incoming>()
   readonly #certificates: CertificateWatch
   /** Whether its connections count for the ceiling of the process: those of inside have come in by another listener. */
   readonly #isCounted: boolean
+  /** The local end of every connection; undefined where it is bound to all addresses, or to none. */
+  #localEnd: { readonly localAddress: string; readonly localPort: number } | undefined
   #waiting: Socket[] = []
   #drain: Drain | undefined
   #unwatch: () => void
@@ -137,6 +140,7 @@ class OpenedListener implements Listener, ConnectionHost {
       this.runtime.log.warn({ listener: this.name, error: error.message }, 'accept failed')
     })
     this.address = boundAddress(server, this.address)
+    this.#localEnd = onlyEnd(this.address)
   }
 
   async #openServer(adopt: AdoptedSocket | undefined): Promise<AcceptingServer> {
@@ -173,8 +177,8 @@ class OpenedListener implements Listener, ConnectionHost {
       else resolve()
     })
     this.#stopAccepting()
-    for (const connection of this.#connections) connection.destroy()
-    for (const incoming of this.#incoming) {
+    for (const connection of this.#connections.list()) connection.destroy()
+    for (const incoming of this.#incoming.list()) {
       incoming.destroy()
       this.onIncoming(incoming, undefined)
     }
@@ -237,7 +241,8 @@ class OpenedListener implements Listener, ConnectionHost {
       return
     }
     const { handles, turn, acceptBuffer: buffer } = this.runtime
-    const wire = handles?.take(socket) ?? acceptWire(socket, { turn, buffer })
+    const wire =
+      handles?.take(socket, this.#localEnd ?? socket) ?? acceptWire(socket, { turn, buffer })
     this.#acceptWire(wire, chains[0] ?? defaultChain)
   }
 
@@ -310,6 +315,14 @@ class OpenedListener implements Listener, ConnectionHost {
     }
     if (this.#server?.listening === true) this.#server.close()
   }
+}
+
+/** Of a listener that is bound to one address. */
+function onlyEnd(address: WireAddress) {
+  if (address.kind !== 'ip' || address.address === '0.0.0.0' || address.address === '::') {
+    return undefined
+  }
+  return { localAddress: address.address, localPort: address.port }
 }
 
 function managerOf({ network }: FilterChain): HttpConnectionManager | undefined {

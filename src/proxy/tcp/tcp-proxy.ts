@@ -28,6 +28,7 @@ export function openTcpConnection(
 }
 
 class TcpConnection implements OpenConnection {
+  place = -1
   readonly #downstream: Wire
   readonly #owner: ConnectionHost
   readonly #config: TcpProxyConfig
