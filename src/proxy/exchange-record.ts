@@ -83,7 +83,10 @@ export function finishRecord(record: RequestRecord, end: ExchangeEnd): void {
   record.wireBytesReceived = stream.wireBytesReceived
   record.wireBytesSent = stream.wireBytesSent
   stats.rqActive.add(-1)
-  stats.rqByClass[(record.status / 100) | 0]?.add(1)
+  if (record.status !== 0) {
+    stats.answers.add(record.status)
+    stats.listenerAnswers?.add(record.status)
+  }
   stats.rqTime.record(record.durationMs)
   stats.rxBytes.add(record.wireBytesReceived)
   stats.txBytes.add(record.wireBytesSent)

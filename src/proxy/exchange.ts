@@ -547,7 +547,8 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
     // As Envoy: a route that answers by itself edits its own answers only.
     if (this.#picked !== undefined) this.#editResponse(built.head)
     const { attempts } = record
-    if (this.#isRouterReply) noteAnswer(built.head, this.#plan, { status: built.status, attempts })
+    const answer = { status: built.status, attempts, request: this.request }
+    if (this.#isRouterReply) noteAnswer(built.head, this.#plan, answer)
     if (built.closesConnection) this.#stream.closeAfterResponse()
     this.#respond(sealReply(built, this.request))
   }
