@@ -5,6 +5,7 @@
  * data. With `--concurrency 1` the data plane lives in the main thread behind the same interface
  * (local-data-plane.ts); the main thread acknowledges to the control plane when every data plane has answered.
  */
+import type { DrainOptions } from '../listener/drain.ts'
 import type { WantedSecret } from '../tls/secret-store.ts'
 import type { WireAddress } from '../wire/wire.ts'
 import type { ResourceBatch } from './resource-batch.ts'
@@ -44,6 +45,8 @@ export interface DataPlane {
   progress(): Promise<DataPlaneProgress>
   /** The sidecar ends: listeners stop accepting and end their connections within the deadline. */
   drain(options: DrainRequest): Promise<void>
+  /** Responses close their connection for as long as it fails its health checks. */
+  failHealthCheck(isFailing: boolean): void
   /** Every certificate in use, with its authorities; no keys. */
   certificates(): Promise<readonly CertificateStatus[]>
   /** Log files are opened again: whoever rotates them has moved them. */
@@ -51,10 +54,8 @@ export interface DataPlane {
   close(): Promise<void>
 }
 
-export interface DrainRequest {
-  readonly deadlineMs: number
-  readonly strategy: 'gradual' | 'immediate'
-  readonly keepAccepting: boolean
+export interface DrainRequest extends DrainOptions {
+  /** Listeners whose `traffic_direction` is INBOUND only. */
   readonly inboundOnly: boolean
 }
 

@@ -197,6 +197,10 @@ export class LocalDataPlane implements DataPlane {
     await this.#listeners.drain(request)
   }
 
+  failHealthCheck(isFailing: boolean): void {
+    this.runtime.health.isFailing = isFailing
+  }
+
   async close(): Promise<void> {
     await this.#listeners.close()
     this.#swap.close()

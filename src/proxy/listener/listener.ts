@@ -157,7 +157,11 @@ class OpenedListener implements Listener, ConnectionHost {
 
   async drain(options: DrainOptions): Promise<void> {
     if (options.keepAccepting !== true) this.#stopAccepting()
-    this.#drain ??= new Drain({ ...this.runtime, connections: this.#connections })
+    if (options.strategy === 'none') return
+    const { clock, random } = this.runtime
+    const connections = this.#connections
+    const stopAccepting = (): void => this.#stopAccepting()
+    this.#drain ??= new Drain({ clock, random, connections, stopAccepting })
     await this.#drain.start(options)
   }
 
@@ -186,6 +190,7 @@ class OpenedListener implements Listener, ConnectionHost {
 
   wantsClose(): boolean {
     if (this.#drain?.wantsClose() === true) return true
+    if (this.runtime.health.isFailing && this.config.drainsWithHealth !== false) return true
     return (
       this.config.bypassesOverload !== true &&
       this.runtime.overload.strikes('disable_http_keepalive')
