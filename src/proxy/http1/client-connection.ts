@@ -169,8 +169,15 @@ export class ClientConnection implements WireEvents, UpstreamStream, ResponseSin
     if (this.#isBusy && this.#parser.endOfInput()) {
       this.#isBusy = false
       this.close()
+      return
     }
-    else this.#fail(this.#endFailure(), 'connection ended by the upstream')
+    const failure = this.#endFailure()
+    if (failure === 'upstream-protocol-error') {
+      // As Envoy: what is not a whole message is a broken one, and it is we who end over it.
+      this.endedBy = 'local'
+      this.#owner.onProtocolError()
+    }
+    this.#fail(failure, 'connection ended by the upstream')
   }
 
   onDrain(): void {
@@ -194,6 +201,7 @@ export class ClientConnection implements WireEvents, UpstreamStream, ResponseSin
   onResponseHead(head: ResponseHead): void {
     this.#isTunnel = this.#parser.state === 'raw'
     if (this.#isTunnel) this.#isChunked = false
+    if (this.#parser.saysClose && !this.#isTunnel) this.#owner.onCloseNotify()
     this.#events?.onResponseHead(head, head.bodyLength === 0)
   }
 
@@ -239,7 +247,6 @@ export class ClientConnection implements WireEvents, UpstreamStream, ResponseSin
   #afterResponse(hasExtraBytes: boolean): void {
     if (this.#isTunnel || !this.#isBusy) return
     if (hasExtraBytes || !this.#isRequestEnded || !this.#parser.keepsAlive) {
-      if (!this.#parser.keepsAlive) this.#owner.onCloseNotify()
       this.#isBusy = false
       this.close()
       return

@@ -201,6 +201,7 @@ class OpenedListener implements Listener, ConnectionHost {
     if (!this.#connections.delete(connection)) return
     this.#certificates.delete(connection)
     this.#count(-1)
+    this.config.acceptStats?.cxDestroy.add(1)
     this.#drain?.onConnectionClose()
   }
 
@@ -208,6 +209,7 @@ class OpenedListener implements Listener, ConnectionHost {
     if (!this.#incoming.delete(incoming)) return
     this.#count(-1)
     if (arrived !== undefined) this.#acceptWire(arrived.wire, arrived.chain)
+    else this.config.acceptStats?.cxDestroy.add(1)
   }
 
   #acceptSocket(socket: Socket): void {
@@ -226,6 +228,7 @@ class OpenedListener implements Listener, ConnectionHost {
       socket.destroy()
       return
     }
+    this.config.acceptStats?.cxTotal.add(1)
     // An adopted server may have been made with other options.
     socket.allowHalfOpen = true
     socket.setNoDelay(true)
@@ -247,6 +250,7 @@ class OpenedListener implements Listener, ConnectionHost {
   }
 
   #count(amount: 1 | -1): void {
+    this.config.acceptStats?.cxActive.add(amount)
     if (this.#isCounted) this.runtime.overload.connectionsActive += amount
   }
 
@@ -277,6 +281,7 @@ class OpenedListener implements Listener, ConnectionHost {
 
   #acceptWire(wire: Wire, chain: FilterChain | undefined): void {
     if (chain === undefined) {
+      this.config.acceptStats?.cxDestroy.add(1)
       wire.destroy()
       return
     }

@@ -175,7 +175,6 @@ export interface RouterStats {
   readonly noCluster: Counter
   readonly rqTotal: Counter
   readonly rqDirectResponse: Counter
-  readonly rqResetAfterResponseStarted: Counter
 }
 
 /** What of a connection manager's work is HTTP/2. */

@@ -13,6 +13,7 @@ import type {
   Http2Stats,
   ListenerStats,
   OutlierStats,
+  RouterStats,
   TcpStats,
 } from './cluster-stats.ts'
 import { closable, createTlsStats } from './create-tls-stats.ts'
@@ -174,44 +175,16 @@ export function createDownstreamStats(
     metric: 'envoy_http',
     labels: [['envoy_http_conn_manager_prefix', statPrefix]],
   })
-  const onListener = listenerName === undefined ? undefined : registry.scope(managerOn(listenerName, statPrefix))
+  const onListener =
+    listenerName === undefined ? undefined : registry.scope(managerOn(listenerName, statPrefix))
   const rejected = new Map<string, Counter>()
   return {
-    cxTotal: scope.counter('downstream_cx_total'),
-    cxActive: scope.gauge('downstream_cx_active'),
-    cxDestroy: scope.counter('downstream_cx_destroy'),
-    cxDestroyLocal: scope.counter('downstream_cx_destroy_local'),
-    cxDestroyRemote: scope.counter('downstream_cx_destroy_remote'),
-    cxDestroyActiveRq: scope.counter('downstream_cx_destroy_active_rq'),
-    cxDestroyLocalActiveRq: scope.counter('downstream_cx_destroy_local_active_rq'),
-    cxDestroyRemoteActiveRq: scope.counter('downstream_cx_destroy_remote_active_rq'),
-    cxProtocolError: scope.counter('downstream_cx_protocol_error'),
-    cxHttp1Total: scope.counter('downstream_cx_http1_total'),
-    cxHttp1Active: scope.gauge('downstream_cx_http1_active'),
-    cxUpgradesTotal: scope.counter('downstream_cx_upgrades_total'),
-    cxUpgradesActive: scope.gauge('downstream_cx_upgrades_active'),
-    rqTotal: scope.counter('downstream_rq_total'),
-    rqActive: scope.gauge('downstream_rq_active'),
-    rqHttp1Total: scope.counter('downstream_rq_http1_total'),
-    rqIdleTimeout: scope.counter('downstream_rq_idle_timeout'),
-    rqTimeout: scope.counter('downstream_rq_timeout'),
-    rqHeaderTimeout: scope.counter('downstream_rq_header_timeout'),
-    rqMaxDurationReached: scope.counter('downstream_rq_max_duration_reached'),
-    rqResponseBeforeRqComplete: scope.counter('downstream_rq_response_before_rq_complete'),
-    rqRxReset: scope.counter('downstream_rq_rx_reset'),
-    rqTxReset: scope.counter('downstream_rq_tx_reset'),
-    rqNonRelativePath: scope.counter('downstream_rq_non_relative_path'),
-    rqWsOnNonWsRoute: scope.counter('downstream_rq_ws_on_non_ws_route'),
+    ...connectionStats(scope),
+    ...requestStats(scope),
     answers: responseCounters(scope, { name: 'downstream_rq', hasCodes: false }),
     listenerAnswers:
       onListener && responseCounters(onListener, { name: 'downstream_rq', hasCodes: false }),
-    router: {
-      noRoute: scope.counter('no_route'),
-      noCluster: scope.counter('no_cluster'),
-      rqTotal: scope.counter('rq_total'),
-      rqDirectResponse: scope.counter('rq_direct_response'),
-      rqResetAfterResponseStarted: scope.counter('rq_reset_after_downstream_response_started'),
-    },
+    router: routerStats(scope),
     rqTime: scope.histogram('downstream_rq_time'),
     rqTooLarge: scope.counter('downstream_rq_too_large'),
     rqOverloadClose: scope.counter('downstream_rq_overload_close'),
@@ -252,6 +225,50 @@ export function createOverloadGauges(registry: StatsRegistry): {
   return {
     connections: scope.gauge('total_connections'),
     bufferedBytes: scope.gauge('buffered_bytes'),
+  }
+}
+
+function connectionStats(scope: StatScope) {
+  return {
+    cxTotal: scope.counter('downstream_cx_total'),
+    cxActive: scope.gauge('downstream_cx_active'),
+    cxDestroy: scope.counter('downstream_cx_destroy'),
+    cxDestroyLocal: scope.counter('downstream_cx_destroy_local'),
+    cxDestroyRemote: scope.counter('downstream_cx_destroy_remote'),
+    cxDestroyActiveRq: scope.counter('downstream_cx_destroy_active_rq'),
+    cxDestroyLocalActiveRq: scope.counter('downstream_cx_destroy_local_active_rq'),
+    cxDestroyRemoteActiveRq: scope.counter('downstream_cx_destroy_remote_active_rq'),
+    cxProtocolError: scope.counter('downstream_cx_protocol_error'),
+    cxHttp1Total: scope.counter('downstream_cx_http1_total'),
+    cxHttp1Active: scope.gauge('downstream_cx_http1_active'),
+    cxUpgradesTotal: scope.counter('downstream_cx_upgrades_total'),
+    cxUpgradesActive: scope.gauge('downstream_cx_upgrades_active'),
+  }
+}
+
+function requestStats(scope: StatScope) {
+  return {
+    rqTotal: scope.counter('downstream_rq_total'),
+    rqActive: scope.gauge('downstream_rq_active'),
+    rqHttp1Total: scope.counter('downstream_rq_http1_total'),
+    rqIdleTimeout: scope.counter('downstream_rq_idle_timeout'),
+    rqTimeout: scope.counter('downstream_rq_timeout'),
+    rqHeaderTimeout: scope.counter('downstream_rq_header_timeout'),
+    rqMaxDurationReached: scope.counter('downstream_rq_max_duration_reached'),
+    rqResponseBeforeRqComplete: scope.counter('downstream_rq_response_before_rq_complete'),
+    rqRxReset: scope.counter('downstream_rq_rx_reset'),
+    rqTxReset: scope.counter('downstream_rq_tx_reset'),
+    rqNonRelativePath: scope.counter('downstream_rq_non_relative_path'),
+    rqWsOnNonWsRoute: scope.counter('downstream_rq_ws_on_non_ws_route'),
+  }
+}
+
+function routerStats(scope: StatScope): RouterStats {
+  return {
+    noRoute: scope.counter('no_route'),
+    noCluster: scope.counter('no_cluster'),
+    rqTotal: scope.counter('rq_total'),
+    rqDirectResponse: scope.counter('rq_direct_response'),
   }
 }
 

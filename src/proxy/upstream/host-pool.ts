@@ -66,13 +66,13 @@ export function countClosed(
   end: ConnectionEnd,
 ): void {
   breaker.release('connections')
-  countEnd(cluster, end)
+  countConnectionEnd(cluster, end)
   cluster.stats.cxActive.add(-1)
   cluster.stats.cxDestroy.add(1)
   host.stats.cxActive.add(-1)
 }
 
-function countEnd({ stats }: Cluster, { endedBy, wasBusy }: ConnectionEnd): void {
+export function countConnectionEnd({ stats }: Cluster, { endedBy, wasBusy }: ConnectionEnd): void {
   if (wasBusy) stats.cxDestroyWithActiveRq.add(1)
   if (endedBy === 'local') {
     stats.cxDestroyLocal.add(1)

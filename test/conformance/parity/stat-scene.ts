@@ -42,10 +42,22 @@ const cases: readonly ParityCase[] = [
   { name: 'gRPC', method: 'POST', headers: grpc, path: '/x?do=grpc&n=0' },
   { name: 'a bad request', raw: 'GET / HTTP/1.1\r\nhost: a b\r\n\r\n' },
   { name: 'a request that closes', path: '/x', headers: { connection: 'close' } },
-  { name: 'an upgrade', path: '/x?do=switch', headers: { connection: 'upgrade', upgrade: 'websocket' } },
+  {
+    name: 'an upgrade',
+    path: '/x?do=switch',
+    headers: { connection: 'upgrade', upgrade: 'websocket' },
+  },
   { name: 'bytes', listener: 'tcp', raw: 'GET /tcp HTTP/1.1\r\nhost: any\r\n\r\n' },
-  { name: 'bytes to nowhere', listener: 'tcp-refused', raw: 'GET /tcp HTTP/1.1\r\nhost: any\r\n\r\n' },
-  { name: 'bytes to no cluster', listener: 'tcp-empty', raw: 'GET /tcp HTTP/1.1\r\nhost: any\r\n\r\n' },
+  {
+    name: 'bytes to nowhere',
+    listener: 'tcp-refused',
+    raw: 'GET /tcp HTTP/1.1\r\nhost: any\r\n\r\n',
+  },
+  {
+    name: 'bytes to no cluster',
+    listener: 'tcp-empty',
+    raw: 'GET /tcp HTTP/1.1\r\nhost: any\r\n\r\n',
+  },
 ]
 
 function tcp(prefix: string, to: string): object {
@@ -55,16 +67,40 @@ function tcp(prefix: string, to: string): object {
 function routes(): readonly object[] {
   const plain = (name: string) => ({ match: { prefix: `/${name}` }, route: { cluster: name } })
   return [
-    plain('nowhere'), plain('empty'), plain('overflow'), plain('b'),
+    plain('nowhere'),
+    plain('empty'),
+    plain('overflow'),
+    plain('b'),
     { match: { prefix: '/refused' }, route: { cluster: 'refused' } },
-    { match: { prefix: '/direct' }, direct_response: { status: 200, body: { inline_string: 'x' } } },
+    {
+      match: { prefix: '/direct' },
+      direct_response: { status: 200, body: { inline_string: 'x' } },
+    },
     { match: { prefix: '/redirect' }, redirect: { host_redirect: 'x.test' } },
-    { match: { prefix: '/retry-refused' }, route: { cluster: 'refused', retry_policy: { retry_on: 'connect-failure', num_retries: 2, ...backOff } } },
-    { match: { prefix: '/retry' }, route: { cluster: 'a', retry_policy: { retry_on: '5xx', num_retries: 2, ...backOff } } },
+    {
+      match: { prefix: '/retry-refused' },
+      route: {
+        cluster: 'refused',
+        retry_policy: { retry_on: 'connect-failure', num_retries: 2, ...backOff },
+      },
+    },
+    {
+      match: { prefix: '/retry' },
+      route: { cluster: 'a', retry_policy: { retry_on: '5xx', num_retries: 2, ...backOff } },
+    },
     { match: { prefix: '/slow' }, route: { cluster: 'a', timeout: '0.05s' } },
-    { match: { prefix: '/try' }, route: { cluster: 'a', retry_policy: { retry_on: '5xx', num_retries: 1, per_try_timeout: '0.05s', ...backOff } } },
+    {
+      match: { prefix: '/try' },
+      route: {
+        cluster: 'a',
+        retry_policy: { retry_on: '5xx', num_retries: 1, per_try_timeout: '0.05s', ...backOff },
+      },
+    },
     { match: { prefix: '/idle' }, route: { cluster: 'a', idle_timeout: '0.05s' } },
-    { match: { prefix: '/duration' }, route: { cluster: 'a', max_stream_duration: { max_stream_duration: '0.05s' } } },
+    {
+      match: { prefix: '/duration' },
+      route: { cluster: 'a', max_stream_duration: { max_stream_duration: '0.05s' } },
+    },
     { match: { prefix: '/' }, route: { cluster: 'a' } },
   ]
 }
@@ -78,18 +114,22 @@ export const statScene: Scene = {
   bootstrap: (ports) =>
     bootstrapText({
       listeners: [
-        listener('main', [
-          httpManager({
-            stat_prefix: 'main',
-            upgrade_configs: [{ upgrade_type: 'websocket' }],
-            access_log: [jsonLog(ports.log, {})],
-            route_config: {
-              name: 'table',
-              validate_clusters: false,
-              virtual_hosts: [{ name: 'app', domains: ['app.test'], routes: routes() }],
-            },
-          }),
-        ], { stat_prefix: 'main' }),
+        listener(
+          'main',
+          [
+            httpManager({
+              stat_prefix: 'main',
+              upgrade_configs: [{ upgrade_type: 'websocket' }],
+              access_log: [jsonLog(ports.log, {})],
+              route_config: {
+                name: 'table',
+                validate_clusters: false,
+                virtual_hosts: [{ name: 'app', domains: ['app.test'], routes: routes() }],
+              },
+            }),
+          ],
+          { stat_prefix: 'main' },
+        ),
         listener('tcp', [tcp('tcp', 'b')], { stat_prefix: 'tcp' }),
         listener('tcp-refused', [tcp('tcp-refused', 'refused')], { stat_prefix: 'tcp-refused' }),
         listener('tcp-empty', [tcp('tcp-empty', 'empty')], { stat_prefix: 'tcp-empty' }),
