@@ -281,7 +281,7 @@ test('overflow: one connection and one pending request, as Istio’s own task se
   await eventually(() => scene.clusters.get('a')?.breaker.active('pending') === 1)
   const received = await exchangeBytes(scene.port, closing)
   assertFailure(scene, received, { failure: 'overflow' })
-  assert.equal(scene.clusters.get('a')?.stats.rqActiveOverflow.value(), 1)
+  assert.equal(scene.clusters.get('a')?.stats.rqPendingOverflow.value(), 1)
   await scene.listener.close()
   await Promise.all([first, second])
 })
