@@ -19,9 +19,9 @@ export interface ClientConnectionOwner {
   /** Bytes that crossed the wire for one request. */
   onBytes(received: number, sent: number): void
   /** The upstream broke a rule of HTTP. */
-  onProtocolError(): void
+  onProtocolError?(): void
   /** The upstream said that it ends the connection. */
-  onCloseNotify(): void
+  onCloseNotify?(): void
 }
 
 export interface ClientConnectionOptions {
@@ -175,7 +175,7 @@ export class ClientConnection implements WireEvents, UpstreamStream, ResponseSin
     if (failure === 'upstream-protocol-error') {
       // As Envoy: what is not a whole message is a broken one, and it is we who end over it.
       this.endedBy = 'local'
-      this.#owner.onProtocolError()
+      this.#owner.onProtocolError?.()
     }
     this.#fail(failure, 'connection ended by the upstream')
   }
@@ -201,7 +201,7 @@ export class ClientConnection implements WireEvents, UpstreamStream, ResponseSin
   onResponseHead(head: ResponseHead): void {
     this.#isTunnel = this.#parser.state === 'raw'
     if (this.#isTunnel) this.#isChunked = false
-    if (this.#parser.saysClose && !this.#isTunnel) this.#owner.onCloseNotify()
+    if (this.#parser.saysClose && !this.#isTunnel) this.#owner.onCloseNotify?.()
     this.#events?.onResponseHead(head, head.bodyLength === 0)
   }
 
@@ -218,7 +218,7 @@ export class ClientConnection implements WireEvents, UpstreamStream, ResponseSin
   }
 
   onRefused(refusal: Refusal): void {
-    this.#owner.onProtocolError()
+    this.#owner.onProtocolError?.()
     this.#fail(responseFailure(refusal), refusal)
   }
 

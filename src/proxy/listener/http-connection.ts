@@ -66,7 +66,8 @@ function countEnd(stats: DownstreamStats, { endedBy, wasBusy }: DownstreamEnd): 
 
 /** What its listener knows of a connection, whatever it turns out to speak. */
 class HttpConnection implements OpenConnection {
-  codec: OpenConnection | undefined
+  place = -1
+  codec: Pick<OpenConnection, 'closeWhenIdle' | 'destroy'> | undefined
 
   closeWhenIdle(): void {
     this.codec?.closeWhenIdle()

@@ -29,6 +29,7 @@ export function openTcpConnection(
 }
 
 class TcpConnection implements OpenConnection {
+  place = -1
   readonly #downstream: Wire
   readonly #owner: ConnectionHost
   readonly #config: TcpProxyConfig
@@ -195,6 +196,8 @@ class TcpConnection implements OpenConnection {
     this.#record.upstreamRemoteAddress = host.addressText
     this.#record.upstreamLocalAddress = endText(upstream.localAddress, upstream.localPort)
     this.#openWires += 1
+    const onHostFailed = (): void => this.#end('UC', 'upstream_host_unhealthy')
+    host.closers?.add(onHostFailed)
     upstream.listen({
       onData: (chunk) => {
         this.#record.bytesSent += chunk.length
@@ -207,6 +210,7 @@ class TcpConnection implements OpenConnection {
       },
       onDrain: () => this.#downstream.resume(),
       onClose: (error) => {
+        host.closers?.delete(onHostFailed)
         count(cluster, host, -1)
         if (error !== undefined && !this.#isOver) this.#endedBy = 'remote'
         countConnectionEnd(cluster, { endedBy: this.#endedBy, wasBusy: true })
