@@ -7,6 +7,7 @@
  */
 import type { DrainOptions } from '../listener/drain.ts'
 import type { WantedSecret } from '../tls/secret-store.ts'
+import type { ActiveHealth } from '../upstream/host.ts'
 import type { WireAddress } from '../wire/wire.ts'
 import type { ResourceBatch } from './resource-batch.ts'
 
@@ -124,6 +125,11 @@ export interface HostStatus {
   readonly locality: { readonly region: string; readonly zone: string; readonly subZone: string }
   /** Envoy's word for the health in EDS. */
   readonly edsHealth: string
+  /** What active checks say; undefined: it is not checked. */
+  readonly active: ActiveHealth | undefined
+  /** It left its source, and is kept because its checks pass. */
+  readonly isPendingRemoval: boolean
+  readonly priority: number
   readonly isEjected: boolean
   /** Percent in the last interval, or -1. */
   readonly successRate: number

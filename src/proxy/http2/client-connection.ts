@@ -42,7 +42,8 @@ export interface Http2ClientOwner {
   /** Another request fits, or the last one has ended. */
   onRoom(connection: Http2ClientConnection): void
   /** The upstream ends it. */
-  onGoaway(connection: Http2ClientConnection): void
+  /** `code`: RFC 9113 §7; 0 says goodbye in good order. */
+  onGoaway(connection: Http2ClientConnection, code: number): void
   onConnectionClose(connection: Http2ClientConnection): void
   /** Bytes that crossed the wire for one request. */
   onBytes(received: number, sent: number): void
@@ -52,6 +53,9 @@ export interface Http2ClientOwner {
 const streamsBeforeSettings = 100
 
 export class Http2ClientConnection implements SessionOwner, ClientStreamOwner {
+  /** How it ended: by whom, and whether requests were on it. */
+  endedBy: 'local' | 'remote' = 'local'
+  wasBusy = false
   readonly #options: Http2ClientOptions
   readonly #wire: Wire
   readonly #session: Http2Session
@@ -103,6 +107,11 @@ export class Http2ClientConnection implements SessionOwner, ClientStreamOwner {
     return this.#streamsMax() - this.activeStreams
   }
 
+  #noteEnd(by: 'local' | 'remote'): void {
+    this.endedBy = by
+    this.wasBusy = this.activeStreams !== 0
+  }
+
   get activeStreams(): number {
     return this.#session.streams.size + this.#promised
   }
@@ -111,9 +120,14 @@ export class Http2ClientConnection implements SessionOwner, ClientStreamOwner {
     return this.#session.sender.queuedBytes
   }
 
-  /** Whether a small message would wait: the upstream takes nothing, or a long body is under way. */
+  /** Whether a small message would wait: the upstream takes or may send nothing, or a long body is under way. */
   get isCongested(): boolean {
-    return this.#bulkStreams > 0 || this.#session.sender.isBlocked
+    return this.#bulkStreams > 0 || this.#session.isStalled
+  }
+
+  /** Whether nothing would leave for now. */
+  get isBlocked(): boolean {
+    return this.#session.sender.isBlocked
   }
 
   /** A place for one request; call only where there is room. */
@@ -132,6 +146,7 @@ export class Http2ClientConnection implements SessionOwner, ClientStreamOwner {
 
   close(): void {
     if (this.#isClosing) return
+    if (this.activeStreams !== 0) this.wasBusy = true
     this.#isClosing = true
     this.#session.stop('connection closed')
     this.#wire.destroy()
@@ -216,7 +231,7 @@ export class Http2ClientConnection implements SessionOwner, ClientStreamOwner {
 
   onGoaway(lastStreamId: number, code: number): void {
     this.#isDraining = true
-    this.#options.owner.onGoaway(this)
+    this.#options.owner.onGoaway(this, code)
     for (const { id, stream: one } of this.#clientStreams.list()) {
       if (id <= lastStreamId || one.stream === undefined) continue
       this.#session.resetStream(one.stream, errorCodes.cancel)
@@ -250,6 +265,7 @@ export class Http2ClientConnection implements SessionOwner, ClientStreamOwner {
   }
 
   onFailure(_code: ErrorCode, _reason: string): void {
+    if (!this.#isClosing) this.#noteEnd('local')
     this.#isClosing = true
     this.#wire.end()
     // Nothing more is read: the upstream need not be waited for.
@@ -257,10 +273,12 @@ export class Http2ClientConnection implements SessionOwner, ClientStreamOwner {
   }
 
   onEnd(): void {
+    if (!this.#isClosing) this.#noteEnd('remote')
     this.close()
   }
 
   onClose(): void {
+    if (!this.#isClosing) this.#noteEnd('remote')
     this.#isClosing = true
     this.#keepalive?.close()
     for (const open of this.#waiting.splice(0)) open()

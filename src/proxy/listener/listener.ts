@@ -6,6 +6,7 @@
  */
 import { createServer, Server, type Socket } from 'node:net'
 
+import { Roster } from '../../lib/roster.ts'
 import { RequestIds } from '../exchange-request-id.ts'
 import { DateHeader } from '../http/date-header.ts'
 import { HeaderNames } from '../http1/header-names.ts'
@@ -86,12 +87,14 @@ class OpenedListener implements Listener, ConnectionHost {
   address: WireAddress
   overflowTotal = 0
   #server: AcceptingServer | undefined
-  readonly #connections = new Set<OpenConnection>()
+  readonly #connections = new Roster<OpenConnection>()
   /** Accepted, and not yet with a filter chain. */
-  readonly #incoming = new Set<Incoming>()
+  readonly #incoming = new Roster<Incoming>()
   readonly #certificates: CertificateWatch
   /** Whether its connections count for the ceiling of the process: those of inside have come in by another listener. */
   readonly #isCounted: boolean
+  /** The local end of every connection; undefined where it is bound to all addresses, or to none. */
+  #localEnd: { readonly localAddress: string; readonly localPort: number } | undefined
   #waiting: Socket[] = []
   #drain: Drain | undefined
   #unwatch: () => void
@@ -142,6 +145,7 @@ class OpenedListener implements Listener, ConnectionHost {
       this.runtime.log.warn({ listener: this.name, error: error.message }, 'accept failed')
     })
     this.address = boundAddress(server, this.address)
+    this.#localEnd = onlyEnd(this.address)
   }
 
   async #openServer(adopt: AdoptedSocket | undefined): Promise<AcceptingServer> {
@@ -201,8 +205,8 @@ class OpenedListener implements Listener, ConnectionHost {
       else resolve()
     })
     this.#stopAccepting()
-    for (const connection of this.#connections) connection.destroy()
-    for (const incoming of this.#incoming) {
+    for (const connection of this.#connections.list()) connection.destroy()
+    for (const incoming of this.#incoming.list()) {
       incoming.destroy()
       this.onIncoming(incoming, undefined)
     }
@@ -229,6 +233,7 @@ class OpenedListener implements Listener, ConnectionHost {
     if (!this.#connections.delete(connection)) return
     this.#certificates.delete(connection)
     this.#count(-1)
+    this.config.acceptStats?.cxDestroy.add(1)
     this.#drain?.onConnectionClose()
   }
 
@@ -236,6 +241,7 @@ class OpenedListener implements Listener, ConnectionHost {
     if (!this.#incoming.delete(incoming)) return
     this.#count(-1)
     if (arrived !== undefined) this.#acceptWire(arrived.wire, arrived.chain)
+    else this.config.acceptStats?.cxDestroy.add(1)
   }
 
   #acceptSocket(socket: Socket, isOwed = false): void {
@@ -254,6 +260,7 @@ class OpenedListener implements Listener, ConnectionHost {
       socket.destroy()
       return
     }
+    this.config.acceptStats?.cxTotal.add(1)
     // An adopted server may have been made with other options.
     socket.allowHalfOpen = true
     socket.setNoDelay(true)
@@ -265,7 +272,8 @@ class OpenedListener implements Listener, ConnectionHost {
       return
     }
     const { handles, turn, acceptBuffer: buffer } = this.runtime
-    const wire = handles?.take(socket) ?? acceptWire(socket, { turn, buffer })
+    const wire =
+      handles?.take(socket, this.#localEnd ?? socket) ?? acceptWire(socket, { turn, buffer })
     this.#acceptWire(wire, chains[0] ?? defaultChain)
   }
 
@@ -275,6 +283,7 @@ class OpenedListener implements Listener, ConnectionHost {
   }
 
   #count(amount: 1 | -1): void {
+    this.config.acceptStats?.cxActive.add(amount)
     if (this.#isCounted) this.runtime.overload.connectionsActive += amount
   }
 
@@ -305,6 +314,7 @@ class OpenedListener implements Listener, ConnectionHost {
 
   #acceptWire(wire: Wire, chain: FilterChain | undefined): void {
     if (chain === undefined) {
+      this.config.acceptStats?.cxDestroy.add(1)
       wire.destroy()
       return
     }
@@ -340,6 +350,14 @@ class OpenedListener implements Listener, ConnectionHost {
     if (server instanceof Server && server.listening) closeServer(server, this.address)
     else if (server?.listening === true) server.close()
   }
+}
+
+/** Of a listener that is bound to one address. */
+function onlyEnd(address: WireAddress) {
+  if (address.kind !== 'ip' || address.address === '0.0.0.0' || address.address === '::') {
+    return undefined
+  }
+  return { localAddress: address.address, localPort: address.port }
 }
 
 function managerOf({ network }: FilterChain): HttpConnectionManager | undefined {
