@@ -192,7 +192,7 @@ class OpenedListener implements Listener, ConnectionHost {
     else if (server?.listening === true) server.close()
     // Accepted, and still to be served, whatever the process is short of.
     for (const socket of this.#waiting.splice(0)) {
-      this.#acceptSocket(socket, true)
+      this.#serve(socket)
       socket.resume()
     }
   }
@@ -244,22 +244,26 @@ class OpenedListener implements Listener, ConnectionHost {
     else this.config.acceptStats?.cxDestroy.add(1)
   }
 
-  #acceptSocket(socket: Socket, isOwed = false): void {
+  #acceptSocket(socket: Socket): void {
     socket.on('error', () => {
       // The wire hears of it too; a socket that is refused below has nobody else to listen.
     })
-    if (!isOwed && this.#isStopped && this.#waiting.length < waitingMax) {
+    if (this.#isStopped && this.#waiting.length < waitingMax) {
       socket.pause()
       this.#waiting.push(socket)
       return
     }
-    const refusal = isOwed ? undefined : this.#refusal()
-    if (refusal !== undefined) {
-      this.overflowTotal += 1
-      this.config.acceptStats?.[refusal].add(1)
-      socket.destroy()
+    const refusal = this.#refusal()
+    if (refusal === undefined) {
+      this.#serve(socket)
       return
     }
+    this.overflowTotal += 1
+    this.config.acceptStats?.[refusal].add(1)
+    socket.destroy()
+  }
+
+  #serve(socket: Socket): void {
     this.config.acceptStats?.cxTotal.add(1)
     // An adopted server may have been made with other options.
     socket.allowHalfOpen = true
