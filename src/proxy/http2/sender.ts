@@ -89,9 +89,7 @@ export class Sender {
    */
   sendData(stream: Http2Stream, chunk: Uint8Array, isLast = false): boolean {
     if (this.#isStopped || stream.isLocalEnded || stream.isClosed || chunk.length === 0) return true
-    let from = 0
-    if (stream.queue.length === 0 && this.#turns.length === 0)
-      from = this.#sendNow(stream, chunk, isLast)
+    const from = this.#mayLeave(stream) ? this.#sendNow(stream, chunk, isLast) : 0
     if (from === chunk.length) {
       if (stream.isClosed || (!this.#isWireFull && this.#stopped.size === 0)) return true
       stream.needsDrain = true
@@ -147,6 +145,11 @@ export class Sender {
     stream.isInTurn = false
     const index = this.#turns.indexOf(stream)
     if (index !== -1) this.#turns.splice(index, 1)
+  }
+
+  /** Whether nothing waits before it. */
+  #mayLeave(stream: Http2Stream): boolean {
+    return stream.queue.length === 0 && this.#turns.length === 0
   }
 
   #takeTurn(stream: Http2Stream): void {
