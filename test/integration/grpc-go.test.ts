@@ -130,13 +130,18 @@ test(
       )
     assert.equal(await codeOf(client.unary('fail 9')), grpcStatus.FAILED_PRECONDITION)
     const deadline = Date.now() + 200
-    assert.equal(await codeOf(client.unary('hang', { deadline })), grpcStatus.DEADLINE_EXCEEDED)
+    const code = await codeOf(client.unary('hang', { deadline }))
+    // grpc-go resets the stream at its deadline, and who is late to notice his own may hear of that first.
+    assert.ok(code === grpcStatus.DEADLINE_EXCEEDED || code === grpcStatus.UNAVAILABLE)
+    assert.ok(Date.now() >= deadline)
     await eventually(() => server.lines.includes('cancelled unary'))
     const chat = client.openChat()
     chat.write('hello')
     await once(chat, 'data')
-    chat.cancel()
     // grpc-js ends its direction before it resets the stream, and grpc-go then sees that end first.
-    await eventually(async () => (await hop.far.stat('cluster.app.http2.tx_reset')) === 2)
+    const resets = 'cluster.app.http2.tx_reset'
+    const before = await hop.far.stat(resets)
+    chat.cancel()
+    await eventually(async () => (await hop.far.stat(resets)) === before + 1)
   },
 )
