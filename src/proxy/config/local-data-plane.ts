@@ -19,6 +19,7 @@ import { ClusterTable } from '../cluster/cluster-table.ts'
 import { resolvedList } from '../cluster/endpoint-source.ts'
 import type { Resolve } from '../cluster/resolver.ts'
 import { Retirement } from '../cluster/retirement.ts'
+import type { OutlierShare } from '../resilience/outlier-share.ts'
 import { type ProxyRuntime, createProxyRuntime } from '../runtime.ts'
 import { createOverloadGauges } from '../telemetry/create-stats.ts'
 import type { StatsRegistry } from '../telemetry/stats-registry.ts'
@@ -63,6 +64,8 @@ export interface LocalDataPlaneOptions {
   readonly takeSocket: TakeSocket
   readonly drainTimeMs: number
   readonly events: DataPlaneEvents
+  /** Outlier detection of other threads; absent: this is the only one. */
+  readonly outlierShare?: OutlierShare | undefined
   /** What its wires stand on; undefined keeps to `net`. */
   readonly handles?: HandleInternals | undefined
 }
@@ -108,6 +111,7 @@ export class LocalDataPlane implements DataPlane {
         resolve,
         retirement: this.#retirement,
         tls: this.#tls,
+        outlierShare: options.outlierShare,
         leadsBack: (address) => this.#listeners.isForwardProxyAt(address),
         drainHost: (host) => this.runtime.pools.drainHost(host),
         connector: () => this.runtime.connector,
