@@ -4,21 +4,9 @@ import { test } from 'node:test'
 
 import { array, assert as assertAll, nat, oneof, property } from 'fast-check'
 
-import { CopyBuffers } from './copy-buffer.ts'
+import { CountedBuffers } from '../../../test/support/counted-buffers.ts'
+import type { CopyBuffers } from './copy-buffer.ts'
 import { Gather } from './gather.ts'
-
-/** Counts what is lent. */
-class CountedBuffers extends CopyBuffers {
-  lent = 0
-  override take(bytes: number): Buffer {
-    this.lent += 1
-    return super.take(bytes)
-  }
-  override give(buffer: Buffer): void {
-    this.lent -= 1
-    super.give(buffer)
-  }
-}
 
 function takeAll(gather: Gather, copies: CopyBuffers): Buffer {
   const { length } = gather
