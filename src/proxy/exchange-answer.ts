@@ -6,12 +6,13 @@
  */
 import type { FilterRun } from './exchange-filters.ts'
 import type { PlainReply } from './exchange-reply.ts'
-import { grpcStatusOf, shapeResponse } from './exchange-response.ts'
+import { shapeResponse } from './exchange-response.ts'
 import type { ExchangeScope } from './exchange-scope.ts'
 import type { FilterContext } from './filter/http-filter.ts'
 import type { HeaderList } from './http/header-list.ts'
 import type { ResponseHead } from './http/message.ts'
 import type { DownstreamStream } from './http/stream.ts'
+import { grpcStatusOf } from './telemetry/grpc-status.ts'
 
 export class Answer {
   readonly #scope: ExchangeScope
@@ -32,6 +33,7 @@ export class Answer {
     shapeResponse(head, this.#scope)
     this.isStarted = true
     record.response = head
+    record.responseStartMs = this.#nowMs()
     record.status = head.status
     this.#stream.sendHead(head, isEnd)
   }
@@ -47,8 +49,14 @@ export class Answer {
   sendEnd({ record }: FilterContext, trailers: HeaderList | undefined): void {
     this.isEnded = true
     record.grpcStatus ??= grpcStatusOf(trailers)
+    record.responseTrailers = trailers
+    record.upstreamEndMs = this.#nowMs()
     const hadBody = record.response?.bodyLength !== 0
     if (hadBody) this.#stream.sendEnd(trailers)
+  }
+
+  #nowMs(): number {
+    return this.#scope.runtime.clock.monotonicMs()
   }
 
   /** A whole response of our own. */

@@ -3,12 +3,13 @@
  * accounts for what came of it (cluster, host, outlier detection). What to do about it is the exchange's business.
  */
 import type { ConnectionSecurity } from './connection-security.ts'
-import { grpcAsHttpStatus, grpcStatusOf, isGrpc } from './exchange-response.ts'
+import { grpcAsHttpStatus, isGrpc } from './exchange-response.ts'
 import type { Failure } from './failure.ts'
 import type { HeaderList } from './http/header-list.ts'
 import type { HttpProtocol, RequestHead, ResponseHead } from './http/message.ts'
 import type { UpstreamReset, UpstreamStream } from './http/stream.ts'
 import type { HostOutcome } from './resilience/outlier-detector.ts'
+import { grpcStatusOf } from './telemetry/grpc-status.ts'
 import type { Cluster } from './upstream/cluster.ts'
 import type { PoolFailure, StreamWaiter } from './upstream/host-pool.ts'
 import type { Host } from './upstream/host.ts'
@@ -86,6 +87,18 @@ export class Attempt implements StreamWaiter {
 
   get localAddress(): string | undefined {
     return this.#stream?.localAddress
+  }
+
+  get upstreamProtocol(): HttpProtocol | undefined {
+    return this.#stream?.protocol
+  }
+
+  get wireBytesReceived(): number {
+    return this.#stream?.wireBytesReceived ?? 0
+  }
+
+  get wireBytesSent(): number {
+    return this.#stream?.wireBytesSent ?? 0
   }
 
   get security(): ConnectionSecurity | undefined {

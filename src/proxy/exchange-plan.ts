@@ -3,6 +3,7 @@
  * is tried again, and the headers that the upstream gets. The router's part of Envoy's `decodeHeaders`.
  */
 import type { Hash64 } from '../lib/xx-hash.ts'
+import { isGrpc } from './exchange-response.ts'
 import type { ExchangeScope } from './exchange-scope.ts'
 import type { Failure } from './failure.ts'
 import type { LocalReply } from './filter/http-filter.ts'
@@ -10,6 +11,7 @@ import type { RequestHead, ResponseHead } from './http/message.ts'
 import { removeRetryHeaders, requestRetryPolicy } from './resilience/request-retry-policy.ts'
 import type { RetryPolicy } from './resilience/retry-policy.ts'
 import {
+  grpcTimeoutText,
   perTryTimeoutMs,
   removeTimeoutHeaders,
   wantsAltResponse,
@@ -148,17 +150,18 @@ function allowsTunnel(scope: ExchangeScope, head: RequestHead, forward: ForwardA
 /** Changes `head` into what every attempt sends. Envoy's order: own headers, edits, path, authority. */
 export function shapeUpstreamRequest(
   head: RequestHead,
-  plan: Pick<ForwardPlan, 'forward' | 'picked' | 'timeoutMs' | 'tryTimeoutMs'>,
+  plan: ShapePlan,
   shape: UpstreamShape,
 ): void {
   const { forward, picked } = plan
   const { headers } = head
   removeRetryHeaders(headers)
   removeTimeoutHeaders(head)
-  const expectedMs = plan.tryTimeoutMs === 0 ? plan.timeoutMs : plan.tryTimeoutMs
-  if (!shape.suppressEnvoyHeaders && expectedMs > 0) {
-    headers.set('x-envoy-expected-rq-timeout-ms', String(Math.round(expectedMs)))
+  // Before the router, as in Envoy: the connection manager limits the stream.
+  if (forward.limitsStream === true && plan.durationMs > 0 && isGrpc(head)) {
+    headers.set('grpc-timeout', grpcTimeoutText(plan.durationMs))
   }
+  tellTimeout(head, plan, shape)
   picked.editRequest?.(headers, head, shape.record)
   shape.route.editRequest?.(headers, head, shape.record)
   if (forward.rewritePath !== undefined) {
@@ -166,11 +169,39 @@ export function shapeUpstreamRequest(
     head.path = forward.rewritePath(before)
     if (!shape.suppressEnvoyHeaders) headers.set('x-envoy-original-path', before)
   }
-  const authority =
-    picked.rewriteAuthority ?? forward.rewriteAuthority ?? forward.rewriteAuthorityFrom?.(head)
+  // As Envoy: the part of a split says what the host is, and the route may rewrite that.
+  if (picked.rewriteAuthority !== undefined) head.authority = picked.rewriteAuthority
+  const authority = forward.rewriteAuthority ?? forward.rewriteAuthorityFrom?.(head)
   if (authority !== undefined) {
     rewriteAuthority(head, authority, { forward, suppressEnvoyHeaders: shape.suppressEnvoyHeaders })
   }
+}
+
+type ShapePlan = Pick<
+  ForwardPlan,
+  'forward' | 'picked' | 'timeoutMs' | 'tryTimeoutMs' | 'durationMs'
+>
+
+/** How long the upstream has: of one attempt, and never more than what is left of the whole. */
+function tellTimeout(head: RequestHead, plan: ShapePlan, told: ToldTimeout): void {
+  const { forward, timeoutMs, tryTimeoutMs } = plan
+  const { elapsedMs = 0 } = told
+  let expectedMs = tryTimeoutMs === 0 ? timeoutMs : tryTimeoutMs
+  if (expectedMs <= 0) return
+  // What is over is 1: 0 would be no limit.
+  if (timeoutMs > 0) expectedMs = Math.max(1, Math.min(expectedMs, timeoutMs - elapsedMs))
+  if (!told.suppressEnvoyHeaders) {
+    head.headers.set('x-envoy-expected-rq-timeout-ms', String(Math.round(expectedMs)))
+  }
+  if (forward.grpcTimeout?.limits === 'request' && isGrpc(head)) {
+    head.headers.set('grpc-timeout', grpcTimeoutText(expectedMs))
+  }
+}
+
+interface ToldTimeout {
+  readonly suppressEnvoyHeaders: boolean
+  /** Since the end of the request. */
+  readonly elapsedMs?: number
 }
 
 export interface UpstreamShape {
@@ -181,12 +212,13 @@ export interface UpstreamShape {
 }
 
 /** What changes from one attempt to the next. */
-export function shapeAttempt(
-  record: RequestRecord,
-  { forward }: ForwardPlan,
-  scope: ExchangeScope,
-): void {
+export function shapeAttempt(record: RequestRecord, plan: ForwardPlan, scope: ExchangeScope): void {
+  const { forward } = plan
   const { request, host, attempts } = record
+  if (attempts > 1) {
+    const suppressEnvoyHeaders = scope.manager.suppressEnvoyHeaders === true
+    tellTimeout(request, plan, { suppressEnvoyHeaders, elapsedMs: elapsedMs(record, scope) })
+  }
   if (forward.includeAttemptCount === true) {
     request.headers.set('x-envoy-attempt-count', String(attempts))
   }
@@ -194,6 +226,10 @@ export function shapeAttempt(
   // A retry leaves the first trace as it is.
   const suppressEnvoyHeaders = scope.manager.suppressEnvoyHeaders === true || attempts > 1
   rewriteAuthority(request, host.hostname, { forward, suppressEnvoyHeaders })
+}
+
+function elapsedMs({ requestEndMs }: RequestRecord, scope: ExchangeScope): number {
+  return requestEndMs === 0 ? 0 : scope.runtime.clock.monotonicMs() - requestEndMs
 }
 
 interface AuthorityRewrite {

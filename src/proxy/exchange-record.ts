@@ -1,20 +1,32 @@
 /** The record of an exchange: made with its request, completed at its end. */
-import type { Log } from '../lib/log.ts'
 import type { ConnectionSecurity } from './connection-security.ts'
-import { grpcStatusOf, isGrpc } from './exchange-response.ts'
+import { isGrpc } from './exchange-response.ts'
 import type { ExchangeScope } from './exchange-scope.ts'
 import { failureReplies, type Failure } from './failure.ts'
-import type { RequestHead } from './http/message.ts'
+import type { HttpProtocol, RequestHead } from './http/message.ts'
 import type { DownstreamStream, RequestRefusal } from './http/stream.ts'
+import type { ProxyRuntime } from './runtime.ts'
 import type { DownstreamStats } from './telemetry/cluster-stats.ts'
+import { grpcStatusOf, httpAsGrpcStatus } from './telemetry/grpc-status.ts'
 import type { RequestRecord } from './telemetry/request-record.ts'
 import type { Cluster } from './upstream/cluster.ts'
 import { connectFailureText } from './upstream/connect-failure.ts'
+import type { Host } from './upstream/host.ts'
 
 export function createRecord(scope: ExchangeScope, request: RequestHead): RequestRecord {
   return {
     startMs: scope.runtime.clock.nowMs(),
     durationMs: 0,
+    isBrokenOff: false,
+    beginMs: scope.runtime.clock.monotonicMs(),
+    requestEndMs: 0,
+    attemptStartMs: 0,
+    poolEndMs: 0,
+    upstreamStartMs: 0,
+    upstreamSentMs: 0,
+    upstreamHeadMs: 0,
+    upstreamEndMs: 0,
+    responseStartMs: 0,
     upstreamServiceTimeMs: undefined,
     request,
     originalPath: request.path,
@@ -34,7 +46,12 @@ export function createRecord(scope: ExchangeScope, request: RequestHead): Reques
     cluster: undefined,
     clusterName: '',
     host: undefined,
+    hostReached: undefined,
     upstreamLocalAddress: undefined,
+    upstreamRemoteAddress: undefined,
+    upstreamProtocol: undefined,
+    upstreamWireBytesReceived: 0,
+    upstreamWireBytesSent: 0,
     downstreamLocalAddress: scope.localAddressText,
     downstreamRemoteAddress: scope.remoteAddressText,
     downstreamDirectRemoteAddress: scope.remoteAddressText,
@@ -44,6 +61,7 @@ export function createRecord(scope: ExchangeScope, request: RequestHead): Reques
     connectionId: scope.connectionId,
     isGrpc: false,
     grpcStatus: undefined,
+    responseTrailers: undefined,
   }
 }
 
@@ -59,7 +77,7 @@ export function finishRecord(record: RequestRecord, end: ExchangeEnd): void {
   record.isGrpc = isGrpc(record.request)
   if (record.isGrpc) {
     record.messages = stream.messages
-    record.grpcStatus ??= grpcStatusOf(record.response?.headers)
+    record.grpcStatus ??= grpcStatusOf(record.response?.headers) ?? statusMeant(record.status)
   } else record.grpcStatus = undefined
   record.durationMs = end.durationMs
   record.wireBytesReceived = stream.wireBytesReceived
@@ -71,27 +89,71 @@ export function finishRecord(record: RequestRecord, end: ExchangeEnd): void {
   stats.txBytes.add(record.wireBytesSent)
 }
 
+/** A gRPC client takes a response without a status for what its HTTP status stands for. */
+function statusMeant(status: number): number | undefined {
+  return status === 0 ? undefined : httpAsGrpcStatus(status)
+}
+
 /** The connection that the upstream is reached by. */
 export function noteUpstream(
   record: RequestRecord,
   upstream: {
     readonly security: ConnectionSecurity | undefined
     readonly localAddress: string | undefined
+    readonly upstreamProtocol: HttpProtocol | undefined
   },
+  nowMs: number,
 ): void {
+  record.poolEndMs = nowMs
+  record.upstreamStartMs = nowMs
+  record.upstreamRemoteAddress = record.host?.addressText
+  if (record.hostReached !== record.host) noteReached(record)
+  record.upstreamProtocol = upstream.upstreamProtocol
+  if (record.requestEndMs !== 0) record.upstreamSentMs = nowMs
   record.upstreamLocalAddress = upstream.localAddress
   record.upstreamSecurity = upstream.security
+}
+
+/** Most requests reach one host. */
+function noteReached(record: RequestRecord): void {
+  const { host, hostReached } = record
+  if (host === undefined) return
+  if (hostReached === undefined) {
+    record.hostReached = host
+    return
+  }
+  record.hostsReached ??= [hostReached]
+  if (!record.hostsReached.includes(host)) record.hostsReached.push(host)
+}
+
+/** One more host is asked. */
+export function noteAttempt(record: RequestRecord, host: Host, nowMs: number): void {
+  record.attempts += 1
+  record.host = host
+  record.attemptStartMs = nowMs
+  record.poolEndMs = 0
+}
+
+/** What the last attempt has sent and received, before it is let go. */
+export function noteWire(
+  record: RequestRecord,
+  attempt: { readonly wireBytesReceived: number; readonly wireBytesSent: number },
+): void {
+  record.upstreamWireBytesReceived = attempt.wireBytesReceived
+  record.upstreamWireBytesSent = attempt.wireBytesSent
 }
 
 /** The response of the upstream that the client gets; no time where the request had not ended yet. */
 export function noteServed(
   record: RequestRecord,
   { stats }: Cluster,
-  answer: { readonly status: number; readonly timeMs: number | undefined },
+  answer: { readonly status: number; readonly nowMs: number },
 ): void {
-  const { status, timeMs } = answer
+  const { status, nowMs } = answer
+  record.upstreamHeadMs = nowMs
   if (record.attempts > 1 && status < 500) stats.rqRetrySuccess.add(1)
-  if (timeMs !== undefined) {
+  if (record.requestEndMs !== 0) {
+    const timeMs = nowMs - record.requestEndMs
     record.upstreamServiceTimeMs = timeMs
     stats.rqTime.record(timeMs)
   }
@@ -128,8 +190,9 @@ export function countRefusal(stats: DownstreamStats, refusal: RequestRefusal): v
 export function noteReset(
   record: RequestRecord,
   reset: { readonly failure: Failure; readonly message: string },
-  log: Log,
+  { log, clock }: Pick<ProxyRuntime, 'log' | 'clock'>,
 ): void {
+  if (record.poolEndMs === 0) record.poolEndMs = clock.monotonicMs()
   if (reset.failure === 'connect-failure') {
     record.transportFailure = connectFailureText(reset.message)
     return

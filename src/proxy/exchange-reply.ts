@@ -1,17 +1,23 @@
 /** Replies of our own in place of an upstream's: what fails, and what a route answers by itself. */
-import { httpAsGrpcStatus, isGrpc } from './exchange-response.ts'
+import { isGrpc } from './exchange-response.ts'
 import { failureReplies, type Failure } from './failure.ts'
 import type { LocalReply } from './filter/http-filter.ts'
 import { HeaderList } from './http/header-list.ts'
 import type { RequestHead, ResponseHead } from './http/message.ts'
 import type { RequestRefusal } from './http/stream.ts'
 import type { RedirectReply, RouteAction } from './route/route-table.ts'
+import { httpAsGrpcStatus } from './telemetry/grpc-status.ts'
 
-export interface BuiltReply {
-  /** Of the failure; a gRPC client sees 200. */
-  readonly status: number
+/** A reply that edits may still change; `sealReply` gives it its body, and what tells of it. */
+export interface OpenReply {
   readonly head: ResponseHead
-  readonly body: Buffer
+  readonly text: string | Uint8Array
+  /** For a gRPC client, which sees 200. */
+  readonly grpcStatus: number | undefined
+}
+
+export interface BuiltReply extends OpenReply {
+  readonly status: number
   readonly details: string
   readonly closesConnection: boolean
 }
@@ -27,7 +33,7 @@ export function buildFailureReply(
   const status = reply.status ?? row.status
   const isMapped = row.grpcStatus === httpAsGrpcStatus(row.status)
   const grpcStatus = reply.grpcStatus ?? (isMapped ? httpAsGrpcStatus(status) : row.grpcStatus)
-  const built = isGrpc(request) ? grpcReply(grpcStatus, text) : plainReply(status, text)
+  const built = openReply(status, text, isGrpc(request) ? grpcStatus : undefined)
   if (failure === 'overflow') built.head.headers.append('x-envoy-overloaded', 'true')
   for (const [name, value] of reply.headers ?? []) built.head.headers.append(name, value)
   return {
@@ -52,7 +58,7 @@ export function upstreamReply(failure: Failure, failed: FailedAttempts): Partial
   if (!row.details.startsWith(beforeResponse)) return {}
   const reply = { details: row.details, body: row.body }
   if (failure === 'connect-failure' && failed.transportFailure !== undefined) {
-    reply.details = row.details.replace('}', `|${failed.transportFailure}}`)
+    reply.details = row.details.replace('}', `|${failed.transportFailure.replaceAll(' ', '_')}}`)
   }
   if (failed.attempts > 1) {
     reply.body = row.body.replace('reset reason', 'retried and the latest reset reason')
@@ -107,16 +113,22 @@ export interface PlainReply {
 export function directReply(
   action: Extract<RouteAction, { kind: 'redirect' | 'direct' }>,
   request: RequestHead,
-): PlainReply {
+): OpenReply {
   if (action.kind === 'redirect') return redirectReply(action.redirect(request), request)
   const { status, body } = action
-  return isGrpc(request) ? grpcReply(httpAsGrpcStatus(status), body) : plainReply(status, body)
+  const reply = openReply(status, body, isGrpc(request) ? httpAsGrpcStatus(status) : undefined)
+  // As Envoy: a status that has a Location names the request's own address.
+  if (status === 201 || (status >= 300 && status < 400)) {
+    const { scheme, authority, path } = request
+    reply.head.headers.append('location', `${scheme}://${authority}${path}`)
+  }
+  return reply
 }
 
 /** Envoy makes gRPC replies of redirects too. */
-export function redirectReply(redirect: RedirectReply, request: RequestHead): PlainReply {
+export function redirectReply(redirect: RedirectReply, request: RequestHead): OpenReply {
   const { status } = redirect
-  const reply = isGrpc(request) ? grpcReply(httpAsGrpcStatus(status), '') : plainReply(status, '')
+  const reply = openReply(status, '', isGrpc(request) ? httpAsGrpcStatus(status) : undefined)
   reply.head.headers.append('location', redirect.location)
   return reply
 }
@@ -134,27 +146,51 @@ export function continueHead(): ResponseHead {
   return { status: 100, headers: new HeaderList(), bodyLength: 0, protocol: 'HTTP/1.1' }
 }
 
-function plainReply(status: number, body: string | Uint8Array): PlainReply {
+function openReply(
+  status: number,
+  text: string | Uint8Array,
+  grpcStatus: number | undefined,
+): OpenReply {
   const headers = new HeaderList()
-  const bytes = typeof body === 'string' ? Buffer.from(body) : Buffer.from(body)
-  if (bytes.length !== 0) {
-    headers.append('content-length', String(bytes.length))
-    headers.append('content-type', 'text/plain')
-  }
-  return { head: { status, headers, bodyLength: bytes.length, protocol: 'HTTP/1.1' }, body: bytes }
+  return { head: { status, headers, bodyLength: 0, protocol: 'HTTP/1.1' }, text, grpcStatus }
 }
 
-/** gRPC clients read `grpc-status`; HTTP says 200 (grpc/grpc PROTOCOL-HTTP2, trailers-only). */
-function grpcReply(status: number, text: string | Uint8Array): PlainReply {
+/** What comes behind all edits, as in Envoy: they can change what a body is, and not that it is told of. */
+export function sealReply(reply: OpenReply, { method }: RequestHead): PlainReply {
+  const { head, text, grpcStatus } = reply
+  if (grpcStatus === undefined) return sealPlain(head, text)
   const message = typeof text === 'string' ? text : Buffer.from(text).toString()
-  const headers = new HeaderList()
-  headers.append('content-type', 'application/grpc')
-  headers.append('grpc-status', String(status))
-  if (message !== '') headers.append('grpc-message', encodeGrpcMessage(message))
-  return {
-    head: { status: 200, headers, bodyLength: 0, protocol: 'HTTP/1.1' },
-    body: Buffer.alloc(0),
+  const { headers } = head
+  // gRPC clients read `grpc-status`; HTTP says 200 (grpc/grpc PROTOCOL-HTTP2, trailers-only).
+  head.status = 200
+  headers.remove('content-length')
+  headers.set('content-type', 'application/grpc')
+  headers.set('grpc-status', String(grpcStatus))
+  if (message !== '' && method !== 'HEAD') {
+    headers.set('grpc-message', encodeGrpcMessage(message))
   }
+  return { head, body: noBody }
+}
+
+function bytesOf(text: string | Uint8Array): Buffer {
+  return typeof text === 'string' ? Buffer.from(text) : Buffer.from(text)
+}
+
+const noBody = Buffer.alloc(0)
+
+function sealPlain(head: ResponseHead, text: string | Uint8Array): PlainReply {
+  // A response to HEAD tells of it, and 304 has none (RFC 9110 §15.4.5), whatever a route says.
+  const body = head.status === 304 ? noBody : bytesOf(text)
+  const { headers } = head
+  head.bodyLength = body.length
+  if (body.length === 0) {
+    headers.remove('content-length')
+    headers.remove('content-type')
+  } else {
+    headers.set('content-length', String(body.length))
+    if (!headers.has('content-type')) headers.append('content-type', 'text/plain')
+  }
+  return { head, body }
 }
 
 /** Percent-encodes what is not printable ASCII. */

@@ -33,29 +33,7 @@ function setServer(headers: HeaderList, scope: ExchangeScope): void {
 export function isGrpc(request: RequestHead): boolean {
   const type = request.headers.get('content-type')
   if (type === undefined || !type.startsWith('application/grpc')) return false
-  return type.length === 16 || type.charCodeAt(16) === 0x2b || type.charCodeAt(16) === 0x3b
-}
-
-/** `grpc-status` among header fields, or undefined. */
-export function grpcStatusOf(headers: HeaderList | undefined): number | undefined {
-  const text = headers?.get('grpc-status')
-  return text !== undefined && /^\d{1,2}$/.test(text) ? Number(text) : undefined
-}
-
-/** gRPC status of a local reply with this HTTP status (Envoy `httpToGrpcStatus`). */
-export function httpAsGrpcStatus(status: number): number {
-  return grpcStatuses[status] ?? 2
-}
-
-const grpcStatuses: Readonly<Record<number, number>> = {
-  400: 13,
-  401: 16,
-  403: 7,
-  404: 12,
-  429: 14,
-  502: 14,
-  503: 14,
-  504: 14,
+  return type.length === 16 || type.charCodeAt(16) === 0x2b
 }
 
 /** HTTP status that a gRPC status counts as, for outlier detection (Envoy `grpcToHttpStatus`). */

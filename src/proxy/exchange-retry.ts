@@ -4,15 +4,15 @@
  */
 import type { Timer } from '../lib/clock.ts'
 import { addFlag } from './exchange-record.ts'
-import { grpcStatusOf } from './exchange-response.ts'
 import type { Failure } from './failure.ts'
 import type { HeaderList } from './http/header-list.ts'
 import type { ResponseHead } from './http/message.ts'
-import { decideRetry } from './resilience/decide-retry.ts'
+import { decideRetry, isOrdinary } from './resilience/decide-retry.ts'
 import { retryWaitMs } from './resilience/retry-backoff.ts'
 import type { AttemptOutcome, RetryPolicy } from './resilience/retry-policy.ts'
 import { TriedPriorities } from './resilience/tried-priorities.ts'
 import type { ProxyRuntime } from './runtime.ts'
+import { grpcStatusOf } from './telemetry/grpc-status.ts'
 import type { RequestRecord } from './telemetry/request-record.ts'
 import type { Cluster } from './upstream/cluster.ts'
 import type { Host } from './upstream/host.ts'
@@ -60,6 +60,11 @@ export class RetryState {
   /** Priorities that the next attempt should not go to. */
   leftOut(): Set<number> | undefined {
     return this.#priorities?.leftOut()
+  }
+
+  /** Whether a response is beyond all question. */
+  isOrdinary(head: ResponseHead): boolean {
+    return isOrdinary(this.#policy, head)
   }
 
   /** Decides, counts, flags, and takes a place in the retry breaker when the answer is `retry`. */

@@ -35,9 +35,11 @@ import {
   finishRecord,
   noteGone,
   noteReset,
+  noteAttempt,
   noteFailure,
   noteServed,
   noteUpstream,
+  noteWire,
 } from './exchange-record.ts'
 import {
   brokenOffDetails,
@@ -48,11 +50,12 @@ import {
   refusalReply,
   refusedHandshake,
   redirectReply,
+  sealReply,
   upstreamReply,
   type PlainReply,
 } from './exchange-reply.ts'
 import { shapeRequest, type ShapedRequest } from './exchange-request.ts'
-import { addServiceTime, grpcStatusOf } from './exchange-response.ts'
+import { addServiceTime } from './exchange-response.ts'
 import { RetryState, attemptOutcome } from './exchange-retry.ts'
 import type { ExchangeScope, TimedExchange } from './exchange-scope.ts'
 import { acceptsTunnel, createTunnelSource, isRefusedHandshake } from './exchange-tunnel.ts'
@@ -94,7 +97,6 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
   readonly #stream: DownstreamStream
   readonly request: RequestHead
   readonly record: RequestRecord
-  readonly #startMs: number
   readonly #body: RequestBody
   readonly #answer: Answer
   route: MatchedRoute | undefined
@@ -106,23 +108,20 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
   #attempt: Attempt | undefined
   #isTunnel: boolean
   #isAccepted = false
-  /** 0: the request is not complete. */
-  #requestEndMs: number
   /** The reply that is being made is the router's, which counts its attempts. */
   #isRouterReply = false
   #isOver = false
 
   constructor(scope: ExchangeScope, head: RequestHead, stream: DownstreamStream) {
-    const { runtime, manager, timers } = scope
+    const { manager, timers } = scope
     this.#scope = scope
     this.#stream = stream
     this.request = head
-    this.#startMs = runtime.clock.monotonicMs()
     this.record = createRecord(scope, head)
     this.#isTunnel = head.method === 'CONNECT' || head.upgrade !== undefined
     this.#body = new RequestBody(scope, head.bodyLength === 0 && !this.#isTunnel)
     this.#answer = new Answer(scope, stream)
-    this.#requestEndMs = this.#body.isEnded ? this.#startMs : 0
+    if (this.#body.isEnded) this.record.requestEndMs = this.record.beginMs
     timers.start(this, manager.streamIdleTimeoutMs)
     manager.stats.rqTotal.add(1)
     manager.stats.rqActive.add(1)
@@ -162,7 +161,8 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
       return
     }
     this.record.details = 'path_normalization_failed'
-    this.#respond(redirectReply({ status: 307, location: shaped.location }, this.request))
+    const redirect = { status: 307, location: shaped.location }
+    this.#respond(sealReply(redirectReply(redirect, this.request), this.request))
   }
 
   #runFilters(): void {
@@ -190,7 +190,7 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
 
   /** Matches, and draws the cluster, so that logs know both whoever answers in the end. */
   clearRoute(): void {
-    this.route = this.#scope.manager.routes()?.match(this.request)
+    this.route = this.#scope.manager.routes()?.match(this.request, this.#scope.security)
     this.#picked = pickTarget(this.route, this.#scope, this.record)
   }
 
@@ -223,7 +223,7 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
         this.record.details = 'direct_response'
         const reply = directReply(action, this.request)
         this.#editResponse(reply.head)
-        this.#respond(reply)
+        this.#respond(sealReply(reply, this.request))
       }
     }
   }
@@ -248,7 +248,7 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
     shapeUpstreamRequest(this.request, plan, shape)
     const { idleTimeoutMs } = plan.forward
     if (idleTimeoutMs !== undefined) timers.setIdle(idleTimeoutMs)
-    timers.limitDuration(plan.durationMs, this.#startMs)
+    timers.limitDuration(plan.durationMs, this.record.beginMs)
     if (this.#body.isEnded) timers.startRoute(plan.timeoutMs)
     this.#findHost(plan)
   }
@@ -274,8 +274,7 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
 
   #startAttempt(plan: ForwardPlan, host: Host): void {
     const { cluster } = plan
-    this.record.attempts += 1
-    this.record.host = host
+    noteAttempt(this.record, host, this.#nowMs())
     this.#retry?.addTried(host)
     if (plan.forward.mirrors !== undefined && this.record.attempts === 1) {
       this.#mirrors = openMirrors(this.#scope, { plan, head: this.request, body: this.#body })
@@ -310,11 +309,12 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
     this.#body.isEnded = true
     this.#body.trailers = trailers
     this.#mirrors?.onEnd(trailers)
-    this.#requestEndMs = this.#scope.runtime.clock.monotonicMs()
+    this.record.requestEndMs = this.#nowMs()
     if (!this.#isTunnel) this.#scope.timers.startRoute(this.#plan?.timeoutMs ?? 0)
     const attempt = this.#attempt
     if (attempt !== undefined && this.#canSendBody(attempt)) {
       attempt.sendEnd(trailers)
+      this.record.upstreamSentMs = this.#nowMs()
       this.#scope.timers.startTry(this.#plan)
     }
     if (this.#isTunnel && this.#answer.isEnded) this.#finish()
@@ -329,7 +329,7 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
   }
 
   onAttemptReady(attempt: Attempt): void {
-    noteUpstream(this.record, attempt)
+    noteUpstream(this.record, attempt, this.#nowMs())
     const { isEnded, isEmpty, trailers } = this.#body
     const isWhole = isEnded && isEmpty && trailers === undefined
     if (isEnded) this.#scope.timers.startTry(this.#plan)
@@ -383,15 +383,14 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
 
   /** This response is the one: no more attempts. */
   #settle(attempt: Attempt, head: ResponseHead): void {
-    const { timers, runtime } = this.#scope
+    const { timers } = this.#scope
     if (this.#retry !== undefined) {
       this.#retry.release()
       timers.settleTry()
     }
-    const endMs = this.#requestEndMs
-    const timeMs = endMs === 0 ? undefined : runtime.clock.monotonicMs() - endMs
+    const nowMs = this.#nowMs()
     addHashCookies(head, this.#plan)
-    noteServed(this.record, attempt.cluster, { status: head.status, timeMs })
+    noteServed(this.record, attempt.cluster, { status: head.status, nowMs })
     timers.touch()
   }
 
@@ -427,13 +426,13 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
 
   onAttemptFailure(attempt: Attempt, failure: Failure, reset: AttemptReset): void {
     if (this.#isOver) return
-    noteReset(this.record, { failure, message: reset.message }, this.#scope.runtime.log)
+    noteReset(this.record, { failure, message: reset.message }, this.#scope.runtime)
     if (this.#retries(attempt, this.#outcome(failure, reset.requestSent))) return
     this.#failUpstream(failure)
   }
 
   #retriesResponse(attempt: Attempt, head: ResponseHead): boolean {
-    if (this.#retry === undefined) return false
+    if (this.#retry === undefined || this.#retry.isOrdinary(head)) return false
     return this.#retries(attempt, this.#outcome(undefined, true, head))
   }
 
@@ -451,8 +450,9 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
     this.#attempt = undefined
     attempt.discard()
     this.#scope.timers.endTry()
-    if (outcome.failure === 'per-try-timeout' && plan.forward.includeTimeoutRetryHeader === true) {
-      this.request.headers.set('x-envoy-is-timeout-retry', 'true')
+    if (plan.forward.includeTimeoutRetryHeader === true) {
+      const isTimeout = outcome.failure === 'per-try-timeout'
+      this.request.headers.set('x-envoy-is-timeout-retry', String(isTimeout))
     }
     this.#retry.wait(this.record.attempts, outcome.responseHeaders, () => {
       if (!this.#isOver) this.#findHost(plan)
@@ -518,7 +518,9 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
   #abort(reason: 'timeout' | 'reset'): void {
     const attempt = this.#attempt
     this.#attempt = undefined
-    attempt?.abort(reason)
+    if (attempt === undefined) return
+    noteWire(this.record, attempt)
+    attempt.abort(reason)
   }
 
   /** What the router says of its last attempt. */
@@ -534,24 +536,29 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
     noteFailure(record, failure)
     if (this.#answer.isStarted) {
       record.details = brokenOffDetails(failure, reply)
+      record.isBrokenOff = true
       this.#stream.reset()
       this.#finish()
       return
     }
     const built = buildFailureReply(failure, reply, this.request)
     record.details = built.details
-    record.grpcStatus = grpcStatusOf(built.head.headers)
+    record.grpcStatus = built.grpcStatus
     // As Envoy: a route that answers by itself edits its own answers only.
     if (this.#picked !== undefined) this.#editResponse(built.head)
     const { attempts } = record
     if (this.#isRouterReply) noteAnswer(built.head, this.#plan, { status: built.status, attempts })
     if (built.closesConnection) this.#stream.closeAfterResponse()
-    this.#respond(built)
+    this.#respond(sealReply(built, this.request))
   }
 
   #respond(reply: PlainReply): void {
     this.#answer.reply(this, reply)
     this.#finish()
+  }
+
+  #nowMs(): number {
+    return this.#scope.runtime.clock.monotonicMs()
   }
 
   // The end.
@@ -566,7 +573,7 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
     this.#abort('reset')
     this.#scope.timers.clear()
     const { runtime, manager } = this.#scope
-    const durationMs = runtime.clock.monotonicMs() - this.#startMs
+    const durationMs = runtime.clock.monotonicMs() - this.record.beginMs
     finishRecord(this.record, { stream: this.#stream, stats: manager.stats, durationMs })
     this.#answer.filters?.onEnd(this)
     for (const observer of manager.observers) observer.onEnd(this.record)

@@ -162,7 +162,11 @@ test('connect-failure: nobody listens', async () => {
   assertFailure(scene, received, { failure: 'connect-failure' })
   const reason = 'delayed connect error: Connection refused'
   assert.equal(scene.records[0]?.transportFailure, reason)
-  assert.ok(scene.records[0]?.details.endsWith(`{remote_connection_failure|${reason}}`))
+  assert.ok(
+    scene.records[0]?.details.endsWith(
+      `{remote_connection_failure|${reason.replaceAll(' ', '_')}}`,
+    ),
+  )
   const cluster = scene.clusters.get('a')
   assert.equal(cluster?.stats.cxConnectFail.value(), 1)
   assert.equal(cluster?.breaker.active('connections'), 0)

@@ -71,14 +71,16 @@ function explainForward(forward: ForwardAction, input: ActionInput): ExplainedFo
   const retryPolicy = requestRetryPolicy(forward.retryPolicy, head)
   const timeoutMs = isTunnel ? 0 : requestTimeoutMs(forward, head)
   const tryTimeoutMs = perTryTimeoutMs(retryPolicy?.perTryTimeoutMs ?? 0, timeoutMs)
+  const durationMs = streamDurationMs(forward, head, manager.maxStreamDurationMs ?? 0)
+  const limits = { timeoutMs, tryTimeoutMs, durationMs }
   const destinations = partsOf(forward, input).map(({ picked, share }) =>
-    explainDestination(input, { forward, picked, share, timeoutMs, tryTimeoutMs }),
+    explainDestination(input, { forward, picked, share, ...limits }),
   )
   return {
     kind: isTunnel ? 'tunnel' : 'forward',
     timeoutMs,
     idleTimeoutMs: forward.idleTimeoutMs,
-    maxDurationMs: streamDurationMs(forward, head, manager.maxStreamDurationMs ?? 0),
+    maxDurationMs: durationMs,
     retries: retryPolicy && !isTunnel ? retriesOf(retryPolicy, tryTimeoutMs) : undefined,
     ...explainFilters(input.route.filterConfigs, head),
     hashedBy: hashKeysOf(input.message),
@@ -160,6 +162,7 @@ interface DestinationInput extends Part {
   readonly forward: ForwardAction
   readonly timeoutMs: number
   readonly tryTimeoutMs: number
+  readonly durationMs: number
 }
 
 function explainDestination(input: ActionInput, part: DestinationInput): ExplainedDestination {

@@ -8,7 +8,7 @@
 import type { ConnectionSecurity } from '../connection-security.ts'
 import type { Failure } from '../failure.ts'
 import type { HeaderList } from './header-list.ts'
-import type { RequestHead, ResponseHead } from './message.ts'
+import type { HttpProtocol, RequestHead, ResponseHead } from './message.ts'
 
 /** How to answer one request. */
 export interface DownstreamStream {
@@ -58,6 +58,8 @@ export interface RequestRefusal {
 /** One request to an upstream. */
 export interface UpstreamStream {
   readonly localAddress: string
+  /** Absent for a tunnel of bytes. */
+  readonly protocol?: HttpProtocol
   /** What TLS has proved of the upstream; absent on plaintext. */
   readonly security?: ConnectionSecurity | undefined
   readonly wireBytesReceived: number

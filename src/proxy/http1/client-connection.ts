@@ -35,6 +35,7 @@ export class ClientConnection implements WireEvents, UpstreamStream, ResponseSin
   readonly #owner: ClientConnectionOwner
   readonly #keepsTrailers: boolean
   readonly localAddress: string
+  readonly protocol = 'HTTP/1.1'
   readonly security: ConnectionSecurity | undefined
   #events: ResponseEvents | undefined
   #isChunked = false

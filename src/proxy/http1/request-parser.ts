@@ -106,7 +106,8 @@ export class RequestParser {
     let position = start
     if (this.state === 'head') {
       position = this.#feedHead(chunk, start)
-      this.messageBytes += position - start
+      // Of a whole head the reader has told.
+      if (this.state === 'head') this.messageBytes += position - start
     }
     if (position === chunk.length) return position
     if (this.state === 'body' || this.state === 'raw') return this.#feedBody(chunk, position)

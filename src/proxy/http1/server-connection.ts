@@ -85,6 +85,8 @@ export class ServerConnection implements WireEvents, DownstreamStream, RequestSi
   #isPausedByExchange = false
   #isPaused = false
   wireBytesSent = 0
+  /** Of the request that was answered last: the parser forgets it when it makes ready for the next. */
+  #bytesOfLast = 0
 
   constructor(options: ServerConnectionOptions) {
     this.#options = options
@@ -100,7 +102,7 @@ export class ServerConnection implements WireEvents, DownstreamStream, RequestSi
   }
 
   get wireBytesReceived(): number {
-    return this.#parser.messageBytes
+    return this.#phase === 'idle' ? this.#bytesOfLast : this.#parser.messageBytes
   }
 
   /** Ends now when nothing is in flight, otherwise after the response that is. */
@@ -377,6 +379,7 @@ export class ServerConnection implements WireEvents, DownstreamStream, RequestSi
   }
 
   #finishResponse(): void {
+    this.#bytesOfLast = this.#parser.messageBytes
     this.#exchange = undefined
     if (this.#isLast) {
       this.#closeGracefully()

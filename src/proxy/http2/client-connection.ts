@@ -160,8 +160,8 @@ export class Http2ClientConnection implements SessionOwner, ClientStreamOwner {
     this.#open(one, head, isEnd)
   }
 
-  sendData(stream: Http2Stream, chunk: Uint8Array): boolean {
-    return this.#session.sender.sendData(stream, chunk)
+  sendData(stream: Http2Stream, chunk: Uint8Array, isLast: boolean): boolean {
+    return this.#session.sender.sendData(stream, chunk, isLast)
   }
 
   sendEnd(stream: Http2Stream, trailers: HeaderList | undefined): void {

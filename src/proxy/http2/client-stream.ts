@@ -5,14 +5,14 @@ import type { HeaderList } from '../http/header-list.ts'
 import type { RequestHead, ResponseHead } from '../http/message.ts'
 import type { ResponseEvents, UpstreamStream } from '../http/stream.ts'
 import { errorCodes } from './frame.ts'
-import type { Http2Stream, StreamEvents, StreamReset } from './stream.ts'
+import { lastBytes, type Http2Stream, type StreamEvents, type StreamReset } from './stream.ts'
 
 export interface ClientStreamOwner {
   readonly localAddress: string
   readonly security: ConnectionSecurity | undefined
   /** Sends the head, now or when the peer's settings are known; undefined: the connection is over, or refuses. */
   openStream(one: ClientStream, head: RequestHead, isEnd: boolean): void
-  sendData(stream: Http2Stream, chunk: Uint8Array): boolean
+  sendData(stream: Http2Stream, chunk: Uint8Array, isLast: boolean): boolean
   sendEnd(stream: Http2Stream, trailers: HeaderList | undefined): void
   cancel(stream: Http2Stream): void
   /** A place is free that was never used. */
@@ -33,6 +33,8 @@ export class ClientStream implements UpstreamStream, StreamEvents {
   isTunnel = false
   isBulk = false
   #bytes = 0
+  /** Of a body that nothing follows; -1: how long it is, or what follows, is not known. */
+  #bodyLeft = -1
   /** What came before the head could be sent: the end, or bytes of a tunnel. */
   #early: Buffer[] = []
   #earlyEnd: { readonly trailers: HeaderList | undefined } | undefined
@@ -42,6 +44,8 @@ export class ClientStream implements UpstreamStream, StreamEvents {
     this.#owner = owner
     this.#events = events
   }
+
+  readonly protocol = 'HTTP/2'
 
   get localAddress(): string {
     return this.#owner.localAddress
@@ -67,6 +71,7 @@ export class ClientStream implements UpstreamStream, StreamEvents {
 
   sendHead(head: RequestHead, isEnd: boolean): void {
     this.request = head
+    this.#bodyLeft = lastBytes(head)
     this.#owner.openStream(this, head, isEnd)
   }
 
@@ -74,7 +79,7 @@ export class ClientStream implements UpstreamStream, StreamEvents {
   onOpened(stream: Http2Stream): void {
     this.stream = stream
     if (this.#isPaused) stream.pause()
-    for (const chunk of this.#early.splice(0)) this.#owner.sendData(stream, chunk)
+    for (const chunk of this.#early.splice(0)) this.#owner.sendData(stream, chunk, false)
     if (this.#earlyEnd !== undefined) this.#owner.sendEnd(stream, this.#earlyEnd.trailers)
   }
 
@@ -82,10 +87,12 @@ export class ClientStream implements UpstreamStream, StreamEvents {
     const { stream } = this
     if (stream === undefined) {
       this.#early.push(Buffer.from(chunk))
+      this.#bodyLeft = -1
       return false
     }
     this.#count(chunk.length)
-    return this.#owner.sendData(stream, chunk)
+    if (this.#bodyLeft !== -1) this.#bodyLeft -= chunk.length
+    return this.#owner.sendData(stream, chunk, this.#bodyLeft === 0)
   }
 
   sendEnd(trailers: HeaderList | undefined): void {

@@ -39,17 +39,25 @@ export interface FieldLimits {
 export interface FieldRules {
   readonly limits: FieldLimits
   readonly underscores: 'allow' | 'reject' | 'drop'
-  /** Pseudo fields that may occur. */
-  readonly pseudo: ReadonlySet<string>
+  /** Pseudo fields that may occur, and where their values go. */
+  readonly pseudo: ReadonlyMap<string, keyof PseudoFields>
   readonly onUnderscoreDropped?: () => void
 }
 
-const noPseudo: ReadonlyMap<string, string> = new Map()
+/** §8.3: those of a request and of a response. */
+export interface PseudoFields {
+  method: string | undefined
+  scheme: string | undefined
+  authority: string | undefined
+  path: string | undefined
+  protocol: string | undefined
+  status: string | undefined
+}
 
 export class MessageFields implements FieldSink {
   readonly #rules: FieldRules
   headers = new HeaderList()
-  #pseudo: Map<string, string> | undefined
+  pseudo: PseudoFields = noPseudo()
   malformed: Malformed | undefined
   isTooLarge = false
   contentLength = -1
@@ -67,7 +75,7 @@ export class MessageFields implements FieldSink {
   /** Makes ready for the next block. */
   begin(isTrailers: boolean): void {
     this.headers = new HeaderList()
-    this.#pseudo = undefined
+    this.pseudo = noPseudo()
     this.malformed = undefined
     this.isTooLarge = false
     this.contentLength = -1
@@ -77,10 +85,6 @@ export class MessageFields implements FieldSink {
     this.#bytes = 0
     this.#count = 0
     this.#isTrailers = isTrailers
-  }
-
-  pseudo(name: string): string | undefined {
-    return (this.#pseudo ?? noPseudo).get(name)
   }
 
   /** The block is complete. */
@@ -147,10 +151,10 @@ export class MessageFields implements FieldSink {
     if (this.headers.size > 0 || this.host !== undefined || this.#cookieAt !== -1) {
       return 'pseudo-late'
     }
-    if (!this.#rules.pseudo.has(name)) return 'pseudo-unknown'
-    this.#pseudo ??= new Map()
-    if (this.#pseudo.has(name)) return 'pseudo-duplicate'
-    this.#pseudo.set(name, value)
+    const place = this.#rules.pseudo.get(name)
+    if (place === undefined) return 'pseudo-unknown'
+    if (this.pseudo[place] !== undefined) return 'pseudo-duplicate'
+    this.pseudo[place] = value
     return undefined
   }
 
@@ -178,5 +182,16 @@ export class MessageFields implements FieldSink {
       default:
         return unreachable(this.#rules.underscores)
     }
+  }
+}
+
+function noPseudo(): PseudoFields {
+  return {
+    method: undefined,
+    scheme: undefined,
+    authority: undefined,
+    path: undefined,
+    protocol: undefined,
+    status: undefined,
   }
 }

@@ -3,14 +3,14 @@ import { parseAuthority } from '../http/authority.ts'
 import type { RequestHead } from '../http/message.ts'
 import { isAll, isTarget, isToken } from '../http1/char-class.ts'
 import type { HpackEncoder } from './hpack/encoder.ts'
-import type { Malformed, MessageFields } from './message-fields.ts'
+import type { Malformed, MessageFields, PseudoFields } from './message-fields.ts'
 
-export const requestPseudo: ReadonlySet<string> = new Set([
-  ':method',
-  ':scheme',
-  ':authority',
-  ':path',
-  ':protocol',
+export const requestPseudo: ReadonlyMap<string, keyof PseudoFields> = new Map([
+  [':method', 'method'],
+  [':scheme', 'scheme'],
+  [':authority', 'authority'],
+  [':path', 'path'],
+  [':protocol', 'protocol'],
 ])
 
 export type ReadRequest =
@@ -28,20 +28,20 @@ export function readRequest(fields: MessageFields, reading: RequestReading): Rea
   const head = headOf(fields)
   const framing = frame(head, fields, reading)
   if (framing !== undefined) return { kind: 'malformed', reason: framing }
-  const parsed = parseAuthority(fields.pseudo(':authority') ?? fields.host ?? '')
+  const parsed = parseAuthority(fields.pseudo.authority ?? fields.host ?? '')
   if (parsed === undefined) return { kind: 'malformed', reason: 'authority' }
   head.authority = parsed
   return { kind: 'ok', head }
 }
 
 function headOf(fields: MessageFields): RequestHead {
-  const protocol = fields.pseudo(':protocol')
+  const { method = '', path = '', scheme, protocol } = fields.pseudo
   return {
     // As Envoy: an extended CONNECT is the GET that asks for an upgrade, from here on.
-    method: protocol === undefined ? (fields.pseudo(':method') ?? '') : 'GET',
-    path: fields.pseudo(':path') ?? '',
+    method: protocol === undefined ? method : 'GET',
+    path,
     authority: '',
-    scheme: fields.pseudo(':scheme')?.toLowerCase() === 'https' ? 'https' : 'http',
+    scheme: scheme?.toLowerCase() === 'https' ? 'https' : 'http',
     protocol: 'HTTP/2',
     headers: fields.headers,
     bodyLength: 0,
@@ -53,10 +53,7 @@ function headOf(fields: MessageFields): RequestHead {
 // Each line is a rule of §8.3.1 or §8.5; together they are the whole check.
 // oxlint-disable-next-line complexity
 function checkPseudo(fields: MessageFields, reading: RequestReading): Malformed | undefined {
-  const method = fields.pseudo(':method')
-  const scheme = fields.pseudo(':scheme')
-  const path = fields.pseudo(':path')
-  const protocol = fields.pseudo(':protocol')
+  const { method, scheme, path, protocol, authority } = fields.pseudo
   if (method === undefined) return 'pseudo-missing'
   if (method === '' || !isAll(isToken, method)) return 'method'
   if (protocol !== undefined) {
@@ -64,7 +61,7 @@ function checkPseudo(fields: MessageFields, reading: RequestReading): Malformed 
     if (method !== 'CONNECT' || protocol === '' || !isAll(isToken, protocol)) return 'protocol'
   } else if (method === 'CONNECT') {
     if (scheme !== undefined || path !== undefined) return 'pseudo-unknown'
-    return fields.pseudo(':authority') === undefined ? 'pseudo-missing' : undefined
+    return authority === undefined ? 'pseudo-missing' : undefined
   }
   if (scheme === undefined || path === undefined) return 'pseudo-missing'
   if (!/^[a-z][a-z0-9+.-]*$/i.test(scheme)) return 'scheme'

@@ -1,10 +1,12 @@
 /** Responses between their fields and their head (RFC 9113 §8.3.2), in both directions. */
 import type { BodyLength, ResponseHead } from '../http/message.ts'
 import type { HpackEncoder } from './hpack/encoder.ts'
-import type { Malformed, MessageFields } from './message-fields.ts'
+import type { Malformed, MessageFields, PseudoFields } from './message-fields.ts'
 import { encodeFields } from './request-head.ts'
 
-export const responsePseudo: ReadonlySet<string> = new Set([':status'])
+export const responsePseudo: ReadonlyMap<string, keyof PseudoFields> = new Map([
+  [':status', 'status'],
+])
 
 export type ReadResponse =
   | {
@@ -22,7 +24,7 @@ export interface ResponseReading {
 }
 
 export function readResponse(fields: MessageFields, reading: ResponseReading): ReadResponse {
-  const status = statusOf(fields.pseudo(':status'))
+  const status = statusOf(fields.pseudo.status)
   if (fields.malformed !== undefined) return malformed(fields.malformed)
   if (status === undefined) return malformed('status')
   // An interim response ends nothing.

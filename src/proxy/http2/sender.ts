@@ -80,13 +80,17 @@ export class Sender {
     if (isEnd) this.#endLocal(stream)
   }
 
-  /** False when the stream should stop until it is told. */
-  sendData(stream: Http2Stream, chunk: Uint8Array): boolean {
+  /**
+   * False when the stream should stop until it is told. `isLast`: nothing follows, trailers neither, so that the end
+   * may leave with it; `sendEnd` still comes.
+   */
+  sendData(stream: Http2Stream, chunk: Uint8Array, isLast = false): boolean {
     if (this.#isStopped || stream.isLocalEnded || stream.isClosed || chunk.length === 0) return true
     let from = 0
-    if (stream.queue.length === 0 && this.#turns.length === 0) from = this.#sendNow(stream, chunk)
+    if (stream.queue.length === 0 && this.#turns.length === 0)
+      from = this.#sendNow(stream, chunk, isLast)
     if (from === chunk.length) {
-      if (!this.#isWireFull) return true
+      if (!this.#isWireFull || stream.isClosed) return true
       stream.needsDrain = true
       this.#stopped.add(stream)
       return false
@@ -153,27 +157,30 @@ export class Sender {
   }
 
   /** As much of a chunk as may leave; the number of bytes that did. */
-  #sendNow(stream: Http2Stream, chunk: Uint8Array): number {
+  #sendNow(stream: Http2Stream, chunk: Uint8Array, isLast: boolean): number {
     let from = 0
     while (from < chunk.length && !this.#isWireFull) {
       const room = Math.min(this.#window, stream.sendWindow, payloadBytesMax)
       if (room <= 0) break
       const to = Math.min(from + room, chunk.length)
-      this.#sendFrame(stream, from === 0 && to === chunk.length ? chunk : chunk.subarray(from, to))
+      const part = from === 0 && to === chunk.length ? chunk : chunk.subarray(from, to)
+      this.#sendFrame(stream, part, isLast && to === chunk.length)
       from = to
     }
     return from
   }
 
-  #sendFrame(stream: Http2Stream, payload: Uint8Array): void {
+  #sendFrame(stream: Http2Stream, payload: Uint8Array, isEnd: boolean): void {
     const { length } = payload
     this.#window -= length
     stream.sendWindow -= length
     stream.wireBytesSent += length + 9
     stream.progressMs = this.#options.nowMs()
     this.#options.guard.onDataFrameSent()
-    this.#write(frameHead(length, frameTypes.data, 0, stream.id), false)
+    const flags = isEnd ? frameFlags.endStream : 0
+    this.#write(frameHead(length, frameTypes.data, flags, stream.id), false)
     if (!this.#isStopped) this.#isWireFull = !this.#wire.write(payload)
+    if (isEnd) this.#endLocal(stream)
   }
 
   #pump(): void {
@@ -202,12 +209,12 @@ export class Sender {
     if (first.length <= room) {
       stream.queue.shift()
       stream.queuedBytes -= first.length
-      this.#sendFrame(stream, first)
+      this.#sendFrame(stream, first, false)
       return
     }
     stream.queue[0] = first.subarray(room)
     stream.queuedBytes -= room
-    this.#sendFrame(stream, first.subarray(0, room))
+    this.#sendFrame(stream, first.subarray(0, room), false)
   }
 
   #sendLast(stream: Http2Stream): void {

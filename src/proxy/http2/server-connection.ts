@@ -429,9 +429,9 @@ export class Http2ServerConnection implements SessionOwner, ServerStreamOwner {
 /** What is known of a request that was refused: for the log. */
 function partialHead(fields: MessageFields): RequestHead {
   return {
-    method: fields.pseudo(':method') ?? '',
-    path: fields.pseudo(':path') ?? '',
-    authority: fields.pseudo(':authority') ?? fields.host ?? '',
+    method: fields.pseudo.method ?? '',
+    path: fields.pseudo.path ?? '',
+    authority: fields.pseudo.authority ?? fields.host ?? '',
     scheme: 'http',
     protocol: 'HTTP/2',
     headers: new HeaderList(),

@@ -7,7 +7,7 @@ import { errorCodes } from './frame.ts'
 import { GrpcMessageCount } from './grpc-message-count.ts'
 import { encodeResponse } from './response-head.ts'
 import type { Http2Session } from './session.ts'
-import type { Http2Stream, StreamEvents, StreamReset } from './stream.ts'
+import { lastBytes, type Http2Stream, type StreamEvents, type StreamReset } from './stream.ts'
 
 export interface ServerStreamOwner {
   readonly session: Http2Session
@@ -28,6 +28,8 @@ export class ServerStream implements DownstreamStream, StreamEvents {
   #received: GrpcMessageCount | undefined
   #sent: GrpcMessageCount | undefined
   #hasNoBody = false
+  /** Of a body that nothing follows; -1: how long it is, or what follows, is not known. */
+  #bodyLeft = -1
   isHeadSent = false
   isTunnel = false
   /** By the client. */
@@ -93,6 +95,7 @@ export class ServerStream implements DownstreamStream, StreamEvents {
     const status = isUpgraded ? 200 : head.status
     this.#hasNoBody = !this.isTunnel && hasNoBody(this.#request.method, status)
     const isLengthTrue = this.#hasNoBody || typeof head.bodyLength === 'number'
+    this.#bodyLeft = lastBytes(head)
     const keepsLength = isLengthTrue && !this.isTunnel && status !== 204
     const block = encodeResponse(session.encoder, head, { status, keepsLength })
     session.sender.sendBlock(this.#stream, block, isEnd || this.#hasNoBody)
@@ -101,7 +104,8 @@ export class ServerStream implements DownstreamStream, StreamEvents {
   sendData(chunk: Uint8Array): boolean {
     if (this.#hasNoBody || this.#isOver()) return true
     this.#sent?.add(chunk)
-    return this.#owner.session.sender.sendData(this.#stream, chunk)
+    if (this.#bodyLeft !== -1) this.#bodyLeft -= chunk.length
+    return this.#owner.session.sender.sendData(this.#stream, chunk, this.#bodyLeft === 0)
   }
 
   sendEnd(trailers: HeaderList | undefined): void {

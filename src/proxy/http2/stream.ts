@@ -6,6 +6,7 @@
  * opened again before it is taken.
  */
 import type { HeaderList } from '../http/header-list.ts'
+import type { BodyLength, HttpProtocol } from '../http/message.ts'
 
 export interface StreamEvents {
   onStreamData(chunk: Buffer): void
@@ -170,4 +171,13 @@ export class Http2Stream {
     this.#heldBytes -= bytes
     this.#total.bufferedBytes -= bytes
   }
+}
+
+/** How long a body is that nothing can follow: HTTP/1.1 has no trailers behind a `content-length`. Else -1. */
+export function lastBytes(head: {
+  readonly protocol: HttpProtocol
+  readonly bodyLength: BodyLength
+}): number {
+  const { bodyLength, protocol } = head
+  return typeof bodyLength === 'number' && protocol !== 'HTTP/2' ? bodyLength : -1
 }

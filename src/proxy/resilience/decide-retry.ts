@@ -6,6 +6,7 @@
  * that is no longer held whole, and a limit of ours that a second attempt would meet again.
  */
 import type { Failure } from '../failure.ts'
+import type { HeaderList } from '../http/header-list.ts'
 import type { AttemptOutcome, RetryCondition, RetryDecision, RetryPolicy } from './retry-policy.ts'
 
 export function decideRetry(
@@ -15,6 +16,22 @@ export function decideRetry(
   if (policy === undefined || outcome.responseStarted || !outcome.isReplayable) return 'give-up'
   if (!wouldRetry(policy, outcome)) return 'give-up'
   return outcome.attempt > policy.retriesMax ? 'limit-exceeded' : 'retry'
+}
+
+/** Whether a response is one that no condition of the policy could mean, at one look: nearly all are. */
+export function isOrdinary(policy: RetryPolicy, { status, headers }: OrdinaryResponse): boolean {
+  return (
+    status < 400 &&
+    policy.retriableHeaders.length === 0 &&
+    !policy.retriableStatusCodes.has(status) &&
+    !policy.conditions.has('envoy-ratelimited') &&
+    !headers.has('grpc-status')
+  )
+}
+
+interface OrdinaryResponse {
+  readonly status: number
+  readonly headers: HeaderList
 }
 
 function wouldRetry(policy: RetryPolicy, outcome: AttemptOutcome): boolean {

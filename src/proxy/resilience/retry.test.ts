@@ -2,6 +2,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
+import { assert as assertAll, boolean, constantFrom, property, record, subarray } from 'fast-check'
+
 import { messageOf } from '../../../test/support/envoy-message.ts'
 import { FakeClock } from '../../../test/support/fake-clock.ts'
 import { requestRecord } from '../../../test/support/request-record.ts'
@@ -10,9 +12,10 @@ import type { FieldReport } from '../config/field-rule.ts'
 import { HeaderList } from '../http/header-list.ts'
 import type { RequestHead } from '../http/message.ts'
 import { compileRetryPolicy } from './compile-retry-policy.ts'
+import { decideRetry, isOrdinary } from './decide-retry.ts'
 import { emptyRetryPolicy, removeRetryHeaders, requestRetryPolicy } from './request-retry-policy.ts'
 import { retryWaitMs } from './retry-backoff.ts'
-import type { RetryPolicy as CompiledPolicy } from './retry-policy.ts'
+import { type RetryPolicy as CompiledPolicy, retryConditions } from './retry-policy.ts'
 
 function headers(fields: Readonly<Record<string, string>>): HeaderList {
   const list = new HeaderList()
@@ -222,4 +225,40 @@ test('a policy for some requests leaves others to what they ask for themselves',
   assert.deepEqual(conditions({ 'x-again': '' }), ['5xx'])
   assert.deepEqual(conditions({}), [])
   assert.deepEqual(conditions({ 'x-envoy-retry-on': 'reset' }), ['reset'])
+})
+
+test('property: a response that is ordinary at one look is one that no policy would try again', () => {
+  const policies = record({
+    conditions: subarray([...retryConditions]),
+    codes: subarray([200, 204, 302, 404, 503]),
+    readsHeaders: boolean(),
+  })
+  const responses = record({
+    status: constantFrom(200, 204, 302, 399, 400, 404, 409, 503),
+    fields: subarray([
+      ['grpc-status', '14'],
+      ['x-envoy-ratelimited', 'true'],
+      ['x-again', '1'],
+    ] as const),
+  })
+  let ordinary = 0
+  assertAll(
+    property(policies, responses, ({ conditions, codes, readsHeaders }, { status, fields }) => {
+      const policy: CompiledPolicy = {
+        ...emptyRetryPolicy,
+        conditions: new Set(conditions),
+        retriableStatusCodes: new Set(codes),
+        retriableHeaders: readsHeaders ? [(list) => list.has('x-again')] : [],
+      }
+      const responseHeaders = headers(Object.fromEntries(fields))
+      if (!isOrdinary(policy, { status, headers: responseHeaders })) return
+      ordinary += 1
+      const grpcStatus = responseHeaders.has('grpc-status') ? 14 : undefined
+      const outcome = { attempt: 1, status, grpcStatus, responseHeaders, failure: undefined }
+      const sent = { requestSent: true, isReplayable: true, responseStarted: false }
+      assert.equal(decideRetry(policy, { ...outcome, ...sent }), 'give-up')
+    }),
+    { numRuns: 500 },
+  )
+  assert.ok(ordinary > 20)
 })

@@ -12,6 +12,7 @@ import {
 } from '../../xds/proto/generated/envoy/config/route/v3/route_components.ts'
 import { type Compiled, compiled, refused } from '../config/compiled.ts'
 import { type FieldReport, at, checkFields, refuse } from '../config/field-rule.ts'
+import type { ConnectionSecurity } from '../connection-security.ts'
 import type { FilterConfigs } from '../filter/route-config.ts'
 import type { RequestHead } from '../http/message.ts'
 import { type ForwardContext, compileForward, compileHostDefaults } from './forward-action.ts'
@@ -80,10 +81,10 @@ function createTable(
   const inputOf = createMatchInput(message, options)
   return {
     name: message.name,
-    match(head) {
+    match(head, security) {
       const matchHost = findHost(head.authority)
       if (matchHost === undefined) return undefined
-      const input = inputOf(head)
+      const input = inputOf(head, security)
       return matchHost(input.path, input)
     },
   }
@@ -93,24 +94,33 @@ function createTable(
 export function createMatchInput(
   message: RouteConfiguration,
   options: RouteOptions,
-): (head: RequestHead) => MatchInput {
+): (head: RequestHead, security?: ConnectionSecurity) => MatchInput {
+  const { random } = options
   if (!message.ignorePathParametersInPathMatching) {
-    return (head) => new RequestInput(head, pathOnly(head.path), options.random)
+    return (head, security) => new RequestInput(head, pathOnly(head.path), { random, security })
   }
-  return (head) => new RequestInput(head, withoutParameters(pathOnly(head.path)), options.random)
+  return (head, security) =>
+    new RequestInput(head, withoutParameters(pathOnly(head.path)), { random, security })
+}
+
+interface InputScope {
+  readonly random: RouteOptions['random']
+  readonly security: ConnectionSecurity | undefined
 }
 
 /** Draws when a route with a fraction is first met, and gives the same to all others. */
 class RequestInput implements MatchInput {
   readonly head: RequestHead
   readonly path: string
+  readonly security: ConnectionSecurity | undefined
   readonly #random: RouteOptions['random']
   #drawn = -1
 
-  constructor(head: RequestHead, path: string, random: RouteOptions['random']) {
+  constructor(head: RequestHead, path: string, scope: InputScope) {
     this.head = head
     this.path = path
-    this.#random = random
+    this.security = scope.security
+    this.#random = scope.random
   }
 
   draw(): number {

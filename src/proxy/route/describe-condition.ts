@@ -38,14 +38,29 @@ export function describeCondition(
       return { subject: 'content-type', wanted: 'application/grpc', got }
     }
     case 'runtime_fraction': {
-      const percent = match.runtimeFraction?.defaultValue
-      const denominator = percent === undefined ? 100 : denominatorOf(percent)
-      const share = ((percent?.numerator ?? 0) / denominator) * 100
-      return { subject: 'chance', wanted: `${share} % of the requests`, got: 'a draw' }
+      return fractionText(match)
     }
+    case 'tls_context':
+      return tlsText(match, input)
     default:
       return unreachable(field)
   }
+}
+
+function fractionText({ runtimeFraction }: RouteMatch): ConditionText {
+  const percent = runtimeFraction?.defaultValue
+  const denominator = percent === undefined ? 100 : denominatorOf(percent)
+  const share = ((percent?.numerator ?? 0) / denominator) * 100
+  return { subject: 'chance', wanted: `${share} % of the requests`, got: 'a draw' }
+}
+
+function tlsText({ tlsContext }: RouteMatch, { security }: MatchInput): ConditionText {
+  const wanted = [
+    tlsContext?.presented === undefined ? [] : [tlsContext.presented ? 'shown' : 'not shown'],
+    tlsContext?.validated === undefined ? [] : [tlsContext.validated ? 'verified' : 'not verified'],
+  ].flat()
+  const got = security?.peer === undefined ? undefined : 'verified'
+  return { subject: 'client certificate', wanted: wanted.join(' and ') || 'anything', got }
 }
 
 const unknown: ConditionText = { subject: 'unknown', wanted: '', got: undefined }

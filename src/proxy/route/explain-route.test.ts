@@ -174,7 +174,7 @@ test('explains every request as the table routes it', () => {
     ),
     { numRuns: 400 },
   )
-  assert.ok(matches > 50, `only ${matches} requests matched a route`)
+  assert.ok(matches > 20, `only ${matches} requests matched a route`)
 })
 
 test('each reason says what was wanted and what the request had', () => {

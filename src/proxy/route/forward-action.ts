@@ -110,7 +110,7 @@ const notFoundStatuses: Readonly<Record<number, number>> = {
 
 type TimeoutFields = Pick<
   ForwardAction,
-  'timeoutMs' | 'idleTimeoutMs' | 'maxStreamDurationMs' | 'grpcTimeout'
+  'timeoutMs' | 'idleTimeoutMs' | 'maxStreamDurationMs' | 'grpcTimeout' | 'limitsStream'
 >
 
 function compileTimeouts(action: RouteActionMessage, report: FieldReport): TimeoutFields {
@@ -128,6 +128,7 @@ function compileTimeouts(action: RouteActionMessage, report: FieldReport): Timeo
     // Envoy: with a stream duration set, the route's own time-out does not apply.
     timeoutMs: duration === undefined ? timeoutMs : 0,
     idleTimeoutMs,
+    ...(duration !== undefined && { limitsStream: true }),
     ...(duration?.maxStreamDuration !== undefined && {
       maxStreamDurationMs: durationMs(duration.maxStreamDuration, zero, here),
     }),

@@ -47,7 +47,7 @@ export function forwardedScheme(head: RequestHead): string {
 function compileScheme(action: RedirectAction): (head: RequestHead) => string {
   const specifier = action.schemeRewriteSpecifier
   if (specifier?.$case === 'schemeRedirect' && specifier.value !== '') {
-    const scheme = specifier.value.toLowerCase()
+    const scheme = specifier.value
     return () => scheme
   }
   if (specifier?.$case === 'httpsRedirect' && specifier.value) return () => 'https'

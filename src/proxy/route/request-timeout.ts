@@ -33,8 +33,7 @@ export function streamDurationMs(
   }
   const { maxMs, offsetMs } = grpcTimeout
   const capped = maxMs !== 0 && deadlineMs > maxMs ? maxMs : deadlineMs
-  if (capped === 0 || offsetMs === 0) return capped
-  // An offset that eats the whole deadline ends the stream at once; 0 would mean never.
+  // A deadline of nothing, or one that its offset eats, ends the stream at once; 0 would mean never.
   return Math.max(capped - offsetMs, 1)
 }
 
@@ -59,6 +58,23 @@ function grpcRequestTimeoutMs(forward: ForwardAction, head: RequestHead): number
   const ownMs = offsetMs < deadlineMs ? deadlineMs - offsetMs : deadlineMs
   return maxMs !== 0 && (ownMs === 0 || ownMs > maxMs) ? maxMs : ownMs
 }
+
+/** What the upstream is told, where the proxy decides on it: so that it stops when nobody waits any more. */
+export function grpcTimeoutText(ms: number): string {
+  let time = Math.round(ms)
+  for (const [unit, next] of grpcUnits) {
+    if (time <= grpcTimeoutMax) return `${time}${unit}`
+    time = Math.floor(time / next)
+  }
+  return `${Math.min(time, grpcTimeoutMax)}H`
+}
+
+const grpcTimeoutMax = 99_999_999
+const grpcUnits = [
+  ['m', 1000],
+  ['S', 60],
+  ['M', 60],
+] as const
 
 const unitMs: Readonly<Record<string, number>> = {
   H: 3_600_000,

@@ -43,7 +43,10 @@ const routeMatchRule: MessageRule = {
     headers: used(),
     queryParameters: used(),
     grpc: used(),
-    tlsContext: refusedField('TLS context matching is not implemented'),
+    tlsContext: used({
+      type: 'envoy.config.route.v3.RouteMatch.TlsContextMatchOptions',
+      fields: { presented: used(), validated: used() },
+    }),
     dynamicMetadata: refusedField('dynamic metadata is not implemented'),
   },
 }

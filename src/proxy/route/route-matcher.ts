@@ -5,6 +5,7 @@ import {
   type FractionalPercent,
 } from '../../xds/proto/generated/envoy/type/v3/percent.ts'
 import { type FieldReport, at, refuse } from '../config/field-rule.ts'
+import type { ConnectionSecurity } from '../connection-security.ts'
 import type { RequestHead } from '../http/message.ts'
 import { compileRequestMatcher } from './header-matcher.ts'
 import { compileQueryMatcher } from './query-matcher.ts'
@@ -17,6 +18,8 @@ export interface MatchInput {
   readonly head: RequestHead
   /** Without query and fragment; '' for a CONNECT without a path. */
   readonly path: string
+  /** What TLS has proved of the client; undefined on plaintext. */
+  readonly security: ConnectionSecurity | undefined
   /** One draw per request, a whole number of 32 bits: routes with fractions split the same traffic. */
   readonly draw: () => number
 }
@@ -37,7 +40,13 @@ export interface RouteMatcher {
 
 /** One thing that a match asks of a request; all must hold. */
 export interface MatchCondition {
-  readonly field: 'path' | 'grpc' | 'headers' | 'query_parameters' | 'runtime_fraction'
+  readonly field:
+    | 'path'
+    | 'grpc'
+    | 'headers'
+    | 'query_parameters'
+    | 'runtime_fraction'
+    | 'tls_context'
   /** In the message's list of that name; 0 where there is no list. */
   readonly index: number
   readonly test: MatchTest
@@ -72,6 +81,7 @@ function compileConditions(match: RouteMatch, report: FieldReport): readonly Mat
     ...compileGrpc(match),
     ...compileHeaders(match, report),
     ...compileQuery(match, report),
+    ...compileTlsContext(match),
     ...compileFraction(match, at(report, 'runtime_fraction')),
   ]
 }
@@ -224,6 +234,21 @@ function compileQuery(match: RouteMatch, report: FieldReport): readonly MatchCon
       { field: 'query_parameters', index, test: (input: MatchInput) => matches(input.head.path) },
     ]
   })
+}
+
+/** A client without TLS has shown no certificate, and none was verified. */
+function compileTlsContext({ tlsContext }: RouteMatch): readonly MatchCondition[] {
+  if (tlsContext === undefined) return []
+  const { presented, validated } = tlsContext
+  const test: MatchTest = ({ security }) => {
+    const isPresented = security !== undefined && security.peerChain.length > 0
+    const isValidated = security?.peer !== undefined
+    return (
+      (presented === undefined || presented === isPresented) &&
+      (validated === undefined || validated === isValidated)
+    )
+  }
+  return [{ field: 'tls_context', index: 0, test }]
 }
 
 function compileFraction(match: RouteMatch, report: FieldReport): readonly MatchCondition[] {

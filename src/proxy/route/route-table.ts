@@ -5,6 +5,7 @@
  * `*.suffix`, longest `prefix.*`, `*`; then the first route that matches, in order.
  */
 import type { Random } from '../../lib/random.ts'
+import type { ConnectionSecurity } from '../connection-security.ts'
 import type { Fraction } from '../filter/fraction.ts'
 import type { FilterConfigs } from '../filter/route-config.ts'
 import type { HeaderList } from '../http/header-list.ts'
@@ -15,8 +16,8 @@ import type { HashRequest } from './hash-policy.ts'
 
 export interface RouteTable {
   readonly name: string
-  /** The virtual host and route for a request; both undefined-safe results become 404 NR. */
-  match(head: RequestHead): MatchedRoute | undefined
+  /** The virtual host and route for a request; both undefined-safe results become 404 NR. `security`: of the client. */
+  match(head: RequestHead, security?: ConnectionSecurity): MatchedRoute | undefined
 }
 
 export interface MatchedRoute {
@@ -78,6 +79,8 @@ export interface ForwardAction {
   readonly clusterNotFoundStatus?: number
   /** How a gRPC request's own deadline counts; see request-timeout.ts, which reads it. */
   readonly grpcTimeout?: GrpcTimeout
+  /** Envoy `max_stream_duration` is set: it also says what gRPC upstreams are told. */
+  readonly limitsStream?: boolean
   /** Virtual host's `include_request_attempt_count`: adds x-envoy-attempt-count to the request. */
   readonly includeAttemptCount?: boolean
   /** Hash of the request for hashing balancers; undefined where there is no hash policy. */

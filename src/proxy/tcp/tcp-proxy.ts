@@ -182,6 +182,8 @@ class TcpConnection implements OpenConnection {
   #join(upstream: Wire, cluster: Cluster, host: Host): void {
     this.#upstream = upstream
     this.#record.upstreamSecurity = upstream.security
+    this.#record.upstreamRemoteAddress = host.addressText
+    this.#record.upstreamLocalAddress = endText(upstream.localAddress, upstream.localPort)
     this.#openWires += 1
     upstream.listen({
       onData: (chunk) => {

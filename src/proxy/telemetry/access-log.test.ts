@@ -108,7 +108,29 @@ const operators: readonly (readonly [format: string, expected: string, Partial<R
     ['%RESPONSE_CODE_DETAILS%', 'a_b_c', { details: 'a b c' }],
     ['%UPSTREAM_TRANSPORT_FAILURE_REASON%', 'no_route', { transportFailure: 'no route' }],
     ['%UPSTREAM_HOST% %UPSTREAM_HOST_NAME%', '10.0.0.1:8080 10.0.0.1:8080', { host }],
-    ['%UPSTREAM_REMOTE_ADDRESS_WITHOUT_PORT% %UPSTREAM_REMOTE_PORT%', '10.0.0.1 8080', { host }],
+    ['%UPSTREAM_REMOTE_ADDRESS_WITHOUT_PORT% %UPSTREAM_REMOTE_PORT%', '127.0.0.1 9001'],
+    ['%UPSTREAM_REMOTE_ADDRESS%', '-', { host, upstreamRemoteAddress: undefined }],
+    ['%UPSTREAM_REMOTE_ADDRESS_WITHOUT_PORT(20)%', '127.0.0.0/20'],
+    [
+      '%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT(33)%',
+      '2001:db8:8000::/33',
+      { downstreamRemoteAddress: '[2001:db8:ffff::1]:1' },
+    ],
+    ['%REQUEST_DURATION% %RESPONSE_DURATION% %RESPONSE_TX_DURATION%', '1 12 0'],
+    ['%REQUEST_TX_DURATION% %UPSTREAM_CONNECTION_POOL_READY_DURATION%', '3 1'],
+    ['%COMMON_DURATION(DS_RX_END:US_TX_BEG:us)%', '1250'],
+    ['%COMMON_DURATION(DS_RX_BEG:US_RX_BEG:ms)%', '-', { upstreamHeadMs: 0 }],
+    ['%COMMON_DURATION(DS_RX_BEG:DS_TX_END:ms)%', '-', { isBrokenOff: true }],
+    ['%UPSTREAM_HOSTS_ATTEMPTED%', '-'],
+    ['%UPSTREAM_HOSTS_ATTEMPTED%', '10.0.0.1:8080', { hostReached: host }],
+    ['%UPSTREAM_PROTOCOL% %UPSTREAM_WIRE_BYTES_SENT%', 'HTTP/1.1 120'],
+    ['%PATH(NQ:ORIG)% %QUERY_PARAM(q)% %QUERY_PARAMS%', '/asked 1 q=1'],
+    ['%REQUESTED_SERVER_NAME(SNI_FIRST:HOST)%', 'my-go-service:8080'],
+    ['%TRAILER(X-END)%', 'yes', { responseTrailers: headerList({ 'x-end': 'yes' }) }],
+    ['%RESPONSE_HEADERS_BYTES%', '32'],
+    ['%ACCESS_LOG_TYPE%', 'DownstreamEnd'],
+    ['%DYNAMIC_METADATA(a:b):3%', '-'],
+    ['%REQ_WITHOUT_QUERY(:PATH)%', '/rewritten'],
     ['%UPSTREAM_LOCAL_ADDRESS_WITHOUT_PORT% %UPSTREAM_LOCAL_PORT%', '127.0.0.1 40001'],
     ['%UPSTREAM_LOCAL_ADDRESS%', '-', { upstreamLocalAddress: undefined }],
     ['%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT% %DOWNSTREAM_REMOTE_PORT%', '127.0.0.1 50001'],
@@ -137,16 +159,37 @@ for (const [format, expected, fields] of operators) {
   })
 }
 
+const wantsArgument = /^REQ$|^RESP$|_HEADER$|TRAILER$|^QUERY_PARAM$|WITHOUT_QUERY$|^DYNAMIC_/
+
 test('every operator that is listed compiles', () => {
   for (const name of operatorNames) {
-    const argument = name === 'REQ' || name === 'RESP' ? '(x)' : ''
+    const argument = wantsArgument.test(name) ? '(x)' : ''
+    if (name === 'COMMON_DURATION' || name === 'METADATA') continue
     assert.equal(typeof text(`%${name}${argument}%`), 'string')
   }
 })
 
 for (const { format, reason } of [
   { format: '%NO_SUCH%', reason: '%NO_SUCH%: not implemented' },
-  { format: '%DYNAMIC_METADATA(a:b)%', reason: '%DYNAMIC_METADATA%: not implemented' },
+  { format: '%FILTER_STATE(a)%', reason: '%FILTER_STATE%: not implemented' },
+  { format: '%METADATA(ROUTE:a)%', reason: '%METADATA(ROUTE:a)%: only DYNAMIC is implemented' },
+  {
+    format: '%COMMON_DURATION(DS_RX_BEG:DS_TX_END:s)%',
+    reason: '%COMMON_DURATION(DS_RX_BEG:DS_TX_END:s)%: START:END:ms, :us or :ns expected',
+  },
+  {
+    format: '%COMMON_DURATION(US_CX_BEG:DS_TX_END:ms)%',
+    reason: '%COMMON_DURATION(US_CX_BEG:DS_TX_END:ms)%: the point US_CX_BEG is not implemented',
+  },
+  {
+    format: '%UPSTREAM_REMOTE_ADDRESS_WITHOUT_PORT(x)%',
+    reason: '%UPSTREAM_REMOTE_ADDRESS_WITHOUT_PORT(x)%: a number of bits from 0 to 128 expected',
+  },
+  { format: '%QUERY_PARAMS(x)%', reason: '%QUERY_PARAMS(x)%: ORIG or DECODED expected' },
+  {
+    format: '%REQUESTED_SERVER_NAME(x)%',
+    reason: '%REQUESTED_SERVER_NAME(x)%: SNI_ONLY, SNI_FIRST or HOST_FIRST expected',
+  },
   { format: '100%', reason: 'format "100%": a single % at position 3' },
   { format: '%REQ()%', reason: '%REQ()%: the name of a header is required' },
   { format: '%REQ(a?b?c)%', reason: '%REQ(a?b?c)%: at most two headers' },

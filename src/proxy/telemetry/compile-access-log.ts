@@ -5,14 +5,17 @@ import {
   type ComparisonFilter,
   ComparisonFilter_Op as Op,
   type HeaderFilter,
+  type LogTypeFilter,
   type RuntimeFilter,
 } from '../../xds/proto/generated/envoy/config/accesslog/v3/accesslog.ts'
 import type { SubstitutionFormatString } from '../../xds/proto/generated/envoy/config/core/v3/substitution_format_string.ts'
+import { AccessLogType } from '../../xds/proto/generated/envoy/data/accesslog/v3/accesslog.ts'
 import type { FileAccessLog } from '../../xds/proto/generated/envoy/extensions/access_loggers/file/v3/file.ts'
 import { type Compiled, compiled, refused } from '../config/compiled.ts'
 import { compileRequestMatcher } from '../route/header-matcher.ts'
 import { denominatorOf } from '../route/route-matcher.ts'
 import type { LogFilter } from './access-log.ts'
+import { grpcStatusOf, httpAsGrpcStatus } from './grpc-status.ts'
 import type { LogText } from './log-format.ts'
 import type { LogSource } from './log-source.ts'
 import {
@@ -106,13 +109,28 @@ function compileLeaf(specifier: LeafFilter): Compiled<LogFilter> {
       return compileFlags(specifier.value.flags)
     case 'grpcStatusFilter':
       return compileGrpcStatus(specifier.value)
+    case 'logTypeFilter':
+      return compileLogTypes(specifier.value)
+    case 'metadataFilter': {
+      // No filter here keeps dynamic metadata, so there is never a key to find.
+      const { matchIfKeyNotFound = true } = specifier.value
+      return compiled(() => matchIfKeyNotFound)
+    }
     case 'traceableFilter':
     case 'extensionFilter':
-    case 'metadataFilter':
-    case 'logTypeFilter':
     default:
       return refused(`${specifier.$case}: not implemented`)
   }
+}
+
+/** Lines are written at the end only: without a list of types, of all of them. */
+function compileLogTypes(filter: LogTypeFilter): Compiled<LogFilter> {
+  const types = new Set<number>(filter.types)
+  return compiled((source) => {
+    const type =
+      source.request === undefined ? AccessLogType.TcpConnectionEnd : AccessLogType.DownstreamEnd
+    return types.has(type) !== filter.exclude
+  })
 }
 
 function everyTest(tests: readonly LogFilter[]): LogFilter {
@@ -127,6 +145,9 @@ function wholeDuration(source: LogSource): number {
   return Math.trunc(source.durationMs ?? 0)
 }
 
+/** Newer than our copy of the API. */
+const notEqual = 3 as number
+
 function compileComparison(
   comparison: ComparisonFilter | undefined,
   read: (source: LogSource) => number,
@@ -140,6 +161,8 @@ function compileComparison(
       return compiled((source) => read(source) >= limit)
     case Op.LE:
       return compiled((source) => read(source) <= limit)
+    case notEqual:
+      return compiled((source) => read(source) !== limit)
     default:
       return refused(`comparison.op: unknown value ${String(comparison.op)}`)
   }
@@ -194,5 +217,15 @@ function compileGrpcStatus(filter: {
   readonly exclude: boolean
 }): Compiled<LogFilter> {
   const wanted = new Set(filter.statuses)
-  return compiled((source) => wanted.has(source.grpcStatus ?? -1) !== filter.exclude)
+  return compiled((source) => wanted.has(statusMeant(source)) !== filter.exclude)
+}
+
+/** Of any request: as Envoy, which asks what an HTTP status would mean to gRPC. */
+function statusMeant(source: LogSource): number {
+  return (
+    source.grpcStatus ??
+    grpcStatusOf(source.responseTrailers) ??
+    grpcStatusOf(source.response?.headers) ??
+    (source.status ? httpAsGrpcStatus(source.status) : -1)
+  )
 }

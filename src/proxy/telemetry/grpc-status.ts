@@ -1,5 +1,6 @@
-/** gRPC status codes by name, and `%GRPC_STATUS%` in its three spellings. */
+/** gRPC status codes by name and by the HTTP status that stands for them, and `%GRPC_STATUS%` in its three spellings. */
 import { type Compiled, compiled, refused } from '../config/compiled.ts'
+import type { HeaderList } from '../http/header-list.ts'
 import type { LogOperator } from './log-source.ts'
 
 /** In the order of their numbers; spelled as Envoy's CAMEL_STRING. */
@@ -45,4 +46,26 @@ function nameOf(status: number | undefined): string | undefined {
 
 function snake(name: string | undefined): string | undefined {
   return name?.replaceAll(/(?<=[a-z])(?=[A-Z])/g, '_').toUpperCase()
+}
+
+/** `grpc-status` among header fields, or undefined. */
+export function grpcStatusOf(headers: HeaderList | undefined): number | undefined {
+  const text = headers?.get('grpc-status')
+  return text !== undefined && /^\d{1,2}$/.test(text) ? Number(text) : undefined
+}
+
+/** gRPC status of a local reply with this HTTP status (Envoy `httpToGrpcStatus`). */
+export function httpAsGrpcStatus(status: number): number {
+  return grpcStatuses[status] ?? 2
+}
+
+const grpcStatuses: Readonly<Record<number, number>> = {
+  400: 13,
+  401: 16,
+  403: 7,
+  404: 12,
+  429: 14,
+  502: 14,
+  503: 14,
+  504: 14,
 }

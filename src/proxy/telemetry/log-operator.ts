@@ -4,19 +4,16 @@
  */
 import { type Compiled, compiled, refused } from '../config/compiled.ts'
 import type { HeaderList } from '../http/header-list.ts'
+import type { RequestHead } from '../http/message.ts'
+import type { Host } from '../upstream/host.ts'
+import { addressOperator, addressOperatorNames, withoutPort } from './address-operator.ts'
+import { durationOperator, durationOperatorNames } from './duration-operator.ts'
 import { grpcStatusOperator } from './grpc-status.ts'
-import type { LogOperator, LogSource } from './log-source.ts'
-import { compileTimeFormat } from './log-time.ts'
+import { messageOperator, messageOperatorNames } from './header-operator.ts'
+import type { LogOperator, LogSource, OperatorCall } from './log-source.ts'
+import { compileTimeFormat, type TimeZone } from './log-time.ts'
 import { longFlags } from './response-flag.ts'
 import { tlsOperators, validityOperator, validityOperatorNames } from './tls-operator.ts'
-
-export interface OperatorCall {
-  readonly name: string
-  /** What stands in parentheses, or undefined without them. */
-  readonly argument: string | undefined
-  /** `:Z` behind the parentheses: at most so many characters. */
-  readonly lengthMax: number | undefined
-}
 
 /** Name of the machine for `%HOSTNAME%`. */
 export interface OperatorContext {
@@ -45,31 +42,112 @@ function makeOperator(call: OperatorCall, context: OperatorContext): Compiled<Lo
     if (call.lengthMax !== undefined) return refused(`%${name}%: takes no length`)
     return compiled(plain)
   }
+  const withLength = lengthOperator(call)
+  if (withLength !== undefined) return withLength
+  if (call.lengthMax !== undefined) return refused(`%${name}%: takes no length`)
+  return (
+    addressOperator(name, argument) ??
+    durationOperator(name, argument ?? '') ??
+    withText(call, context) ??
+    refused(`%${name}%: not implemented`)
+  )
+}
+
+/** Those whose value may be cut. */
+function lengthOperator(call: OperatorCall): Compiled<LogOperator> | undefined {
+  const { name, argument = '' } = call
   switch (name) {
-    case 'REQ':
-      return headerOperator(call, requestField)
-    case 'RESP':
-      return headerOperator(call, responseField)
-    case 'START_TIME':
-      return startTime(argument ?? '')
-    case 'GRPC_STATUS':
-      return grpcStatusOperator(argument)
-    case 'HOSTNAME':
-      return compiled(() => context.hostname)
+    case 'DYNAMIC_METADATA':
+      return metadataOperator(name, argument)
+    case 'METADATA': {
+      const [kind = '', ...path] = argument.split(':')
+      if (kind === 'DYNAMIC') return metadataOperator(name, path.join(':'))
+      return refused(`%METADATA(${argument})%: only DYNAMIC is implemented`)
+    }
     default:
-      return withText(name, argument ?? '') ?? refused(`%${name}%: not implemented`)
+      return messageOperator(call)
   }
 }
 
-function withText(name: string, argument: string): Compiled<LogOperator> | undefined {
-  return name === 'PATH' ? pathOperator(argument) : validityOperator(name, argument)
+/** No filter here keeps dynamic metadata: as in an Envoy whose filters set none, there is never a value. */
+function metadataOperator(name: string, path: string): Compiled<LogOperator> {
+  if (path === '') return refused(`%${name}()%: a namespace is required`)
+  return compiled(() => undefined)
+}
+
+function withText(call: OperatorCall, context: OperatorContext): Compiled<LogOperator> | undefined {
+  const { name, argument = '' } = call
+  switch (name) {
+    case 'START_TIME':
+      return timeOperator(argument, 'utc', (source) => source.startMs)
+    case 'START_TIME_LOCAL':
+      return timeOperator(argument, 'local', (source) => source.startMs)
+    case 'EMIT_TIME':
+      return timeOperator(argument, 'utc', endTime)
+    case 'EMIT_TIME_LOCAL':
+      return timeOperator(argument, 'local', endTime)
+    case 'GRPC_STATUS':
+      return grpcStatusOperator(call.argument)
+    case 'RESPONSE_CODE_DETAILS':
+      return argument === 'ALLOW_WHITESPACES'
+        ? compiled((source) => textOf(source.details))
+        : compiled((source) => textOf(source.details)?.replaceAll(' ', '_'))
+    case 'REQUESTED_SERVER_NAME':
+      return serverNameOperator(argument)
+    case 'HOSTNAME':
+      return compiled(() => context.hostname)
+    default:
+      return validityOperator(name, argument)
+  }
+}
+
+function endTime({ startMs, durationMs }: LogSource): number | undefined {
+  return startMs === undefined ? undefined : startMs + (durationMs ?? 0)
+}
+
+function timeOperator(
+  format: string,
+  zone: TimeZone,
+  of: (source: LogSource) => number | undefined,
+): Compiled<LogOperator> {
+  const time = compileTimeFormat(format, zone)
+  if (!time.ok) return time
+  const show = time.value
+  return compiled((source) => {
+    const ms = of(source)
+    return ms === undefined ? undefined : show(ms)
+  })
+}
+
+/** `X:Y`: the server name of TLS, or the request's host before it or in its place. */
+function serverNameOperator(argument: string): Compiled<LogOperator> {
+  const [order = '', which = ''] = argument.split(':')
+  const here = `%REQUESTED_SERVER_NAME(${argument})%`
+  const name: LogOperator = (source) => textOf(source.requestedServerName)
+  if (!['', 'SNI_ONLY', 'SNI_FIRST', 'HOST_FIRST'].includes(order)) {
+    return refused(`${here}: SNI_ONLY, SNI_FIRST or HOST_FIRST expected`)
+  }
+  if (!['', 'ORIG', 'HOST', 'ORIG_OR_HOST'].includes(which)) {
+    return refused(`${here}: ORIG, HOST or ORIG_OR_HOST expected`)
+  }
+  if (order === '' || order === 'SNI_ONLY') return compiled(name)
+  const host = hostOperator(which)
+  return order === 'SNI_FIRST'
+    ? compiled((source) => name(source) ?? host(source))
+    : compiled((source) => host(source) ?? name(source))
+}
+
+function hostOperator(which: string): LogOperator {
+  const original: LogOperator = ({ request }) => request?.headers.get('x-envoy-original-host')
+  const own: LogOperator = ({ request }) => textOf(request?.authority)
+  if (which === 'ORIG') return original
+  return which === 'HOST' ? own : (source) => original(source) ?? own(source)
 }
 
 const plainOperators: Readonly<Record<string, LogOperator>> = {
   ...tlsOperators,
   PROTOCOL: (source) => source.request?.protocol,
   RESPONSE_CODE: (source) => source.status ?? 0,
-  RESPONSE_CODE_DETAILS: (source) => textOf(source.details)?.replaceAll(' ', '_'),
   RESPONSE_FLAGS: (source) => source.flags ?? '-',
   RESPONSE_FLAGS_LONG: (source) => longFlags(source.flags ?? '-'),
   // No part of ours ends a connection with a reason of this kind; Istio's default format names it.
@@ -80,150 +158,97 @@ const plainOperators: Readonly<Record<string, LogOperator>> = {
   DOWNSTREAM_WIRE_BYTES_SENT: (source) => source.wireBytesSent ?? 0,
   DURATION: (source) => wholeMs(source.durationMs),
   ROUTE_NAME: (source) => textOf(source.routeName),
-  VIRTUAL_HOST_NAME: (source) => textOf(source.virtualHost),
+
   UPSTREAM_CLUSTER: (source) => textOf(source.clusterName),
   UPSTREAM_CLUSTER_RAW: (source) => textOf(source.clusterName),
   UPSTREAM_HOST: (source) => source.host?.addressText,
-  UPSTREAM_REMOTE_ADDRESS: (source) => source.host?.addressText,
-  UPSTREAM_REMOTE_ADDRESS_WITHOUT_PORT: (source) => withoutPort(source.host?.addressText),
-  UPSTREAM_REMOTE_PORT: (source) => portOf(source.host?.addressText),
-  UPSTREAM_HOST_NAME: (source) => textOf(source.host?.hostname) ?? source.host?.addressText,
-  UPSTREAM_LOCAL_ADDRESS: (source) => source.upstreamLocalAddress,
-  UPSTREAM_LOCAL_ADDRESS_WITHOUT_PORT: (source) => withoutPort(source.upstreamLocalAddress),
-  UPSTREAM_LOCAL_PORT: (source) => portOf(source.upstreamLocalAddress),
+  UPSTREAM_HOST_NAME: hostName,
+  UPSTREAM_HOST_NAME_WITHOUT_PORT: (source) => hostNameWithoutPort(source.host),
+  UPSTREAM_HOSTS_ATTEMPTED: (source) => attempted(source, (host) => host.addressText),
+  UPSTREAM_HOSTS_ATTEMPTED_WITHOUT_PORT: (source) =>
+    attempted(source, (host) => withoutPort(host.addressText)),
+  UPSTREAM_HOST_NAMES_ATTEMPTED: (source) =>
+    attempted(source, (host) => textOf(host.hostname) ?? host.addressText),
+  UPSTREAM_HOST_NAMES_ATTEMPTED_WITHOUT_PORT: (source) => attempted(source, hostNameWithoutPort),
   UPSTREAM_TRANSPORT_FAILURE_REASON: (source) =>
     textOf(source.transportFailure)?.replaceAll(' ', '_'),
   UPSTREAM_REQUEST_ATTEMPT_COUNT: (source) => source.attempts ?? 0,
-  DOWNSTREAM_LOCAL_ADDRESS: (source) => textOf(source.downstreamLocalAddress),
-  DOWNSTREAM_LOCAL_ADDRESS_WITHOUT_PORT: (source) => withoutPort(source.downstreamLocalAddress),
-  DOWNSTREAM_LOCAL_PORT: (source) => portOf(source.downstreamLocalAddress),
-  DOWNSTREAM_REMOTE_ADDRESS: (source) => textOf(source.downstreamRemoteAddress),
-  DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT: (source) => withoutPort(source.downstreamRemoteAddress),
-  DOWNSTREAM_REMOTE_PORT: (source) => portOf(source.downstreamRemoteAddress),
-  DOWNSTREAM_DIRECT_REMOTE_ADDRESS: (source) => directAddress(source),
-  DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT: (source) => withoutPort(directAddress(source)),
-  DOWNSTREAM_DIRECT_REMOTE_PORT: (source) => portOf(directAddress(source)),
-  REQUESTED_SERVER_NAME: (source) => textOf(source.requestedServerName),
   CONNECTION_ID: (source) => source.connectionId ?? 0,
-  STREAM_ID: (source) => source.request?.headers.get('x-request-id'),
+  STREAM_ID: (source) => source.request?.headers.get('x-request-id') ?? source.streamId,
   GRPC_STATUS_NUMBER: (source) => source.grpcStatus,
+  UPSTREAM_PROTOCOL: (source) => source.upstreamProtocol,
+  UPSTREAM_WIRE_BYTES_RECEIVED: (source) => source.upstreamWireBytesReceived ?? 0,
+  UPSTREAM_WIRE_BYTES_SENT: (source) => source.upstreamWireBytesSent ?? 0,
+  REQUEST_HEADERS_BYTES: (source) => requestSize(source.request),
+  RESPONSE_HEADERS_BYTES: (source) => responseSize(source),
+  RESPONSE_TRAILERS_BYTES: (source) => fieldsSize(source.responseTrailers),
+  VIRTUAL_CLUSTER_NAME: (source) => textOf(source.virtualCluster),
+  ACCESS_LOG_TYPE: (source) =>
+    source.request === undefined ? 'TcpConnectionEnd' : 'DownstreamEnd',
+  FILTER_CHAIN_NAME: (source) => textOf(source.filterChainName),
+  UPSTREAM_SERVER_NAME: (source) => textOf(source.upstreamSecurity?.serverName),
+  // Of QUIC only.
+  BYTES_RETRANSMITTED: () => 0,
+  PACKETS_RETRANSMITTED: () => 0,
+  // No filter here sets one, and no request has a span.
+  CUSTOM_FLAGS: () => '',
+  TRACE_ID: () => undefined,
+  SPAN_ID: () => undefined,
 }
 
 /** Operators by name, for docs and for a message that suggests one. */
 export const operatorNames: readonly string[] = [
   ...Object.keys(plainOperators),
+  ...addressOperatorNames,
+  ...durationOperatorNames,
+  ...messageOperatorNames,
   ...validityOperatorNames,
-  'REQ',
-  'RESP',
   'START_TIME',
+  'START_TIME_LOCAL',
+  'EMIT_TIME',
+  'EMIT_TIME_LOCAL',
   'GRPC_STATUS',
-  'PATH',
+  'RESPONSE_CODE_DETAILS',
+  'REQUESTED_SERVER_NAME',
+  'DYNAMIC_METADATA',
+  'METADATA',
   'HOSTNAME',
 ].sort()
 
-type FieldOf = (name: string) => LogOperator
-
-/** `REQ(X?Y)`: the first of two fields that is there. */
-function headerOperator(call: OperatorCall, fieldOf: FieldOf): Compiled<LogOperator> {
-  const { name, argument = '' } = call
-  const [first = '', second, ...rest] = argument.split('?')
-  if (first === '') return refused(`%${name}()%: the name of a header is required`)
-  if (rest.length > 0) return refused(`%${name}(${argument})%: at most two headers`)
-  const main = fieldOf(first.toLowerCase())
-  if (second === undefined || second === '') return compiled(main)
-  const other = fieldOf(second.toLowerCase())
-  return compiled((source) => main(source) ?? other(source))
+function hostName({ host }: LogSource): string | undefined {
+  return textOf(host?.hostname) ?? host?.addressText
 }
 
-function requestField(name: string): LogOperator {
-  switch (name) {
-    case ':method':
-      return (source) => source.request?.method
-    case ':path':
-      return (source) => textOf(source.request?.path)
-    case ':authority':
-    case 'host':
-      return (source) => textOf(source.request?.authority)
-    case ':scheme':
-      return (source) => source.request?.scheme
-    case 'x-envoy-original-path':
-      return (source) => source.request?.headers.get(name) ?? rewrittenFrom(source)
-    default:
-      return (source) => source.request?.headers.get(name)
-  }
+function hostNameWithoutPort(host: Host | undefined): string | undefined {
+  return textOf(host?.hostname) ?? withoutPort(host?.addressText)
 }
 
-/** The path before the rewrite, where there was one. */
-function rewrittenFrom(source: LogSource): string | undefined {
-  const { originalPath, request } = source
-  if (originalPath === undefined || originalPath === request?.path) return undefined
-  return textOf(originalPath)
+/** All hosts that a connection stood to, each once. */
+function attempted(
+  { hostsReached, hostReached }: LogSource,
+  of: (host: Host) => string | undefined,
+): string | undefined {
+  if (hostsReached !== undefined) return hostsReached.map(of).join(',')
+  return hostReached && of(hostReached)
 }
 
-function responseField(name: string): LogOperator {
-  if (name === ':status') return (source) => source.status
-  if (name === 'x-envoy-upstream-service-time') {
-    return (source) => fieldOf(source.response?.headers, name) ?? serviceTime(source)
-  }
-  return (source) => fieldOf(source.response?.headers, name)
+/** Octets of names and values, as Envoy counts a map of headers: its pseudo headers are in it. */
+function requestSize(request: RequestHead | undefined): number {
+  if (request === undefined) return 0
+  const { method, path, authority, scheme, headers } = request
+  const own = ':method:path:authority:scheme'.length
+  return own + method.length + path.length + authority.length + scheme.length + fieldsSize(headers)
 }
 
-function fieldOf(headers: HeaderList | undefined, name: string): string | undefined {
-  return headers?.get(name)
+function responseSize({ response, status }: LogSource): number {
+  if (response === undefined) return 0
+  return ':status'.length + String(status).length + fieldsSize(response.headers)
 }
 
-function serviceTime(source: LogSource): string | undefined {
-  const ms = source.upstreamServiceTimeMs
-  return ms === undefined ? undefined : String(Math.trunc(ms))
-}
-
-function startTime(format: string): Compiled<LogOperator> {
-  const time = compileTimeFormat(format)
-  if (!time.ok) return time
-  const show = time.value
-  return compiled((source) => (source.startMs === undefined ? undefined : show(source.startMs)))
-}
-
-/** `PATH(WQ|NQ:ORIG|PATH|ORIG_OR_PATH)`: with or without query, before or after the rewrite. */
-function pathOperator(argument: string): Compiled<LogOperator> {
-  const [query = '', which = ''] = argument.split(':')
-  if (!['', 'WQ', 'NQ'].includes(query)) return refused(`%PATH(${argument})%: WQ or NQ expected`)
-  if (!['', 'ORIG', 'PATH', 'ORIG_OR_PATH'].includes(which)) {
-    return refused(`%PATH(${argument})%: ORIG, PATH or ORIG_OR_PATH expected`)
-  }
-  return compiled((source) => {
-    const now = source.request?.path
-    const original = rewrittenFrom(source)
-    const path = pathOf({ which, now, original })
-    if (path === undefined || query !== 'NQ') return textOf(path)
-    return textOf(path.split(/[?#]/, 1)[0])
-  })
-}
-
-function pathOf(paths: {
-  readonly which: string
-  readonly now: string | undefined
-  readonly original: string | undefined
-}): string | undefined {
-  if (paths.which === 'PATH') return paths.now
-  return paths.which === 'ORIG' ? paths.original : (paths.original ?? paths.now)
-}
-
-function directAddress(source: LogSource): string | undefined {
-  return textOf(source.downstreamDirectRemoteAddress ?? source.downstreamRemoteAddress)
-}
-
-/** `127.0.0.1:80` → `127.0.0.1`; `[::1]:80` → `::1`, as Envoy prints it; a path stays. */
-function withoutPort(address: string | undefined): string | undefined {
-  if (address === undefined || address === '') return undefined
-  if (address.startsWith('[')) return address.slice(1, address.indexOf(']'))
-  const colon = address.lastIndexOf(':')
-  return colon < 0 || address.startsWith('/') ? address : address.slice(0, colon)
-}
-
-function portOf(address: string | undefined): number | undefined {
-  const digits = address === undefined ? null : /:(\d+)$/.exec(address)
-  return digits === null ? undefined : Number(digits[1])
+function fieldsSize(headers: HeaderList | undefined): number {
+  let size = 0
+  for (const text of headers?.fields ?? []) size += text.length
+  return size
 }
 
 /** An empty text is a value that is missing. */

@@ -30,6 +30,8 @@ export interface LogSource {
   readonly clusterName?: string
   readonly host?: Host | undefined
   readonly upstreamLocalAddress?: string | undefined
+  /** Of the connection: absent where none stood. */
+  readonly upstreamRemoteAddress?: string | undefined
   readonly downstreamLocalAddress?: string
   readonly downstreamRemoteAddress?: string
   /** The peer of the connection, where x-forwarded-for named another remote address. */
@@ -39,9 +41,43 @@ export interface LogSource {
   readonly upstreamSecurity?: ConnectionSecurity | undefined
   readonly connectionId?: number
   readonly grpcStatus?: number | undefined
+  readonly responseTrailers?: HeaderList | undefined
+  readonly beginMs?: number
+  readonly requestEndMs?: number
+  readonly attemptStartMs?: number
+  /** A stream was there, or would not be. */
+  readonly poolEndMs?: number
+  readonly upstreamStartMs?: number
+  readonly upstreamSentMs?: number
+  readonly upstreamHeadMs?: number
+  readonly upstreamEndMs?: number
+  readonly responseStartMs?: number
+  readonly upstreamProtocol?: string | undefined
+  readonly upstreamWireBytesReceived?: number
+  readonly upstreamWireBytesSent?: number
+  /** The first host that a connection stood to, and all where there were others. */
+  readonly hostReached?: Host | undefined
+  readonly hostsReached?: readonly Host[] | undefined
+  /** The response began, and did not come to its end. */
+  readonly isBrokenOff?: boolean
+  readonly virtualCluster?: string | undefined
+  readonly filterChainName?: string
+  /** Of a connection, where there is no id of a request. */
+  readonly streamId?: string
+  /** Before a PROXY header named another. */
+  readonly downstreamDirectLocalAddress?: string | undefined
 }
 
 /** A value for a log line: numbers stay numbers in JSON; undefined is `-` in text and null in JSON. */
 export type LogValue = string | number | undefined
 
 export type LogOperator = (source: LogSource) => LogValue
+
+/** An operator as it stands in a format. */
+export interface OperatorCall {
+  readonly name: string
+  /** What stands in parentheses, or undefined without them. */
+  readonly argument: string | undefined
+  /** `:Z` behind the parentheses: at most so many characters. */
+  readonly lengthMax: number | undefined
+}

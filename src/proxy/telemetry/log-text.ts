@@ -53,7 +53,10 @@ function compileValue(value: unknown, context: JsonContext): JsonWrite {
   if (typeof value === 'string') return compileString(value, context)
   if (Array.isArray(value)) return compileArray(value, context)
   if (typeof value === 'object' && value !== null) return compileObject(value, context)
-  const constant = JSON.stringify(value) ?? 'null'
+  if (value === null && context.options.omitEmpty) return () => undefined
+  // As Envoy, whose formats are texts but for whole numbers.
+  const isText = typeof value === 'number' && !Number.isInteger(value)
+  const constant = JSON.stringify(isText ? String(value) : value) ?? 'null'
   return () => constant
 }
 
@@ -81,7 +84,11 @@ function compileArray(values: readonly unknown[], context: JsonContext): JsonWri
   const writes = values.map((value, index) =>
     compileValue(value, { ...context, path: `${context.path}[${index}]` }),
   )
-  return (source) => `[${writes.map((write) => write(source) ?? 'null').join(',')}]`
+  return (source) => {
+    // What is missing is left out where that was asked for.
+    const held = writes.map((write) => write(source)).filter((text) => text !== undefined)
+    return `[${held.join(',')}]`
+  }
 }
 
 function compileObject(value: object, context: JsonContext): JsonWrite {

@@ -6,6 +6,8 @@ import { type Compiled, compiled, refused } from '../config/compiled.ts'
 
 export type TimeFormat = (epochMs: number) => string
 
+export type TimeZone = 'utc' | 'local'
+
 /** Envoy's default, `2026-01-02T03:04:05.678Z`. Dozens of requests share a millisecond, and get the same string. */
 export function createIsoTime(): TimeFormat {
   let second = Number.NaN
@@ -48,6 +50,22 @@ const pieces: Readonly<Record<string, Piece>> = {
   z: () => '+0000',
   Ez: () => '+00:00',
   Z: () => 'UTC',
+  A: (date) => longDays[date.getUTCDay()] ?? '',
+  B: (date) => longMonths[date.getUTCMonth()] ?? '',
+  h: (date) => months[date.getUTCMonth()] ?? '',
+  C: (date) => pad(Math.floor(date.getUTCFullYear() / 100), 2),
+  u: (date) => String(date.getUTCDay() || 7),
+  w: (date) => String(date.getUTCDay()),
+  k: (date) => String(date.getUTCHours()).padStart(2, ' '),
+  l: (date) => String(date.getUTCHours() % 12 || 12).padStart(2, ' '),
+  G: (date) => String(isoWeek(date).year),
+  g: (date) => pad(isoWeek(date).year % 100, 2),
+  V: (date) => pad(isoWeek(date).week, 2),
+  U: (date) => pad(weekOfYear(date, date.getUTCDay()), 2),
+  W: (date) => pad(weekOfYear(date, (date.getUTCDay() + 6) % 7), 2),
+  E4Y: (date) => pad(date.getUTCFullYear(), 4),
+  'E*S': (date, epochMs) => `${pad(date.getUTCSeconds(), 2)}${wholeFraction(epochMs)}`,
+  'E*f': (_date, epochMs) => wholeFraction(epochMs).slice(1) || '0',
   s: (_date, epochMs) => String(Math.floor(epochMs / 1000)),
   f: (_date, epochMs) => fraction(epochMs, 9),
   n: () => '\n',
@@ -55,16 +73,43 @@ const pieces: Readonly<Record<string, Piece>> = {
   '%': () => '%',
 }
 
+/** Those that stand for others. */
+const compound: Readonly<Record<string, string>> = {
+  D: '%m/%d/%y',
+  R: '%H:%M',
+  c: '%a %b %e %H:%M:%S %Y',
+  x: '%m/%d/%y',
+  X: '%H:%M:%S',
+  r: '%I:%M:%S %p',
+}
+
+const longDays = ['Sunday', 'Monday', 'Tuesday', 'Wednesday', 'Thursday', 'Friday', 'Saturday']
+const longMonths = [
+  'January',
+  'February',
+  'March',
+  'April',
+  'May',
+  'June',
+  'July',
+  'August',
+  'September',
+  'October',
+  'November',
+  'December',
+]
 const days = ['Sun', 'Mon', 'Tue', 'Wed', 'Thu', 'Fri', 'Sat']
 const months = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec']
 
-export function compileTimeFormat(format: string): Compiled<TimeFormat> {
+export function compileTimeFormat(format: string, zone: TimeZone = 'utc'): Compiled<TimeFormat> {
+  if (zone === 'local') return compileLocal(format)
   if (format === '' || format === '%Y-%m-%dT%H:%M:%E3SZ') return compiled(createIsoTime())
   const found: Piece[] = []
-  const specifier = /%(E\dS|Ez|\df|[a-zA-Z%])|%/g
+  const whole = format.replaceAll(/%([DRcxXr%])/g, (same, name: string) => compound[name] ?? same)
+  const specifier = /%(E\dS|E\*[Sf]|E4Y|Ez|\df|[a-zA-Z%])|%/g
   let end = 0
-  for (const match of format.matchAll(specifier)) {
-    const literal = format.slice(end, match.index)
+  for (const match of whole.matchAll(specifier)) {
+    const literal = whole.slice(end, match.index)
     if (literal !== '') found.push(() => literal)
     end = match.index + match[0].length
     const piece = pieceOf(match[1] ?? '')
@@ -73,7 +118,7 @@ export function compileTimeFormat(format: string): Compiled<TimeFormat> {
     }
     found.push(piece)
   }
-  const rest = format.slice(end)
+  const rest = whole.slice(end)
   if (rest !== '') found.push(() => rest)
   return compiled((epochMs) => {
     const date = new Date(epochMs)
@@ -81,6 +126,43 @@ export function compileTimeFormat(format: string): Compiled<TimeFormat> {
     for (const piece of found) text += piece(date, epochMs)
     return text
   })
+}
+
+/** The clock on the wall of this machine: its hours are those of a moment in UTC that lies as far off as the zone does. */
+function compileLocal(format: string): Compiled<TimeFormat> {
+  const whole = format === '' ? '%Y-%m-%dT%H:%M:%E3S%z' : format
+  // What tells the zone, and what counts from the epoch, is not shifted.
+  const fixed = whole.split(/(%Ez|%z|%Z|%s)/)
+  const parts: TimeFormat[] = []
+  for (const part of fixed) {
+    if (part === '%Ez' || part === '%z') parts.push((ms) => offsetText(ms, part === '%Ez'))
+    else if (part === '%Z') parts.push((ms) => zoneName(ms))
+    else if (part === '%s') parts.push((ms) => String(Math.floor(ms / 1000)))
+    else if (part !== '') {
+      const time = compileTimeFormat(part)
+      if (!time.ok) return time
+      parts.push((ms) => time.value(ms - offsetMinutes(ms) * 60_000))
+    }
+  }
+  return compiled((ms) => parts.map((part) => part(ms)).join(''))
+}
+
+/** Minutes that UTC is ahead. */
+function offsetMinutes(epochMs: number): number {
+  return new Date(epochMs).getTimezoneOffset()
+}
+
+function offsetText(epochMs: number, hasColon: boolean): string {
+  const minutes = -offsetMinutes(epochMs)
+  const absolute = Math.abs(minutes)
+  const colon = hasColon ? ':' : ''
+  const sign = minutes < 0 ? '-' : '+'
+  return `${sign}${pad(Math.floor(absolute / 60), 2)}${colon}${pad(absolute % 60, 2)}`
+}
+
+function zoneName(epochMs: number): string {
+  const parts = new Intl.DateTimeFormat('en-US', { timeZoneName: 'short' }).formatToParts(epochMs)
+  return parts.find(({ type }) => type === 'timeZoneName')?.value ?? 'UTC'
 }
 
 function pieceOf(name: string): Piece | undefined {
@@ -98,6 +180,23 @@ function pieceOf(name: string): Piece | undefined {
 function fraction(epochMs: number, places: number): string {
   const ms = ((epochMs % 1000) + 1000) % 1000
   return pad(Math.floor(ms * 1_000_000), 9).slice(0, places)
+}
+
+/** With its point, and without zeros at its end. */
+function wholeFraction(epochMs: number): string {
+  const digits = fraction(epochMs, 9).replace(/0+$/, '')
+  return digits === '' ? '' : `.${digits}`
+}
+
+/** `weekday` counts from the day that a week begins with. */
+function weekOfYear(date: Date, weekday: number): number {
+  return Math.floor((dayOfYear(date) + 6 - weekday) / 7)
+}
+
+/** ISO 8601: the week of the year that its Thursday lies in. */
+function isoWeek(date: Date): { readonly year: number; readonly week: number } {
+  const thursday = new Date(date.getTime() + (4 - (date.getUTCDay() || 7)) * 86_400_000)
+  return { year: thursday.getUTCFullYear(), week: Math.ceil(dayOfYear(thursday) / 7) }
 }
 
 function dayOfYear(date: Date): number {

@@ -4,7 +4,8 @@
  */
 import type { ConnectionSecurity } from '../connection-security.ts'
 import type { Failure } from '../failure.ts'
-import type { RequestHead, ResponseHead } from '../http/message.ts'
+import type { HeaderList } from '../http/header-list.ts'
+import type { HttpProtocol, RequestHead, ResponseHead } from '../http/message.ts'
 import type { MessageCounts } from '../http/stream.ts'
 import type { Cluster } from '../upstream/cluster.ts'
 import type { Host } from '../upstream/host.ts'
@@ -14,6 +15,8 @@ export interface RequestRecord {
   startMs: number
   /** Whole life of the exchange in milliseconds, with a fraction. */
   durationMs: number
+  /** The response began, and did not come to its end. */
+  isBrokenOff: boolean
   /** From the request's end to the first byte of the upstream's response; undefined without an upstream. */
   upstreamServiceTimeMs: number | undefined
   request: RequestHead
@@ -34,13 +37,30 @@ export interface RequestRecord {
   /** All bytes, heads included: for istio_request_bytes and istio_response_bytes. */
   wireBytesReceived: number
   wireBytesSent: number
+  /** When the exchange came how far, by the monotonic clock; 0: it did not. */
+  beginMs: number
+  requestEndMs: number
+  attemptStartMs: number
+  poolEndMs: number
+  upstreamStartMs: number
+  upstreamSentMs: number
+  upstreamHeadMs: number
+  upstreamEndMs: number
+  responseStartMs: number
   attempts: number
+  /** The first host that a connection stood to, and all where there were others. */
+  hostReached: Host | undefined
+  hostsReached?: Host[] | undefined
   routeName: string
   virtualHost: string
   cluster: Cluster | undefined
   clusterName: string
   host: Host | undefined
   upstreamLocalAddress: string | undefined
+  upstreamRemoteAddress: string | undefined
+  upstreamProtocol: HttpProtocol | undefined
+  upstreamWireBytesReceived: number
+  upstreamWireBytesSent: number
   downstreamLocalAddress: string
   downstreamRemoteAddress: string
   /** The peer of the connection, where x-forwarded-for named another remote address. */
@@ -54,6 +74,7 @@ export interface RequestRecord {
   /** Of a gRPC call; absent where they were not counted. */
   messages?: MessageCounts | undefined
   grpcStatus: number | undefined
+  responseTrailers: HeaderList | undefined
 }
 
 /** Told once per exchange. Must not throw and must not keep the record. */
@@ -72,6 +93,8 @@ export interface TcpRecord {
   cluster: Cluster | undefined
   clusterName: string
   host: Host | undefined
+  upstreamLocalAddress?: string | undefined
+  upstreamRemoteAddress?: string | undefined
   downstreamLocalAddress: string
   downstreamRemoteAddress: string
   requestedServerName?: string | undefined

@@ -25,6 +25,9 @@ function operatorsOf(side: string, of: SecurityOf): Readonly<Record<string, LogO
     [`${side}_PEER_SERIAL`]: peer(of, ({ serial }) => serial),
     [`${side}_PEER_FINGERPRINT_256`]: peer(of, ({ fingerprint256 }) => fingerprint256),
     [`${side}_PEER_FINGERPRINT_1`]: peer(of, ({ fingerprint1 }) => fingerprint1),
+    [`${side}_PEER_CHAIN_FINGERPRINTS_256`]: chain(of, (one) => one.fingerprint256),
+    [`${side}_PEER_CHAIN_FINGERPRINTS_1`]: chain(of, (one) => one.fingerprint1),
+    [`${side}_PEER_CHAIN_SERIALS`]: chain(of, (one) => one.serial),
     [`${side}_PEER_ISSUER`]: peer(of, ({ issuer }) => issuer),
     ...namesOf(`${side}_PEER`, (source) => of(source)?.peer),
     ...namesOf(`${side}_LOCAL`, (source) => of(source)?.local),
@@ -48,6 +51,10 @@ function peer(of: SecurityOf, read: (facts: CertificateFacts) => string): LogOpe
     const facts = of(source)?.peer
     return facts && textOf(read(facts))
   }
+}
+
+function chain(of: SecurityOf, read: (facts: CertificateFacts) => string): LogOperator {
+  return (source) => textOf(of(source)?.peerChain.map(read).join(','))
 }
 
 /** `…_PEER_CERT_V_START(format)` and `…_V_END`; undefined for any other name. */

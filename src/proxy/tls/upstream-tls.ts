@@ -46,19 +46,30 @@ export class UpstreamTls {
   readonly live: LiveTls
   readonly #options: UpstreamTlsOptions
   readonly #byHost = new WeakMap<Host, Map<string, TlsTransport>>()
+  /** Where the request has no say, which is the mesh's own mutual TLS. */
+  readonly #fixedName: PeerName
+  readonly #fixedKeys: Readonly<Record<SpokenVersion, string>>
 
   constructor(options: UpstreamTlsOptions) {
     this.#options = options
     const { plan, scope, onReady } = options
+    const name = { serverName: plan.serverName, verified: '' }
+    this.#fixedName = name
+    this.#fixedKeys = {
+      http1: keyOf(plan, 'http1', name),
+      http2: keyOf(plan, 'http2', name),
+      tcp: keyOf(plan, 'tcp', name),
+    }
     this.live = new LiveTls({ plan, side: 'client', scope, onReady })
   }
 
   /** The same object for the same host and identity, so that sessions and pools find each other. */
   transportOf(host: Host, use: TransportUse): WireTransport {
     const { plan } = this.#options
-    const name = this.#nameOf(use)
     const version = use.kind === 'http' ? use.version : 'tcp'
-    const key = `${plan.key} ${version} ${name.serverName} ${name.verified}`
+    const isNamed = version !== 'tcp' && (plan.autoServerName || plan.autoSanValidation)
+    const name = isNamed ? this.#nameOf(use) : this.#fixedName
+    const key = isNamed ? keyOf(plan, version, name) : this.#fixedKeys[version]
     let transports = this.#byHost.get(host)
     if (transports === undefined) this.#byHost.set(host, (transports = new Map()))
     const known = transports.get(key)
@@ -78,17 +89,27 @@ export class UpstreamTls {
     this.live.close()
   }
 
-  #nameOf(use: TransportUse): { serverName: string; verified: string } {
+  /** The request says whom it is for. */
+  #nameOf(use: TransportUse): PeerName {
     const { plan } = this.#options
-    if (use.kind === 'http' && (plan.autoServerName || plan.autoSanValidation)) {
-      const name = bareHost(use.authority)
-      return {
-        serverName: plan.autoServerName ? sniOf(name) : plan.serverName,
-        verified: plan.autoSanValidation ? name : '',
-      }
+    const name = use.kind === 'http' ? bareHost(use.authority) : ''
+    return {
+      serverName: plan.autoServerName ? sniOf(name) : plan.serverName,
+      verified: plan.autoSanValidation ? name : '',
     }
-    return { serverName: plan.serverName, verified: '' }
   }
+}
+
+interface PeerName {
+  readonly serverName: string
+  /** '': no name beyond the plan's. */
+  readonly verified: string
+}
+
+type SpokenVersion = 'http1' | 'http2' | 'tcp'
+
+function keyOf({ key }: UpstreamTlsPlan, version: SpokenVersion, name: PeerName): string {
+  return `${key} ${version} ${name.serverName} ${name.verified}`
 }
 
 /** As configured, without what the connection will not speak; as Envoy's own where nothing is. */

@@ -3,17 +3,8 @@
 export interface ParityCase {
   /** Goes into `x-case` and into the access log. */
   readonly name: string
-  readonly listener?:
-    | 'main'
-    | 'edge'
-    | 'quiet'
-    | 'hasty'
-    | 'short'
-    | 'passing'
-    | 'tcp'
-    | 'tcp-nowhere'
-    | 'own-fault'
-    | 'off'
+  /** `main` unless set. */
+  readonly listener?: string
   readonly method?: string
   readonly path?: string
   readonly host?: string

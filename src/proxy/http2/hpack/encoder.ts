@@ -14,12 +14,21 @@ const indexedValueMax = 1024
 /** Shorter cookies can be guessed octet by octet. */
 const guessableCookieMax = 20
 
-/** A name in the dynamic table: its values by the number of their insertion. */
-interface InsertedName {
+/** What an encoder knows of a name: what to do with its fields, and its entries in the dynamic table. */
+interface KnownName {
+  /** In the static table. */
+  readonly fixed: StaticName | undefined
+  readonly treatment: Treatment | undefined
+  /** Values in the dynamic table, by the number of their insertion. */
   readonly values: Map<string, number>
   /** The last one with that name; 0: none that is left. */
   lastInsertion: number
+  /** Its value, which is the one that comes again most often; undefined with it. */
+  lastValue: string | undefined
 }
+
+/** Names come from applications: beyond this number those that are in no table are forgotten. */
+const namesMax = 512
 
 interface Inserted {
   readonly name: string
@@ -28,7 +37,8 @@ interface Inserted {
 }
 
 export class HpackEncoder {
-  readonly #names = new Map<string, InsertedName>()
+  readonly #names = new Map<string, KnownName>()
+  #namesMax = namesMax
   readonly #queue: Inserted[] = []
   /** Index in `#queue` of the oldest entry that is left. */
   #oldest = 0
@@ -67,30 +77,48 @@ export class HpackEncoder {
   }
 
   field(name: string, value: string): void {
-    const fixed = staticNames.get(name)
+    const known = this.#names.get(name) ?? this.#learn(name)
+    const index = this.#find(known, value)
+    if (index !== 0) {
+      this.#block += integer(0x80, 7, index)
+      return
+    }
+    const nameIndex = known.fixed?.index ?? this.#nameIndex(known)
+    const text = literal(nameIndex, name, value)
+    const treatment = known.treatment ?? treatmentOf(name, value)
+    if (treatment === 'kept') {
+      this.#block += integer(0x40, 6, nameIndex) + text
+      this.#insert(known, name, value)
+    } else if (treatment === 'never') this.#block += integer(0x10, 4, nameIndex) + text
+    else this.#block += integer(0, 4, nameIndex) + text
+  }
+
+  /** The index of name and value in either table; 0: in none. A value is not looked up where there is none. */
+  #find({ fixed, values, lastInsertion, lastValue }: KnownName, value: string): number {
+    if (lastValue === value) return this.#indexOf(lastInsertion)
     const fixedIndex = fixed?.values.get(value)
-    if (fixedIndex !== undefined) {
-      this.#block += integer(0x80, 7, fixedIndex)
-      return
+    if (fixedIndex !== undefined) return fixedIndex
+    const insertion = values.size === 0 ? undefined : values.get(value)
+    return insertion === undefined ? 0 : this.#indexOf(insertion)
+  }
+
+  #learn(name: string): KnownName {
+    if (this.#names.size >= this.#namesMax) this.#forgetNames()
+    const known = {
+      fixed: staticNames.get(name),
+      treatment: treatments.get(name),
+      values: new Map<string, number>(),
+      lastInsertion: 0,
+      lastValue: undefined,
     }
-    const known = this.#names.get(name)
-    const insertion = known?.values.get(value)
-    if (insertion !== undefined) {
-      this.#block += integer(0x80, 7, this.#indexOf(insertion))
-      return
-    }
-    const nameIndex = fixed?.index ?? this.#nameIndex(known)
-    switch (treatmentOf(name, value)) {
-      case 'kept':
-        this.#block += integer(0x40, 6, nameIndex) + literal(nameIndex, name, value)
-        this.#insert(name, value)
-        return
-      case 'never':
-        this.#block += integer(0x10, 4, nameIndex) + literal(nameIndex, name, value)
-        return
-      case 'passing':
-        this.#block += integer(0, 4, nameIndex) + literal(nameIndex, name, value)
-    }
+    this.#names.set(name, known)
+    return known
+  }
+
+  /** Those that are not in the table; a large table may hold more than `namesMax`. */
+  #forgetNames(): void {
+    for (const [name, { values }] of this.#names) if (values.size === 0) this.#names.delete(name)
+    this.#namesMax = Math.max(namesMax, this.#names.size * 2)
   }
 
   /** The block. */
@@ -100,9 +128,8 @@ export class HpackEncoder {
     return block
   }
 
-  #nameIndex(known: InsertedName | undefined): number {
-    if (known === undefined || known.lastInsertion === 0) return 0
-    return this.#indexOf(known.lastInsertion)
+  #nameIndex({ lastInsertion }: KnownName): number {
+    return lastInsertion === 0 ? 0 : this.#indexOf(lastInsertion)
   }
 
   /** §2.3.3: the newest stands first behind the static table. */
@@ -110,21 +137,16 @@ export class HpackEncoder {
     return staticTable.length + 1 + this.#insertions - insertion
   }
 
-  #insert(name: string, value: string): void {
+  #insert(known: KnownName, name: string, value: string): void {
     const size = name.length + value.length + entryOverhead
     this.#shrinkTo(this.#bytesMax - size)
     if (size > this.#bytesMax) return
     this.#insertions += 1
     this.#bytes += size
     this.#queue.push({ name, value, size })
-    const known = this.#names.get(name)
-    if (known === undefined) {
-      const values = new Map([[value, this.#insertions]])
-      this.#names.set(name, { values, lastInsertion: this.#insertions })
-      return
-    }
     known.values.set(value, this.#insertions)
     known.lastInsertion = this.#insertions
+    known.lastValue = value
   }
 
   #shrinkTo(bytes: number): void {
@@ -144,8 +166,9 @@ export class HpackEncoder {
     const known = this.#names.get(name)
     if (known === undefined) return
     if (known.values.get(value) === insertion) known.values.delete(value)
-    if (known.lastInsertion === insertion) known.lastInsertion = 0
-    if (known.values.size === 0) this.#names.delete(name)
+    if (known.lastInsertion !== insertion) return
+    known.lastInsertion = 0
+    known.lastValue = undefined
   }
 }
 
@@ -169,10 +192,9 @@ function indexStatic(): Map<string, StaticName> {
 
 type Treatment = 'kept' | 'passing' | 'never'
 
+/** Of a name that has no treatment of its own. */
 function treatmentOf(name: string, value: string): Treatment {
   if (name === 'cookie') return value.length < guessableCookieMax ? 'never' : 'kept'
-  const treatment = treatments.get(name)
-  if (treatment !== undefined) return treatment
   return value.length > indexedValueMax ? 'passing' : 'kept'
 }
 

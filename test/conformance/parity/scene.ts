@@ -1,0 +1,140 @@
+/** Runs one bootstrap in a real Envoy and then in Tulle, asks both the same, and makes a test of each request. */
+import assert from 'node:assert/strict'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, describe, test } from 'node:test'
+
+import { eventually } from '../../support/eventually.ts'
+import { findEnvoy, skipUnless } from '../../support/programs.ts'
+import {
+  type Answer,
+  differences,
+  inParallel,
+  logEntries,
+  requestBytes,
+  toAnswer,
+} from './answer.ts'
+import type { ParityCase } from './case-table.ts'
+import { type OpenProxy, openEnvoy, openTulle, refusedPort } from './open-proxy.ts'
+import { type Upstream, openUpstream } from './upstream.ts'
+import { type WireResponse, sendBytes } from './wire-client.ts'
+
+/** What a bootstrap is made with. */
+export interface ScenePorts {
+  readonly a: number
+  readonly b: number
+  /** Nobody listens there. */
+  readonly refused: number
+  readonly log: string
+}
+
+export interface Scene {
+  readonly title: string
+  readonly listeners: number
+  readonly cases: readonly ParityCase[]
+  /** Text of the bootstrap file, YAML or JSON. */
+  readonly bootstrap: (ports: ScenePorts) => string
+  /** One request after the other, in order: for what is counted. */
+  readonly isInOrder?: boolean
+  /** Hides what is time or chance in an entry of the access log. */
+  readonly maskLog?: (entry: unknown) => unknown
+  /** Asked of the admin interface when all is answered. */
+  readonly adminPath?: string
+}
+
+/** What a run leaves besides its answers. */
+export interface SceneRun {
+  readonly answers: Map<string, Answer>
+  admin: string
+  /** The access log as it was written. */
+  log: string
+}
+
+export interface SceneRuns {
+  readonly envoy: SceneRun
+  readonly tulle: SceneRun
+}
+
+/** `more` adds tests about what the runs left. */
+export function compareScene(scene: Scene, more?: (runs: SceneRuns) => void): void {
+  const envoy = findEnvoy()
+  describe(scene.title, { skip: skipUnless(envoy, 'envoy') }, () => {
+    const folder = mkdtempSync(join(tmpdir(), 'tulle-scene-'))
+    const runs: SceneRuns = { envoy: newRun(), tulle: newRun() }
+    let upstreams: readonly Upstream[] = []
+
+    before(async () => {
+      upstreams = [await openUpstream('a'), await openUpstream('b')]
+      const file = join(folder, 'bootstrap.yaml')
+      const log = join(folder, 'access.log')
+      const [a = 0, b = 0] = upstreams.map(({ port }) => port)
+      writeFileSync(file, scene.bootstrap({ a, b, refused: await refusedPort(), log }))
+      const options = { file, folder, envoy: envoy ?? '', listeners: scene.listeners }
+      const stage = { scene, log, upstreams }
+      await answerAll(stage, () => openEnvoy(options), runs.envoy)
+      await answerAll(stage, () => openTulle(file), runs.tulle)
+    })
+
+    after(async () => {
+      for (const upstream of upstreams) await upstream[Symbol.asyncDispose]()
+      rmSync(folder, { recursive: true })
+    })
+
+    for (const one of scene.cases) {
+      test(one.name, () => {
+        const expected = runs.envoy.answers.get(one.name)
+        const actual = runs.tulle.answers.get(one.name)
+        assert.ok(expected)
+        assert.ok(actual)
+        assert.deepEqual(differences(one, expected, actual), [])
+      })
+    }
+
+    more?.(runs)
+  })
+}
+
+interface Stage {
+  readonly scene: Scene
+  readonly log: string
+  readonly upstreams: readonly Upstream[]
+}
+
+async function answerAll(
+  stage: Stage,
+  open: () => Promise<OpenProxy>,
+  run: SceneRun,
+): Promise<void> {
+  const { scene, log, upstreams } = stage
+  const { cases } = scene
+  writeFileSync(log, '')
+  for (const upstream of upstreams) upstream.reset()
+  const responses = new Map<string, WireResponse>()
+  {
+    await using proxy = await open()
+    const ask = async (one: ParityCase): Promise<void> => {
+      const port = proxy.ports.get(one.listener ?? 'main') ?? 0
+      const bytes = one.raw ?? requestBytes(one)
+      responses.set(one.name, await sendBytes({ port, bytes, isHead: one.method === 'HEAD' }))
+    }
+    if (scene.isInOrder === true) for (const one of cases) await ask(one)
+    else await inParallel(cases, ask)
+    await eventually(() => logEntries(log, cases).size === cases.length, {
+      deadlineMs: 3_000,
+    }).catch(() => undefined)
+    run.admin = await proxy.admin(scene.adminPath ?? '/ready')
+  }
+  const entries = logEntries(log, cases)
+  run.log = readFileSync(log, 'utf8')
+  for (const one of cases) {
+    const response = responses.get(one.name)
+    assert.ok(response)
+    const entry = entries.get(one.name)
+    run.answers.set(one.name, toAnswer(response, scene.maskLog?.(entry) ?? entry))
+  }
+}
+
+function newRun(): SceneRun {
+  return { answers: new Map(), admin: '', log: '' }
+}
