@@ -30,7 +30,7 @@ export class Answer {
   sendHead(context: FilterContext, head: ResponseHead, isEnd: boolean): void {
     const { record } = context
     this.filters?.onResponse(context, head)
-    shapeResponse(head, this.#scope)
+    shapeResponse(head, context.request, this.#scope)
     this.isStarted = true
     record.response = head
     record.responseStartMs = this.#nowMs()

@@ -39,6 +39,8 @@ export interface TimedExchange {
   onTryIdleTimeout(): void
   onIdleTimeout(): void
   onMaxDuration(): void
+  /** An attempt has lasted as long as its cluster allows. */
+  onUpstreamDuration(): void
 }
 
 /** 0 = none. */
@@ -55,6 +57,9 @@ export class ExchangeTimers {
   readonly #attemptIdle: LazyTimer
   readonly #idle: LazyTimer
   readonly #duration: LazyTimer
+  /** Made where a cluster limits its attempts: few do. */
+  #tryDuration: LazyTimer | undefined
+  readonly #create: (run: (owner: TimedExchange) => void) => LazyTimer
   #owner: TimedExchange | undefined
   #idleMs = 0
   #attemptIdleMs = 0
@@ -77,6 +82,7 @@ export class ExchangeTimers {
           turn.leave()
         }
       })
+    this.#create = create
     this.#route = create((owner) => owner.onRouteTimeout())
     this.#attempt = create((owner) => owner.onTryTimeout())
     this.#attemptIdle = create((owner) => owner.onTryIdleTimeout())
@@ -123,6 +129,13 @@ export class ExchangeTimers {
     if (tryIdleTimeoutMs !== 0) this.#attemptIdle.set(tryIdleTimeoutMs, nowMs)
   }
 
+  /** Ceiling of an attempt's whole life, its response included. */
+  limitTry(durationMs: number): void {
+    if (durationMs === 0) return
+    this.#tryDuration ??= this.#create((owner) => owner.onUpstreamDuration())
+    this.#tryDuration.set(durationMs, this.#clock.monotonicMs())
+  }
+
   /** The attempt answers: from here on it may only not stand still. */
   settleTry(): void {
     this.#attempt.clear()
@@ -132,6 +145,7 @@ export class ExchangeTimers {
     this.#attemptIdleMs = 0
     this.#attempt.clear()
     this.#attemptIdle.clear()
+    this.#tryDuration?.clear()
   }
 
   /** Ceiling of the exchange's whole life, from `startMs` on. */
@@ -158,5 +172,6 @@ export class ExchangeTimers {
     this.#attemptIdle.close()
     this.#idle.close()
     this.#duration.close()
+    this.#tryDuration?.close()
   }
 }

@@ -51,6 +51,7 @@ import {
   refusedHandshake,
   redirectReply,
   sealReply,
+  type OpenReply,
   upstreamReply,
   type PlainReply,
 } from './exchange-reply.ts'
@@ -162,7 +163,7 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
     }
     this.record.details = 'path_normalization_failed'
     const redirect = { status: 307, location: shaped.location }
-    this.#respond(sealReply(redirectReply(redirect, this.request), this.request))
+    this.#reply(redirectReply(redirect, this.request))
   }
 
   #runFilters(): void {
@@ -223,7 +224,7 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
         this.record.details = 'direct_response'
         const reply = directReply(action, this.request)
         this.#editResponse(reply.head)
-        this.#respond(sealReply(reply, this.request))
+        this.#reply(reply)
       }
     }
   }
@@ -333,6 +334,7 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
     const { isEnded, isEmpty, trailers } = this.#body
     const isWhole = isEnded && isEmpty && trailers === undefined
     if (isEnded) this.#scope.timers.startTry(this.#plan)
+    this.#scope.timers.limitTry(attempt.cluster.maxStreamDurationMs ?? 0)
     attempt.sendHead(this.request, isWhole)
     if (!isWhole && !this.#isTunnel) this.#sendHeld(attempt)
   }
@@ -501,6 +503,15 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
     this.#failUpstream('per-try-timeout', { ...reply, ...this.#plan?.timeoutReply })
   }
 
+  onUpstreamDuration(): void {
+    const attempt = this.#attempt
+    if (attempt === undefined) return
+    attempt.cluster.stats.rqMaxDuration.add(1)
+    this.#abort('reset')
+    if (this.#retries(attempt, this.#outcome('upstream-max-duration', true))) return
+    this.#failUpstream('upstream-max-duration', this.#body.isEnded ? {} : { status: 408 })
+  }
+
   onIdleTimeout(): void {
     this.#expire('stream-idle-timeout')
   }
@@ -543,13 +554,25 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
     }
     const built = buildFailureReply(failure, reply, this.request)
     record.details = built.details
-    record.grpcStatus = built.grpcStatus
     // As Envoy: a route that answers by itself edits its own answers only.
     if (this.#picked !== undefined) this.#editResponse(built.head)
     const { attempts } = record
     if (this.#isRouterReply) noteAnswer(built.head, this.#plan, { status: built.status, attempts })
-    if (built.closesConnection) this.#stream.closeAfterResponse()
-    this.#respond(sealReply(built, this.request))
+    if (built.closesConnection && !this.#staysAfter(failure)) this.#stream.closeAfterResponse()
+    this.#reply(built)
+  }
+
+  /** Of what is invalid, and was framed all the same: whether the connection goes on. */
+  #staysAfter(failure: Failure): boolean {
+    if (this.#scope.manager.keepsAfterInvalid !== true) return false
+    return failure === 'missing-host' || failure === 'bad-path'
+  }
+
+  /** A reply of our own, as the listener wants such replies. */
+  #reply(reply: OpenReply): void {
+    this.#scope.manager.rewriteReply?.(reply, this.record)
+    this.record.grpcStatus = reply.grpcStatus
+    this.#respond(sealReply(reply, this.request))
   }
 
   #respond(reply: PlainReply): void {

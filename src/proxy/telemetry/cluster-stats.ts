@@ -53,6 +53,7 @@ export interface ClusterStats {
   readonly rqPendingOverflow: Counter
   readonly rqTimeout: Counter
   readonly rqPerTryTimeout: Counter
+  readonly rqMaxDuration: Counter
   readonly rqRetry: Counter
   readonly rqRetrySuccess: Counter
   readonly rqRetryOverflow: Counter

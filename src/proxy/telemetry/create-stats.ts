@@ -47,6 +47,7 @@ export function createClusterStats(registry: StatsRegistry, clusterName: string)
     rqPendingOverflow: counter('upstream_rq_pending_overflow'),
     rqTimeout: counter('upstream_rq_timeout'),
     rqPerTryTimeout: counter('upstream_rq_per_try_timeout'),
+    rqMaxDuration: counter('upstream_rq_max_duration_reached'),
     rqRetry: counter('upstream_rq_retry'),
     rqRetrySuccess: counter('upstream_rq_retry_success'),
     rqRetryOverflow: counter('upstream_rq_retry_overflow'),

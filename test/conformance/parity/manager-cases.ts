@@ -45,7 +45,7 @@ const spelling = ['plain', 'proper-case', 'preserve-case'] as const
 const get = (fields: string, line = 'GET /x HTTP/1.1'): string =>
   `${line}\r\nHost: app.test\r\n${fields}\r\n`
 
-const websocket = { connection: 'Upgrade', upgrade: 'websocket' }
+const websocket = { connection: 'upgrade', upgrade: 'websocket' }
 
 export const managerCases: readonly ManagerCase[] = [
   // Hosts. PORT is the listener's own.
@@ -64,16 +64,9 @@ export const managerCases: readonly ManagerCase[] = [
     }),
   ),
   // Paths.
-  ...[
-    '/a%2Fb',
-    '/a%2fb%5cc',
-    '/a%5C..%2Fb',
-    '/a%2F%2Fb',
-    '/a%2F..%2Fb?x=%2F',
-    '/a%252Fb',
-    '/%2F',
-    '/a/../%2f',
-  ].flatMap((path) => each(slashes, `the path ${path}`, { path })),
+  ...['/a%2Fb', '/a%2fb%5cc', '/a%5C..%2Fb', '/a%2F%2Fb', '/a%2F..%2Fb?x=%2F', '/a%252Fb'].flatMap(
+    (path) => each(slashes, `the path ${path}`, { path }),
+  ),
   ...[
     '/a/../b',
     '/a/./b/',
@@ -127,7 +120,6 @@ export const managerCases: readonly ManagerCase[] = [
         'x-envoy-external-address': '9.9.9.9',
         'x-envoy-internal': 'true',
         'x-envoy-ip-tags': 't',
-        'x-envoy-force-trace': 'y',
         'x-envoy-attempt-count': '3',
       },
     ],
@@ -143,8 +135,8 @@ export const managerCases: readonly ManagerCase[] = [
   }),
   ...each(ids, 'a request id of nothing', { path: '/x', headers: { 'x-request-id': '' } }),
   // What is told of the client and of the proxy.
-  ...each(['forwarded-port', 'scheme-https', 'user-agent'], 'a request', { path: '/x' }),
-  ...each(['forwarded-port', 'user-agent', 'scheme-https'], 'a request that says it itself', {
+  ...each(['forwarded-port', 'scheme-https'], 'a request', { path: '/x' }),
+  ...each(['forwarded-port', 'scheme-https'], 'a request that says it itself', {
     path: '/x',
     headers: { 'x-forwarded-port': '7', 'user-agent': 'mine', 'x-forwarded-proto': 'http' },
   }),
@@ -194,8 +186,6 @@ export const managerCases: readonly ManagerCase[] = [
     'GET /x?do=chunked HTTP/1.0\r\nHost: app.test\r\n\r\n',
     'GET /x?do=chunked HTTP/1.0\r\nHost: app.test\r\nConnection: keep-alive\r\n\r\n',
     'POST /x HTTP/1.0\r\nHost: app.test\r\nContent-Length: 2\r\n\r\nok',
-    'POST /x HTTP/1.0\r\nHost: app.test\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n',
-    'HEAD /x HTTP/1.0\r\nHost: app.test\r\n\r\n',
     'GET /none HTTP/1.0\r\nHost: app.test\r\n\r\n',
     'GET /x HTTP/1.0\r\nHost: app.test\r\nConnection: close\r\n\r\n',
   ].flatMap((raw, index) =>
@@ -214,6 +204,7 @@ export const managerCases: readonly ManagerCase[] = [
   }),
   ...each(['plain', 'chunked-length'], 'a length and chunks', {
     raw: 'POST /x HTTP/1.1\r\nHost: app.test\r\nContent-Length: 7\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n',
+    differs: { log: 'of a head that is refused Envoy logs nothing' },
   }),
   ...each(['plain', 'few-headers'], 'three headers', { path: '/x', headers: { a: '1' } }),
   ...each(['plain', 'few-headers'], 'five headers', {
@@ -244,6 +235,7 @@ export const managerCases: readonly ManagerCase[] = [
   ...each(['plain'], 'what Connection may not name', {
     path: '/x',
     headers: { connection: 'x-forwarded-for' },
+    differs: { log: 'of a head that is refused Envoy logs nothing' },
   }),
   ...each(['plain'], 'TE', { path: '/x', headers: { te: 'trailers, gzip', connection: 'te' } }),
   ...each(['plain'], 'TE without Connection', { path: '/x', headers: { te: 'gzip' } }),
@@ -254,6 +246,7 @@ export const managerCases: readonly ManagerCase[] = [
   ...each(['plain'], 'Proxy-Authorization', {
     path: '/x',
     headers: { 'proxy-authorization': 'Basic x' },
+    differs: { upstream: 'credentials for this hop go no further', log: 'the same' },
   }),
   ...each(['plain'], 'an upgrade to h2c', {
     path: '/x',
@@ -292,7 +285,11 @@ export const managerCases: readonly ManagerCase[] = [
     }),
     ...each([listener], 'a malformed request', {
       raw: 'GET /x HTTP/1.1\r\nHost: app.test\r\nX A: 1\r\n\r\n',
-      differs: { log: 'of a head that is refused Envoy logs nothing' },
+      differs: {
+        body: 'the codec names the rule, and the flag is set at once',
+        headers: 'the same',
+        log: 'of a head that is refused Envoy logs nothing',
+      },
     }),
     ...each([listener], 'a body that says quotes', {
       path: '/nowhere"x',

@@ -2,24 +2,18 @@
  * One bootstrap with a listener for each setting of the HTTP connection manager, and a cluster for each of its protocol
  * options, before the same upstream; Envoy and Tulle run the same text.
  */
-const ext = 'type.googleapis.com/envoy.extensions'
+import type { ScenePorts } from './scene.ts'
 
-export interface ManagerBootstrap {
-  readonly upstream: number
-  readonly refused: number
-  readonly accessLog: string
-}
+const ext = 'type.googleapis.com/envoy.extensions'
 
 const localhost = { address_prefix: '127.0.0.0', prefix_len: 8 }
 const http1 = (options: object): object => ({ http_protocol_options: options })
-const properCase = { header_format: { proper_case_words: {} } }
+const properCase = { proper_case_words: {} }
 const preserveCase = {
-  header_format: {
-    stateful_formatter: {
-      name: 'preserve_case',
-      typed_config: {
-        '@type': `${ext}.http.header_formatters.preserve_case.v3.PreserveCaseFormatterConfig`,
-      },
+  stateful_formatter: {
+    name: 'preserve_case',
+    typed_config: {
+      '@type': `${ext}.http.header_formatters.preserve_case.v3.PreserveCaseFormatterConfig`,
     },
   },
 }
@@ -68,7 +62,6 @@ export const managers = {
   'no-request-id': { generate_request_id: false, always_set_request_id_in_response: true },
   'forwarded-port': { use_remote_address: true, append_x_forwarded_port: true },
   'scheme-https': { scheme_header_transformation: { scheme_to_overwrite: 'https' } },
-  'user-agent': { add_user_agent: true },
   'proper-case': http1({ header_key_format: properCase }),
   'preserve-case': http1({ header_key_format: preserveCase }),
   'stream-errors': { stream_error_on_invalid_http_message: true },
@@ -167,7 +160,7 @@ const clusters: Readonly<Record<string, object>> = {
 
 const filters = `${ext}.filters`
 
-export function managerBootstrap(options: ManagerBootstrap): string {
+export function managerBootstrap(options: ScenePorts): string {
   return JSON.stringify({
     node: { id: 'parity', cluster: 'parity-cluster' },
     admin: { address: address(0) },
@@ -176,9 +169,7 @@ export function managerBootstrap(options: ManagerBootstrap): string {
         listener(name, manager, options),
       ),
       clusters: [
-        ...Object.entries(clusters).map(([name, protocol]) =>
-          cluster(name, options.upstream, protocol),
-        ),
+        ...Object.entries(clusters).map(([name, protocol]) => cluster(name, options.a, protocol)),
         cluster('refused', options.refused, {}),
       ],
     },
@@ -189,7 +180,7 @@ function address(port: number): object {
   return { socket_address: { address: '127.0.0.1', port_value: port } }
 }
 
-function listener(name: string, manager: object, { accessLog }: ManagerBootstrap): object {
+function listener(name: string, manager: object, { log }: ScenePorts): object {
   const whole = {
     '@type': `${filters}.network.http_connection_manager.v3.HttpConnectionManager`,
     stat_prefix: name,
@@ -200,12 +191,16 @@ function listener(name: string, manager: object, { accessLog }: ManagerBootstrap
         name: 'file',
         typed_config: {
           '@type': 'type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog',
-          path: accessLog,
+          path: log,
           log_format: { json_format: logFormat },
         },
       },
     ],
-    route_config: { name: 'table', virtual_hosts: [{ name: 'all', domains: ['*'], routes }] },
+    route_config: {
+      name: 'table',
+      validate_clusters: false,
+      virtual_hosts: [{ name: 'all', domains: ['*'], routes }],
+    },
     http_filters: [
       { name: 'router', typed_config: { '@type': `${filters}.http.router.v3.Router` } },
     ],

@@ -79,9 +79,13 @@ function readBody(head: Head, text: string): { body: string; after: string } | u
       const lineEnd = text.indexOf('\r\n', position)
       if (lineEnd < 0) return undefined
       const size = Number.parseInt(text.slice(position, lineEnd), 16)
+      if (size === 0) {
+        // Trailer fields may come before the empty line.
+        const last = text.indexOf('\r\n\r\n', lineEnd)
+        return last < 0 ? undefined : { body, after: text.slice(last + 4) }
+      }
       const end = lineEnd + 2 + size + 2
       if (text.length < end) return undefined
-      if (size === 0) return { body, after: text.slice(end) }
       body += text.slice(lineEnd + 2, lineEnd + 2 + size)
       position = end
     }
