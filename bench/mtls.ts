@@ -12,27 +12,17 @@
  *                       [--only REGEX] [-o json]
  */
 import { execFile } from 'node:child_process'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { connect, type TLSSocket } from 'node:tls'
 import { parseArgs, promisify } from 'node:util'
 
 import { findProgram } from '../test/support/programs.ts'
-import { createTestAuthority, type TestLeaf } from '../test/support/test-certificate.ts'
-import { downstreamJson, upstreamJson } from '../test/support/transport-socket.ts'
 import { runLoad, type LoadResult } from './load.ts'
+import { listPairs, type Caller, type Pair } from './pairs.ts'
 import { MeasuredProcess, cores, freePort, pinned } from './process.ts'
-import {
-  allFeatures,
-  envoy,
-  haproxyHop,
-  nginxOrigin,
-  tulle,
-  type HopFiles,
-  type Subject,
-  type SubjectOptions,
-} from './subjects.ts'
+import { nginxOrigin } from './subjects.ts'
 import { median, printTable, quartiles, type Row } from './table.ts'
 
 const execute = promisify(execFile)
@@ -43,13 +33,6 @@ interface Settings {
   readonly seconds: number
   readonly connections: number
   readonly idle: number
-}
-
-/** Two proxies of one kind; requests enter at `client` and leave at `server`. */
-interface Pair {
-  readonly name: string
-  readonly client: Subject
-  readonly server: Subject
 }
 
 interface Samples {
@@ -67,9 +50,6 @@ interface Running {
   readonly client: MeasuredProcess
   readonly server: MeasuredProcess
 }
-
-const trustDomain = 'cluster.local'
-const spiffe = (account: string): string => `spiffe://${trustDomain}/ns/default/sa/${account}`
 
 async function benchMtls(): Promise<void> {
   const { values } = parseArgs({
@@ -178,12 +158,6 @@ function load(
   return runLoad({ url, connections, seconds, core: cores.load })
 }
 
-/** Who calls the server's end directly, without a proxy of its own. */
-interface Caller {
-  readonly leaf: TestLeaf
-  readonly files: HopFiles
-}
-
 /** CPU of the server for a full handshake with a client's certificate. */
 async function handshakeMicros(
   server: MeasuredProcess,
@@ -233,67 +207,6 @@ async function idleKilobytes(
   const kilobytes = ((server.residentMegabytes() - before) * 1024) / count
   for (const socket of sockets) socket.destroy()
   return kilobytes
-}
-
-async function listPairs({
-  folder,
-  originPort,
-  alpn,
-}: {
-  readonly folder: string
-  readonly originPort: number
-  readonly alpn: string
-}): Promise<{ readonly pairs: readonly Pair[]; readonly caller: Caller }> {
-  const authority = await createTestAuthority()
-  const [leaf, served] = [
-    await authority.issue({ uris: [spiffe('client')] }),
-    await authority.issue({ uris: [spiffe('server')] }),
-  ]
-  const writeFiles = (name: string, { chainPem, keyPem }: TestLeaf): HopFiles => {
-    const leafFile = join(folder, `${name}.pem`)
-    const rootFile = join(folder, 'root.pem')
-    writeFileSync(leafFile, chainPem + keyPem, { mode: 0o600 })
-    writeFileSync(rootFile, authority.rootPem)
-    return { leafFile, rootFile }
-  }
-  const [clientFiles, serverFiles] = [writeFiles('client', leaf), writeFiles('server', served)]
-  const bundles = { [trustDomain]: authority.rootPem }
-  const inbound = downstreamJson({
-    certificate: served,
-    bundles,
-    alpn: [alpn, 'http/1.1'],
-    requires: true,
-  })
-  const outbound = upstreamJson({
-    certificate: leaf,
-    bundles,
-    alpn: [alpn],
-    sans: [spiffe('server')],
-  })
-
-  const pairOf = async (
-    name: string,
-    create: (options: SubjectOptions, side: 'client' | 'server') => Subject | undefined,
-  ): Promise<Pair[]> => {
-    const [port, entry] = [await freePort(), await freePort()]
-    const server = create({ folder, originPort, port, tls: { inbound } }, 'server')
-    const isUpstreamHttp2 = alpn === 'h2'
-    const client = create(
-      { folder, originPort: port, port: entry, tls: { outbound }, isUpstreamHttp2 },
-      'client',
-    )
-    return server === undefined || client === undefined ? [] : [{ name, client, server }]
-  }
-  const pairs = [
-    ...(await pairOf('HAProxy', (options, side) =>
-      haproxyHop(options, { side, alpn, files: side === 'client' ? clientFiles : serverFiles }),
-    )),
-    ...(await pairOf('Envoy, as Istio sets it up', (options) => envoy(options, allFeatures))),
-    ...(await pairOf('Tulle, default features', (options) =>
-      tulle(options, { features: allFeatures, name: 'Tulle, default features' }),
-    )),
-  ]
-  return { pairs, caller: { leaf, files: clientFiles } }
 }
 
 function toRow(samples: Samples, reference: Samples): Row {

@@ -27,7 +27,6 @@ function scene(changes: Partial<ApplicationOptions>) {
     stdio: 'ignore',
     probe: undefined,
     restart: 'never',
-    stopGraceMs: 1_000,
     reaper,
     clock: systemClock,
     random: () => 0.01,
@@ -39,7 +38,7 @@ function scene(changes: Partial<ApplicationOptions>) {
     events,
     names: () => events.map(({ event }) => event),
     async [Symbol.asyncDispose]() {
-      await application.stop()
+      await application.stop(1_000)
       await reaper[Symbol.asyncDispose]()
     },
   }
@@ -100,7 +99,7 @@ test('one that crashes is started again with back-off, and probed anew', async (
 test('one that was stopped is not started again', async () => {
   await using mesh = scene({ restart: 'always' })
   await mesh.application.start()
-  await mesh.application.stop()
+  await mesh.application.stop(1_000)
   assert.equal(await mesh.application.ended, 143)
   assert.deepEqual(mesh.events.at(-1), {
     event: 'application-ended',

@@ -23,7 +23,6 @@ export interface ApplicationOptions {
   readonly stdio: StdioOptions
   readonly probe: ProbeConfig | undefined
   readonly restart: 'never' | 'always'
-  readonly stopGraceMs: number
   readonly reaper: Reaper
   readonly clock: Clock
   readonly random: Random
@@ -79,12 +78,12 @@ export class Application {
     this.#group?.signal(signal)
   }
 
-  /** TERM, and KILL after the plan's grace period. */
-  async stop(): Promise<void> {
+  /** TERM, and KILL after the grace period. */
+  async stop(graceMs: number): Promise<void> {
     this.#isStopping = true
     this.#restart?.cancel()
     this.#probe?.[Symbol.dispose]()
-    if (this.isRunning) await this.#group?.stop(this.#options.stopGraceMs)
+    if (this.isRunning) await this.#group?.stop(graceMs)
     // Not running: nothing will tell of its end.
     else this.#finish(0)
   }

@@ -35,7 +35,8 @@ const plan: WorkloadPlan = {
   stateFolder: '/state',
   isStateKept: true,
   portFolder: '/ports',
-  proxy: { kind: 'tulle', program: undefined, drainMs: 0 },
+  proxy: { kind: 'tulle', program: undefined, drainTimeMs: 0 },
+  termination: { deadlineMs: 0, drainMs: 0, zeroConnectionsMinMs: undefined },
   application: {
     command: 'true',
     isExpanded: false,

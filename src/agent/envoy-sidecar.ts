@@ -10,9 +10,18 @@ const stopGraceMs = 1_000
 
 export async function openEnvoySidecar(options: OpenSidecarOptions): Promise<WorkloadSidecar> {
   const { plan, bootstrapFile, env, reaper, clock, onFailure } = options
-  const { program = 'envoy', concurrency = 1 } = plan.proxy
+  const { program = 'envoy', concurrency = 1, drainTimeMs } = plan.proxy
+  const drainTime = ['--drain-time-s', String(Math.ceil(drainTimeMs / 1_000))]
   const group = await ProcessGroup.start({
-    command: [program, '-c', bootstrapFile, '--concurrency', String(concurrency), ...flags],
+    command: [
+      program,
+      '-c',
+      bootstrapFile,
+      '--concurrency',
+      String(concurrency),
+      ...drainTime,
+      ...flags,
+    ],
     cwd: dirname(bootstrapFile),
     env,
     // Its access log goes to standard output, its own log to standard error.

@@ -36,7 +36,11 @@ export const openRelay: OpenRelay = async (options) => {
   stack.use(
     await openStatusServer({
       path: agentSocketPath(plan.stateFolder, 'agent.sock'),
-      status: () => ({ identity: identity?.status(), relay: relay.status() }),
+      status: () => ({
+        identity: identity?.status(),
+        relay: relay.status(),
+        isEnding: options.isEnding(),
+      }),
       clock,
     }),
   )

@@ -21,7 +21,7 @@ async function openOwnSidecar(options: OpenSidecarOptions): Promise<WorkloadSide
   const { plan, addresses, bootstrapFile, clock, random, log, onFailure } = options
   const listenSockets = await bindPorts(plan, addresses)
   const bootstrap = { file: bootstrapFile, text: readFileSync(bootstrapFile, 'utf8') }
-  const { drainMs: drainTimeMs, concurrency = 1 } = plan.proxy
+  const { drainTimeMs, concurrency = 1 } = plan.proxy
   const parts = { bootstrap, clock, random, log, listenSockets }
   const sidecar = await openProxy({ ...parts, drainTimeMs, concurrency })
   sidecar.ready.catch((error: unknown) => {

@@ -8,7 +8,9 @@ import type { WireKind } from '../proxy/wire/choose-wire.ts'
 export interface RunSidecarOptions {
   readonly bootstrap: { readonly file: string; readonly text: string }
   readonly concurrency: number
-  readonly drainMs: number
+  /** Envoy's `--drain-time-s`; undefined: five seconds for the end, Envoy's own default for listeners that go. */
+  readonly drainTimeS: number | undefined
+  readonly drainStrategy: 'gradual' | 'immediate'
   readonly wire: WireKind
   readonly clock: Clock
   readonly random: Random
@@ -17,17 +19,20 @@ export interface RunSidecarOptions {
   readonly signal: AbortSignal
 }
 
+const endDrainTimeS = 5
+
 /** Resolves when it has ended. Rejections: MESH_BOOTSTRAP_INVALID, MESH_LISTEN_FAILED, MESH_NOT_IMPLEMENTED. */
 export async function runSidecar(options: RunSidecarOptions): Promise<void> {
-  const { signal, drainMs, ...rest } = options
+  const { signal, drainTimeS, ...rest } = options
+  const drainTime = drainTimeS === undefined ? {} : { drainTimeMs: drainTimeS * 1_000 }
   const ended = Promise.withResolvers<void>()
-  const sidecar = await openSidecar({ ...rest, onQuit: () => ended.resolve() })
+  const sidecar = await openSidecar({ ...rest, ...drainTime, onQuit: () => ended.resolve() })
   signal.addEventListener('abort', () => ended.resolve())
   if (signal.aborted) ended.resolve()
   try {
     await Promise.race([sidecar.ready, ended.promise])
     await ended.promise
-    if (signal.aborted) await sidecar.drain(drainMs)
+    if (signal.aborted) await sidecar.drain((drainTimeS ?? endDrainTimeS) * 1_000)
   } finally {
     await sidecar.close()
   }

@@ -33,7 +33,8 @@ function scene(application: Partial<ApplicationPlan>, changes: Partial<WorkloadP
     stateFolder: join(folder, 'state'),
     isStateKept: true,
     portFolder: join(folder, 'ports'),
-    proxy: { kind: 'tulle', program: undefined, drainMs: 300 },
+    proxy: { kind: 'tulle', program: undefined, drainTimeMs: 300 },
+    termination: { deadlineMs: 3_000, drainMs: 300, zeroConnectionsMinMs: undefined },
     ...changes,
     application: {
       command: 'sleep 300',
@@ -62,7 +63,7 @@ function scene(application: Partial<ApplicationPlan>, changes: Partial<WorkloadP
     openSidecar: stand.openSidecar,
     onEvent: (event) => {
       events.push(event)
-      if (event.event !== 'health') stand.journal.push(event.event)
+      if (event.event !== 'health' && event.event !== 'ending') stand.journal.push(event.event)
     },
   })
   return {
@@ -167,11 +168,67 @@ test('at the end it is unhealthy first, drained next, and closed last', async ()
   assert.deepEqual(here.stand.journal, [
     'health false: the workload is draining',
     'drain',
+    'door closed',
     'application-ended',
     'sidecar closed',
     'relay closed',
   ])
   assert.equal(await ended, 143)
+})
+
+function stepsOf(events: readonly WorkloadEvent[]): readonly string[] {
+  return events.flatMap((event) => (event.event === 'ending' ? [event.step] : []))
+}
+
+test('a workload ends in the order that is written down', async () => {
+  await using here = scene({}, { ports })
+  const ended = here.workload.run()
+  await eventually(() => here.stand.journal.includes('application-started'))
+  await here.workload.stop()
+  await ended
+  assert.deepEqual(stepsOf(here.events), [
+    'not-ready',
+    'control-plane-told',
+    'connections-told',
+    'in-flight-ended',
+    'stopped-accepting',
+    'application-ended',
+    'closed',
+  ])
+})
+
+test('one deadline holds for all: a drain that takes it all leaves the application its grace, and KILL is at the end', async () => {
+  const termination = { deadlineMs: 800, drainMs: 60_000, zeroConnectionsMinMs: undefined }
+  const command = ['sh', '-c', "trap '' TERM; while true; do sleep 1; done"]
+  await using here = scene({ command, stopGraceMs: 300 }, { ports, termination })
+  const ended = here.workload.run()
+  await eventually(() => here.stand.journal.includes('application-started'))
+  here.stand.activeRequests = 1
+  const began = performance.now()
+  await here.workload.stop()
+  const tookMs = performance.now() - began
+  assert.equal(await ended, 137)
+  assert.ok(tookMs >= 790 && tookMs < 2_000, `${tookMs} ms`)
+  const told = here.events.filter((event) => event.event === 'ending')
+  assert.equal(stepsOf(here.events).includes('in-flight-ended'), false)
+  const closed = told.find(({ step }) => step === 'stopped-accepting')
+  assert.ok(closed && closed.afterMs >= 490 && closed.afterMs < 790, `${closed?.afterMs} ms`)
+})
+
+test('the last connection is waited for where Istio’s variable says so, and no less than its minimum', async () => {
+  const termination = { deadlineMs: 5_000, drainMs: 5_000, zeroConnectionsMinMs: 400 }
+  await using here = scene({}, { ports, termination })
+  const ended = here.workload.run()
+  await eventually(() => here.stand.journal.includes('application-started'))
+  here.stand.activeConnections = 1
+  const began = performance.now()
+  const stopped = here.workload.stop()
+  await eventually(() => performance.now() - began > 600)
+  assert.equal(here.stand.journal.includes('door closed'), false)
+  here.stand.activeConnections = 0
+  await stopped
+  await ended
+  assert.ok(stepsOf(here.events).includes('in-flight-ended'))
 })
 
 test('a sidecar that ends by itself ends the workload and says so', async () => {

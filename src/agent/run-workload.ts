@@ -8,8 +8,9 @@
  * 5. Once the sidecar can route, the application starts (unless the plan says not to wait).
  * 6. The application's health, as its probe finds it, is told to the control plane.
  *
- * At the end: unhealthy is told, inbound is drained, the application gets SIGTERM and later SIGKILL, then the
- * sidecar and the stream close. Outbound works until the application has ended.
+ * The end has one deadline for all of its steps (docs/reference/drain.md): not ready, unhealthy is told, inbound is
+ * drained, the application gets SIGTERM and at the deadline SIGKILL, then the sidecar and the stream close. Outbound works
+ * until the application has ended.
  */
 import type { StdioOptions } from 'node:child_process'
 import { mkdirSync, rmSync } from 'node:fs'
@@ -29,7 +30,7 @@ import type { ProbeConfig } from './probe/probe.ts'
 import { expandVariables, parseCommand, splitCommand } from './process/command-line.ts'
 import { PortLeases } from './process/port-lease.ts'
 import { Reaper } from './process/reaper.ts'
-import { drainInbound, waitUntilLive } from './sidecar-control.ts'
+import { drainInbound, type SidecarDrainStep, waitUntilLive } from './sidecar-control.ts'
 import type {
   OpenIdentity,
   OpenRelay,
@@ -44,8 +45,17 @@ export type WorkloadEvent =
   | IdentityEvent
   | { readonly event: 'assigned'; readonly addresses: WorkloadAddresses }
   | { readonly event: 'sidecar-ready' }
+  | { readonly event: 'ending'; readonly step: EndStep; readonly afterMs: number }
   /** It cannot go on; its process ends. */
   | { readonly event: 'failed'; readonly message: string; readonly remedy: string | undefined }
+
+/** In the order in which they happen; a workload that serves nobody has fewer. */
+export type EndStep =
+  | 'not-ready'
+  | 'control-plane-told'
+  | SidecarDrainStep
+  | 'application-ended'
+  | 'closed'
 
 export interface RunWorkloadOptions {
   readonly plan: WorkloadPlan
@@ -139,7 +149,8 @@ export class RunningWorkload {
   async #openSidecar(addresses: WorkloadAddresses): Promise<void> {
     const { plan, env, log, clock, random, openRelay, openSidecar } = this.#options
     const identity = this.#identity
-    this.#relay = await openRelay({ plan, identity, log, clock, random })
+    const isEnding = (): boolean => this.#closing !== undefined
+    this.#relay = await openRelay({ plan, identity, log, clock, random, isEnding })
     // Nobody is to call a service that has not started.
     if (plan.ports.length > 0) this.#relay.reportHealth(false, 'the application is starting')
     const bootstrap = createBootstrap({ plan, addresses, relayAddress: this.#relay.address })
@@ -177,7 +188,6 @@ export class RunningWorkload {
       stdio,
       probe: probeOf(plan, addresses, env),
       restart: application.restart,
-      stopGraceMs: application.stopGraceMs,
       reaper: this.#reaper,
       clock,
       random,
@@ -194,15 +204,37 @@ export class RunningWorkload {
   }
 
   async #close(): Promise<void> {
-    const { plan, clock } = this.#options
+    const { plan, clock, onEvent } = this.#options
+    const startMs = clock.monotonicMs()
+    const passedMs = (): number => clock.monotonicMs() - startMs
+    const tell = (step: EndStep): void =>
+      onEvent({ event: 'ending', step, afterMs: Math.round(passedMs()) })
     this.#abort.abort()
-    const isServing = plan.ports.length > 0 && this.#application !== undefined
-    if (isServing && this.#addresses !== undefined) {
-      this.#relay?.reportHealth(false, 'the workload is draining')
-      const control = { adminAddress: this.#addresses.admin, clock }
-      await drainInbound(control, plan.proxy.drainMs)
-    }
-    await this.#application?.stop()
+    if (this.#application?.isRunning === true) {
+      tell('not-ready')
+      if (plan.ports.length > 0) await this.#drain(tell)
+      // The time that the drain has left goes to the application.
+      await this.#application.stop(Math.max(0, plan.termination.deadlineMs - passedMs()))
+      tell('application-ended')
+    } else await this.#application?.stop(0)
+    await this.#dispose()
+    tell('closed')
+  }
+
+  async #drain(tell: (step: EndStep) => void): Promise<void> {
+    const { plan, clock } = this.#options
+    if (this.#addresses === undefined) return
+    this.#relay?.reportHealth(false, 'the workload is draining')
+    tell('control-plane-told')
+    const { deadlineMs, drainMs, zeroConnectionsMinMs } = plan.termination
+    // Half of a short deadline, where the application's grace would take it all.
+    const keptMs = Math.min(plan.application.stopGraceMs, deadlineMs / 2)
+    const limits = { drainMs: Math.min(drainMs, deadlineMs - keptMs), zeroConnectionsMinMs }
+    await drainInbound({ adminAddress: this.#addresses.admin, clock }, limits, tell)
+  }
+
+  async #dispose(): Promise<void> {
+    const { plan } = this.#options
     await this.#sidecar?.[Symbol.asyncDispose]()
     await this.#relay?.[Symbol.asyncDispose]()
     this.#identity?.[Symbol.dispose]()

@@ -24,38 +24,83 @@ export async function waitUntilLive(
   return false
 }
 
+/** How long the sidecar's part of a workload's end may take. */
+export interface DrainLimits {
+  /** Ceiling (Istio's `terminationDrainDuration`). */
+  readonly drainMs: number
+  /**
+   * Istio's EXIT_ON_ZERO_ACTIVE_CONNECTIONS: connections are waited for, not only what is under way on them, and no less
+   * than so long (MINIMUM_DRAIN_DURATION). Undefined: no.
+   */
+  readonly zeroConnectionsMinMs: number | undefined
+}
+
+export type SidecarDrainStep = 'connections-told' | 'in-flight-ended' | 'stopped-accepting'
+
 /**
- * Tells callers to go elsewhere and waits until no request is under way, or `drainMs` has passed. Inbound only:
- * the application may still call out until it ends.
+ * Tells callers to go elsewhere, waits until nothing is under way, or `drainMs` has passed, and closes the door. Inbound
+ * only: the application may still call out until it ends.
+ *
+ * The door stays open while callers learn: by their next push from the control plane, by `connection: close`, or by a
+ * GOAWAY. What they send before is served.
  */
 export async function drainInbound(
   { adminAddress, clock }: SidecarControl,
-  drainMs: number,
+  { drainMs, zeroConnectionsMinMs }: DrainLimits,
+  onStep: (step: SidecarDrainStep) => void = () => {},
 ): Promise<void> {
-  const deadlineMs = clock.monotonicMs() + drainMs
+  const startMs = clock.monotonicMs()
+  const passedMs = (): number => clock.monotonicMs() - startMs
+  const leastMs = Math.min(zeroConnectionsMinMs ?? quietMs, drainMs)
+  const count = zeroConnectionsMinMs === undefined ? underWay : connectionsOpen
+  const post = (path: string) =>
+    askAdmin({ address: adminAddress, path, method: 'POST', timeoutMs: Math.max(drainMs, 1_000) })
   try {
-    const path = '/drain_listeners?inboundonly&graceful&skip_exit'
-    await askAdmin({ address: adminAddress, path, method: 'POST', timeoutMs: drainMs })
-    // Callers learn of it by their next push or by `connection: close`; what they sent before is still coming.
-    await pause(clock, Math.min(quietMs, drainMs))
-    while (clock.monotonicMs() < deadlineMs) {
-      if ((await activeInboundRequests(adminAddress)) === 0) return
-      await pause(clock, pollMs)
+    await post('/drain_listeners?inboundonly&graceful&skip_exit')
+    onStep('connections-told')
+    let quietSinceMs: number | undefined
+    while (passedMs() < drainMs) {
+      await pause(clock, Math.min(pollMs, drainMs))
+      const isQuiet = (await countOf(adminAddress, count)) === 0
+      quietSinceMs = isQuiet ? (quietSinceMs ?? passedMs()) : undefined
+      const hasBeenQuiet = quietSinceMs !== undefined && passedMs() - quietSinceMs >= calmMs
+      if (hasBeenQuiet && passedMs() >= leastMs) {
+        onStep('in-flight-ended')
+        break
+      }
     }
+    await post('/drain_listeners?inboundonly')
+    onStep('stopped-accepting')
   } catch {
     // The sidecar is gone, so there is nothing to drain.
   }
 }
 
+/** Callers learn of it within this time, for all we know. */
 const quietMs = 200
+/** Between two requests of a busy caller nothing is under way. */
+const calmMs = 100
 
-async function activeInboundRequests(address: string): Promise<number> {
-  const path = '/stats?filter=http%5C.inbound.*downstream_rq_active'
-  const { text } = await askAdmin({ address, path, timeoutMs: 1_000 })
+/** Gauges of inbound traffic: what names them for the admin interface, and what reads them from its answer. */
+interface Count {
+  readonly filter: string
+  readonly line: RegExp
+}
+
+const underWay: Count = {
+  filter: '(http%5C.inbound.*downstream_rq_active|tcp%5C.inbound.*downstream_cx_active)',
+  line: /^(?:http\.inbound.*\.downstream_rq_active|tcp\.inbound.*\.downstream_cx_active): (\d+)$/gm,
+}
+
+const connectionsOpen: Count = {
+  filter: '(http|tcp)%5C.inbound.*downstream_cx_active',
+  line: /^(?:http|tcp)\.inbound.*\.downstream_cx_active: (\d+)$/gm,
+}
+
+async function countOf(address: string, { filter, line }: Count): Promise<number> {
+  const { text } = await askAdmin({ address, path: `/stats?filter=${filter}`, timeoutMs: 1_000 })
   let active = 0
-  for (const match of text.matchAll(/^http\.inbound.*\.downstream_rq_active: (\d+)$/gm)) {
-    active += Number(match[1])
-  }
+  for (const match of text.matchAll(line)) active += Number(match[1])
   return active
 }
 

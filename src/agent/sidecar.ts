@@ -33,6 +33,8 @@ export interface OpenRelayOptions {
   readonly log: Log
   readonly clock: Clock
   readonly random: Random
+  /** The workload has been told to end: it is not ready any more. */
+  readonly isEnding: () => boolean
 }
 
 export type OpenRelay = (options: OpenRelayOptions) => Promise<WorkloadRelay>

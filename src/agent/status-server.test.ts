@@ -25,7 +25,9 @@ async function scene() {
     failures: 1,
   }
   const relay = { state: 'connected', reason: '', staleSinceMs: undefined } as const
-  const state: { status: AgentStatus } = { status: { identity, relay } }
+  const state: { status: AgentStatus } = {
+    status: { identity, relay, isEnding: false },
+  }
   const server = await openStatusServer({ path, status: () => state.status, clock })
   return {
     path,
@@ -49,12 +51,24 @@ test('a good certificate is ready, one near its end too with the reason, an expi
     text: 'certificate: good, spiffe://m/ns/n/sa/a until 2026-01-01T00:01:00.000Z\ncontrol plane: connected\n',
   })
   const failing = { ...identity, failure: 'nobody answers', isNearEnd: true }
-  state.status = { identity: failing, relay: { ...relay, state: 'cached', reason: 'refused' } }
+  state.status = {
+    ...state.status,
+    identity: failing,
+    relay: { ...relay, state: 'cached', reason: 'refused' },
+  }
   const near = await here.ask('/ready')
   assert.equal(near.status, 200)
   assert.match(near.text, /near its end[^]*renewal: nobody answers\ncontrol plane: cached: refused/)
   clock.advance(60_000)
   assert.equal((await here.ask('/ready')).status, 503)
+})
+
+test('a workload that is being ended is not ready, whatever its certificate', async () => {
+  await using here = await scene()
+  here.state.status = { ...here.state.status, isEnding: true }
+  const answer = await here.ask('/ready')
+  assert.equal(answer.status, 503)
+  assert.match(answer.text, /^workload: draining\ncertificate: good/)
 })
 
 test('metrics have the names of Istio', async () => {

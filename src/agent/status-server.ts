@@ -3,7 +3,7 @@
  *
  * | path | what |
  * | --- | --- |
- * | /ready | 200 while the certificate is good, else 503; with what is wrong, or soon will be |
+ * | /ready | 200 while the certificate is good and the workload is not being ended, else 503; with what is wrong, or soon will be |
  * | /metrics | Prometheus text, under the names of Istio's agent |
  * | /status | the same as JSON, for `tulle status` |
  */
@@ -21,6 +21,8 @@ export interface AgentStatus {
   /** Undefined: a workload without a certificate. */
   readonly identity: IdentityStatus | undefined
   readonly relay: Pick<AdsRelayStatus, 'state' | 'reason' | 'staleSinceMs'>
+  /** It drains, or has drained. */
+  readonly isEnding: boolean
 }
 
 export interface StatusServerOptions {
@@ -60,10 +62,11 @@ export async function openStatusServer(options: StatusServerOptions): Promise<As
 type Page = (response: ServerResponse, status: AgentStatus, nowMs: number) => void
 
 const pages: Readonly<Record<string, Page>> = {
-  '/ready': (response, { identity, relay }, nowMs) => {
+  '/ready': (response, { identity, relay, isEnding }, nowMs) => {
     const isExpired = identity?.notAfterMs !== undefined && identity.notAfterMs <= nowMs
     const lines = [...certificateLines(identity, nowMs), `control plane: ${relayText(relay)}`]
-    response.writeHead(isExpired ? 503 : 200, { 'content-type': 'text/plain' })
+    if (isEnding) lines.unshift('workload: draining')
+    response.writeHead(isExpired || isEnding ? 503 : 200, { 'content-type': 'text/plain' })
     response.end(`${lines.join('\n')}\n`)
   },
   '/metrics': (response, { identity }, nowMs) => {

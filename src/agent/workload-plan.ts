@@ -36,6 +36,17 @@ export interface WorkloadPlan {
   /** Shared by all workloads of the user on this host. */
   readonly portFolder: string
   readonly proxy: ProxyPlan
+  readonly termination: TerminationPlan
+}
+
+/** How the workload ends: everything within one deadline. */
+export interface TerminationPlan {
+  /** From the signal to the end of everything; what still lives then is killed. */
+  readonly deadlineMs: number
+  /** Ceiling of the time that a draining sidecar waits for what is under way (Istio's `terminationDrainDuration`). */
+  readonly drainMs: number
+  /** The drain waits for the last connection, and no less than so long; undefined: for what is under way only. */
+  readonly zeroConnectionsMinMs: number | undefined
 }
 
 export interface MeshIdentity {
@@ -76,7 +87,7 @@ export interface ApplicationPlan {
   readonly probe: PlannedProbe | undefined
   /** `never`: its end is the workload's end, and its exit code is passed on. */
   readonly restart: 'never' | 'always'
-  /** From SIGTERM to SIGKILL. */
+  /** From its SIGTERM to its SIGKILL, at least: a drain that takes long leaves it so much. */
   readonly stopGraceMs: number
   /** Start it only once its sidecar can route (Istio's holdApplicationUntilProxyStarts). */
   readonly isHeldUntilProxyStarts: boolean
@@ -99,8 +110,8 @@ export interface ProxyPlan {
   readonly program: string | undefined
   /** Threads that carry traffic; 1 unless given. */
   readonly concurrency?: number
-  /** Ceiling of the time that a draining sidecar waits for requests under way. */
-  readonly drainMs: number
+  /** How long connections of a listener that has gone, or of a sidecar that was replaced, may go on (Istio's `drainDuration`). */
+  readonly drainTimeMs: number
 }
 
 /** Addresses that the agent has assigned; told to whoever started it. */

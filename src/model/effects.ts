@@ -7,6 +7,7 @@
  * docs/reference/resources.md, which is made from this table.
  */
 import { unreadMeshConfigFields } from './mesh/mesh-config-shape.ts'
+import { unreadProxyConfigFields } from './mesh/proxy-config-shape.ts'
 import { clip } from './schema/shape.ts'
 import type { Problem, Reading, Shape } from './schema/shape.ts'
 import { fieldPath, isNull, itemPath, keyPath } from './schema/source-node.ts'
@@ -131,6 +132,12 @@ export const effects: Readonly<Record<string, EffectTable>> = {
     spec: 'effective',
     ...Object.fromEntries(
       unreadMeshConfigFields.map((name) => [`spec.meshConfig.${name}`, 'not-yet' as const]),
+    ),
+    ...Object.fromEntries(
+      unreadProxyConfigFields.map((name) => [
+        `spec.meshConfig.defaultConfig.${name}`,
+        'not-yet' as const,
+      ]),
     ),
     'spec.meshConfig.meshMTLS.ecdhCurves': 'not-yet',
     'spec.meshConfig.meshMTLS.cipherSuites': 'not-yet',

@@ -231,6 +231,9 @@ export class Attempt implements StreamWaiter {
     const { status } = head
     if (status >= 500) host.stats.rqError.add(1)
     else host.stats.rqSuccess.add(1)
+    if (host.active !== undefined && head.headers.has('x-envoy-immediate-health-check-fail')) {
+      cluster.failHost?.(host)
+    }
     const detector = cluster.outlierDetector
     if (detector === undefined) return
     detector.report(host, { kind: 'response', status: this.#statusMeant(head) })

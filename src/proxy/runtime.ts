@@ -30,6 +30,8 @@ export interface ProxyRuntime {
   /** Listeners of this process that are reached by name (Envoy internal addresses). */
   readonly internalListeners: InternalListeners
   readonly overload: Overload
+  /** Whether somebody said that the sidecar is to fail its health checks (POST /healthcheck/fail). */
+  readonly health: { isFailing: boolean }
   /** Log lines about refused TLS connections, rate limited. */
   readonly refusals: RefusalLog
   /** Collects what one turn of the event loop writes; every wire of the runtime shares it. */
@@ -88,6 +90,7 @@ export function createProxyRuntime(options: ProxyRuntimeOptions): ProxyRuntime {
     pools,
     internalListeners,
     overload,
+    health: { isFailing: false },
     refusals,
     turn,
     handles,

@@ -1,7 +1,8 @@
 /** A sidecar from a static bootstrap: its start, its admin interface, its end. */
 import assert from 'node:assert/strict'
 import { existsSync, mkdtempSync, rmSync, statSync } from 'node:fs'
-import { type AddressInfo, createServer } from 'node:net'
+import { Agent } from 'node:http'
+import { type AddressInfo, connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
@@ -16,6 +17,7 @@ import { type OpenSidecarOptions, type Sidecar, openSidecar } from './sidecar.ts
 
 interface StaticParts {
   readonly upstreamPort?: number
+  readonly drainType?: 'DEFAULT' | 'MODIFY_ONLY'
   readonly listenPort?: number
   readonly admin?: string
   readonly direction?: string
@@ -30,6 +32,7 @@ static_resources:
   listeners:
   - name: in
     traffic_direction: ${parts.direction ?? 'INBOUND'}
+    drain_type: ${parts.drainType ?? 'DEFAULT'}
     address: {socket_address: {address: 127.0.0.1, port_value: ${parts.listenPort ?? 0}}}
     filter_chains:
     - filters:
@@ -270,7 +273,7 @@ test('quitting asks whoever runs the sidecar', async () => {
   assert.equal(asked, 1)
 })
 
-test('a drain lets the request in flight end, and accepts no other', async () => {
+test('a drain serves those who have not heard of it, then accepts nobody, and lets what is in flight end', async () => {
   await using upstream = await openNamedUpstream('app')
   const held: (() => void)[] = []
   upstream.server.removeAllListeners('request')
@@ -281,7 +284,12 @@ test('a drain lets the request in flight end, and accepts no other', async () =>
   await eventually(() => held.length === 1)
   const drained = sidecar.drain(5_000)
   assert.equal((await admin(sidecar, '/ready')).status, 503)
-  await assert.rejects(httpGet({ port, path: '/' }))
+  // Those who have not heard of it are still served, for a moment.
+  const late = httpGet({ port, path: '/' })
+  await eventually(() => held.length === 2)
+  held[1]?.()
+  assert.equal((await late).body, 'late')
+  await eventually(() => isRefused(port))
   held[0]?.()
   assert.equal((await answer).body, 'late')
   await drained
@@ -304,3 +312,93 @@ test('a drain ends at its deadline', async () => {
   await sidecar.drain(50)
   assert.equal(await outcome, 'cut')
 })
+
+/** What one kept connection is told at its next response. */
+async function askOn(agent: Agent, port: number): Promise<string> {
+  const { headers } = await httpGet({ port, path: '/', agent })
+  return String(headers['connection'] ?? 'nothing')
+}
+
+test('/drain_listeners closes the door and leaves what is open alone, as Envoy does', async () => {
+  await using upstream = await openNamedUpstream('app')
+  await using sidecar = await open({ upstreamPort: upstream.port })
+  const port = await portOf(sidecar)
+  const agent = new Agent({ keepAlive: true, maxSockets: 1 })
+  assert.notEqual(await askOn(agent, port), 'close')
+  assert.equal((await admin(sidecar, '/drain_listeners?skip_exit', post)).body, 'OK\n')
+  assert.equal(await isRefused(port), false)
+  assert.equal((await admin(sidecar, '/drain_listeners', post)).body, 'OK\n')
+  await eventually(() => isRefused(port))
+  assert.notEqual(await askOn(agent, port), 'close')
+  assert.equal((await admin(sidecar, '/ready')).body, 'LIVE\n')
+  agent.destroy()
+})
+
+test('/drain_listeners?graceful tells connections over the drain time, then closes the door', async () => {
+  await using upstream = await openNamedUpstream('app')
+  await using sidecar = await open({ upstreamPort: upstream.port }, { drainTimeMs: 400 })
+  const port = await portOf(sidecar)
+  const startMs = performance.now()
+  const drain = (): Promise<unknown> => admin(sidecar, '/drain_listeners?graceful', post)
+  await drain()
+  assert.equal(await isRefused(port), false)
+  // Again is not anew.
+  await eventually(() => performance.now() - startMs > 300)
+  await drain()
+  await eventually(() => isRefused(port))
+  assert.ok(performance.now() - startMs < 650)
+})
+
+test('/drain_listeners?graceful&skip_exit never closes the door, and then tells everybody', async () => {
+  await using upstream = await openNamedUpstream('app')
+  await using sidecar = await open({ upstreamPort: upstream.port }, { drainTimeMs: 50 })
+  const port = await portOf(sidecar)
+  const startMs = performance.now()
+  await admin(sidecar, '/drain_listeners?graceful&skip_exit', post)
+  await eventually(() => performance.now() - startMs > 100)
+  const agent = new Agent({ keepAlive: true })
+  for (let count = 0; count < 5; count += 1) assert.equal(await askOn(agent, port), 'close')
+  agent.destroy()
+})
+
+test('with the immediate strategy everybody is told at once', async () => {
+  await using upstream = await openNamedUpstream('app')
+  const options = { drainTimeMs: 60_000, drainStrategy: 'immediate' } as const
+  await using sidecar = await open({ upstreamPort: upstream.port }, options)
+  await admin(sidecar, '/drain_listeners?graceful', post)
+  const agent = new Agent({ keepAlive: true })
+  assert.equal(await askOn(agent, await portOf(sidecar)), 'close')
+  agent.destroy()
+})
+
+for (const [drainType, told] of [
+  ['DEFAULT', 'close'],
+  ['MODIFY_ONLY', 'keep-alive'],
+] as const) {
+  test(`a sidecar that fails its health checks tells connections of listeners with ${drainType}: ${told}`, async () => {
+    await using upstream = await openNamedUpstream('app')
+    await using sidecar = await open({ upstreamPort: upstream.port, drainType })
+    const port = await portOf(sidecar)
+    const agent = new Agent({ keepAlive: true })
+    const isTold = async (): Promise<boolean> => (await askOn(agent, port)) === 'close'
+    assert.equal(await isTold(), false)
+    await admin(sidecar, '/healthcheck/fail', post)
+    assert.equal((await admin(sidecar, '/ready')).body, 'DRAINING\n')
+    assert.equal(await isTold(), told === 'close')
+    await admin(sidecar, '/healthcheck/ok', post)
+    assert.equal(await isTold(), false)
+    agent.destroy()
+  })
+}
+
+/** Whether nobody listens there. */
+function isRefused(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(port, '127.0.0.1')
+    socket.on('connect', () => {
+      socket.destroy()
+      resolve(false)
+    })
+    socket.on('error', () => resolve(true))
+  })
+}

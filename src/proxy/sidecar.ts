@@ -65,6 +65,8 @@ export interface OpenSidecarOptions {
   readonly listenSockets?: ListenSockets
   /** How long removed listeners, and `/drain_listeners?graceful`, drain. Envoy's default: 600 s. */
   readonly drainTimeMs?: number
+  /** Of `/drain_listeners?graceful`; Envoy's default: gradual. */
+  readonly drainStrategy?: 'gradual' | 'immediate'
   /** What it bears of its own accord, before the bootstrap's keys `tulle.overload.…` and the defaults. */
   readonly overload?: Partial<OverloadLimits>
   /** What carries bytes: libuv's handles where they work (the default), or only `net.Socket`. */
@@ -87,7 +89,10 @@ export interface Sidecar extends AsyncDisposable {
   readonly ready: Promise<void>
   readonly stats: StatsView
   status(): Promise<SidecarStatus>
-  /** `/ready` fails, listeners stop accepting, inbound first; resolves when idle or at the deadline. */
+  /**
+   * `/ready` fails, connections are told, listeners stop accepting, what is in flight ends, inbound first; resolves when
+   * idle, or at the deadline, by which everything has ended.
+   */
   drain(deadlineMs: number): Promise<void>
   close(): Promise<void>
 }
@@ -110,6 +115,8 @@ export async function openSidecar(options: OpenSidecarOptions): Promise<Sidecar>
 }
 
 const drainTimeDefaultMs = 600_000
+/** Of a drain's time, what goes by while connections are still accepted. */
+const toldMsMax = 1_000
 
 interface SidecarParts {
   readonly bootstrap: BootstrapConfig
@@ -259,12 +266,19 @@ class RunningSidecar implements Sidecar {
     this.#isDraining = true
     const { clock } = this.#options
     const endMs = clock.monotonicMs() + deadlineMs
+    const leftMs = (): number => Math.max(0, endMs - clock.monotonicMs())
+    // Clients that keep a connection are told while it serves them, before the door closes.
+    const toldMs = Math.min(toldMsMax, deadlineMs / 4)
+    const told = { strategy: 'gradual', deadlineMs: toldMs, keepAccepting: true } as const
+    // What comes in may need to call out, so the outbound side stays open until the inbound side is idle.
+    await Promise.all([
+      this.#plane.drain({ ...told, atDeadline: 'nothing', inboundOnly: false }),
+      this.#plane.drain({ ...told, atDeadline: 'stop-accepting', inboundOnly: true }),
+    ])
     // At once, not gradually: an idle connection that stays would hold up the end until the deadline.
-    const request = { strategy: 'immediate', keepAccepting: false } as const
-    // What comes in may need to call out, so the outbound side stays until the inbound side is idle.
-    await this.#plane.drain({ ...request, deadlineMs, inboundOnly: true })
-    const leftMs = Math.max(0, endMs - clock.monotonicMs())
-    await this.#plane.drain({ ...request, deadlineMs: leftMs, inboundOnly: false })
+    const rest = { strategy: 'immediate', atDeadline: 'cut' } as const
+    await this.#plane.drain({ ...rest, deadlineMs: leftMs(), inboundOnly: true })
+    await this.#plane.drain({ ...rest, deadlineMs: leftMs(), inboundOnly: false })
   }
 
   close(): Promise<void> {
@@ -398,7 +412,9 @@ class RunningSidecar implements Sidecar {
       memory: () => process.memoryUsage(),
       failHealthCheck: (isFailing) => {
         this.#isFailingHealthCheck = isFailing
+        plane.failHealthCheck(isFailing)
       },
+      drainStrategy: this.#options.drainStrategy ?? 'gradual',
       drain: (request) => void plane.drain(request),
       quit: this.#options.onQuit ?? (() => void this.close()),
     })

@@ -53,7 +53,8 @@ function planOf(server: AuthorityServer, name: string, kind: Kind): WorkloadPlan
     stateFolder: join(server.identity.folder, name),
     isStateKept: true,
     portFolder: join(server.identity.folder, 'ports'),
-    proxy: { kind, program: envoy, drainMs: 0 },
+    proxy: { kind, program: envoy, drainTimeMs: 0 },
+    termination: { deadlineMs: 0, drainMs: 0, zeroConnectionsMinMs: undefined },
     application: {
       command: 'true',
       isExpanded: false,
@@ -127,7 +128,7 @@ async function openSide(server: AuthorityServer, side: Side) {
   const identity = await openIdentity({ ...common, plan, signal, onEvent })
   assert.ok(identity)
   stack.use(identity)
-  const relay = stack.use(await openRelay({ ...common, plan, identity }))
+  const relay = stack.use(await openRelay({ ...common, plan, identity, isEnding: () => false }))
   const addresses = {
     admin: `127.0.0.1:${await freePort()}`,
     httpProxyPort: await freePort(),

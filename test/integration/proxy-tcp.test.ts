@@ -127,6 +127,7 @@ test('a connection that stands is a good answer of its host, for nothing more is
     report: (_host, outcome) => outcomes.push(outcome),
     update() {},
     configure() {},
+    onCheckPassed() {},
     state: () => undefined,
     close() {},
   }

@@ -5,6 +5,7 @@ import {
   type ServerHttp2Session,
   type ServerHttp2Stream,
   type IncomingHttpHeaders,
+  type Settings,
 } from 'node:http2'
 import type { AddressInfo } from 'node:net'
 
@@ -52,7 +53,7 @@ export interface Http2Origin {
 /** A server of Node's own on a free port, with prior knowledge. */
 export async function startHttp2Origin(
   answer: (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => void,
-  settings: { maxConcurrentStreams?: number; enableConnectProtocol?: boolean } = {},
+  settings: Settings = {},
 ): Promise<Http2Origin> {
   const server = createServer({ settings })
   const sessions: ServerHttp2Session[] = []

@@ -1,6 +1,6 @@
 /**
  * The smallest things that the agent can open beside an application: a relay that writes health down, and a
- * sidecar that answers the three admin paths that the agent asks. For tests of the agent alone.
+ * sidecar that answers the few admin paths that the agent asks. For tests of the agent alone.
  */
 import { once } from 'node:events'
 import { createServer } from 'node:http'
@@ -17,6 +17,8 @@ export interface StandIns {
   isLive: boolean
   /** Requests under way, as `/stats` says. */
   activeRequests: number
+  /** Connections that are open, the same. */
+  activeConnections: number
   /** Ends the sidecar as if it had crashed. */
   crash(): void
 }
@@ -27,6 +29,7 @@ export function standIns(): StandIns {
     journal,
     isLive: true,
     activeRequests: 0,
+    activeConnections: 0,
     crash: () => {},
     openIdentity: () => Promise.resolve(undefined),
     openRelay: () => {
@@ -48,10 +51,12 @@ export function standIns(): StandIns {
       const server = createServer((request, response) => {
         const path = request.url?.split('?')[0]
         if (path === '/ready') response.statusCode = stand.isLive ? 200 : 503
-        if (path === '/drain_listeners') journal.push('drain')
+        if (request.url === '/drain_listeners?inboundonly') journal.push('door closed')
+        else if (path === '/drain_listeners') journal.push('drain')
         if (path === '/stats') {
           response.write(
-            `http.inbound_127.0.0.1_80.downstream_rq_active: ${stand.activeRequests}\n`,
+            `http.inbound_127.0.0.1_80.downstream_rq_active: ${stand.activeRequests}\n` +
+              `http.inbound_127.0.0.1_80.downstream_cx_active: ${stand.activeConnections}\n`,
           )
         }
         response.end()

@@ -238,6 +238,29 @@ spec: { selector: { app: d }, ports: [{ port: 54, name: tcp, targetPort: 8053 }]
     ],
   ],
   [
+    'a protocol where a transport belongs is TCP, and still tells two services apart',
+    `---
+apiVersion: apps/v1
+kind: Deployment
+metadata: { name: d }
+spec: { template: { metadata: { labels: { app: d } } } }
+---
+apiVersion: v1
+kind: Service
+metadata: { name: bytes }
+spec: { selector: { app: d }, ports: [{ port: 9080, name: tcp, protocol: TCP }] }
+---
+apiVersion: v1
+kind: Service
+metadata: { name: web }
+spec: { selector: { app: d }, ports: [{ port: 9080, name: http, protocol: HTTP }] }
+`,
+    [
+      'warning IST0116 Deployment default/d metadata.name',
+      'warning IST0133 Service default/web spec.ports[0].protocol',
+    ],
+  ],
+  [
     'annotations: unknown, misplaced, out of use',
     service(
       'a',

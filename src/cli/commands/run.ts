@@ -81,6 +81,16 @@ export const runCommand: Command = {
       default: '1',
     },
     {
+      flags: '--grace-period-s <seconds>',
+      summary: 'from a signal to the end of everything: the drain, the command, the sidecar',
+      default: '10',
+    },
+    {
+      flags: '--drain-s <seconds>',
+      summary: 'how much of it may go to requests and connections under way',
+      default: '5',
+    },
+    {
       flags: '--control-plane <host:port>',
       summary: 'its address, instead of a mesh found on this host',
     },
@@ -204,7 +214,12 @@ export function planRun(input: CommandInput, random: Random): WorkloadPlan {
       kind: flags.text('proxy') === 'envoy' ? 'envoy' : 'tulle',
       program: flags.text('envoy'),
       concurrency: flags.number('concurrency', { low: 1, high: 1_024 }) ?? 1,
-      drainMs: 5_000,
+      drainTimeMs: 45_000,
+    },
+    termination: {
+      deadlineMs: (flags.number('gracePeriodS', { low: 0, high: 86_400 }) ?? 10) * 1_000,
+      drainMs: (flags.number('drainS', { low: 0, high: 86_400 }) ?? 5) * 1_000,
+      zeroConnectionsMinMs: undefined,
     },
   }
 }

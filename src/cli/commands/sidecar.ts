@@ -20,8 +20,14 @@ export const sidecarCommand: Command = {
     { flags: '--concurrency <number>', summary: 'threads that carry traffic', default: '1' },
     {
       flags: '--drain-time-s <seconds>',
-      summary: 'how long connections may take to end',
-      default: '5',
+      summary:
+        'how long connections may take to end (default: 5 when the process ends, 600 when a listener goes)',
+    },
+    {
+      flags: '--drain-strategy <strategy>',
+      summary: 'how connections are told: a growing share of them, or all at once',
+      default: 'gradual',
+      choices: ['gradual', 'immediate'],
     },
     {
       flags: '--wire <kind>',
@@ -48,7 +54,8 @@ export const sidecarCommand: Command = {
     await runSidecar({
       bootstrap: { file: path, text: readBootstrap(file) },
       concurrency: flags.number('concurrency', { low: 1, high: 1_024 }) ?? 1,
-      drainMs: (flags.number('drainTimeS', { low: 0, high: 86_400 }) ?? 5) * 1_000,
+      drainTimeS: flags.number('drainTimeS', { low: 0, high: 86_400 }),
+      drainStrategy: flags.text('drainStrategy') === 'immediate' ? 'immediate' : 'gradual',
       wire: flags.text('wire') === 'net' ? 'net' : 'handles',
       clock: systemClock,
       random: systemRandom,

@@ -135,3 +135,39 @@ for (const [title, spec, code, message] of [
     )
   })
 }
+
+test('a workload ends within three seconds unless the file gives it longer; the drain is Istio’s', () => {
+  const end = (spec: MeshSpec) => plan(spec).services[0]?.termination
+  assert.deepEqual(end(service({})), {
+    deadlineMs: 3_000,
+    drainMs: 1_000,
+    zeroConnectionsMinMs: undefined,
+  })
+  const defaultConfig = { terminationDrainDuration: '20s', drainDuration: '10s' }
+  const long: MeshSpec = {
+    ...service({ terminationGracePeriodSeconds: 30 }),
+    meshConfig: { defaultConfig },
+  }
+  assert.deepEqual(end(long), {
+    deadlineMs: 30_000,
+    drainMs: 20_000,
+    zeroConnectionsMinMs: undefined,
+  })
+  assert.equal(plan(long).services[0]?.proxy.drainTimeMs, 10_000)
+})
+
+test('EXIT_ON_ZERO_ACTIVE_CONNECTIONS waits for the last connection, as long as there is time', () => {
+  const proxyMetadata = { EXIT_ON_ZERO_ACTIVE_CONNECTIONS: 'true' } as const
+  const spec = (more: object): MeshSpec => ({
+    ...service({ terminationGracePeriodSeconds: 30 }),
+    meshConfig: { defaultConfig: { proxyMetadata: { ...proxyMetadata, ...more } } },
+  })
+  const [standard] = plan(spec({})).services
+  assert.deepEqual(standard?.termination, {
+    deadlineMs: 30_000,
+    drainMs: 30_000,
+    zeroConnectionsMinMs: 5_000,
+  })
+  const [own] = plan(spec({ MINIMUM_DRAIN_DURATION: '2s' })).services
+  assert.equal(own?.termination.zeroConnectionsMinMs, 2_000)
+})

@@ -10,6 +10,7 @@ import type {
   IdentityPlan,
   MeshIdentity,
   PlannedPort,
+  TerminationPlan,
   WorkloadPlan,
 } from '../../agent/workload-plan.ts'
 import { MeshError } from '../../lib/mesh-error.ts'
@@ -46,9 +47,13 @@ export interface Build {
   readonly cwd: string
 }
 
-/** `tulle up` ends within five seconds of Ctrl-C, so each part of a workload's end has less. */
-const drainMs = 1_000
+/** `tulle up` ends within five seconds of Ctrl-C, unless the mesh file gives a workload longer. */
+const deadlineDefaultMs = 3_000
+const drainDefaultMs = 1_000
 const stopGraceMs = 2_000
+/** Istio's. */
+const drainDurationDefaultMs = 45_000
+const minimumDrainDefaultMs = 5_000
 
 export function planMesh(options: MeshPlanOptions): MeshPlan {
   const { spec } = options
@@ -150,7 +155,30 @@ function planWorkload(options: MeshPlanOptions, member: Member, instance: string
     stateFolder: resolve(options.stateFolder, namespace, instance),
     isStateKept: true,
     portFolder: options.portFolder,
-    proxy: { ...options.proxy, drainMs },
+    proxy: { ...options.proxy, drainTimeMs: drainTimeOf(options.spec) },
+    termination: terminationOf(options.spec, workload),
+  }
+}
+
+function drainTimeOf({ meshConfig }: MeshSpec): number {
+  const { drainDuration } = meshConfig?.defaultConfig ?? {}
+  return drainDuration === undefined ? drainDurationDefaultMs : durationMs(drainDuration)
+}
+
+function terminationOf({ meshConfig }: MeshSpec, workload: MeshWorkload): TerminationPlan {
+  const { terminationDrainDuration, proxyMetadata = {} } = meshConfig?.defaultConfig ?? {}
+  const { EXIT_ON_ZERO_ACTIVE_CONNECTIONS, MINIMUM_DRAIN_DURATION: minimum } = proxyMetadata
+  const waitsForZero = EXIT_ON_ZERO_ACTIVE_CONNECTIONS === 'true'
+  const seconds = workload.terminationGracePeriodSeconds
+  const deadlineMs = seconds === undefined ? deadlineDefaultMs : seconds * 1_000
+  const drainMs =
+    terminationDrainDuration === undefined ? drainDefaultMs : durationMs(terminationDrainDuration)
+  const minimumMs = minimum === undefined ? minimumDrainDefaultMs : durationMs(minimum)
+  return {
+    deadlineMs,
+    // As in Istio, the last connection is then waited for as long as there is time at all.
+    drainMs: waitsForZero ? deadlineMs : drainMs,
+    zeroConnectionsMinMs: waitsForZero ? minimumMs : undefined,
   }
 }
 

@@ -48,6 +48,8 @@ const workloadsReadyMs = 30_000
 /** Parts of the five seconds that an end may take. */
 const clientsFirstMs = 700
 const stopGraceMs = 3_500
+/** What an agent needs beside the deadline that its workload has. */
+const agentEndMs = 500
 const controlPlaneStopMs = 500
 
 export class MeshSupervisor {
@@ -88,7 +90,11 @@ export class MeshSupervisor {
     this.#build?.signal('SIGKILL')
     const serves = (workload: WorkloadState) => workload.plan.ports.length > 0
     const stop = (workloads: readonly WorkloadState[]) =>
-      Promise.all(workloads.map(({ process }) => process.stop(stopGraceMs)))
+      Promise.all(
+        workloads.map(({ process, plan }) =>
+          process.stop(Math.max(stopGraceMs, plan.termination.deadlineMs + agentEndMs)),
+        ),
+      )
     const clients = stop(this.#workloads.filter((workload) => !serves(workload)))
     await Promise.race([clients, this.#wait(clientsFirstMs)])
     await Promise.all([clients, stop(this.#workloads.filter(serves))])

@@ -8,10 +8,11 @@ import { dnsLabel } from '../schema/name-format.ts'
 import { bool, clip, list, object, objectAlsoKnowing, oneOf, text } from '../schema/shape.ts'
 import type { Check, Shape } from '../schema/shape.ts'
 import type { MeshConfig } from './mesh-config.ts'
+import { proxyConfigShape } from './proxy-config-shape.ts'
 
 /** Istio's other fields: known by name, so that a copied MeshConfig is told apart from a misspelt one. */
 export const unreadMeshConfigFields: readonly string[] = (
-  'caCertificates certificates configSources defaultConfig defaultProviders defaultInboundHttpRetryPolicy ' +
+  'caCertificates certificates configSources defaultProviders defaultInboundHttpRetryPolicy ' +
   'disableEnvoyListenerLog discoverySelectors enableEnvoyAccessLogService enablePrometheusMerge ' +
   'extensionProviders hboneIdleTimeout inboundClusterStatName inboundTrafficPolicy ingressClass ' +
   'ingressControllerMode ingressSelector ingressService outboundClusterStatName proxyHttpPort ' +
@@ -70,6 +71,7 @@ export const meshConfigShape: Shape<MeshConfig> = objectAlsoKnowing<MeshConfig>(
     }),
     inferSubsets: bool(),
     workloadGracePeriod: durationText({ isZeroAllowed: true }),
+    defaultConfig: proxyConfigShape,
   },
   (value, path, reading) => {
     if (value.defaultHttpRetryPolicy?.perTryTimeout === undefined) return

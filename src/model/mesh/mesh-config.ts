@@ -46,6 +46,23 @@ export interface MeshConfig {
   readonly inferSubsets?: boolean
   /** Ours: how long a workload stays after its stream ended. Default 10s. */
   readonly workloadGracePeriod?: string
+  /** Of Istio's ProxyConfig, how a workload ends. */
+  readonly defaultConfig?: ProxyConfig
+}
+
+export interface ProxyConfig {
+  /** How long connections of a listener that has gone may go on. Default 45s. */
+  readonly drainDuration?: string
+  /** Ceiling of the time that a sidecar waits for what is under way when its workload ends. */
+  readonly terminationDrainDuration?: string
+  readonly proxyMetadata?: ProxyMetadata
+}
+
+export interface ProxyMetadata {
+  /** Wait for the last connection, not only for what is under way. */
+  readonly EXIT_ON_ZERO_ACTIVE_CONNECTIONS?: 'true' | 'false'
+  /** And no less than so long. Default 5s. */
+  readonly MINIMUM_DRAIN_DURATION?: string
 }
 
 export type OutboundTrafficMode = 'ALLOW_ANY' | 'REGISTRY_ONLY' | 'ALLOW_ANY_DYNAMIC_DNS'

@@ -68,6 +68,7 @@ const workload: Shape<MeshWorkload> = object<MeshWorkload>({
   port: portOrZero(),
   upstreams: list(text(checkUpstream)),
   probe: readinessProbe({ isPortOptional: true }),
+  terminationGracePeriodSeconds: int({ min: 0, max: 86_400 }),
   locality: text(),
   weight: int({ min: 0, max: uint32Max }),
 })

@@ -57,6 +57,8 @@ export interface MeshWorkload {
   /** `host:port`: localhost ports for clients that ignore proxy variables. */
   readonly upstreams?: readonly string[]
   readonly probe?: ReadinessProbe
+  /** From the signal to the end of everything, as of a Kubernetes pod. Default 3. */
+  readonly terminationGracePeriodSeconds?: number
   readonly locality?: string
   readonly weight?: number
 }

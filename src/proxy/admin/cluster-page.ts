@@ -65,7 +65,7 @@ function hostValues(host: HostStatus): readonly (readonly [string, string | numb
     ['zone', host.locality.zone],
     ['sub_zone', host.locality.subZone],
     ['canary', false],
-    ['priority', 0],
+    ['priority', host.priority],
     ['success_rate', host.successRate],
     ['local_origin_success_rate', host.localOriginSuccessRate],
   ]
@@ -73,12 +73,21 @@ function hostValues(host: HostStatus): readonly (readonly [string, string | numb
 
 /** Envoy `HostUtility::healthFlagsToString`. */
 function healthFlags(host: HostStatus): string {
-  let flags = ''
-  if (host.isEjected) flags += '/failed_outlier_check'
-  if (host.edsHealth === 'UNHEALTHY' || host.edsHealth === 'TIMEOUT') flags += '/failed_eds_health'
-  if (host.edsHealth === 'DEGRADED') flags += '/degraded_eds_health'
-  if (host.edsHealth === 'DRAINING') flags += '/eds_status_draining'
-  return flags === '' ? 'healthy' : flags
+  const { active, edsHealth } = host
+  const flags: readonly (readonly [name: string, isSet: boolean | undefined])[] = [
+    ['failed_active_hc', active?.isFailed],
+    ['failed_outlier_check', host.isEjected],
+    ['failed_eds_health', edsHealth === 'UNHEALTHY' || edsHealth === 'TIMEOUT'],
+    ['degraded_active_hc', active?.isDegraded],
+    ['degraded_eds_health', edsHealth === 'DEGRADED'],
+    ['pending_dynamic_removal', host.isPendingRemoval],
+    ['pending_active_hc', active?.isPending],
+    ['excluded_via_immediate_hc_fail', active?.isExcluded],
+    ['active_hc_timeout', active?.isTimeout],
+    ['eds_status_draining', edsHealth === 'DRAINING'],
+  ]
+  const set = flags.filter(([, isSet]) => isSet === true)
+  return set.length === 0 ? 'healthy' : set.map(([name]) => `/${name}`).join('')
 }
 
 function clusterJson(cluster: ClusterStatus, isDynamic: boolean): object {
@@ -114,13 +123,11 @@ function hostJson(host: HostStatus): object {
       ...(value !== 0 && { value: String(value) }),
       name,
     })),
-    health_status: {
-      ...(host.isEjected && { failed_outlier_check: true }),
-      eds_health_status: host.edsHealth,
-    },
+    health_status: healthJson(host),
     ...(host.successRate >= 0 && { success_rate: { value: host.successRate } }),
     weight: host.weight,
     ...(host.hostname !== '' && { hostname: host.hostname }),
+    ...(host.priority > 0 && { priority: host.priority }),
     ...(host.localOriginSuccessRate >= 0 && {
       local_origin_success_rate: { value: host.localOriginSuccessRate },
     }),
@@ -137,4 +144,19 @@ function hostJson(host: HostStatus): object {
       },
     }),
   }
+}
+
+/** Envoy `HostHealthStatus`: what is not so is left out. */
+function healthJson({ active, isEjected, isPendingRemoval, edsHealth }: HostStatus): object {
+  const flags = {
+    failed_active_health_check: active?.isFailed,
+    failed_outlier_check: isEjected,
+    failed_active_degraded_check: active?.isDegraded,
+    pending_dynamic_removal: isPendingRemoval,
+    pending_active_hc: active?.isPending,
+    excluded_via_immediate_hc_fail: active?.isExcluded,
+    active_hc_timeout: active?.isTimeout,
+  }
+  const set = Object.entries(flags).filter(([, isSet]) => isSet === true)
+  return { ...Object.fromEntries(set), eds_health_status: edsHealth }
 }

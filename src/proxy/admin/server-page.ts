@@ -12,6 +12,8 @@ export interface ServerPageSource {
   readonly log: Log
   /** Deadline of a drain, Envoy's `--drain-time-s`. */
   readonly drainTimeMs: number
+  /** Envoy's `--drain-strategy`. */
+  readonly drainStrategy: 'gradual' | 'immediate'
   state(): ServerState
   uptimeMs(): number
   memory(): NodeJS.MemoryUsage
@@ -94,13 +96,14 @@ function drainPage(source: ServerPageSource): AdminPage {
     ],
     run: (query) => {
       const isGraceful = isSet(query, 'graceful')
-      const keepAccepting = isGraceful || isSet(query, 'skip_exit')
-      source.drain({
-        deadlineMs: isGraceful ? source.drainTimeMs : 0,
-        strategy: isGraceful ? 'gradual' : 'immediate',
-        keepAccepting,
-        inboundOnly: isSet(query, 'inboundonly'),
-      })
+      const staysOpen = isSet(query, 'skip_exit')
+      const inboundOnly = isSet(query, 'inboundonly')
+      // As Envoy's: what is open is never cut, and without `graceful` not even told.
+      if (isGraceful) {
+        const atDeadline = staysOpen ? 'nothing' : 'stop-accepting'
+        const { drainTimeMs: deadlineMs, drainStrategy: strategy } = source
+        source.drain({ deadlineMs, strategy, keepAccepting: true, atDeadline, inboundOnly })
+      } else if (!staysOpen) source.drain({ deadlineMs: 0, strategy: 'none', inboundOnly })
       return textReply('OK\n')
     },
   })
@@ -154,7 +157,7 @@ function serverInfo(source: ServerPageSource): object {
     command_line_options: {
       concurrency: 1,
       drain_time: `${source.drainTimeMs / 1000}s`,
-      drain_strategy: 'Gradual',
+      drain_strategy: source.drainStrategy === 'gradual' ? 'Gradual' : 'Immediate',
       mode: 'Serve',
     },
     node: source.node,

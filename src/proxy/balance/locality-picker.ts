@@ -2,7 +2,7 @@
  * Locality-weighted balancing: first a locality by its weight, lowered by what part of it cannot be used (with the
  * same overprovisioning as priorities), then a host in it. Envoy's LocalityWrr.
  */
-import type { Host, HostLocality } from '../upstream/host.ts'
+import { type Host, type HostLocality, isExcluded } from '../upstream/host.ts'
 import { EdfSchedule } from './edf-schedule.ts'
 import {
   type HostPicker,
@@ -26,7 +26,8 @@ export function createLocalityPicker(options: LocalityPickerOptions): HostPicker
   const all = groupByLocality(hosts)
   const weighted: { readonly weight: number; readonly pick: HostPicker }[] = []
   for (const [locality, group] of groupByLocality(usable)) {
-    const total = all.get(locality)?.length ?? group.length
+    const total = (all.get(locality) ?? group).filter((host) => !isExcluded(host)).length
+    if (total === 0) continue
     const ratio = Math.min(1, (overprovisioningPercent / 100) * (group.length / total))
     const weight = (group[0]?.localityWeight ?? 0) * ratio
     if (weight > 0)

@@ -1,5 +1,5 @@
 /** Hosts by priority, by what may be picked of each, and how much of the traffic each priority gets. */
-import type { Host } from '../upstream/host.ts'
+import { type Host, isExcluded } from '../upstream/host.ts'
 import { type PriorityLoad, type PrioritySettings, computePriorityLoads } from './priority-load.ts'
 
 export interface PriorityGroup {
@@ -7,6 +7,8 @@ export interface PriorityGroup {
   readonly all: readonly Host[]
   readonly healthy: readonly Host[]
   readonly degraded: readonly Host[]
+  /** How many count where the share of usable hosts is worked out. */
+  readonly counted: number
   readonly load: PriorityLoad
 }
 
@@ -24,10 +26,12 @@ export function groupByPriority(
     all,
     healthy: all.filter((host) => host.health === 'healthy' && !host.isEjected),
     degraded: all.filter((host) => host.health === 'degraded' && !host.isEjected),
+    counted: all.reduce((count, host) => (isExcluded(host) ? count : count + 1), 0),
   }))
   const loads = computePriorityLoads(
-    groups.map(({ all, healthy, degraded }) => ({
+    groups.map(({ all, healthy, degraded, counted }) => ({
       hosts: all.length,
+      counted,
       healthy: healthy.length,
       degraded: degraded.length,
     })),

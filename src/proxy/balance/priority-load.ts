@@ -8,6 +8,8 @@
  */
 export interface PriorityCounts {
   readonly hosts: number
+  /** Without those that are left out (not checked yet, or going by their own word); absent: all. */
+  readonly counted?: number
   readonly healthy: number
   readonly degraded: number
 }
@@ -31,8 +33,8 @@ export function computePriorityLoads(
   counts: readonly PriorityCounts[],
   settings: PrioritySettings,
 ): readonly PriorityLoad[] {
-  const healths = counts.map((one) => availability(one.healthy, one.hosts, settings))
-  const degradeds = counts.map((one) => availability(one.degraded, one.hosts, settings))
+  const healths = counts.map((one) => availability(one.healthy, countedOf(one), settings))
+  const degradeds = counts.map((one) => availability(one.degraded, countedOf(one), settings))
   const total = Math.min(100, sum(healths) + sum(degradeds))
   const loads = counts.map(() => ({ healthy: 0, degraded: 0, isPanic: false }))
   const [first] = loads
@@ -59,13 +61,17 @@ export function computeLoadsWithout(
 ): readonly Omit<PriorityLoad, 'isPanic'>[] | undefined {
   const available = (priority: number, usable: number, hosts: number): number =>
     leftOut.has(priority) ? 0 : availability(usable, hosts, settings)
-  const healths = counts.map((one, index) => available(index, one.healthy, one.hosts))
-  const degradeds = counts.map((one, index) => available(index, one.degraded, one.hosts))
+  const healths = counts.map((one, index) => available(index, one.healthy, countedOf(one)))
+  const degradeds = counts.map((one, index) => available(index, one.degraded, countedOf(one)))
   const total = Math.min(100, sum(healths) + sum(degradeds))
   if (total === 0) return undefined
   const loads = counts.map(() => ({ healthy: 0, degraded: 0, isPanic: false }))
   spread(loads, { healths, degradeds, total })
   return loads
+}
+
+function countedOf({ hosts, counted }: PriorityCounts): number {
+  return counted ?? hosts
 }
 
 function availability(usable: number, hosts: number, settings: PrioritySettings): number {
@@ -100,7 +106,8 @@ function spread(loads: PriorityLoad[], shares: Shares): void {
 
 function isBelowThreshold(counts: PriorityCounts, settings: PrioritySettings): boolean {
   const usable = counts.healthy + counts.degraded
-  const percent = counts.hosts === 0 ? 0 : (100 * usable) / counts.hosts
+  const counted = countedOf(counts)
+  const percent = counted === 0 ? 0 : (100 * usable) / counted
   return percent < Math.min(100, settings.panicThresholdPercent)
 }
 

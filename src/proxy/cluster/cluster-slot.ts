@@ -1,7 +1,8 @@
 /**
  * One cluster name in time: the cluster that serves, and the next settings while they warm.
  *
- * New settings take effect when their endpoints and secrets are there, and until then the old ones serve (make before break). Where
+ * New settings take effect when their endpoints and secrets are there and their hosts have been checked, and until then the
+ * old ones serve (make before break). Where
  * connections are made of the same things, the living cluster takes the new settings and nothing is reconnected; where
  * not, a new one takes its place and the old one drains.
  */
@@ -27,6 +28,8 @@ interface Phase {
   /** Until the cluster that is made of them takes them. */
   transports: UpstreamTransports | undefined
   hasEndpoints: boolean
+  /** Made of this phase, and waiting for its hosts to be checked. */
+  live: LiveCluster | undefined
 }
 
 export class ClusterSlot {
@@ -58,7 +61,7 @@ export class ClusterSlot {
     // New transport sockets wait for their secrets, so they need a phase of their own too.
     const sourceKey = `${endpointSourceKey(config)} ${config.transports?.key ?? ''}`
     if (this.#warming?.sourceKey === sourceKey) {
-      this.#warming.config = config
+      this.#reconfigure(this.#warming, config)
       return
     }
     this.#stopWarming()
@@ -74,6 +77,7 @@ export class ClusterSlot {
       source: undefined,
       transports: undefined,
       hasEndpoints: false,
+      live: undefined,
     })
   }
 
@@ -92,6 +96,7 @@ export class ClusterSlot {
       onEndpoints: (list) => {
         phase.list = list
         if (this.#active === phase) this.#live?.setEndpoints(list)
+        else phase.live?.setEndpoints(list)
       },
       onWarm: () => {
         phase.hasEndpoints = true
@@ -110,8 +115,46 @@ export class ClusterSlot {
     return new UpstreamTransports({ plan, scope, stats, clusterName: name, onReady })
   }
 
+  /** Endpoints and secrets first; then every host is checked once, unless the living cluster goes on with what it knows. */
   #activateWhenWarm(phase: Phase): void {
-    if (phase.hasEndpoints && phase.transports?.isReady !== false) this.#activate(phase)
+    if (this.#warming !== phase || phase.live !== undefined) return
+    if (!phase.hasEndpoints || phase.transports?.isReady === false) return
+    if (this.#goesOn(phase.config)) {
+      this.#activate(phase)
+      return
+    }
+    const live = this.#open(phase)
+    phase.live = live
+    live.whenChecked(() => {
+      if (phase.live === live) this.#activate(phase)
+    })
+  }
+
+  /** New settings before the old ones have begun to serve. */
+  #reconfigure(phase: Phase, config: ClusterConfig): void {
+    const { live } = phase
+    phase.config = config
+    if (live === undefined) return
+    if (live.config.transportKey === config.transportKey) {
+      live.configure(config)
+      return
+    }
+    live.remove()
+    phase.live = undefined
+    phase.transports = this.#openTransports(phase)
+    this.#activateWhenWarm(phase)
+  }
+
+  /** Whether the living cluster can take these settings. */
+  #goesOn(config: ClusterConfig): boolean {
+    return this.#live?.config.transportKey === config.transportKey
+  }
+
+  #open(phase: Phase): LiveCluster {
+    const live = new LiveCluster(phase.config, this.#scope, phase.transports)
+    phase.transports = undefined
+    if (phase.config.dnsCache === undefined) live.setEndpoints(phase.list)
+    return live
   }
 
   #activate(phase: Phase): void {
@@ -125,7 +168,7 @@ export class ClusterSlot {
   #serve(phase: Phase): void {
     const { config } = phase
     const before = this.#live
-    if (before !== undefined && before.config.transportKey === config.transportKey) {
+    if (before !== undefined && phase.live === undefined && this.#goesOn(config)) {
       before.configure(config)
       if (config.dnsCache === undefined) before.setEndpoints(phase.list)
       // The living cluster has the same ones already.
@@ -133,9 +176,8 @@ export class ClusterSlot {
       phase.transports = undefined
       return
     }
-    const live = new LiveCluster(config, this.#scope, phase.transports)
-    phase.transports = undefined
-    if (config.dnsCache === undefined) live.setEndpoints(phase.list)
+    const live = phase.live ?? this.#open(phase)
+    phase.live = undefined
     this.#live = live
     this.#onActive(live)
     before?.remove()
@@ -144,6 +186,7 @@ export class ClusterSlot {
   #stopWarming(): void {
     this.#warming?.source?.close()
     this.#warming?.transports?.close()
+    this.#warming?.live?.remove()
     this.#warming = undefined
   }
 }

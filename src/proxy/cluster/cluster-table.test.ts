@@ -2,89 +2,13 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
-import { envoyMessage } from '../../../test/support/envoy-message.ts'
-import { FakeClock } from '../../../test/support/fake-clock.ts'
-import { smallSlots } from '../../../test/support/fake-host.ts'
-import { createTlsScope } from '../../../test/support/tls-scope.ts'
-import { silentLog } from '../../lib/log.ts'
-import { seededRandom } from '../../lib/random.ts'
+import {
+  ClusterScene as Scene,
+  clusterConfig as config,
+  edsCluster as eds,
+  endpoints,
+} from '../../../test/support/cluster-scene.ts'
 import type { ClusterConfig } from '../config/cluster-config.ts'
-import { compileCluster } from '../config/compile-cluster.ts'
-import { compileEndpoints } from '../config/compile-endpoints.ts'
-import { StatsRegistry } from '../telemetry/stats-registry.ts'
-import type { Host } from '../upstream/host.ts'
-import { ClusterTable } from './cluster-table.ts'
-import { resolvedList } from './endpoint-source.ts'
-import type { ResolvedList } from './live-host.ts'
-import type { Resolution, Resolve } from './resolver.ts'
-import { Retirement } from './retirement.ts'
-
-class Scene {
-  readonly clock = new FakeClock()
-  readonly slots = smallSlots()
-  readonly drained: Host[] = []
-  readonly answers = new Map<string, Resolution>()
-  readonly asked: string[] = []
-  readonly names: string[][] = []
-  readonly table: ClusterTable
-  #pending: (() => void)[] = []
-
-  constructor() {
-    const resolve: Resolve = (name, _family, done) => {
-      this.asked.push(name)
-      this.#pending.push(() =>
-        done(this.answers.get(name) ?? { ok: false, message: 'no such name' }),
-      )
-    }
-    this.table = new ClusterTable(
-      {
-        clock: this.clock,
-        random: seededRandom(1),
-        log: silentLog,
-        stats: new StatsRegistry(this.slots),
-        resolve,
-        retirement: new Retirement(this.clock, () => this.slots.reclaim()),
-        tls: createTlsScope(this.clock),
-        leadsBack: (address) => address.kind === 'ip' && address.port === 15_001,
-        onHostRemoved: (host) => this.drained.push(host),
-      },
-      {
-        onAssignmentNames: () => this.names.push([...this.table.assignmentNames]),
-        onChange: () => {},
-      },
-    )
-  }
-
-  /** Lets every look-up that waits be answered. */
-  answerNames(): void {
-    const pending = this.#pending
-    this.#pending = []
-    for (const answer of pending) answer()
-  }
-
-  addresses(cluster: string): readonly string[] {
-    return this.table.get(cluster)?.hosts.map((host) => host.addressText) ?? []
-  }
-}
-
-function config(text: string): ClusterConfig {
-  const result = compileCluster(envoyMessage.cluster(text))
-  assert.ok(result.ok, result.ok ? '' : result.reasons.join('; '))
-  return result.value
-}
-
-const eds = (fields = ''): ClusterConfig =>
-  config(`{name: c, type: EDS, eds_cluster_config: {eds_config: {ads: {}}}, ${fields}}`)
-
-function endpoints(...ports: readonly number[]): ResolvedList {
-  const list = ports.map(
-    (port) => `{endpoint: {address: {socket_address: {address: 10.0.0.1, port_value: ${port}}}}}`,
-  )
-  const text = `{cluster_name: c, endpoints: [{lb_endpoints: [${list.join(',')}]}]}`
-  const result = compileEndpoints(envoyMessage.assignment(text), 'refuse')
-  assert.ok(result.ok)
-  return resolvedList(result.value)
-}
 
 test('an EDS cluster serves when its assignment has come', () => {
   const { table } = new Scene()
@@ -193,9 +117,9 @@ test('a removed cluster drains, and gives its slots back when nothing is in flig
   const cluster = scene.table.get('c')
   const host = cluster?.hosts[0]
   assert.ok(cluster && host)
-  const used = scene.slots.usage().gauges
   host.stats.rqActive.add(1)
   cluster.stats.rqActive.add(1)
+  const used = scene.slots.usage().gauges
   scene.table.remove('c')
   assert.equal(scene.table.get('c'), undefined)
   assert.equal(cluster.removed.aborted, true)

@@ -5,24 +5,23 @@
  * Settings change with one assignment (`configure`), hosts with another (`setEndpoints`); a request that is under way
  * goes on with what it has read. Only a change of what connections are made of (`transportKey`) needs a new object.
  */
-import type { Clock } from '../../lib/clock.ts'
-import type { Log } from '../../lib/log.ts'
-import type { Random } from '../../lib/random.ts'
 import type { Balancer } from '../balance/balancer.ts'
 import { createBalancer } from '../balance/create-balancer.ts'
 import type { ClusterConfig } from '../config/cluster-config.ts'
+import { addressText } from '../config/message-value.ts'
 import type { CircuitBreaker } from '../resilience/circuit-breaker.ts'
 import { createCircuitBreaker } from '../resilience/create-circuit-breaker.ts'
 import { createOutlierDetector } from '../resilience/create-outlier-detector.ts'
 import type { OutlierDetector } from '../resilience/outlier-detector.ts'
-import type { ClusterStats } from '../telemetry/cluster-stats.ts'
-import { createClusterStats, createHostStats } from '../telemetry/create-stats.ts'
+import type { ClusterStats, MembershipStats } from '../telemetry/cluster-stats.ts'
+import { createClusterStats, createMembershipStats } from '../telemetry/create-stats.ts'
 import type { StatsRegistry } from '../telemetry/stats-registry.ts'
 import type { TlsScope } from '../tls/live-tls.ts'
 import type { UpstreamTransports } from '../tls/upstream-transports.ts'
 import type { Cluster, ClusterService, TransportUse } from '../upstream/cluster.ts'
-import type { Host } from '../upstream/host.ts'
+import { type Host, isExcluded } from '../upstream/host.ts'
 import type { KeepaliveProbing, WireAddress, WireTransport } from '../wire/wire.ts'
+import { ClusterHealth, type ClusterHealthScope } from './cluster-health.ts'
 import { ForwardProxyCache } from './forward-proxy-cache.ts'
 import {
   LiveHost,
@@ -34,31 +33,33 @@ import {
 import type { Resolve } from './resolver.ts'
 import type { Retirement } from './retirement.ts'
 
-export interface ClusterScope {
-  readonly clock: Clock
-  readonly random: Random
-  readonly log: Log
+export interface ClusterScope extends ClusterHealthScope {
   readonly stats: StatsRegistry
   readonly resolve: Resolve
   readonly retirement: Retirement
   readonly tls: TlsScope
   /** Whether a connection there would come back to this sidecar, to a listener that resolves names. */
   readonly leadsBack: (address: WireAddress) => boolean
-  /** A host has left its cluster: its pooled connections end. */
-  readonly onHostRemoved: (host: Host) => void
+  /** A host has left its cluster, or turned unhealthy: its pooled connections end, busy ones after their response. */
+  readonly drainHost: (host: Host) => void
 }
 
 export class LiveCluster implements Cluster {
   readonly name: string
-  readonly stats: ClusterStats
-  readonly breaker: CircuitBreaker
   readonly transports: UpstreamTransports | undefined
   readonly #scope: ClusterScope
   readonly #abort = new AbortController()
   readonly #forwardProxy: ForwardProxyCache | undefined
+  readonly members: MembershipStats
+  #stats: ClusterStats | undefined
+  #breaker: CircuitBreaker | undefined
   #config: ClusterConfig
   #balancer: Balancer
   #outlier: OutlierDetector | undefined
+  #health: ClusterHealth | undefined
+  /** Who waits for every host to have been checked once. */
+  #onChecked: (() => void) | undefined
+  #isChecked = false
   #hosts: readonly LiveHost[] = []
   #overprovisioningPercent = emptyList.overprovisioningPercent
 
@@ -68,15 +69,10 @@ export class LiveCluster implements Cluster {
     this.transports = transports
     this.#config = config
     this.#scope = scope
-    this.stats = createClusterStats(scope.stats, config.statName)
-    this.breaker = createCircuitBreaker({
-      name: config.name,
-      slots: scope.stats.slots,
-      limits: config.breakerLimits,
-      stats: this.stats,
-    })
+    this.members = createMembershipStats(scope.stats, config.statName)
     this.#balancer = this.#openBalancer()
     this.#outlier = this.#openOutlier(config)
+    this.#health = this.#openHealth(config)
     this.#forwardProxy =
       config.dnsCache &&
       new ForwardProxyCache({
@@ -86,6 +82,23 @@ export class LiveCluster implements Cluster {
         createHost: (endpoint) => this.#createHost(endpoint),
         onHostsChanged: (hosts, removed) => this.#setHosts(hosts, removed),
       })
+  }
+
+  /**
+   * Made when first asked for, as Envoy does with deferred stats: most clusters of a mesh are never called from here,
+   * and sixty stats with their names are what such a cluster would mostly consist of.
+   */
+  get stats(): ClusterStats {
+    return (this.#stats ??= createClusterStats(this.#scope.stats, this.#config.statName))
+  }
+
+  get breaker(): CircuitBreaker {
+    return (this.#breaker ??= createCircuitBreaker({
+      name: this.name,
+      slots: this.#scope.stats.slots,
+      limits: this.#config.breakerLimits,
+      stats: this.stats,
+    }))
   }
 
   get config(): ClusterConfig {
@@ -144,6 +157,11 @@ export class LiveCluster implements Cluster {
     return this.#outlier
   }
 
+  /** A host said in an answer that it goes. */
+  failHost(host: Host): void {
+    this.#health?.failNow(host)
+  }
+
   get hosts(): readonly LiveHost[] {
     return this.#hosts
   }
@@ -165,15 +183,22 @@ export class LiveCluster implements Cluster {
   configure(config: ClusterConfig): void {
     const before = this.#config
     this.#config = config
-    this.breaker.setLimits(config.breakerLimits)
+    this.#breaker?.setLimits(config.breakerLimits)
     if (JSON.stringify(before.balancing) !== JSON.stringify(config.balancing)) {
       this.#balancer = this.#openBalancer()
     }
     this.#configureOutlier(config)
+    this.#configureHealth(config)
+    if (before.closesOnFailure !== config.closesOnFailure) {
+      for (const host of this.#hosts) host.closers = config.closesOnFailure ? new Set() : undefined
+    }
     if (config.dnsCache !== undefined) this.#forwardProxy?.configure(config.dnsCache)
   }
 
-  /** The whole list of endpoints; hosts whose address stays are kept. The first of two alike counts, as in Envoy. */
+  /**
+   * The whole list of endpoints; hosts whose address stays are kept. The first of two alike counts, as in Envoy. A host
+   * that is gone from the list and passes its checks is kept until it does not.
+   */
   setEndpoints(list: ResolvedList): void {
     const known = new Map(this.#hosts.map((host) => [hostKey(host), host]))
     const next = new Map<string, LiveHost>()
@@ -184,12 +209,35 @@ export class LiveCluster implements Cluster {
       host?.update(endpoint)
       next.set(key, host ?? this.#createHost(endpoint))
     }
-    const removed = this.#hosts.filter((host) => next.get(hostKey(host)) !== host)
+    const left = this.#hosts.filter((host) => next.get(hostKey(host)) !== host)
+    const kept = this.#keptOf(left, list)
+    for (const host of kept) host.isPendingRemoval = true
+    const removed = kept.length === 0 ? left : left.filter((host) => !kept.includes(host))
     if (list.overprovisioningPercent !== this.#overprovisioningPercent) {
       this.#overprovisioningPercent = list.overprovisioningPercent
       this.#balancer = this.#openBalancer()
     }
-    this.#setHosts([...next.values()], removed)
+    this.#setHosts([...next.values(), ...kept], removed)
+  }
+
+  /** Calls back when every host has been checked once, perhaps at once; at once too where hosts are not checked. */
+  whenChecked(onChecked: () => void): void {
+    this.#onChecked = onChecked
+    if (this.#health === undefined || this.#isChecked) this.#tellChecked()
+  }
+
+  #tellChecked(): void {
+    const onChecked = this.#onChecked
+    this.#onChecked = undefined
+    onChecked?.()
+  }
+
+  /** Of those that left the list: an address that is still there is another host now, and takes its place. */
+  #keptOf(left: readonly LiveHost[], list: ResolvedList): readonly LiveHost[] {
+    const health = this.#health
+    if (health === undefined || left.length === 0) return []
+    const present = new Set(list.endpoints.map(({ address }) => addressText(address)))
+    return left.filter((host) => health.keeps(host) && !present.has(host.addressText))
   }
 
   /** The cluster left the configuration: its pools drain, and its slots are given back when all is quiet. */
@@ -198,14 +246,16 @@ export class LiveCluster implements Cluster {
     this.transports?.close()
     this.#forwardProxy?.close()
     this.#outlier?.close()
+    this.#health?.close()
     const hosts = this.#hosts
-    for (const host of hosts) this.#scope.onHostRemoved(host)
+    for (const host of hosts) this.#scope.drainHost(host)
     this.#scope.retirement.retire({
-      isIdle: () => hosts.every(isHostIdle) && isClusterIdle(this.stats),
+      isIdle: () => hosts.every(({ isIdle }) => isIdle) && isClusterIdle(this.#stats),
       close: () => {
-        for (const host of hosts) host.stats.close()
-        this.breaker.close()
-        this.stats.close()
+        for (const host of hosts) host.close()
+        this.#breaker?.close()
+        this.#stats?.close()
+        this.members.close()
       },
     })
   }
@@ -215,44 +265,61 @@ export class LiveCluster implements Cluster {
     this.#hosts = hosts
     this.#balancer.update(hosts)
     this.#outlier?.update(hosts)
-    if (removed.length > 0 || hosts.length !== before.length) this.stats.membershipChange.add(1)
+    this.#health?.update(hosts)
+    if (removed.length > 0 || hosts.length !== before.length) this.members.change.add(1)
     this.#countMembers()
     for (const host of removed) {
-      this.#scope.onHostRemoved(host)
-      const isIdle = (): boolean => isHostIdle(host)
-      this.#scope.retirement.retire({ isIdle, close: () => host.stats.close() })
+      this.#scope.drainHost(host)
+      this.#scope.retirement.retire({ isIdle: () => host.isIdle, close: () => host.close() })
     }
   }
 
   #countMembers(): void {
     let healthy = 0
     let degraded = 0
+    let excluded = 0
     for (const host of this.#hosts) {
+      if (isExcluded(host)) excluded += 1
       if (!host.isAvailable()) continue
       if (host.health === 'degraded') degraded += 1
       else healthy += 1
     }
-    this.stats.membershipTotal.set(this.#hosts.length)
-    this.stats.membershipHealthy.set(healthy)
-    this.stats.membershipDegraded.set(degraded)
+    this.members.total.set(this.#hosts.length)
+    this.members.healthy.set(healthy)
+    this.members.degraded.set(degraded)
+    this.members.excluded.set(excluded)
   }
 
   #createHost(endpoint: ResolvedEndpoint): LiveHost {
-    return new LiveHost(endpoint, createHostStats(this.#scope.stats.slots))
+    const host = new LiveHost(endpoint, this.#scope.stats.slots)
+    if (this.#config.closesOnFailure) host.closers = new Set()
+    this.#health?.prepare(host)
+    return host
+  }
+
+  #onHostsChanged(): void {
+    this.#balancer.update(this.#hosts)
+    this.#countMembers()
+  }
+
+  /** As Envoy: new connections may go another way through the network, and TCP connections end where that is asked for. */
+  #onHostFailed(host: Host): void {
+    this.#scope.drainHost(host)
+    // Each leaves the set while it is walked, which a set allows.
+    for (const close of host.closers ?? []) close()
   }
 
   #openBalancer(): Balancer {
     const { clock, random } = this.#scope
     const { balancing } = this.#config
     const overprovisioningPercent = this.#overprovisioningPercent
-    const stats = this.stats
     return createBalancer({
       ...balancing,
       random,
       nowMs: () => clock.monotonicMs(),
       hosts: this.#hosts,
       overprovisioningPercent,
-      stats,
+      stats: () => this.stats,
     })
   }
 
@@ -267,18 +334,65 @@ export class LiveCluster implements Cluster {
     }
   }
 
+  #openHealth(config: ClusterConfig): ClusterHealth | undefined {
+    const { healthCheck } = config
+    if (healthCheck === undefined) return undefined
+    return new ClusterHealth(config, healthCheck, {
+      scope: this.#scope,
+      stats: this.stats,
+      transports: this.transports,
+      events: {
+        onChange: () => this.#onHostsChanged(),
+        onFailed: (host) => this.#onHostFailed(host),
+        onPassed: (host) => this.#outlier?.onCheckPassed(host),
+        onGone: (gone) =>
+          this.#setHosts(
+            this.#hosts.filter((host) => host !== gone),
+            [gone],
+          ),
+        onReady: () => {
+          this.#isChecked = true
+          this.#tellChecked()
+        },
+      },
+    })
+  }
+
+  /** Checks that are switched off leave no mark; hosts that served before checks were there serve until their first result. */
+  #configureHealth(config: ClusterConfig): void {
+    const { healthCheck } = config
+    if (this.#health !== undefined && healthCheck !== undefined) {
+      this.#health.configure(config, healthCheck)
+    } else if (healthCheck !== undefined) {
+      this.#health = this.#openHealth(config)
+      for (const host of this.#hosts) this.#health?.prepare(host, true)
+      this.#health?.update(this.#hosts)
+    } else if (this.#health !== undefined) {
+      this.#health.close()
+      this.#health = undefined
+      for (const host of this.#hosts) {
+        host.active = undefined
+        host.refreshHealth()
+      }
+      this.#setHosts(
+        this.#hosts.filter((host) => !host.isPendingRemoval),
+        this.#hosts.filter((host) => host.isPendingRemoval),
+      )
+    }
+  }
+
   #openOutlier(config: ClusterConfig): OutlierDetector | undefined {
     if (config.outlier === undefined) return undefined
     const { clock, random, log } = this.#scope
     return createOutlierDetector({
       settings: config.outlier,
       hosts: this.#hosts,
-      stats: this.stats.outlier,
+      stats: () => this.stats.outlier,
       clock,
       random,
-      onChange: () => {
-        this.#balancer.update(this.#hosts)
-        this.#countMembers()
+      onChange: (host) => {
+        this.#onHostsChanged()
+        if (host.isEjected) this.#onHostFailed(host)
       },
       onEvent: ({ action, host, reason, enforced }) => {
         const fields = { cluster: this.name, host: host.addressText, reason, enforced }
@@ -288,11 +402,8 @@ export class LiveCluster implements Cluster {
   }
 }
 
-function isHostIdle(host: LiveHost): boolean {
-  return host.stats.rqActive.value() === 0 && host.stats.cxActive.value() === 0
-}
-
-function isClusterIdle(stats: ClusterStats): boolean {
+function isClusterIdle(stats: ClusterStats | undefined): boolean {
+  if (stats === undefined) return true
   return (
     stats.rqActive.value() === 0 &&
     stats.cxActive.value() === 0 &&

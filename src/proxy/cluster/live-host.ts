@@ -1,8 +1,10 @@
 /** A host that lives: made from one endpoint, updated in place while its address stays. */
-import type { Endpoint, EndpointLocality } from '../config/compile-endpoints.ts'
+import type { Endpoint, EndpointCheck, EndpointLocality } from '../config/compile-endpoints.ts'
 import { addressText } from '../config/message-value.ts'
 import type { HostStats } from '../telemetry/cluster-stats.ts'
-import type { Host, HostHealth, HostMetadata } from '../upstream/host.ts'
+import { createHostStats } from '../telemetry/create-stats.ts'
+import type { Slots } from '../telemetry/slots.ts'
+import type { ActiveHealth, Host, HostHealth, HostMetadata } from '../upstream/host.ts'
 import type { WireAddress } from '../wire/wire.ts'
 
 /** An endpoint whose address is known. */
@@ -20,9 +22,14 @@ export class LiveHost implements Host {
   readonly address: WireAddress
   readonly addressText: string
   readonly hostname: string
-  readonly stats: HostStats
+  /** How active checks reach it. */
+  readonly check: EndpointCheck | undefined
+  readonly #slots: Slots
+  #stats: HostStats | undefined
   weight: number
   health: HostHealth
+  /** What EDS says alone. */
+  edsHealth: HostHealth
   /** Envoy's word for the health that EDS gave. */
   healthStatus: string
   metadata: HostMetadata
@@ -30,19 +37,43 @@ export class LiveHost implements Host {
   priority: number
   localityWeight: number
   isEjected = false
+  active: ActiveHealth | undefined
+  /** It served before it was checked: its checks count from their first result on. */
+  isTrusted = false
+  /** It left its source, and is kept because its checks pass (Envoy PENDING_DYNAMIC_REMOVAL). */
+  isPendingRemoval = false
+  /** What ends when the host turns unhealthy, where the cluster asks for that. */
+  closers: Set<() => void> | undefined
 
-  constructor(endpoint: ResolvedEndpoint, stats: HostStats) {
+  constructor(endpoint: ResolvedEndpoint, slots: Slots) {
     this.address = endpoint.address
     this.addressText = addressText(endpoint.address)
     this.hostname = endpoint.hostname
-    this.stats = stats
+    this.#slots = slots
     this.weight = endpoint.weight
+    this.check = endpoint.check
     this.health = endpoint.health
+    this.edsHealth = endpoint.health
     this.healthStatus = endpoint.healthStatus
     this.metadata = endpoint.metadata
     this.locality = endpoint.locality
     this.priority = endpoint.priority
     this.localityWeight = endpoint.localityWeight
+  }
+
+  /** Made when first asked for: most hosts of a mesh are never called from here. */
+  get stats(): HostStats {
+    return (this.#stats ??= createHostStats(this.#slots))
+  }
+
+  get isIdle(): boolean {
+    const stats = this.#stats
+    return stats === undefined || (stats.rqActive.value() === 0 && stats.cxActive.value() === 0)
+  }
+
+  /** The host is gone: its slots may be used again. */
+  close(): void {
+    this.#stats?.close()
   }
 
   isAvailable(): boolean {
@@ -52,19 +83,40 @@ export class LiveHost implements Host {
   /** Takes over what may change while the address stays. */
   update(endpoint: ResolvedEndpoint): void {
     this.weight = endpoint.weight
-    this.health = endpoint.health
+    this.edsHealth = endpoint.health
     this.healthStatus = endpoint.healthStatus
     this.metadata = endpoint.metadata
     this.locality = endpoint.locality
     this.priority = endpoint.priority
     this.localityWeight = endpoint.localityWeight
+    this.isPendingRemoval = false
+    this.refreshHealth()
   }
+
+  /** Works out `health` of what EDS and active checks say. */
+  refreshHealth(): void {
+    const { active, edsHealth } = this
+    const isOutInEds = edsHealth === 'unhealthy' || edsHealth === 'draining'
+    if (isOutInEds || active === undefined) this.health = edsHealth
+    else if (active.isFailed && !this.isTrusted) this.health = 'unhealthy'
+    else this.health = active.isDegraded ? 'degraded' : edsHealth
+  }
+}
+
+export type CheckedLiveHost = LiveHost & { active: ActiveHealth }
+
+export function isChecked(host: LiveHost): host is CheckedLiveHost {
+  return host.active !== undefined
 }
 
 /** What makes two endpoints the same host. */
 export function hostKey(endpoint: {
   readonly address: WireAddress
   readonly hostname: string
+  readonly check?: EndpointCheck | undefined
 }): string {
-  return `${addressText(endpoint.address)} ${endpoint.hostname}`
+  const { address, hostname, check } = endpoint
+  // Checked in another way it is another host, whose first check is waited for.
+  const checked = check === undefined ? '' : ` ${JSON.stringify(check)}`
+  return `${addressText(address)} ${hostname}${checked}`
 }

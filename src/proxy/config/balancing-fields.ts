@@ -1,8 +1,6 @@
 /** Load balancing of a Cluster: what we read of the legacy messages and of the typed policies. */
 import { type FieldRule, type MessageRule, ignored, refusedField, used } from './field-rule.ts'
 
-const noHealthChecks = 'active health checks are not implemented yet'
-
 export const percentRule: MessageRule = { type: 'envoy.type.v3.Percent', fields: { value: used() } }
 
 const runtimeDouble: MessageRule = {
@@ -96,7 +94,7 @@ export const commonLb: MessageRule = {
     zoneAwareLbConfig: zoneAware,
     localityWeightedLbConfig: localityWeighted,
     updateMergeWindow: ignored('updates are applied as they come, which is never later'),
-    ignoreNewHostsUntilFirstHc: refusedField(noHealthChecks),
+    ignoreNewHostsUntilFirstHc: used(),
     closeConnectionsOnHostSetChange: refusedField(
       'closing connections when hosts change is not implemented',
     ),

@@ -4,6 +4,7 @@
  */
 import type { HashingSettings } from '../balance/hashing-balancer.ts'
 import type { SlowStartSettings } from '../balance/slow-start.ts'
+import type { HealthCheckSettings } from '../health/health-settings.ts'
 import type { Http2Options } from '../http2/settings.ts'
 import type { BreakerLimits } from '../resilience/circuit-breaker.ts'
 import type { OutlierSettings } from '../resilience/outlier-detector.ts'
@@ -76,6 +77,14 @@ export interface ClusterConfig {
   readonly balancing: BalancingConfig
   readonly breakerLimits: BreakerLimits
   readonly outlier: OutlierSettings | undefined
+  /** Active health checks; undefined: none. */
+  readonly healthCheck: HealthCheckSettings | undefined
+  /** A host that left its source goes at once, even while its checks pass. */
+  readonly dropsHealthyHosts: boolean
+  /** New hosts are left out of every count until they have been checked. */
+  readonly ignoresUncheckedHosts: boolean
+  /** TCP connections to a host end when it turns unhealthy. */
+  readonly closesOnFailure: boolean
   readonly dns: DnsConfig
   readonly dnsCache: DnsCacheConfig | undefined
   readonly waitForWarmOnInit: boolean

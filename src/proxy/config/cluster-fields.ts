@@ -3,9 +3,9 @@ import { commonLb, percentRule, policyFields } from './balancing-fields.ts'
 import { assignmentRule, metadataRule } from './endpoint-fields.ts'
 import { type FieldRule, type MessageRule, ignored, refusedField, used } from './field-rule.ts'
 import { headerKeyFormatRule } from './header-format-fields.ts'
+import { healthCheckRule } from './health-check-fields.ts'
 import { http2Rule } from './http2-fields.ts'
 
-const noHealthChecks = 'active health checks are not implemented yet'
 const noBind = 'choosing the source address of upstream connections is not implemented'
 
 /** Where a resource comes from: ADS only; checked in code, because it is a question of the case. */
@@ -73,7 +73,7 @@ const outlierFields: Record<string, FieldRule> = {
   failurePercentageRequestVolume: used(),
   maxEjectionTime: used(),
   maxEjectionTimeJitter: used(),
-  successfulActiveHealthCheckUnejectHost: ignored(noHealthChecks),
+  successfulActiveHealthCheckUnejectHost: used(),
   alwaysEjectOneHost: used(),
   monitors: refusedField('outlier detection monitors are not implemented'),
 }
@@ -222,7 +222,7 @@ export const clusterRule: MessageRule = {
       'ROUND_ROBIN, LEAST_REQUEST, RANDOM, RING_HASH, MAGLEV, CLUSTER_PROVIDED',
     ),
     loadAssignment: used(assignmentRule),
-    healthChecks: refusedField(noHealthChecks),
+    healthChecks: used(healthCheckRule, 'one at most'),
     maxRequestsPerConnection: used(),
     circuitBreakers: used({
       type: 'envoy.config.cluster.v3.CircuitBreakers',
@@ -279,10 +279,8 @@ export const clusterRule: MessageRule = {
         happyEyeballsConfig: refusedField('happy eyeballs is not implemented'),
       },
     }),
-    closeConnectionsOnHostHealthFailure: refusedField(
-      'closing connections when a host turns unhealthy is not implemented',
-    ),
-    ignoreHealthOnHostRemoval: ignored('only active health checks keep a removed host'),
+    closeConnectionsOnHostHealthFailure: used(undefined, 'TCP; HTTP connections drain in any case'),
+    ignoreHealthOnHostRemoval: used(),
     filters: refusedField('network filters of a cluster are not implemented'),
     loadBalancingPolicy: used(
       undefined,

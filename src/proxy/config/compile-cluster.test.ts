@@ -176,11 +176,6 @@ const refusals: readonly {
       'transport_socket: tls (envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext) is not implemented',
   },
   {
-    name: 'active health checks',
-    text: '{name: c, health_checks: [{timeout: 1s, interval: 1s, unhealthy_threshold: 1, healthy_threshold: 1, tcp_health_check: {}}]}',
-    reason: 'health_checks: active health checks are not implemented yet',
-  },
-  {
     name: 'more keep-alive probes than the kernel sends',
     text: '{name: c, upstream_connection_options: {tcp_keepalive: {keepalive_probes: 128}}}',
     reason: 'upstream_connection_options.tcp_keepalive.keepalive_probes: must be 1 to 127, got 128',

@@ -16,6 +16,7 @@ import { clusterRule, forwardProxyClusterRule } from './cluster-fields.ts'
 import { compileBalancing } from './compile-balancing.ts'
 import { compileDns, compileDnsCache } from './compile-dns.ts'
 import { type EndpointList, compileEndpoints } from './compile-endpoints.ts'
+import { type HealthCheckScope, compileHealthCheck } from './compile-health-check.ts'
 import { compileBreakers, compileOutlier } from './compile-resilience.ts'
 import { noSecrets } from './compile-scope.ts'
 import { type UpstreamTlsScope, compileUpstreamTransport } from './compile-tls.ts'
@@ -67,6 +68,7 @@ export function compileCluster(
     balancing: compileBalancing(cluster, type, report),
     breakerLimits: compileBreakers(cluster, report),
     outlier: compileOutlier(cluster.outlierDetection, at(report, 'outlier_detection')),
+    ...healthSettings(cluster, { hostname: scope.hostname ?? '', protocol: http.protocol }, report),
     dns: compileDns(cluster, { refreshMs: 5_000 }, report),
     dnsCache: forwardProxyCache(cluster, { type, isTls: isTls(transports?.fallback) }, report),
     waitForWarmOnInit: cluster.waitForWarmOnInit ?? true,
@@ -74,6 +76,24 @@ export function compileCluster(
     transportKey: `${type === 'dynamic-forward-proxy'} ${http.protocol} ${transports?.key ?? ''}`,
   }
   return report.reasons.length > 0 ? refused(...report.reasons) : compiled(config)
+}
+
+type HealthSettings = Pick<
+  ClusterConfig,
+  'healthCheck' | 'dropsHealthyHosts' | 'ignoresUncheckedHosts' | 'closesOnFailure'
+>
+
+function healthSettings(
+  cluster: Cluster,
+  scope: HealthCheckScope,
+  report: FieldReport,
+): HealthSettings {
+  return {
+    healthCheck: compileHealthCheck(cluster, scope, report),
+    dropsHealthyHosts: cluster.ignoreHealthOnHostRemoval,
+    ignoresUncheckedHosts: cluster.commonLbConfig?.ignoreNewHostsUntilFirstHc ?? false,
+    closesOnFailure: cluster.closeConnectionsOnHostHealthFailure,
+  }
 }
 
 const plainTypes: Readonly<Record<number, ClusterType>> = {

@@ -96,6 +96,20 @@ const refusals: readonly (readonly [claim: string, text: string, reason: RegExp]
     /port_specifier: is required/,
   ],
   [
+    'a health check’s port beyond the last',
+    one(
+      'endpoint: {address: {socket_address: {address: 10.0.0.1, port_value: 1}}, health_check_config: {port_value: 70000}}',
+    ),
+    /endpoint\.health_check_config\.port_value: value must be less than or equal to 65535, got 70000/,
+  ],
+  [
+    'a health check’s address that is a name',
+    one(
+      'endpoint: {address: {socket_address: {address: 10.0.0.1, port_value: 1}}, health_check_config: {address: {socket_address: {address: a.test, port_value: 1}}}}',
+    ),
+    /health_check_config\.address\.socket_address\.address: malformed IP address: a\.test/,
+  ],
+  [
     'a gap in the priorities',
     `{cluster_name: c, endpoints: [{priority: 2, lb_endpoints: [{${address}}]}]}`,
     /endpoints\[0\]\.priority: priorities must follow/,

@@ -5,7 +5,10 @@
 import type { Metadata } from '../../xds/proto/generated/envoy/config/core/v3/base.ts'
 import { HealthStatus } from '../../xds/proto/generated/envoy/config/core/v3/health_check.ts'
 import type { ClusterLoadAssignment } from '../../xds/proto/generated/envoy/config/endpoint/v3/endpoint.ts'
-import type { LbEndpoint } from '../../xds/proto/generated/envoy/config/endpoint/v3/endpoint_components.ts'
+import type {
+  Endpoint_HealthCheckConfig,
+  LbEndpoint,
+} from '../../xds/proto/generated/envoy/config/endpoint/v3/endpoint_components.ts'
 import type { HostHealth, HostMetadata } from '../upstream/host.ts'
 import type { WireAddress } from '../wire/wire.ts'
 import { type Compiled, compiled, refused } from './compiled.ts'
@@ -35,6 +38,19 @@ export interface Endpoint {
   readonly locality: EndpointLocality
   readonly priority: number
   readonly localityWeight: number
+  /** How active checks reach it; absent: as requests do. */
+  readonly check?: EndpointCheck | undefined
+}
+
+/** Envoy `Endpoint.HealthCheckConfig`. */
+export interface EndpointCheck {
+  /** In place of the endpoint's own; undefined: its own. */
+  readonly address: WireAddress | undefined
+  /** In place of the address's own; 0: its own. */
+  readonly port: number
+  /** Whom checks are addressed to; empty: as the cluster's check says. */
+  readonly hostname: string
+  readonly isDisabled: boolean
 }
 
 export interface EndpointList {
@@ -122,7 +138,22 @@ function compileEndpoint(
     health: healths[value.healthStatus] ?? 'healthy',
     healthStatus: healthName(value.healthStatus),
     metadata: hostMetadata(value.metadata),
+    ...endpointCheck(identifier.value.healthCheckConfig, at(report, 'endpoint')),
   }
+}
+
+function endpointCheck(
+  value: Endpoint_HealthCheckConfig | undefined,
+  report: FieldReport,
+): Pick<OwnPart, 'check'> {
+  if (value === undefined) return {}
+  const here = at(report, 'health_check_config')
+  const { portValue: port, hostname, disableActiveHealthCheck: isDisabled } = value
+  if (port > 65_535) {
+    refuse(at(here, 'port_value'), `value must be less than or equal to 65535, got ${port}`)
+  }
+  const address = value.address && wireAddress(value.address, at(here, 'address'))
+  return { check: { address, port, hostname, isDisabled } }
 }
 
 function compileTarget(

@@ -1,7 +1,10 @@
 /** Listener → ListenerPlan, or every reason why it is refused. */
 import { typeNameOf } from '../../xds/any.ts'
 import { TrafficDirection } from '../../xds/proto/generated/envoy/config/core/v3/base.ts'
-import type { Listener } from '../../xds/proto/generated/envoy/config/listener/v3/listener.ts'
+import {
+  type Listener,
+  Listener_DrainType,
+} from '../../xds/proto/generated/envoy/config/listener/v3/listener.ts'
 import type {
   Filter,
   FilterChain,
@@ -64,6 +67,7 @@ type Settings = Pick<
   | 'bufferLimitBytes'
   | 'trafficDirection'
   | 'statPrefix'
+  | 'drainsWithHealth'
   | 'ignoresGlobalLimit'
   | 'bypassesOverload'
 >
@@ -73,6 +77,7 @@ function settings(listener: Listener): Settings {
   return {
     name: listener.name,
     statPrefix: listener.statPrefix,
+    drainsWithHealth: listener.drainType !== Listener_DrainType.MODIFY_ONLY,
     ignoresGlobalLimit: listener.ignoreGlobalConnLimit,
     bypassesOverload: listener.bypassOverloadManager,
     pipeMode: address?.$case === 'pipe' ? address.value.mode : 0,

@@ -114,5 +114,6 @@ function outlierCounts(value: OutlierDetection): Omit<OutlierSettings, keyof Out
     ...counts,
     alwaysEjectOneHost: value.alwaysEjectOneHost ?? false,
     splitExternalLocalOriginErrors: value.splitExternalLocalOriginErrors,
+    checksUneject: value.successfulActiveHealthCheckUnejectHost ?? true,
   }
 }

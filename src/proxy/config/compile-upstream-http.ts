@@ -35,6 +35,8 @@ const idleTimeoutDefaultMs = 3_600_000
 export interface UpstreamHttpScope {
   /** Absent: none. */
   readonly secrets?: SecretSources
+  /** For `%HOSTNAME%` in header values of health checks. */
+  readonly hostname?: string
 }
 
 export function compileUpstreamHttp(cluster: Cluster, report: FieldReport): UpstreamHttp {

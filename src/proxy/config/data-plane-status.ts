@@ -51,6 +51,9 @@ function hostStatus(cluster: LiveCluster, host: LiveHost): HostStatus {
     weight: host.weight,
     locality: host.locality,
     edsHealth: host.healthStatus,
+    active: host.active && { ...host.active },
+    isPendingRemoval: host.isPendingRemoval,
+    priority: host.priority,
     ...(outlier ?? noOutlierState),
     isEjected: host.isEjected,
     stats: {

@@ -5,7 +5,9 @@
  * data. With `--concurrency 1` the data plane lives in the main thread behind the same interface
  * (local-data-plane.ts); the main thread acknowledges to the control plane when every data plane has answered.
  */
+import type { DrainOptions } from '../listener/drain.ts'
 import type { WantedSecret } from '../tls/secret-store.ts'
+import type { ActiveHealth } from '../upstream/host.ts'
 import type { WireAddress } from '../wire/wire.ts'
 import type { ResourceBatch } from './resource-batch.ts'
 
@@ -44,6 +46,8 @@ export interface DataPlane {
   progress(): Promise<DataPlaneProgress>
   /** The sidecar ends: listeners stop accepting and end their connections within the deadline. */
   drain(options: DrainRequest): Promise<void>
+  /** Responses close their connection for as long as it fails its health checks. */
+  failHealthCheck(isFailing: boolean): void
   /** Every certificate in use, with its authorities; no keys. */
   certificates(): Promise<readonly CertificateStatus[]>
   /** Log files are opened again: whoever rotates them has moved them. */
@@ -51,10 +55,8 @@ export interface DataPlane {
   close(): Promise<void>
 }
 
-export interface DrainRequest {
-  readonly deadlineMs: number
-  readonly strategy: 'gradual' | 'immediate'
-  readonly keepAccepting: boolean
+export interface DrainRequest extends DrainOptions {
+  /** Listeners whose `traffic_direction` is INBOUND only. */
   readonly inboundOnly: boolean
 }
 
@@ -119,6 +121,11 @@ export interface HostStatus {
   readonly locality: { readonly region: string; readonly zone: string; readonly subZone: string }
   /** Envoy's word for the health in EDS. */
   readonly edsHealth: string
+  /** What active checks say; undefined: it is not checked. */
+  readonly active: ActiveHealth | undefined
+  /** It left its source, and is kept because its checks pass. */
+  readonly isPendingRemoval: boolean
+  readonly priority: number
   readonly isEjected: boolean
   /** Percent in the last interval, or -1. */
   readonly successRate: number

@@ -1,5 +1,6 @@
 /** What we read of a ClusterLoadAssignment (EDS, or a cluster's own `load_assignment`). */
 import { type MessageRule, ignored, refusedField, used } from './field-rule.ts'
+import { endpointCheckRule } from './health-check-fields.ts'
 
 const socketAddress: MessageRule = {
   type: 'envoy.config.core.v3.SocketAddress',
@@ -44,9 +45,7 @@ const endpoint: MessageRule = {
   fields: {
     address: used(addressRule),
     hostname: used(),
-    healthCheckConfig: ignored(
-      'only active health checks read it, and those are refused on the cluster',
-    ),
+    healthCheckConfig: used(endpointCheckRule),
     additionalAddresses: refusedField('several addresses for one endpoint are not implemented'),
   },
 }

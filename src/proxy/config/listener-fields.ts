@@ -67,9 +67,7 @@ export const listenerRule: MessageRule = {
     perConnectionBufferLimitBytes: used(),
     metadata: ignored('nothing reads it'),
     deprecatedV1: refusedField('deprecated_v1 is not implemented: use bind_to_port'),
-    drainType: ignored(
-      'a listener drains when it is removed and when the process ends, in both modes',
-    ),
+    drainType: used(),
     listenerFilters: used(
       undefined,
       'proxy_protocol (as the first), tls_inspector and http_inspector',

@@ -91,6 +91,7 @@ export interface ListenerPlan {
   readonly bufferLimitBytes: number
   readonly trafficDirection: 'inbound' | 'outbound' | 'unspecified'
   readonly statPrefix: string
+  readonly drainsWithHealth: boolean
   readonly ignoresGlobalLimit: boolean
   readonly bypassesOverload: boolean
   readonly chains: readonly ChainPlan[]

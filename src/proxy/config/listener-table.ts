@@ -14,7 +14,7 @@ import { type AdoptedSocket, type Listener, openListener } from '../listener/lis
 import { reaches } from '../listener/reaches.ts'
 import type { ProxyRuntime } from '../runtime.ts'
 import type { WireAddress } from '../wire/wire.ts'
-import type { Rejection } from './data-plane.ts'
+import type { DrainRequest, Rejection } from './data-plane.ts'
 import { type ListenerPlan, resolvesNames } from './listener-plan.ts'
 import { LiveListener, type LiveListenerScope, rdsSources } from './live-listener.ts'
 import { addressText } from './message-value.ts'
@@ -125,21 +125,13 @@ export class ListenerTable {
     this.#options.onChange()
   }
 
-  async drain(options: {
-    readonly deadlineMs: number
-    readonly strategy: 'gradual' | 'immediate'
-    readonly keepAccepting: boolean
-    readonly inboundOnly: boolean
-  }): Promise<void> {
-    const { deadlineMs, strategy, keepAccepting, inboundOnly } = options
+  async drain({ inboundOnly, ...options }: DrainRequest): Promise<void> {
     const chosen = this.list().filter(
       ({ live }) => !inboundOnly || live.plan.trafficDirection === 'inbound',
     )
     const leaving = inboundOnly ? [] : [...this.#draining]
     const listeners = [...chosen.map(({ listener }) => listener), ...leaving]
-    await Promise.all(
-      listeners.map((listener) => listener.drain({ deadlineMs, strategy, keepAccepting })),
-    )
+    await Promise.all(listeners.map((listener) => listener.drain(options)))
   }
 
   async close(): Promise<void> {

@@ -52,7 +52,7 @@ export class LiveListener {
     this.#scope = scope
     this.#onChange = onChange
     const { name, address, bindToPort, connectionsMax, bufferLimitBytes, trafficDirection } = plan
-    const { ignoresGlobalLimit, bypassesOverload } = plan
+    const { drainsWithHealth, ignoresGlobalLimit, bypassesOverload } = plan
     this.config = {
       name,
       address,
@@ -60,6 +60,7 @@ export class LiveListener {
       connectionsMax,
       bufferLimitBytes,
       trafficDirection,
+      drainsWithHealth,
       ignoresGlobalLimit,
       bypassesOverload,
       ...this.#openChains(),

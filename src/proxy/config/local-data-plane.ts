@@ -97,6 +97,7 @@ export class LocalDataPlane implements DataPlane {
       pacer: new HandshakePacer({ clock }),
       refusals,
     }
+    this.#logFiles = new LogFiles(clock, stats)
     this.#retirement = new Retirement(clock, () => stats.slots.reclaim())
     this.#clusters = new ClusterTable(
       {
@@ -108,7 +109,9 @@ export class LocalDataPlane implements DataPlane {
         retirement: this.#retirement,
         tls: this.#tls,
         leadsBack: (address) => this.#listeners.isForwardProxyAt(address),
-        onHostRemoved: (host) => this.runtime.pools.drainHost(host),
+        drainHost: (host) => this.runtime.pools.drainHost(host),
+        connector: () => this.runtime.connector,
+        logFiles: this.#logFiles,
       },
       {
         onAssignmentNames: () => this.#announceWanted(),
@@ -131,7 +134,6 @@ export class LocalDataPlane implements DataPlane {
       handles,
       overloadGauges: createOverloadGauges(stats),
     })
-    this.#logFiles = new LogFiles(clock, stats)
     this.#routes = new RouteStore(() => this.#announceWanted())
     this.#swap = new RouteSwap(clock, this.#routes, clusters)
     this.#listeners = new ListenerTable({
@@ -197,6 +199,10 @@ export class LocalDataPlane implements DataPlane {
     await this.#listeners.drain(request)
   }
 
+  failHealthCheck(isFailing: boolean): void {
+    this.runtime.health.isFailing = isFailing
+  }
+
   async close(): Promise<void> {
     await this.#listeners.close()
     this.#swap.close()
@@ -245,12 +251,24 @@ export class LocalDataPlane implements DataPlane {
   }
 
   #applyCluster(message: Cluster): Outcome {
-    const { secrets } = this.#options.compileScope
-    const result = compileCluster(message, { ...(secrets && { secrets }) })
+    const { secrets, hostname } = this.#options.compileScope
+    const result = compileCluster(message, { hostname, ...(secrets && { secrets }) })
     if (!result.ok) return result.reasons.join('; ')
+    const unwritable = this.#unwritable(result.value.healthCheck?.eventLogPaths ?? [])
+    if (unwritable !== undefined) return `health_checks[0]: ${unwritable}`
     this.#swap.keepCluster(message.name)
     this.#clusters.apply(result.value)
     return undefined
+  }
+
+  /** Why an event log cannot be written; undefined: all can. */
+  #unwritable(paths: readonly string[]): string | undefined {
+    try {
+      for (const path of paths) this.#logFiles.use(path).release()
+      return undefined
+    } catch (error) {
+      return describeError(error)
+    }
   }
 
   #applySecret(place: ResourcePlace, message: Secret): Outcome {

@@ -42,7 +42,8 @@ export interface Http2ClientOwner {
   /** Another request fits, or the last one has ended. */
   onRoom(connection: Http2ClientConnection): void
   /** The upstream ends it. */
-  onGoaway(connection: Http2ClientConnection): void
+  /** `code`: RFC 9113 §7; 0 says goodbye in good order. */
+  onGoaway(connection: Http2ClientConnection, code: number): void
   onConnectionClose(connection: Http2ClientConnection): void
   /** Bytes that crossed the wire for one request. */
   onBytes(received: number, sent: number): void
@@ -111,9 +112,14 @@ export class Http2ClientConnection implements SessionOwner, ClientStreamOwner {
     return this.#session.sender.queuedBytes
   }
 
-  /** Whether a small message would wait: the upstream takes nothing, or a long body is under way. */
+  /** Whether a small message would wait: the upstream takes or may send nothing, or a long body is under way. */
   get isCongested(): boolean {
-    return this.#bulkStreams > 0 || this.#session.sender.isBlocked
+    return this.#bulkStreams > 0 || this.#session.isStalled
+  }
+
+  /** Whether nothing would leave for now. */
+  get isBlocked(): boolean {
+    return this.#session.sender.isBlocked
   }
 
   /** A place for one request; call only where there is room. */
@@ -216,7 +222,7 @@ export class Http2ClientConnection implements SessionOwner, ClientStreamOwner {
 
   onGoaway(lastStreamId: number, code: number): void {
     this.#isDraining = true
-    this.#options.owner.onGoaway(this)
+    this.#options.owner.onGoaway(this, code)
     for (const { id, stream: one } of this.#clientStreams.list()) {
       if (id <= lastStreamId || one.stream === undefined) continue
       this.#session.resetStream(one.stream, errorCodes.cancel)

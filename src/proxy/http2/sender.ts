@@ -3,7 +3,8 @@
  * wire allow, streams in turn, a frame of at most 16 KiB each time, so that a long body delays a short one by little.
  *
  * A body whose turn it is goes straight from its chunk to the wire. Only what cannot leave is copied and queued; the
- * stream is then told to stop, so a queue holds about a chunk.
+ * stream is then told to stop, so a queue holds about a chunk. Streams that were told to stop go on one after the other,
+ * a chunk each, as long as others wait.
  */
 import type { HeaderList } from '../http/header-list.ts'
 import type { Wire } from '../wire/wire.ts'
@@ -39,9 +40,11 @@ export class Sender {
   #isStopped = false
   /** Streams with something to send that their windows allow, the next first. */
   readonly #turns: Http2Stream[] = []
-  /** Streams that were told to stop because the wire was full. */
+  /** Streams that were told to stop and have nothing queued, the next first. While there are any, the connection is
+   * blocked, or they are being told to go on. */
   readonly #stopped = new Set<Http2Stream>()
   #isPumping = false
+  #isTelling = false
 
   constructor(options: SenderOptions) {
     this.#options = options
@@ -85,12 +88,11 @@ export class Sender {
    * may leave with it; `sendEnd` still comes.
    */
   sendData(stream: Http2Stream, chunk: Uint8Array, isLast = false): boolean {
-    if (this.#isStopped || stream.isLocalEnded || stream.isClosed || chunk.length === 0) return true
-    let from = 0
-    if (stream.queue.length === 0 && this.#turns.length === 0)
-      from = this.#sendNow(stream, chunk, isLast)
+    if (!this.#maySend(stream) || chunk.length === 0) return true
+    const isFree = stream.queue.length === 0 && this.#turns.length === 0
+    const from = isFree ? this.#sendNow(stream, chunk, isLast) : 0
     if (from === chunk.length) {
-      if (!this.#isWireFull || stream.isClosed) return true
+      if (stream.isClosed || (!this.#isWireFull && this.#stopped.size === 0)) return true
       stream.needsDrain = true
       this.#stopped.add(stream)
       return false
@@ -104,10 +106,15 @@ export class Sender {
   }
 
   sendEnd(stream: Http2Stream, trailers: HeaderList | undefined): void {
-    if (this.#isStopped || stream.isLocalEnded || stream.isClosed || stream.isEndQueued) return
+    if (!this.#maySend(stream) || stream.isEndQueued) return
     stream.trailers = trailers
     if (stream.queue.length === 0) this.#sendLast(stream)
     else stream.isEndQueued = true
+  }
+
+  /** Whether more of the stream may leave. */
+  #maySend(stream: Http2Stream): boolean {
+    return !this.#isStopped && !stream.isLocalEnded && !stream.isClosed
   }
 
   /** WINDOW_UPDATE of the connection; false when it opened the window beyond what a window can be. */
@@ -132,10 +139,6 @@ export class Sender {
     this.#isWireFull = false
     this.#options.guard.onFlushed()
     this.#pump()
-    if (this.#isWireFull || this.#stopped.size === 0) return
-    const stopped = [...this.#stopped]
-    this.#stopped.clear()
-    for (const stream of stopped) this.#tellDrained(stream)
   }
 
   /** The stream is over. */
@@ -186,7 +189,6 @@ export class Sender {
   #pump(): void {
     if (this.#isPumping) return
     this.#isPumping = true
-    const drained: Http2Stream[] = []
     while (this.#turns.length > 0 && !this.isBlocked && !this.#isStopped) {
       const stream = this.#turns.shift() as Http2Stream // not empty
       stream.isInTurn = false
@@ -195,10 +197,22 @@ export class Sender {
       else if (stream.isEndQueued) {
         stream.isEndQueued = false
         this.#sendLast(stream)
-      } else drained.push(stream)
+      } else this.#stopped.add(stream)
     }
     this.#isPumping = false
-    for (const stream of drained) this.#tellDrained(stream)
+    this.#tellStopped()
+  }
+
+  /** One that has more to send than its share is stopped again, and is then the last of them. */
+  #tellStopped(): void {
+    if (this.#isTelling) return
+    this.#isTelling = true
+    for (const stream of this.#stopped) {
+      if (this.isBlocked) break
+      this.#stopped.delete(stream)
+      this.#tellDrained(stream)
+    }
+    this.#isTelling = false
   }
 
   /** One frame of what is queued. */

@@ -31,6 +31,7 @@ import {
 import { HeaderBlock, headersFragment } from './header-block.ts'
 import { HpackDecoder, type FieldSink } from './hpack/decoder.ts'
 import { HpackEncoder } from './hpack/encoder.ts'
+import { ReceiveWindow } from './receive-window.ts'
 import { Sender } from './sender.ts'
 import { PeerSettings, type Http2Options, type Settings } from './settings.ts'
 import { StreamTable } from './stream-table.ts'
@@ -93,8 +94,7 @@ export class Http2Session implements WireEvents, FrameSink, StreamOwner {
   readonly streams = new StreamTable<Http2Stream>()
   /** Of the peer's preface, still to come. */
   #prefaceLeft: string
-  #receiveWindow: number
-  #consumedBytes = 0
+  readonly #window: ReceiveWindow
   #dataStream: Http2Stream | undefined
   #dataBytes = 0
   #dataFlags = 0
@@ -115,7 +115,7 @@ export class Http2Session implements WireEvents, FrameSink, StreamOwner {
     this.#block = new HeaderBlock(options.headBytesMax)
     this.encoder = new HpackEncoder(http2.hpackTableBytes)
     this.#prefaceLeft = options.role === 'server' ? preface : ''
-    this.#receiveWindow = Math.max(http2.connectionWindowBytes, defaultWindowBytes)
+    this.#window = new ReceiveWindow(http2.connectionWindowBytes, options.held)
     this.#settingsTimer = new LazyTimer(clock, () =>
       this.fail(errorCodes.settingsTimeout, 'settings were not acknowledged in time'),
     )
@@ -136,6 +136,11 @@ export class Http2Session implements WireEvents, FrameSink, StreamOwner {
   /** Whether more frames of one read may follow. */
   get isReading(): boolean {
     return this.#guard.isReading
+  }
+
+  /** Whether the peer takes little of what it is given, or may send little of what it has. */
+  get isStalled(): boolean {
+    return this.sender.isBlocked || this.#window.isScarce
   }
 
   /** Our first frames. */
@@ -262,8 +267,7 @@ export class Http2Session implements WireEvents, FrameSink, StreamOwner {
     }
     const flood = this.#guard.checkInbound(frameTypes.data, flags, bytes === 0)
     if (flood !== undefined) return this.#onFlood(flood)
-    this.#receiveWindow -= bytes
-    if (this.#receiveWindow < 0) {
+    if (!this.#window.receive(bytes)) {
       return this.#refuse(errorCodes.flowControlError, 'more DATA than the connection takes')
     }
     this.#dataBytes = bytes
@@ -302,7 +306,7 @@ export class Http2Session implements WireEvents, FrameSink, StreamOwner {
     const stream = this.#dataStream
     this.#dataStream = undefined
     // What nobody got, padding among it, is taken.
-    this.#consumedBytes += this.#dataBytes
+    this.#window.take(this.#dataBytes)
     if (stream === undefined || stream.isClosed) return !this.isOver
     stream.consumedBytes += this.#dataBytes
     if ((this.#dataFlags & frameFlags.endStream) !== 0) this.endRemote(stream, undefined)
@@ -319,16 +323,24 @@ export class Http2Session implements WireEvents, FrameSink, StreamOwner {
     this.closeIfDone(stream)
   }
 
+  onHeld(stream: Http2Stream, bytes: number): void {
+    this.#window.hold(stream, bytes)
+  }
+
   onConsumed(stream: Http2Stream, bytes: number): void {
-    this.#consumedBytes += bytes
-    if (stream.isRemoteEnded || stream.isClosed || this.isOver) return
+    this.#window.release(stream, bytes)
+    if (this.isOver) return
+    if (!stream.isRemoteEnded && !stream.isClosed) this.#openStreamWindow(stream, bytes)
+    this.#openConnectionWindow()
+  }
+
+  #openStreamWindow(stream: Http2Stream, bytes: number): void {
     stream.consumedBytes += bytes
     if (stream.consumedBytes * 2 < this.#options.http2.streamWindowBytes) return
     const opened = stream.consumedBytes
     stream.consumedBytes = 0
     stream.receiveWindow += opened
     this.sender.sendControl(windowUpdateFrame(stream.id, opened))
-    this.#openConnectionWindow()
   }
 
   #readPreface(bytes: Buffer): number {
@@ -342,12 +354,8 @@ export class Http2Session implements WireEvents, FrameSink, StreamOwner {
   }
 
   #openConnectionWindow(): void {
-    const { connectionWindowBytes } = this.#options.http2
-    if (this.#consumedBytes * 2 < connectionWindowBytes || this.isOver) return
-    const opened = this.#consumedBytes
-    this.#consumedBytes = 0
-    this.#receiveWindow += opened
-    this.sender.sendControl(windowUpdateFrame(0, opened))
+    const opened = this.isOver ? 0 : this.#window.open()
+    if (opened > 0) this.sender.sendControl(windowUpdateFrame(0, opened))
   }
 
   #dispatch(frame: Frame, payload: Buffer): void {

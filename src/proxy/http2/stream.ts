@@ -2,8 +2,8 @@
  * One stream of an HTTP/2 connection, below requests and responses: what may be sent, what has come, and who is told
  * (RFC 9113 §5). The session owns it; what goes out waits in the sender's turn.
  *
- * A stream that is paused is still sent what its window allows: that is kept here, copied, and neither window is
- * opened again before it is taken.
+ * A stream that is paused is still sent what its window allows: that is kept here, copied, and its window is not opened
+ * again before it is taken.
  */
 import type { HeaderList } from '../http/header-list.ts'
 import type { BodyLength, HttpProtocol } from '../http/message.ts'
@@ -31,6 +31,8 @@ export interface HeldBytes {
 
 /** The session, as its streams see it. */
 export interface StreamOwner {
+  /** The bytes came and wait. */
+  onHeld(stream: Http2Stream, bytes: number): void
   /** The bytes were taken: windows may open. */
   onConsumed(stream: Http2Stream, bytes: number): void
 }
@@ -51,6 +53,8 @@ export class Http2Stream {
   receiveWindow: number
   /** Taken, and not told to the peer yet. */
   consumedBytes = 0
+  /** Held, and given back to the connection's window already. */
+  lentBytes = 0
   /** END_STREAM has come, or the like of it. */
   isRemoteEnded = false
   /** END_STREAM has left. */
@@ -127,6 +131,7 @@ export class Http2Stream {
     this.#held.push(Buffer.from(chunk))
     this.#heldBytes += chunk.length
     this.#total.bufferedBytes += chunk.length
+    this.#owner.onHeld(this, chunk.length)
   }
 
   receiveEnd(trailers: HeaderList | undefined): void {

@@ -53,7 +53,8 @@ export function openHttpConnection(
 
 /** What its listener knows of a connection, whatever it turns out to speak. */
 class HttpConnection implements OpenConnection {
-  codec: OpenConnection | undefined
+  place = -1
+  codec: Pick<OpenConnection, 'closeWhenIdle' | 'destroy'> | undefined
 
   closeWhenIdle(): void {
     this.codec?.closeWhenIdle()

@@ -36,6 +36,8 @@ export interface ListenerConfig {
   readonly stats?: ListenerStats | undefined
   /** Of what is refused at the door; absent: not counted. */
   readonly acceptStats?: AcceptStats | undefined
+  /** Whether responses close their connection while the sidecar fails its health checks (Envoy `drain_type`); absent: yes. */
+  readonly drainsWithHealth?: boolean
   /** Neither held against the process-wide ceiling of connections, nor counted for it. */
   readonly ignoresGlobalLimit?: boolean
   /** Serves whatever the process is short of: for scrapes and probes. */

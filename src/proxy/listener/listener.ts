@@ -6,6 +6,7 @@
  */
 import { createServer, type Server, type Socket } from 'node:net'
 
+import { Roster } from '../../lib/roster.ts'
 import { RequestIds } from '../exchange-request-id.ts'
 import { DateHeader } from '../http/date-header.ts'
 import { HeaderNames } from '../http1/header-names.ts'
@@ -81,9 +82,9 @@ class OpenedListener implements Listener, ConnectionHost {
   address: WireAddress
   overflowTotal = 0
   #server: AcceptingServer | undefined
-  readonly #connections = new Set<OpenConnection>()
+  readonly #connections = new Roster<OpenConnection>()
   /** Accepted, and not yet with a filter chain. */
-  readonly #incoming = new Set<Incoming>()
+  readonly #incoming = new Roster<Incoming>()
   readonly #certificates: CertificateWatch
   /** Whether its connections count for the ceiling of the process: those of inside have come in by another listener. */
   readonly #isCounted: boolean
@@ -157,7 +158,11 @@ class OpenedListener implements Listener, ConnectionHost {
 
   async drain(options: DrainOptions): Promise<void> {
     if (options.keepAccepting !== true) this.#stopAccepting()
-    this.#drain ??= new Drain({ ...this.runtime, connections: this.#connections })
+    if (options.strategy === 'none') return
+    const { clock, random } = this.runtime
+    const connections = this.#connections
+    const stopAccepting = (): void => this.#stopAccepting()
+    this.#drain ??= new Drain({ clock, random, connections, stopAccepting })
     await this.#drain.start(options)
   }
 
@@ -169,8 +174,8 @@ class OpenedListener implements Listener, ConnectionHost {
       else resolve()
     })
     this.#stopAccepting()
-    for (const connection of this.#connections) connection.destroy()
-    for (const incoming of this.#incoming) {
+    for (const connection of this.#connections.list()) connection.destroy()
+    for (const incoming of this.#incoming.list()) {
       incoming.destroy()
       this.onIncoming(incoming, undefined)
     }
@@ -186,6 +191,7 @@ class OpenedListener implements Listener, ConnectionHost {
 
   wantsClose(): boolean {
     if (this.#drain?.wantsClose() === true) return true
+    if (this.runtime.health.isFailing && this.config.drainsWithHealth !== false) return true
     return (
       this.config.bypassesOverload !== true &&
       this.runtime.overload.strikes('disable_http_keepalive')

@@ -42,6 +42,7 @@ const settings: OutlierSettings = {
   enforcingFailurePercentageLocalOrigin: 0,
   failurePercentageMinimumHosts: 5,
   failurePercentageRequestVolume: 50,
+  checksUneject: true,
 }
 
 interface Scene {
@@ -75,7 +76,7 @@ function scene(
   const detector = createOutlierDetector({
     settings: { ...settings, ...overrides },
     hosts,
-    stats: stats.outlier,
+    stats: () => stats.outlier,
     clock,
     random,
     onChange: (host) => changed.push(host),

@@ -41,6 +41,8 @@ export interface OutlierSettings {
   readonly enforcingFailurePercentageLocalOrigin: number
   readonly failurePercentageMinimumHosts: number
   readonly failurePercentageRequestVolume: number
+  /** A host that passes an active check comes back at once. */
+  readonly checksUneject: boolean
 }
 
 /** What admin /clusters and `tulle proxy-config endpoints` show of a host. */
@@ -70,6 +72,8 @@ export interface OutlierEvent {
 
 export interface OutlierDetector {
   report(host: Host, outcome: HostOutcome): void
+  /** An active health check of the host has passed. */
+  onCheckPassed(host: Host): void
   /** Hosts of the cluster changed; state of the ones that stay is kept. */
   update(hosts: readonly Host[]): void
   /** New settings; counts and ejections stay. */

@@ -28,6 +28,7 @@ export function openTcpConnection(
 }
 
 class TcpConnection implements OpenConnection {
+  place = -1
   readonly #downstream: Wire
   readonly #owner: ConnectionHost
   readonly #config: TcpProxyConfig
@@ -185,6 +186,8 @@ class TcpConnection implements OpenConnection {
     this.#record.upstreamRemoteAddress = host.addressText
     this.#record.upstreamLocalAddress = endText(upstream.localAddress, upstream.localPort)
     this.#openWires += 1
+    const onHostFailed = (): void => this.#end('UC', 'upstream_host_unhealthy')
+    host.closers?.add(onHostFailed)
     upstream.listen({
       onData: (chunk) => {
         this.#record.bytesSent += chunk.length
@@ -194,6 +197,7 @@ class TcpConnection implements OpenConnection {
       onEnd: () => this.#downstream.end(),
       onDrain: () => this.#downstream.resume(),
       onClose: (error) => {
+        host.closers?.delete(onHostFailed)
         count(cluster, host, -1)
         if (error !== undefined) this.#end('UC', 'upstream_reset')
         this.#onWireClose()

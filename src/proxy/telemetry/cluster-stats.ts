@@ -34,6 +34,17 @@ export interface HostStats {
   close(): void
 }
 
+/** Those of a cluster's stats that it has before it is called. */
+export interface MembershipStats {
+  readonly total: Gauge
+  readonly healthy: Gauge
+  readonly degraded: Gauge
+  /** Those that EDS or checks say nothing about yet, or that wait to leave. */
+  readonly excluded: Gauge
+  readonly change: Counter
+  close(): void
+}
+
 export interface ClusterStats {
   readonly cxTotal: Counter
   readonly cxActive: Gauge
@@ -69,14 +80,11 @@ export interface ClusterStats {
   readonly txBytes: Counter
   /** Counter of one status code, `upstream_rq_503`; the same object on every call. */
   rqByCode(status: number): Counter
-  readonly membershipTotal: Gauge
-  readonly membershipHealthy: Gauge
-  readonly membershipDegraded: Gauge
-  readonly membershipExcluded: Gauge
-  readonly membershipChange: Counter
   /** Picks made while a priority was in panic. */
   readonly lbHealthyPanic: Counter
   readonly outlier: OutlierStats
+  /** Made when first asked for: most clusters are not checked. */
+  healthCheck(): HealthCheckStats
   /** Made when first asked for: most clusters speak HTTP/1. */
   http2(): Http2Stats
   /** The cluster is gone: forgets its stats. */
@@ -101,6 +109,19 @@ export interface OutlierStats {
   /** An outlier was seen, whether or not chance or the ceiling let it be ejected. */
   readonly detected: Readonly<Record<EjectionKind, Counter>>
   readonly enforced: Readonly<Record<EjectionKind, Counter>>
+}
+
+/** `cluster.<name>.health_check.…` */
+export interface HealthCheckStats {
+  readonly attempt: Counter
+  readonly success: Counter
+  readonly failure: Counter
+  /** The host said so itself, in the answer to a request. */
+  readonly passiveFailure: Counter
+  readonly networkFailure: Counter
+  readonly verifyCluster: Counter
+  readonly healthy: Gauge
+  readonly degraded: Gauge
 }
 
 /** Counters of one connection manager: `http.<stat_prefix>.downstream_…`. */

@@ -9,9 +9,11 @@ import type {
   DownstreamStats,
   EjectionKind,
   Gauge,
+  HealthCheckStats,
   HostStats,
   Http2Stats,
   ListenerStats,
+  MembershipStats,
   OutlierStats,
   TcpStats,
 } from './cluster-stats.ts'
@@ -20,15 +22,36 @@ import { http2StatsIn } from './http2-stats.ts'
 import type { Slots } from './slots.ts'
 import type { StatNaming, StatScope, StatsRegistry } from './stats-registry.ts'
 
-export function createClusterStats(registry: StatsRegistry, clusterName: string): ClusterStats {
-  const scope = registry.scope({
+function clusterScope(registry: StatsRegistry, clusterName: string): StatScope {
+  return registry.scope({
     path: `cluster.${clusterName}`,
     metric: 'envoy_cluster',
     labels: [['envoy_cluster_name', clusterName]],
   })
+}
+
+/** Who is in a cluster, whether or not it is called. */
+export function createMembershipStats(
+  registry: StatsRegistry,
+  clusterName: string,
+): MembershipStats {
+  const scope = clusterScope(registry, clusterName)
+  return {
+    total: scope.gauge('membership_total'),
+    healthy: scope.gauge('membership_healthy'),
+    degraded: scope.gauge('membership_degraded'),
+    excluded: scope.gauge('membership_excluded'),
+    change: scope.counter('membership_change'),
+    close: () => scope.close(),
+  }
+}
+
+export function createClusterStats(registry: StatsRegistry, clusterName: string): ClusterStats {
+  const scope = clusterScope(registry, clusterName)
   const counter = (name: string): Counter => scope.counter(name)
   const gauge = (name: string): Gauge => scope.gauge(name)
   let http2: Http2Stats | undefined
+  let healthCheck: HealthCheckStats | undefined
   return {
     cxTotal: counter('upstream_cx_total'),
     cxActive: gauge('upstream_cx_active'),
@@ -60,15 +83,25 @@ export function createClusterStats(registry: StatsRegistry, clusterName: string)
     rqTime: scope.histogram('upstream_rq_time'),
     rxBytes: counter('upstream_cx_rx_bytes_total'),
     txBytes: counter('upstream_cx_tx_bytes_total'),
-    membershipTotal: gauge('membership_total'),
-    membershipHealthy: gauge('membership_healthy'),
-    membershipDegraded: gauge('membership_degraded'),
-    membershipExcluded: gauge('membership_excluded'),
-    membershipChange: counter('membership_change'),
     lbHealthyPanic: counter('lb_healthy_panic'),
     outlier: outlierStats(scope),
+    healthCheck: () => (healthCheck ??= healthCheckStats(scope)),
     http2: () => (http2 ??= http2StatsIn(scope)),
     close: () => scope.close(),
+  }
+}
+
+function healthCheckStats(scope: StatScope): HealthCheckStats {
+  const counter = (name: string): Counter => scope.counter(`health_check.${name}`)
+  return {
+    attempt: counter('attempt'),
+    success: counter('success'),
+    failure: counter('failure'),
+    passiveFailure: counter('passive_failure'),
+    networkFailure: counter('network_failure'),
+    verifyCluster: counter('verify_cluster'),
+    healthy: scope.gauge('health_check.healthy'),
+    degraded: scope.gauge('health_check.degraded'),
   }
 }
 

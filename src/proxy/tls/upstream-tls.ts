@@ -69,20 +69,26 @@ export class UpstreamTls {
     const version = use.kind === 'http' ? use.version : 'tcp'
     const isNamed = version !== 'tcp' && (plan.autoServerName || plan.autoSanValidation)
     const name = isNamed ? this.#nameOf(use) : this.#fixedName
-    const key = isNamed ? keyOf(plan, version, name) : this.#fixedKeys[version]
+    const plain = isNamed ? keyOf(plan, version, name) : this.#fixedKeys[version]
+    const own = use.check?.alpn
+    const key = own === undefined ? plain : `${plain} ${own.join(' ')}`
     let transports = this.#byHost.get(host)
     if (transports === undefined) this.#byHost.set(host, (transports = new Map()))
     const known = transports.get(key)
     if (known !== undefined) return known
-    const extra = name.verified === '' ? [] : [hostMatcher(name.verified)]
-    const { serverName } = name
-    const alpn = use.kind === 'http' ? httpProtocols(plan.alpn, use.version) : plan.alpn
-    const target = { serverName, extra, alpn, addressText: host.addressText }
-    const made = new TlsTransport(key, { ...this.#options, live: this.live, target })
+    const made = this.#create({ key, name, host, use })
     transports.set(key, made)
     const [oldest] = transports.keys()
     if (transports.size > transportsPerHostMax && oldest !== undefined) transports.delete(oldest)
     return made
+  }
+
+  #create({ key, name, host, use }: NewTransport): TlsTransport {
+    const { serverName, verified } = name
+    const extra = verified === '' ? [] : [hostMatcher(verified)]
+    const alpn = use.check?.alpn ?? protocolsOf(this.#options.plan, use)
+    const target = { serverName, extra, alpn, addressText: host.addressText }
+    return new TlsTransport(key, { ...this.#options, live: this.live, target })
   }
 
   close(): void {
@@ -98,6 +104,17 @@ export class UpstreamTls {
       verified: plan.autoSanValidation ? name : '',
     }
   }
+}
+
+function protocolsOf({ alpn }: UpstreamTlsPlan, use: TransportUse): readonly string[] {
+  return use.kind === 'http' ? httpProtocols(alpn, use.version) : alpn
+}
+
+interface NewTransport {
+  readonly key: string
+  readonly name: PeerName
+  readonly host: Host
+  readonly use: TransportUse
 }
 
 interface PeerName {

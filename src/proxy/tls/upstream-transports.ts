@@ -87,7 +87,10 @@ export class UpstreamTransports {
 
   /** Undefined: plaintext. */
   transportOf(host: Host, use: TransportUse): WireTransport | undefined {
-    return this.#choose(host.metadata)?.transportOf(host, use)
+    const { check } = use
+    const maker =
+      check?.socketMatch === undefined ? this.#choose(host.metadata) : this.#find(check.socketMatch)
+    return maker?.transportOf(host, use)
   }
 
   close(): void {
@@ -99,13 +102,15 @@ export class UpstreamTransports {
     if (this.#matches.length === 0) return this.#fallback
     let chosen = this.#chosen.get(metadata)
     if (chosen === undefined) {
-      const has = metadata.socketMatch ?? {}
-      chosen = this.#matches.find(({ fields }) => isSubset(fields, has)) ?? {
-        maker: this.#fallback,
-      }
+      chosen = { maker: this.#find(metadata.socketMatch ?? {}) }
       this.#chosen.set(metadata, chosen)
     }
     return chosen.maker
+  }
+
+  #find(has: Readonly<Record<string, unknown>>): TransportMaker | undefined {
+    const found = this.#matches.find(({ fields }) => isSubset(fields, has))
+    return found === undefined ? this.#fallback : found.maker
   }
 }
 

@@ -50,6 +50,16 @@ export interface Cluster {
   readonly transportOf?: (host: Host, use: TransportUse) => WireTransport | undefined
   /** Aborts when the cluster is removed: its pools drain. */
   readonly removed: AbortSignal
+  /** A host that is checked actively said in its answer that it goes. */
+  failHost?(host: Host): void
+}
+
+/** How checks differ from requests where the cluster's connections are secured. */
+export interface CheckSecurity {
+  /** ALPN in place of the cluster's own; absent: its own. */
+  readonly alpn?: readonly string[]
+  /** Chooses among `transport_socket_matches` in place of the endpoint's metadata; absent: as requests do. */
+  readonly socketMatch?: Readonly<Record<string, unknown>>
 }
 
 /** What a cluster says of HTTP/1.1 (Envoy `http_protocol_options`). */
@@ -68,6 +78,8 @@ export type TransportUse = (
 ) & {
   /** Whose connection it continues, for clusters that are told (PROXY protocol). */
   readonly downstream: ProxyAddresses | undefined
+  /** A health check's, which may be secured in another way. */
+  readonly check?: CheckSecurity | undefined
 }
 
 /** How a connection to one of its hosts is opened, whoever opens it. */

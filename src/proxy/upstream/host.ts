@@ -5,7 +5,7 @@
 import type { HostStats } from '../telemetry/cluster-stats.ts'
 import type { WireAddress } from '../wire/wire.ts'
 
-/** Health as EDS reports it (Envoy `core.HealthStatus`). Unknown counts as healthy. */
+/** What EDS (Envoy `core.HealthStatus`) and active checks say together. Unknown counts as healthy. */
 export type HostHealth = 'healthy' | 'unhealthy' | 'draining' | 'degraded'
 
 /** Endpoint metadata that Istio writes: `workload;namespace;canonical name;revision;cluster`. */
@@ -30,6 +30,23 @@ export interface HostLocality {
   readonly subZone: string
 }
 
+/**
+ * What active health checks say of a host, as Envoy's flags. Changed by its checks alone; whoever does that has the host's
+ * `health` worked out anew.
+ */
+export interface ActiveHealth {
+  /** FAILED_ACTIVE_HC: checked, and not well; or not checked yet. */
+  isFailed: boolean
+  /** ACTIVE_HC_TIMEOUT: it failed because it did not answer in time. */
+  isTimeout: boolean
+  /** DEGRADED_ACTIVE_HC */
+  isDegraded: boolean
+  /** PENDING_ACTIVE_HC: never checked, and left out of every count until then. */
+  isPending: boolean
+  /** EXCLUDED_VIA_IMMEDIATE_HC_FAIL: it said itself that it goes; left out of every count. */
+  isExcluded: boolean
+}
+
 /** One endpoint. Mutable where requests change it; identity is stable while its address stays in EDS. */
 export interface Host {
   readonly address: WireAddress
@@ -38,6 +55,7 @@ export interface Host {
   readonly hostname: string
   /** From EDS, at least 1. */
   weight: number
+  /** Of EDS and active checks; ejections are apart. */
   health: HostHealth
   metadata: HostMetadata
   /** From EDS: 0, the first, when absent. Lower ones are used while they are healthy. */
@@ -50,6 +68,15 @@ export interface Host {
   readonly stats: HostStats
   /** Set by the outlier detector; read by the balancer. */
   isEjected: boolean
-  /** Whether new requests may be sent here: healthy in EDS and not ejected. */
+  /** Told when it turns unhealthy; absent: nobody has to know. */
+  readonly closers?: Set<() => void> | undefined
+  /** Absent: it is not checked actively. */
+  active?: ActiveHealth | undefined
+  /** Whether new requests may be sent here: healthy, and not ejected. */
   isAvailable(): boolean
+}
+
+/** Left out of what the share of healthy hosts is worked out of (Envoy's excluded hosts). */
+export function isExcluded({ active }: Host): boolean {
+  return active !== undefined && (active.isPending || active.isExcluded)
 }

@@ -76,8 +76,9 @@ export class Http2HostPool implements HostPool, Http2ClientOwner {
     }
     this.#isClosing ||= isClosing
     const connection = this.#pick()
-    if (connection !== undefined) {
-      if (connection.isCongested) this.#spread()
+    const isSpreading = connection?.isCongested === true && this.#spread()
+    // One that takes nothing takes no request either, while another one is on its way.
+    if (connection !== undefined && !(isSpreading && connection.isBlocked)) {
       this.#give(connection, waiter)
       return
     }
@@ -190,11 +191,14 @@ export class Http2HostPool implements HostPool, Http2ClientOwner {
     }
   }
 
-  /** One more, for the requests that follow. */
-  #spread(): void {
-    if (this.#opening.size !== 0 || this.#connections.size >= spreadMax) return
+  /** One more, for the requests that follow. Whether one is on its way. */
+  #spread(): boolean {
+    if (this.#opening.size !== 0) return true
+    if (this.#connections.size >= spreadMax) return false
     const { breaker } = this.#cluster
-    if (breaker.tryAcquire('connections')) this.#open(breaker, this.#cluster)
+    if (!breaker.tryAcquire('connections')) return false
+    this.#open(breaker, this.#cluster)
+    return true
   }
 
   #http2(): Http2Options {
@@ -234,13 +238,20 @@ export class Http2HostPool implements HostPool, Http2ClientOwner {
     this.onRoom(connection)
   }
 
-  /** As Envoy: one failed connect fails everyone who waits, so that each can choose another host. */
+  /**
+   * As Envoy: one failed connect fails everyone who waits, so that each can choose another host. Who waits beside a
+   * connection that there is takes that.
+   */
   #onOpenFailure(
     result: Extract<ConnectResult, { ok: false }>,
     breaker: CircuitBreaker,
     cluster: Cluster,
   ): void {
     const failure = countOpenFailure(result, { breaker, cluster }, this.#host)
+    if (this.#pick() !== undefined) {
+      this.#serveWaiters()
+      return
+    }
     for (const waiter of this.#waiters.splice(0)) {
       this.#leaveQueue()
       waiter.onNoStream(failure)

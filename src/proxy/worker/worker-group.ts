@@ -121,6 +121,10 @@ export class WorkerGroup implements DataPlane {
     for (const worker of this.#workers) worker.tell({ kind: 'reopen-logs' })
   }
 
+  failHealthCheck(isFailing: boolean): void {
+    for (const worker of this.#workers) worker.tell({ kind: 'fail-health-check', isFailing })
+  }
+
   async drain(request: DrainRequest): Promise<void> {
     await this.#ask('drain', request)
   }

@@ -53,6 +53,7 @@ export type ToWorker =
   | { readonly kind: 'connection'; readonly listener: string; readonly descriptor: number }
   | { readonly kind: 'reopen-logs' }
   | { readonly kind: 'reset-counters' }
+  | { readonly kind: 'fail-health-check'; readonly isFailing: boolean }
 
 export type ListenResult =
   | { readonly ok: true; readonly address: WireAddress }

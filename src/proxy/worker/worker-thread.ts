@@ -110,6 +110,9 @@ class WorkerThread {
       case 'reopen-logs':
         this.#plane.reopenLogs()
         return
+      case 'fail-health-check':
+        this.#plane.failHealthCheck(message.isFailing)
+        return
       case 'reset-counters':
         this.#stats.resetCounters()
         return
