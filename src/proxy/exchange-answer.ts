@@ -5,13 +5,14 @@
  * it can only be broken off. The exchange decides what is answered, this says it.
  */
 import type { FilterRun } from './exchange-filters.ts'
-import type { PlainReply } from './exchange-reply.ts'
+import { sealReply, type PlainReply } from './exchange-reply.ts'
 import { shapeResponse } from './exchange-response.ts'
 import type { ExchangeScope } from './exchange-scope.ts'
 import type { FilterContext } from './filter/http-filter.ts'
 import type { HeaderList } from './http/header-list.ts'
 import type { ResponseHead } from './http/message.ts'
 import type { DownstreamStream } from './http/stream.ts'
+import type { OpenReply } from './open-reply.ts'
 import { grpcStatusOf } from './telemetry/grpc-status.ts'
 
 export class Answer {
@@ -57,6 +58,13 @@ export class Answer {
 
   #nowMs(): number {
     return this.#scope.runtime.clock.monotonicMs()
+  }
+
+  /** A whole response of our own, as the listener wants such replies. */
+  replyOpenly(context: FilterContext, reply: OpenReply): void {
+    this.#scope.manager.rewriteReply?.(reply, context.record)
+    context.record.grpcStatus = reply.grpcStatus
+    this.reply(context, sealReply(reply, context.request))
   }
 
   /** A whole response of our own. */

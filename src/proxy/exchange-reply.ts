@@ -5,31 +5,24 @@ import type { LocalReply } from './filter/http-filter.ts'
 import { HeaderList } from './http/header-list.ts'
 import type { RequestHead, ResponseHead } from './http/message.ts'
 import type { RequestRefusal } from './http/stream.ts'
+import type { OpenReply } from './open-reply.ts'
 import type { RedirectReply, RouteAction } from './route/route-table.ts'
 import { httpAsGrpcStatus } from './telemetry/grpc-status.ts'
-import type { RequestRecord } from './telemetry/request-record.ts'
-
-/** A reply that edits may still change; `sealReply` gives it its body, and what tells of it. */
-export interface OpenReply {
-  readonly head: ResponseHead
-  text: string | Uint8Array
-  /** Of the text, where no header says another one. */
-  contentType: string
-  /** The text is another one: its type is written whatever the headers say. */
-  isRetyped: boolean
-  /** For a gRPC client, which sees 200. */
-  grpcStatus: number | undefined
-  /** Whether that status is of its own, and not what the HTTP status means. */
-  readonly hasOwnGrpcStatus: boolean
-}
-
-/** Changes a reply in place (Envoy `local_reply_config`). */
-export type ReplyRewrite = (reply: OpenReply, record: RequestRecord) => void
 
 export interface BuiltReply extends OpenReply {
   readonly status: number
   readonly details: string
   readonly closesConnection: boolean
+}
+
+/** Where what is invalid was framed all the same, a listener may let its connection go on. */
+export function endsConnection(
+  built: BuiltReply,
+  failure: Failure,
+  scope: { readonly manager: { readonly keepsAfterInvalid?: boolean } },
+): boolean {
+  const isFramed = failure === 'missing-host' || failure === 'bad-path'
+  return built.closesConnection && !(isFramed && scope.manager.keepsAfterInvalid === true)
 }
 
 /** The response of a failure, by the table; a reply's own words win over it. */

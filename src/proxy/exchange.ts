@@ -47,11 +47,10 @@ import {
   buildFailureReply,
   continueHead,
   directReply,
+  endsConnection,
   refusalReply,
   refusedHandshake,
   redirectReply,
-  sealReply,
-  type OpenReply,
   upstreamReply,
   type PlainReply,
 } from './exchange-reply.ts'
@@ -66,6 +65,7 @@ import type { FilterSetting } from './filter/route-config.ts'
 import type { HeaderList } from './http/header-list.ts'
 import type { RequestHead, ResponseHead } from './http/message.ts'
 import type { DownstreamStream, RequestEvents, RequestRefusal } from './http/stream.ts'
+import type { OpenReply } from './open-reply.ts'
 import type { AttemptOutcome } from './resilience/retry-policy.ts'
 import type { ForwardAction, MatchedRoute, PickedCluster } from './route/route-table.ts'
 import type { RequestRecord } from './telemetry/request-record.ts'
@@ -147,10 +147,8 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
     record.downstreamRemoteAddress = shaped.remoteAddressText
     if (shaped.expectsContinue) this.#stream.sendInformational(continueHead())
     this.clearRoute()
-    this.#answer.filters = openFilters(this.#scope.manager, {
-      route: this.route,
-      picked: this.#picked,
-    })
+    const target = { route: this.route, picked: this.#picked }
+    this.#answer.filters = openFilters(this.#scope.manager, target)
     this.#runFilters()
   }
 
@@ -495,21 +493,18 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
     this.#giveUpTry({ details: 'upstream_per_try_idle_timeout' })
   }
 
-  #giveUpTry(reply: Partial<LocalReply>): void {
-    const attempt = this.#attempt
-    if (attempt === undefined) return
-    this.#abort('timeout')
-    if (this.#retries(attempt, this.#outcome('per-try-timeout', true))) return
-    this.#failUpstream('per-try-timeout', { ...reply, ...this.#plan?.timeoutReply })
+  onUpstreamDuration(): void {
+    this.#attempt?.cluster.stats.rqMaxDuration.add(1)
+    this.#giveUpTry(this.#body.isEnded ? {} : { status: 408 }, 'upstream-max-duration')
   }
 
-  onUpstreamDuration(): void {
+  #giveUpTry(reply: Partial<LocalReply>, failure: Failure = 'per-try-timeout'): void {
     const attempt = this.#attempt
     if (attempt === undefined) return
-    attempt.cluster.stats.rqMaxDuration.add(1)
-    this.#abort('reset')
-    if (this.#retries(attempt, this.#outcome('upstream-max-duration', true))) return
-    this.#failUpstream('upstream-max-duration', this.#body.isEnded ? {} : { status: 408 })
+    const isTimeout = failure === 'per-try-timeout'
+    this.#abort(isTimeout ? 'timeout' : 'reset')
+    if (this.#retries(attempt, this.#outcome(failure, true))) return
+    this.#failUpstream(failure, { ...reply, ...(isTimeout && this.#plan?.timeoutReply) })
   }
 
   onIdleTimeout(): void {
@@ -558,21 +553,14 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
     if (this.#picked !== undefined) this.#editResponse(built.head)
     const { attempts } = record
     if (this.#isRouterReply) noteAnswer(built.head, this.#plan, { status: built.status, attempts })
-    if (built.closesConnection && !this.#staysAfter(failure)) this.#stream.closeAfterResponse()
+    if (endsConnection(built, failure, this.#scope)) this.#stream.closeAfterResponse()
     this.#reply(built)
-  }
-
-  /** Of what is invalid, and was framed all the same: whether the connection goes on. */
-  #staysAfter(failure: Failure): boolean {
-    if (this.#scope.manager.keepsAfterInvalid !== true) return false
-    return failure === 'missing-host' || failure === 'bad-path'
   }
 
   /** A reply of our own, as the listener wants such replies. */
   #reply(reply: OpenReply): void {
-    this.#scope.manager.rewriteReply?.(reply, this.record)
-    this.record.grpcStatus = reply.grpcStatus
-    this.#respond(sealReply(reply, this.request))
+    this.#answer.replyOpenly(this, reply)
+    this.#finish()
   }
 
   #respond(reply: PlainReply): void {

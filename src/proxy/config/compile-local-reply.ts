@@ -8,7 +8,7 @@ import type {
   LocalReplyConfig,
   ResponseMapper,
 } from '../../xds/proto/generated/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager.ts'
-import type { OpenReply, ReplyRewrite } from '../exchange-reply.ts'
+import type { OpenReply, ReplyRewrite } from '../open-reply.ts'
 import { compileHeaderEdit } from '../route/header-edit.ts'
 import type { HeaderEdit } from '../route/route-table.ts'
 import type { LogFilter } from '../telemetry/access-log.ts'

@@ -1,4 +1,3 @@
-import type { ReplyRewrite } from '../exchange-reply.ts'
 /**
  * The compiled form of one Listener: where it listens and what happens to a connection.
  * Built by config/; a change of everything but the address swaps this object and cuts no connection.
@@ -6,6 +5,7 @@ import type { ReplyRewrite } from '../exchange-reply.ts'
 import type { HttpFilter, LocalReply } from '../filter/http-filter.ts'
 import type { HeaderSpelling } from '../http1/spelling.ts'
 import type { Http2Options } from '../http2/settings.ts'
+import type { ReplyRewrite } from '../open-reply.ts'
 import type { RouteTable } from '../route/route-table.ts'
 import type { TunnelSettings } from '../tcp/open-tunnel.ts'
 import type {

@@ -27,7 +27,8 @@ export function differences(
 ): readonly string[] {
   const parts = Object.keys(expected) as ComparedPart[]
   return parts.flatMap((part) => {
-    if (one.differs?.[part] !== undefined) return []
+    // The names are those of the headers.
+    if (one.differs?.[part === 'names' ? 'headers' : part] !== undefined) return []
     const left = fieldsOf(expected[part])
     const right = fieldsOf(actual[part])
     const missing = left.filter((field) => !right.includes(field))
