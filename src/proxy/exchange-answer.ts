@@ -35,6 +35,9 @@ export class Answer {
     this.isStarted = true
     record.response = head
     record.responseStartMs = this.#nowMs()
+    if (record.requestEndMs === 0) {
+      this.#scope.manager.stats.rqResponseBeforeRqComplete.add(1)
+    }
     record.status = head.status
     this.#stream.sendHead(head, isEnd)
   }
@@ -60,20 +63,20 @@ export class Answer {
     return this.#scope.runtime.clock.monotonicMs()
   }
 
-  /** A whole response of our own, as the listener wants such replies. */
-  replyOpenly(context: FilterContext, reply: OpenReply): void {
-    this.#scope.manager.rewriteReply?.(reply, context.record)
-    context.record.grpcStatus = reply.grpcStatus
-    this.reply(context, sealReply(reply, context.request))
-  }
-
-  /** A whole response of our own. */
-  reply(context: FilterContext, { head, body }: PlainReply): void {
+  /** A whole response of our own; one that is still open becomes what the listener wants such replies to be. */
+  reply(context: FilterContext, reply: OpenReply | PlainReply): void {
+    const { head, body } = 'text' in reply ? this.#seal(context, reply) : reply
     const isEmpty = body.length === 0
     this.sendHead(context, head, isEmpty)
     if (isEmpty) return
     if (context.request.method !== 'HEAD') context.record.bytesSent += body.length
     this.#stream.sendData(body)
     this.#stream.sendEnd(undefined)
+  }
+
+  #seal({ record, request }: FilterContext, reply: OpenReply): PlainReply {
+    this.#scope.manager.rewriteReply?.(reply, record)
+    record.grpcStatus = reply.grpcStatus
+    return sealReply(reply, request)
   }
 }

@@ -31,6 +31,7 @@ import {
 } from './exchange-plan.ts'
 import {
   countRefusal,
+  countUpgrade,
   createRecord,
   finishRecord,
   noteGone,
@@ -56,7 +57,7 @@ import {
 } from './exchange-reply.ts'
 import { shapeRequest, type ShapedRequest } from './exchange-request.ts'
 import { addServiceTime } from './exchange-response.ts'
-import { RetryState, attemptOutcome } from './exchange-retry.ts'
+import { RetryState, attemptOutcome, tellTimeoutRetry } from './exchange-retry.ts'
 import type { ExchangeScope, TimedExchange } from './exchange-scope.ts'
 import { acceptsTunnel, createTunnelSource, isRefusedHandshake } from './exchange-tunnel.ts'
 import type { Failure } from './failure.ts'
@@ -160,8 +161,7 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
       return
     }
     this.record.details = 'path_normalization_failed'
-    const redirect = { status: 307, location: shaped.location }
-    this.#reply(redirectReply(redirect, this.request))
+    this.#respond(redirectReply({ status: 307, location: shaped.location }, this.request))
   }
 
   #runFilters(): void {
@@ -204,6 +204,8 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
   /** The router: what the route says. */
   #act(): void {
     const { route } = this
+    const { router } = this.#scope.manager.stats
+    router.rqTotal.add(1)
     if (route === undefined) {
       this.#fail('no-route')
       return
@@ -219,10 +221,11 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
         return
       case 'redirect':
       case 'direct': {
+        router.rqDirectResponse.add(1)
         this.record.details = 'direct_response'
         const reply = directReply(action, this.request)
         this.#editResponse(reply.head)
-        this.#reply(reply)
+        this.#respond(reply)
       }
     }
   }
@@ -402,6 +405,7 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
   #acceptTunnel(attempt: Attempt): void {
     this.#isAccepted = true
     attempt.isTunnel = true
+    countUpgrade(this.#scope.manager.stats, 1)
     this.#scope.timers.clearRoute()
     this.#sendHeld(attempt)
   }
@@ -450,10 +454,7 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
     this.#attempt = undefined
     attempt.discard()
     this.#scope.timers.endTry()
-    if (plan.forward.includeTimeoutRetryHeader === true) {
-      const isTimeout = outcome.failure === 'per-try-timeout'
-      this.request.headers.set('x-envoy-is-timeout-retry', String(isTimeout))
-    }
+    tellTimeoutRetry(this.request, plan.forward, outcome)
     this.#retry.wait(this.record.attempts, outcome.responseHeaders, () => {
       if (!this.#isOver) this.#findHost(plan)
     })
@@ -463,6 +464,7 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
   onRequestInvalid(refusal: RequestRefusal): void {
     if (this.#isOver) return
     countRefusal(this.#scope.manager.stats, refusal)
+    this.record.requestEndMs = 0
     // HTTP/2 has nobody to answer where a message is malformed: its stream is reset.
     if (refusal.failure === 'messaging-error') this.onDownstreamClose(refusal)
     else {
@@ -552,18 +554,13 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
     // As Envoy: a route that answers by itself edits its own answers only.
     if (this.#picked !== undefined) this.#editResponse(built.head)
     const { attempts } = record
-    if (this.#isRouterReply) noteAnswer(built.head, this.#plan, { status: built.status, attempts })
+    const answer = { status: built.status, attempts, request: this.request }
+    if (this.#isRouterReply) noteAnswer(built.head, this.#plan, answer)
     if (endsConnection(built, failure, this.#scope)) this.#stream.closeAfterResponse()
-    this.#reply(built)
+    this.#respond(built)
   }
 
-  /** A reply of our own, as the listener wants such replies. */
-  #reply(reply: OpenReply): void {
-    this.#answer.replyOpenly(this, reply)
-    this.#finish()
-  }
-
-  #respond(reply: PlainReply): void {
+  #respond(reply: OpenReply | PlainReply): void {
     this.#answer.reply(this, reply)
     this.#finish()
   }
@@ -582,6 +579,7 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
     this.#body.close()
     if (this.#isTunnel && this.#body.isEnded && this.#answer.isEnded) this.#attempt?.complete()
     this.#abort('reset')
+    if (this.#isAccepted) countUpgrade(this.#scope.manager.stats, -1)
     this.#scope.timers.clear()
     const { runtime, manager } = this.#scope
     const durationMs = runtime.clock.monotonicMs() - this.record.beginMs

@@ -88,6 +88,8 @@ class OpenedListener implements Listener, ConnectionHost {
   readonly #certificates: CertificateWatch
   /** Whether its connections count for the ceiling of the process: those of inside have come in by another listener. */
   readonly #isCounted: boolean
+  /** The local end of every connection; undefined where it is bound to all addresses, or to none. */
+  #localEnd: { readonly localAddress: string; readonly localPort: number } | undefined
   #waiting: Socket[] = []
   #drain: Drain | undefined
   #unwatch: () => void
@@ -138,6 +140,7 @@ class OpenedListener implements Listener, ConnectionHost {
       this.runtime.log.warn({ listener: this.name, error: error.message }, 'accept failed')
     })
     this.address = boundAddress(server, this.address)
+    this.#localEnd = onlyEnd(this.address)
   }
 
   async #openServer(adopt: AdoptedSocket | undefined): Promise<AcceptingServer> {
@@ -202,6 +205,7 @@ class OpenedListener implements Listener, ConnectionHost {
     if (!this.#connections.delete(connection)) return
     this.#certificates.delete(connection)
     this.#count(-1)
+    this.config.acceptStats?.cxDestroy.add(1)
     this.#drain?.onConnectionClose()
   }
 
@@ -209,6 +213,7 @@ class OpenedListener implements Listener, ConnectionHost {
     if (!this.#incoming.delete(incoming)) return
     this.#count(-1)
     if (arrived !== undefined) this.#acceptWire(arrived.wire, arrived.chain)
+    else this.config.acceptStats?.cxDestroy.add(1)
   }
 
   #acceptSocket(socket: Socket): void {
@@ -227,6 +232,7 @@ class OpenedListener implements Listener, ConnectionHost {
       socket.destroy()
       return
     }
+    this.config.acceptStats?.cxTotal.add(1)
     // An adopted server may have been made with other options.
     socket.allowHalfOpen = true
     socket.setNoDelay(true)
@@ -238,7 +244,8 @@ class OpenedListener implements Listener, ConnectionHost {
       return
     }
     const { handles, turn, acceptBuffer: buffer } = this.runtime
-    const wire = handles?.take(socket) ?? acceptWire(socket, { turn, buffer })
+    const wire =
+      handles?.take(socket, this.#localEnd ?? socket) ?? acceptWire(socket, { turn, buffer })
     this.#acceptWire(wire, chains[0] ?? defaultChain)
   }
 
@@ -248,6 +255,7 @@ class OpenedListener implements Listener, ConnectionHost {
   }
 
   #count(amount: 1 | -1): void {
+    this.config.acceptStats?.cxActive.add(amount)
     if (this.#isCounted) this.runtime.overload.connectionsActive += amount
   }
 
@@ -278,6 +286,7 @@ class OpenedListener implements Listener, ConnectionHost {
 
   #acceptWire(wire: Wire, chain: FilterChain | undefined): void {
     if (chain === undefined) {
+      this.config.acceptStats?.cxDestroy.add(1)
       wire.destroy()
       return
     }
@@ -311,6 +320,14 @@ class OpenedListener implements Listener, ConnectionHost {
     }
     if (this.#server?.listening === true) this.#server.close()
   }
+}
+
+/** Of a listener that is bound to one address. */
+function onlyEnd(address: WireAddress) {
+  if (address.kind !== 'ip' || address.address === '0.0.0.0' || address.address === '::') {
+    return undefined
+  }
+  return { localAddress: address.address, localPort: address.port }
 }
 
 function managerOf({ network }: FilterChain): HttpConnectionManager | undefined {

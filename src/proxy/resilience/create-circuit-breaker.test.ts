@@ -27,7 +27,7 @@ const limits = { connectionsMax: 2, pendingMax: 2, requestsMax: 2, retriesMax: 2
 for (const { resource, counter } of [
   { resource: 'connections', counter: 'cxOverflow' },
   { resource: 'pending', counter: 'rqPendingOverflow' },
-  { resource: 'requests', counter: 'rqPendingOverflow' },
+  { resource: 'requests', counter: 'rqActiveOverflow' },
   { resource: 'retries', counter: 'rqRetryOverflow' },
 ] as const satisfies readonly { resource: BreakerResource; counter: string }[]) {
   test(`${resource} past their limit overflow, counted in ${counter}`, () => {

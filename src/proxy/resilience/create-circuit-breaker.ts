@@ -23,7 +23,10 @@ export interface CircuitBreakerOptions {
   readonly slots: Slots
   readonly limits: BreakerLimits
   /** Its overflow counters. */
-  readonly stats: Pick<ClusterStats, 'cxOverflow' | 'rqPendingOverflow' | 'rqRetryOverflow'>
+  readonly stats: Pick<
+    ClusterStats,
+    'cxOverflow' | 'rqPendingOverflow' | 'rqActiveOverflow' | 'rqRetryOverflow'
+  >
 }
 
 export function createCircuitBreaker(options: CircuitBreakerOptions): CircuitBreaker {
@@ -129,6 +132,7 @@ class SharedBreaker implements CircuitBreaker {
   #countOverflow(resource: BreakerResource): void {
     if (resource === 'connections') this.#stats.cxOverflow.add(1)
     else if (resource === 'retries') this.#stats.rqRetryOverflow.add(1)
+    else if (resource === 'requests') this.#stats.rqActiveOverflow.add(1)
     else this.#stats.rqPendingOverflow.add(1)
   }
 }

@@ -127,7 +127,7 @@ export class Http2HostPool implements HostPool, Http2ClientOwner {
     if (pooled === undefined) return
     this.#connections.delete(connection)
     pooled.idleTimer.close()
-    countClosed(pooled, this.#host)
+    countClosed(pooled, this.#host, connection)
     this.#openForWaiters()
     this.#updateLive()
   }
