@@ -88,7 +88,7 @@ export class LocalDataPlane implements DataPlane {
 
   constructor(options: LocalDataPlaneOptions) {
     this.#options = options
-    const { clock, random, log, stats, resolve, events } = options
+    const { clock, random, log, stats, resolve, events, handles, outlierShare } = options
     const refusals = new RefusalLog(clock, log)
     this.#secrets = new SecretStore(() => events.onWanted(this.#wanted()))
     this.#tls = {
@@ -111,7 +111,7 @@ export class LocalDataPlane implements DataPlane {
         resolve,
         retirement: this.#retirement,
         tls: this.#tls,
-        outlierShare: options.outlierShare,
+        outlierShare,
         leadsBack: (address) => this.#listeners.isForwardProxyAt(address),
         drainHost: (host) => this.runtime.pools.drainHost(host),
         connector: () => this.runtime.connector,
@@ -127,7 +127,6 @@ export class LocalDataPlane implements DataPlane {
     )
     const { connectionsMax } = options.compileScope.runtime
     const clusters = this.#clusters
-    const { handles } = options
     this.runtime = createProxyRuntime({
       clock,
       random,

@@ -149,7 +149,7 @@ class Detector implements OutlierDetector {
     if (message.kind === 'ask') this.#tellEjections()
     else if (message.kind === 'reset') this.#forgetAll()
     else {
-      const [host] = [...this.#monitors.keys()].filter((one) => nameOf(one) === message.host)
+      const host = [...this.#monitors.keys()].find((one) => nameOf(one) === message.host)
       const monitor = host && this.#monitors.get(host)
       if (host === undefined || monitor === undefined) return
       if (message.kind === 'verdict') this.#obey(host, monitor, message)
