@@ -13,9 +13,10 @@ import type { CircuitBreaker } from '../resilience/circuit-breaker.ts'
 import { createCircuitBreaker } from '../resilience/create-circuit-breaker.ts'
 import { createOutlierDetector } from '../resilience/create-outlier-detector.ts'
 import type { OutlierDetector } from '../resilience/outlier-detector.ts'
+import { createBreakerStats } from '../telemetry/breaker-stats.ts'
 import type { ClusterStats } from '../telemetry/cluster-stats.ts'
 import { createClusterStats, createHostStats } from '../telemetry/create-stats.ts'
-import type { StatsRegistry } from '../telemetry/stats-registry.ts'
+import type { StatScope, StatsRegistry } from '../telemetry/stats-registry.ts'
 import type { TlsScope } from '../tls/live-tls.ts'
 import type { UpstreamTransports } from '../tls/upstream-transports.ts'
 import type { Cluster, ClusterService, TransportUse } from '../upstream/cluster.ts'
@@ -50,6 +51,7 @@ export class LiveCluster implements Cluster {
   readonly breaker: CircuitBreaker
   readonly transports: UpstreamTransports | undefined
   readonly #scope: ClusterScope
+  readonly #breakerStats: StatScope
   readonly #abort = new AbortController()
   readonly #forwardProxy: ForwardProxyCache | undefined
   #config: ClusterConfig
@@ -75,6 +77,7 @@ export class LiveCluster implements Cluster {
       limits: config.breakerLimits,
       stats: this.stats,
     })
+    this.#breakerStats = createBreakerStats(scope.stats, config.statName, this.breaker)
     this.#balancer = this.#openBalancer()
     this.#outlier = this.#openOutlier(config)
     this.#health = this.#openHealth(config)
@@ -107,6 +110,10 @@ export class LiveCluster implements Cluster {
 
   get requestsPerConnectionMax(): number {
     return this.#config.requestsPerConnectionMax
+  }
+
+  get connectionDurationMsMax(): number {
+    return this.#config.connectionDurationMsMax
   }
 
   get protocol(): Cluster['protocol'] {
@@ -233,6 +240,7 @@ export class LiveCluster implements Cluster {
       isIdle: () => hosts.every(isHostIdle) && isClusterIdle(this.stats),
       close: () => {
         for (const host of hosts) host.stats.close()
+        this.#breakerStats.close()
         this.breaker.close()
         this.stats.close()
       },

@@ -44,8 +44,25 @@ const thresholds: MessageRule = {
       type: 'envoy.config.cluster.v3.CircuitBreakers.Thresholds.RetryBudget',
       fields: { budgetPercent: used(percentRule), minRetryConcurrency: used() },
     }),
-    trackRemaining: ignored('it only adds gauges'),
+    trackRemaining: used(undefined, 'with one thread'),
     maxConnectionPools: refusedField('a limit on connection pools is not implemented'),
+  },
+}
+
+const unsupported = 'Unsupported field in per_host_thresholds'
+
+/** The same message has fewer fields there. */
+export const perHostThresholds: MessageRule = {
+  type: 'envoy.config.cluster.v3.CircuitBreakers.Thresholds',
+  fields: {
+    priority: used(),
+    maxConnections: used(),
+    maxPendingRequests: refusedField(unsupported),
+    maxRequests: refusedField(unsupported),
+    maxRetries: refusedField(unsupported),
+    retryBudget: refusedField(unsupported),
+    trackRemaining: ignored('it has no effect in Envoy either'),
+    maxConnectionPools: refusedField(unsupported),
   },
 }
 
@@ -110,9 +127,7 @@ const commonHttp: MessageRule = {
   fields: {
     idleTimeout: used(),
     maxRequestsPerConnection: used(),
-    maxConnectionDuration: refusedField(
-      'a limit on the life of upstream connections is not implemented yet',
-    ),
+    maxConnectionDuration: used(),
     maxHeadersCount: refusedField(
       'another limit than 100 on response headers is not implemented yet',
       100,
@@ -232,7 +247,7 @@ export const clusterRule: MessageRule = {
       type: 'envoy.config.cluster.v3.CircuitBreakers',
       fields: {
         thresholds: used(thresholds),
-        perHostThresholds: refusedField('limits per host are not implemented yet'),
+        perHostThresholds: used(undefined, 'max_connections of priority DEFAULT, as in Envoy'),
       },
     }),
     upstreamHttpProtocolOptions: used(upstreamNames),

@@ -19,7 +19,7 @@ import { decodeTyped, durationMs } from './message-value.ts'
 
 type UpstreamHttp = Pick<
   ClusterConfig,
-  'protocol' | 'http2' | 'idleTimeoutMs' | 'requestsPerConnectionMax'
+  'protocol' | 'http2' | 'idleTimeoutMs' | 'requestsPerConnectionMax' | 'connectionDurationMsMax'
 >
 
 const optionsKey = 'envoy.extensions.upstreams.http.v3.HttpProtocolOptions'
@@ -109,6 +109,11 @@ function commonLimits(
       common?.idleTimeout,
       { absentMs: idleTimeoutDefaultMs },
       at(report, 'common_http_protocol_options', 'idle_timeout'),
+    ),
+    connectionDurationMsMax: durationMs(
+      common?.maxConnectionDuration,
+      { absentMs: 0 },
+      at(report, 'common_http_protocol_options', 'max_connection_duration'),
     ),
     requestsPerConnectionMax:
       common?.maxRequestsPerConnection ?? cluster.maxRequestsPerConnection ?? 0,

@@ -42,6 +42,8 @@ export interface ClusterStats {
   readonly cxOverflow: Counter
   readonly cxDestroy: Counter
   readonly cxMaxRequests: Counter
+  /** Connections that were as old as they may be. */
+  readonly cxMaxDuration: Counter
   readonly cxHttp2Total: Counter
   /** Connections that the upstream ended with a GOAWAY. */
   readonly cxCloseNotify: Counter
@@ -51,6 +53,8 @@ export interface ClusterStats {
   readonly rqPendingTotal: Counter
   readonly rqPendingActive: Gauge
   readonly rqPendingOverflow: Counter
+  /** Requests beyond the ceiling of active ones; Envoy 1.40 counts them apart from those that wait. */
+  readonly rqActiveOverflow: Counter
   readonly rqTimeout: Counter
   readonly rqPerTryTimeout: Counter
   readonly rqRetry: Counter
