@@ -16,6 +16,8 @@ import type { OutlierDetector } from '../resilience/outlier-detector.ts'
 import { createBreakerStats } from '../telemetry/breaker-stats.ts'
 import type { ClusterStats } from '../telemetry/cluster-stats.ts'
 import { createClusterStats, createHostStats } from '../telemetry/create-stats.ts'
+import type { LogWriter } from '../telemetry/log-writer.ts'
+import { outlierEventLine } from '../telemetry/outlier-event-log.ts'
 import type { StatScope, StatsRegistry } from '../telemetry/stats-registry.ts'
 import type { TlsScope } from '../tls/live-tls.ts'
 import type { UpstreamTransports } from '../tls/upstream-transports.ts'
@@ -37,6 +39,8 @@ import type { Retirement } from './retirement.ts'
 export interface ClusterScope extends ClusterHealthScope {
   readonly stats: StatsRegistry
   readonly resolve: Resolve
+  /** Gets a line for each ejection; undefined: nobody asked for one. */
+  readonly outlierLog?: Pick<LogWriter, 'write'> | undefined
   readonly retirement: Retirement
   readonly tls: TlsScope
   /** Whether a connection there would come back to this sidecar, to a listener that resolves names. */
@@ -383,9 +387,12 @@ export class LiveCluster implements Cluster {
         this.#onHostsChanged()
         if (host.isEjected) this.#onHostFailed(host)
       },
-      onEvent: ({ action, host, reason, enforced }) => {
+      onEvent: (event) => {
+        const { action, host, reason, enforced } = event
         const fields = { cluster: this.name, host: host.addressText, reason, enforced }
         log.info(fields, action === 'eject' ? 'endpoint ejected' : 'endpoint came back')
+        const place = { clusterName: this.name, nowMs: clock.nowMs() }
+        this.#scope.outlierLog?.write(outlierEventLine(event, place))
       },
     })
   }

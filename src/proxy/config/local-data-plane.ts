@@ -48,7 +48,7 @@ import type {
   WantedNames,
 } from './data-plane.ts'
 import { ListenerTable, type TakeSocket } from './listener-table.ts'
-import { LogFiles } from './log-files.ts'
+import { LogFiles, type UsedLogFile } from './log-files.ts'
 import { type ResourceBatch, type ResourcePlace, entryBytes } from './resource-batch.ts'
 import { RouteStore } from './route-store.ts'
 import { RouteSwap, clustersNamed } from './route-swap.ts'
@@ -112,6 +112,7 @@ export class LocalDataPlane implements DataPlane {
         drainHost: (host) => this.runtime.pools.drainHost(host),
         connector: () => this.runtime.connector,
         logFiles: this.#logFiles,
+        outlierLog: this.#openOutlierLog(),
       },
       {
         onAssignmentNames: () => this.#announceWanted(),
@@ -262,6 +263,12 @@ export class LocalDataPlane implements DataPlane {
     this.#swap.keepCluster(message.name)
     this.#clusters.apply(result.value)
     return undefined
+  }
+
+  /** The whole sidecar has one, for all of its life; a path that cannot be written ends its start. */
+  #openOutlierLog(): UsedLogFile['writer'] | undefined {
+    const path = this.#options.compileScope.runtime.manager?.outlierLogPath ?? ''
+    return path === '' ? undefined : this.#logFiles.use(path).writer
   }
 
   /** Why an event log cannot be written; undefined: all can. */

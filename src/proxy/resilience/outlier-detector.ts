@@ -4,6 +4,7 @@
  */
 import type { EjectionKind } from '../telemetry/cluster-stats.ts'
 import type { Host } from '../upstream/host.ts'
+import type { RateThreshold } from './success-rate.ts'
 
 /** What an attempt said about its host. A local-origin failure never produced a response. */
 export type HostOutcome =
@@ -68,6 +69,18 @@ export interface OutlierEvent {
   readonly reason: EjectionKind | undefined
   /** False: seen, and spared by its enforcing percentage. */
   readonly enforced: boolean
+  /** Of the host, this one among them if it is enforced. */
+  readonly ejections: number
+  /** Since the host came back last, or, of the end of an ejection, since it began; undefined: never. */
+  readonly sinceLastMs: number | undefined
+  /** Of a judgement over an interval: the host's success rate, and what it was compared with. */
+  readonly rate: (RateThreshold & { readonly host: number }) | undefined
+}
+
+/** Average success rates and the thresholds of the last interval. */
+export interface OutlierAverages {
+  readonly external: RateThreshold
+  readonly local: RateThreshold
 }
 
 export interface OutlierDetector {
@@ -78,6 +91,7 @@ export interface OutlierDetector {
   update(hosts: readonly Host[]): void
   /** New settings; counts and ejections stay. */
   configure(settings: OutlierSettings): void
+  averages(): OutlierAverages
   /** Undefined for a host that the cluster does not have. */
   state(host: Host): OutlierState | undefined
   /** Ends all ejections (outlier detection was removed from the cluster) and the sweep. */
