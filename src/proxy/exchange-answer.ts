@@ -34,6 +34,9 @@ export class Answer {
     this.isStarted = true
     record.response = head
     record.responseStartMs = this.#nowMs()
+    if (record.requestEndMs === 0) {
+      this.#scope.manager.stats.rqResponseBeforeRqComplete.add(1)
+    }
     record.status = head.status
     this.#stream.sendHead(head, isEnd)
   }

@@ -8,7 +8,7 @@ import type { Failure } from './failure.ts'
 import type { HeaderList } from './http/header-list.ts'
 import type { ResponseHead } from './http/message.ts'
 import { decideRetry, isOrdinary } from './resilience/decide-retry.ts'
-import { retryWaitMs } from './resilience/retry-backoff.ts'
+import { retryWait } from './resilience/retry-backoff.ts'
 import type { AttemptOutcome, RetryPolicy } from './resilience/retry-policy.ts'
 import { TriedPriorities } from './resilience/tried-priorities.ts'
 import type { ProxyRuntime } from './runtime.ts'
@@ -83,13 +83,17 @@ export class RetryState {
     }
     this.#holdsUnit = true
     stats.rqRetry.add(1)
+    if (outcome.status !== undefined) stats.retriedAnswers.add(outcome.status)
     return 'retry'
   }
 
   /** Runs `next` after the back-off. `retry` is 1 for the first one. */
   wait(retry: number, responseHeaders: HeaderList | undefined, next: () => void): void {
     const { clock, random, turn } = this.#runtime
-    const delayMs = retryWaitMs(this.#policy, { retry, random, clock, responseHeaders })
+    const { stats } = this.#cluster
+    const { delayMs, isAsked } = retryWait(this.#policy, { retry, random, clock, responseHeaders })
+    if (isAsked) stats.rqRetryBackoffRatelimited.add(1)
+    else stats.rqRetryBackoffExponential.add(1)
     this.#timer = clock.setTimer(delayMs, () => {
       this.#timer = undefined
       turn.run(next)

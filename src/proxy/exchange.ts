@@ -31,6 +31,7 @@ import {
 } from './exchange-plan.ts'
 import {
   countRefusal,
+  countUpgrade,
   createRecord,
   finishRecord,
   noteGone,
@@ -205,6 +206,8 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
   /** The router: what the route says. */
   #act(): void {
     const { route } = this
+    const { router } = this.#scope.manager.stats
+    router.rqTotal.add(1)
     if (route === undefined) {
       this.#fail('no-route')
       return
@@ -220,6 +223,7 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
         return
       case 'redirect':
       case 'direct': {
+        router.rqDirectResponse.add(1)
         this.record.details = 'direct_response'
         const reply = directReply(action, this.request)
         this.#editResponse(reply.head)
@@ -402,6 +406,7 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
   #acceptTunnel(attempt: Attempt): void {
     this.#isAccepted = true
     attempt.isTunnel = true
+    countUpgrade(this.#scope.manager.stats, 1)
     this.#scope.timers.clearRoute()
     this.#sendHeld(attempt)
   }
@@ -463,6 +468,7 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
   onRequestInvalid(refusal: RequestRefusal): void {
     if (this.#isOver) return
     countRefusal(this.#scope.manager.stats, refusal)
+    this.record.requestEndMs = 0
     // HTTP/2 has nobody to answer where a message is malformed: its stream is reset.
     if (refusal.failure === 'messaging-error') this.onDownstreamClose(refusal)
     else {
@@ -547,7 +553,8 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
     // As Envoy: a route that answers by itself edits its own answers only.
     if (this.#picked !== undefined) this.#editResponse(built.head)
     const { attempts } = record
-    if (this.#isRouterReply) noteAnswer(built.head, this.#plan, { status: built.status, attempts })
+    const answer = { status: built.status, attempts, request: this.request }
+    if (this.#isRouterReply) noteAnswer(built.head, this.#plan, answer)
     if (built.closesConnection) this.#stream.closeAfterResponse()
     this.#respond(sealReply(built, this.request))
   }
@@ -571,6 +578,7 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
     this.#body.close()
     if (this.#isTunnel && this.#body.isEnded && this.#answer.isEnded) this.#attempt?.complete()
     this.#abort('reset')
+    if (this.#isAccepted) countUpgrade(this.#scope.manager.stats, -1)
     this.#scope.timers.clear()
     const { runtime, manager } = this.#scope
     const durationMs = runtime.clock.monotonicMs() - this.record.beginMs

@@ -117,9 +117,9 @@ test('a removed cluster drains, and gives its slots back when nothing is in flig
   const cluster = scene.table.get('c')
   const host = cluster?.hosts[0]
   assert.ok(cluster && host)
-  const used = scene.slots.usage().gauges
   host.stats.rqActive.add(1)
   cluster.stats.rqActive.add(1)
+  const used = scene.slots.usage().gauges
   scene.table.remove('c')
   assert.equal(scene.table.get('c'), undefined)
   assert.equal(cluster.removed.aborted, true)

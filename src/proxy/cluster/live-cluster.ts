@@ -14,8 +14,8 @@ import { createCircuitBreaker } from '../resilience/create-circuit-breaker.ts'
 import { createOutlierDetector } from '../resilience/create-outlier-detector.ts'
 import type { OutlierDetector } from '../resilience/outlier-detector.ts'
 import { createBreakerStats } from '../telemetry/breaker-stats.ts'
-import type { ClusterStats } from '../telemetry/cluster-stats.ts'
-import { createClusterStats, createHostStats } from '../telemetry/create-stats.ts'
+import type { ClusterStats, MembershipStats } from '../telemetry/cluster-stats.ts'
+import { createClusterStats, createMembershipStats } from '../telemetry/create-stats.ts'
 import type { LogWriter } from '../telemetry/log-writer.ts'
 import { outlierEventLine } from '../telemetry/outlier-event-log.ts'
 import type { StatScope, StatsRegistry } from '../telemetry/stats-registry.ts'
@@ -51,13 +51,14 @@ export interface ClusterScope extends ClusterHealthScope {
 
 export class LiveCluster implements Cluster {
   readonly name: string
-  readonly stats: ClusterStats
-  readonly breaker: CircuitBreaker
   readonly transports: UpstreamTransports | undefined
   readonly #scope: ClusterScope
-  readonly #breakerStats: StatScope
   readonly #abort = new AbortController()
   readonly #forwardProxy: ForwardProxyCache | undefined
+  readonly members: MembershipStats
+  #stats: ClusterStats | undefined
+  #breaker: CircuitBreaker | undefined
+  #breakerStats: StatScope | undefined
   #config: ClusterConfig
   #balancer: Balancer
   #outlier: OutlierDetector | undefined
@@ -74,14 +75,7 @@ export class LiveCluster implements Cluster {
     this.transports = transports
     this.#config = config
     this.#scope = scope
-    this.stats = createClusterStats(scope.stats, config.statName)
-    this.breaker = createCircuitBreaker({
-      name: config.name,
-      slots: scope.stats.slots,
-      limits: config.breakerLimits,
-      stats: this.stats,
-    })
-    this.#breakerStats = createBreakerStats(scope.stats, config.statName, this.breaker)
+    this.members = createMembershipStats(scope.stats, config.statName)
     this.#balancer = this.#openBalancer()
     this.#outlier = this.#openOutlier(config)
     this.#health = this.#openHealth(config)
@@ -94,6 +88,27 @@ export class LiveCluster implements Cluster {
         createHost: (endpoint) => this.#createHost(endpoint),
         onHostsChanged: (hosts, removed) => this.#setHosts(hosts, removed),
       })
+  }
+
+  /**
+   * Made when first asked for, as Envoy does with deferred stats: most clusters of a mesh are never called from here,
+   * and sixty stats with their names are what such a cluster would mostly consist of.
+   */
+  get stats(): ClusterStats {
+    return (this.#stats ??= createClusterStats(this.#scope.stats, this.#config.statName))
+  }
+
+  get breaker(): CircuitBreaker {
+    return (this.#breaker ??= this.#openBreaker())
+  }
+
+  #openBreaker(): CircuitBreaker {
+    const { stats: registry } = this.#scope
+    const { breakerLimits: limits, statName } = this.#config
+    const { name, stats } = this
+    const breaker = createCircuitBreaker({ name, slots: registry.slots, limits, stats })
+    this.#breakerStats = createBreakerStats(registry, statName, breaker)
+    return breaker
   }
 
   get config(): ClusterConfig {
@@ -174,7 +189,7 @@ export class LiveCluster implements Cluster {
   configure(config: ClusterConfig): void {
     const before = this.#config
     this.#config = config
-    this.breaker.setLimits(config.breakerLimits)
+    this.#breaker?.setLimits(config.breakerLimits)
     if (JSON.stringify(before.balancing) !== JSON.stringify(config.balancing)) {
       this.#balancer = this.#openBalancer()
     }
@@ -241,12 +256,13 @@ export class LiveCluster implements Cluster {
     const hosts = this.#hosts
     for (const host of hosts) this.#scope.drainHost(host)
     this.#scope.retirement.retire({
-      isIdle: () => hosts.every(isHostIdle) && isClusterIdle(this.stats),
+      isIdle: () => hosts.every(({ isIdle }) => isIdle) && isClusterIdle(this.#stats),
       close: () => {
-        for (const host of hosts) host.stats.close()
-        this.#breakerStats.close()
-        this.breaker.close()
-        this.stats.close()
+        for (const host of hosts) host.close()
+        this.#breakerStats?.close()
+        this.#breaker?.close()
+        this.#stats?.close()
+        this.members.close()
       },
     })
   }
@@ -257,12 +273,11 @@ export class LiveCluster implements Cluster {
     this.#balancer.update(hosts)
     this.#outlier?.update(hosts)
     this.#health?.update(hosts)
-    if (removed.length > 0 || hosts.length !== before.length) this.stats.membershipChange.add(1)
+    if (removed.length > 0 || hosts.length !== before.length) this.members.change.add(1)
     this.#countMembers()
     for (const host of removed) {
       this.#scope.drainHost(host)
-      const isIdle = (): boolean => isHostIdle(host)
-      this.#scope.retirement.retire({ isIdle, close: () => host.stats.close() })
+      this.#scope.retirement.retire({ isIdle: () => host.isIdle, close: () => host.close() })
     }
   }
 
@@ -276,14 +291,14 @@ export class LiveCluster implements Cluster {
       if (host.health === 'degraded') degraded += 1
       else healthy += 1
     }
-    this.stats.membershipTotal.set(this.#hosts.length)
-    this.stats.membershipHealthy.set(healthy)
-    this.stats.membershipDegraded.set(degraded)
-    this.stats.membershipExcluded.set(excluded)
+    this.members.total.set(this.#hosts.length)
+    this.members.healthy.set(healthy)
+    this.members.degraded.set(degraded)
+    this.members.excluded.set(excluded)
   }
 
   #createHost(endpoint: ResolvedEndpoint): LiveHost {
-    const host = new LiveHost(endpoint, createHostStats(this.#scope.stats.slots))
+    const host = new LiveHost(endpoint, this.#scope.stats.slots)
     if (this.#config.closesOnFailure) host.closers = new Set()
     this.#health?.prepare(host)
     return host
@@ -305,14 +320,13 @@ export class LiveCluster implements Cluster {
     const { clock, random } = this.#scope
     const { balancing } = this.#config
     const overprovisioningPercent = this.#overprovisioningPercent
-    const stats = this.stats
     return createBalancer({
       ...balancing,
       random,
       nowMs: () => clock.monotonicMs(),
       hosts: this.#hosts,
       overprovisioningPercent,
-      stats,
+      stats: () => this.stats,
     })
   }
 
@@ -380,7 +394,7 @@ export class LiveCluster implements Cluster {
     return createOutlierDetector({
       settings: config.outlier,
       hosts: this.#hosts,
-      stats: this.stats.outlier,
+      stats: () => this.stats.outlier,
       clock,
       random,
       onChange: (host) => {
@@ -398,11 +412,8 @@ export class LiveCluster implements Cluster {
   }
 }
 
-function isHostIdle(host: LiveHost): boolean {
-  return host.stats.rqActive.value() === 0 && host.stats.cxActive.value() === 0
-}
-
-function isClusterIdle(stats: ClusterStats): boolean {
+function isClusterIdle(stats: ClusterStats | undefined): boolean {
+  if (stats === undefined) return true
   return (
     stats.rqActive.value() === 0 &&
     stats.cxActive.value() === 0 &&

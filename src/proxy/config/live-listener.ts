@@ -166,7 +166,7 @@ export class LiveListener {
   }
 
   #openHttp(plan: HttpPlan): NetworkFilter {
-    const stats = createDownstreamStats(this.#scope.stats, plan.settings.statPrefix)
+    const stats = createDownstreamStats(this.#scope.stats, plan.settings.statPrefix, this.#statName)
     this.#stats.push({
       isIdle: () => stats.rqActive.value() === 0 && stats.cxActive.value() === 0,
       close: () => stats.close(),

@@ -2,12 +2,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
-import { smallSlots } from '../../../test/support/fake-host.ts'
 import { requestRecord } from '../../../test/support/request-record.ts'
 import { HeaderList } from '../http/header-list.ts'
 import type { ResponseHead } from '../http/message.ts'
-import { createClusterStats } from '../telemetry/create-stats.ts'
-import { StatsRegistry } from '../telemetry/stats-registry.ts'
 import type { ClusterSet } from '../upstream/cluster.ts'
 import { HealthCheckFilter, type HealthCheckFilterSettings } from './health-check-filter.ts'
 import type { FilterContext, FilterVerdict } from './http-filter.ts'
@@ -19,20 +16,19 @@ const base: HealthCheckFilterSettings = {
   matchers: [({ path }) => path === '/healthz'],
 }
 
-/** By cluster: hosts, and of them healthy and degraded. */
-type Members = Readonly<Record<string, readonly [total: number, healthy: number, degraded: number]>>
+/** By cluster: its hosts, and those of them that may be used. */
+type Members = Readonly<Record<string, readonly [total: number, usable: number]>>
 
 function scene(settings: Partial<HealthCheckFilterSettings> = {}, members: Members = {}) {
-  const registry = new StatsRegistry(smallSlots())
   const clusters: ClusterSet = {
     get(name) {
       const counts = members[name]
       if (counts === undefined) return undefined
-      const stats = createClusterStats(registry, name)
-      stats.membershipTotal.set(counts[0])
-      stats.membershipHealthy.set(counts[1])
-      stats.membershipDegraded.set(counts[2])
-      return { stats } as ReturnType<ClusterSet['get']> // only its stats are read
+      const [total, usable] = counts
+      const hosts = Array.from({ length: total }, (_, index) => ({
+        isAvailable: () => index < usable,
+      }))
+      return { hosts } as unknown as ReturnType<ClusterSet['get']> // only its hosts are asked
     },
   }
   const state = { nowMs: 0, isFailing: false }
@@ -109,10 +105,9 @@ test('and tells who asks for anything else that it goes', () => {
 
 test('clusters must be well enough, all of them', () => {
   const least = (...clusters: (readonly [string, number])[]) =>
-    scene({ clusters }, { a: [4, 2, 0], b: [4, 1, 1], empty: [0, 0, 0] }).ask()
+    scene({ clusters }, { a: [4, 2], empty: [0, 0] }).ask()
   assert.equal(least(['a', 50]), '200 health_check_ok_cluster_healthy')
   assert.equal(least(['a', 51]), '503 health_check_failed_cluster_unhealthy LH')
-  assert.equal(least(['b', 50]), '200 health_check_ok_cluster_healthy', 'degraded ones count')
   assert.equal(least(['a', 50], ['none', 0]), '503 health_check_failed_no_cluster_found LH')
   assert.equal(least(['empty', 1]), '503 health_check_failed_cluster_empty LH')
   assert.equal(least(['empty', 0]), '200 health_check_ok_cluster_healthy')

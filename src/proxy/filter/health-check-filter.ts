@@ -110,10 +110,10 @@ export class HealthCheckFilter implements HttpFilter {
   #judgeCluster(name: string, least: number): string | undefined {
     const cluster = this.#options.clusters.get(name)
     if (cluster === undefined) return 'health_check_failed_no_cluster_found'
-    const { membershipTotal, membershipHealthy, membershipDegraded } = cluster.stats
-    const total = membershipTotal.value()
+    const { hosts } = cluster
+    const total = hosts.length
     if (total === 0) return least === 0 ? undefined : 'health_check_failed_cluster_empty'
-    const usable = membershipHealthy.value() + membershipDegraded.value()
+    const usable = hosts.reduce((count, host) => (host.isAvailable() ? count + 1 : count), 0)
     return usable * 100 < total * least ? 'health_check_failed_cluster_unhealthy' : undefined
   }
 }

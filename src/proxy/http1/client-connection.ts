@@ -18,6 +18,10 @@ export interface ClientConnectionOwner {
   onConnectionClose(connection: ClientConnection): void
   /** Bytes that crossed the wire for one request. */
   onBytes(received: number, sent: number): void
+  /** The upstream broke a rule of HTTP. */
+  onProtocolError?(): void
+  /** The upstream said that it ends the connection. */
+  onCloseNotify?(): void
 }
 
 export interface ClientConnectionOptions {
@@ -46,6 +50,9 @@ export class ClientConnection implements WireEvents, UpstreamStream, ResponseSin
   #isClosed = false
   #isClosing = false
   #isPaused = false
+  /** How it ended: by whom, and whether a request was on it. */
+  endedBy: 'local' | 'remote' = 'local'
+  wasBusy = false
   /** Requests that it was given, for the pool's ceiling. */
   requests = 0
   wireBytesSent = 0
@@ -134,7 +141,7 @@ export class ClientConnection implements WireEvents, UpstreamStream, ResponseSin
   }
 
   close(): void {
-    this.#isBusy = false
+    if (this.#isBusy) this.#leaveBusy()
     if (!this.isUsable) return
     this.#isClosing = true
     this.#wire.destroy()
@@ -154,12 +161,23 @@ export class ClientConnection implements WireEvents, UpstreamStream, ResponseSin
   }
 
   onEnd(): void {
+    if (this.isUsable) this.endedBy = 'remote'
     if (this.#isTunnel) {
       this.#parser.endOfInput()
       return
     }
-    if (this.#isBusy && this.#parser.endOfInput()) this.close()
-    else this.#fail(this.#endFailure(), 'connection ended by the upstream')
+    if (this.#isBusy && this.#parser.endOfInput()) {
+      this.#isBusy = false
+      this.close()
+      return
+    }
+    const failure = this.#endFailure()
+    if (failure === 'upstream-protocol-error') {
+      // As Envoy: what is not a whole message is a broken one, and it is we who end over it.
+      this.endedBy = 'local'
+      this.#owner.onProtocolError?.()
+    }
+    this.#fail(failure, 'connection ended by the upstream')
   }
 
   onDrain(): void {
@@ -167,6 +185,7 @@ export class ClientConnection implements WireEvents, UpstreamStream, ResponseSin
   }
 
   onClose(error: Error | undefined): void {
+    if (this.isUsable) this.endedBy = 'remote'
     this.#isClosed = true
     const message = error?.message ?? 'connection closed'
     this.#fail(this.#endFailure(), message)
@@ -182,6 +201,7 @@ export class ClientConnection implements WireEvents, UpstreamStream, ResponseSin
   onResponseHead(head: ResponseHead): void {
     this.#isTunnel = this.#parser.state === 'raw'
     if (this.#isTunnel) this.#isChunked = false
+    if (this.#parser.saysClose && !this.#isTunnel) this.#owner.onCloseNotify?.()
     this.#events?.onResponseHead(head, head.bodyLength === 0)
   }
 
@@ -193,11 +213,12 @@ export class ClientConnection implements WireEvents, UpstreamStream, ResponseSin
     this.#parser.markEnded()
     const events = this.#events
     if (!this.#isTunnel) this.#events = undefined
-    this.#owner.onBytes(this.wireBytesReceived, this.wireBytesSent)
+    if (!this.#isTunnel) this.#countBytes()
     events?.onResponseEnd(trailers)
   }
 
   onRefused(refusal: Refusal): void {
+    this.#owner.onProtocolError?.()
     this.#fail(responseFailure(refusal), refusal)
   }
 
@@ -205,6 +226,17 @@ export class ClientConnection implements WireEvents, UpstreamStream, ResponseSin
   #endFailure(): 'upstream-protocol-error' | 'upstream-termination' {
     const isInMessage = this.#isBusy && this.#isHeadSent && this.#parser.isInMessage
     return isInMessage ? 'upstream-protocol-error' : 'upstream-termination'
+  }
+
+  #countBytes(): void {
+    this.#owner.onBytes(this.wireBytesReceived, this.wireBytesSent)
+  }
+
+  /** The request on it does not come to its end. */
+  #leaveBusy(): void {
+    this.#isBusy = false
+    this.wasBusy = true
+    this.#countBytes()
   }
 
   #write(text: string): boolean {
@@ -215,6 +247,7 @@ export class ClientConnection implements WireEvents, UpstreamStream, ResponseSin
   #afterResponse(hasExtraBytes: boolean): void {
     if (this.#isTunnel || !this.#isBusy) return
     if (hasExtraBytes || !this.#isRequestEnded || !this.#parser.keepsAlive) {
+      this.#isBusy = false
       this.close()
       return
     }

@@ -105,9 +105,10 @@ export class RequestParser {
   feed(chunk: Buffer, start: number): number {
     let position = start
     if (this.state === 'head') {
+      const before = this.messageBytes
       position = this.#feedHead(chunk, start)
       // Of a whole head the reader has told.
-      if (this.state === 'head') this.messageBytes += position - start
+      if (this.messageBytes === before) this.messageBytes += position - start
     }
     if (position === chunk.length) return position
     if (this.state === 'body' || this.state === 'raw') return this.#feedBody(chunk, position)
@@ -147,19 +148,22 @@ export class RequestParser {
     const refusal = result === 'done' ? this.#onHeadEnd() : result
     if (refusal === undefined) return this.#reader.next
     this.state = 'refused'
+    this.messageBytes = Math.max(this.messageBytes, this.#reader.headBytes)
     this.#sink.onRefused(refusal)
     return chunk.length
   }
 
   #feedBody(chunk: Buffer, start: number): number {
     const isTunnel = this.state === 'raw'
+    // Before what is told of it, so that who hears of the end knows the whole.
+    this.messageBytes += chunk.length - start
     const refusal = this.#body.decode(chunk, start)
     if (refusal !== undefined) {
       this.state = 'refused'
       this.#sink.onRefused(refusal)
       return chunk.length
     }
-    this.messageBytes += this.#body.next - start
+    this.messageBytes -= chunk.length - this.#body.next
     if (this.#body.isEnded && !isTunnel && this.state === 'body') this.state = 'ended'
     return this.#body.next
   }

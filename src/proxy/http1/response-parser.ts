@@ -81,6 +81,11 @@ export class ResponseParser {
     return this.#head.protocol === 'HTTP/1.1' || this.#connection.hasKeepAlive
   }
 
+  /** The upstream ends the connection after this response. */
+  get saysClose(): boolean {
+    return this.#connection.hasClose
+  }
+
   get bodyRemaining(): number {
     return this.state === 'body' ? this.#body.remaining : 0
   }
@@ -107,9 +112,11 @@ export class ResponseParser {
       position = this.#feedHead(chunk, position)
     if ((this.state !== 'body' && this.state !== 'raw') || position === chunk.length)
       return position
+    // Before what is told of it, so that who hears of the end knows the whole.
+    this.messageBytes += chunk.length - position
     const refusal = this.#body.decode(chunk, position)
     if (refusal !== undefined) return this.#refuse(refusal, chunk)
-    this.messageBytes += this.#body.next - position
+    this.messageBytes -= chunk.length - this.#body.next
     return this.#body.next
   }
 

@@ -85,6 +85,9 @@ export class ServerConnection implements WireEvents, DownstreamStream, RequestSi
   #isPausedByExchange = false
   #isPaused = false
   wireBytesSent = 0
+  /** How it ended: by whom, and whether a request was on it. */
+  endedBy: 'local' | 'remote' | undefined
+  wasBusy = false
   /** Of the request that was answered last: the parser forgets it when it makes ready for the next. */
   #bytesOfLast = 0
 
@@ -122,6 +125,7 @@ export class ServerConnection implements WireEvents, DownstreamStream, RequestSi
 
   /** Cuts the connection. */
   destroy(): void {
+    this.#noteEnd('local')
     this.#wire.destroy()
   }
 
@@ -139,6 +143,7 @@ export class ServerConnection implements WireEvents, DownstreamStream, RequestSi
       this.#parser.endOfInput()
       return
     }
+    this.#noteEnd('remote')
     // As Envoy: a client that ends its direction is gone, even when its request was complete.
     this.#abortExchange()
     this.#wire.end()
@@ -150,6 +155,7 @@ export class ServerConnection implements WireEvents, DownstreamStream, RequestSi
   }
 
   onClose(): void {
+    this.#noteEnd('remote')
     this.#isClosed = true
     this.#phase = 'closing'
     this.#timer.close()
@@ -411,10 +417,17 @@ export class ServerConnection implements WireEvents, DownstreamStream, RequestSi
   /** FIN is out; the peer gets a moment to read what was sent before the socket goes. */
   #startClosing(): void {
     this.#phase = 'closing'
+    this.#noteEnd('local')
     this.#held = undefined
     this.#isPausedByExchange = false
     this.#updatePause()
     if (!this.#isClosed) this.#startTimer(this.#options.delayedCloseTimeoutMs)
+  }
+
+  #noteEnd(by: 'local' | 'remote'): void {
+    if (this.endedBy !== undefined) return
+    this.endedBy = by
+    this.wasBusy = this.#phase === 'exchange'
   }
 
   #abortExchange(): void {

@@ -53,6 +53,9 @@ export interface Http2ClientOwner {
 const streamsBeforeSettings = 100
 
 export class Http2ClientConnection implements SessionOwner, ClientStreamOwner {
+  /** How it ended: by whom, and whether requests were on it. */
+  endedBy: 'local' | 'remote' = 'local'
+  wasBusy = false
   readonly #options: Http2ClientOptions
   readonly #wire: Wire
   readonly #session: Http2Session
@@ -104,6 +107,11 @@ export class Http2ClientConnection implements SessionOwner, ClientStreamOwner {
     return this.#streamsMax() - this.activeStreams
   }
 
+  #noteEnd(by: 'local' | 'remote'): void {
+    this.endedBy = by
+    this.wasBusy = this.activeStreams !== 0
+  }
+
   get activeStreams(): number {
     return this.#session.streams.size + this.#promised
   }
@@ -138,6 +146,7 @@ export class Http2ClientConnection implements SessionOwner, ClientStreamOwner {
 
   close(): void {
     if (this.#isClosing) return
+    if (this.activeStreams !== 0) this.wasBusy = true
     this.#isClosing = true
     this.#session.stop('connection closed')
     this.#wire.destroy()
@@ -256,6 +265,7 @@ export class Http2ClientConnection implements SessionOwner, ClientStreamOwner {
   }
 
   onFailure(_code: ErrorCode, _reason: string): void {
+    if (!this.#isClosing) this.#noteEnd('local')
     this.#isClosing = true
     this.#wire.end()
     // Nothing more is read: the upstream need not be waited for.
@@ -263,10 +273,12 @@ export class Http2ClientConnection implements SessionOwner, ClientStreamOwner {
   }
 
   onEnd(): void {
+    if (!this.#isClosing) this.#noteEnd('remote')
     this.close()
   }
 
   onClose(): void {
+    if (!this.#isClosing) this.#noteEnd('remote')
     this.#isClosing = true
     this.#keepalive?.close()
     for (const open of this.#waiting.splice(0)) open()

@@ -88,10 +88,9 @@ export class Sender {
    * may leave with it; `sendEnd` still comes.
    */
   sendData(stream: Http2Stream, chunk: Uint8Array, isLast = false): boolean {
-    if (this.#isStopped || stream.isLocalEnded || stream.isClosed || chunk.length === 0) return true
-    let from = 0
-    if (stream.queue.length === 0 && this.#turns.length === 0)
-      from = this.#sendNow(stream, chunk, isLast)
+    if (!this.#maySend(stream) || chunk.length === 0) return true
+    const isFree = stream.queue.length === 0 && this.#turns.length === 0
+    const from = isFree ? this.#sendNow(stream, chunk, isLast) : 0
     if (from === chunk.length) {
       if (stream.isClosed || (!this.#isWireFull && this.#stopped.size === 0)) return true
       stream.needsDrain = true
@@ -107,10 +106,15 @@ export class Sender {
   }
 
   sendEnd(stream: Http2Stream, trailers: HeaderList | undefined): void {
-    if (this.#isStopped || stream.isLocalEnded || stream.isClosed || stream.isEndQueued) return
+    if (!this.#maySend(stream) || stream.isEndQueued) return
     stream.trailers = trailers
     if (stream.queue.length === 0) this.#sendLast(stream)
     else stream.isEndQueued = true
+  }
+
+  /** Whether more of the stream may leave. */
+  #maySend(stream: Http2Stream): boolean {
+    return !this.#isStopped && !stream.isLocalEnded && !stream.isClosed
   }
 
   /** WINDOW_UPDATE of the connection; false when it opened the window beyond what a window can be. */

@@ -54,7 +54,7 @@ export function openHttp2(options: HttpConnectionScope): Http2ServerConnection {
       onConnectionClose() {
         scopes.close()
         stats.cxActive.add(-1)
-        onClose()
+        onClose({ endedBy: 'remote', wasBusy: false })
       },
     },
   })

@@ -76,7 +76,7 @@ function scene(
   const detector = createOutlierDetector({
     settings: { ...settings, ...overrides },
     hosts,
-    stats: stats.outlier,
+    stats: () => stats.outlier,
     clock,
     random,
     onChange: (host) => changed.push(host),

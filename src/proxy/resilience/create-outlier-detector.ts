@@ -27,7 +27,8 @@ import { judgeRates, noThreshold } from './success-rate.ts'
 export interface OutlierDetectorOptions {
   readonly settings: OutlierSettings
   readonly hosts: readonly Host[]
-  readonly stats: OutlierStats
+  /** Made when first asked for. */
+  readonly stats: () => OutlierStats
   readonly clock: Clock
   readonly random: Random
   /** A host was ejected or came back: the balancer must be told. */
@@ -129,14 +130,15 @@ class Detector implements OutlierDetector {
 
   #onConsecutive(host: Host, monitor: HostMonitor, kind: EjectionKind): void {
     if (!monitor.isEjected) {
-      this.#options.stats.detected[kind].add(1)
+      this.#options.stats().detected[kind].add(1)
       this.#eject(host, monitor, kind)
     }
     monitor.restart(kind)
   }
 
   #eject(host: Host, monitor: HostMonitor, kind: EjectionKind): void {
-    const { stats, random, onChange, onEvent } = this.#options
+    const { random, onChange, onEvent } = this.#options
+    const stats = this.#options.stats()
     const settings = this.#settings
     if (!this.#mayEject()) {
       stats.ejectionsOverflow.add(1)
@@ -205,7 +207,7 @@ class Detector implements OutlierDetector {
 
   #countEjected(change: number): void {
     this.#ejected += change
-    this.#options.stats.ejectionsActive.add(change)
+    this.#options.stats().ejectionsActive.add(change)
   }
 
   #sweepHosts(): void {
@@ -231,7 +233,7 @@ class Detector implements OutlierDetector {
     for (const { subject, kind } of judgements) {
       const { host, monitor } = subject
       const named = nameKind(kind, origin)
-      this.#options.stats.detected[named].add(1)
+      this.#options.stats().detected[named].add(1)
       // The other judgement may have ejected it a moment ago.
       if (!monitor.isEjected) this.#eject(host, monitor, named)
     }

@@ -60,12 +60,37 @@ export function countOpening({ stats }: Cluster, host: Host): void {
   host.stats.cxActive.add(1)
 }
 
+/** How a connection ended. */
+export interface ConnectionEnd {
+  readonly endedBy: 'local' | 'remote'
+  /** A request was on it. */
+  readonly wasBusy: boolean
+}
+
+const neverHad: ConnectionEnd = { endedBy: 'remote', wasBusy: false }
+
 /** It has ended, or was never had. */
-export function countClosed({ breaker, cluster }: ConnectionBooks, host: Host): void {
+export function countClosed(
+  { breaker, cluster }: ConnectionBooks,
+  host: Host,
+  end: ConnectionEnd,
+): void {
   breaker.release('connections')
+  countConnectionEnd(cluster, end)
   cluster.stats.cxActive.add(-1)
   cluster.stats.cxDestroy.add(1)
   host.stats.cxActive.add(-1)
+}
+
+export function countConnectionEnd({ stats }: Cluster, { endedBy, wasBusy }: ConnectionEnd): void {
+  if (wasBusy) stats.cxDestroyWithActiveRq.add(1)
+  if (endedBy === 'local') {
+    stats.cxDestroyLocal.add(1)
+    if (wasBusy) stats.cxDestroyLocalWithActiveRq.add(1)
+  } else {
+    stats.cxDestroyRemote.add(1)
+    if (wasBusy) stats.cxDestroyRemoteWithActiveRq.add(1)
+  }
 }
 
 /** It was never had; what those who waited for it are told. */
@@ -74,7 +99,7 @@ export function countOpenFailure(
   books: ConnectionBooks,
   host: Host,
 ): PoolFailure {
-  countClosed(books, host)
+  countClosed(books, host, neverHad)
   const { stats } = books.cluster
   const isTimeout = result.reason === 'timeout'
   stats.cxConnectFail.add(1)

@@ -139,9 +139,17 @@ export class Http1HostPool implements HostPool, ClientConnectionOwner {
     pooled.lifetime?.cancel()
     const index = pooled.isIdle ? this.#idle.indexOf(connection) : -1
     if (index !== -1) this.#idle.splice(index, 1)
-    countClosed(pooled, this.#host)
+    countClosed(pooled, this.#host, connection)
     this.#openForWaiters()
     this.#updateLive()
+  }
+
+  onProtocolError(): void {
+    this.#cluster.stats.cxProtocolError.add(1)
+  }
+
+  onCloseNotify(): void {
+    this.#cluster.stats.cxCloseNotify.add(1)
   }
 
   onBytes(received: number, sent: number): void {
@@ -197,6 +205,7 @@ export class Http1HostPool implements HostPool, ClientConnectionOwner {
 
   #open(breaker: CircuitBreaker, cluster: Cluster): void {
     countOpening(cluster, this.#host)
+    cluster.stats.cxHttp1Total.add(1)
     const giveUp = this.#options.connector.connect(
       connectOptions(cluster, this.#host, this.#options.transport),
       (result) => {
@@ -249,6 +258,7 @@ export class Http1HostPool implements HostPool, ClientConnectionOwner {
     const failure = countOpenFailure(result, { breaker, cluster }, this.#host)
     for (const waiter of this.#waiters.splice(0)) {
       this.#leaveQueue()
+      cluster.stats.rqPendingFailureEject.add(1)
       waiter.onNoStream(failure)
     }
   }

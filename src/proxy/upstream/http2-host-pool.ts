@@ -131,7 +131,7 @@ export class Http2HostPool implements HostPool, Http2ClientOwner {
     this.#connections.delete(connection)
     pooled.idleTimer.close()
     pooled.lifetime?.cancel()
-    countClosed(pooled, this.#host)
+    countClosed(pooled, this.#host, connection)
     this.#openForWaiters()
     this.#updateLive()
   }

@@ -50,9 +50,13 @@ export class HandleWires {
     }
   }
 
-  /** A wire on the connection of a socket that has just connected; undefined leaves the socket as it was. */
-  take(socket: Socket): Wire | undefined {
-    const { localAddress = '', localPort = 0, remoteAddress = '', remotePort = 0 } = socket
+  /**
+   * A wire on the connection of a socket that has just connected; undefined leaves the socket as it was. `local`: its end
+   * on this side, where that is known; it is asked of the kernel otherwise.
+   */
+  take(socket: Socket, local: LocalEnd = socket): Wire | undefined {
+    const { localAddress = '', localPort = 0 } = local
+    const { remoteAddress = '', remotePort = 0 } = socket
     const handle = detachHandle(socket)
     if (handle === undefined) return undefined
     handle.onread = this.#onRead
@@ -108,6 +112,8 @@ export class HandleWires {
 function onWriteComplete(this: WriteRequest, status: number): void {
   this.wire?.onWritten(this, status)
 }
+
+type LocalEnd = Pick<Socket, 'localAddress' | 'localPort'>
 
 interface Addresses {
   readonly localAddress: string
