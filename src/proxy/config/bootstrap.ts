@@ -22,7 +22,7 @@ import { type BootstrapText, invalid, readBootstrap } from './bootstrap-text.ts'
 import { compileOverload } from './compile-overload.ts'
 import { type FieldReport, at, checkFields, refuse, showValue } from './field-rule.ts'
 import { durationMs, isIp, socketHostPort, wireAddress } from './message-value.ts'
-import { type ManagerValues, type RuntimeValues, readRuntime } from './runtime-values.ts'
+import { type ManagerValues, type RuntimeValues, noManager, readRuntime } from './runtime-values.ts'
 
 export interface AdsTarget {
   readonly mode: 'state-of-the-world' | 'delta'
@@ -124,12 +124,11 @@ function compileBootstrap(
 }
 
 function managerValues({ clusterManager, node }: Bootstrap): ManagerValues {
-  const { region = '', zone = '', subZone = '' } = node?.locality ?? {}
   return {
     localCluster: clusterManager?.localClusterName ?? '',
     outlierLogPath: clusterManager?.outlierDetection?.eventLogPath ?? '',
     nodeCluster: node?.cluster ?? '',
-    nodeLocality: { region, zone, subZone },
+    nodeLocality: node?.locality ?? noManager.nodeLocality,
   }
 }
 

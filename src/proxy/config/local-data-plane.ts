@@ -85,7 +85,7 @@ export class LocalDataPlane implements DataPlane {
 
   constructor(options: LocalDataPlaneOptions) {
     this.#options = options
-    const { clock, random, log, stats, resolve, events } = options
+    const { clock, random, log, stats, events } = options
     const refusals = new RefusalLog(clock, log)
     this.#secrets = new SecretStore(() => events.onWanted(this.#wanted()))
     this.#tls = {
@@ -99,29 +99,7 @@ export class LocalDataPlane implements DataPlane {
     }
     this.#logFiles = new LogFiles(clock, stats)
     this.#retirement = new Retirement(clock, () => stats.slots.reclaim())
-    this.#clusters = new ClusterTable(
-      {
-        clock,
-        random,
-        log,
-        stats,
-        resolve,
-        retirement: this.#retirement,
-        tls: this.#tls,
-        leadsBack: (address) => this.#listeners.isForwardProxyAt(address),
-        drainHost: (host) => this.runtime.pools.drainHost(host),
-        connector: () => this.runtime.connector,
-        logFiles: this.#logFiles,
-        outlierLog: this.#openOutlierLog(),
-      },
-      {
-        onAssignmentNames: () => this.#announceWanted(),
-        onChange: () => {
-          this.#swap.onClustersChanged()
-          events.onChange()
-        },
-      },
-    )
+    this.#clusters = this.#createClusters()
     const { connectionsMax } = options.compileScope.runtime
     const clusters = this.#clusters
     const { handles } = options
@@ -156,6 +134,33 @@ export class LocalDataPlane implements DataPlane {
       onChange: () => events.onChange(),
       onFailed: (failure) => events.onListenerFailed(failure),
     })
+  }
+
+  #createClusters(): ClusterTable {
+    const { clock, random, log, stats, resolve, events } = this.#options
+    return new ClusterTable(
+      {
+        clock,
+        random,
+        log,
+        stats,
+        resolve,
+        retirement: this.#retirement,
+        tls: this.#tls,
+        leadsBack: (address) => this.#listeners.isForwardProxyAt(address),
+        drainHost: (host) => this.runtime.pools.drainHost(host),
+        connector: () => this.runtime.connector,
+        logFiles: this.#logFiles,
+        outlierLog: this.#openOutlierLog(),
+      },
+      {
+        onAssignmentNames: () => this.#announceWanted(),
+        onChange: () => {
+          this.#swap.onClustersChanged()
+          events.onChange()
+        },
+      },
+    )
   }
 
   async apply(batch: ResourceBatch): Promise<ApplyResult> {

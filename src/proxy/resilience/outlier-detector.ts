@@ -4,7 +4,6 @@
  */
 import type { EjectionKind } from '../telemetry/cluster-stats.ts'
 import type { Host } from '../upstream/host.ts'
-import type { RateThreshold } from './success-rate.ts'
 
 /** What an attempt said about its host. A local-origin failure never produced a response. */
 export type HostOutcome =
@@ -60,6 +59,12 @@ export interface OutlierState {
   /** Percent in the last interval; -1 when there was not enough traffic to say. */
   readonly successRate: number
   readonly localOriginSuccessRate: number
+}
+
+/** What a host's rate was compared with; -1 where too few hosts had enough traffic. */
+export interface RateThreshold {
+  readonly average: number
+  readonly threshold: number
 }
 
 export interface OutlierEvent {

@@ -2,7 +2,7 @@
  * Success rates by interval, and the two judgements over them: a host far below the others (mean minus so many
  * standard deviations), and a host whose share of failures is too high by itself.
  */
-import type { OutlierSettings } from './outlier-detector.ts'
+import type { OutlierSettings, RateThreshold } from './outlier-detector.ts'
 
 /** Successes of one host: the interval that runs, and the one before it, which is judged. */
 export class SuccessRate {
@@ -45,12 +45,6 @@ interface Rated {
 export interface Judgement<T> {
   readonly subject: T
   readonly kind: 'success_rate' | 'failure_percentage'
-}
-
-/** What a host's rate was compared with; -1 where too few hosts had enough traffic. */
-export interface RateThreshold {
-  readonly average: number
-  readonly threshold: number
 }
 
 export const noThreshold: RateThreshold = { average: -1, threshold: -1 }
