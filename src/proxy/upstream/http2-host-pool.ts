@@ -12,6 +12,7 @@ import { Http2ClientConnection, type Http2ClientOwner } from '../http2/client-co
 import { defaultHttp2Options, type Http2Options } from '../http2/settings.ts'
 import type { HeldBytes } from '../http2/stream.ts'
 import type { CircuitBreaker } from '../resilience/circuit-breaker.ts'
+import type { CopyBuffers } from '../wire/copy-buffer.ts'
 import { LazyTimer } from '../wire/lazy-timer.ts'
 import type { ConnectResult, Connector, Wire, WireTransport } from '../wire/wire.ts'
 import { connectOptions, type Cluster } from './cluster.ts'
@@ -32,6 +33,8 @@ export interface Http2HostPoolOptions {
   readonly random: Random
   readonly connector: Connector
   readonly held: HeldBytes
+  /** Memory for what cannot leave at once. */
+  readonly copies: CopyBuffers
   readonly host: Host
   readonly cluster: Cluster
   readonly transport: WireTransport | undefined
@@ -226,7 +229,7 @@ export class Http2HostPool implements HostPool, Http2ClientOwner {
   }
 
   #onOpen(wire: Wire, breaker: CircuitBreaker, cluster: Cluster): void {
-    const { clock, random, held } = this.#options
+    const { clock, random, held, copies } = this.#options
     const connection = new Http2ClientConnection({
       wire,
       clock,
@@ -234,6 +237,7 @@ export class Http2HostPool implements HostPool, Http2ClientOwner {
       http2: this.#http2(),
       stats: cluster.stats.http2(),
       held,
+      copies,
       limits: responseLimits,
       owner: this,
     })

@@ -8,6 +8,7 @@ import { seededRandom } from '../../lib/random.ts'
 import { HeaderList } from '../http/header-list.ts'
 import type { RequestHead } from '../http/message.ts'
 import type { UpstreamStream } from '../http/stream.ts'
+import { CopyBuffers } from '../wire/copy-buffer.ts'
 import type { ConnectOptions, ConnectResult, Connector, Wire, WireEvents } from '../wire/wire.ts'
 import type { Cluster } from './cluster.ts'
 import type { PoolFailure, StreamWaiter } from './host-pool.ts'
@@ -110,6 +111,7 @@ function start(limits: object = {}, settings: Partial<Cluster> = {}) {
     connector,
     random: seededRandom(1),
     held: { bufferedBytes: 0 },
+    copies: new CopyBuffers(),
   })
   return {
     clock,
