@@ -38,6 +38,8 @@ export interface TimedExchange {
   onTryIdleTimeout(): void
   onIdleTimeout(): void
   onMaxDuration(): void
+  /** An attempt has lasted as long as its cluster allows. */
+  onUpstreamDuration(): void
 }
 
 /** 0 = none. */
@@ -55,6 +57,7 @@ export class ExchangeTimers {
   #attemptIdle: LazyTimer | undefined
   #idle: LazyTimer | undefined
   #duration: LazyTimer | undefined
+  #tryDuration: LazyTimer | undefined
   #owner: TimedExchange | undefined
   #idleMs = 0
   #attemptIdleMs = 0
@@ -119,6 +122,13 @@ export class ExchangeTimers {
     if (tryIdleTimeoutMs !== 0) this.#setAttemptIdle(nowMs)
   }
 
+  /** Ceiling of an attempt's whole life, its response included. */
+  limitTry(durationMs: number): void {
+    if (durationMs === 0) return
+    this.#tryDuration ??= this.#create((owner) => owner.onUpstreamDuration())
+    this.#tryDuration.set(durationMs, this.#runtime.clock.monotonicMs())
+  }
+
   /** The attempt answers: from here on it may only not stand still. */
   settleTry(): void {
     this.#attempt?.clear()
@@ -128,6 +138,7 @@ export class ExchangeTimers {
     this.#attemptIdleMs = 0
     this.#attempt?.clear()
     this.#attemptIdle?.clear()
+    this.#tryDuration?.clear()
   }
 
   /** Ceiling of the exchange's whole life, from `startMs` on. */
@@ -156,6 +167,7 @@ export class ExchangeTimers {
     this.#attemptIdle?.close()
     this.#idle?.close()
     this.#duration?.close()
+    this.#tryDuration?.close()
   }
 
   #setIdle(nowMs: number): void {

@@ -74,6 +74,8 @@ export interface RequestRecord {
   /** Of a gRPC call; absent where they were not counted. */
   messages?: MessageCounts | undefined
   grpcStatus: number | undefined
+  /** While a reply of our own gets its format. */
+  localReplyBody?: string | undefined
   responseTrailers: HeaderList | undefined
 }
 
