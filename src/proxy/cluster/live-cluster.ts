@@ -13,9 +13,13 @@ import type { CircuitBreaker } from '../resilience/circuit-breaker.ts'
 import { createCircuitBreaker } from '../resilience/create-circuit-breaker.ts'
 import { createOutlierDetector } from '../resilience/create-outlier-detector.ts'
 import type { OutlierDetector } from '../resilience/outlier-detector.ts'
+import type { OutlierShare } from '../resilience/outlier-share.ts'
+import { createBreakerStats } from '../telemetry/breaker-stats.ts'
 import type { ClusterStats, MembershipStats } from '../telemetry/cluster-stats.ts'
 import { createClusterStats, createMembershipStats } from '../telemetry/create-stats.ts'
-import type { StatsRegistry } from '../telemetry/stats-registry.ts'
+import type { LogWriter } from '../telemetry/log-writer.ts'
+import { outlierEventLine } from '../telemetry/outlier-event-log.ts'
+import type { StatScope, StatsRegistry } from '../telemetry/stats-registry.ts'
 import type { TlsScope } from '../tls/live-tls.ts'
 import type { UpstreamTransports } from '../tls/upstream-transports.ts'
 import type { Cluster, ClusterService, TransportUse } from '../upstream/cluster.ts'
@@ -36,12 +40,16 @@ import type { Retirement } from './retirement.ts'
 export interface ClusterScope extends ClusterHealthScope {
   readonly stats: StatsRegistry
   readonly resolve: Resolve
+  /** Gets a line for each ejection; undefined: nobody asked for one. */
+  readonly outlierLog?: Pick<LogWriter, 'write'> | undefined
   readonly retirement: Retirement
   readonly tls: TlsScope
   /** Whether a connection there would come back to this sidecar, to a listener that resolves names. */
   readonly leadsBack: (address: WireAddress) => boolean
   /** A host has left its cluster, or turned unhealthy: its pooled connections end, busy ones after their response. */
   readonly drainHost: (host: Host) => void
+  /** Outlier detection of other threads; absent: there are none. */
+  readonly outlierShare?: OutlierShare | undefined
 }
 
 export class LiveCluster implements Cluster {
@@ -53,6 +61,7 @@ export class LiveCluster implements Cluster {
   readonly members: MembershipStats
   #stats: ClusterStats | undefined
   #breaker: CircuitBreaker | undefined
+  #breakerStats: StatScope | undefined
   #config: ClusterConfig
   #balancer: Balancer
   #outlier: OutlierDetector | undefined
@@ -93,12 +102,16 @@ export class LiveCluster implements Cluster {
   }
 
   get breaker(): CircuitBreaker {
-    return (this.#breaker ??= createCircuitBreaker({
-      name: this.name,
-      slots: this.#scope.stats.slots,
-      limits: this.#config.breakerLimits,
-      stats: this.stats,
-    }))
+    return (this.#breaker ??= this.#openBreaker())
+  }
+
+  #openBreaker(): CircuitBreaker {
+    const { stats: registry } = this.#scope
+    const { breakerLimits: limits, statName } = this.#config
+    const { name, stats } = this
+    const breaker = createCircuitBreaker({ name, slots: registry.slots, limits, stats })
+    this.#breakerStats = createBreakerStats(registry, statName, breaker)
+    return breaker
   }
 
   get config(): ClusterConfig {
@@ -119,6 +132,10 @@ export class LiveCluster implements Cluster {
 
   get requestsPerConnectionMax(): number {
     return this.#config.requestsPerConnectionMax
+  }
+
+  get connectionDurationMsMax(): number {
+    return this.#config.connectionDurationMsMax
   }
 
   get protocol(): Cluster['protocol'] {
@@ -253,6 +270,7 @@ export class LiveCluster implements Cluster {
       isIdle: () => hosts.every(({ isIdle }) => isIdle) && isClusterIdle(this.#stats),
       close: () => {
         for (const host of hosts) host.close()
+        this.#breakerStats?.close()
         this.#breaker?.close()
         this.#stats?.close()
         this.members.close()
@@ -291,7 +309,7 @@ export class LiveCluster implements Cluster {
   }
 
   #createHost(endpoint: ResolvedEndpoint): LiveHost {
-    const host = new LiveHost(endpoint, this.#scope.stats.slots)
+    const host = new LiveHost(endpoint, { slots: this.#scope.stats.slots, cluster: this.name })
     if (this.#config.closesOnFailure) host.closers = new Set()
     this.#health?.prepare(host)
     return host
@@ -388,15 +406,20 @@ export class LiveCluster implements Cluster {
       settings: config.outlier,
       hosts: this.#hosts,
       stats: () => this.stats.outlier,
+      cluster: this.name,
+      share: this.#scope.outlierShare,
       clock,
       random,
       onChange: (host) => {
         this.#onHostsChanged()
         if (host.isEjected) this.#onHostFailed(host)
       },
-      onEvent: ({ action, host, reason, enforced }) => {
+      onEvent: (event) => {
+        const { action, host, reason, enforced } = event
         const fields = { cluster: this.name, host: host.addressText, reason, enforced }
         log.info(fields, action === 'eject' ? 'endpoint ejected' : 'endpoint came back')
+        const place = { clusterName: this.name, nowMs: clock.nowMs() }
+        this.#scope.outlierLog?.write(outlierEventLine(event, place))
       },
     })
   }

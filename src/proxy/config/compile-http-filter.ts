@@ -14,6 +14,8 @@ import { CorsFilter } from '../filter/cors-filter.ts'
 import { compileCors, corsFilterRule, corsPolicyRule } from '../filter/cors-policy.ts'
 import { FaultFilter } from '../filter/fault-filter.ts'
 import { compileFault, faultRule, isIdle } from '../filter/fault-settings.ts'
+import { HealthCheckFilter } from '../filter/health-check-filter.ts'
+import { compileHealthCheckFilter, healthCheckFilterRule } from '../filter/health-check-settings.ts'
 import type { RouteFilterConfig } from '../filter/route-config.ts'
 import { createCorsStats, createFaultStats } from '../telemetry/filter-stats.ts'
 import { dnsCacheRule } from './cluster-fields.ts'
@@ -110,6 +112,7 @@ const known: Readonly<Record<string, CompileFilter>> = {
   'envoy.extensions.filters.http.dynamic_forward_proxy.v3.FilterConfig': compileForwardProxy,
   [faultRule.type]: planFault,
   [corsFilterRule.type]: planCors,
+  [healthCheckFilterRule.type]: planHealthCheck,
 }
 
 /** What routes may say to filters, by the type of what they say. */
@@ -143,7 +146,6 @@ const notYet: Readonly<Record<string, string>> = {
   'envoy.extensions.filters.http.lua.v3.Lua': 'Lua',
   'envoy.extensions.filters.http.wasm.v3.Wasm': 'Wasm',
   'envoy.extensions.filters.http.grpc_stats.v3.FilterConfig': 'gRPC statistics',
-  'envoy.extensions.filters.http.health_check.v3.HealthCheck': 'the health check filter',
 }
 
 /** For the reference page. */
@@ -236,6 +238,31 @@ function planFault(
         })
         return { value, close: () => stats.close() }
       },
+    },
+  ]
+}
+
+function planHealthCheck(
+  { filter, any }: FilterInput,
+  report: FieldReport,
+): readonly HttpFilterPlan[] {
+  const settings = compileHealthCheckFilter(any, at(report, 'typed_config'))
+  if (settings === undefined) return []
+  const { name, disabled: isOffByDefault } = filter
+  return [
+    {
+      name,
+      openFilter: ({ clock, clusters, isFailing, nodeCluster }) => ({
+        value: new HealthCheckFilter({
+          name,
+          isOffByDefault,
+          settings,
+          nowMs: () => clock.monotonicMs(),
+          isFailing,
+          clusters,
+          nodeCluster,
+        }),
+      }),
     },
   ]
 }

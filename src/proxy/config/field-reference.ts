@@ -4,6 +4,7 @@
  */
 import { corsPolicyRule } from '../filter/cors-policy.ts'
 import { faultRule } from '../filter/fault-settings.ts'
+import { healthCheckFilterRule } from '../filter/health-check-settings.ts'
 import { routeConfigurationRule, routeRules } from '../route/route-fields.ts'
 import {
   leastRequestRule,
@@ -32,7 +33,10 @@ const sections: readonly Section[] = [
     title: 'Listeners (LDS)',
     rules: [listenerRule, proxyProtocolRule, connectionManagerRule, tcpProxyRule],
   },
-  { title: 'HTTP filters', rules: [routerRule, forwardProxyFilterRule, faultRule, corsPolicyRule] },
+  {
+    title: 'HTTP filters',
+    rules: [routerRule, forwardProxyFilterRule, faultRule, corsPolicyRule, healthCheckFilterRule],
+  },
   { title: 'Routes (RDS)', rules: [routeConfigurationRule, ...routeRules] },
   {
     title: 'Clusters (CDS)',
