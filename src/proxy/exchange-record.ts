@@ -77,7 +77,9 @@ export function finishRecord(record: RequestRecord, end: ExchangeEnd): void {
   record.isGrpc = isGrpc(record.request)
   if (record.isGrpc) {
     record.messages = stream.messages
-    record.grpcStatus ??= grpcStatusOf(record.response?.headers) ?? statusMeant(record.status)
+    record.grpcStatus ??= grpcStatusOf(record.response?.headers)
+    if (record.details === 'via_upstream') record.upstreamGrpcStatus = record.grpcStatus
+    record.grpcStatus ??= statusMeant(record.status)
   } else record.grpcStatus = undefined
   record.durationMs = end.durationMs
   record.wireBytesReceived = stream.wireBytesReceived

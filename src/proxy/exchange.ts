@@ -181,6 +181,14 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
     return filterConfigOf({ route: this.route, picked: this.#picked }, name)
   }
 
+  get isRequestWhole(): boolean {
+    return this.#body.isEnded
+  }
+
+  holdRequest(bytesMax: number): void {
+    this.#body.limit(bytesMax + 1)
+  }
+
   get clusterName(): string {
     return this.#picked?.cluster ?? ''
   }
@@ -301,6 +309,7 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
     if (attempt === undefined || !this.#canSendBody(attempt)) {
       this.#body.hold(chunk)
       if (this.#body.isFull) this.#stream.pauseRequest()
+      this.#answer.filters?.onRequestData(this, chunk.length)
       return
     }
     if (this.#mayRetry()) this.#body.holdForReplay(chunk)
@@ -321,6 +330,7 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
       this.record.upstreamSentMs = this.#nowMs()
       this.#scope.timers.startTry(this.#plan)
     }
+    this.#answer.filters?.onRequestEnd(this)
     if (this.#isTunnel && this.#answer.isEnded) this.#finish()
   }
 

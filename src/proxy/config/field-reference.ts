@@ -2,8 +2,10 @@
  * Renders docs/reference/envoy-fields.md from the tables of fields that compiling itself uses, so that the page cannot say
  * anything else than the code does. A test compares the committed page; UPDATE_DOCS=1 rewrites it.
  */
+import { bufferPerRouteRule, bufferRule } from '../filter/buffer-filter.ts'
 import { corsPolicyRule } from '../filter/cors-policy.ts'
 import { faultRule } from '../filter/fault-settings.ts'
+import { localRateLimitRule } from '../filter/local-rate-limit.ts'
 import { routeConfigurationRule, routeRules } from '../route/route-fields.ts'
 import {
   leastRequestRule,
@@ -19,6 +21,7 @@ import { proxyProtocolRule } from './compile-listener-filter.ts'
 import { assignmentRule } from './endpoint-fields.ts'
 import { type FieldRule, type MessageRule, snakeCase } from './field-rule.ts'
 import { connectionManagerRule, listenerRule, routerRule, tcpProxyRule } from './listener-fields.ts'
+import { grpcStatsRule } from './plan-filters.ts'
 import { proxyTransportRule } from './tls-fields.ts'
 
 interface Section {
@@ -32,7 +35,19 @@ const sections: readonly Section[] = [
     title: 'Listeners (LDS)',
     rules: [listenerRule, proxyProtocolRule, connectionManagerRule, tcpProxyRule],
   },
-  { title: 'HTTP filters', rules: [routerRule, forwardProxyFilterRule, faultRule, corsPolicyRule] },
+  {
+    title: 'HTTP filters',
+    rules: [
+      routerRule,
+      forwardProxyFilterRule,
+      faultRule,
+      corsPolicyRule,
+      grpcStatsRule,
+      localRateLimitRule,
+      bufferRule,
+      bufferPerRouteRule,
+    ],
+  },
   { title: 'Routes (RDS)', rules: [routeConfigurationRule, ...routeRules] },
   {
     title: 'Clusters (CDS)',
