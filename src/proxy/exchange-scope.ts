@@ -36,8 +36,10 @@ export interface TimedExchange {
   onRouteTimeout(): void
   onTryTimeout(): void
   onTryIdleTimeout(): void
-  onIdleTimeout(): void
-  onMaxDuration(): void
+  /** It stood still for too long, or lasted too long. */
+  onExpired(failure: 'stream-idle-timeout' | 'max-duration'): void
+  /** An attempt has lasted as long as its cluster allows. */
+  onUpstreamDuration(): void
 }
 
 /** 0 = none. */
@@ -55,6 +57,7 @@ export class ExchangeTimers {
   #attemptIdle: LazyTimer | undefined
   #idle: LazyTimer | undefined
   #duration: LazyTimer | undefined
+  #tryDuration: LazyTimer | undefined
   #owner: TimedExchange | undefined
   #idleMs = 0
   #attemptIdleMs = 0
@@ -119,6 +122,13 @@ export class ExchangeTimers {
     if (tryIdleTimeoutMs !== 0) this.#setAttemptIdle(nowMs)
   }
 
+  /** Ceiling of an attempt's whole life, its response included. */
+  limitTry(durationMs: number): void {
+    if (durationMs === 0) return
+    this.#tryDuration ??= this.#create((owner) => owner.onUpstreamDuration())
+    this.#tryDuration.set(durationMs, this.#runtime.clock.monotonicMs())
+  }
+
   /** The attempt answers: from here on it may only not stand still. */
   settleTry(): void {
     this.#attempt?.clear()
@@ -128,12 +138,13 @@ export class ExchangeTimers {
     this.#attemptIdleMs = 0
     this.#attempt?.clear()
     this.#attemptIdle?.clear()
+    this.#tryDuration?.clear()
   }
 
   /** Ceiling of the exchange's whole life, from `startMs` on. */
   limitDuration(durationMs: number, startMs: number): void {
     if (durationMs === 0) return
-    this.#duration ??= this.#create((owner) => owner.onMaxDuration())
+    this.#duration ??= this.#create((owner) => owner.onExpired('max-duration'))
     this.#duration.set(durationMs, startMs)
   }
 
@@ -156,10 +167,11 @@ export class ExchangeTimers {
     this.#attemptIdle?.close()
     this.#idle?.close()
     this.#duration?.close()
+    this.#tryDuration?.close()
   }
 
   #setIdle(nowMs: number): void {
-    this.#idle ??= this.#create((owner) => owner.onIdleTimeout())
+    this.#idle ??= this.#create((owner) => owner.onExpired('stream-idle-timeout'))
     this.#idle.set(this.#idleMs, nowMs)
   }
 

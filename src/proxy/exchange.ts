@@ -48,16 +48,16 @@ import {
   buildFailureReply,
   continueHead,
   directReply,
+  endsConnection,
   refusalReply,
   refusedHandshake,
   redirectReply,
-  sealReply,
   upstreamReply,
   type PlainReply,
 } from './exchange-reply.ts'
 import { shapeRequest, type ShapedRequest } from './exchange-request.ts'
 import { addServiceTime } from './exchange-response.ts'
-import { RetryState, attemptOutcome } from './exchange-retry.ts'
+import { RetryState, attemptOutcome, tellTimeoutRetry } from './exchange-retry.ts'
 import type { ExchangeScope, TimedExchange } from './exchange-scope.ts'
 import { acceptsTunnel, createTunnelSource, isRefusedHandshake } from './exchange-tunnel.ts'
 import type { Failure } from './failure.ts'
@@ -66,6 +66,7 @@ import type { FilterSetting } from './filter/route-config.ts'
 import type { HeaderList } from './http/header-list.ts'
 import type { RequestHead, ResponseHead } from './http/message.ts'
 import type { DownstreamStream, RequestEvents, RequestRefusal } from './http/stream.ts'
+import type { OpenReply } from './open-reply.ts'
 import type { AttemptOutcome } from './resilience/retry-policy.ts'
 import type { ForwardAction, MatchedRoute, PickedCluster } from './route/route-table.ts'
 import type { RequestRecord } from './telemetry/request-record.ts'
@@ -147,10 +148,8 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
     record.downstreamRemoteAddress = shaped.remoteAddressText
     if (shaped.expectsContinue) this.#stream.sendInformational(continueHead())
     this.clearRoute()
-    this.#answer.filters = openFilters(this.#scope.manager, {
-      route: this.route,
-      picked: this.#picked,
-    })
+    const target = { route: this.route, picked: this.#picked }
+    this.#answer.filters = openFilters(this.#scope.manager, target)
     this.#runFilters()
   }
 
@@ -162,8 +161,7 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
       return
     }
     this.record.details = 'path_normalization_failed'
-    const redirect = { status: 307, location: shaped.location }
-    this.#respond(sealReply(redirectReply(redirect, this.request), this.request))
+    this.#respond(redirectReply({ status: 307, location: shaped.location }, this.request))
   }
 
   #runFilters(): void {
@@ -235,7 +233,7 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
         this.record.details = 'direct_response'
         const reply = directReply(action, this.request)
         this.#editResponse(reply.head)
-        this.#respond(sealReply(reply, this.request))
+        this.#respond(reply)
       }
     }
   }
@@ -347,6 +345,7 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
     const { isEnded, isEmpty, trailers } = this.#body
     const isWhole = isEnded && isEmpty && trailers === undefined
     if (isEnded) this.#scope.timers.startTry(this.#plan)
+    this.#scope.timers.limitTry(attempt.cluster.maxStreamDurationMs ?? 0)
     attempt.sendHead(this.request, isWhole)
     if (!isWhole && !this.#isTunnel) this.#sendHeld(attempt)
   }
@@ -465,10 +464,7 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
     this.#attempt = undefined
     attempt.discard()
     this.#scope.timers.endTry()
-    if (plan.forward.includeTimeoutRetryHeader === true) {
-      const isTimeout = outcome.failure === 'per-try-timeout'
-      this.request.headers.set('x-envoy-is-timeout-retry', String(isTimeout))
-    }
+    tellTimeoutRetry(this.request, plan.forward, outcome)
     this.#retry.wait(this.record.attempts, outcome.responseHeaders, () => {
       if (!this.#isOver) this.#findHost(plan)
     })
@@ -509,24 +505,22 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
     this.#giveUpTry({ details: 'upstream_per_try_idle_timeout' })
   }
 
-  #giveUpTry(reply: Partial<LocalReply>): void {
+  onUpstreamDuration(): void {
+    this.#attempt?.cluster.stats.rqMaxDuration.add(1)
+    this.#giveUpTry(this.#body.isEnded ? {} : { status: 408 }, 'upstream-max-duration')
+  }
+
+  #giveUpTry(reply: Partial<LocalReply>, failure: Failure = 'per-try-timeout'): void {
     const attempt = this.#attempt
     if (attempt === undefined) return
-    this.#abort('timeout')
-    if (this.#retries(attempt, this.#outcome('per-try-timeout', true))) return
-    this.#failUpstream('per-try-timeout', { ...reply, ...this.#plan?.timeoutReply })
-  }
-
-  onIdleTimeout(): void {
-    this.#expire('stream-idle-timeout')
-  }
-
-  onMaxDuration(): void {
-    this.#expire('max-duration')
+    const isTimeout = failure === 'per-try-timeout'
+    this.#abort(isTimeout ? 'timeout' : 'reset')
+    if (this.#retries(attempt, this.#outcome(failure, true))) return
+    this.#failUpstream(failure, { ...reply, ...(isTimeout && this.#plan?.timeoutReply) })
   }
 
   /** As Envoy: 408 blames the client, so once its request is whole the answer is 504. */
-  #expire(failure: Failure): void {
+  onExpired(failure: Failure): void {
     this.#abort('reset')
     this.#fail(failure, this.#body.isEnded ? { status: 504 } : {})
   }
@@ -559,17 +553,16 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
     }
     const built = buildFailureReply(failure, reply, this.request)
     record.details = built.details
-    record.grpcStatus = built.grpcStatus
     // As Envoy: a route that answers by itself edits its own answers only.
     if (this.#picked !== undefined) this.#editResponse(built.head)
-    const { attempts } = record
-    const answer = { status: built.status, attempts, request: this.request }
-    if (this.#isRouterReply) noteAnswer(built.head, this.#plan, answer)
-    if (built.closesConnection) this.#stream.closeAfterResponse()
-    this.#respond(sealReply(built, this.request))
+    if (this.#isRouterReply) {
+      noteAnswer(built.head, this.#plan, { ...record, status: built.status })
+    }
+    if (endsConnection(built, failure, this.#scope)) this.#stream.closeAfterResponse()
+    this.#respond(built)
   }
 
-  #respond(reply: PlainReply): void {
+  #respond(reply: OpenReply | PlainReply): void {
     this.#answer.reply(this, reply)
     this.#finish()
   }
@@ -590,10 +583,8 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
     this.#abort('reset')
     if (this.#isAccepted) countUpgrade(this.#scope.manager.stats, -1)
     this.#scope.timers.clear()
-    const { runtime, manager } = this.#scope
-    const durationMs = runtime.clock.monotonicMs() - this.record.beginMs
-    finishRecord(this.record, { stream: this.#stream, stats: manager.stats, durationMs })
+    finishRecord(this.record, this.#stream, this.#scope)
     this.#answer.filters?.onEnd(this)
-    for (const observer of manager.observers) observer.onEnd(this.record)
+    for (const observer of this.#scope.manager.observers) observer.onEnd(this.record)
   }
 }

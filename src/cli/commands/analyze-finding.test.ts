@@ -148,6 +148,10 @@ const rows: readonly (readonly [title: string, text: string, findings: readonly 
         'gateways: [gw], hosts: [shop.test], http: [{ route: [{ destination: { host: shop } }] }]',
       ) +
       virtualService(
+        'name: old, namespace: far',
+        'gateways: [gw.default.svc.cluster.local], hosts: [shop.test], http: [{ route: [{ destination: { host: shop.default.svc.cluster.local } }] }]',
+      ) +
+      virtualService(
         'name: other',
         'gateways: [gw], hosts: [other.test], http: [{ route: [{ destination: { host: shop } }] }]',
       ) +
@@ -157,6 +161,7 @@ const rows: readonly (readonly [title: string, text: string, findings: readonly 
       ),
     [
       'error IST0101 VirtualService default/unknown spec.gateways[0]',
+      'warning IST0133 VirtualService far/old spec.gateways[0]',
       'warning IST0132 VirtualService default/other spec.gateways[0]',
       'warning IST0132 VirtualService far/far spec.gateways[0]',
     ],

@@ -129,6 +129,14 @@ export class LiveCluster implements Cluster {
     return this.#config.http2
   }
 
+  get http1(): Cluster['http1'] {
+    return this.#config.http1
+  }
+
+  get maxStreamDurationMs(): number {
+    return this.#config.maxStreamDurationMs ?? 0
+  }
+
   get bufferLimitBytes(): number {
     return this.#config.bufferLimitBytes
   }

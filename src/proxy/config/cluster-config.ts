@@ -9,7 +9,7 @@ import type { Http2Options } from '../http2/settings.ts'
 import type { BreakerLimits } from '../resilience/circuit-breaker.ts'
 import type { OutlierSettings } from '../resilience/outlier-detector.ts'
 import type { TransportsPlan } from '../tls/upstream-transports.ts'
-import type { ClusterService } from '../upstream/cluster.ts'
+import type { ClusterService, Http1Upstream } from '../upstream/cluster.ts'
 import type { KeepaliveProbing } from '../wire/wire.ts'
 import type { EndpointList } from './compile-endpoints.ts'
 
@@ -68,6 +68,9 @@ export interface ClusterConfig {
   readonly requestsPerConnectionMax: number
   readonly protocol: 'http1' | 'http2' | 'use-downstream'
   readonly http2: Http2Options
+  /** Absent: the defaults. */
+  readonly http1?: Http1Upstream
+  readonly maxStreamDurationMs?: number
   readonly bufferLimitBytes: number
   readonly tcpKeepaliveMs: number | undefined
   readonly tcpKeepaliveProbing?: KeepaliveProbing

@@ -2,6 +2,7 @@
 import { commonLb, percentRule, policyFields } from './balancing-fields.ts'
 import { assignmentRule, metadataRule } from './endpoint-fields.ts'
 import { type FieldRule, type MessageRule, ignored, refusedField, used } from './field-rule.ts'
+import { headerKeyFormatRule } from './header-format-fields.ts'
 import { healthCheckRule } from './health-check-fields.ts'
 import { http2Rule } from './http2-fields.ts'
 
@@ -88,9 +89,7 @@ export const http1Rule: MessageRule = {
     allowAbsoluteUrl: ignored('Envoy reads it on listeners only'),
     acceptHttp10: ignored('Envoy reads it on listeners only'),
     defaultHostForHttp10: ignored('Envoy reads it on listeners only'),
-    headerKeyFormat: refusedField(
-      'header names leave in lower case; other spellings are not implemented',
-    ),
+    headerKeyFormat: used(headerKeyFormatRule),
     enableTrailers: ignored('trailers of the upstream are always kept'),
     allowChunkedLength: refusedField(
       'a message with Content-Length and Transfer-Encoding is always refused',
@@ -99,7 +98,7 @@ export const http1Rule: MessageRule = {
       'an invalid message always ends its connection',
       false,
     ),
-    sendFullyQualifiedUrl: refusedField('absolute URLs to the upstream are not implemented'),
+    sendFullyQualifiedUrl: used(),
     useBalsaParser: ignored('there is one parser, and it is strict'),
     allowCustomMethods: ignored('Envoy reads it on listeners only'),
   },
@@ -113,11 +112,8 @@ const commonHttp: MessageRule = {
     maxConnectionDuration: refusedField(
       'a limit on the life of upstream connections is not implemented yet',
     ),
-    maxHeadersCount: refusedField(
-      'another limit than 100 on response headers is not implemented yet',
-      100,
-    ),
-    maxStreamDuration: refusedField('max_stream_duration of a cluster is not implemented yet'),
+    maxHeadersCount: used(undefined, 'of responses in HTTP/1.1'),
+    maxStreamDuration: used(),
     headersWithUnderscoresAction: ignored('Envoy reads it on listeners only'),
   },
 }

@@ -265,6 +265,17 @@ const refusals: readonly {
       'load_assignment.endpoints[0].lb_endpoints[0].endpoint.address.socket_address.address: malformed IP address: example.com',
   },
   {
+    name: 'a ceiling of no response headers',
+    text: '{name: c, common_http_protocol_options: {max_headers_count: 0}}',
+    reason:
+      'common_http_protocol_options.max_headers_count: value must be greater than or equal to 1, got 0',
+  },
+  {
+    name: 'a header format that says nothing',
+    text: '{name: c, http_protocol_options: {header_key_format: {}}}',
+    reason: 'http_protocol_options.header_key_format.header_format: is required',
+  },
+  {
     name: 'a field that nobody has heard of here',
     text: '{name: c, preconnect_policy: {per_upstream_preconnect_ratio: 2}}',
     reason:

@@ -46,6 +46,10 @@ export interface DataPlane {
   progress(): Promise<DataPlaneProgress>
   /** The sidecar ends: listeners stop accepting and end their connections within the deadline. */
   drain(options: DrainRequest): Promise<void>
+  /** What it listens on, by `socketKey`. */
+  descriptors(): Promise<ReadonlyMap<string, number>>
+  /** Another process listens on all of it: nothing more is accepted, and what is open goes on. */
+  release(): Promise<void>
   /** Responses close their connection for as long as it fails its health checks. */
   failHealthCheck(isFailing: boolean): void
   /** Every certificate in use, with its authorities; no keys. */

@@ -199,6 +199,14 @@ export class LocalDataPlane implements DataPlane {
     await this.#listeners.drain(request)
   }
 
+  async descriptors(): Promise<ReadonlyMap<string, number>> {
+    return this.#listeners.descriptors()
+  }
+
+  async release(): Promise<void> {
+    this.#listeners.release()
+  }
+
   failHealthCheck(isFailing: boolean): void {
     this.runtime.health.isFailing = isFailing
   }

@@ -11,6 +11,7 @@ import type { Wire, WireEvents } from '../wire/wire.ts'
 import { encodeLastChunk, encodeRequestHead } from './encoder.ts'
 import { responseFailure, type Refusal } from './refusal.ts'
 import { ResponseParser, type ResponseParserOptions, type ResponseSink } from './response-parser.ts'
+import { respell, type HeaderSpelling } from './spelling.ts'
 
 export interface ClientConnectionOwner {
   /** The connection can take another request. */
@@ -28,6 +29,8 @@ export interface ClientConnectionOptions {
   readonly wire: Wire
   readonly parser: ResponseParserOptions
   readonly owner: ClientConnectionOwner
+  readonly spelling?: HeaderSpelling | undefined
+  readonly sendsUrl?: boolean
 }
 
 /** The rest of a response that nobody wants is read up to this to keep the connection. */
@@ -38,6 +41,8 @@ export class ClientConnection implements WireEvents, UpstreamStream, ResponseSin
   readonly #parser: ResponseParser
   readonly #owner: ClientConnectionOwner
   readonly #keepsTrailers: boolean
+  readonly #spelling: HeaderSpelling | undefined
+  readonly #sendsUrl: boolean
   readonly localAddress: string
   readonly protocol = 'HTTP/1.1'
   readonly security: ConnectionSecurity | undefined
@@ -63,6 +68,8 @@ export class ClientConnection implements WireEvents, UpstreamStream, ResponseSin
     this.#owner = options.owner
     this.#parser = new ResponseParser(options.parser, this)
     this.#keepsTrailers = options.parser.keepsTrailers
+    this.#spelling = options.spelling
+    this.#sendsUrl = options.sendsUrl === true
     this.localAddress = wire.localPort === 0 ? '' : endText(wire.localAddress, wire.localPort)
     this.security = wire.security
     wire.listen(this)
@@ -93,7 +100,7 @@ export class ClientConnection implements WireEvents, UpstreamStream, ResponseSin
     this.#isChunked = head.bodyLength === 'until-end' && head.method !== 'CONNECT'
     this.#isRequestEnded = isEnd || head.upgrade !== undefined
     this.#parser.expect(head.method, head.upgrade)
-    this.#write(encodeRequestHead(head))
+    this.#write(respell(encodeRequestHead(head, this.#sendsUrl), head.headers, this.#spelling))
     // A body of nothing in chunks, all of which had come before the connection was there.
     if (isEnd && this.#isChunked) this.#write(encodeLastChunk(undefined))
   }
@@ -112,7 +119,8 @@ export class ClientConnection implements WireEvents, UpstreamStream, ResponseSin
     this.#isRequestEnded = true
     if (this.#isTunnel) this.#wire.end()
     else if (this.#isChunked) {
-      this.#write(encodeLastChunk(this.#keepsTrailers ? trailers?.fields : undefined))
+      const last = encodeLastChunk(this.#keepsTrailers ? trailers?.fields : undefined)
+      this.#write(respell(last, trailers, this.#spelling))
     }
   }
 

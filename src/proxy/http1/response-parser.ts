@@ -22,11 +22,14 @@ import {
 import { HeadReader, type HeadLimits } from './head-reader.ts'
 import type { HeaderName, HeaderNames } from './header-names.ts'
 import type { Refusal } from './refusal.ts'
+import { noteSpelling, type HeaderSpelling } from './spelling.ts'
 
 export interface ResponseParserOptions {
   readonly names: HeaderNames
   readonly limits: HeadLimits
   readonly keepsTrailers: boolean
+  /** How names were spelt is kept, where that says so. */
+  readonly spelling?: HeaderSpelling | undefined
 }
 
 export interface ResponseSink extends BodySink {
@@ -58,6 +61,7 @@ export class ResponseParser {
 
   constructor(options: ResponseParserOptions, sink: ResponseSink) {
     this.#sink = sink
+    const { spelling } = options
     this.#reader = new HeadReader(
       {
         names: options.names,
@@ -68,7 +72,13 @@ export class ResponseParser {
       },
       {
         onStartLine: (line) => this.#onStatusLine(line),
-        onField: (name, value) => this.#onField(name, value),
+        onField:
+          spelling?.keepsReceived === true
+            ? (name, value) => {
+                noteSpelling(this.#head.headers, name, spelling)
+                return this.#onField(name, value)
+              }
+            : (name, value) => this.#onField(name, value),
       },
     )
     this.#body = new BodyDecoder(options, sink)

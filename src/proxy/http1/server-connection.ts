@@ -20,6 +20,7 @@ import {
 } from './encoder.ts'
 import { requestFailure, type Refusal } from './refusal.ts'
 import { RequestParser, type RequestParserOptions, type RequestSink } from './request-parser.ts'
+import { respell, type HeaderSpelling } from './spelling.ts'
 
 export interface ServerConnectionOptions {
   readonly wire: Wire
@@ -38,6 +39,7 @@ export interface ServerConnectionOptions {
   /** 0 = no limit. */
   readonly requestsMax: number
   readonly keepsTrailers: boolean
+  readonly spelling?: HeaderSpelling | undefined
   readonly owner: ServerConnectionOwner
 }
 
@@ -207,7 +209,7 @@ export class ServerConnection implements WireEvents, DownstreamStream, RequestSi
 
   sendInformational(head: ResponseHead): void {
     if (this.#request?.protocol !== 'HTTP/1.1' || this.#isHeadSent) return
-    this.#write(encodeInformationalHead(head))
+    this.#writeFields(encodeInformationalHead(head), head.headers)
   }
 
   sendHead(head: ResponseHead, isEnd: boolean): void {
@@ -215,14 +217,14 @@ export class ServerConnection implements WireEvents, DownstreamStream, RequestSi
     if (request === undefined || this.#phase !== 'exchange') return
     this.#isHeadSent = true
     if (this.#isTunnel) {
-      this.#write(encodeTunnelHead(head))
+      this.#writeFields(encodeTunnelHead(head), head.headers)
       return
     }
     const isHttp11 = request.protocol === 'HTTP/1.1' || !this.#options.parser.acceptsHttp10
     this.#frame(head, request, isHttp11)
     if (!this.#isLast) this.#isLast = this.#endsAfter(request)
     const framing = { isHttp11, hasNoBody: this.#hasNoBody, isLast: this.#isLast }
-    this.#write(encodeResponseHead(head, framing))
+    this.#writeFields(encodeResponseHead(head, framing), head.headers)
     if (isEnd) this.#finishResponse()
   }
 
@@ -242,7 +244,8 @@ export class ServerConnection implements WireEvents, DownstreamStream, RequestSi
       return
     }
     if (this.#isChunked) {
-      this.#write(encodeLastChunk(this.#options.keepsTrailers ? trailers?.fields : undefined))
+      const last = encodeLastChunk(this.#options.keepsTrailers ? trailers?.fields : undefined)
+      this.#writeFields(last, trailers)
     }
     this.#finishResponse()
   }
@@ -304,6 +307,10 @@ export class ServerConnection implements WireEvents, DownstreamStream, RequestSi
     this.#isChunked = isOpen && isHttp11
     this.#isDelimited = !isOpen || isHttp11
     if (!this.#isDelimited) this.#isLast = true
+  }
+
+  #writeFields(text: string, headers: HeaderList | undefined): void {
+    this.#write(respell(text, headers, this.#options.spelling))
   }
 
   #write(text: string): boolean {

@@ -115,9 +115,12 @@ function openHttp1({ wire, host, managers, onClose }: HttpConnectionScope): Serv
       keepsTrailers: first.enableTrailers === true,
       underscores: first.headersWithUnderscores ?? 'allow',
       defaultHostHttp10: first.defaultHostHttp10,
+      spelling: first.spelling,
+      passesNoHost: first.keepsAfterInvalid === true,
     },
     ...connectionLimits(first),
     keepsTrailers: first.enableTrailers === true,
+    spelling: first.spelling,
     owner: {
       onRequest(head, stream) {
         noteHttp1()

@@ -4,7 +4,7 @@
  * The config of a listener may change at any time; connections that live go on with the manager that they
  * started with until their next request, which takes the new one. Nothing is cut.
  */
-import { createServer, type Server, type Socket } from 'node:net'
+import { createServer, Server, type Socket } from 'node:net'
 
 import { Roster } from '../../lib/roster.ts'
 import { RequestIds } from '../exchange-request-id.ts'
@@ -14,13 +14,14 @@ import type { ProxyRuntime } from '../runtime.ts'
 import { openTcpConnection } from '../tcp/tcp-proxy.ts'
 import { acceptWire } from '../wire/net-wire.ts'
 import type { Wire, WireAddress } from '../wire/wire.ts'
+import { descriptorOf } from '../worker/duplicate-descriptor.ts'
 import { CertificateWatch } from './certificate-watch.ts'
 import type { ConnectionHost, OpenConnection } from './connection.ts'
 import { Drain, type DrainOptions } from './drain.ts'
 import { openHttpConnection } from './http-connection.ts'
 import { type ArrivedConnection, type Incoming, IncomingConnection } from './incoming-connection.ts'
 import { IncomingInternal } from './incoming-internal.ts'
-import { boundAddress, listen } from './listen.ts'
+import { boundAddress, closeHandedOver, closeServer, listen } from './listen.ts'
 import type { FilterChain, HttpConnectionManager, ListenerConfig } from './listener-config.ts'
 
 export type { DrainOptions } from './drain.ts'
@@ -56,6 +57,10 @@ export interface Listener {
   readonly overflowTotal: number
   /** Takes a new config for what comes next; the address must be the same. Cuts no connection. */
   update(config: ListenerConfig): void
+  /** Of the socket that it listens on; undefined where there is none, or another thread has it. */
+  readonly descriptor: number | undefined
+  /** Another process listens on its socket: accepts nothing more, and leaves the socket as it is. */
+  release(): void
   /** Ends gracefully; resolves when the last connection is gone. Calling it again shortens the deadline. */
   drain(options: DrainOptions): Promise<void>
   /** Stops accepting and cuts what is open. */
@@ -160,13 +165,36 @@ class OpenedListener implements Listener, ConnectionHost {
   }
 
   async drain(options: DrainOptions): Promise<void> {
-    if (options.keepAccepting !== true) this.#stopAccepting()
+    const isInternal = this.address.kind === 'internal'
+    // What still runs on connections from outside may need it until the end.
+    const keepAccepting =
+      options.keepAccepting === true || (isInternal && options.strategy !== 'immediate')
+    if (!keepAccepting) this.#stopAccepting()
     if (options.strategy === 'none') return
     const { clock, random } = this.runtime
     const connections = this.#connections
     const stopAccepting = (): void => this.#stopAccepting()
     this.#drain ??= new Drain({ clock, random, connections, stopAccepting })
-    await this.#drain.start(options)
+    const drained = this.#drain.start({ ...options, keepAccepting })
+    if (!isInternal || options.strategy === 'immediate') await drained
+  }
+
+  get descriptor(): number | undefined {
+    return this.#server instanceof Server && this.#server.listening
+      ? descriptorOf(this.#server)
+      : undefined
+  }
+
+  release(): void {
+    this.#unwatch()
+    const server = this.#server
+    if (server instanceof Server && server.listening) closeHandedOver(server)
+    else if (server?.listening === true) server.close()
+    // Accepted, and still to be served, whatever the process is short of.
+    for (const socket of this.#waiting.splice(0)) {
+      this.#serve(socket)
+      socket.resume()
+    }
   }
 
   async close(): Promise<void> {
@@ -226,12 +254,16 @@ class OpenedListener implements Listener, ConnectionHost {
       return
     }
     const refusal = this.#refusal()
-    if (refusal !== undefined) {
-      this.overflowTotal += 1
-      this.config.acceptStats?.[refusal].add(1)
-      socket.destroy()
+    if (refusal === undefined) {
+      this.#serve(socket)
       return
     }
+    this.overflowTotal += 1
+    this.config.acceptStats?.[refusal].add(1)
+    socket.destroy()
+  }
+
+  #serve(socket: Socket): void {
     this.config.acceptStats?.cxTotal.add(1)
     // An adopted server may have been made with other options.
     socket.allowHalfOpen = true
@@ -318,7 +350,9 @@ class OpenedListener implements Listener, ConnectionHost {
     if (this.address.kind === 'internal') {
       this.runtime.internalListeners.unregister(this.address.listener, this.#acceptInternal)
     }
-    if (this.#server?.listening === true) this.#server.close()
+    const server = this.#server
+    if (server instanceof Server && server.listening) closeServer(server, this.address)
+    else if (server?.listening === true) server.close()
   }
 }
 

@@ -84,6 +84,7 @@ export interface ClusterStats {
   readonly rqActiveOverflow: Counter
   readonly rqTimeout: Counter
   readonly rqPerTryTimeout: Counter
+  readonly rqMaxDuration: Counter
   readonly rqRetry: Counter
   readonly rqRetrySuccess: Counter
   readonly rqRetryBackoffExponential: Counter

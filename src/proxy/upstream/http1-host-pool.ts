@@ -212,10 +212,19 @@ export class Http1HostPool implements HostPool, ClientConnectionOwner {
   }
 
   #onOpen(wire: Wire, breaker: CircuitBreaker, cluster: Cluster): void {
+    const { http1 } = cluster
+    const headersCountMax = http1?.headersCountMax ?? responseLimits.headersCountMax
     const connection = new ClientConnection({
       wire,
-      parser: { names: this.#options.names, limits: responseLimits, keepsTrailers: true },
+      parser: {
+        names: this.#options.names,
+        limits: http1 === undefined ? responseLimits : { ...responseLimits, headersCountMax },
+        keepsTrailers: true,
+        spelling: http1?.spelling,
+      },
       owner: this,
+      spelling: http1?.spelling,
+      sendsUrl: http1?.sendsUrl === true,
     })
     const idleTimer = new LazyTimer(this.#options.clock, () => connection.close())
     const generation = this.#generation

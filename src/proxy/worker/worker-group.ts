@@ -121,6 +121,17 @@ export class WorkerGroup implements DataPlane {
     for (const worker of this.#workers) worker.tell({ kind: 'reopen-logs' })
   }
 
+  /** The main thread listens for all of them. */
+  async descriptors(): Promise<ReadonlyMap<string, number>> {
+    return this.#broker.descriptors()
+  }
+
+  /** First the door, then the workers: what is on its way to one of them is still served. */
+  async release(): Promise<void> {
+    this.#broker.release()
+    await this.#ask('release', undefined)
+  }
+
   failHealthCheck(isFailing: boolean): void {
     for (const worker of this.#workers) worker.tell({ kind: 'fail-health-check', isFailing })
   }

@@ -37,6 +37,7 @@ export interface WorkerCalls {
   progress: { readonly input: undefined; readonly output: DataPlaneProgress }
   certificates: { readonly input: undefined; readonly output: readonly CertificateStatus[] }
   drain: { readonly input: DrainRequest; readonly output: undefined }
+  release: { readonly input: undefined; readonly output: undefined }
   close: { readonly input: undefined; readonly output: undefined }
 }
 
@@ -51,6 +52,8 @@ export type ToWorker =
     }
   | { readonly kind: 'listening'; readonly id: number; readonly result: ListenResult }
   | { readonly kind: 'connection'; readonly listener: string; readonly descriptor: number }
+  /** The worker has left the listener, and no connection of it comes any more. */
+  | { readonly kind: 'unlistened'; readonly listener: string }
   | { readonly kind: 'reopen-logs' }
   | { readonly kind: 'reset-counters' }
   | { readonly kind: 'fail-health-check'; readonly isFailing: boolean }

@@ -134,6 +134,7 @@ export class WorkerPlane implements ConnectionTaker {
         return
       case 'unlisten':
         this.#options.broker.leave(message.listener, this)
+        this.tell({ kind: 'unlistened', listener: message.listener })
         return
       case 'stats':
         this.stats.apply(message.change)
@@ -203,6 +204,7 @@ const nothing: { readonly [C in WorkerCall]: WorkerCalls[C]['output'] } = {
   } satisfies DataPlaneStatus,
   certificates: [],
   drain: undefined,
+  release: undefined,
   close: undefined,
 }
 

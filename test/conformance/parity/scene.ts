@@ -141,8 +141,11 @@ async function answerAll(
     await using proxy = await open()
     const ask = async (one: ParityCase): Promise<void> => {
       const port = proxy.ports.get(one.listener ?? 'main') ?? 0
-      const bytes = one.raw ?? requestBytes(one)
-      responses.set(one.name, await sendBytes({ port, bytes, isHead: one.method === 'HEAD' }))
+      // Some hosts name the listener's own port.
+      const bytes = (one.raw ?? requestBytes(one)).replaceAll('PORT', String(port))
+      const response = await sendBytes({ port, bytes, isHead: one.method === 'HEAD' })
+      const body = response.body.replaceAll(String(port), 'PORT')
+      responses.set(one.name, { ...response, body })
     }
     if (scene.isInOrder === true) for (const one of cases) await ask(one)
     else await inParallel(cases, ask)
