@@ -16,6 +16,7 @@ import {
 } from './balancing-fields.ts'
 import { bootstrapRule } from './bootstrap-fields.ts'
 import { clusterRule, forwardProxyClusterRule, upstreamHttpRule } from './cluster-fields.ts'
+import { connectionLimitRule, networkRateLimitRule } from './compile-gate.ts'
 import { filterFeatures, forwardProxyFilterRule } from './compile-http-filter.ts'
 import { proxyProtocolRule } from './compile-listener-filter.ts'
 import { assignmentRule } from './endpoint-fields.ts'
@@ -33,7 +34,14 @@ const sections: readonly Section[] = [
   { title: 'Bootstrap', rules: [bootstrapRule] },
   {
     title: 'Listeners (LDS)',
-    rules: [listenerRule, proxyProtocolRule, connectionManagerRule, tcpProxyRule],
+    rules: [
+      listenerRule,
+      proxyProtocolRule,
+      connectionLimitRule,
+      networkRateLimitRule,
+      connectionManagerRule,
+      tcpProxyRule,
+    ],
   },
   {
     title: 'HTTP filters',

@@ -85,6 +85,8 @@ function chunked(name: string, path: string, parts: readonly string[]): ParityCa
 }
 
 const cases: readonly ParityCase[] = [
+  ...connections('rated', 3),
+  ...connections('one-by-one', 2),
   ...times('two', 3),
   ...times('two', 1, { method: 'POST', headers: grpc }),
   ...times('counted', 3),
@@ -145,6 +147,23 @@ const cases: readonly ParityCase[] = [
   { name: 'no gRPC', method: 'POST', path: '/listed.Service/Listed', listener: 'listed' },
 ]
 
+/** Bytes to a listener of this name: so many connections, one after the other. */
+function connections(name: string, count: number): ParityCase[] {
+  return Array.from({ length: count }, (_, index) => ({
+    name: `connection ${index} to ${name}`,
+    listener: name,
+    raw: 'GET /tcp HTTP/1.1\r\nhost: any\r\n\r\n',
+  }))
+}
+
+function gated(name: string, gate: object): object {
+  const proxy = typed('tcp', 'filters.network.tcp_proxy.v3.TcpProxy', {
+    stat_prefix: name,
+    cluster: 'b',
+  })
+  return listener(name, [gate, proxy])
+}
+
 function route(name: string, perFilter: object): object {
   return {
     match: { prefix: `/${name}` },
@@ -155,7 +174,7 @@ function route(name: string, perFilter: object): object {
 
 export const guardScene: Scene = {
   title: 'filters that count, hold and limit, in Envoy and in Tulle',
-  listeners: 2,
+  listeners: 4,
   cases,
   isInOrder: true,
   adminPath: '/stats',
@@ -210,6 +229,20 @@ export const guardScene: Scene = {
             },
           }),
         ]),
+        gated(
+          'rated',
+          typed('rate', 'filters.network.local_ratelimit.v3.LocalRateLimit', {
+            stat_prefix: 'rated',
+            token_bucket: bucket(2),
+          }),
+        ),
+        gated(
+          'one-by-one',
+          typed('limit', 'filters.network.connection_limit.v3.ConnectionLimit', {
+            stat_prefix: 'one-by-one',
+            max_connections: 1,
+          }),
+        ),
         listener('listed', [
           httpManager({
             stat_prefix: 'listed',
@@ -244,7 +277,10 @@ export const guardScene: Scene = {
 export function guardStats(text: string): ReadonlyMap<string, number> {
   const stats = new Map<string, number>()
   for (const line of text.split('\n')) {
-    const match = /^(\S+\.http_local_rate_limit\.\S+|cluster\.\S+\.grpc\.\S+): (\d+)$/.exec(line)
+    const match =
+      /^((?:\S+\.http_local_rate_limit|local_rate_limit|connection_limit)\.\S+|cluster\.\S+\.grpc\.\S+): (\d+)$/.exec(
+        line,
+      )
     const value = Number(match?.[2] ?? 0)
     if (match?.[1] !== undefined && value !== 0) stats.set(match[1], value)
   }
