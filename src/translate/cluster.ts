@@ -15,7 +15,6 @@ import {
   Cluster_LbPolicy,
 } from '../xds/proto/generated/envoy/config/cluster/v3/cluster.ts'
 import { typeUrls, type EncodedResource } from '../xds/resource-set.ts'
-import type { Abilities } from './ability.ts'
 import { isBetweenSidecars } from './between-sidecars.ts'
 import { isTlsRefused, noTls, translateClusterTls } from './cluster-tls.ts'
 import { httpVersionOf, translateConnectionPool, type PoolInput } from './connection-pool.ts'
@@ -46,7 +45,6 @@ export interface ClusterInput {
   /** Of this port; read for services that are resolved by DNS, and for who stands before them. */
   readonly endpoints: readonly Endpoint[]
   readonly mesh: MeshSettings
-  readonly abilities: Abilities
   /** Names that the service's workloads may prove to have. */
   readonly identities: readonly string[]
   /** File of the authorities that the client's host trusts. */
@@ -73,7 +71,6 @@ export function translateCluster(input: ClusterInput): EncodedResource | undefin
     port,
     mesh,
     direction: 'outbound',
-    abilities: input.abilities,
     isBetweenSidecars: isBetweenSidecars(input, policy.tls),
   }
   const tls = isTlsRefused(policy.tls)

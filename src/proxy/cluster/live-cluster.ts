@@ -13,9 +13,12 @@ import type { CircuitBreaker } from '../resilience/circuit-breaker.ts'
 import { createCircuitBreaker } from '../resilience/create-circuit-breaker.ts'
 import { createOutlierDetector } from '../resilience/create-outlier-detector.ts'
 import type { OutlierDetector } from '../resilience/outlier-detector.ts'
+import { createBreakerStats } from '../telemetry/breaker-stats.ts'
 import type { ClusterStats, MembershipStats } from '../telemetry/cluster-stats.ts'
 import { createClusterStats, createMembershipStats } from '../telemetry/create-stats.ts'
-import type { StatsRegistry } from '../telemetry/stats-registry.ts'
+import type { LogWriter } from '../telemetry/log-writer.ts'
+import { outlierEventLine } from '../telemetry/outlier-event-log.ts'
+import type { StatScope, StatsRegistry } from '../telemetry/stats-registry.ts'
 import type { TlsScope } from '../tls/live-tls.ts'
 import type { UpstreamTransports } from '../tls/upstream-transports.ts'
 import type { Cluster, ClusterService, TransportUse } from '../upstream/cluster.ts'
@@ -36,6 +39,8 @@ import type { Retirement } from './retirement.ts'
 export interface ClusterScope extends ClusterHealthScope {
   readonly stats: StatsRegistry
   readonly resolve: Resolve
+  /** Gets a line for each ejection; undefined: nobody asked for one. */
+  readonly outlierLog?: Pick<LogWriter, 'write'> | undefined
   readonly retirement: Retirement
   readonly tls: TlsScope
   /** Whether a connection there would come back to this sidecar, to a listener that resolves names. */
@@ -53,6 +58,7 @@ export class LiveCluster implements Cluster {
   readonly members: MembershipStats
   #stats: ClusterStats | undefined
   #breaker: CircuitBreaker | undefined
+  #breakerStats: StatScope | undefined
   #config: ClusterConfig
   #balancer: Balancer
   #outlier: OutlierDetector | undefined
@@ -93,12 +99,16 @@ export class LiveCluster implements Cluster {
   }
 
   get breaker(): CircuitBreaker {
-    return (this.#breaker ??= createCircuitBreaker({
-      name: this.name,
-      slots: this.#scope.stats.slots,
-      limits: this.#config.breakerLimits,
-      stats: this.stats,
-    }))
+    return (this.#breaker ??= this.#openBreaker())
+  }
+
+  #openBreaker(): CircuitBreaker {
+    const { stats: registry } = this.#scope
+    const { breakerLimits: limits, statName } = this.#config
+    const { name, stats } = this
+    const breaker = createCircuitBreaker({ name, slots: registry.slots, limits, stats })
+    this.#breakerStats = createBreakerStats(registry, statName, breaker)
+    return breaker
   }
 
   get config(): ClusterConfig {
@@ -119,6 +129,10 @@ export class LiveCluster implements Cluster {
 
   get requestsPerConnectionMax(): number {
     return this.#config.requestsPerConnectionMax
+  }
+
+  get connectionDurationMsMax(): number {
+    return this.#config.connectionDurationMsMax
   }
 
   get protocol(): Cluster['protocol'] {
@@ -253,6 +267,7 @@ export class LiveCluster implements Cluster {
       isIdle: () => hosts.every(({ isIdle }) => isIdle) && isClusterIdle(this.#stats),
       close: () => {
         for (const host of hosts) host.close()
+        this.#breakerStats?.close()
         this.#breaker?.close()
         this.#stats?.close()
         this.members.close()
@@ -394,9 +409,12 @@ export class LiveCluster implements Cluster {
         this.#onHostsChanged()
         if (host.isEjected) this.#onHostFailed(host)
       },
-      onEvent: ({ action, host, reason, enforced }) => {
+      onEvent: (event) => {
+        const { action, host, reason, enforced } = event
         const fields = { cluster: this.name, host: host.addressText, reason, enforced }
         log.info(fields, action === 'eject' ? 'endpoint ejected' : 'endpoint came back')
+        const place = { clusterName: this.name, nowMs: clock.nowMs() }
+        this.#scope.outlierLog?.write(outlierEventLine(event, place))
       },
     })
   }

@@ -66,6 +66,8 @@ export interface ClusterConfig {
   readonly connectTimeoutMs: number
   readonly idleTimeoutMs: number
   readonly requestsPerConnectionMax: number
+  /** 0: connections may grow as old as they like. */
+  readonly connectionDurationMsMax: number
   readonly protocol: 'http1' | 'http2' | 'use-downstream'
   readonly http2: Http2Options
   /** Absent: the defaults. */

@@ -45,8 +45,25 @@ const thresholds: MessageRule = {
       type: 'envoy.config.cluster.v3.CircuitBreakers.Thresholds.RetryBudget',
       fields: { budgetPercent: used(percentRule), minRetryConcurrency: used() },
     }),
-    trackRemaining: ignored('it only adds gauges'),
+    trackRemaining: used(undefined, 'with one thread'),
     maxConnectionPools: refusedField('a limit on connection pools is not implemented'),
+  },
+}
+
+const unsupported = 'Unsupported field in per_host_thresholds'
+
+/** The same message has fewer fields there. */
+export const perHostThresholds: MessageRule = {
+  type: 'envoy.config.cluster.v3.CircuitBreakers.Thresholds',
+  fields: {
+    priority: used(),
+    maxConnections: used(),
+    maxPendingRequests: refusedField(unsupported),
+    maxRequests: refusedField(unsupported),
+    maxRetries: refusedField(unsupported),
+    retryBudget: refusedField(unsupported),
+    trackRemaining: ignored('it has no effect in Envoy either'),
+    maxConnectionPools: refusedField(unsupported),
   },
 }
 
@@ -109,9 +126,7 @@ const commonHttp: MessageRule = {
   fields: {
     idleTimeout: used(),
     maxRequestsPerConnection: used(),
-    maxConnectionDuration: refusedField(
-      'a limit on the life of upstream connections is not implemented yet',
-    ),
+    maxConnectionDuration: used(),
     maxHeadersCount: used(undefined, 'of responses in HTTP/1.1'),
     maxStreamDuration: used(),
     headersWithUnderscoresAction: ignored('Envoy reads it on listeners only'),
@@ -228,7 +243,7 @@ export const clusterRule: MessageRule = {
       type: 'envoy.config.cluster.v3.CircuitBreakers',
       fields: {
         thresholds: used(thresholds),
-        perHostThresholds: refusedField('limits per host are not implemented yet'),
+        perHostThresholds: used(undefined, 'max_connections of priority DEFAULT, as in Envoy'),
       },
     }),
     upstreamHttpProtocolOptions: used(upstreamNames),

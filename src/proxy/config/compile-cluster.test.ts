@@ -176,6 +176,12 @@ const refusals: readonly {
       'transport_socket: tls (envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext) is not implemented',
   },
   {
+    name: 'a limit per host on requests',
+    text: '{name: c, circuit_breakers: {per_host_thresholds: [{max_requests: 3}]}}',
+    reason:
+      'circuit_breakers.per_host_thresholds[0].max_requests: Unsupported field in per_host_thresholds (value 3)',
+  },
+  {
     name: 'more keep-alive probes than the kernel sends',
     text: '{name: c, upstream_connection_options: {tcp_keepalive: {keepalive_probes: 128}}}',
     reason: 'upstream_connection_options.tcp_keepalive.keepalive_probes: must be 1 to 127, got 128',

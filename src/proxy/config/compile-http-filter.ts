@@ -14,6 +14,8 @@ import { CorsFilter } from '../filter/cors-filter.ts'
 import { compileCors, corsFilterRule, corsPolicyRule } from '../filter/cors-policy.ts'
 import { FaultFilter } from '../filter/fault-filter.ts'
 import { compileFault, faultRule, isIdle } from '../filter/fault-settings.ts'
+import { HealthCheckFilter } from '../filter/health-check-filter.ts'
+import { compileHealthCheckFilter, healthCheckFilterRule } from '../filter/health-check-settings.ts'
 import { compileLocalRateLimit, localRateLimitRule } from '../filter/local-rate-limit.ts'
 import type { RouteFilterConfig } from '../filter/route-config.ts'
 import { createCorsStats, createFaultStats } from '../telemetry/filter-stats.ts'
@@ -102,6 +104,7 @@ const known: Readonly<Record<string, CompileFilter>> = {
   [grpcStatsRule.type]: planGrpcStats,
   [localRateLimitRule.type]: planLocalRateLimit,
   [bufferRule.type]: planBuffer,
+  [healthCheckFilterRule.type]: planHealthCheck,
 }
 
 /** What routes may say to filters, by the type of what they say. */
@@ -135,7 +138,6 @@ const notYet: Readonly<Record<string, string>> = {
   'envoy.extensions.filters.http.ext_proc.v3.ExternalProcessor': 'external processing',
   'envoy.extensions.filters.http.lua.v3.Lua': 'Lua',
   'envoy.extensions.filters.http.wasm.v3.Wasm': 'Wasm',
-  'envoy.extensions.filters.http.health_check.v3.HealthCheck': 'the health check filter',
 }
 
 /** For the reference page. */
@@ -228,6 +230,31 @@ function planFault(
         })
         return { value, close: () => stats.close() }
       },
+    },
+  ]
+}
+
+function planHealthCheck(
+  { filter, any }: FilterInput,
+  report: FieldReport,
+): readonly HttpFilterPlan[] {
+  const settings = compileHealthCheckFilter(any, at(report, 'typed_config'))
+  if (settings === undefined) return []
+  const { name, disabled: isOffByDefault } = filter
+  return [
+    {
+      name,
+      openFilter: ({ clock, clusters, isFailing, nodeCluster }) => ({
+        value: new HealthCheckFilter({
+          name,
+          isOffByDefault,
+          settings,
+          nowMs: () => clock.monotonicMs(),
+          isFailing,
+          clusters,
+          nodeCluster,
+        }),
+      }),
     },
   ]
 }

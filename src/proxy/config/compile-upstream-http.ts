@@ -26,6 +26,7 @@ type UpstreamHttp = Pick<
   | 'http1'
   | 'idleTimeoutMs'
   | 'requestsPerConnectionMax'
+  | 'connectionDurationMsMax'
   | 'maxStreamDurationMs'
 >
 
@@ -161,6 +162,11 @@ function commonLimits(
       common?.idleTimeout,
       { absentMs: idleTimeoutDefaultMs },
       at(report, 'common_http_protocol_options', 'idle_timeout'),
+    ),
+    connectionDurationMsMax: durationMs(
+      common?.maxConnectionDuration,
+      { absentMs: 0 },
+      at(report, 'common_http_protocol_options', 'max_connection_duration'),
     ),
     requestsPerConnectionMax:
       common?.maxRequestsPerConnection ?? cluster.maxRequestsPerConnection ?? 0,

@@ -6,6 +6,7 @@
  * (local-data-plane.ts); the main thread acknowledges to the control plane when every data plane has answered.
  */
 import type { DrainOptions } from '../listener/drain.ts'
+import type { OutlierAverages } from '../resilience/outlier-detector.ts'
 import type { WantedSecret } from '../tls/secret-store.ts'
 import type { ActiveHealth } from '../upstream/host.ts'
 import type { WireAddress } from '../wire/wire.ts'
@@ -114,6 +115,8 @@ export interface ClusterStatus {
     readonly requestsMax: number
     readonly retriesMax: number
   }
+  /** Of the last interval; undefined without outlier detection. */
+  readonly averages: OutlierAverages | undefined
   readonly hosts: readonly HostStatus[]
 }
 

@@ -5,6 +5,7 @@
 import { bufferPerRouteRule, bufferRule } from '../filter/buffer-filter.ts'
 import { corsPolicyRule } from '../filter/cors-policy.ts'
 import { faultRule } from '../filter/fault-settings.ts'
+import { healthCheckFilterRule } from '../filter/health-check-settings.ts'
 import { localRateLimitRule } from '../filter/local-rate-limit.ts'
 import { routeConfigurationRule, routeRules } from '../route/route-fields.ts'
 import {
@@ -50,6 +51,7 @@ const sections: readonly Section[] = [
       forwardProxyFilterRule,
       faultRule,
       corsPolicyRule,
+      healthCheckFilterRule,
       grpcStatsRule,
       localRateLimitRule,
       bufferRule,

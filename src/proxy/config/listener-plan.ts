@@ -19,6 +19,7 @@ import type { RequestObserver, TcpObserver } from '../telemetry/request-record.t
 import type { StatsRegistry } from '../telemetry/stats-registry.ts'
 import type { TlsScope } from '../tls/live-tls.ts'
 import type { DownstreamTlsPlan } from '../tls/tls-plan.ts'
+import type { ClusterSet } from '../upstream/cluster.ts'
 import type { WireAddress } from '../wire/wire.ts'
 import type { LogFiles } from './log-files.ts'
 
@@ -29,6 +30,11 @@ export interface PlanScope {
   readonly stats: StatsRegistry
   readonly logFiles: LogFiles
   readonly tls: TlsScope
+  readonly clusters: ClusterSet
+  /** Whether somebody said that the sidecar is to fail its health checks. */
+  readonly isFailing: () => boolean
+  /** `node.cluster` of the bootstrap. */
+  readonly nodeCluster: string
 }
 
 /** Something opened from a plan, with what must be released when its listener goes. */

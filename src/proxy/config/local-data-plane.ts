@@ -48,7 +48,7 @@ import type {
   WantedNames,
 } from './data-plane.ts'
 import { ListenerTable, type TakeSocket } from './listener-table.ts'
-import { LogFiles } from './log-files.ts'
+import { LogFiles, type UsedLogFile } from './log-files.ts'
 import { type ResourceBatch, type ResourcePlace, entryBytes } from './resource-batch.ts'
 import { RouteStore } from './route-store.ts'
 import { RouteSwap, clustersNamed } from './route-swap.ts'
@@ -85,7 +85,7 @@ export class LocalDataPlane implements DataPlane {
 
   constructor(options: LocalDataPlaneOptions) {
     this.#options = options
-    const { clock, random, log, stats, resolve, events } = options
+    const { clock, random, log, stats, events } = options
     const refusals = new RefusalLog(clock, log)
     this.#secrets = new SecretStore(() => events.onWanted(this.#wanted()))
     this.#tls = {
@@ -99,28 +99,7 @@ export class LocalDataPlane implements DataPlane {
     }
     this.#logFiles = new LogFiles(clock, stats)
     this.#retirement = new Retirement(clock, () => stats.slots.reclaim())
-    this.#clusters = new ClusterTable(
-      {
-        clock,
-        random,
-        log,
-        stats,
-        resolve,
-        retirement: this.#retirement,
-        tls: this.#tls,
-        leadsBack: (address) => this.#listeners.isForwardProxyAt(address),
-        drainHost: (host) => this.runtime.pools.drainHost(host),
-        connector: () => this.runtime.connector,
-        logFiles: this.#logFiles,
-      },
-      {
-        onAssignmentNames: () => this.#announceWanted(),
-        onChange: () => {
-          this.#swap.onClustersChanged()
-          events.onChange()
-        },
-      },
-    )
+    this.#clusters = this.#createClusters()
     const { connectionsMax } = options.compileScope.runtime
     const clusters = this.#clusters
     const { handles } = options
@@ -146,12 +125,42 @@ export class LocalDataPlane implements DataPlane {
         routes: this.#routes,
         retirement: this.#retirement,
         tls: this.#tls,
+        clusters,
+        isFailing: () => this.runtime.health.isFailing,
+        nodeCluster: options.compileScope.runtime.manager?.nodeCluster ?? '',
       },
       takeSocket: options.takeSocket,
       drainTimeMs: options.drainTimeMs,
       onChange: () => events.onChange(),
       onFailed: (failure) => events.onListenerFailed(failure),
     })
+  }
+
+  #createClusters(): ClusterTable {
+    const { clock, random, log, stats, resolve, events } = this.#options
+    return new ClusterTable(
+      {
+        clock,
+        random,
+        log,
+        stats,
+        resolve,
+        retirement: this.#retirement,
+        tls: this.#tls,
+        leadsBack: (address) => this.#listeners.isForwardProxyAt(address),
+        drainHost: (host) => this.runtime.pools.drainHost(host),
+        connector: () => this.runtime.connector,
+        logFiles: this.#logFiles,
+        outlierLog: this.#openOutlierLog(),
+      },
+      {
+        onAssignmentNames: () => this.#announceWanted(),
+        onChange: () => {
+          this.#swap.onClustersChanged()
+          events.onChange()
+        },
+      },
+    )
   }
 
   async apply(batch: ResourceBatch): Promise<ApplyResult> {
@@ -267,6 +276,12 @@ export class LocalDataPlane implements DataPlane {
     this.#swap.keepCluster(message.name)
     this.#clusters.apply(result.value)
     return undefined
+  }
+
+  /** The whole sidecar has one, for all of its life; a path that cannot be written ends its start. */
+  #openOutlierLog(): UsedLogFile['writer'] | undefined {
+    const path = this.#options.compileScope.runtime.manager?.outlierLogPath ?? ''
+    return path === '' ? undefined : this.#logFiles.use(path).writer
   }
 
   /** Why an event log cannot be written; undefined: all can. */

@@ -13,6 +13,7 @@ import type { HeaderList } from '../http/header-list.ts'
 import type { RequestHead, ResponseHead } from '../http/message.ts'
 import type { ResponseEvents } from '../http/stream.ts'
 import type { Http2Stats } from '../telemetry/cluster-stats.ts'
+import type { CopyBuffers } from '../wire/copy-buffer.ts'
 import { endText } from '../wire/end-text.ts'
 import type { Wire } from '../wire/wire.ts'
 import { ClientStream, type ClientStreamOwner } from './client-stream.ts'
@@ -34,6 +35,7 @@ export interface Http2ClientOptions {
   readonly http2: Http2Options
   readonly stats: Http2Stats
   readonly held: HeldBytes
+  readonly copies: CopyBuffers
   readonly limits: FieldLimits
   readonly owner: Http2ClientOwner
 }
@@ -89,6 +91,7 @@ export class Http2ClientConnection implements SessionOwner, ClientStreamOwner {
       settings: clientSettings(http2, limits.headBytesMax),
       stats,
       held: options.held,
+      copies: options.copies,
       headBytesMax: limits.headBytesMax,
       owner: this,
     })

@@ -7,6 +7,7 @@
  */
 import type { HeaderList } from '../http/header-list.ts'
 import type { BodyLength, HttpProtocol } from '../http/message.ts'
+import { SendQueue } from './send-queue.ts'
 
 export interface StreamEvents {
   onStreamData(chunk: Buffer): void
@@ -67,8 +68,7 @@ export class Http2Stream {
   wireBytesSent = 0
 
   // What the sender keeps of it.
-  readonly queue: Buffer[] = []
-  queuedBytes = 0
+  readonly queue = new SendQueue()
   isEndQueued = false
   trailers: HeaderList | undefined
   isInTurn = false
@@ -99,7 +99,7 @@ export class Http2Stream {
 
   /** Whether nothing waits to leave. */
   get isFlushed(): boolean {
-    return this.queue.length === 0 && !this.isEndQueued
+    return this.queue.bytes === 0 && !this.isEndQueued
   }
 
   pause(): void {

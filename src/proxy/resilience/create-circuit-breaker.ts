@@ -56,7 +56,7 @@ class SharedBreaker implements CircuitBreaker {
 
   tryAcquire(resource: BreakerResource): boolean {
     const slot = this.#slotOf(resource)
-    if (this.#slots.readGauge(slot) >= this.#maxOf(resource)) {
+    if (this.#slots.readGauge(slot) >= this.max(resource)) {
       this.#countOverflow(resource)
       return false
     }
@@ -105,7 +105,7 @@ class SharedBreaker implements CircuitBreaker {
     }
   }
 
-  #maxOf(resource: BreakerResource): number {
+  max(resource: BreakerResource): number {
     switch (resource) {
       case 'connections':
         return this.#limits.connectionsMax

@@ -16,12 +16,13 @@ import type { Host } from '../upstream/host.ts'
 import { HostMonitor } from './host-monitor.ts'
 import type {
   HostOutcome,
+  OutlierAverages,
   OutlierDetector,
   OutlierEvent,
   OutlierSettings,
   OutlierState,
 } from './outlier-detector.ts'
-import { judgeRates } from './success-rate.ts'
+import { judgeRates, noThreshold } from './success-rate.ts'
 
 export interface OutlierDetectorOptions {
   readonly settings: OutlierSettings
@@ -44,6 +45,7 @@ class Detector implements OutlierDetector {
   readonly #monitors = new Map<Host, HostMonitor>()
   #settings: OutlierSettings
   #ejected = 0
+  #averages: OutlierAverages = { external: noThreshold, local: noThreshold }
   #sweep: Timer
 
   constructor(options: OutlierDetectorOptions) {
@@ -90,6 +92,10 @@ class Detector implements OutlierDetector {
     this.#sweep = this.#armSweep()
   }
 
+  averages(): OutlierAverages {
+    return this.#averages
+  }
+
   state(host: Host): OutlierState | undefined {
     const monitor = this.#monitors.get(host)
     if (monitor === undefined) return undefined
@@ -110,7 +116,7 @@ class Detector implements OutlierDetector {
   close(): void {
     this.#sweep.cancel()
     for (const [host, monitor] of this.#monitors) {
-      if (monitor.isEjected) this.#uneject(host, monitor)
+      if (monitor.isEjected) this.#bringBack(host, monitor)
     }
     this.#monitors.clear()
   }
@@ -139,8 +145,11 @@ class Detector implements OutlierDetector {
       return
     }
     const enforced = Math.floor(random() * 100) < enforcingPercent(settings, kind)
-    onEvent?.({ action: 'eject', host, reason: kind, enforced })
-    if (!enforced) return
+    const tell = (): void => onEvent?.(this.#ejection({ host, monitor, kind, enforced }))
+    if (!enforced) {
+      tell()
+      return
+    }
     const jitterMs = Math.floor(random() * (settings.maxEjectionTimeJitterMs + 1))
     monitor.eject(this.#options.clock.monotonicMs(), jitterMs, settings)
     host.isEjected = true
@@ -148,6 +157,24 @@ class Detector implements OutlierDetector {
     stats.ejectionsEnforcedTotal.add(1)
     stats.enforced[kind].add(1)
     onChange?.(host)
+    tell()
+  }
+
+  #ejection({ host, monitor, kind, enforced }: EjectionFacts): OutlierEvent {
+    const { unejectedAtMs, ejections } = monitor
+    const sinceLastMs = unejectedAtMs === undefined ? undefined : this.#sinceMs(unejectedAtMs)
+    const common = {
+      action: 'eject',
+      host,
+      reason: kind,
+      enforced,
+      ejections,
+      sinceLastMs,
+    } as const
+    if (kind.startsWith('consecutive')) return { ...common, rate: undefined }
+    const origin = kind.startsWith('local_origin') ? 'local' : 'external'
+    const rate = { host: monitor[origin].shownRate, ...this.#averages[origin] }
+    return { ...common, rate }
   }
 
   /** Not per priority, as in Envoy: all hosts of one priority may be out. */
@@ -159,11 +186,23 @@ class Detector implements OutlierDetector {
   }
 
   #uneject(host: Host, monitor: HostMonitor): void {
+    this.#bringBack(host, monitor)
+    this.#options.onEvent?.({
+      action: 'uneject',
+      host,
+      reason: undefined,
+      enforced: true,
+      ejections: monitor.ejections,
+      sinceLastMs: this.#sinceMs(monitor.ejectedAtMs),
+      rate: undefined,
+    })
+  }
+
+  #bringBack(host: Host, monitor: HostMonitor): void {
     monitor.uneject(this.#options.clock.monotonicMs())
     host.isEjected = false
     this.#countEjected(-1)
     this.#options.onChange?.(host)
-    this.#options.onEvent?.({ action: 'uneject', host, reason: undefined, enforced: true })
   }
 
   #countEjected(change: number): void {
@@ -189,7 +228,9 @@ class Detector implements OutlierDetector {
     const rates = [...this.#monitors].flatMap(([host, monitor]) =>
       monitor.isEjected ? [] : [{ host, monitor, rate: monitor[origin] }],
     )
-    for (const { subject, kind } of judgeRates(rates, this.#monitors.size, this.#settings)) {
+    const { judgements, compared } = judgeRates(rates, this.#monitors.size, this.#settings)
+    this.#averages = { ...this.#averages, [origin]: compared }
+    for (const { subject, kind } of judgements) {
       const { host, monitor } = subject
       const named = nameKind(kind, origin)
       this.#options.stats().detected[named].add(1)
@@ -208,6 +249,13 @@ class Detector implements OutlierDetector {
   #sinceMs(thenMs: number): number {
     return this.#options.clock.monotonicMs() - thenMs
   }
+}
+
+interface EjectionFacts {
+  readonly host: Host
+  readonly monitor: HostMonitor
+  readonly kind: EjectionKind
+  readonly enforced: boolean
 }
 
 function nameKind(

@@ -11,7 +11,7 @@ import type { ConnectionHost, OpenConnection } from '../listener/connection.ts'
 import type { TcpProxyConfig } from '../listener/listener-config.ts'
 import type { TcpRecord } from '../telemetry/request-record.ts'
 import { connectOptions, type Cluster } from '../upstream/cluster.ts'
-import { countConnectionEnd } from '../upstream/host-pool.ts'
+import { countConnectionEnd, tryAcquireConnection } from '../upstream/host-pool.ts'
 import type { Host } from '../upstream/host.ts'
 import { endText } from '../wire/end-text.ts'
 import { LazyTimer } from '../wire/lazy-timer.ts'
@@ -114,7 +114,7 @@ class TcpConnection implements OpenConnection {
       this.#fail('no-healthy-upstream')
       return
     }
-    if (!cluster.breaker.tryAcquire('connections')) {
+    if (!tryAcquireConnection(cluster, host)) {
       this.#fail('overflow')
       return
     }

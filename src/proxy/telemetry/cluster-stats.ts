@@ -69,6 +69,8 @@ export interface ClusterStats {
   readonly cxConnectAttemptsExceeded: Counter
   readonly cxHttp1Total: Counter
   readonly cxMaxRequests: Counter
+  /** Connections that were as old as they may be. */
+  readonly cxMaxDuration: Counter
   readonly cxHttp2Total: Counter
   /** Connections that the upstream ended with a GOAWAY. */
   readonly cxCloseNotify: Counter
@@ -80,7 +82,7 @@ export interface ClusterStats {
   readonly rqPendingOverflow: Counter
   /** Requests that waited for a connection that was not had. */
   readonly rqPendingFailureEject: Counter
-  /** Requests beyond `max_requests`. */
+  /** Requests beyond `max_requests`; Envoy 1.40 counts them apart from those that wait. */
   readonly rqActiveOverflow: Counter
   readonly rqTimeout: Counter
   readonly rqPerTryTimeout: Counter

@@ -72,6 +72,7 @@ export function createClusterStats(registry: StatsRegistry, clusterName: string)
     cxConnectAttemptsExceeded: counter('upstream_cx_connect_attempts_exceeded'),
     cxHttp1Total: counter('upstream_cx_http1_total'),
     cxMaxRequests: counter('upstream_cx_max_requests'),
+    cxMaxDuration: counter('upstream_cx_max_duration_reached'),
     cxHttp2Total: counter('upstream_cx_http2_total'),
     cxCloseNotify: counter('upstream_cx_close_notify'),
     cxNoneHealthy: counter('upstream_cx_none_healthy'),

@@ -21,6 +21,8 @@ export interface Cluster {
   readonly idleTimeoutMs: number
   /** 0 = unlimited. Envoy HttpProtocolOptions.max_requests_per_connection. */
   readonly requestsPerConnectionMax: number
+  /** A pooled connection of this age takes no more requests; absent, 0: never. Envoy max_connection_duration. */
+  readonly connectionDurationMsMax?: number
   /** Protocol for upstream connections. */
   readonly protocol: 'http1' | 'http2' | 'use-downstream'
   /** Of connections that speak HTTP/2; absent: the defaults. */

@@ -1,5 +1,5 @@
 /** Connections to one host with one identity, in one version of HTTP. */
-import type { Clock } from '../../lib/clock.ts'
+import type { Clock, Timer } from '../../lib/clock.ts'
 import type { HttpProtocol } from '../http/message.ts'
 import type { ResponseEvents, UpstreamStream } from '../http/stream.ts'
 import type { CircuitBreaker } from '../resilience/circuit-breaker.ts'
@@ -40,6 +40,16 @@ export interface StreamWaiter extends ResponseEvents {
 export interface ConnectionBooks {
   readonly breaker: CircuitBreaker
   readonly cluster: Cluster
+}
+
+/** Takes a place for one more connection to the host, or says false, which is counted: of the host, or of its cluster. */
+export function tryAcquireConnection({ breaker, stats }: Cluster, host: Host): boolean {
+  const max = breaker.limits().connectionsPerHostMax
+  if (max === undefined || host.stats.cxActive.value() < max) {
+    return breaker.tryAcquire('connections')
+  }
+  stats.cxOverflow.add(1)
+  return false
 }
 
 /** A connection is being opened; the breaker was asked before. */
@@ -96,6 +106,20 @@ export function countOpenFailure(
   if (isTimeout) stats.cxConnectTimeout.add(1)
   host.stats.cxConnectFail.add(1)
   return { failure: isTimeout ? 'connect-timeout' : 'connect-failure', message: result.message }
+}
+
+/** Tells when a connection that was just opened has grown as old as the cluster lets it; undefined: it may stay. */
+export function startLifetime(
+  cluster: Cluster,
+  clock: Clock,
+  onOver: () => void,
+): Timer | undefined {
+  const lengthMs = cluster.connectionDurationMsMax ?? 0
+  if (lengthMs === 0) return undefined
+  return clock.setTimer(lengthMs, () => {
+    cluster.stats.cxMaxDuration.add(1)
+    onOver()
+  })
 }
 
 /** Certificates have changed since it was opened, and its stay is over. */
