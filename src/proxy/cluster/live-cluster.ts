@@ -13,6 +13,7 @@ import type { CircuitBreaker } from '../resilience/circuit-breaker.ts'
 import { createCircuitBreaker } from '../resilience/create-circuit-breaker.ts'
 import { createOutlierDetector } from '../resilience/create-outlier-detector.ts'
 import type { OutlierDetector } from '../resilience/outlier-detector.ts'
+import type { OutlierShare } from '../resilience/outlier-share.ts'
 import { createBreakerStats } from '../telemetry/breaker-stats.ts'
 import type { ClusterStats, MembershipStats } from '../telemetry/cluster-stats.ts'
 import { createClusterStats, createMembershipStats } from '../telemetry/create-stats.ts'
@@ -47,6 +48,8 @@ export interface ClusterScope extends ClusterHealthScope {
   readonly leadsBack: (address: WireAddress) => boolean
   /** A host has left its cluster, or turned unhealthy: its pooled connections end, busy ones after their response. */
   readonly drainHost: (host: Host) => void
+  /** Outlier detection of other threads; absent: there are none. */
+  readonly outlierShare?: OutlierShare | undefined
 }
 
 export class LiveCluster implements Cluster {
@@ -306,7 +309,7 @@ export class LiveCluster implements Cluster {
   }
 
   #createHost(endpoint: ResolvedEndpoint): LiveHost {
-    const host = new LiveHost(endpoint, this.#scope.stats.slots)
+    const host = new LiveHost(endpoint, { slots: this.#scope.stats.slots, cluster: this.name })
     if (this.#config.closesOnFailure) host.closers = new Set()
     this.#health?.prepare(host)
     return host
@@ -403,6 +406,8 @@ export class LiveCluster implements Cluster {
       settings: config.outlier,
       hosts: this.#hosts,
       stats: () => this.stats.outlier,
+      cluster: this.name,
+      share: this.#scope.outlierShare,
       clock,
       random,
       onChange: (host) => {

@@ -24,7 +24,7 @@ export class LiveHost implements Host {
   readonly hostname: string
   /** How active checks reach it. */
   readonly check: EndpointCheck | undefined
-  readonly #slots: Slots
+  readonly #scope: { readonly slots: Slots; readonly cluster: string }
   #stats: HostStats | undefined
   weight: number
   health: HostHealth
@@ -45,11 +45,15 @@ export class LiveHost implements Host {
   /** What ends when the host turns unhealthy, where the cluster asks for that. */
   closers: Set<() => void> | undefined
 
-  constructor(endpoint: ResolvedEndpoint, slots: Slots) {
+  /** `cluster` and the host's address are what threads that count its active requests together know it by. */
+  constructor(
+    endpoint: ResolvedEndpoint,
+    scope: { readonly slots: Slots; readonly cluster: string },
+  ) {
     this.address = endpoint.address
     this.addressText = addressText(endpoint.address)
     this.hostname = endpoint.hostname
-    this.#slots = slots
+    this.#scope = scope
     this.weight = endpoint.weight
     this.check = endpoint.check
     this.health = endpoint.health
@@ -63,7 +67,11 @@ export class LiveHost implements Host {
 
   /** Made when first asked for: most hosts of a mesh are never called from here. */
   get stats(): HostStats {
-    return (this.#stats ??= createHostStats(this.#slots))
+    const { slots, cluster } = this.#scope
+    return (this.#stats ??= createHostStats(
+      slots,
+      `${cluster} ${this.addressText} ${this.hostname}`,
+    ))
   }
 
   get isIdle(): boolean {

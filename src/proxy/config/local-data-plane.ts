@@ -19,6 +19,7 @@ import { ClusterTable } from '../cluster/cluster-table.ts'
 import { resolvedList } from '../cluster/endpoint-source.ts'
 import type { Resolve } from '../cluster/resolver.ts'
 import { Retirement } from '../cluster/retirement.ts'
+import type { OutlierShare } from '../resilience/outlier-share.ts'
 import { type ProxyRuntime, createProxyRuntime } from '../runtime.ts'
 import { createOverloadGauges } from '../telemetry/create-stats.ts'
 import type { StatsRegistry } from '../telemetry/stats-registry.ts'
@@ -63,6 +64,8 @@ export interface LocalDataPlaneOptions {
   readonly takeSocket: TakeSocket
   readonly drainTimeMs: number
   readonly events: DataPlaneEvents
+  /** Outlier detection of other threads; absent: this is the only one. */
+  readonly outlierShare?: OutlierShare | undefined
   /** What its wires stand on; undefined keeps to `net`. */
   readonly handles?: HandleInternals | undefined
 }
@@ -85,7 +88,7 @@ export class LocalDataPlane implements DataPlane {
 
   constructor(options: LocalDataPlaneOptions) {
     this.#options = options
-    const { clock, random, log, stats, events } = options
+    const { clock, random, log, stats, events, handles } = options
     const refusals = new RefusalLog(clock, log)
     this.#secrets = new SecretStore(() => events.onWanted(this.#wanted()))
     this.#tls = {
@@ -102,7 +105,6 @@ export class LocalDataPlane implements DataPlane {
     this.#clusters = this.#createClusters()
     const { connectionsMax } = options.compileScope.runtime
     const clusters = this.#clusters
-    const { handles } = options
     this.runtime = createProxyRuntime({
       clock,
       random,
@@ -137,7 +139,7 @@ export class LocalDataPlane implements DataPlane {
   }
 
   #createClusters(): ClusterTable {
-    const { clock, random, log, stats, resolve, events } = this.#options
+    const { clock, random, log, stats, resolve, events, outlierShare } = this.#options
     return new ClusterTable(
       {
         clock,
@@ -152,6 +154,7 @@ export class LocalDataPlane implements DataPlane {
         connector: () => this.runtime.connector,
         logFiles: this.#logFiles,
         outlierLog: this.#openOutlierLog(),
+        outlierShare,
       },
       {
         onAssignmentNames: () => this.#announceWanted(),

@@ -7,6 +7,7 @@
  *   one and always_eject_one_host is set; otherwise the overflow is counted. The enforcing percentage draws after that.
  * - It stays out for base × (ejections in a row), at most max_ejection_time, plus jitter; the sweep ends it.
  *   The factor shrinks by one for each interval in which the host stays in.
+ * - Where several threads carry traffic they count together, and one decides (outlier-share.ts).
  * - Success rates and failure percentages are judged by the sweep over the interval that has just ended.
  */
 import type { Clock, Timer } from '../../lib/clock.ts'
@@ -22,6 +23,7 @@ import type {
   OutlierSettings,
   OutlierState,
 } from './outlier-detector.ts'
+import type { OutlierMessage, OutlierShare } from './outlier-share.ts'
 import { judgeRates, noThreshold } from './success-rate.ts'
 
 export interface OutlierDetectorOptions {
@@ -33,6 +35,10 @@ export interface OutlierDetectorOptions {
   readonly random: Random
   /** A host was ejected or came back: the balancer must be told. */
   readonly onChange?: (host: Host) => void
+  /** Detectors of other threads, of the same cluster; absent: there are none. */
+  readonly share?: OutlierShare | undefined
+  /** What they know the cluster by. */
+  readonly cluster?: string
   readonly onEvent?: (event: OutlierEvent) => void
 }
 
@@ -46,13 +52,23 @@ class Detector implements OutlierDetector {
   #settings: OutlierSettings
   #ejected = 0
   #averages: OutlierAverages = { external: noThreshold, local: noThreshold }
-  #sweep: Timer
+  #sweep: Timer | undefined
+  readonly #unlisten: () => void
+  #isClosed = false
 
   constructor(options: OutlierDetectorOptions) {
     this.#options = options
     this.#settings = options.settings
-    for (const host of options.hosts) this.#monitors.set(host, new HostMonitor())
-    this.#sweep = this.#armSweep()
+    for (const host of options.hosts) this.#monitors.set(host, this.#createMonitor(host))
+    if (this.#decides) this.#sweep = this.#armSweep()
+    const { share, cluster = '' } = options
+    this.#unlisten = share?.listen(cluster, (message) => this.#onMessage(message)) ?? nothing
+    if (!this.#decides) share?.send({ kind: 'ask', cluster })
+  }
+
+  /** Where another thread decides, this one counts, and does as it is told. */
+  get #decides(): boolean {
+    return this.#options.share?.isLeader !== false
   }
 
   report(host: Host, outcome: HostOutcome): void {
@@ -61,12 +77,17 @@ class Detector implements OutlierDetector {
     if (monitor === undefined) return
     const fired = monitor.count(outcome, this.#settings)
     if (fired === undefined) return
-    for (const kind of fired) this.#onConsecutive(host, monitor, kind)
+    const { share, cluster = '' } = this.#options
+    if (this.#decides) for (const kind of fired) this.#onConsecutive(host, monitor, kind)
+    else {
+      share?.send({ kind: 'fired', cluster, host: nameOf(host), reasons: fired })
+      for (const kind of fired) monitor.restart(kind)
+    }
   }
 
   onCheckPassed(host: Host): void {
     const monitor = this.#monitors.get(host)
-    if (!this.#settings.checksUneject || monitor?.isEjected !== true) return
+    if (!this.#settings.checksUneject || monitor?.isEjected !== true || !this.#decides) return
     if (host.active?.isFailed !== true) this.#uneject(host, monitor)
   }
 
@@ -75,19 +96,20 @@ class Detector implements OutlierDetector {
     for (const [host, monitor] of this.#monitors) {
       if (staying.has(host)) continue
       this.#monitors.delete(host)
+      monitor.close()
       if (!monitor.isEjected) continue
       this.#countEjected(-1)
       host.isEjected = false
     }
     for (const host of hosts) {
-      if (!this.#monitors.has(host)) this.#monitors.set(host, new HostMonitor())
+      if (!this.#monitors.has(host)) this.#monitors.set(host, this.#createMonitor(host))
     }
   }
 
   configure(settings: OutlierSettings): void {
     const intervalChanged = settings.intervalMs !== this.#settings.intervalMs
     this.#settings = settings
-    if (!intervalChanged) return
+    if (!intervalChanged || this.#sweep === undefined) return
     this.#sweep.cancel()
     this.#sweep = this.#armSweep()
   }
@@ -114,11 +136,62 @@ class Detector implements OutlierDetector {
   }
 
   close(): void {
-    this.#sweep.cancel()
+    this.#sweep?.cancel()
+    this.#unlisten()
+    this.#isClosed = true
     for (const [host, monitor] of this.#monitors) {
       if (monitor.isEjected) this.#bringBack(host, monitor)
+      monitor.close()
     }
     this.#monitors.clear()
+  }
+
+  #createMonitor(host: Host): HostMonitor {
+    const { share, cluster = '' } = this.#options
+    return new HostMonitor(share?.tallyOf(cluster, nameOf(host)))
+  }
+
+  #onMessage(message: OutlierMessage): void {
+    if (message.kind === 'ask') this.#tellEjections()
+    else if (message.kind === 'reset') this.#forgetAll()
+    else {
+      const host = [...this.#monitors.keys()].find((one) => nameOf(one) === message.host)
+      const monitor = host && this.#monitors.get(host)
+      if (host === undefined || monitor === undefined) return
+      if (message.kind === 'verdict') this.#obey(host, monitor, message)
+      else if (this.#decides) {
+        for (const kind of message.reasons) this.#onConsecutive(host, monitor, kind)
+      }
+    }
+  }
+
+  /** For a detector of another thread that has just been made. */
+  #tellEjections(): void {
+    if (!this.#decides) return
+    for (const [host, monitor] of this.#monitors) if (monitor.isEjected) this.#tell(host, monitor)
+  }
+
+  /** To the detectors of other threads. */
+  #tell(host: Host, { isEjected, jitterMs }: HostMonitor): void {
+    const { share, cluster = '' } = this.#options
+    share?.send({ kind: 'verdict', cluster, host: nameOf(host), isEjected, jitterMs })
+  }
+
+  #obey(host: Host, monitor: HostMonitor, verdict: { isEjected: boolean; jitterMs: number }): void {
+    if (verdict.isEjected === monitor.isEjected) return
+    const nowMs = this.#options.clock.monotonicMs()
+    if (verdict.isEjected) monitor.eject(nowMs, verdict.jitterMs, this.#settings)
+    else monitor.uneject(nowMs)
+    host.isEjected = verdict.isEjected
+    this.#countEjected(verdict.isEjected ? 1 : -1)
+    this.#options.onChange?.(host)
+  }
+
+  /** Whoever has decided is gone, and with it who would end what it decided. */
+  #forgetAll(): void {
+    for (const [host, monitor] of this.#monitors) {
+      this.#obey(host, monitor, { isEjected: false, jitterMs: 0 })
+    }
   }
 
   #armSweep(): Timer {
@@ -156,6 +229,7 @@ class Detector implements OutlierDetector {
     this.#countEjected(1)
     stats.ejectionsEnforcedTotal.add(1)
     stats.enforced[kind].add(1)
+    this.#tell(host, monitor)
     onChange?.(host)
     tell()
   }
@@ -202,12 +276,15 @@ class Detector implements OutlierDetector {
     monitor.uneject(this.#options.clock.monotonicMs())
     host.isEjected = false
     this.#countEjected(-1)
+    // Detectors of other threads are closed for the same reason.
+    if (this.#decides && !this.#isClosed) this.#tell(host, monitor)
     this.#options.onChange?.(host)
   }
 
   #countEjected(change: number): void {
     this.#ejected += change
-    this.#options.stats().ejectionsActive.add(change)
+    // One number for all threads.
+    if (this.#decides) this.#options.stats().ejectionsActive.add(change)
   }
 
   #sweepHosts(): void {
@@ -278,3 +355,10 @@ const enforcingFields = {
 function enforcingPercent(settings: OutlierSettings, kind: EjectionKind): number {
   return settings[enforcingFields[kind]]
 }
+
+/** What detectors of other threads know a host by. */
+function nameOf({ addressText, hostname }: Host): string {
+  return `${addressText} ${hostname}`
+}
+
+function nothing(): void {}

@@ -2,28 +2,35 @@
  * Success rates by interval, and the two judgements over them: a host far below the others (mean minus so many
  * standard deviations), and a host whose share of failures is too high by itself.
  */
+import type { HostTally, TallyCell } from './host-tally.ts'
 import type { OutlierSettings, RateThreshold } from './outlier-detector.ts'
 
 /** Successes of one host: the interval that runs, and the one before it, which is judged. */
 export class SuccessRate {
   /** Percent over the last interval if it had enough traffic to be judged, otherwise -1. */
   shownRate = -1
-  total = 0
-  #successes = 0
+  readonly #tally: HostTally
+  readonly #total: TallyCell
+  readonly #successes: TallyCell
   #lastTotal = 0
   #lastSuccesses = 0
 
+  constructor(tally: HostTally, total: TallyCell, successes: TallyCell) {
+    this.#tally = tally
+    this.#total = total
+    this.#successes = successes
+  }
+
   count(success: boolean): void {
-    this.total += 1
-    if (success) this.#successes += 1
+    this.#tally.add(this.#total)
+    if (success) this.#tally.add(this.#successes)
   }
 
   /** The interval is over. */
   turn(): void {
-    this.#lastTotal = this.total
-    this.#lastSuccesses = this.#successes
-    this.total = 0
-    this.#successes = 0
+    // In this order, so that an answer between the two is no success more than there were answers.
+    this.#lastSuccesses = this.#tally.take(this.#successes)
+    this.#lastTotal = this.#tally.take(this.#total)
     this.shownRate = -1
   }
 

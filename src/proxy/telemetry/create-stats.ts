@@ -156,9 +156,10 @@ function outlierStats(scope: StatScope): OutlierStats {
 
 /**
  * A host's stats show in admin /clusters only, as Envoy's do: they have slots and no name, because a name per host
- * and counter is what makes stats expensive in large meshes.
+ * and counter is what makes stats expensive in large meshes. Threads that give the same key have its gauges in common: a
+ * host is as busy as all of them make it.
  */
-export function createHostStats(slots: Slots): HostStats {
+export function createHostStats(slots: Slots, key?: string): HostStats {
   const freed: (() => void)[] = []
   const counter = (): Counter => {
     const slot = slots.counter()
@@ -171,8 +172,8 @@ export function createHostStats(slots: Slots): HostStats {
       value: () => slots.read(slot),
     }
   }
-  const gauge = (): Gauge => {
-    const slot = slots.gauge()
+  const gauge = (what: string): Gauge => {
+    const slot = slots.gauge(key === undefined ? undefined : `host ${what} ${key}`)
     freed.push(() => slots.free(slot))
     return {
       add(amount) {
@@ -187,12 +188,12 @@ export function createHostStats(slots: Slots): HostStats {
   return {
     cxTotal: counter(),
     cxConnectFail: counter(),
-    cxActive: gauge(),
+    cxActive: gauge('cx'),
     rqTotal: counter(),
     rqSuccess: counter(),
     rqError: counter(),
     rqTimeout: counter(),
-    rqActive: gauge(),
+    rqActive: gauge('rq'),
     close() {
       for (const free of freed) free()
       freed.length = 0

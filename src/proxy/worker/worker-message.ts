@@ -12,6 +12,7 @@ import type {
 } from '../config/data-plane.ts'
 import type { ResourceBatch } from '../config/resource-batch.ts'
 import type { OverloadLimits } from '../overload/overload-plan.ts'
+import type { OutlierMessage } from '../resilience/outlier-share.ts'
 import type { SlotBuffers } from '../telemetry/shared-slots.ts'
 import type { WireKind } from '../wire/choose-wire.ts'
 import type { WireAddress } from '../wire/wire.ts'
@@ -54,6 +55,7 @@ export type ToWorker =
   | { readonly kind: 'connection'; readonly listener: string; readonly descriptor: number }
   /** The worker has left the listener, and no connection of it comes any more. */
   | { readonly kind: 'unlistened'; readonly listener: string }
+  | { readonly kind: 'outlier'; readonly message: OutlierMessage }
   | { readonly kind: 'reopen-logs' }
   | { readonly kind: 'reset-counters' }
   | { readonly kind: 'fail-health-check'; readonly isFailing: boolean }
@@ -79,6 +81,7 @@ export type FromWorker =
       readonly address: WireAddress
     }
   | { readonly kind: 'unlisten'; readonly listener: string }
+  | { readonly kind: 'outlier'; readonly message: OutlierMessage }
   | { readonly kind: 'stats'; readonly change: StatsChange }
   | {
       readonly kind: 'log'

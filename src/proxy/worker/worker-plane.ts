@@ -141,6 +141,7 @@ export class WorkerPlane implements ConnectionTaker {
         return
       case 'change':
       case 'wanted':
+      case 'outlier':
       case 'listener-failed':
       case 'log':
         this.#options.onMessage(message)

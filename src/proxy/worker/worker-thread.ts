@@ -29,12 +29,14 @@ import type {
   WorkerCalls,
   WorkerSetup,
 } from './worker-message.ts'
+import { WorkerOutlierShare } from './worker-outlier.ts'
 
 class WorkerThread {
   readonly #port: MessagePort
   readonly #stats: StatsRegistry
   readonly #plane: LocalDataPlane
   readonly #overload: OverloadManager
+  readonly #outliers: WorkerOutlierShare
   readonly #servers = new Map<string, HandedServer>()
   readonly #asked = new Map<number, (result: ListenResult) => void>()
   #changes: (StatPlace | string)[] = []
@@ -59,6 +61,11 @@ class WorkerThread {
       onAdded: (place) => this.#noteStat(place),
       onRemoved: (name) => this.#noteStat(name),
     })
+    this.#outliers = new WorkerOutlierShare({
+      thread: setup.thread,
+      slots: this.#stats.slots,
+      send: (outlier) => this.#tell({ kind: 'outlier', message: outlier }),
+    })
     const bootstrap = parseBootstrap(setup.bootstrap)
     this.#plane = new LocalDataPlane({
       clock: systemClock,
@@ -75,6 +82,7 @@ class WorkerThread {
       takeSocket: (listener) => this.#takeSocket(listener),
       drainTimeMs: setup.drainTimeMs,
       handles,
+      outlierShare: this.#outliers,
       events: {
         onWanted: (wanted) => this.#tell({ kind: 'wanted', wanted }),
         onChange: () => this.#tell({ kind: 'change' }),
@@ -107,6 +115,9 @@ class WorkerThread {
         return
       case 'connection':
         this.#onConnection(message.listener, message.descriptor)
+        return
+      case 'outlier':
+        this.#outliers.receive(message.message)
         return
       case 'unlistened':
         // One of the same name may have been opened since.
