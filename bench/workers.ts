@@ -72,28 +72,43 @@ async function measureAll(folder: string, settings: Settings): Promise<readonly 
   if (origin === undefined) throw new Error('nginx, which is the origin, is not installed')
   await using _ = await MeasuredProcess.start({ ...origin, core: undefined })
   const rows: Row[] = []
-  for (const { name, headers } of works) {
+  for (const work of works) {
     for (const make of [ofTulle, ofEnvoy]) {
-      await using stack = new AsyncDisposableStack()
-      const running: { subject: Subject; proxy: MeasuredProcess; samples: Sample[] }[] = []
-      for (const threads of [1, 2]) {
-        const options = { folder, originPort, port: await freePort() }
-        const subject = make(options, threads)
-        if (subject === undefined) continue
-        const proxy = stack.use(await MeasuredProcess.start({ ...subject, core: undefined }))
-        await send(subject, { ...settings, seconds: 2 }, headers)
-        running.push({ subject, proxy, samples: [] })
-      }
-      for (let turn = 0; turn < settings.turns; turn += 1) {
-        for (const { subject, proxy, samples } of running) {
-          samples.push(await measure(proxy, () => send(subject, settings, headers)))
-        }
-      }
-      const [one] = running
-      for (const each of running) rows.push(toRow(name, each, one?.samples ?? []))
+      const next = async () => ({ folder, originPort, port: await freePort() })
+      const subjects = [make(await next(), 1), make(await next(), 2)].filter(
+        (subject) => subject !== undefined,
+      )
+      rows.push(...(await measureWork(subjects, work, settings)))
     }
   }
   return rows
+}
+
+interface Running {
+  readonly subject: Subject
+  readonly proxy: MeasuredProcess
+  readonly samples: Sample[]
+}
+
+/** Turns alternate, so that whatever the machine does meets both alike. */
+async function measureWork(
+  subjects: readonly Subject[],
+  { name, headers }: (typeof works)[number],
+  settings: Settings,
+): Promise<readonly Row[]> {
+  await using stack = new AsyncDisposableStack()
+  const running: Running[] = []
+  for (const subject of subjects) {
+    const proxy = stack.use(await MeasuredProcess.start({ ...subject, core: undefined }))
+    await send(subject, { ...settings, seconds: 2 }, headers)
+    running.push({ subject, proxy, samples: [] })
+  }
+  for (let turn = 0; turn < settings.turns; turn += 1) {
+    for (const { subject, proxy, samples } of running) {
+      samples.push(await measure(proxy, () => send(subject, settings, headers)))
+    }
+  }
+  return running.map((each) => toRow(name, each, running[0]?.samples ?? []))
 }
 
 type MakeSubject = (
@@ -136,11 +151,7 @@ async function measure(proxy: MeasuredProcess, run: () => Promise<LoadResult>): 
   }
 }
 
-function toRow(
-  work: string,
-  { subject, proxy, samples }: { subject: Subject; proxy: MeasuredProcess; samples: Sample[] },
-  one: readonly Sample[],
-): Row {
+function toRow(work: string, { subject, proxy, samples }: Running, one: readonly Sample[]): Row {
   const busiest = median(samples.map(({ busiestPerRequest }) => busiestPerRequest))
   const gains = samples.map(
     ({ busiestPerRequest }, turn) => (one[turn]?.busiestPerRequest ?? 0) / busiestPerRequest,
