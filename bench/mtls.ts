@@ -9,6 +9,7 @@
  * - memory: connections that have shaken hands and wait.
  *
  * npm run bench -- mtls [--rounds N] [--turns N] [--seconds S] [--connections C] [--idle N] [--http2]
+ *                       [--body BYTES]
  *                       [--only REGEX] [-o json]
  */
 import { execFile } from 'node:child_process'
@@ -33,6 +34,8 @@ interface Settings {
   readonly seconds: number
   readonly connections: number
   readonly idle: number
+  /** Of each answer. */
+  readonly bodyBytes: number
 }
 
 interface Samples {
@@ -60,6 +63,7 @@ async function benchMtls(): Promise<void> {
       connections: { type: 'string', default: '64' },
       idle: { type: 'string', default: '1000' },
       http2: { type: 'boolean', default: false },
+      body: { type: 'string', default: '128' },
       only: { type: 'string', default: '' },
       output: { type: 'string', short: 'o', default: 'table' },
     },
@@ -73,6 +77,7 @@ async function benchMtls(): Promise<void> {
     seconds: Number(values.seconds),
     connections: Number(values.connections),
     idle: Number(values.idle),
+    bodyBytes: Number(values.body),
   }
   const folder = mkdtempSync(join(tmpdir(), 'tulle-bench-'))
   try {
@@ -90,7 +95,7 @@ async function measureAll(
   { only, alpn }: { readonly only: RegExp; readonly alpn: string },
 ): Promise<readonly Row[]> {
   const originPort = await freePort()
-  const origin = nginxOrigin(folder, originPort)
+  const origin = nginxOrigin(folder, originPort, settings.bodyBytes)
   if (origin === undefined) throw new Error('nginx, which is the origin, is not installed')
   await using _ = await MeasuredProcess.start({ ...origin, core: cores.load })
   const { pairs, caller } = await listPairs({ folder, originPort, alpn })
@@ -108,7 +113,7 @@ async function measureAll(
     process.stderr.write(`round ${String(round)} of ${String(settings.rounds)}\n`)
     await measureRound(all, settings, caller)
   }
-  return all.map((samples) => toRow(samples, all[0] ?? samples))
+  return all.map((samples) => toRow(samples, all[0] ?? samples, settings.bodyBytes))
 }
 
 const warmSeconds = 2
@@ -209,7 +214,7 @@ async function idleKilobytes(
   return kilobytes
 }
 
-function toRow(samples: Samples, reference: Samples): Row {
+function toRow(samples: Samples, reference: Samples, bodyBytes: number): Row {
   const { pair, clientMicros, serverMicros, loads, handshakeMicros: handshakes } = samples
   const sums = clientMicros.map((micros, turn) => micros + (serverMicros[turn] ?? 0))
   const others = reference.clientMicros.map(
@@ -223,6 +228,7 @@ function toRow(samples: Samples, reference: Samples): Row {
     'CPU µs/request, both': median(sums),
     'middle half': `${low.toFixed(1)}–${high.toFixed(1)}`,
     [`× ${reference.pair.name}`]: median(ratios).toFixed(2),
+    ...(bodyBytes > 4096 && { 'CPU ms/GB, both': (median(sums) / bodyBytes) * 1e6 }),
     'client side': median(clientMicros),
     'server side': median(serverMicros),
     'requests/s': Math.round(median(loads.map((result) => result.requestsPerSecond))),

@@ -43,21 +43,78 @@ export interface SubjectOptions {
   readonly tls?: { readonly inbound?: object; readonly outbound?: object }
   /** The cluster speaks HTTP/2. */
   readonly isUpstreamHttp2?: boolean
+  /** Bytes in both directions, whatever they say. */
+  readonly isTcp?: boolean
+  /** How much configuration there is besides what is used. */
+  readonly scale?: Scale
 }
 
-export function nginxOrigin(folder: string, port: number): Subject | undefined {
+export interface Scale {
+  /** In the one virtual host; the last of them is the one that `lastRoutePath` takes. */
+  readonly routes?: number
+  readonly kind?: RouteKind
+  readonly clusters?: number
+}
+
+export type RouteKind = 'prefix' | 'exact' | 'regex'
+
+/** What the last of so many routes matches, and no other. */
+export function lastRoutePath(routes: number): string {
+  return `/route-${String(routes - 1)}/x`
+}
+
+/** Answers of `bodyBytes`, from a file where they are many; of several sizes: `/size-BYTES`. */
+export function nginxOrigin(
+  folder: string,
+  port: number,
+  body: number | readonly number[] = 128,
+): Subject | undefined {
   const nginx = findProgram('nginx')
   if (nginx === undefined) return undefined
   const file = join(folder, 'origin.conf')
+  const answer = typeof body === 'number' ? answerOf(folder, body) : answersOf(folder, body)
   writeFileSync(
     file,
     `daemon off; master_process off; worker_processes 1; pid ${folder}/origin.pid; error_log /dev/null;
 events { worker_connections 4096; }
 http { access_log off; keepalive_requests 100000000; keepalive_timeout 3600s;
-  server { listen 127.0.0.1:${String(port)} backlog=4096; location / { default_type text/plain; return 200 "${'x'.repeat(128)}"; } } }
+  server { listen 127.0.0.1:${String(port)} backlog=4096; location / { default_type text/plain; ${answer} } } }
 `,
   )
   return { name: 'origin', command: [nginx, '-p', folder, '-c', file], port }
+}
+
+function answerOf(folder: string, bytes: number): string {
+  if (bytes <= 4096) return `return 200 "${'x'.repeat(bytes)}";`
+  writeFileSync(join(folder, 'body'), Buffer.alloc(bytes, 'x'))
+  return `root ${folder}; sendfile on; try_files /body =404;`
+}
+
+function answersOf(folder: string, sizes: readonly number[]): string {
+  for (const bytes of sizes) {
+    writeFileSync(join(folder, `size-${String(bytes)}`), Buffer.alloc(bytes, 'x'))
+  }
+  return `root ${folder}; sendfile on;`
+}
+
+/** An origin of gRPC-shaped answers over HTTP/2 with prior knowledge. */
+export function haproxyOrigin(folder: string, port: number): Subject | undefined {
+  const program = findProgram('haproxy')
+  if (program === undefined) return undefined
+  const file = join(folder, 'origin.cfg')
+  writeFileSync(
+    file,
+    `global
+  nbthread 1
+defaults
+  mode http
+  timeout client 1h
+frontend origin
+  bind 127.0.0.1:${String(port)} proto h2
+  http-request return status 200 content-type application/grpc string "${'x'.repeat(64)}" hdr grpc-status 0
+`,
+  )
+  return { name: 'origin', command: [program, '-db', '-q', '-f', file], port }
 }
 
 export function nginx(options: SubjectOptions): Subject | undefined {
@@ -91,11 +148,11 @@ export function haproxy(
   nbthread 1
   maxconn 8192
 defaults
-  mode http
+  mode ${options.isTcp === true ? 'tcp' : 'http'}
   timeout connect 5s
   timeout client 1h
   timeout server 1h
-  http-reuse always
+  ${options.isTcp === true ? '' : 'http-reuse always'}
 frontend in
   bind 127.0.0.1:${String(options.port)} ${bind}
   default_backend origin
@@ -122,10 +179,13 @@ export function haproxyHop(
   return haproxy(options, side === 'server' ? { bind: tls } : { server: tls })
 }
 
-export function envoy(options: SubjectOptions, features: readonly Feature[]): Subject | undefined {
+export function envoy(
+  options: SubjectOptions,
+  features: readonly Feature[],
+  name = features.length === 0 ? 'Envoy, plain' : 'Envoy, as Istio sets it up',
+): Subject | undefined {
   const program = findEnvoy()
   if (program === undefined) return undefined
-  const name = features.length === 0 ? 'Envoy, plain' : 'Envoy, as Istio sets it up'
   const file = writeBootstrap(options, features)
   return {
     name,
@@ -162,13 +222,14 @@ export function tulle(
   }
 }
 
+const clusterName = 'outbound|8080||origin.default.svc.cluster.local'
 const httpManager =
   'type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager'
 
 /** One bootstrap file for Envoy and for Tulle. */
 function writeBootstrap(options: SubjectOptions, features: readonly Feature[]): string {
   const has = (feature: Feature): boolean => features.includes(feature)
-  const { originPort, tls, isUpstreamHttp2 = false } = options
+  const { originPort, tls, isUpstreamHttp2 = false, isTcp = false, scale = {} } = options
   const file = join(options.folder, `bootstrap-${String(options.port)}.json`)
   const upstream = {
     ...cluster(originPort, has),
@@ -181,7 +242,7 @@ function writeBootstrap(options: SubjectOptions, features: readonly Feature[]): 
     generate_request_id: has('request-id'),
     stream_idle_timeout: '0s',
     normalize_path: true,
-    route_config: routeConfig(has),
+    route_config: routeConfig(has, scale),
     http_filters: [
       ...(has('istio-stats') ? [istioStats] : []),
       {
@@ -200,7 +261,11 @@ function writeBootstrap(options: SubjectOptions, features: readonly Feature[]): 
     address: { socket_address: { address: '127.0.0.1', port_value: options.port } },
     filter_chains: [
       {
-        filters: [{ name: 'envoy.filters.network.http_connection_manager', typed_config: manager }],
+        filters: [
+          isTcp
+            ? tcpProxy(options, has)
+            : { name: 'envoy.filters.network.http_connection_manager', typed_config: manager },
+        ],
         ...(tls?.inbound !== undefined && { transport_socket: tls.inbound }),
       },
     ],
@@ -209,10 +274,27 @@ function writeBootstrap(options: SubjectOptions, features: readonly Feature[]): 
     file,
     JSON.stringify({
       node: { id: 'sidecar~127.0.0.1~bench.default~default.svc.cluster.local', cluster: 'bench' },
-      static_resources: { listeners: [listener], clusters: [upstream] },
+      static_resources: {
+        listeners: [listener],
+        clusters: [upstream, ...idleClusters(upstream, scale)],
+      },
     }),
   )
   return file
+}
+
+function tcpProxy({ folder, port }: SubjectOptions, has: (feature: Feature) => boolean): object {
+  return {
+    name: 'envoy.filters.network.tcp_proxy',
+    typed_config: {
+      '@type': 'type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy',
+      stat_prefix: 'tcp',
+      cluster: clusterName,
+      ...(has('access-log') && {
+        access_log: [accessLog(join(folder, `access-${String(port)}.log`))],
+      }),
+    },
+  }
 }
 
 const http2Upstream = {
@@ -222,8 +304,38 @@ const http2Upstream = {
   },
 }
 
-function routeConfig(has: (feature: Feature) => boolean): object {
-  const clusterName = 'outbound|8080||origin.default.svc.cluster.local'
+/** The same settings under other names; nothing is sent to them. */
+function idleClusters(upstream: object, { clusters = 1 }: Scale): readonly object[] {
+  return Array.from({ length: clusters - 1 }, (_, index) => {
+    const name = `outbound|8080||service-${String(index)}.default.svc.cluster.local`
+    return {
+      ...upstream,
+      name,
+      load_assignment: {
+        cluster_name: name,
+        endpoints: [
+          {
+            lb_endpoints: [
+              {
+                endpoint: {
+                  address: { socket_address: { address: '127.0.0.1', port_value: 20_000 + index } },
+                },
+              },
+            ],
+          },
+        ],
+      },
+    }
+  })
+}
+
+function matchOf(kind: RouteKind, index: number): object {
+  const start = `/route-${String(index)}/`
+  if (kind === 'prefix') return { prefix: start }
+  return kind === 'exact' ? { path: `${start}x` } : { safe_regex: { regex: `${start}[a-z]+` } }
+}
+
+function routeConfig(has: (feature: Feature) => boolean, scale: Scale): object {
   const retry = {
     retry_on: 'connect-failure,refused-stream,unavailable,cancelled,retriable-status-codes',
     num_retries: 2,
@@ -242,6 +354,11 @@ function routeConfig(has: (feature: Feature) => boolean): object {
     cluster: clusterName,
     timeout: '0s',
     ...(has('retries') ? { retry_policy: retry } : {}),
+  }
+  if (scale.routes !== undefined) {
+    const { routes: length, kind = 'prefix' } = scale
+    const routes = Array.from({ length }, (_, index) => ({ match: matchOf(kind, index), route }))
+    return { name: '8080', virtual_hosts: [{ name: 'origin', domains: ['*'], routes }] }
   }
   const others = has('routes')
     ? Array.from({ length: 20 }, (_, index) => ({
@@ -271,7 +388,7 @@ function routeConfig(has: (feature: Feature) => boolean): object {
 function cluster(originPort: number, has: (feature: Feature) => boolean): object {
   const unlimited = 4_294_967_295
   return {
-    name: 'outbound|8080||origin.default.svc.cluster.local',
+    name: clusterName,
     type: 'STATIC',
     connect_timeout: '10s',
     lb_policy: 'LEAST_REQUEST',
@@ -290,7 +407,7 @@ function cluster(originPort: number, has: (feature: Feature) => boolean): object
       ? { outlier_detection: { consecutive_5xx: 5, interval: '30s', base_ejection_time: '30s' } }
       : {}),
     load_assignment: {
-      cluster_name: 'outbound|8080||origin.default.svc.cluster.local',
+      cluster_name: clusterName,
       endpoints: [
         {
           lb_endpoints: [

@@ -37,6 +37,12 @@ export async function openEnvoySidecar(options: OpenSidecarOptions): Promise<Wor
   }
   void watch()
   return {
+    upgrade: () =>
+      Promise.reject(
+        new MeshError('MESH_NOT_IMPLEMENTED', 'the sidecar is an Envoy, which is not upgraded', {
+          remedy: 'end the workload and start it again',
+        }),
+      ),
     async [Symbol.asyncDispose]() {
       isClosing = true
       await group.stop(stopGraceMs)

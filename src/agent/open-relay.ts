@@ -36,6 +36,7 @@ export const openRelay: OpenRelay = async (options) => {
   stack.use(
     await openStatusServer({
       path: agentSocketPath(plan.stateFolder, 'agent.sock'),
+      upgrade: options.upgrade,
       status: () => ({
         identity: identity?.status(),
         relay: relay.status(),

@@ -5,13 +5,15 @@
  * while the first configuration is on its way.
  */
 import { once } from 'node:events'
-import { readFileSync } from 'node:fs'
+import { readFileSync, rmSync } from 'node:fs'
 import { createServer, type Server } from 'node:net'
 
 import { describeError, MeshError } from '../lib/mesh-error.ts'
 import { openSidecar as openProxy } from '../proxy/sidecar.ts'
 import { openEnvoySidecar } from './envoy-sidecar.ts'
+import { OwnSidecar } from './own-sidecar.ts'
 import type { OpenSidecar, OpenSidecarOptions, WorkloadSidecar } from './sidecar.ts'
+import { agentSocketPath } from './socket-path.ts'
 import type { WorkloadAddresses, WorkloadPlan } from './workload-plan.ts'
 
 export const openSidecar: OpenSidecar = (options) =>
@@ -23,17 +25,14 @@ async function openOwnSidecar(options: OpenSidecarOptions): Promise<WorkloadSide
   const bootstrap = { file: bootstrapFile, text: readFileSync(bootstrapFile, 'utf8') }
   const { drainTimeMs, concurrency = 1 } = plan.proxy
   const parts = { bootstrap, clock, random, log, listenSockets }
-  const sidecar = await openProxy({ ...parts, drainTimeMs, concurrency })
+  const takeOverPath = agentSocketPath(plan.stateFolder, 'take-over.sock')
+  // What a run before has left: nobody is to be taken over from.
+  rmSync(takeOverPath, { force: true })
+  const sidecar = await openProxy({ ...parts, drainTimeMs, concurrency, takeOverPath })
   sidecar.ready.catch((error: unknown) => {
     onFailure(error instanceof Error ? error : new Error(describeError(error)))
   })
-  return {
-    async [Symbol.asyncDispose]() {
-      await sidecar[Symbol.asyncDispose]()
-      // Those that no listener has ever taken.
-      for (const server of listenSockets.values()) if (server.listening) server.close()
-    },
-  }
+  return new OwnSidecar(options, sidecar, listenSockets)
 }
 
 async function bindPorts(

@@ -15,6 +15,11 @@ export interface RunSidecarOptions {
   readonly clock: Clock
   readonly random: Random
   readonly log: Log
+  /** Unix socket at which sidecars follow each other. */
+  readonly takeOverPath?: string
+  readonly version: string
+  /** It serves, and has taken over where there was something to take over. */
+  readonly onLive?: () => void
   /** Aborted: drain and end. */
   readonly signal: AbortSignal
 }
@@ -23,14 +28,20 @@ const endDrainTimeS = 5
 
 /** Resolves when it has ended. Rejections: MESH_BOOTSTRAP_INVALID, MESH_LISTEN_FAILED, MESH_NOT_IMPLEMENTED. */
 export async function runSidecar(options: RunSidecarOptions): Promise<void> {
-  const { signal, drainTimeS, ...rest } = options
+  const { signal, drainTimeS, onLive, ...rest } = options
   const drainTime = drainTimeS === undefined ? {} : { drainTimeMs: drainTimeS * 1_000 }
   const ended = Promise.withResolvers<void>()
-  const sidecar = await openSidecar({ ...rest, ...drainTime, onQuit: () => ended.resolve() })
+  const sidecar = await openSidecar({
+    ...rest,
+    ...drainTime,
+    onQuit: () => ended.resolve(),
+    onReplaced: (retired) => void retired.then(() => ended.resolve()),
+  })
   signal.addEventListener('abort', () => ended.resolve())
   if (signal.aborted) ended.resolve()
   try {
     await Promise.race([sidecar.ready, ended.promise])
+    onLive?.()
     await ended.promise
     if (signal.aborted) await sidecar.drain((drainTimeS ?? endDrainTimeS) * 1_000)
   } finally {

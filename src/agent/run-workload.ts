@@ -45,6 +45,7 @@ export type WorkloadEvent =
   | IdentityEvent
   | { readonly event: 'assigned'; readonly addresses: WorkloadAddresses }
   | { readonly event: 'sidecar-ready' }
+  | { readonly event: 'sidecar-upgraded' }
   | { readonly event: 'ending'; readonly step: EndStep; readonly afterMs: number }
   /** It cannot go on; its process ends. */
   | { readonly event: 'failed'; readonly message: string; readonly remedy: string | undefined }
@@ -115,6 +116,15 @@ export class RunningWorkload {
     this.#application?.signal(signal)
   }
 
+  /** Another sidecar takes over; the application goes on. */
+  async upgrade(command: readonly string[]): Promise<void> {
+    if (this.#sidecar === undefined || this.#closing !== undefined) {
+      throw new MeshError('MESH_TAKE_OVER_FAILED', 'the workload is starting, or ending')
+    }
+    await this.#sidecar.upgrade(command)
+    this.#options.onEvent({ event: 'sidecar-upgraded' })
+  }
+
   /** Ends in good order; a second call waits for the first. */
   stop(): Promise<void> {
     this.#closing ??= this.#close()
@@ -150,7 +160,15 @@ export class RunningWorkload {
     const { plan, env, log, clock, random, openRelay, openSidecar } = this.#options
     const identity = this.#identity
     const isEnding = (): boolean => this.#closing !== undefined
-    this.#relay = await openRelay({ plan, identity, log, clock, random, isEnding })
+    this.#relay = await openRelay({
+      plan,
+      identity,
+      log,
+      clock,
+      random,
+      isEnding,
+      upgrade: (command) => this.upgrade(command),
+    })
     // Nobody is to call a service that has not started.
     if (plan.ports.length > 0) this.#relay.reportHealth(false, 'the application is starting')
     const bootstrap = createBootstrap({ plan, addresses, relayAddress: this.#relay.address })

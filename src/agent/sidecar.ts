@@ -35,12 +35,20 @@ export interface OpenRelayOptions {
   readonly random: Random
   /** The workload has been told to end: it is not ready any more. */
   readonly isEnding: () => boolean
+  /** Somebody asks for another sidecar (WorkloadSidecar.upgrade). */
+  readonly upgrade: (command: readonly string[]) => Promise<void>
 }
 
 export type OpenRelay = (options: OpenRelayOptions) => Promise<WorkloadRelay>
 
-/** Our proxy in this process, or an Envoy beside it. */
-export type WorkloadSidecar = AsyncDisposable
+/** Our proxy in this process, one in a process of its own that has taken over from it, or an Envoy beside it. */
+export interface WorkloadSidecar extends AsyncDisposable {
+  /**
+   * Another process takes over from it: `command` starts a `tulle` of whatever version. Resolves when it serves; rejects
+   * with the reason why it does not, and then nothing has changed.
+   */
+  upgrade(command: readonly string[]): Promise<void>
+}
 
 export interface OpenSidecarOptions {
   readonly plan: WorkloadPlan

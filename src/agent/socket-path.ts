@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
-export type AgentSocket = 'relay.sock' | 'agent.sock'
+export type AgentSocket = 'relay.sock' | 'agent.sock' | 'take-over.sock'
 
 /** The kernel's own limit is 108 bytes on Linux, 104 on macOS. */
 const socketPathBytesMax = 100

@@ -28,14 +28,25 @@ async function scene() {
   const state: { status: AgentStatus } = {
     status: { identity, relay, isEnding: false },
   }
-  const server = await openStatusServer({ path, status: () => state.status, clock })
+  const commands: (readonly string[])[] = []
+  const server = await openStatusServer({
+    path,
+    status: () => state.status,
+    clock,
+    upgrade: (command) => {
+      commands.push(command)
+      return command[0] === 'bad' ? Promise.reject(new Error('it ended')) : Promise.resolve()
+    },
+  })
   return {
     path,
     clock,
     state,
     identity,
     relay,
-    ask: (page: string) => askAdmin({ address: `unix:${path}`, path: page }),
+    commands,
+    ask: (page: string, method: 'GET' | 'POST' = 'GET') =>
+      askAdmin({ address: `unix:${path}`, path: page, method }),
     async [Symbol.asyncDispose]() {
       await server[Symbol.asyncDispose]()
       rmSync(folder, { recursive: true, force: true })
@@ -69,6 +80,22 @@ test('a workload that is being ended is not ready, whatever its certificate', as
   const answer = await here.ask('/ready')
   assert.equal(answer.status, 503)
   assert.match(answer.text, /^workload: draining\ncertificate: good/)
+})
+
+test('an upgrade is asked for by a list of words, by POST, and answers with its reason when it fails', async () => {
+  await using here = await scene()
+  const upgrade = (command: unknown) =>
+    here.ask(`/upgrade?command=${encodeURIComponent(JSON.stringify(command))}`, 'POST')
+  assert.equal((await upgrade(['node', 'a b'])).status, 200)
+  assert.deepEqual(here.commands, [['node', 'a b']])
+  assert.deepEqual(await upgrade(['bad']), { status: 500, text: 'it ended\n' })
+  for (const command of [[], 'node', [1], {}]) {
+    const answer = await upgrade(command)
+    assert.equal(answer.status, 500)
+    assert.match(answer.text, /command must be a list of words/)
+  }
+  assert.equal((await here.ask('/upgrade?command=%5B%22x%22%5D')).status, 404)
+  assert.equal(here.commands.length, 2)
 })
 
 test('metrics have the names of Istio', async () => {

@@ -6,13 +6,14 @@
  * | /ready | 200 while the certificate is good and the workload is not being ended, else 503; with what is wrong, or soon will be |
  * | /metrics | Prometheus text, under the names of Istio's agent |
  * | /status | the same as JSON, for `tulle status` |
+ * | POST /upgrade?command=JSON | a sidecar that this command starts takes over, for `tulle upgrade` |
  */
 import { chmodSync, mkdirSync, rmSync } from 'node:fs'
 import type { ServerResponse } from 'node:http'
 import { dirname } from 'node:path'
 
 import type { Clock } from '../lib/clock.ts'
-import { MeshError } from '../lib/mesh-error.ts'
+import { describeError, MeshError } from '../lib/mesh-error.ts'
 import { createServer } from '../lib/node-http.ts'
 import type { AdsRelayStatus } from '../xds/ads-relay.ts'
 import type { IdentityStatus } from './identity/workload-identity.ts'
@@ -30,6 +31,7 @@ export interface StatusServerOptions {
   readonly path: string
   readonly status: () => AgentStatus
   readonly clock: Clock
+  readonly upgrade: (command: readonly string[]) => Promise<void>
 }
 
 /** Rejections: MESH_LISTEN_FAILED. */
@@ -39,9 +41,12 @@ export async function openStatusServer(options: StatusServerOptions): Promise<As
   rmSync(path, { force: true })
   const server = createServer((request, response) => {
     response.on('error', () => response.destroy())
-    const page = pages[request.url ?? '']
-    if (page === undefined) response.writeHead(404).end('expected /ready, /metrics or /status\n')
-    else page(response, status(), clock.nowMs())
+    const { pathname = '', searchParams } = URL.parse(request.url ?? '', 'http://agent') ?? {}
+    const page = pages[pathname]
+    if (pathname === '/upgrade' && request.method === 'POST') {
+      void answerUpgrade(response, options, searchParams?.get('command') ?? '')
+    } else if (page !== undefined) page(response, status(), clock.nowMs())
+    else response.writeHead(404).end('expected /ready, /metrics, /status or POST /upgrade\n')
   })
   await new Promise<void>((resolve, reject) => {
     server.once('error', (cause) => {
@@ -57,6 +62,28 @@ export async function openStatusServer(options: StatusServerOptions): Promise<As
         server.closeAllConnections()
       }),
   }
+}
+
+async function answerUpgrade(
+  response: ServerResponse,
+  { upgrade }: Pick<StatusServerOptions, 'upgrade'>,
+  text: string,
+): Promise<void> {
+  try {
+    await upgrade(parseCommand(text))
+    response.writeHead(200).end('OK\n')
+  } catch (error) {
+    response.writeHead(500).end(`${describeError(error)}\n`)
+  }
+}
+
+function parseCommand(text: string): readonly string[] {
+  const command: unknown = JSON.parse(text)
+  const isCommand = Array.isArray(command) && command.every((word) => typeof word === 'string')
+  if (!isCommand || command.length === 0) {
+    throw new MeshError('MESH_USAGE', 'command must be a list of words')
+  }
+  return command
 }
 
 type Page = (response: ServerResponse, status: AgentStatus, nowMs: number) => void

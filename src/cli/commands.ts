@@ -19,6 +19,7 @@ const loaders: Readonly<Record<string, Load>> = {
   fault: async () => (await import('./commands/fault.ts')).faultCommand,
   'proxy-config': async () => (await import('./commands/proxy-config.ts')).proxyConfigCommand,
   sidecar: async () => (await import('./commands/sidecar.ts')).sidecarCommand,
+  upgrade: async () => (await import('./commands/upgrade.ts')).upgradeCommand,
   token: async () => (await import('./commands/token.ts')).tokenCommand,
   ca: async () => (await import('./commands/ca.ts')).caCommand,
   check: async () => (await import('./commands/check.ts')).checkCommand,

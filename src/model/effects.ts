@@ -45,7 +45,6 @@ function prefixed(path: string, table: EffectTable): EffectTable {
 
 const poolEffects: EffectTable = {
   connectionPool: 'effective',
-  'connectionPool.tcp.maxConnectionDuration': 'not-yet',
   outlierDetection: 'effective',
   'outlierDetection.outlierDetectionHttpErrorCodes': 'not-yet',
 }

@@ -5,13 +5,14 @@
  * it can only be broken off. The exchange decides what is answered, this says it.
  */
 import type { FilterRun } from './exchange-filters.ts'
-import type { PlainReply } from './exchange-reply.ts'
+import { sealReply, type PlainReply } from './exchange-reply.ts'
 import { shapeResponse } from './exchange-response.ts'
 import type { ExchangeScope } from './exchange-scope.ts'
 import type { FilterContext } from './filter/http-filter.ts'
 import type { HeaderList } from './http/header-list.ts'
 import type { ResponseHead } from './http/message.ts'
 import type { DownstreamStream } from './http/stream.ts'
+import type { OpenReply } from './open-reply.ts'
 import { grpcStatusOf } from './telemetry/grpc-status.ts'
 
 export class Answer {
@@ -30,10 +31,13 @@ export class Answer {
   sendHead(context: FilterContext, head: ResponseHead, isEnd: boolean): void {
     const { record } = context
     this.filters?.onResponse(context, head)
-    shapeResponse(head, this.#scope)
+    shapeResponse(head, context.request, this.#scope)
     this.isStarted = true
     record.response = head
     record.responseStartMs = this.#nowMs()
+    if (record.requestEndMs === 0) {
+      this.#scope.manager.stats.rqResponseBeforeRqComplete.add(1)
+    }
     record.status = head.status
     this.#stream.sendHead(head, isEnd)
   }
@@ -59,13 +63,20 @@ export class Answer {
     return this.#scope.runtime.clock.monotonicMs()
   }
 
-  /** A whole response of our own. */
-  reply(context: FilterContext, { head, body }: PlainReply): void {
+  /** A whole response of our own; one that is still open becomes what the listener wants such replies to be. */
+  reply(context: FilterContext, reply: OpenReply | PlainReply): void {
+    const { head, body } = 'text' in reply ? this.#seal(context, reply) : reply
     const isEmpty = body.length === 0
     this.sendHead(context, head, isEmpty)
     if (isEmpty) return
     if (context.request.method !== 'HEAD') context.record.bytesSent += body.length
     this.#stream.sendData(body)
     this.#stream.sendEnd(undefined)
+  }
+
+  #seal({ record, request }: FilterContext, reply: OpenReply): PlainReply {
+    this.#scope.manager.rewriteReply?.(reply, record)
+    record.grpcStatus = reply.grpcStatus
+    return sealReply(reply, request)
   }
 }

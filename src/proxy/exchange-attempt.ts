@@ -145,7 +145,7 @@ export class Attempt implements StreamWaiter {
       this.host.stats.rqError.add(1)
       this.cluster.outlierDetector?.report(this.host, { kind: 'local-failure', reason: 'timeout' })
     }
-    this.cluster.stats.rqTxReset.add(1)
+    if (stream?.protocol === 'HTTP/2') this.cluster.stats.rqTxReset.add(1)
     this.#finish()
     stream?.reset()
   }
@@ -219,11 +219,18 @@ export class Attempt implements StreamWaiter {
 
   onUpstreamReset(reset: UpstreamReset): void {
     if (this.#isOver) return
-    this.cluster.stats.rqRxReset.add(1)
+    this.#countReset(reset.failure)
     this.host.stats.rqError.add(1)
     if (!this.hasResponse) this.#reportLocal('reset')
     this.#finish()
     this.#owner.onAttemptFailure(this, reset.failure, reset)
+  }
+
+  /** Of HTTP/1 there is no reset but the end of its connection. */
+  #countReset(failure: Failure): void {
+    if (this.#stream?.protocol !== 'HTTP/2') return
+    const isReset = failure === 'upstream-reset' || failure === 'upstream-refused-stream'
+    if (isReset) this.cluster.stats.rqRxReset.add(1)
   }
 
   #countResponse(head: ResponseHead): void {

@@ -182,7 +182,7 @@ class Copy implements AttemptOwner {
   onAttemptInformational(): void {}
 
   onAttemptHead(_attempt: Attempt, head: ResponseHead): void {
-    countAnswer(this.#cluster, head.status)
+    countAnswer(this.#cluster, this.#head, head.status)
   }
 
   onAttemptData(): void {}
@@ -207,7 +207,7 @@ class Copy implements AttemptOwner {
 
   /** As Envoy's router, which counts the reply that nobody gets. */
   #fail(failure: Failure): void {
-    countAnswer(this.#cluster, failureReplies[failure].status)
+    countAnswer(this.#cluster, this.#head, failureReplies[failure].status)
     this.#close()
   }
 

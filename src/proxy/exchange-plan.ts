@@ -268,11 +268,14 @@ export function editResponse(
 }
 
 /** A request that a cluster was asked, answered by it or in its place. */
-export function countAnswer({ stats }: Cluster, status: number): void {
-  stats.rqCompleted.add(1)
-  stats.rqByClass[(status / 100) | 0]?.add(1)
-  stats.rqByCode(status).add(1)
+export function countAnswer({ stats }: Cluster, request: RequestHead, status: number): void {
+  stats.answers.add(status)
+  const isInternal = request.headers.get('x-envoy-internal') === 'true'
+  if (isInternal) stats.internalAnswers.add(status)
+  else stats.externalAnswers.add(status)
 }
+
+type AnsweredRequest = Pick<RequestRecord, 'status' | 'attempts' | 'request'>
 
 /**
  * The router's last word, the upstream's answer or a reply in its place: says how often it tried, and counts for the
@@ -281,11 +284,11 @@ export function countAnswer({ stats }: Cluster, status: number): void {
 export function noteAnswer(
   head: ResponseHead,
   plan: ForwardPlan | undefined,
-  answer: { readonly status: number; readonly attempts: number },
+  answer: AnsweredRequest,
 ): void {
   if (plan === undefined) return
   const { status, attempts } = answer
-  countAnswer(plan.cluster, status)
+  countAnswer(plan.cluster, answer.request, status)
   if (plan.forward.includeAttemptCountInResponse !== true || attempts === 0) return
   head.headers.set('x-envoy-attempt-count', String(attempts))
 }

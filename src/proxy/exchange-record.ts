@@ -65,28 +65,67 @@ export function createRecord(scope: ExchangeScope, request: RequestHead): Reques
   }
 }
 
-export interface ExchangeEnd {
-  readonly stream: DownstreamStream
-  readonly stats: DownstreamStats
-  readonly durationMs: number
-}
-
 /** Completes the record and counts it. */
-export function finishRecord(record: RequestRecord, end: ExchangeEnd): void {
-  const { stream, stats } = end
+export function finishRecord(
+  record: RequestRecord,
+  stream: DownstreamStream,
+  { runtime, manager }: ExchangeScope,
+): void {
+  const { stats } = manager
   record.isGrpc = isGrpc(record.request)
   if (record.isGrpc) {
     record.messages = stream.messages
-    record.grpcStatus ??= grpcStatusOf(record.response?.headers) ?? statusMeant(record.status)
+    record.grpcStatus ??= grpcStatusOf(record.response?.headers)
+    if (record.details === 'via_upstream') record.upstreamGrpcStatus = record.grpcStatus
+    record.grpcStatus ??= statusMeant(record.status)
   } else record.grpcStatus = undefined
-  record.durationMs = end.durationMs
+  record.durationMs = runtime.clock.monotonicMs() - record.beginMs
   record.wireBytesReceived = stream.wireBytesReceived
   record.wireBytesSent = stream.wireBytesSent
   stats.rqActive.add(-1)
-  stats.rqByClass[(record.status / 100) | 0]?.add(1)
+  if (record.status !== 0) {
+    stats.answers.add(record.status)
+    stats.listenerAnswers?.add(record.status)
+  }
+  countEnd(record, stats)
   stats.rqTime.record(record.durationMs)
   stats.rxBytes.add(record.wireBytesReceived)
   stats.txBytes.add(record.wireBytesSent)
+}
+
+/** One more tunnel or websocket is open, or one less. */
+export function countUpgrade(stats: DownstreamStats, change: 1 | -1): void {
+  if (change === 1) stats.cxUpgradesTotal.add(1)
+  stats.cxUpgradesActive.add(change)
+}
+
+/** What is counted once of an exchange, by how it ended. */
+function countEnd(record: RequestRecord, stats: DownstreamStats): void {
+  const { failure } = record
+  if (record.request.protocol !== 'HTTP/2') stats.rqHttp1Total.add(1)
+  if (failure === undefined) return
+  endCounters[failure]?.(stats, record)
+  if (!record.isBrokenOff) return
+  stats.rqTxReset.add(1)
+  stats.rqRxReset.add(1)
+}
+
+type CountEnd = (stats: DownstreamStats, record: RequestRecord) => void
+
+const countReset: CountEnd = (stats) => stats.rqRxReset.add(1)
+
+const endCounters: Readonly<Partial<Record<Failure, CountEnd>>> = {
+  'no-route': ({ router }) => router.noRoute.add(1),
+  'no-cluster': ({ router }) => router.noCluster.add(1),
+  'stream-idle-timeout': (stats) => stats.rqIdleTimeout.add(1),
+  'max-duration': (stats) => stats.rqMaxDurationReached.add(1),
+  'request-timeout': (stats, { details }) =>
+    details === 'request_header_timeout' ? stats.rqHeaderTimeout.add(1) : stats.rqTimeout.add(1),
+  'relative-path': (stats) => stats.rqNonRelativePath.add(1),
+  'upgrade-refused': (stats) => stats.rqWsOnNonWsRoute.add(1),
+  'downstream-disconnect': countReset,
+  'downstream-reset': countReset,
+  'bad-request': countReset,
 }
 
 /** A gRPC client takes a response without a status for what its HTTP status stands for. */

@@ -5,21 +5,24 @@ import type { LocalReply } from './filter/http-filter.ts'
 import { HeaderList } from './http/header-list.ts'
 import type { RequestHead, ResponseHead } from './http/message.ts'
 import type { RequestRefusal } from './http/stream.ts'
+import type { OpenReply } from './open-reply.ts'
 import type { RedirectReply, RouteAction } from './route/route-table.ts'
 import { httpAsGrpcStatus } from './telemetry/grpc-status.ts'
-
-/** A reply that edits may still change; `sealReply` gives it its body, and what tells of it. */
-export interface OpenReply {
-  readonly head: ResponseHead
-  readonly text: string | Uint8Array
-  /** For a gRPC client, which sees 200. */
-  readonly grpcStatus: number | undefined
-}
 
 export interface BuiltReply extends OpenReply {
   readonly status: number
   readonly details: string
   readonly closesConnection: boolean
+}
+
+/** Where what is invalid was framed all the same, a listener may let its connection go on. */
+export function endsConnection(
+  built: BuiltReply,
+  failure: Failure,
+  scope: { readonly manager: { readonly keepsAfterInvalid?: boolean } },
+): boolean {
+  const isFramed = failure === 'missing-host' || failure === 'bad-path'
+  return built.closesConnection && !(isFramed && scope.manager.keepsAfterInvalid === true)
 }
 
 /** The response of a failure, by the table; a reply's own words win over it. */
@@ -38,6 +41,7 @@ export function buildFailureReply(
   for (const [name, value] of reply.headers ?? []) built.head.headers.append(name, value)
   return {
     ...built,
+    hasOwnGrpcStatus: reply.grpcStatus !== undefined || !isMapped,
     status,
     details: reply.details ?? row.details,
     closesConnection: row.connection === 'close',
@@ -152,20 +156,27 @@ function openReply(
   grpcStatus: number | undefined,
 ): OpenReply {
   const headers = new HeaderList()
-  return { head: { status, headers, bodyLength: 0, protocol: 'HTTP/1.1' }, text, grpcStatus }
+  return {
+    head: { status, headers, bodyLength: 0, protocol: 'HTTP/1.1' },
+    text,
+    contentType: 'text/plain',
+    isRetyped: false,
+    grpcStatus,
+    hasOwnGrpcStatus: false,
+  }
 }
 
 /** What comes behind all edits, as in Envoy: they can change what a body is, and not that it is told of. */
 export function sealReply(reply: OpenReply, { method }: RequestHead): PlainReply {
   const { head, text, grpcStatus } = reply
-  if (grpcStatus === undefined) return sealPlain(head, text)
-  const message = typeof text === 'string' ? text : Buffer.from(text).toString()
+  if (grpcStatus === undefined) return sealPlain(reply)
+  const message = bytesOf(text).toString().replace(/\n$/, '')
   const { headers } = head
   // gRPC clients read `grpc-status`; HTTP says 200 (grpc/grpc PROTOCOL-HTTP2, trailers-only).
   head.status = 200
   headers.remove('content-length')
   headers.set('content-type', 'application/grpc')
-  headers.set('grpc-status', String(grpcStatus))
+  if (!headers.has('grpc-status')) headers.append('grpc-status', String(grpcStatus))
   if (message !== '' && method !== 'HEAD') {
     headers.set('grpc-message', encodeGrpcMessage(message))
   }
@@ -178,7 +189,7 @@ function bytesOf(text: string | Uint8Array): Buffer {
 
 const noBody = Buffer.alloc(0)
 
-function sealPlain(head: ResponseHead, text: string | Uint8Array): PlainReply {
+function sealPlain({ head, text, contentType, isRetyped }: OpenReply): PlainReply {
   // A response to HEAD tells of it, and 304 has none (RFC 9110 §15.4.5), whatever a route says.
   const body = head.status === 304 ? noBody : bytesOf(text)
   const { headers } = head
@@ -188,7 +199,7 @@ function sealPlain(head: ResponseHead, text: string | Uint8Array): PlainReply {
     headers.remove('content-type')
   } else {
     headers.set('content-length', String(body.length))
-    if (!headers.has('content-type')) headers.append('content-type', 'text/plain')
+    if (isRetyped || !headers.has('content-type')) headers.set('content-type', contentType)
   }
   return { head, body }
 }

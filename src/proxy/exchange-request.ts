@@ -5,6 +5,7 @@
 import { isIP } from 'node:net'
 
 import { clientCertHeader, shapeClientCert } from './exchange-client-cert.ts'
+import { isGrpc } from './exchange-response.ts'
 import type { ExchangeScope } from './exchange-scope.ts'
 import { stripAuthority } from './http/authority.ts'
 import type { HeaderList } from './http/header-list.ts'
@@ -20,7 +21,7 @@ export type ShapedRequest =
       /** The client waits for 100 Continue; its Expect is gone from the headers. */
       readonly expectsContinue: boolean
     }
-  | { readonly kind: 'bad-path' | 'relative-path' }
+  | { readonly kind: 'bad-path' | 'relative-path' | 'missing-host' }
   | { readonly kind: 'redirect'; readonly location: string }
 
 /** What shaping reads of a connection. */
@@ -49,15 +50,24 @@ export function shapeRequest(head: RequestHead, scope: ShapeScope): ShapedReques
       trailingDot: manager.stripTrailingHostDot === true,
     })
   }
+  if (head.authority === '') return { kind: 'missing-host' }
   if (head.path.includes('#')) return { kind: 'bad-path' }
-  if (head.path === '*') return { kind: 'relative-path' }
+  if (isRelative(head)) return { kind: 'relative-path' }
   if (rewritesPaths(manager) && head.path.startsWith('/')) {
     const result = normalizePath(head.path, manager)
     head.path = result.path
     if (result.kind === 'reject') return { kind: 'bad-path' }
-    if (result.kind === 'redirect') return { kind: 'redirect', location: result.path }
+    if (result.kind === 'redirect') {
+      // As Envoy: no gRPC client follows one.
+      return isGrpc(head) ? { kind: 'bad-path' } : { kind: 'redirect', location: result.path }
+    }
   }
   return shapeHeaders(head, scope)
+}
+
+/** CONNECT has no path. */
+function isRelative({ path, method }: RequestHead): boolean {
+  return path.charCodeAt(0) !== 0x2f && (method !== 'CONNECT' || path !== '')
 }
 
 function rewritesPaths(manager: ShapeScope['manager']): boolean {
@@ -90,7 +100,7 @@ function look(fields: readonly string[]): Seen {
     if (initial !== 0x78) continue
     if (name === 'x-forwarded-for') seen.forwardedFor = true
     else if (name === 'x-forwarded-proto') seen.forwardedProto = true
-    else if (name === 'x-request-id') seen.requestId = true
+    else if (name === 'x-request-id') seen.requestId = fields[index + 1] !== ''
     else if (name === clientCertHeader) seen.clientCert = true
     else if (name.startsWith('x-envoy-')) seen.envoy = true
   }
@@ -106,6 +116,10 @@ function shapeHeaders(head: RequestHead, scope: ShapeScope): ShapedRequest {
     scope,
   )
   addForwarded(headers, scope, seen)
+  if (manager.scheme !== undefined) {
+    head.scheme = manager.scheme
+    headers.set('x-forwarded-proto', manager.scheme)
+  }
   if (seen.clientCert || scope.security !== undefined) {
     shapeClientCert(headers, manager.clientCert ?? sanitizing, scope)
   }
@@ -127,10 +141,14 @@ function takeExpectation(headers: HeaderList, manager: ShapeScope['manager']): b
 }
 
 function addForwarded(headers: HeaderList, scope: ShapeScope, seen: Seen): void {
-  const { useRemoteAddress, skipXffAppend, xffTrustedHops } = scope.manager
+  const { useRemoteAddress, skipXffAppend, xffTrustedHops, appendsForwardedPort } = scope.manager
   if (useRemoteAddress && !skipXffAppend) appendForwardedFor(headers, scope)
   if (!seen.forwardedProto || (useRemoteAddress && xffTrustedHops === 0)) {
     headers.set('x-forwarded-proto', scope.security === undefined ? 'http' : 'https')
+  }
+  if (appendsForwardedPort !== true || !useRemoteAddress) return
+  if (xffTrustedHops === 0 || !headers.has('x-forwarded-port')) {
+    headers.set('x-forwarded-port', String(scope.localPort))
   }
 }
 
@@ -143,7 +161,7 @@ function addOrigin(headers: HeaderList, remote: Remote, isEdge: boolean): void {
 /** An id that came is kept, unless an edge may not trust it. */
 function identify(headers: HeaderList, scope: ShapeScope, isTrusted: boolean): void {
   if (isTrusted) return
-  if (scope.manager.preserveExternalRequestId && headers.has('x-request-id')) return
+  if (scope.manager.preserveExternalRequestId && headers.get('x-request-id')) return
   headers.set('x-request-id', scope.requestIds.next())
 }
 
@@ -184,7 +202,8 @@ function noAddress(): boolean {
 
 function appendForwardedFor(headers: HeaderList, scope: ShapeScope): void {
   const before = headers.getAll('x-forwarded-for')
-  const value = before === undefined ? scope.remoteAddress : `${before},${scope.remoteAddress}`
+  const value =
+    before === undefined || before === '' ? scope.remoteAddress : `${before},${scope.remoteAddress}`
   headers.set('x-forwarded-for', value)
 }
 

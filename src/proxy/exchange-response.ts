@@ -4,12 +4,22 @@ import type { HeaderList } from './http/header-list.ts'
 import type { RequestHead, ResponseHead } from './http/message.ts'
 
 /** What the connection manager adds, after route and filters have had their say. Changes the head in place. */
-export function shapeResponse(head: ResponseHead, scope: ExchangeScope): void {
+export function shapeResponse(
+  head: ResponseHead,
+  request: RequestHead,
+  scope: ExchangeScope,
+): void {
   const { manager } = scope
   const { headers } = head
   if (!headers.has('date')) headers.append('date', scope.dates.text())
   setServer(headers, scope)
   if (manager.via !== undefined) headers.append('via', manager.via)
+  if (manager.tellsRequestId === true) tellRequestId(headers, request)
+}
+
+function tellRequestId(headers: HeaderList, request: RequestHead): void {
+  const id = request.headers.get('x-request-id')
+  if (id !== undefined) headers.set('x-request-id', id)
 }
 
 /** Milliseconds from the end of the request to the upstream's head; undefined where the head was first. */

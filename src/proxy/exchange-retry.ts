@@ -6,11 +6,12 @@ import type { Timer } from '../lib/clock.ts'
 import { addFlag } from './exchange-record.ts'
 import type { Failure } from './failure.ts'
 import type { HeaderList } from './http/header-list.ts'
-import type { ResponseHead } from './http/message.ts'
+import type { RequestHead, ResponseHead } from './http/message.ts'
 import { decideRetry, isOrdinary } from './resilience/decide-retry.ts'
-import { retryWaitMs } from './resilience/retry-backoff.ts'
+import { retryWait } from './resilience/retry-backoff.ts'
 import type { AttemptOutcome, RetryPolicy } from './resilience/retry-policy.ts'
 import { TriedPriorities } from './resilience/tried-priorities.ts'
+import type { ForwardAction } from './route/route-table.ts'
 import type { ProxyRuntime } from './runtime.ts'
 import { grpcStatusOf } from './telemetry/grpc-status.ts'
 import type { RequestRecord } from './telemetry/request-record.ts'
@@ -83,13 +84,17 @@ export class RetryState {
     }
     this.#holdsUnit = true
     stats.rqRetry.add(1)
+    if (outcome.status !== undefined) stats.retriedAnswers.add(outcome.status)
     return 'retry'
   }
 
   /** Runs `next` after the back-off. `retry` is 1 for the first one. */
   wait(retry: number, responseHeaders: HeaderList | undefined, next: () => void): void {
     const { clock, random, turn } = this.#runtime
-    const delayMs = retryWaitMs(this.#policy, { retry, random, clock, responseHeaders })
+    const { stats } = this.#cluster
+    const { delayMs, isAsked } = retryWait(this.#policy, { retry, random, clock, responseHeaders })
+    if (isAsked) stats.rqRetryBackoffRatelimited.add(1)
+    else stats.rqRetryBackoffExponential.add(1)
     this.#timer = clock.setTimer(delayMs, () => {
       this.#timer = undefined
       turn.run(next)
@@ -136,4 +141,15 @@ export function attemptOutcome(
     isReplayable,
     responseStarted,
   }
+}
+
+/** Whether the attempt before ran out of time, for an upstream that is told (Envoy `include_is_timeout_retry_header`). */
+export function tellTimeoutRetry(
+  request: RequestHead,
+  forward: ForwardAction,
+  outcome: AttemptOutcome,
+): void {
+  if (forward.includeTimeoutRetryHeader !== true) return
+  const isTimeout = outcome.failure === 'per-try-timeout'
+  request.headers.set('x-envoy-is-timeout-retry', String(isTimeout))
 }

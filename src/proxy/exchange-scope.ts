@@ -1,5 +1,4 @@
 /** What the exchanges of one downstream connection share: who is connected, by which manager, with which timers. */
-import type { Clock } from '../lib/clock.ts'
 import type { ConnectionSecurity } from './connection-security.ts'
 import type { ClientCertElement } from './exchange-client-cert.ts'
 import type { HttpConnectionManager } from './listener/listener-config.ts'
@@ -37,8 +36,10 @@ export interface TimedExchange {
   onRouteTimeout(): void
   onTryTimeout(): void
   onTryIdleTimeout(): void
-  onIdleTimeout(): void
-  onMaxDuration(): void
+  /** It stood still for too long, or lasted too long. */
+  onExpired(failure: 'stream-idle-timeout' | 'max-duration'): void
+  /** An attempt has lasted as long as its cluster allows. */
+  onUpstreamDuration(): void
 }
 
 /** 0 = none. */
@@ -49,12 +50,14 @@ export interface TryLimits {
 
 /** Timers that one exchange after the other uses, so that a request arms none in the common case. */
 export class ExchangeTimers {
-  readonly #clock: Clock
-  readonly #route: LazyTimer
-  readonly #attempt: LazyTimer
-  readonly #attemptIdle: LazyTimer
-  readonly #idle: LazyTimer
-  readonly #duration: LazyTimer
+  readonly #runtime: Pick<ProxyRuntime, 'clock' | 'turn'>
+  // Made when they are first set: most connections use one or two of them.
+  #route: LazyTimer | undefined
+  #attempt: LazyTimer | undefined
+  #attemptIdle: LazyTimer | undefined
+  #idle: LazyTimer | undefined
+  #duration: LazyTimer | undefined
+  #tryDuration: LazyTimer | undefined
   #owner: TimedExchange | undefined
   #idleMs = 0
   #attemptIdleMs = 0
@@ -63,25 +66,16 @@ export class ExchangeTimers {
   readonly #onFree: (() => void) | undefined
 
   constructor(runtime: Pick<ProxyRuntime, 'clock' | 'turn'>, onFree?: () => void) {
-    const { clock, turn } = runtime
-    this.#clock = clock
+    this.#runtime = runtime
     this.#onFree = onFree
-    const create = (run: (owner: TimedExchange) => void): LazyTimer =>
-      new LazyTimer(clock, () => {
-        const owner = this.#owner
-        if (owner === undefined) return
-        turn.enter()
-        try {
-          run(owner)
-        } finally {
-          turn.leave()
-        }
-      })
-    this.#route = create((owner) => owner.onRouteTimeout())
-    this.#attempt = create((owner) => owner.onTryTimeout())
-    this.#attemptIdle = create((owner) => owner.onTryIdleTimeout())
-    this.#idle = create((owner) => owner.onIdleTimeout())
-    this.#duration = create((owner) => owner.onMaxDuration())
+  }
+
+  #create(run: (owner: TimedExchange) => void): LazyTimer {
+    const { clock, turn } = this.#runtime
+    return new LazyTimer(clock, () => {
+      const owner = this.#owner
+      if (owner !== undefined) turn.run(() => run(owner))
+    })
   }
 
   /** The next exchange; 0 switches a time-out off, here and below. */
@@ -92,24 +86,26 @@ export class ExchangeTimers {
 
   setIdle(idleMs: number): void {
     this.#idleMs = idleMs
-    if (idleMs === 0) this.#idle.clear()
+    if (idleMs === 0) this.#idle?.clear()
     else this.touch()
   }
 
   /** Something moved. */
   touch(): void {
     if (this.#idleMs === 0 && this.#attemptIdleMs === 0) return
-    const nowMs = this.#clock.monotonicMs()
-    if (this.#idleMs !== 0) this.#idle.set(this.#idleMs, nowMs)
-    if (this.#attemptIdleMs !== 0) this.#attemptIdle.set(this.#attemptIdleMs, nowMs)
+    const nowMs = this.#runtime.clock.monotonicMs()
+    if (this.#idleMs !== 0) this.#setIdle(nowMs)
+    if (this.#attemptIdleMs !== 0) this.#setAttemptIdle(nowMs)
   }
 
   startRoute(timeoutMs: number): void {
-    if (timeoutMs !== 0) this.#route.set(timeoutMs, this.#clock.monotonicMs())
+    if (timeoutMs === 0) return
+    this.#route ??= this.#create((owner) => owner.onRouteTimeout())
+    this.#route.set(timeoutMs, this.#runtime.clock.monotonicMs())
   }
 
   clearRoute(): void {
-    this.#route.clear()
+    this.#route?.clear()
   }
 
   /** An attempt's clock starts when its request is whole. */
@@ -118,25 +114,38 @@ export class ExchangeTimers {
     const { tryTimeoutMs, tryIdleTimeoutMs } = limits
     this.#attemptIdleMs = tryIdleTimeoutMs
     if (tryTimeoutMs === 0 && tryIdleTimeoutMs === 0) return
-    const nowMs = this.#clock.monotonicMs()
-    if (tryTimeoutMs !== 0) this.#attempt.set(tryTimeoutMs, nowMs)
-    if (tryIdleTimeoutMs !== 0) this.#attemptIdle.set(tryIdleTimeoutMs, nowMs)
+    const nowMs = this.#runtime.clock.monotonicMs()
+    if (tryTimeoutMs !== 0) {
+      this.#attempt ??= this.#create((owner) => owner.onTryTimeout())
+      this.#attempt.set(tryTimeoutMs, nowMs)
+    }
+    if (tryIdleTimeoutMs !== 0) this.#setAttemptIdle(nowMs)
+  }
+
+  /** Ceiling of an attempt's whole life, its response included. */
+  limitTry(durationMs: number): void {
+    if (durationMs === 0) return
+    this.#tryDuration ??= this.#create((owner) => owner.onUpstreamDuration())
+    this.#tryDuration.set(durationMs, this.#runtime.clock.monotonicMs())
   }
 
   /** The attempt answers: from here on it may only not stand still. */
   settleTry(): void {
-    this.#attempt.clear()
+    this.#attempt?.clear()
   }
 
   endTry(): void {
     this.#attemptIdleMs = 0
-    this.#attempt.clear()
-    this.#attemptIdle.clear()
+    this.#attempt?.clear()
+    this.#attemptIdle?.clear()
+    this.#tryDuration?.clear()
   }
 
   /** Ceiling of the exchange's whole life, from `startMs` on. */
   limitDuration(durationMs: number, startMs: number): void {
-    if (durationMs !== 0) this.#duration.set(durationMs, startMs)
+    if (durationMs === 0) return
+    this.#duration ??= this.#create((owner) => owner.onExpired('max-duration'))
+    this.#duration.set(durationMs, startMs)
   }
 
   /** The exchange is over. */
@@ -144,19 +153,30 @@ export class ExchangeTimers {
     this.#owner = undefined
     this.#idleMs = 0
     this.endTry()
-    this.#route.clear()
-    this.#idle.clear()
-    this.#duration.clear()
+    this.#route?.clear()
+    this.#idle?.clear()
+    this.#duration?.clear()
     this.#onFree?.()
   }
 
   /** The connection is over. */
   close(): void {
     this.#owner = undefined
-    this.#route.close()
-    this.#attempt.close()
-    this.#attemptIdle.close()
-    this.#idle.close()
-    this.#duration.close()
+    this.#route?.close()
+    this.#attempt?.close()
+    this.#attemptIdle?.close()
+    this.#idle?.close()
+    this.#duration?.close()
+    this.#tryDuration?.close()
+  }
+
+  #setIdle(nowMs: number): void {
+    this.#idle ??= this.#create((owner) => owner.onExpired('stream-idle-timeout'))
+    this.#idle.set(this.#idleMs, nowMs)
+  }
+
+  #setAttemptIdle(nowMs: number): void {
+    this.#attemptIdle ??= this.#create((owner) => owner.onTryIdleTimeout())
+    this.#attemptIdle.set(this.#attemptIdleMs, nowMs)
   }
 }

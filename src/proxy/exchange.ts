@@ -31,6 +31,7 @@ import {
 } from './exchange-plan.ts'
 import {
   countRefusal,
+  countUpgrade,
   createRecord,
   finishRecord,
   noteGone,
@@ -47,16 +48,16 @@ import {
   buildFailureReply,
   continueHead,
   directReply,
+  endsConnection,
   refusalReply,
   refusedHandshake,
   redirectReply,
-  sealReply,
   upstreamReply,
   type PlainReply,
 } from './exchange-reply.ts'
 import { shapeRequest, type ShapedRequest } from './exchange-request.ts'
 import { addServiceTime } from './exchange-response.ts'
-import { RetryState, attemptOutcome } from './exchange-retry.ts'
+import { RetryState, attemptOutcome, tellTimeoutRetry } from './exchange-retry.ts'
 import type { ExchangeScope, TimedExchange } from './exchange-scope.ts'
 import { acceptsTunnel, createTunnelSource, isRefusedHandshake } from './exchange-tunnel.ts'
 import type { Failure } from './failure.ts'
@@ -65,6 +66,7 @@ import type { FilterSetting } from './filter/route-config.ts'
 import type { HeaderList } from './http/header-list.ts'
 import type { RequestHead, ResponseHead } from './http/message.ts'
 import type { DownstreamStream, RequestEvents, RequestRefusal } from './http/stream.ts'
+import type { OpenReply } from './open-reply.ts'
 import type { AttemptOutcome } from './resilience/retry-policy.ts'
 import type { ForwardAction, MatchedRoute, PickedCluster } from './route/route-table.ts'
 import type { RequestRecord } from './telemetry/request-record.ts'
@@ -146,11 +148,8 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
     record.downstreamRemoteAddress = shaped.remoteAddressText
     if (shaped.expectsContinue) this.#stream.sendInformational(continueHead())
     this.clearRoute()
-    this.#answer.filters = openFilters(this.#scope.manager, {
-      route: this.route,
-      picked: this.#picked,
-      cluster: record.cluster,
-    })
+    const target = { route: this.route, picked: this.#picked, cluster: record.cluster }
+    this.#answer.filters = openFilters(this.#scope.manager, target)
     this.#runFilters()
   }
 
@@ -162,8 +161,7 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
       return
     }
     this.record.details = 'path_normalization_failed'
-    const redirect = { status: 307, location: shaped.location }
-    this.#respond(sealReply(redirectReply(redirect, this.request), this.request))
+    this.#respond(redirectReply({ status: 307, location: shaped.location }, this.request))
   }
 
   #runFilters(): void {
@@ -179,6 +177,14 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
 
   filterConfig(name: string): FilterSetting | undefined {
     return filterConfigOf({ route: this.route, picked: this.#picked }, name)
+  }
+
+  get isRequestWhole(): boolean {
+    return this.#body.isEnded
+  }
+
+  holdRequest(bytesMax: number): void {
+    this.#body.limit(bytesMax + 1)
   }
 
   get clusterName(): string {
@@ -206,6 +212,8 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
   /** The router: what the route says. */
   #act(): void {
     const { route } = this
+    const { router } = this.#scope.manager.stats
+    router.rqTotal.add(1)
     if (route === undefined) {
       this.#fail('no-route')
       return
@@ -221,10 +229,11 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
         return
       case 'redirect':
       case 'direct': {
+        router.rqDirectResponse.add(1)
         this.record.details = 'direct_response'
         const reply = directReply(action, this.request)
         this.#editResponse(reply.head)
-        this.#respond(sealReply(reply, this.request))
+        this.#respond(reply)
       }
     }
   }
@@ -298,6 +307,7 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
     if (attempt === undefined || !this.#canSendBody(attempt)) {
       this.#body.hold(chunk)
       if (this.#body.isFull) this.#stream.pauseRequest()
+      this.#answer.filters?.onRequestData(this, chunk.length)
       return
     }
     if (this.#mayRetry()) this.#body.holdForReplay(chunk)
@@ -318,6 +328,7 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
       this.record.upstreamSentMs = this.#nowMs()
       this.#scope.timers.startTry(this.#plan)
     }
+    this.#answer.filters?.onRequestEnd(this)
     if (this.#isTunnel && this.#answer.isEnded) this.#finish()
   }
 
@@ -334,6 +345,7 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
     const { isEnded, isEmpty, trailers } = this.#body
     const isWhole = isEnded && isEmpty && trailers === undefined
     if (isEnded) this.#scope.timers.startTry(this.#plan)
+    this.#scope.timers.limitTry(attempt.cluster.maxStreamDurationMs ?? 0)
     attempt.sendHead(this.request, isWhole)
     if (!isWhole && !this.#isTunnel) this.#sendHeld(attempt)
   }
@@ -403,6 +415,7 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
   #acceptTunnel(attempt: Attempt): void {
     this.#isAccepted = true
     attempt.isTunnel = true
+    countUpgrade(this.#scope.manager.stats, 1)
     this.#scope.timers.clearRoute()
     this.#sendHeld(attempt)
   }
@@ -451,10 +464,7 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
     this.#attempt = undefined
     attempt.discard()
     this.#scope.timers.endTry()
-    if (plan.forward.includeTimeoutRetryHeader === true) {
-      const isTimeout = outcome.failure === 'per-try-timeout'
-      this.request.headers.set('x-envoy-is-timeout-retry', String(isTimeout))
-    }
+    tellTimeoutRetry(this.request, plan.forward, outcome)
     this.#retry.wait(this.record.attempts, outcome.responseHeaders, () => {
       if (!this.#isOver) this.#findHost(plan)
     })
@@ -464,6 +474,7 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
   onRequestInvalid(refusal: RequestRefusal): void {
     if (this.#isOver) return
     countRefusal(this.#scope.manager.stats, refusal)
+    this.record.requestEndMs = 0
     // HTTP/2 has nobody to answer where a message is malformed: its stream is reset.
     if (refusal.failure === 'messaging-error') this.onDownstreamClose(refusal)
     else {
@@ -494,24 +505,22 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
     this.#giveUpTry({ details: 'upstream_per_try_idle_timeout' })
   }
 
-  #giveUpTry(reply: Partial<LocalReply>): void {
+  onUpstreamDuration(): void {
+    this.#attempt?.cluster.stats.rqMaxDuration.add(1)
+    this.#giveUpTry(this.#body.isEnded ? {} : { status: 408 }, 'upstream-max-duration')
+  }
+
+  #giveUpTry(reply: Partial<LocalReply>, failure: Failure = 'per-try-timeout'): void {
     const attempt = this.#attempt
     if (attempt === undefined) return
-    this.#abort('timeout')
-    if (this.#retries(attempt, this.#outcome('per-try-timeout', true))) return
-    this.#failUpstream('per-try-timeout', { ...reply, ...this.#plan?.timeoutReply })
-  }
-
-  onIdleTimeout(): void {
-    this.#expire('stream-idle-timeout')
-  }
-
-  onMaxDuration(): void {
-    this.#expire('max-duration')
+    const isTimeout = failure === 'per-try-timeout'
+    this.#abort(isTimeout ? 'timeout' : 'reset')
+    if (this.#retries(attempt, this.#outcome(failure, true))) return
+    this.#failUpstream(failure, { ...reply, ...(isTimeout && this.#plan?.timeoutReply) })
   }
 
   /** As Envoy: 408 blames the client, so once its request is whole the answer is 504. */
-  #expire(failure: Failure): void {
+  onExpired(failure: Failure): void {
     this.#abort('reset')
     this.#fail(failure, this.#body.isEnded ? { status: 504 } : {})
   }
@@ -544,16 +553,16 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
     }
     const built = buildFailureReply(failure, reply, this.request)
     record.details = built.details
-    record.grpcStatus = built.grpcStatus
     // As Envoy: a route that answers by itself edits its own answers only.
     if (this.#picked !== undefined) this.#editResponse(built.head)
-    const { attempts } = record
-    if (this.#isRouterReply) noteAnswer(built.head, this.#plan, { status: built.status, attempts })
-    if (built.closesConnection) this.#stream.closeAfterResponse()
-    this.#respond(sealReply(built, this.request))
+    if (this.#isRouterReply) {
+      noteAnswer(built.head, this.#plan, { ...record, status: built.status })
+    }
+    if (endsConnection(built, failure, this.#scope)) this.#stream.closeAfterResponse()
+    this.#respond(built)
   }
 
-  #respond(reply: PlainReply): void {
+  #respond(reply: OpenReply | PlainReply): void {
     this.#answer.reply(this, reply)
     this.#finish()
   }
@@ -572,11 +581,10 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
     this.#body.close()
     if (this.#isTunnel && this.#body.isEnded && this.#answer.isEnded) this.#attempt?.complete()
     this.#abort('reset')
+    if (this.#isAccepted) countUpgrade(this.#scope.manager.stats, -1)
     this.#scope.timers.clear()
-    const { runtime, manager } = this.#scope
-    const durationMs = runtime.clock.monotonicMs() - this.record.beginMs
-    finishRecord(this.record, { stream: this.#stream, stats: manager.stats, durationMs })
+    finishRecord(this.record, this.#stream, this.#scope)
     this.#answer.filters?.onEnd(this)
-    for (const observer of manager.observers) observer.onEnd(this.record)
+    for (const observer of this.#scope.manager.observers) observer.onEnd(this.record)
   }
 }

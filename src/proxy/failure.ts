@@ -37,6 +37,7 @@ export type Failure =
   | 'upstream-headers-too-large'
   | 'upstream-timeout'
   | 'per-try-timeout'
+  | 'upstream-max-duration'
   | 'stream-idle-timeout'
   | 'max-duration'
   // Limits and policy.
@@ -103,6 +104,14 @@ export const failureReplies: Readonly<Record<Failure, FailureReply>> = {
     'UT',
     'upstream_per_try_timeout',
     'upstream request timeout',
+    'keep',
+  ),
+  'upstream-max-duration': row(
+    504,
+    14,
+    'UMSDR',
+    'upstream_max_stream_duration_reached',
+    'upstream max stream duration reached',
     'keep',
   ),
   'stream-idle-timeout': row(408, 2, 'SI', 'stream_idle_timeout', 'stream timeout', 'keep'),

@@ -79,7 +79,7 @@ export function createProxyRuntime(options: ProxyRuntimeOptions): ProxyRuntime {
     options.handles === undefined ? undefined : new HandleWires(options.handles, turn, readBuffer)
   const connector = createConnector({ clock, turn, readBuffer, handles, internalListeners })
   const refusals = options.refusals ?? new RefusalLog(clock, log)
-  const pools = new UpstreamPools({ clock, random, connector, held: overload })
+  const pools = new UpstreamPools({ clock, random, connector, held: overload, copies: turn.copies })
   let connections = 0
   return {
     clock,

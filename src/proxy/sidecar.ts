@@ -10,7 +10,7 @@ import { hostname } from 'node:os'
 
 import type { Clock } from '../lib/clock.ts'
 import type { Log } from '../lib/log.ts'
-import { describeError } from '../lib/mesh-error.ts'
+import { MeshError, describeError } from '../lib/mesh-error.ts'
 import type { Random } from '../lib/random.ts'
 import type { AdsClientStatus } from '../xds/ads-client.ts'
 import { Cluster } from '../xds/proto/generated/envoy/config/cluster/v3/cluster.ts'
@@ -42,14 +42,21 @@ import { LocalDataPlane } from './config/local-data-plane.ts'
 import type { ResourceBytes } from './config/resource-batch.ts'
 import { ResourceStore } from './config/resource-store.ts'
 import { SdsSessions } from './config/sds-sessions.ts'
+import { closeHandedOver } from './listener/listen.ts'
 import { OverloadManager, overloadLimitsDefault } from './overload/overload-manager.ts'
 import type { OverloadLimits } from './overload/overload-plan.ts'
 import { processGauges } from './overload/process-gauges.ts'
+import { adminKey } from './take-over/message.ts'
+import { Succession } from './take-over/succession.ts'
 import { createSlots } from './telemetry/shared-slots.ts'
 import { StatsRegistry, type StatsView } from './telemetry/stats-registry.ts'
 import { type WireKind, chooseWire } from './wire/choose-wire.ts'
 import type { HandleInternals } from './wire/node-handle.ts'
-import { type DuplicateDescriptor, openDuplicate } from './worker/duplicate-descriptor.ts'
+import {
+  type DuplicateDescriptor,
+  descriptorOf,
+  openDuplicate,
+} from './worker/duplicate-descriptor.ts'
 import { WorkerGroup } from './worker/worker-group.ts'
 
 export interface OpenSidecarOptions {
@@ -72,6 +79,13 @@ export interface OpenSidecarOptions {
   /** What carries bytes: libuv's handles where they work (the default), or only `net.Socket`. */
   readonly wire?: WireKind
   readonly version?: string
+  /**
+   * Unix socket at which sidecars follow each other: takes over from the one that offers itself there, and offers itself
+   * to the next. Absent: neither.
+   */
+  readonly takeOverPath?: string
+  /** The next one has taken over; `retired` resolves when what is open here has ended, and this sidecar is closed. */
+  readonly onReplaced?: (retired: Promise<void>) => void
   /** POST /quitquitquit; without it the sidecar closes itself. */
   readonly onQuit?: () => void
 }
@@ -104,7 +118,9 @@ export async function openSidecar(options: OpenSidecarOptions): Promise<Sidecar>
   const duplicate = concurrency === 1 ? undefined : await openDuplicate()
   const handles =
     duplicate === undefined ? await chooseWire({ wanted: wire, clock, log }) : undefined
-  const sidecar = new RunningSidecar(options, { bootstrap, handles, duplicate })
+  const { takeOverPath: path, version = 'unknown' } = options
+  const succession = path === undefined ? undefined : await Succession.begin(path, version, log)
+  const sidecar = new RunningSidecar(options, { bootstrap, handles, duplicate, succession })
   try {
     await sidecar.open()
   } catch (error) {
@@ -123,6 +139,7 @@ interface SidecarParts {
   readonly handles: HandleInternals | undefined
   /** Hands connections to workers; undefined: the main thread carries the traffic. */
   readonly duplicate: DuplicateDescriptor | undefined
+  readonly succession: Succession | undefined
 }
 
 class RunningSidecar implements Sidecar {
@@ -134,6 +151,9 @@ class RunningSidecar implements Sidecar {
   readonly #store: ResourceStore
   /** Of the main thread's data plane; workers have their own. */
   readonly #overload: OverloadManager | undefined
+  readonly #succession: Succession | undefined
+  /** Those that no listener has taken yet. */
+  readonly #listenSockets: ListenSockets
   readonly #startedMs: number
   readonly #changed: (() => void)[] = []
   #ads: AdsSession | undefined
@@ -151,7 +171,13 @@ class RunningSidecar implements Sidecar {
     this.#bootstrap = bootstrap
     const { clock, random, log } = options
     this.#startedMs = clock.nowMs()
-    const { duplicate } = parts
+    const { duplicate, succession } = parts
+    this.#succession = succession
+    this.#listenSockets = succession?.sockets ?? options.listenSockets ?? new Map()
+    this.#ownStats
+      .scope({ path: 'server', metric: 'envoy_server', labels: [] })
+      .gauge('hot_restart_epoch')
+      .set(succession?.epoch ?? 0)
     const events = {
       onWanted: (wanted: WantedNames) => this.#onWanted(wanted),
       onChange: () => this.#onChange(),
@@ -179,7 +205,7 @@ class RunningSidecar implements Sidecar {
         runtime: bootstrap.runtime,
         secrets: secretSources(bootstrap),
       },
-      takeSocket: takeFrom(options.listenSockets ?? new Map()),
+      takeSocket: takeFrom(this.#listenSockets),
       drainTimeMs: options.drainTimeMs ?? drainTimeDefaultMs,
       handles,
       events,
@@ -215,7 +241,7 @@ class RunningSidecar implements Sidecar {
         logLevel: log.level,
       },
       duplicate,
-      sockets: options.listenSockets ?? new Map(),
+      sockets: this.#listenSockets,
       log,
       stats: this.#ownStats,
       events,
@@ -238,7 +264,8 @@ class RunningSidecar implements Sidecar {
   }
 
   async open(): Promise<void> {
-    await this.#openAdmin()
+    // Until then the old one answers there.
+    if (this.#succession?.isTakingOver !== true) await this.#openAdmin()
     this.#openSds()
     await this.#applyStatic(typeUrls.secret)
     await this.#applyStatic(typeUrls.cluster)
@@ -247,7 +274,7 @@ class RunningSidecar implements Sidecar {
       await this.#until((status) => status.clustersWarm)
       await this.#applyStatic(typeUrls.listener)
       await this.#until((status) => status.listenersWarm)
-      this.#becomeLive()
+      await this.#becomeLive()
       return
     }
     this.#openAds()
@@ -292,6 +319,7 @@ class RunningSidecar implements Sidecar {
 
   async #close(): Promise<void> {
     this.#isDraining = true
+    this.#succession?.close()
     this.#overload?.close()
     this.#ads?.close()
     this.#sds?.close()
@@ -312,19 +340,70 @@ class RunningSidecar implements Sidecar {
       await this.#awaitFirst(typeUrls.listener, lds)
     }
     await this.#until((status) => status.listenersWarm)
-    this.#becomeLive()
+    await this.#becomeLive()
   }
 
   async #awaitFirst(typeUrl: string, timeoutMs: number): Promise<void> {
     const outcome = await this.#ads?.firstAnswer(typeUrl, timeoutMs)
+    if (outcome === 'timed-out' && this.#succession?.isTakingOver === true) {
+      throw new MeshError(
+        'MESH_TAKE_OVER_FAILED',
+        `no answer from the control plane within ${timeoutMs} ms: the old sidecar goes on`,
+      )
+    }
     if (outcome === 'timed-out') {
       this.#options.log.warn({ typeUrl, timeoutMs }, 'no answer from the control plane in time')
     }
   }
 
-  #becomeLive(): void {
+  async #becomeLive(): Promise<void> {
+    if (this.#succession?.isTakingOver === true) {
+      const adopt = this.#succession.takeAdmin()
+      await this.#succession.confirm()
+      await this.#openAdmin(adopt)
+    }
+    await this.#succession?.offer({
+      descriptors: () => this.#descriptors(),
+      release: () => this.#release(),
+      onReleased: () => this.#onReplaced(),
+    })
     this.#phase = 'LIVE'
     this.#options.log.info({ admin: this.adminAddress }, 'sidecar is live')
+  }
+
+  async #descriptors(): Promise<ReadonlyMap<string, number>> {
+    const found = new Map(await this.#plane.descriptors())
+    for (const [key, socket] of this.#listenSockets) {
+      const descriptor = 'fd' in socket ? socket.fd : descriptorOf(socket)
+      if (descriptor !== undefined) found.set(key, descriptor)
+    }
+    if (this.#admin?.descriptor !== undefined) found.set(adminKey, this.#admin.descriptor)
+    return found
+  }
+
+  async #release(): Promise<void> {
+    for (const socket of this.#listenSockets.values()) {
+      if (!('fd' in socket) && socket.listening) closeHandedOver(socket)
+    }
+    this.#admin?.release()
+    await this.#plane.release()
+  }
+
+  #onReplaced(): void {
+    this.#isDraining = true
+    const retired = this.#retire()
+    this.#options.log.info({ epoch: this.#succession?.epoch }, 'another process has taken over')
+    this.#options.onReplaced?.(retired)
+  }
+
+  /** Envoy's drain time, in which connections are told, and half of it again until they are cut (parent shutdown). */
+  async #retire(): Promise<void> {
+    const { drainTimeMs: deadlineMs = drainTimeDefaultMs } = this.#options
+    const all = { inboundOnly: false } as const
+    await this.#plane.drain({ ...all, deadlineMs, strategy: 'gradual', atDeadline: 'nothing' })
+    const cut = { strategy: 'immediate', atDeadline: 'cut' } as const
+    await this.#plane.drain({ ...all, ...cut, deadlineMs: deadlineMs / 2 })
+    await this.close()
   }
 
   #openAds(): void {
@@ -392,7 +471,7 @@ class RunningSidecar implements Sidecar {
     }
   }
 
-  async #openAdmin(): Promise<void> {
+  async #openAdmin(adopt?: { readonly fd: number }): Promise<void> {
     const { admin, message } = this.#bootstrap
     if (admin === undefined) return
     const { clock, log } = this.#options
@@ -418,7 +497,7 @@ class RunningSidecar implements Sidecar {
       drain: (request) => void plane.drain(request),
       quit: this.#options.onQuit ?? (() => void this.close()),
     })
-    this.#admin = await openAdminServer({ address: admin, pages, log })
+    this.#admin = await openAdminServer({ address: admin, pages, log, adopt })
   }
 }
 

@@ -9,8 +9,6 @@
 export type ClientKind = 'envoy' | 'tulle'
 
 export interface Abilities {
-  /** `maxConnectionDuration` of connections to endpoints. */
-  readonly connectionLifetime: boolean
   /** The network filter `istio.stats`: Envoy has no optional network filters, and refuses one it lacks. */
   readonly tcpStats: boolean
 }
@@ -18,7 +16,6 @@ export interface Abilities {
 export function abilitiesOf(kind: ClientKind): Abilities {
   const isEnvoy = kind === 'envoy'
   return {
-    connectionLifetime: isEnvoy,
     tcpStats: !isEnvoy,
   }
 }

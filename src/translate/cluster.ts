@@ -15,13 +15,13 @@ import {
   Cluster_LbPolicy,
 } from '../xds/proto/generated/envoy/config/cluster/v3/cluster.ts'
 import { typeUrls, type EncodedResource } from '../xds/resource-set.ts'
-import type { Abilities } from './ability.ts'
 import { isBetweenSidecars } from './between-sidecars.ts'
 import { isTlsRefused, noTls, translateClusterTls } from './cluster-tls.ts'
 import { httpVersionOf, translateConnectionPool, type PoolInput } from './connection-pool.ts'
 import type { MergedRule } from './destination-rule-index.ts'
 import { dynamicForwardProxy } from './dynamic-forward-proxy.ts'
 import { localitiesOf } from './endpoint.ts'
+import { translateHealthChecks } from './health-check.ts'
 import { clusterName } from './host-name.ts'
 import type { MeshSettings } from './input.ts'
 import { translateLoadBalancer } from './load-balancer.ts'
@@ -46,7 +46,6 @@ export interface ClusterInput {
   /** Of this port; read for services that are resolved by DNS, and for who stands before them. */
   readonly endpoints: readonly Endpoint[]
   readonly mesh: MeshSettings
-  readonly abilities: Abilities
   /** Names that the service's workloads may prove to have. */
   readonly identities: readonly string[]
   /** File of the authorities that the client's host trusts. */
@@ -73,7 +72,6 @@ export function translateCluster(input: ClusterInput): EncodedResource | undefin
     port,
     mesh,
     direction: 'outbound',
-    abilities: input.abilities,
     isBetweenSidecars: isBetweenSidecars(input, policy.tls),
   }
   const tls = isTlsRefused(policy.tls)
@@ -98,6 +96,7 @@ export function translateCluster(input: ClusterInput): EncodedResource | undefin
     ...(policy.outlierDetection !== undefined && {
       outlierDetection: translateOutlierDetection(policy.outlierDetection),
     }),
+    ...translateHealthChecks(input, httpVersionOf(pool)),
     commonLbConfig: {
       ...commonLbConfig(policy),
       ...(isLocalityWeighted(locality) && { localityConfigSpecifier: weightedByLocality }),

@@ -8,7 +8,6 @@ import type {
 } from '../model/istio/destination-rule.ts'
 import type { ServicePort } from '../registry/service.ts'
 import { HttpProtocolOptions } from '../xds/proto/generated/envoy/extensions/upstreams/http/v3/http_protocol_options.ts'
-import type { Abilities } from './ability.ts'
 import type { MeshSettings } from './input.ts'
 import { durationOf, durationOfText, packed } from './message.ts'
 
@@ -17,7 +16,6 @@ export interface PoolInput {
   readonly port: Pick<ServicePort, 'protocol'>
   readonly mesh: MeshSettings
   readonly direction: 'inbound' | 'outbound'
-  readonly abilities: Abilities
   /** Whether every endpoint is a sidecar that is called with mTLS (between-sidecars.ts). */
   readonly isBetweenSidecars?: boolean
   /** In place of a fixed number of retries. */
@@ -80,7 +78,7 @@ function thresholds({ settings: { tcp, http }, retryBudget }: PoolInput) {
 
 function protocolOptions(input: PoolInput): object | undefined {
   const { tcp, http } = input.settings
-  const common = commonOptions({ tcp: allowedTcp(tcp, input.abilities), http })
+  const common = commonOptions({ tcp, http })
   const upstreamProtocolOptions = upstreamProtocol(input)
   const names = serverNames(input)
   if (common === undefined && upstreamProtocolOptions === undefined && names === undefined) {
@@ -98,12 +96,6 @@ function protocolOptions(input: PoolInput): object | undefined {
 
 function serverNames({ autoSni = false, autoSanValidation = false }: PoolInput) {
   return autoSni || autoSanValidation ? { autoSni, autoSanValidation } : undefined
-}
-
-/** What of the TCP settings is said by protocol options. */
-function allowedTcp(tcp: TcpSettings | undefined, abilities: Abilities): TcpSettings | undefined {
-  if (tcp?.maxConnectionDuration === undefined || abilities.connectionLifetime) return tcp
-  return tcp.idleTimeout === undefined ? {} : { idleTimeout: tcp.idleTimeout }
 }
 
 interface PoolSettings {

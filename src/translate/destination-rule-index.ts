@@ -7,8 +7,9 @@
  * added up (the first of a name stays), the traffic policy is that of the first rule that has one.
  *
  * Only rules for the same workloads and with the same `exportTo`, as written, merge. One that is exported further
- * adds to the narrower one too, and stands beside it for the namespaces that only it names. Of several for
- * all workloads the youngest counts.
+ * adds to the narrower one too, and stands beside it for the namespaces that only it names. A rule for chosen
+ * workloads is one with `exportTo: ['.']`, to which rules for all that name `.` add. Of several for all workloads
+ * the youngest counts.
  */
 import { invariant } from '../lib/assert.ts'
 import type { DestinationRuleSpec, Subset, TrafficPolicy } from '../model/istio/destination-rule.ts'
@@ -195,11 +196,13 @@ function joinGroups(
 ): boolean {
   let isJoined = false
   for (const { key, parts } of groups) {
-    if (key.selector !== selector) continue
+    const isOther = key.selector !== selector
+    // Rules for chosen workloads take those for all in, and these stand for the others besides.
+    if (isOther && selector !== '') continue
     const isWithin = [...key.exportTo].every((target) => exportTo.has(target))
     const isSame = isWithin && key.exportTo.size === exportTo.size
     if (isSame || (isWithin && key.exportTo.size > 0)) parts.push(resource)
-    isJoined ||= isSame
+    isJoined ||= isSame && !isOther
   }
   return isJoined
 }

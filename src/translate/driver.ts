@@ -209,7 +209,7 @@ class Driver implements Translation {
     const names = new Set([...hosts.clusters, ...upstreamClusters(own), ...demand.clusters])
     const before = known?.view.outbound
     const part = {
-      clusters: keepSame(this.#demand.clusters({ outbound, mesh, scope }, names), before?.clusters),
+      clusters: keepSame(this.#demand.clusters({ outbound, mesh }, names), before?.clusters),
       endpoints: outbound.endpoints,
       routes: demandedRoutes(),
       virtualHosts: keepSame(hosts.virtualHosts, before?.virtualHosts),

@@ -13,7 +13,6 @@ import { TrafficDirection } from '../xds/proto/generated/envoy/config/core/v3/ba
 import { Listener } from '../xds/proto/generated/envoy/config/listener/v3/listener.ts'
 import { RouteConfiguration } from '../xds/proto/generated/envoy/config/route/v3/route.ts'
 import { typeUrls, type EncodedResource } from '../xds/resource-set.ts'
-import { abilitiesOf } from './ability.ts'
 import type { Client } from './client.ts'
 import { connectionManager } from './connection-manager.ts'
 import { translateConnectionPool } from './connection-pool.ts'
@@ -128,7 +127,7 @@ function inboundRoutes(input: InboundInput, name: string): RouteConfiguration {
 }
 
 function inboundCluster(input: InboundInput): EncodedResource {
-  const { meshPort, mesh, rule, served, client } = input
+  const { meshPort, mesh, rule, served } = input
   const name = inboundClusterName(meshPort.appPort)
   const port = served[0]?.port.number ?? meshPort.servicePort ?? meshPort.appPort
   const policy = effectivePolicy({ rule: rule?.trafficPolicy, subset: undefined, port, mesh })
@@ -140,7 +139,6 @@ function inboundCluster(input: InboundInput): EncodedResource {
       port: { protocol: protocolOf(input) },
       mesh,
       direction: 'inbound',
-      abilities: abilitiesOf(client.kind),
     }),
     loadAssignment: {
       clusterName: name,

@@ -1,4 +1,3 @@
-import { encodedResource } from '../xds/encode.ts'
 /**
  * What a client gets that starts with what it has called before and fetches the rest when it first calls it: the virtual
  * hosts that it asked for (VHDS), and the clusters to which these, its own listeners and its own wishes lead.
@@ -10,13 +9,13 @@ import { encodedResource } from '../xds/encode.ts'
  * Who gets it: a client that says that it can (metadata ON_DEMAND: auto, on or off), has a proxy for HTTP, and is ruled by
  * no Sidecar. `auto` follows the mesh's `onDemand`, whose AUTO means from `autoFrom` services on.
  */
+import { encodedResource } from '../xds/encode.ts'
 import { RouteConfiguration } from '../xds/proto/generated/envoy/config/route/v3/route.ts'
 import {
   VirtualHost,
   type Route,
 } from '../xds/proto/generated/envoy/config/route/v3/route_components.ts'
 import { typeUrls, type Demand, type EncodedResource } from '../xds/resource-set.ts'
-import { abilitiesOf } from './ability.ts'
 import type { Client } from './client.ts'
 import type { MeshSettings } from './input.ts'
 import type { L4Routes } from './l4-route.ts'
@@ -94,11 +93,11 @@ export class DemandTranslation {
 
   /** Of the clusters of the scope class those that are named, and those that every sidecar has. */
   clusters(
-    { outbound, mesh, scope }: Pick<DemandInput, 'outbound' | 'mesh' | 'scope'>,
+    { outbound, mesh }: Pick<DemandInput, 'outbound' | 'mesh'>,
     names: ReadonlySet<string>,
   ): ResourceMap {
     const clusters = new Map<string, EncodedResource>()
-    for (const name of [...this.#systemNames(mesh, scope), ...names]) {
+    for (const name of [...this.#systemNames(mesh), ...names]) {
       const resource = outbound.clusters.get(name)
       if (resource !== undefined) clusters.set(name, resource)
     }
@@ -133,10 +132,10 @@ export class DemandTranslation {
     return directory
   }
 
-  #systemNames(mesh: MeshSettings, scope: Scope): readonly string[] {
+  #systemNames(mesh: MeshSettings): readonly string[] {
     let names = this.#system.get(mesh)
     if (names === undefined) {
-      names = translateSystemClusters(mesh, abilitiesOf(scope.kind)).map(({ name }) => name)
+      names = translateSystemClusters(mesh).map(({ name }) => name)
       this.#system.set(mesh, names)
     }
     return names

@@ -6,7 +6,6 @@ import { isDeepStrictEqual } from 'node:util'
 
 import type { Service } from '../registry/service.ts'
 import type { EncodedResource } from '../xds/resource-set.ts'
-import { abilitiesOf } from './ability.ts'
 import type { Dirty } from './dirty.ts'
 import {
   placeKey,
@@ -233,9 +232,8 @@ function mapOf(
   return keepSame(map, previous[kind])
 }
 
-function wholeMap(kind: 'clusters' | 'endpoints', { world, scope, parts }: Parts): ResourceMap {
-  const system =
-    kind === 'clusters' ? translateSystemClusters(world.input.mesh, abilitiesOf(scope.kind)) : []
+function wholeMap(kind: 'clusters' | 'endpoints', { world, parts }: Parts): ResourceMap {
+  const system = kind === 'clusters' ? translateSystemClusters(world.input.mesh) : []
   return byName([...system, ...[...parts.values()].flatMap((part) => part[kind])])
 }
 

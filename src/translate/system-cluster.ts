@@ -6,7 +6,6 @@ import {
   Cluster_LbPolicy,
 } from '../xds/proto/generated/envoy/config/cluster/v3/cluster.ts'
 import { typeUrls, type EncodedResource } from '../xds/resource-set.ts'
-import type { Abilities } from './ability.ts'
 import { translateConnectionPool } from './connection-pool.ts'
 import { dynamicForwardProxy } from './dynamic-forward-proxy.ts'
 import type { MeshSettings } from './input.ts'
@@ -24,12 +23,9 @@ export const systemClusters = {
 /** Istio's idle time-out for connections to hosts outside. */
 const passthroughIdleMs = 300_000
 
-export function translateSystemClusters(
-  mesh: MeshSettings,
-  abilities: Abilities,
-): EncodedResource[] {
+export function translateSystemClusters(mesh: MeshSettings): EncodedResource[] {
   return [
-    ...[passthroughCluster(mesh, abilities), blackHoleCluster(mesh)].map(encodeCluster),
+    ...[passthroughCluster(mesh), blackHoleCluster(mesh)].map(encodeCluster),
     translateTunnelCluster(systemClusters.tunnel, mesh),
   ]
 }
@@ -48,7 +44,7 @@ function encodeCluster(message: Cluster): EncodedResource {
   })
 }
 
-function passthroughCluster(mesh: MeshSettings, abilities: Abilities): Cluster {
+function passthroughCluster(mesh: MeshSettings): Cluster {
   return Cluster.fromPartial({
     name: systemClusters.passthrough,
     clusterDiscoveryType: dynamicForwardProxy(),
@@ -58,7 +54,6 @@ function passthroughCluster(mesh: MeshSettings, abilities: Abilities): Cluster {
       port: { protocol: 'auto' },
       mesh,
       direction: 'outbound',
-      abilities,
       autoSni: true,
       autoSanValidation: true,
     }),

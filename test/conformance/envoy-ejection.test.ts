@@ -6,7 +6,7 @@
  * counters in the end.
  */
 import assert from 'node:assert/strict'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
@@ -28,6 +28,8 @@ interface Told {
   /** One entry for each request: its status, and the endpoints that are out after it. */
   readonly steps: readonly string[]
   readonly counters: Readonly<Record<string, number>>
+  /** Lines of the event log, without when and where. */
+  events: readonly string[]
 }
 
 describe(
@@ -44,15 +46,16 @@ describe(
       upstream = await openUpstream('a')
       const file = join(folder, 'bootstrap.yaml')
       const refused = await refusedPort()
-      writeFileSync(file, ejectionBootstrap({ answering: upstream.port, refused }))
+      const log = join(folder, 'events.log')
+      writeFileSync(file, ejectionBootstrap({ answering: upstream.port, refused }, log))
       const names = new Map([
         [`127.0.0.1:${upstream.port}`, 'answering'],
         [`127.0.0.1:${refused}`, 'refused'],
       ])
       const open = () => openEnvoy({ envoy: envoy ?? '', file, folder, listeners: 1 })
-      await tellAll(open, { names, into: told.envoy })
+      await tellAll(open, { names, log, into: told.envoy })
       upstream.reset()
-      await tellAll(() => openTulle(file), { names, into: told.tulle })
+      await tellAll(() => openTulle(file), { names, log, into: told.tulle })
     })
 
     after(async () => {
@@ -68,6 +71,7 @@ describe(
         assert.ok(actual)
         assert.deepEqual(inOrder(actual, story), inOrder(expected, story))
         assert.deepEqual(expected.steps.some(isOut), story.ejects)
+        if (story.ejects) assert.notEqual(expected.events.length, 0)
       })
     }
   },
@@ -79,17 +83,44 @@ function isOut(step: string): boolean {
 
 /** Which of several endpoints is first is chance; what it does to the whole is not. */
 function inOrder(one: Told, story: EjectionStory): Told {
-  return story.isInAnyOrder === true ? { ...one, steps: one.steps.toSorted() } : one
+  if (story.isInAnyOrder !== true) return one
+  return { ...one, steps: one.steps.toSorted(), events: one.events.toSorted() }
 }
 
 interface Listener {
+  readonly log: string
   readonly names: ReadonlyMap<string, string>
   readonly into: Map<string, Told>
 }
 
-async function tellAll(open: () => Promise<OpenProxy>, { names, into }: Listener): Promise<void> {
-  await using proxy = await open()
-  for (const story of ejectionStories) into.set(story.name, await tell(story, proxy, names))
+async function tellAll(
+  open: () => Promise<OpenProxy>,
+  { names, log, into }: Listener,
+): Promise<void> {
+  writeFileSync(log, '')
+  {
+    await using proxy = await open()
+    for (const story of ejectionStories) into.set(story.name, await tell(story, proxy, names))
+  }
+  // Whole when the proxy has ended.
+  for (const story of ejectionStories) {
+    const one = into.get(story.name)
+    if (one !== undefined) one.events = eventsOf(story.cluster, { log, names })
+  }
+}
+
+function eventsOf(
+  cluster: string,
+  { log, names }: Pick<Listener, 'log' | 'names'>,
+): readonly string[] {
+  return readFileSync(log, 'utf8')
+    .split('\n')
+    .flatMap((line) => {
+      if (!line.includes(`"cluster_name":"${cluster}"`)) return []
+      const event = JSON.parse(line)
+      const { timestamp: _, secs_since_last_action: seconds, upstream_url: url, ...rest } = event
+      return [JSON.stringify({ ...rest, host: names.get(url), hasBefore: seconds !== undefined })]
+    })
 }
 
 async function tell(
@@ -110,7 +141,7 @@ async function tell(
     await eventually(async () => (await ejectedOf(story.cluster, proxy, names)) === '')
     steps.push('came back')
   }
-  return { steps, counters: await countersOf(story.cluster, proxy) }
+  return { steps, counters: await countersOf(story.cluster, proxy), events: [] }
 }
 
 /** ` out: NAMES` of the endpoints that outlier detection has put out, or nothing. */

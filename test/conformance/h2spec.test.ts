@@ -33,8 +33,11 @@ function fromGo(): string | undefined {
 
 function run(args: readonly string[]): Promise<string> {
   return new Promise((resolve) => {
-    execFile(h2spec ?? '', [...args, '--timeout', '5'], { timeout: 60_000 }, (_error, out) =>
-      resolve(out),
+    execFile(
+      h2spec ?? '',
+      [...args, '--strict', '--timeout', '5'],
+      { timeout: 60_000 },
+      (_error, out) => resolve(out),
     )
   })
 }

@@ -1,6 +1,6 @@
 /** `tulle explain` in a running mesh: the rule's file and line, and each endpoint as its caller's sidecar sees it. */
 import assert from 'node:assert/strict'
-import { rmSync, writeFileSync } from 'node:fs'
+import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, suite, test } from 'node:test'
 import { isDeepStrictEqual } from 'node:util'
@@ -16,7 +16,7 @@ const url = 'http://my-go-service:8080/'
 suite('explain', { skip }, () => {
   let mesh: RunningMesh
   before(async () => {
-    mesh = await RunningMesh.start()
+    mesh = await RunningMesh.startChanged(keepVirtualServicesHome)
   })
   after(async () => {
     await mesh[Symbol.asyncDispose]()
@@ -119,9 +119,38 @@ spec:
     rmSync(file)
   })
 
+  test('says that a VirtualService is not exported by default', async () => {
+    const file = join(mesh.folder, 'config/foreign.yaml')
+    writeFileSync(
+      file,
+      `apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: { name: foreign, namespace: elsewhere }
+spec:
+  hosts: [my-go-service.default.svc.cluster.local]
+  http: [{ directResponse: { status: 299 } }]
+`,
+    )
+    await eventually(
+      async () => {
+        const { report } = await explain('GET', url, '--from', 'load')
+        const reason = 'it is exported to ., and not to namespace default'
+        return report.passedOver.some((one) => one.file === file && one.reason === reason)
+      },
+      { deadlineMs: 15_000, intervalMs: 100 },
+    )
+    rmSync(file)
+  })
+
   test('says who does not exist', async () => {
     const { code, error } = await mesh.tulle('explain', 'GET', url, '--from', 'nobody')
     assert.equal(code, 2)
     assert.match(error, /no sidecar of nobody is connected/)
   })
 })
+
+function keepVirtualServicesHome(folder: string): void {
+  const file = join(folder, 'mesh-node.yaml')
+  const config = 'meshConfig: { defaultVirtualServiceExportTo: ["."] }'
+  writeFileSync(file, readFileSync(file, 'utf8').replace('\nspec:\n', `\nspec:\n  ${config}\n`))
+}

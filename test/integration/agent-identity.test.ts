@@ -128,7 +128,15 @@ async function openSide(server: AuthorityServer, side: Side) {
   const identity = await openIdentity({ ...common, plan, signal, onEvent })
   assert.ok(identity)
   stack.use(identity)
-  const relay = stack.use(await openRelay({ ...common, plan, identity, isEnding: () => false }))
+  const relay = stack.use(
+    await openRelay({
+      ...common,
+      plan,
+      identity,
+      isEnding: () => false,
+      upgrade: () => Promise.resolve(),
+    }),
+  )
   const addresses = {
     admin: `127.0.0.1:${await freePort()}`,
     httpProxyPort: await freePort(),

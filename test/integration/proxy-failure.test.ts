@@ -239,6 +239,26 @@ test('per-try-timeout: no answer within the time of an attempt', async () => {
   assertFailure(scene, received, { failure: 'per-try-timeout', flags: 'URX,UT' })
 })
 
+test('upstream-max-duration: an attempt lasts longer than its cluster allows', async () => {
+  await using raw = await startRaw(() => {})
+  const limited = { name: 'a', addresses: [raw.address], settings: { maxStreamDurationMs: 30 } }
+  await using scene = await startScene({ ...to(raw.address), clusters: [limited] })
+  const received = await exchangeBytes(scene.port, closing)
+  assertFailure(scene, received, { failure: 'upstream-max-duration' })
+  assert.equal(scene.clusters.get('a')?.stats.rqMaxDuration.value(), 1)
+})
+
+test('upstream-max-duration: 408 while the request is incomplete', async () => {
+  await using raw = await startRaw(() => {})
+  const limited = { name: 'a', addresses: [raw.address], settings: { maxStreamDurationMs: 30 } }
+  await using scene = await startScene({ ...to(raw.address), clusters: [limited] })
+  const received = await exchangeBytes(
+    scene.port,
+    'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhe',
+  )
+  assertFailure(scene, received, { failure: 'upstream-max-duration', status: 408 })
+})
+
 test('stream-idle-timeout: nothing moves; 408 while the request is incomplete', async () => {
   await using raw = await startRaw(() => {})
   await using scene = await startScene({ ...to(raw.address), manager: { streamIdleTimeoutMs: 30 } })

@@ -128,6 +128,10 @@ test('a connection that stands is a good answer of its host, for nothing more is
     update() {},
     configure() {},
     onCheckPassed() {},
+    averages: () => ({
+      external: { average: -1, threshold: -1 },
+      local: { average: -1, threshold: -1 },
+    }),
     state: () => undefined,
     close() {},
   }

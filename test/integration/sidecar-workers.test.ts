@@ -117,7 +117,7 @@ suite('two workers', { skip: await reasonToSkip() }, () => {
     const slow = Array.from({ length: 3 }, () => ask('/slow'))
     await eventually(() => waiting.length === 3)
     assert.deepEqual([await ask('/'), await ask('/')], [503, 503])
-    assert.equal(statistic('cluster.app.upstream_rq_pending_overflow'), 2)
+    assert.equal(statistic('cluster.app.upstream_rq_active_overflow'), 2)
     for (const end of waiting.splice(0)) end()
     assert.deepEqual(await Promise.all(slow), [200, 200, 200])
     assert.deepEqual([await ask('/'), await ask('/')], [200, 200])

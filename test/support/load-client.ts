@@ -72,7 +72,7 @@ export class Load implements AsyncDisposable {
       do {
         const answer = await connection.ask(this.#request())
         this.answers.push(answer)
-        isKept = answer.status !== 0
+        isKept = answer.status !== 0 && !connection.isTold
         const { pauseMs = 0 } = this.#options
         if (pauseMs > 0) await new Promise((resolve) => setTimeout(resolve, pauseMs))
       } while (isKept && this.#takeTurn())
@@ -97,6 +97,8 @@ class Connection {
   #received = ''
   #pending: ((answer: Answer) => void) | undefined
   #isEnded = false
+  /** The last answer said that there is no next one. */
+  isTold = false
 
   constructor(socket: Socket) {
     this.#socket = socket
@@ -131,6 +133,7 @@ class Connection {
     const end = this.#received.indexOf('\r\n\r\n')
     if (end < 0) return
     const head = this.#received.slice(0, end)
+    this.isTold = /\r\nconnection: *close/i.test(head)
     const length = Number(/\r\ncontent-length: *(\d+)/i.exec(head)?.[1] ?? 0)
     if (this.#received.length < end + 4 + length) return
     const body = this.#received.slice(end + 4, end + 4 + length)

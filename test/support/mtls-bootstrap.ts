@@ -15,6 +15,8 @@ export interface InboundOptions {
   readonly accessLog?: string
   /** More fields of the HTTP connection manager; Istio's for client certificates unless given. */
   readonly manager?: object
+  /** More fields of its one route. */
+  readonly route?: object
   readonly tcp?: boolean
 }
 
@@ -59,6 +61,8 @@ export interface OutboundOptions {
   readonly accessLog?: string
   /** More fields of the HTTP connection manager. */
   readonly manager?: object
+  /** More fields of its one route. */
+  readonly route?: object
   readonly tcp?: boolean
   /** Plaintext to endpoints without `tlsMode`; the one endpoint has it unless this says no. */
   readonly hasSidecar?: boolean
@@ -76,7 +80,12 @@ export function outboundBootstrap(
 
 export function outboundListener(name: string, cluster: string, options: OutboundOptions): object {
   const { accessLog } = options
-  const http = manager(cluster, { cluster, accessLog, more: options.manager ?? {} })
+  const http = manager(cluster, {
+    cluster,
+    accessLog,
+    route: options.route,
+    more: options.manager ?? {},
+  })
   return {
     name,
     traffic_direction: 'OUTBOUND',
@@ -124,6 +133,7 @@ function inboundManager(options: InboundOptions): object {
   return manager('in', {
     cluster: 'app',
     accessLog: options.accessLog,
+    route: options.route,
     more: options.manager ?? {
       forward_client_cert_details: 'APPEND_FORWARD',
       set_current_client_cert_details: { subject: true, dns: true, uri: true },
@@ -136,6 +146,8 @@ function manager(
   options: {
     readonly cluster: string
     readonly accessLog: string | undefined
+    /** More fields of the one route. */
+    readonly route?: object | undefined
     readonly more: object
   },
 ): object {
@@ -155,7 +167,11 @@ function manager(
       stat_prefix: prefix,
       route_config: {
         virtual_hosts: [
-          { name: 'all', domains: ['*'], routes: [{ match: { prefix: '/' }, route: { cluster } }] },
+          {
+            name: 'all',
+            domains: ['*'],
+            routes: [{ match: { prefix: '/' }, route: { cluster, ...options.route } }],
+          },
         ],
       },
       http_filters: [router],

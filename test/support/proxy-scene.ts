@@ -245,7 +245,7 @@ function createCluster(sketch: ClusterSketch, scope: ClusterScope): Cluster {
     requestsPerConnectionMax: 0,
     protocol: 'http1',
     bufferLimitBytes: 1024 * 1024,
-    balancer: createBalancer({ policy: 'round-robin', random, hosts, stats }),
+    balancer: createBalancer({ policy: 'round-robin', random, hosts, stats: () => stats }),
     breaker: createCircuitBreaker({ name: sketch.name, slots: registry.slots, limits, stats }),
     outlierDetector: undefined,
     stats,

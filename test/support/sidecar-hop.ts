@@ -69,6 +69,7 @@ export async function startHopOf<P extends RunningProxy>(
     appPort,
     tcp,
     manager: { ...asTranslated, http2_protocol_options: { allow_connect: true } },
+    route: { timeout: '0s' },
   })
   const far = stack.use(await options.far(speaking(inbound, application)))
   const outbound = outboundBootstrap({
@@ -82,6 +83,7 @@ export async function startHopOf<P extends RunningProxy>(
     port: far.port,
     tcp,
     manager: asTranslated,
+    route: { timeout: '0s' },
   })
   const near = stack.use(await options.near(speaking(outbound, between)))
   const owned = stack.move()

@@ -64,6 +64,10 @@ export function standIns(): StandIns {
       server.listen(adminPort(bootstrap), '127.0.0.1')
       await once(server, 'listening')
       return {
+        upgrade: (command) => {
+          journal.push(`upgrade ${command.join(' ')}`)
+          return Promise.resolve()
+        },
         async [Symbol.asyncDispose]() {
           journal.push('sidecar closed')
           server.close()

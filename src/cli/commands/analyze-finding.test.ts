@@ -148,6 +148,10 @@ const rows: readonly (readonly [title: string, text: string, findings: readonly 
         'gateways: [gw], hosts: [shop.test], http: [{ route: [{ destination: { host: shop } }] }]',
       ) +
       virtualService(
+        'name: old, namespace: far',
+        'gateways: [gw.default.svc.cluster.local], hosts: [shop.test], http: [{ route: [{ destination: { host: shop.default.svc.cluster.local } }] }]',
+      ) +
+      virtualService(
         'name: other',
         'gateways: [gw], hosts: [other.test], http: [{ route: [{ destination: { host: shop } }] }]',
       ) +
@@ -157,6 +161,7 @@ const rows: readonly (readonly [title: string, text: string, findings: readonly 
       ),
     [
       'error IST0101 VirtualService default/unknown spec.gateways[0]',
+      'warning IST0133 VirtualService far/old spec.gateways[0]',
       'warning IST0132 VirtualService default/other spec.gateways[0]',
       'warning IST0132 VirtualService far/far spec.gateways[0]',
     ],
@@ -235,6 +240,29 @@ spec: { selector: { app: d }, ports: [{ port: 54, name: tcp, targetPort: 8053 }]
     [
       'warning IST0116 Deployment default/d metadata.name',
       'warning IST0137 Deployment default/d metadata.name',
+    ],
+  ],
+  [
+    'a protocol where a transport belongs is TCP, and still tells two services apart',
+    `---
+apiVersion: apps/v1
+kind: Deployment
+metadata: { name: d }
+spec: { template: { metadata: { labels: { app: d } } } }
+---
+apiVersion: v1
+kind: Service
+metadata: { name: bytes }
+spec: { selector: { app: d }, ports: [{ port: 9080, name: tcp, protocol: TCP }] }
+---
+apiVersion: v1
+kind: Service
+metadata: { name: web }
+spec: { selector: { app: d }, ports: [{ port: 9080, name: http, protocol: HTTP }] }
+`,
+    [
+      'warning IST0116 Deployment default/d metadata.name',
+      'warning IST0133 Service default/web spec.ports[0].protocol',
     ],
   ],
   [

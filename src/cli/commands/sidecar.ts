@@ -7,7 +7,8 @@ import { systemClock } from '../../lib/clock.ts'
 import { createLog, type LogLevel } from '../../lib/log.ts'
 import { MeshError } from '../../lib/mesh-error.ts'
 import { systemRandom } from '../../lib/random.ts'
-import { usageError, type Command } from '../command.ts'
+import { usageError, type CliContext, type Command } from '../command.ts'
+import { packageVersion } from '../package-version.ts'
 
 export const sidecarCommand: Command = {
   name: 'sidecar',
@@ -30,6 +31,11 @@ export const sidecarCommand: Command = {
       choices: ['gradual', 'immediate'],
     },
     {
+      flags: '--take-over <socket>',
+      summary:
+        'Unix socket at which sidecars follow each other: takes the listening sockets over from the one that is there',
+    },
+    {
       flags: '--wire <kind>',
       summary: 'what carries bytes: handles of libuv where this Node allows it, or only net',
       default: 'handles',
@@ -43,6 +49,10 @@ export const sidecarCommand: Command = {
     },
   ],
   examples: [
+    {
+      command: 'tulle sidecar -c bootstrap.yaml --take-over /run/sidecar.sock',
+      does: 'the same line again, by a newer version too, replaces the one that runs, and refuses no connection',
+    },
     { command: 'tulle sidecar -c bootstrap.yaml', does: 'a proxy with static resources or xDS' },
   ],
   async run({ flags, context }) {
@@ -56,6 +66,8 @@ export const sidecarCommand: Command = {
       concurrency: flags.number('concurrency', { low: 1, high: 1_024 }) ?? 1,
       drainTimeS: flags.number('drainTimeS', { low: 0, high: 86_400 }),
       drainStrategy: flags.text('drainStrategy') === 'immediate' ? 'immediate' : 'gradual',
+      ...takeOverOf(flags.text('takeOver'), context),
+      version: packageVersion(),
       wire: flags.text('wire') === 'net' ? 'net' : 'handles',
       clock: systemClock,
       random: systemRandom,
@@ -64,6 +76,13 @@ export const sidecarCommand: Command = {
     })
     return { exitCode: 0 }
   },
+}
+
+function takeOverOf(path: string | undefined, { cwd, supervisor }: CliContext) {
+  if (path === undefined) return {}
+  // An agent that started it waits for this.
+  const onLive = (): void => supervisor?.send({ event: 'sidecar-live' })
+  return { takeOverPath: resolve(cwd, path), onLive }
 }
 
 function readBootstrap(file: string): string {

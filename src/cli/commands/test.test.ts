@@ -36,6 +36,15 @@ spec:
   - match: [{ uri: { exact: /health } }]
     directResponse: { status: 299, body: { string: fine } }
     headers: { response: { set: { x-by: mesh } } }
+  - match: [{ uri: { prefix: /slow } }]
+    fault: { delay: { fixedDelay: 2s, percentage: { value: 10 } }, abort: { httpStatus: 503, percentage: { value: 0.5 } } }
+    mirrors:
+    - { destination: { host: reviews, subset: v2 }, percentage: { value: 20 } }
+    - { destination: { host: reviews, subset: v1 } }
+    route: [{ destination: { host: reviews, subset: v1 } }]
+  - match: [{ uri: { prefix: /broken } }]
+    fault: { abort: { grpcStatus: UNAVAILABLE, percentage: { value: 100 } } }
+    route: [{ destination: { host: reviews, subset: v1 } }]
   - match: [{ uri: { prefix: /gone } }]
     route: [{ destination: { host: reviews, subset: v9 } }]
   - match: [{ headers: { x-user: { exact: jason } } }]
@@ -79,6 +88,10 @@ const jason = 'headers: { X-User: jason, x-secret: s }'
 const bothShares =
   '[{ host: reviews, subset: v2, share: 66.67 }, { host: reviews, subset: v1, port: 9080, share: 33.33 }]'
 
+const slow = 'url: "http://reviews:9080/slow"'
+const bothCopies =
+  '[{ host: reviews, subset: v1, share: 100 }, { host: reviews, subset: v2, port: 9080, share: 20 }]'
+
 for (const [title, given, expect] of [
   ['a destination', '', '{ destination: { host: reviews, subset: v1, port: 9080 } }'],
   [
@@ -119,6 +132,20 @@ for (const [title, given, expect] of [
     '{ requestHeaders: { set: { x-a: b }, removed: [X-Secret, x-never] } }',
   ],
   ['response headers', jason, '{ responseHeaders: { set: { x-c: d }, removed: [server] } }'],
+  [
+    'a delay and an abort',
+    slow,
+    '{ fault: { delay: { fixedDelay: 2s, share: 10 }, abort: { httpStatus: 503, share: 0.5 } }, destination: { host: reviews } }',
+  ],
+  ['a delay of any share', slow, '{ fault: { delay: { fixedDelay: 2000ms } } }'],
+  [
+    'an abort by gRPC status of every request',
+    'url: "http://reviews:9080/broken"',
+    '{ fault: { abort: { grpcStatus: UNAVAILABLE, share: 100 } }, status: 200 }',
+  ],
+  ['no fault', '', '{ fault: { delay: { fixedDelay: 0s }, abort: { share: 0 } } }'],
+  ['copies', slow, `{ mirrors: ${bothCopies} }`],
+  ['no copies', '', '{ mirrors: [] }'],
   ['no route', 'method: PUT', '{ status: 404 }'],
   ['a subset that nobody defined', 'url: "http://reviews:9080/gone"', '{ status: 503 }'],
 ] as const) {
@@ -183,6 +210,30 @@ for (const [title, given, expect, message] of [
     'headers: { x-s: "1" }',
     '{ requestHeaders: { removed: [x-s] } }',
     /expected x-s to be removed, and it is not/,
+  ],
+  [
+    'a delay',
+    '',
+    '{ fault: { delay: { fixedDelay: 2s, share: 10 } } }',
+    /fault\.delay\.fixedDelay: expected "2s", got "0ms"[^]*fault\.delay\.share: expected 10, got 0/,
+  ],
+  [
+    'an abort by another status',
+    slow,
+    '{ fault: { abort: { grpcStatus: UNAVAILABLE } } }',
+    /fault\.abort\.grpcStatus: expected "UNAVAILABLE", got none/,
+  ],
+  [
+    'an abort of another share',
+    slow,
+    '{ fault: { abort: { httpStatus: 500, share: 1 } } }',
+    /fault\.abort\.httpStatus: expected 500, got 503[^]*fault\.abort\.share: expected 1, got 0\.5/,
+  ],
+  [
+    'a copy',
+    slow,
+    '{ mirrors: [{ host: reviews, subset: v2, share: 20 }, { host: reviews, subset: v3 }] }',
+    /mirrors: expected reviews subset v3, and it is not there[^]*mirrors: got .*subset v1 100 %, which is not expected/,
   ],
   ['a route', '', '{ route: web }', /route: expected "web", got ""/],
 ] as const) {

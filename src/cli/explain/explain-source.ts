@@ -15,6 +15,7 @@ import type { ProxyExplanation } from '../../proxy/explain/explanation.ts'
 import type { RequestLine } from '../../proxy/explain/request-target.ts'
 import { analyze } from '../../translate/analyze.ts'
 import { clientOf, withRegisteredLabels } from '../../translate/client.ts'
+import { meshSettingsOfSpec } from '../../translate/input.ts'
 import { isVirtualService } from '../../translate/virtual-service-index.ts'
 import { apiClient, type ApiClient } from '../api-client.ts'
 import type { CommandInput } from '../command.ts'
@@ -28,7 +29,12 @@ import {
 } from '../offline.ts'
 import { pickProxy } from '../proxy-config/admin-address.ts'
 import { readProxyResources, type HostState } from '../proxy-config/config-dump.ts'
-import { liveResource, liveVirtualServices, type ResourceReference } from './live-resource.ts'
+import {
+  liveMesh,
+  liveResource,
+  liveVirtualServices,
+  type ResourceReference,
+} from './live-resource.ts'
 
 export interface ExplainSource {
   readonly mode: 'live' | 'offline'
@@ -124,6 +130,7 @@ export async function openLive(input: CommandInput): Promise<ExplainSource> {
     throw new MeshError('MESH_API_FAILED', `${proxy.metadata.name} did not say where its admin is`)
   }
   const resources = await readProxyResources(adminAddress)
+  const mesh = await liveMesh(api)
   const healthOf = healthLookup(resources.hosts ?? [])
   const explain = createExplainer(messagesOfJson(resources), { healthOf })
   return {
@@ -137,7 +144,7 @@ export async function openLive(input: CommandInput): Promise<ExplainSource> {
     resource: (reference) => liveResource(api, reference),
     issues: () => liveIssues(api),
     virtualServices: () => liveVirtualServices(api),
-    exportTo: ['*'],
+    exportTo: meshSettingsOfSpec(mesh).virtualServiceExportTo,
   }
 }
 

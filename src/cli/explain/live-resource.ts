@@ -7,6 +7,7 @@ import { isDeepStrictEqual } from 'node:util'
 import { declaredInAnnotation, type ConfigObject, type ObjectList } from '../../api/object.ts'
 import { MeshError } from '../../lib/mesh-error.ts'
 import type { VirtualServiceSpec } from '../../model/istio/virtual-service.ts'
+import type { MeshSpec } from '../../model/mesh/mesh.ts'
 import { parseFile, validate } from '../../model/parse.ts'
 import type { Resource, SourcePosition } from '../../model/resource.ts'
 import { isVirtualService } from '../../translate/virtual-service-index.ts'
@@ -39,6 +40,16 @@ export async function liveVirtualServices(
   const path = objectPath(kindPath('virtualservices'), undefined)
   const { items } = await api.get<ObjectList<ConfigObject>>(path)
   return items.flatMap((item) => placed(item) ?? []).filter(isVirtualService)
+}
+
+/** The mesh's own settings; undefined when it has no Mesh: the defaults stand. */
+export async function liveMesh(api: ApiClient): Promise<MeshSpec | undefined> {
+  const path = objectPath(kindPath('meshes'), undefined)
+  const { items } = await api.get<ObjectList<ConfigObject>>(path)
+  const [first] = items
+  const parsed = first === undefined ? undefined : validate(first)
+  // The model has checked that a Mesh has a mesh's spec.
+  return parsed?.ok === true ? (parsed.value as Resource<MeshSpec>).spec : undefined
 }
 
 function placed(object: ConfigObject): Resource | undefined {

@@ -7,6 +7,7 @@ import type {
 } from '../../model/mesh/route-test.ts'
 import type {
   ByteDestination,
+  ClusterReference,
   ExplainedAction,
   ExplainedForward,
   HeaderChanges,
@@ -15,6 +16,8 @@ import type { HeaderField } from '../../proxy/explain/request-target.ts'
 import { resolveHost } from '../../translate/host-name.ts'
 import type { ExplainReport } from '../explain/explain-report.ts'
 import { timeText } from '../explain/explain-words.ts'
+import { compareFault, isShareSame } from './compare-fault.ts'
+import { different } from './difference.ts'
 
 export function compareCase(
   expect: RouteExpectation,
@@ -27,6 +30,7 @@ export function compareCase(
     ...compareRoute(expect, report),
     ...compareRedirect(expect, action),
     ...compareBody(expect, action),
+    ...compareFault(expect, action),
     ...(action !== undefined && verdict.outcome === 'forwarded'
       ? compareForwarded(expect, action, { report, namespace })
       : []),
@@ -55,6 +59,7 @@ function compareForwarded(
   const isRequest = action.kind === 'forward' || action.kind === 'tunnel'
   return [
     ...compareDestinations(expect, destinationsOf(action), namespace),
+    ...(isRequest ? compareMirrors(expect, action, namespace) : []),
     ...(isRequest ? compareForward(expect, action, report) : []),
   ]
 }
@@ -64,19 +69,6 @@ function destinationsOf(action: ExplainedAction): readonly ByteDestination[] {
   if (!('destinations' in action)) return []
   const isInside = action.kind === 'tunnel' && action.inside?.kind === 'bytes'
   return isInside ? action.inside.destinations : action.destinations
-}
-
-function different(
-  what: string,
-  wanted: string | number | undefined,
-  got: string | number | undefined,
-): string {
-  return `${what}: expected ${show(wanted)}, got ${show(got)}`
-}
-
-function show(value: string | number | undefined): string {
-  if (value === undefined) return 'none'
-  return typeof value === 'string' ? JSON.stringify(value) : String(value)
 }
 
 /** Whether it goes where such an expectation can be met at all. */
@@ -99,8 +91,8 @@ function compareVerdict(expect: RouteExpectation, { verdict }: ExplainReport): r
 }
 
 function needsForward(expect: RouteExpectation): boolean {
-  const { destination, destinations, rewrite, requestHeaders, timeout, retries } = expect
-  return [destination, destinations, rewrite, requestHeaders, timeout, retries].some(
+  const { destination, destinations, rewrite, requestHeaders, timeout, retries, mirrors } = expect
+  return [destination, destinations, rewrite, requestHeaders, timeout, retries, mirrors].some(
     (field) => field !== undefined,
   )
 }
@@ -185,25 +177,44 @@ function compareDestinations(
       ? []
       : [`destination: expected ${expectedText(destination)}, got ${text}`]
   }
-  if (destinations === undefined) return []
-  const missing = destinations.filter((one) => !got.some((real) => isSame(one, real, namespace)))
-  const others = got.filter((real) => !destinations.some((one) => isSame(one, real, namespace)))
+  return destinations === undefined
+    ? []
+    : compareAll('destinations', destinations, { got, namespace })
+}
+
+function compareMirrors(
+  { mirrors }: RouteExpectation,
+  forward: ExplainedForward,
+  namespace: string,
+): readonly string[] {
+  const got = forward.mirrors.map(({ cluster, percent }) => ({ ...cluster, share: percent }))
+  return mirrors === undefined ? [] : compareAll('mirrors', mirrors, { got, namespace })
+}
+
+type SharedCluster = ClusterReference & Pick<ByteDestination, 'share'>
+
+function compareAll(
+  what: string,
+  expected: readonly ExpectedDestination[],
+  { got, namespace }: { readonly got: readonly SharedCluster[]; readonly namespace: string },
+): readonly string[] {
+  const missing = expected.filter((one) => !got.some((real) => isSame(one, real, namespace)))
+  const others = got.filter((real) => !expected.some((one) => isSame(one, real, namespace)))
   return [
-    ...missing.map((one) => `destinations: expected ${expectedText(one)}, and it is not there`),
-    ...others.map((real) => `destinations: got ${destinationText(real)}, which is not expected`),
+    ...missing.map((one) => `${what}: expected ${expectedText(one)}, and it is not there`),
+    ...others.map((real) => `${what}: got ${destinationText(real)}, which is not expected`),
   ]
 }
 
-/** Shares are compared to a hundredth of a per cent. */
 function isSame(
   { host, subset, port, share }: ExpectedDestination,
-  got: ByteDestination,
+  got: SharedCluster,
   namespace: string,
 ): boolean {
   const isHost = got.host === resolveHost(host, namespace) || got.cluster === host
   const isSubset = subset === undefined || got.subset === subset
   const isPort = port === undefined || got.port === port
-  const isShare = share === undefined || Math.abs(got.share - share) < 0.005
+  const isShare = share === undefined || isShareSame(share, got.share)
   return isHost && isSubset && isPort && isShare
 }
 
@@ -211,7 +222,7 @@ function expectedText({ host, subset, port, share }: ExpectedDestination): strin
   return destinationWords({ host, subset, port, share })
 }
 
-function destinationText({ host, cluster, subset, port, share }: ByteDestination): string {
+function destinationText({ host, cluster, subset, port, share }: SharedCluster): string {
   return destinationWords({ host: host === '' ? cluster : host, subset, port, share })
 }
 

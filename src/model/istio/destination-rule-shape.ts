@@ -83,17 +83,20 @@ function warnFailover(
   path: string,
   reading: Reading,
 ): void {
-  const locality = value.loadBalancer?.localityLbSetting
-  const names = (['failover', 'failoverPriority'] as const).filter(
-    (name) => (locality?.[name]?.length ?? 0) > 0,
-  )
-  if (names.length === 0 || reading.isPresent(fieldPath(path, 'outlierDetection'))) return
-  reading.report(`${path}.loadBalancer.localityLbSetting.${String(names[0])}`, {
-    code: 'IST0133',
-    severity: 'warning',
-    message: `${names.join(' and ')} has no effect without outlierDetection`,
-    remedy: 'Add outlierDetection beside loadBalancer.',
-  })
+  if (reading.isPresent(fieldPath(path, 'outlierDetection'))) return
+  for (const setting of ['localityLbSetting', 'zoneAwareLbSetting'] as const) {
+    const said = value.loadBalancer?.[setting]
+    const names = (['failover', 'failoverPriority'] as const).filter(
+      (name) => (said?.[name]?.length ?? 0) > 0,
+    )
+    if (names.length === 0) continue
+    reading.report(`${path}.loadBalancer.${setting}.${String(names[0])}`, {
+      code: 'IST0133',
+      severity: 'warning',
+      message: `${names.join(' and ')} has no effect without outlierDetection`,
+      remedy: 'Add outlierDetection beside loadBalancer.',
+    })
+  }
 }
 
 function checkPorts(settings: readonly PortTrafficPolicy[], path: string, reading: Reading): void {

@@ -25,8 +25,9 @@ const checkGatewayName: Check<string> = (name) => {
 
 function checkQualified(name: string): ReturnType<Check<string>> {
   const [namespace = '', gateway = '', ...rest] = name.split('/')
-  const isNamespaceGood = namespace === '.' || isIstioLabel(namespace)
-  return isNamespaceGood && isIstioLabel(gateway) && rest.length === 0 ? undefined : invalid(name)
+  return isIstioLabel(namespace) && isIstioLabel(gateway) && rest.length === 0
+    ? undefined
+    : invalid(name)
 }
 
 function invalid(name: string): ReturnType<Check<string>> {

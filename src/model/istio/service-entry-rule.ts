@@ -2,7 +2,7 @@
 import { isHostName, isIpAddress, unixPrefix } from '../schema/host-format.ts'
 import { entriesOf } from '../schema/rule.ts'
 import { clip } from '../schema/shape.ts'
-import type { Problem, Reading, Rule } from '../schema/shape.ts'
+import type { Reading, Rule } from '../schema/shape.ts'
 import { itemPath, keyPath } from '../schema/source-node.ts'
 import { isHttpProtocol, isTcpProtocol, isTlsProtocol } from './protocol.ts'
 import type { ServiceEntrySpec } from './service-entry.ts'
@@ -20,8 +20,14 @@ const checkNone: SpecRule = (value, path, reading) => {
       remedy: 'Set resolution STATIC or DNS, or remove endpoints.',
     })
   }
-  if (value.workloadSelector !== undefined)
-    reading.report(`${path}.workloadSelector`, unusedSelector('NONE'))
+  if (value.workloadSelector !== undefined) {
+    reading.report(`${path}.workloadSelector`, {
+      code: 'IST0133',
+      severity: 'warning',
+      message: 'workloadSelector has no effect with resolution NONE',
+      remedy: 'Set resolution STATIC, or remove workloadSelector.',
+    })
+  }
   for (const [index, port] of entriesOf(value.ports)) {
     if ((port.targetPort ?? 0) > 0) {
       reading.report(`${itemPath(`${path}.ports`, index)}.targetPort`, {
@@ -31,15 +37,6 @@ const checkNone: SpecRule = (value, path, reading) => {
         remedy: 'Remove targetPort, or set another resolution.',
       })
     }
-  }
-}
-
-function unusedSelector(resolution: string): Problem {
-  return {
-    code: 'IST0133',
-    severity: 'warning',
-    message: `workloadSelector has no effect with resolution ${resolution}`,
-    remedy: 'Set resolution STATIC, or remove workloadSelector.',
   }
 }
 
@@ -76,9 +73,6 @@ const checkDns: SpecRule = (value, path, reading) => {
   }
   for (const [index, endpoint] of entriesOf(endpoints)) {
     checkDnsAddress(endpoint, itemPath(`${path}.endpoints`, index), reading)
-  }
-  if (value.workloadSelector !== undefined) {
-    reading.report(`${path}.workloadSelector`, unusedSelector(resolution))
   }
 }
 

@@ -126,10 +126,10 @@ testIssues({ apiVersion, kind: 'ServiceEntry' }, [
     'hosts: [a.com]\nresolution: STATIC\nworkloadSelector: {labels: {"*": a}} # HERE',
   ],
   [
-    'a selector has no effect with DNS',
+    'a selector has no effect with NONE',
     'IST0133',
     'spec.workloadSelector',
-    'hosts: [a.com]\nresolution: DNS\nworkloadSelector: {labels: {a: b}} # HERE',
+    'hosts: [a.com]\nresolution: NONE\nworkloadSelector: {labels: {a: b}} # HERE',
   ],
   [
     'STATIC endpoints are addresses',

@@ -5,7 +5,7 @@
 import { isWildcardHostName } from '../schema/host-format.ts'
 import { entriesOf } from '../schema/rule.ts'
 import { clip, list, refine, text } from '../schema/shape.ts'
-import type { Check, Reading, Shape } from '../schema/shape.ts'
+import type { Check, Problem, Reading, Shape } from '../schema/shape.ts'
 import { itemPath } from '../schema/source-node.ts'
 
 const namespacePattern = /^(?:\*|\.|~|[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?)$/
@@ -25,6 +25,17 @@ const checkHost: Check<string> = (value) => {
       remedy: 'Use the name of a namespace, "." for its own, "*" for any, or "~" for none.',
     }
   }
+  return dnsNameProblem(host)
+}
+
+/** A name with a domain, `*`, or `*.` before a name. */
+function dnsNameProblem(host: string): Problem | undefined {
+  if (host.startsWith('*') && host !== '*' && !host.startsWith('*.')) {
+    return {
+      message: `partial wildcard "${clip(host)}" not allowed`,
+      remedy: 'Use a whole label: *.example.com.',
+    }
+  }
   if (host === '*' || (isWildcardHostName(host) && (host.includes('.') || host.startsWith('*')))) {
     return undefined
   }
@@ -41,7 +52,8 @@ export function sidecarHosts(): Shape<readonly string[]> {
 function warnRepeats(hosts: readonly string[], path: string, reading: Reading): void {
   const seen = new Map<string, Set<string>>()
   for (const [index, host] of entriesOf(hosts)) {
-    const [namespace = '', name = ''] = host.split('/')
+    const [written = '', name = ''] = host.split('/')
+    const namespace = written === '.' ? reading.namespace : written
     const names = seen.get(namespace) ?? new Set()
     const isRepeated = name === '*' ? names.size > 0 : names.has(name) || names.has('*')
     if (isRepeated) warn(itemPath(path, index), `duplicated egress host: ${host}`, reading)

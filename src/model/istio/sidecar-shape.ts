@@ -29,17 +29,14 @@ const captureMode = () => oneOf('DEFAULT', 'IPTABLES', 'NONE')
 /** Of a listener that is an HTTP proxy for every port. */
 const httpProxy = 'HTTP_PROXY'
 
-const checkListenerProtocol: Check<string> = (value) => {
-  if (value.toUpperCase() === httpProxy) return undefined
-  if (value !== '') return checkProtocol(value)
-  return { message: 'must not be empty', remedy: 'Set protocol HTTP, TCP or another one.' }
-}
+const checkListenerProtocol: Check<string> = (value) =>
+  value.toUpperCase() === httpProxy ? undefined : checkProtocol(value)
 
 const sidecarPort = (): Shape<SidecarPort> =>
   object<SidecarPort>(
     {
       number: portOrZero(),
-      protocol: required(text(checkListenerProtocol)),
+      protocol: text(checkListenerProtocol),
       name: text(hostLabel),
       targetPort: portOrZero(),
     },
@@ -165,9 +162,11 @@ const outboundTrafficPolicy: Shape<OutboundTrafficPolicy> = object<OutboundTraff
       })
       return
     }
-    if (!isHostName(egressProxy.host)) {
+    // A host that is no name at all has its own issue.
+    const host: string | undefined = egressProxy.host
+    if (host !== undefined && !isHostName(host)) {
       reading.report(`${at}.host`, {
-        message: `must be a full host name, got "${clip(egressProxy.host)}"`,
+        message: `must be a full host name, got "${clip(host)}"`,
         remedy: 'Write a host such as proxy.default.svc.cluster.local.',
       })
     }

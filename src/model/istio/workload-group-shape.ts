@@ -1,7 +1,7 @@
 /** WorkloadGroup, field by field; its probe is also the mesh file's. */
 import { labels, port } from '../schema/field-shape.ts'
 import { nonEmpty } from '../schema/format.ts'
-import { headerName } from '../schema/http-format.ts'
+import { plainHeaderName } from '../schema/http-format.ts'
 import { annotationKey } from '../schema/name-format.ts'
 import { exactlyOne } from '../schema/rule.ts'
 import { int, int32Max, list, mapOf, object, oneOf, required, text } from '../schema/shape.ts'
@@ -52,7 +52,7 @@ function httpGet(probePort: Shape<number>): Shape<HttpGetProbe> {
     scheme: oneOf('', 'HTTP', 'HTTPS'),
     httpHeaders: list(
       object<NonNullable<HttpGetProbe['httpHeaders']>[number]>({
-        name: required(text(headerName)),
+        name: required(text(plainHeaderName)),
         value: text(),
       }),
     ),

@@ -1,4 +1,5 @@
 /** Kubernetes' Service, field by field, as the API server takes it. */
+import { protocolNames } from '../istio/protocol.ts'
 import { labels, port } from '../schema/field-shape.ts'
 import { ipAddress } from '../schema/host-format.ts'
 import { dnsLabel, dnsSubdomain, portName } from '../schema/name-format.ts'
@@ -9,6 +10,7 @@ import {
   either,
   int,
   list,
+  named,
   object,
   oneOf,
   refine,
@@ -28,9 +30,26 @@ const targetPort: Shape<number | string> = either(port(), text(portName), (node)
     : { message: 'not a number', remedy: '' },
 )
 
+const transports: ReadonlySet<string> = new Set(['TCP', 'UDP', 'SCTP'])
+
+/** Files for Istio's analyzers say HTTP here: the port's name or appProtocol is the place for it, and TCP is meant. */
+const checkTransport: Check<string> = (value) => {
+  if (transports.has(value)) return undefined
+  const isSpokenOverTcp = protocolNames.includes(value.toUpperCase())
+  return {
+    ...(isSpokenOverTcp && { code: 'IST0133', severity: 'warning' }),
+    message: isSpokenOverTcp
+      ? `${value} is no transport: TCP is meant`
+      : `must be one of TCP, UDP, SCTP, got "${clip(value)}"`,
+    remedy: isSpokenOverTcp
+      ? 'Write TCP, and name the protocol in appProtocol or at the beginning of name.'
+      : 'Use one of these words.',
+  }
+}
+
 const servicePort: Shape<ServicePortSpec> = object<ServicePortSpec>({
   name: text(dnsLabel),
-  protocol: oneOf('TCP', 'UDP', 'SCTP'),
+  protocol: named('one of TCP, UDP, SCTP', text(checkTransport)),
   appProtocol: text(),
   port: required(port()),
   targetPort,

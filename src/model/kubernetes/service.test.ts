@@ -35,7 +35,13 @@ testIssues({ apiVersion: 'v1', kind: 'Service' }, [
     'a protocol is TCP, UDP or SCTP',
     'IST0106',
     'spec.ports[0].protocol',
-    'ports:\n- {port: 80, protocol: HTTP} # HERE',
+    'ports:\n- {port: 80, protocol: HTTPX} # HERE',
+  ],
+  [
+    'a protocol over TCP is no transport',
+    'IST0133',
+    'spec.ports[0].protocol',
+    'ports:\n- {port: 80, name: http, protocol: HTTP} # HERE',
   ],
   [
     'a target port is in range',

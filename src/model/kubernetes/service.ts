@@ -29,7 +29,8 @@ export interface ServiceSpec {
 
 export interface ServicePortSpec {
   readonly name?: string
-  readonly protocol?: 'TCP' | 'UDP' | 'SCTP'
+  /** A transport; what Istio's files say besides means TCP. */
+  readonly protocol?: string
   /** `http`, `https`, `kubernetes.io/h2c`, `grpc`, …: wins over the port's name. */
   readonly appProtocol?: string
   readonly port: number

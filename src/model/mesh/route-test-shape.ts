@@ -1,4 +1,5 @@
 /** RouteTest, field by field. */
+import { grpcStatusNames } from '../istio/http-fault-shape.ts'
 import { durationText, labels, port } from '../schema/field-shape.ts'
 import { nonEmpty } from '../schema/format.ts'
 import { headerName } from '../schema/http-format.ts'
@@ -13,12 +14,14 @@ import {
   named,
   number,
   object,
+  oneOf,
   required,
   text,
 } from '../schema/shape.ts'
 import type { Check, Rule, Shape } from '../schema/shape.ts'
 import type {
   ExpectedDestination,
+  ExpectedFault,
   ExpectedHeaders,
   ExpectedRedirect,
   ExpectedRetries,
@@ -59,11 +62,13 @@ const given: Shape<RouteRequest> = object<RouteRequest>({
   headers: mapOf(text(), headerName),
 })
 
+const share = (): Shape<number> => number({ min: 0, max: 100 })
+
 const destination: Shape<ExpectedDestination> = object<ExpectedDestination>({
   host: required(text(nonEmpty)),
   subset: text(),
   port: port(),
-  share: number({ min: 0, max: 100 }),
+  share: share(),
 })
 
 const headers: Shape<ExpectedHeaders> = object<ExpectedHeaders>(
@@ -73,6 +78,20 @@ const headers: Shape<ExpectedHeaders> = object<ExpectedHeaders>(
 
 const status = (): Shape<number> => int({ min: 200, max: 599 })
 
+const fault: Shape<ExpectedFault> = object<ExpectedFault>(
+  {
+    delay: object<NonNullable<ExpectedFault['delay']>>({
+      fixedDelay: required(durationText({ isZeroAllowed: true })),
+      share: share(),
+    }),
+    abort: object<NonNullable<ExpectedFault['abort']>>(
+      { httpStatus: status(), grpcStatus: oneOf(...grpcStatusNames), share: share() },
+      atLeastOne('httpStatus', 'grpcStatus', 'share'),
+    ),
+  },
+  atLeastOne('delay', 'abort'),
+)
+
 const forwardFields = [
   'destination',
   'destinations',
@@ -80,10 +99,12 @@ const forwardFields = [
   'requestHeaders',
   'timeout',
   'retries',
+  'mirrors',
 ] as const
 
 const atLeastOneExpectation: Rule<RouteExpectation> = atLeastOne<RouteExpectation>(
   ...forwardFields,
+  'fault',
   'status',
   'body',
   'redirect',
@@ -109,12 +130,14 @@ const expectation: Shape<RouteExpectation> = object<RouteExpectation>(
       attempts: required(int({ min: 0 })),
       perTryTimeout: durationText(),
     }),
+    fault,
+    mirrors: list(destination),
     route: text(nonEmpty),
   },
   atLeastOneExpectation,
   excludes('destinations', 'destination'),
-  excludes('redirect', ...forwardFields, 'body'),
-  excludes('body', ...forwardFields),
+  excludes('redirect', ...forwardFields, 'fault', 'body'),
+  excludes('body', ...forwardFields, 'fault'),
 )
 
 export const routeTestShape: Shape<RouteTestSpec> = object<RouteTestSpec>({

@@ -44,6 +44,9 @@ export interface RouteExpectation {
   /** `0s`: none. */
   readonly timeout?: string
   readonly retries?: ExpectedRetries
+  readonly fault?: ExpectedFault
+  /** All copies, in any order; their shares are of the requests that are copied. */
+  readonly mirrors?: readonly ExpectedDestination[]
   /** Name of the HTTP route that decides. */
   readonly route?: string
 }
@@ -75,4 +78,19 @@ export interface ExpectedHeaders {
 export interface ExpectedRetries {
   readonly attempts: number
   readonly perTryTimeout?: string
+}
+
+export interface ExpectedFault {
+  readonly delay?: {
+    /** `0s`: none. */
+    readonly fixedDelay: string
+    /** Per cent of the requests; default: not looked at. */
+    readonly share?: number
+  }
+  readonly abort?: {
+    readonly httpStatus?: number
+    readonly grpcStatus?: string
+    /** Per cent of the requests, 0 for none; default: not looked at. */
+    readonly share?: number
+  }
 }

@@ -50,6 +50,13 @@ const headerRemedy = 'Use a header name such as x-user.'
 
 export const headerName = check(isHeaderName, 'a header name', headerRemedy)
 
+/** Of a probe: the CRD takes fewer characters than HTTP does. */
+export const plainHeaderName = check(
+  (value) => /^[-_A-Za-z0-9]+$/.test(value),
+  'a header name (letters, digits, "-" and "_")',
+  headerRemedy,
+)
+
 /** `@request.auth.claims.sub`, `@request.auth.claims[a][b]`: routing by the claims of a token. */
 export function isClaimKey(value: string): boolean {
   return /^@request\.auth\.claims(?:\..+|(?:\[[^\][]+\])+)$/i.test(value)

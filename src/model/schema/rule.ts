@@ -37,9 +37,11 @@ export function atMostOne<T>(...names: readonly Name<T>[]): Rule<T> {
   }
 }
 
+/** An empty text says nothing, as in protobuf. */
 export function atLeastOne<T>(...names: readonly Name<T>[]): Rule<T> {
-  return (_, path, reading) => {
-    if (presentOf(names, path, reading).length > 0) return
+  return (value, path, reading) => {
+    const said = names.filter((name) => (value[name] as unknown) !== '')
+    if (presentOf(said, path, reading).length > 0) return
     reading.report(path, {
       message: `must have ${names.length === 1 ? '' : 'one of '}${names.join(', ')}`,
       remedy: `Add ${names.join(' or ')}.`,

@@ -12,6 +12,8 @@ import type { Log } from '../../lib/log.ts'
 import { MeshError, describeError } from '../../lib/mesh-error.ts'
 import { createServer } from '../../lib/node-http.ts'
 import type { AdminAddress } from '../config/bootstrap.ts'
+import { closeHandedOver } from '../listener/listen.ts'
+import { descriptorOf } from '../worker/duplicate-descriptor.ts'
 import type { AdminPage, AdminReply } from './admin-page.ts'
 import { textReply } from './admin-page.ts'
 import { helpText } from './help-page.ts'
@@ -20,11 +22,17 @@ export interface AdminServerOptions {
   readonly address: AdminAddress
   readonly pages: readonly AdminPage[]
   readonly log: Log
+  /** The socket of a sidecar that this one has taken over from. */
+  readonly adopt?: { readonly fd: number } | undefined
 }
 
 export interface AdminServer extends AsyncDisposable {
   /** `127.0.0.1:15000` or `unix:/path`. */
   readonly address: string
+  /** Of the socket that it listens on. */
+  readonly descriptor: number | undefined
+  /** Another process answers in its place; what is being answered here, still is. */
+  release(): void
   close(): Promise<void>
 }
 
@@ -50,9 +58,20 @@ export async function openAdminServer(options: AdminServerOptions): Promise<Admi
     )
   })
   server.on('clientError', (_error, socket) => socket.destroy())
-  const address = await listen(server, options.address)
+  const address = await listen(server, options)
   const close = (): Promise<void> => closeServer(server)
-  return { address, close, [Symbol.asyncDispose]: close }
+  return {
+    address,
+    get descriptor() {
+      return server.listening ? descriptorOf(server) : undefined
+    },
+    release() {
+      if (server.listening) closeHandedOver(server)
+      server.closeIdleConnections()
+    },
+    close,
+    [Symbol.asyncDispose]: close,
+  }
 }
 
 const busy = textReply('too many requests to the admin interface\n', 503)
@@ -95,20 +114,26 @@ export function isHostLocal(host: string | undefined): boolean {
   return host === undefined || host === '' || localHost.test(host)
 }
 
-async function listen(server: Server, admin: AdminAddress): Promise<string> {
+async function listen(
+  server: Server,
+  { address: admin, adopt }: Pick<AdminServerOptions, 'address' | 'adopt'>,
+): Promise<string> {
   const { address, mode } = admin
   if (address.kind === 'internal') {
     throw new MeshError('MESH_LISTEN_FAILED', 'the admin interface cannot be an internal listener')
   }
   const where = address.kind === 'ip' ? `${address.address}:${address.port}` : address.path
   // A socket file that a killed process left behind would refuse the bind.
-  if (address.kind === 'unix') await unlink(address.path).catch(() => undefined)
+  if (address.kind === 'unix' && adopt === undefined) {
+    await unlink(address.path).catch(() => undefined)
+  }
   await new Promise<void>((resolve, reject) => {
     server.once('error', (cause) => {
       const message = `listen for the admin interface on ${where}`
       reject(new MeshError('MESH_LISTEN_FAILED', message, { cause }))
     })
-    if (address.kind === 'ip') server.listen(address.port, address.address, resolve)
+    if (adopt !== undefined) server.listen(adopt, resolve)
+    else if (address.kind === 'ip') server.listen(address.port, address.address, resolve)
     else server.listen(address.path, resolve)
   })
   if (address.kind === 'unix') {
@@ -123,5 +148,6 @@ async function listen(server: Server, admin: AdminAddress): Promise<string> {
 
 async function closeServer(server: Server): Promise<void> {
   server.closeAllConnections()
+  if (!server.listening) return
   await new Promise<void>((resolve) => server.close(() => resolve()))
 }

@@ -42,6 +42,7 @@ function clusterText(cluster: ClusterStatus, isDynamic: boolean): string {
   const { name, limits } = cluster
   const values: (readonly [string, string | number | boolean])[] = [
     ['observability_name', name],
+    ...outlierValues(cluster),
     ['default_priority::max_connections', limits.connectionsMax],
     ['default_priority::max_pending_requests', limits.pendingMax],
     ['default_priority::max_requests', limits.requestsMax],
@@ -53,6 +54,27 @@ function clusterText(cluster: ClusterStatus, isDynamic: boolean): string {
     for (const [key, value] of hostValues(host)) values.push([`${host.addressText}::${key}`, value])
   }
   return values.map(([key, value]) => `${name}::${key}::${value}\n`).join('')
+}
+
+function outlierValues({ averages }: ClusterStatus): readonly (readonly [string, number])[] {
+  if (averages === undefined) return []
+  const { external, local } = averages
+  return [
+    ['outlier::success_rate_average', external.average],
+    ['outlier::success_rate_ejection_threshold', external.threshold],
+    ['outlier::local_origin_success_rate_average', local.average],
+    ['outlier::local_origin_success_rate_ejection_threshold', local.threshold],
+  ]
+}
+
+/** Absent where too few hosts had enough traffic. */
+function thresholdJson({ averages }: ClusterStatus): object {
+  const external = averages?.external.threshold ?? -1
+  const local = averages?.local.threshold ?? -1
+  return {
+    ...(external >= 0 && { success_rate_ejection_threshold: { value: external } }),
+    ...(local >= 0 && { local_origin_success_rate_ejection_threshold: { value: local } }),
+  }
 }
 
 function hostValues(host: HostStatus): readonly (readonly [string, string | number | boolean])[] {
@@ -95,6 +117,7 @@ function clusterJson(cluster: ClusterStatus, isDynamic: boolean): object {
   return {
     name: cluster.name,
     ...(isDynamic && { added_via_api: true }),
+    ...thresholdJson(cluster),
     ...(cluster.hosts.length > 0 && { host_statuses: cluster.hosts.map(hostJson) }),
     circuit_breakers: {
       thresholds: [

@@ -230,7 +230,7 @@ test('a panic is counted', () => {
   let panics = 0
   const lbHealthyPanic = { add: (amount: number) => void (panics += amount), value: () => panics }
   const hosts = priorities({ healthy: 1, unhealthy: 9 })
-  countPicks(balancerOf(hosts, { stats: { lbHealthyPanic } }), 10)
+  countPicks(balancerOf(hosts, { stats: () => ({ lbHealthyPanic }) }), 10)
   assert.equal(panics, 10)
 })
 

@@ -49,8 +49,12 @@ export interface BalancerOptions {
   readonly overprovisioningPercent?: number
   /** Envoy `locality_weighted_lb_config`. */
   readonly localityWeighted?: boolean
-  readonly stats?: Pick<ClusterStats, 'lbHealthyPanic'> & Partial<Pick<ClusterStats, 'rqActive'>>
+  /** Of the cluster: made when first asked for. */
+  readonly stats?: () => BalancerStats
 }
+
+export type BalancerStats = Pick<ClusterStats, 'lbHealthyPanic'> &
+  Partial<Pick<ClusterStats, 'rqActive'>>
 
 export function createBalancer(options: BalancerOptions): Balancer {
   const { policy, hashing } = options
@@ -189,7 +193,7 @@ class PriorityBalancer implements Balancer {
 
   #pickHealthy(level: Level): Host | undefined {
     if (!level.load.isPanic) return level.healthy()
-    this.#options.stats?.lbHealthyPanic.add(1)
+    this.#options.stats?.().lbHealthyPanic.add(1)
     return level.all()
   }
 

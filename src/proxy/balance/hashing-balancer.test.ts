@@ -91,7 +91,7 @@ test('a host with more than its bound is passed over, always for the same one', 
     hashing: { ...ring, balanceFactorPercent: 120 },
     random: seededRandom(5),
     hosts,
-    stats: { lbHealthyPanic: { add: () => {}, value: () => 0 }, rqActive },
+    stats: () => ({ lbHealthyPanic: { add: () => {}, value: () => 0 }, rqActive }),
   })
   const first = balancer.pick(byKey('a')) as Host
   // ceil((10 + 1) × 1.2 / 4) = 4 are its share.

@@ -30,7 +30,7 @@ export interface HashingBalancerOptions extends PrioritySettings {
   readonly random: Random
   readonly hosts: readonly Host[]
   readonly stats:
-    | (Pick<ClusterStats, 'lbHealthyPanic'> & Partial<Pick<ClusterStats, 'rqActive'>>)
+    | (() => Pick<ClusterStats, 'lbHealthyPanic'> & Partial<Pick<ClusterStats, 'rqActive'>>)
     | undefined
 }
 
@@ -62,7 +62,7 @@ class HashingBalancer implements Balancer {
     const hash = context.hash ?? this.#anyHash()
     let host = this.#pickOnce(hash, 0)
     if (this.#levelFor(hash)?.group.load.isPanic === true) {
-      this.#options.stats?.lbHealthyPanic.add(1)
+      this.#options.stats?.().lbHealthyPanic.add(1)
     }
     for (let attempt = 1; attempt <= context.avoidAttemptsMax; attempt += 1) {
       if (host === undefined || !context.avoid.includes(host)) return host
@@ -121,7 +121,7 @@ class HashingBalancer implements Balancer {
     if (balanceFactorPercent === 0) return table
     return withBoundedLoad(table, hosts, {
       factorPercent: balanceFactorPercent,
-      activeRequests: () => stats?.rqActive?.value() ?? 0,
+      activeRequests: () => stats?.().rqActive?.value() ?? 0,
     })
   }
 }

@@ -136,9 +136,9 @@ test('new hosts push a cluster into panic, unless they are ignored until they ha
   const ignoring = served('common_lb_config: {ignore_new_hosts_until_first_hc: true}')
   ignoring.table.setAssignment('c', crowd)
   assert.deepEqual(picked(ignoring), [1, 2])
-  assert.equal(cluster(ignoring).stats.membershipExcluded.value(), 6)
+  assert.equal(cluster(ignoring).members.excluded.value(), 6)
   answer(ignoring, () => false)
-  assert.equal(cluster(ignoring).stats.membershipExcluded.value(), 0)
+  assert.equal(cluster(ignoring).members.excluded.value(), 0)
   assert.equal(picked(ignoring).length, 8, 'checked and not well, they count')
 })
 

@@ -117,9 +117,9 @@ test('a removed cluster drains, and gives its slots back when nothing is in flig
   const cluster = scene.table.get('c')
   const host = cluster?.hosts[0]
   assert.ok(cluster && host)
-  const used = scene.slots.usage().gauges
   host.stats.rqActive.add(1)
   cluster.stats.rqActive.add(1)
+  const used = scene.slots.usage().gauges
   scene.table.remove('c')
   assert.equal(scene.table.get('c'), undefined)
   assert.equal(cluster.removed.aborted, true)
@@ -169,6 +169,22 @@ test('a look-up that fails keeps the last good answer and is tried again sooner'
   assert.deepEqual(scene.addresses('c'), ['10.0.0.1:80'])
   scene.clock.advance(1_000)
   assert.equal(scene.asked.length, 3)
+})
+
+test('a name that has no address any more takes the endpoints of STRICT_DNS away, not that of LOGICAL_DNS', () => {
+  for (const [type, left] of [
+    ['STRICT_DNS', []],
+    ['LOGICAL_DNS', ['10.0.0.1:80']],
+  ] as const) {
+    const scene = new Scene()
+    scene.answers.set('a.test', { ok: true, addresses: ['10.0.0.1'] })
+    scene.table.apply(dns(type))
+    scene.answerNames()
+    scene.answers.set('a.test', { ok: true, addresses: [] })
+    scene.clock.advance(5_000)
+    scene.answerNames()
+    assert.deepEqual(scene.addresses('c'), left, type)
+  }
 })
 
 test('a name that does not resolve at first leaves its cluster empty, and warm', () => {

@@ -13,9 +13,13 @@ import type { CircuitBreaker } from '../resilience/circuit-breaker.ts'
 import { createCircuitBreaker } from '../resilience/create-circuit-breaker.ts'
 import { createOutlierDetector } from '../resilience/create-outlier-detector.ts'
 import type { OutlierDetector } from '../resilience/outlier-detector.ts'
-import type { ClusterStats } from '../telemetry/cluster-stats.ts'
-import { createClusterStats, createHostStats } from '../telemetry/create-stats.ts'
-import type { StatsRegistry } from '../telemetry/stats-registry.ts'
+import type { OutlierShare } from '../resilience/outlier-share.ts'
+import { createBreakerStats } from '../telemetry/breaker-stats.ts'
+import type { ClusterStats, MembershipStats } from '../telemetry/cluster-stats.ts'
+import { createClusterStats, createMembershipStats } from '../telemetry/create-stats.ts'
+import type { LogWriter } from '../telemetry/log-writer.ts'
+import { outlierEventLine } from '../telemetry/outlier-event-log.ts'
+import type { StatScope, StatsRegistry } from '../telemetry/stats-registry.ts'
 import type { TlsScope } from '../tls/live-tls.ts'
 import type { UpstreamTransports } from '../tls/upstream-transports.ts'
 import type { Cluster, ClusterService, TransportUse } from '../upstream/cluster.ts'
@@ -36,22 +40,28 @@ import type { Retirement } from './retirement.ts'
 export interface ClusterScope extends ClusterHealthScope {
   readonly stats: StatsRegistry
   readonly resolve: Resolve
+  /** Gets a line for each ejection; undefined: nobody asked for one. */
+  readonly outlierLog?: Pick<LogWriter, 'write'> | undefined
   readonly retirement: Retirement
   readonly tls: TlsScope
   /** Whether a connection there would come back to this sidecar, to a listener that resolves names. */
   readonly leadsBack: (address: WireAddress) => boolean
   /** A host has left its cluster, or turned unhealthy: its pooled connections end, busy ones after their response. */
   readonly drainHost: (host: Host) => void
+  /** Outlier detection of other threads; absent: there are none. */
+  readonly outlierShare?: OutlierShare | undefined
 }
 
 export class LiveCluster implements Cluster {
   readonly name: string
-  readonly stats: ClusterStats
-  readonly breaker: CircuitBreaker
   readonly transports: UpstreamTransports | undefined
   readonly #scope: ClusterScope
   readonly #abort = new AbortController()
   readonly #forwardProxy: ForwardProxyCache | undefined
+  readonly members: MembershipStats
+  #stats: ClusterStats | undefined
+  #breaker: CircuitBreaker | undefined
+  #breakerStats: StatScope | undefined
   #config: ClusterConfig
   #balancer: Balancer
   #outlier: OutlierDetector | undefined
@@ -68,13 +78,7 @@ export class LiveCluster implements Cluster {
     this.transports = transports
     this.#config = config
     this.#scope = scope
-    this.stats = createClusterStats(scope.stats, config.statName)
-    this.breaker = createCircuitBreaker({
-      name: config.name,
-      slots: scope.stats.slots,
-      limits: config.breakerLimits,
-      stats: this.stats,
-    })
+    this.members = createMembershipStats(scope.stats, config.statName)
     this.#balancer = this.#openBalancer()
     this.#outlier = this.#openOutlier(config)
     this.#health = this.#openHealth(config)
@@ -87,6 +91,27 @@ export class LiveCluster implements Cluster {
         createHost: (endpoint) => this.#createHost(endpoint),
         onHostsChanged: (hosts, removed) => this.#setHosts(hosts, removed),
       })
+  }
+
+  /**
+   * Made when first asked for, as Envoy does with deferred stats: most clusters of a mesh are never called from here,
+   * and sixty stats with their names are what such a cluster would mostly consist of.
+   */
+  get stats(): ClusterStats {
+    return (this.#stats ??= createClusterStats(this.#scope.stats, this.#config.statName))
+  }
+
+  get breaker(): CircuitBreaker {
+    return (this.#breaker ??= this.#openBreaker())
+  }
+
+  #openBreaker(): CircuitBreaker {
+    const { stats: registry } = this.#scope
+    const { breakerLimits: limits, statName } = this.#config
+    const { name, stats } = this
+    const breaker = createCircuitBreaker({ name, slots: registry.slots, limits, stats })
+    this.#breakerStats = createBreakerStats(registry, statName, breaker)
+    return breaker
   }
 
   get config(): ClusterConfig {
@@ -109,12 +134,24 @@ export class LiveCluster implements Cluster {
     return this.#config.requestsPerConnectionMax
   }
 
+  get connectionDurationMsMax(): number {
+    return this.#config.connectionDurationMsMax
+  }
+
   get protocol(): Cluster['protocol'] {
     return this.#config.protocol
   }
 
   get http2(): Cluster['http2'] {
     return this.#config.http2
+  }
+
+  get http1(): Cluster['http1'] {
+    return this.#config.http1
+  }
+
+  get maxStreamDurationMs(): number {
+    return this.#config.maxStreamDurationMs ?? 0
   }
 
   get bufferLimitBytes(): number {
@@ -163,7 +200,7 @@ export class LiveCluster implements Cluster {
   configure(config: ClusterConfig): void {
     const before = this.#config
     this.#config = config
-    this.breaker.setLimits(config.breakerLimits)
+    this.#breaker?.setLimits(config.breakerLimits)
     if (JSON.stringify(before.balancing) !== JSON.stringify(config.balancing)) {
       this.#balancer = this.#openBalancer()
     }
@@ -230,11 +267,13 @@ export class LiveCluster implements Cluster {
     const hosts = this.#hosts
     for (const host of hosts) this.#scope.drainHost(host)
     this.#scope.retirement.retire({
-      isIdle: () => hosts.every(isHostIdle) && isClusterIdle(this.stats),
+      isIdle: () => hosts.every(({ isIdle }) => isIdle) && isClusterIdle(this.#stats),
       close: () => {
-        for (const host of hosts) host.stats.close()
-        this.breaker.close()
-        this.stats.close()
+        for (const host of hosts) host.close()
+        this.#breakerStats?.close()
+        this.#breaker?.close()
+        this.#stats?.close()
+        this.members.close()
       },
     })
   }
@@ -245,12 +284,11 @@ export class LiveCluster implements Cluster {
     this.#balancer.update(hosts)
     this.#outlier?.update(hosts)
     this.#health?.update(hosts)
-    if (removed.length > 0 || hosts.length !== before.length) this.stats.membershipChange.add(1)
+    if (removed.length > 0 || hosts.length !== before.length) this.members.change.add(1)
     this.#countMembers()
     for (const host of removed) {
       this.#scope.drainHost(host)
-      const isIdle = (): boolean => isHostIdle(host)
-      this.#scope.retirement.retire({ isIdle, close: () => host.stats.close() })
+      this.#scope.retirement.retire({ isIdle: () => host.isIdle, close: () => host.close() })
     }
   }
 
@@ -264,14 +302,14 @@ export class LiveCluster implements Cluster {
       if (host.health === 'degraded') degraded += 1
       else healthy += 1
     }
-    this.stats.membershipTotal.set(this.#hosts.length)
-    this.stats.membershipHealthy.set(healthy)
-    this.stats.membershipDegraded.set(degraded)
-    this.stats.membershipExcluded.set(excluded)
+    this.members.total.set(this.#hosts.length)
+    this.members.healthy.set(healthy)
+    this.members.degraded.set(degraded)
+    this.members.excluded.set(excluded)
   }
 
   #createHost(endpoint: ResolvedEndpoint): LiveHost {
-    const host = new LiveHost(endpoint, createHostStats(this.#scope.stats.slots))
+    const host = new LiveHost(endpoint, { slots: this.#scope.stats.slots, cluster: this.name })
     if (this.#config.closesOnFailure) host.closers = new Set()
     this.#health?.prepare(host)
     return host
@@ -293,14 +331,13 @@ export class LiveCluster implements Cluster {
     const { clock, random } = this.#scope
     const { balancing } = this.#config
     const overprovisioningPercent = this.#overprovisioningPercent
-    const stats = this.stats
     return createBalancer({
       ...balancing,
       random,
       nowMs: () => clock.monotonicMs(),
       hosts: this.#hosts,
       overprovisioningPercent,
-      stats,
+      stats: () => this.stats,
     })
   }
 
@@ -368,26 +405,28 @@ export class LiveCluster implements Cluster {
     return createOutlierDetector({
       settings: config.outlier,
       hosts: this.#hosts,
-      stats: this.stats.outlier,
+      stats: () => this.stats.outlier,
+      cluster: this.name,
+      share: this.#scope.outlierShare,
       clock,
       random,
       onChange: (host) => {
         this.#onHostsChanged()
         if (host.isEjected) this.#onHostFailed(host)
       },
-      onEvent: ({ action, host, reason, enforced }) => {
+      onEvent: (event) => {
+        const { action, host, reason, enforced } = event
         const fields = { cluster: this.name, host: host.addressText, reason, enforced }
         log.info(fields, action === 'eject' ? 'endpoint ejected' : 'endpoint came back')
+        const place = { clusterName: this.name, nowMs: clock.nowMs() }
+        this.#scope.outlierLog?.write(outlierEventLine(event, place))
       },
     })
   }
 }
 
-function isHostIdle(host: LiveHost): boolean {
-  return host.stats.rqActive.value() === 0 && host.stats.cxActive.value() === 0
-}
-
-function isClusterIdle(stats: ClusterStats): boolean {
+function isClusterIdle(stats: ClusterStats | undefined): boolean {
+  if (stats === undefined) return true
   return (
     stats.rqActive.value() === 0 &&
     stats.cxActive.value() === 0 &&

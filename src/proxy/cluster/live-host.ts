@@ -2,6 +2,8 @@
 import type { Endpoint, EndpointCheck, EndpointLocality } from '../config/compile-endpoints.ts'
 import { addressText } from '../config/message-value.ts'
 import type { HostStats } from '../telemetry/cluster-stats.ts'
+import { createHostStats } from '../telemetry/create-stats.ts'
+import type { Slots } from '../telemetry/slots.ts'
 import type { ActiveHealth, Host, HostHealth, HostMetadata } from '../upstream/host.ts'
 import type { WireAddress } from '../wire/wire.ts'
 
@@ -20,9 +22,10 @@ export class LiveHost implements Host {
   readonly address: WireAddress
   readonly addressText: string
   readonly hostname: string
-  readonly stats: HostStats
   /** How active checks reach it. */
   readonly check: EndpointCheck | undefined
+  readonly #scope: { readonly slots: Slots; readonly cluster: string }
+  #stats: HostStats | undefined
   weight: number
   health: HostHealth
   /** What EDS says alone. */
@@ -42,11 +45,15 @@ export class LiveHost implements Host {
   /** What ends when the host turns unhealthy, where the cluster asks for that. */
   closers: Set<() => void> | undefined
 
-  constructor(endpoint: ResolvedEndpoint, stats: HostStats) {
+  /** `cluster` and the host's address are what threads that count its active requests together know it by. */
+  constructor(
+    endpoint: ResolvedEndpoint,
+    scope: { readonly slots: Slots; readonly cluster: string },
+  ) {
     this.address = endpoint.address
     this.addressText = addressText(endpoint.address)
     this.hostname = endpoint.hostname
-    this.stats = stats
+    this.#scope = scope
     this.weight = endpoint.weight
     this.check = endpoint.check
     this.health = endpoint.health
@@ -56,6 +63,25 @@ export class LiveHost implements Host {
     this.locality = endpoint.locality
     this.priority = endpoint.priority
     this.localityWeight = endpoint.localityWeight
+  }
+
+  /** Made when first asked for: most hosts of a mesh are never called from here. */
+  get stats(): HostStats {
+    const { slots, cluster } = this.#scope
+    return (this.#stats ??= createHostStats(
+      slots,
+      `${cluster} ${this.addressText} ${this.hostname}`,
+    ))
+  }
+
+  get isIdle(): boolean {
+    const stats = this.#stats
+    return stats === undefined || (stats.rqActive.value() === 0 && stats.cxActive.value() === 0)
+  }
+
+  /** The host is gone: its slots may be used again. */
+  close(): void {
+    this.#stats?.close()
   }
 
   isAvailable(): boolean {

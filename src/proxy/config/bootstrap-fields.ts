@@ -87,7 +87,13 @@ export const bootstrapRule: MessageRule = {
       type: 'envoy.config.bootstrap.v3.ClusterManager',
       fields: {
         localClusterName: ignored('only zone-aware load balancing reads it, and that is refused'),
-        outlierDetection: refusedField('an event log of outlier detection is not implemented'),
+        outlierDetection: used({
+          type: 'envoy.config.bootstrap.v3.ClusterManager.OutlierDetection',
+          fields: {
+            eventLogPath: used(),
+            eventService: refusedField('an event service is not implemented: use event_log_path'),
+          },
+        }),
         upstreamBindConfig: refusedField('choosing the source address is not implemented'),
         loadStatsConfig: refusedField('load reports are not implemented'),
         enableDeferredClusterCreation: ignored('clusters are cheap here'),

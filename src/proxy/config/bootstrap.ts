@@ -22,7 +22,7 @@ import { type BootstrapText, invalid, readBootstrap } from './bootstrap-text.ts'
 import { compileOverload } from './compile-overload.ts'
 import { type FieldReport, at, checkFields, refuse, showValue } from './field-rule.ts'
 import { durationMs, isIp, socketHostPort, wireAddress } from './message-value.ts'
-import { type RuntimeValues, readRuntime } from './runtime-values.ts'
+import { type ManagerValues, type RuntimeValues, noManager, readRuntime } from './runtime-values.ts'
 
 export interface AdsTarget {
   readonly mode: 'state-of-the-world' | 'delta'
@@ -114,12 +114,21 @@ function compileBootstrap(
     servers: staticServers(message),
     cdsInitialFetchTimeoutMs: fetchTimeout(dynamic?.cdsConfig, 'cds_config'),
     ldsInitialFetchTimeoutMs: fetchTimeout(dynamic?.ldsConfig, 'lds_config'),
-    runtime: runtime.values,
+    runtime: { ...runtime.values, manager: managerValues(message) },
     overload: overload.plan,
     warnings: [
       ...runtime.unread.map((key) => `runtime key ${key} has no effect`),
       ...overload.warnings,
     ],
+  }
+}
+
+function managerValues({ clusterManager, node }: Bootstrap): ManagerValues {
+  return {
+    localCluster: clusterManager?.localClusterName ?? '',
+    outlierLogPath: clusterManager?.outlierDetection?.eventLogPath ?? '',
+    nodeCluster: node?.cluster ?? '',
+    nodeLocality: node?.locality ?? noManager.nodeLocality,
   }
 }
 

@@ -9,7 +9,7 @@ import type { Http2Options } from '../http2/settings.ts'
 import type { BreakerLimits } from '../resilience/circuit-breaker.ts'
 import type { OutlierSettings } from '../resilience/outlier-detector.ts'
 import type { TransportsPlan } from '../tls/upstream-transports.ts'
-import type { ClusterService } from '../upstream/cluster.ts'
+import type { ClusterService, Http1Upstream } from '../upstream/cluster.ts'
 import type { KeepaliveProbing } from '../wire/wire.ts'
 import type { EndpointList } from './compile-endpoints.ts'
 
@@ -35,6 +35,12 @@ export interface BalancingConfig {
 /** How names become addresses. */
 export interface DnsConfig {
   readonly refreshMs: number
+  /** An answer holds for its TTL, where it is known and not 0, instead of the refresh rate. */
+  readonly respectsTtl: boolean
+  /** The least of such a time. */
+  readonly ttlMsMin: number
+  /** Failures are tried again at the refresh rate, without jitter. */
+  readonly failureIsFixed: boolean
   /** Jittered back-off after a failed look-up. */
   readonly failureRefreshBaseMs: number
   readonly failureRefreshMaxMs: number
@@ -66,8 +72,13 @@ export interface ClusterConfig {
   readonly connectTimeoutMs: number
   readonly idleTimeoutMs: number
   readonly requestsPerConnectionMax: number
+  /** 0: connections may grow as old as they like. */
+  readonly connectionDurationMsMax: number
   readonly protocol: 'http1' | 'http2' | 'use-downstream'
   readonly http2: Http2Options
+  /** Absent: the defaults. */
+  readonly http1?: Http1Upstream
+  readonly maxStreamDurationMs?: number
   readonly bufferLimitBytes: number
   readonly tcpKeepaliveMs: number | undefined
   readonly tcpKeepaliveProbing?: KeepaliveProbing

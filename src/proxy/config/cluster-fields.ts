@@ -2,6 +2,7 @@
 import { commonLb, percentRule, policyFields } from './balancing-fields.ts'
 import { assignmentRule, metadataRule } from './endpoint-fields.ts'
 import { type FieldRule, type MessageRule, ignored, refusedField, used } from './field-rule.ts'
+import { headerKeyFormatRule } from './header-format-fields.ts'
 import { healthCheckRule } from './health-check-fields.ts'
 import { http2Rule } from './http2-fields.ts'
 
@@ -44,8 +45,25 @@ const thresholds: MessageRule = {
       type: 'envoy.config.cluster.v3.CircuitBreakers.Thresholds.RetryBudget',
       fields: { budgetPercent: used(percentRule), minRetryConcurrency: used() },
     }),
-    trackRemaining: ignored('it only adds gauges'),
+    trackRemaining: used(undefined, 'with one thread'),
     maxConnectionPools: refusedField('a limit on connection pools is not implemented'),
+  },
+}
+
+const unsupported = 'Unsupported field in per_host_thresholds'
+
+/** The same message has fewer fields there. */
+export const perHostThresholds: MessageRule = {
+  type: 'envoy.config.cluster.v3.CircuitBreakers.Thresholds',
+  fields: {
+    priority: used(),
+    maxConnections: used(),
+    maxPendingRequests: refusedField(unsupported),
+    maxRequests: refusedField(unsupported),
+    maxRetries: refusedField(unsupported),
+    retryBudget: refusedField(unsupported),
+    trackRemaining: ignored('it has no effect in Envoy either'),
+    maxConnectionPools: refusedField(unsupported),
   },
 }
 
@@ -88,9 +106,7 @@ export const http1Rule: MessageRule = {
     allowAbsoluteUrl: ignored('Envoy reads it on listeners only'),
     acceptHttp10: ignored('Envoy reads it on listeners only'),
     defaultHostForHttp10: ignored('Envoy reads it on listeners only'),
-    headerKeyFormat: refusedField(
-      'header names leave in lower case; other spellings are not implemented',
-    ),
+    headerKeyFormat: used(headerKeyFormatRule),
     enableTrailers: ignored('trailers of the upstream are always kept'),
     allowChunkedLength: refusedField(
       'a message with Content-Length and Transfer-Encoding is always refused',
@@ -99,7 +115,7 @@ export const http1Rule: MessageRule = {
       'an invalid message always ends its connection',
       false,
     ),
-    sendFullyQualifiedUrl: refusedField('absolute URLs to the upstream are not implemented'),
+    sendFullyQualifiedUrl: used(),
     useBalsaParser: ignored('there is one parser, and it is strict'),
     allowCustomMethods: ignored('Envoy reads it on listeners only'),
   },
@@ -110,14 +126,9 @@ const commonHttp: MessageRule = {
   fields: {
     idleTimeout: used(),
     maxRequestsPerConnection: used(),
-    maxConnectionDuration: refusedField(
-      'a limit on the life of upstream connections is not implemented yet',
-    ),
-    maxHeadersCount: refusedField(
-      'another limit than 100 on response headers is not implemented yet',
-      100,
-    ),
-    maxStreamDuration: refusedField('max_stream_duration of a cluster is not implemented yet'),
+    maxConnectionDuration: used(),
+    maxHeadersCount: used(undefined, 'of responses in HTTP/1.1'),
+    maxStreamDuration: used(),
     headersWithUnderscoresAction: ignored('Envoy reads it on listeners only'),
   },
 }
@@ -232,7 +243,7 @@ export const clusterRule: MessageRule = {
       type: 'envoy.config.cluster.v3.CircuitBreakers',
       fields: {
         thresholds: used(thresholds),
-        perHostThresholds: refusedField('limits per host are not implemented yet'),
+        perHostThresholds: used(undefined, 'max_connections of priority DEFAULT, as in Envoy'),
       },
     }),
     upstreamHttpProtocolOptions: used(upstreamNames),
@@ -243,8 +254,9 @@ export const clusterRule: MessageRule = {
       undefined,
       'envoy.extensions.upstreams.http.v3.HttpProtocolOptions only',
     ),
-    respectDnsTtl: ignored(
-      'the system’s resolver does not tell the TTL, so the refresh rate holds',
+    respectDnsTtl: used(
+      undefined,
+      'the TTL is asked of the DNS server, beside the system’s resolver',
     ),
     waitForWarmOnInit: used(),
     outlierDetection: used(outlierRule),

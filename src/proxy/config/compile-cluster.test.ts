@@ -176,6 +176,12 @@ const refusals: readonly {
       'transport_socket: tls (envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext) is not implemented',
   },
   {
+    name: 'a limit per host on requests',
+    text: '{name: c, circuit_breakers: {per_host_thresholds: [{max_requests: 3}]}}',
+    reason:
+      'circuit_breakers.per_host_thresholds[0].max_requests: Unsupported field in per_host_thresholds (value 3)',
+  },
+  {
     name: 'more keep-alive probes than the kernel sends',
     text: '{name: c, upstream_connection_options: {tcp_keepalive: {keepalive_probes: 128}}}',
     reason: 'upstream_connection_options.tcp_keepalive.keepalive_probes: must be 1 to 127, got 128',
@@ -263,6 +269,17 @@ const refusals: readonly {
     text: '{name: c, load_assignment: {cluster_name: c, endpoints: [{lb_endpoints: [{endpoint: {address: {socket_address: {address: example.com, port_value: 80}}}}]}]}}',
     reason:
       'load_assignment.endpoints[0].lb_endpoints[0].endpoint.address.socket_address.address: malformed IP address: example.com',
+  },
+  {
+    name: 'a ceiling of no response headers',
+    text: '{name: c, common_http_protocol_options: {max_headers_count: 0}}',
+    reason:
+      'common_http_protocol_options.max_headers_count: value must be greater than or equal to 1, got 0',
+  },
+  {
+    name: 'a header format that says nothing',
+    text: '{name: c, http_protocol_options: {header_key_format: {}}}',
+    reason: 'http_protocol_options.header_key_format.header_format: is required',
   },
   {
     name: 'a field that nobody has heard of here',

@@ -16,8 +16,10 @@ import type { ClientCertForwarding } from '../listener/listener-config.ts'
 import type { RouteTable } from '../route/route-table.ts'
 import { compileCidrRanges } from './cidr.ts'
 import { compileHttpAccessLogs } from './compile-access-log.ts'
+import { compileHeaderSpelling } from './compile-header-spelling.ts'
 import { compileHttpFilters } from './compile-http-filter.ts'
 import { compileHttp2 } from './compile-http2.ts'
+import { compileLocalReply } from './compile-local-reply.ts'
 import { compileRouteTable } from './compile-route-table.ts'
 import type { CompileScope } from './compile-scope.ts'
 import { type FieldReport, at, checkFields, refuse } from './field-rule.ts'
@@ -49,7 +51,8 @@ export function compileConnectionManager(
     ...timeouts(manager, report),
     ...identity(manager, report),
     ...pathSettings(manager),
-    ...http1Settings(manager),
+    ...http1Settings(manager, report),
+    ...replySettings(manager, scope, report),
     ...http2Settings(manager, report),
     clientCert: clientCert(manager),
     upgrades: upgrades(manager, report),
@@ -167,6 +170,8 @@ type Identity = Pick<
   | 'via'
   | 'isInternalAddress'
   | 'proxies100Continue'
+  | 'appendsForwardedPort'
+  | 'scheme'
 >
 
 const serverHeaders: Readonly<Record<number, HttpSettings['serverHeader']>> = {
@@ -189,9 +194,23 @@ function identity(manager: HttpConnectionManager, report: FieldReport): Identity
     xffTrustedHops: manager.xffNumTrustedHops,
     skipXffAppend: manager.skipXffAppend,
     proxies100Continue: manager.proxy100Continue,
+    appendsForwardedPort: manager.appendXForwardedPort,
+    ...schemeOf(manager, report),
     via: manager.via === '' ? undefined : manager.via,
     ...(ranges.length > 0 && { isInternalAddress: compileCidrRanges(ranges, inRanges) }),
   }
+}
+
+function schemeOf(
+  manager: HttpConnectionManager,
+  report: FieldReport,
+): Pick<HttpSettings, 'scheme'> {
+  const scheme = manager.schemeHeaderTransformation?.transformation?.value
+  if (scheme === undefined) return {}
+  if (scheme === 'http' || scheme === 'https') return { scheme }
+  const here = at(report, 'scheme_header_transformation', 'scheme_to_overwrite')
+  refuse(here, `value must be in list [http, https], got ${scheme}`)
+  return {}
 }
 
 type PathSettings = Pick<
@@ -227,9 +246,11 @@ type Http1Settings = Pick<
   | 'enableTrailers'
   | 'allowCustomMethods'
   | 'defaultHostHttp10'
+  | 'spelling'
+  | 'keepsAfterInvalid'
 >
 
-function http1Settings(manager: HttpConnectionManager): Http1Settings {
+function http1Settings(manager: HttpConnectionManager, report: FieldReport): Http1Settings {
   const options = manager.httpProtocolOptions ?? Http1ProtocolOptions.fromPartial({})
   const host = options.defaultHostForHttp10
   return {
@@ -238,7 +259,32 @@ function http1Settings(manager: HttpConnectionManager): Http1Settings {
     allowChunkedLength: options.allowChunkedLength,
     enableTrailers: options.enableTrailers,
     allowCustomMethods: options.allowCustomMethods,
+    keepsAfterInvalid:
+      options.overrideStreamErrorOnInvalidHttpMessage ??
+      manager.streamErrorOnInvalidHttpMessage ??
+      false,
+    spelling: compileHeaderSpelling(
+      options.headerKeyFormat,
+      at(report, 'http_protocol_options', 'header_key_format'),
+    ),
     ...(host !== '' && { defaultHostHttp10: host }),
+  }
+}
+
+type ReplySettings = Pick<HttpSettings, 'rewriteReply' | 'tellsRequestId'>
+
+function replySettings(
+  manager: HttpConnectionManager,
+  scope: CompileScope,
+  report: FieldReport,
+): ReplySettings {
+  return {
+    rewriteReply: compileLocalReply(
+      manager.localReplyConfig,
+      scope,
+      at(report, 'local_reply_config'),
+    ),
+    tellsRequestId: manager.alwaysSetRequestIdInResponse,
   }
 }
 

@@ -146,6 +146,8 @@ test('an unknown filter that is optional is left out', () => {
 const filter = (type: string): string =>
   `{name: f, typed_config: {"@type": type.googleapis.com/envoy.extensions.filters.http.${type}}}`
 
+const anyFlag = 'filter: {response_flag_filter: {}}'
+
 const refusals: readonly (readonly [claim: string, text: string, reason: RegExp])[] = [
   [
     'no router',
@@ -169,8 +171,8 @@ const refusals: readonly (readonly [claim: string, text: string, reason: RegExp]
   ],
   [
     'an unknown filter',
-    listenerWith(manager(routes, `[${filter('buffer.v3.Buffer')}, ${router}]`)),
-    /filter f \(envoy\.extensions\.filters\.http\.buffer\.v3\.Buffer\) is not implemented/,
+    listenerWith(manager(routes, `[${filter('csrf.v3.CsrfPolicy')}, ${router}]`)),
+    /filter f \(envoy\.extensions\.filters\.http\.csrf\.v3\.CsrfPolicy\) is not implemented/,
   ],
   [
     'a reporter that is neither side',
@@ -221,8 +223,76 @@ const refusals: readonly (readonly [claim: string, text: string, reason: RegExp]
   ],
   [
     'a setting inside that is not implemented',
-    listenerWith(manager(`${routes}, append_x_forwarded_port: true`)),
-    /filters\[0\]\.typed_config\.append_x_forwarded_port: x-forwarded-port is not implemented/,
+    listenerWith(manager(`${routes}, add_user_agent: true`)),
+    /filters\[0\]\.typed_config\.add_user_agent: add_user_agent is not implemented/,
+  ],
+  [
+    'a mapper of replies without a filter',
+    listenerWith(manager(`${routes}, local_reply_config: {mappers: [{status_code: 500}]}`)),
+    /local_reply_config\.mappers\[0\]\.filter: is required/,
+  ],
+  [
+    'a mapper to a status that is none',
+    listenerWith(
+      manager(`${routes}, local_reply_config: {mappers: [{${anyFlag}, status_code: 700}]}`),
+    ),
+    /mappers\[0\]\.status_code: value must be inside range \[200, 600\), got 700/,
+  ],
+  [
+    'a mapper whose filter is not implemented',
+    listenerWith(
+      manager(`${routes}, local_reply_config: {mappers: [{filter: {traceable_filter: {}}}]}`),
+    ),
+    /mappers\[0\]\.filter: traceableFilter: not implemented/,
+  ],
+  [
+    'a reply’s body from a file',
+    listenerWith(
+      manager(`${routes}, local_reply_config: {mappers: [{${anyFlag}, body: {filename: /x}}]}`),
+    ),
+    /mappers\[0\]\.body: only inline_string and inline_bytes are implemented/,
+  ],
+  [
+    'a reply’s format with an unknown operator',
+    listenerWith(manager(`${routes}, local_reply_config: {body_format: {text_format: "%NOPE%"}}`)),
+    /local_reply_config\.body_format: .*NOPE/,
+  ],
+  [
+    'a reply’s header that nobody may change',
+    listenerWith(
+      manager(
+        `${routes}, local_reply_config: {mappers: [{${anyFlag}, headers_to_add: [{header: {key: ":status", value: "1"}}]}]}`,
+      ),
+    ),
+    /mappers\[0\]\.headers_to_add\[0\]\.header\.key: :-prefixed or host headers may not be changed/,
+  ],
+  [
+    'a scheme that is none',
+    listenerWith(manager(`${routes}, scheme_header_transformation: {scheme_to_overwrite: ftp}`)),
+    /scheme_to_overwrite: value must be in list \[http, https\], got ftp/,
+  ],
+  [
+    'a header format that says nothing',
+    listenerWith(manager(`${routes}, http_protocol_options: {header_key_format: {}}`)),
+    /http_protocol_options\.header_key_format\.header_format: is required/,
+  ],
+  [
+    'another formatter of headers',
+    listenerWith(
+      manager(
+        `${routes}, http_protocol_options: {header_key_format: {stateful_formatter: {name: f, typed_config: {"@type": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router}}}}`,
+      ),
+    ),
+    /stateful_formatter\.typed_config: envoy\.extensions\.filters\.http\.router\.v3\.Router is not implemented/,
+  ],
+  [
+    'reason phrases to pass on',
+    listenerWith(
+      manager(
+        `${routes}, http_protocol_options: {header_key_format: {stateful_formatter: {name: f, typed_config: {"@type": type.googleapis.com/envoy.extensions.http.header_formatters.preserve_case.v3.PreserveCaseFormatterConfig, forward_reason_phrase: true}}}}`,
+      ),
+    ),
+    /forward_reason_phrase: reason phrases are not passed on/,
   ],
 ]
 

@@ -6,24 +6,42 @@ import { RoutingPriority } from '../../xds/proto/generated/envoy/config/core/v3/
 import type { BreakerLimits } from '../resilience/circuit-breaker.ts'
 import { breakerLimitsDefault } from '../resilience/create-circuit-breaker.ts'
 import type { OutlierSettings } from '../resilience/outlier-detector.ts'
-import { type FieldReport, at, refuse, snakeCase } from './field-rule.ts'
+import { perHostThresholds } from './cluster-fields.ts'
+import { type FieldReport, at, checkFields, refuse, snakeCase } from './field-rule.ts'
 import { durationMs } from './message-value.ts'
 
 /** The first entry of priority DEFAULT counts, as in Envoy. */
 export function compileBreakers(cluster: Cluster, report: FieldReport): BreakerLimits {
+  const perHost = compilePerHost(cluster, report)
   const thresholds = cluster.circuitBreakers?.thresholds ?? []
   const index = thresholds.findIndex((entry) => entry.priority === RoutingPriority.DEFAULT)
   const found = thresholds[index]
-  if (found === undefined) return breakerLimitsDefault
+  if (found === undefined) return { ...breakerLimitsDefault, ...perHost }
   const limits = {
     connectionsMax: found.maxConnections ?? breakerLimitsDefault.connectionsMax,
     pendingMax: found.maxPendingRequests ?? breakerLimitsDefault.pendingMax,
     requestsMax: found.maxRequests ?? breakerLimitsDefault.requestsMax,
     retriesMax: found.maxRetries ?? breakerLimitsDefault.retriesMax,
+    ...(found.trackRemaining && { tracksRemaining: true }),
+    ...perHost,
   }
   if (found.retryBudget === undefined) return limits
   const here = at(report, 'circuit_breakers', 'thresholds', index, 'retry_budget')
   return { ...limits, retryBudget: compileBudget(found.retryBudget, here) }
+}
+
+function compilePerHost(
+  cluster: Cluster,
+  report: FieldReport,
+): Pick<BreakerLimits, 'connectionsPerHostMax'> {
+  const entries = cluster.circuitBreakers?.perHostThresholds ?? []
+  for (const [index, entry] of entries.entries()) {
+    const here = at(report, 'circuit_breakers', 'per_host_thresholds', index)
+    checkFields(entry, perHostThresholds, here)
+  }
+  const found = entries.find((entry) => entry.priority === RoutingPriority.DEFAULT)
+  const max = found?.maxConnections
+  return max === undefined ? {} : { connectionsPerHostMax: max }
 }
 
 function compileBudget(

@@ -5,6 +5,7 @@
 import { typeNameOf } from '../../xds/any.ts'
 import type { Cluster } from '../../xds/proto/generated/envoy/config/cluster/v3/cluster.ts'
 import type {
+  Http1ProtocolOptions,
   Http2ProtocolOptions,
   HttpProtocolOptions as CommonOptions,
   UpstreamHttpProtocolOptions,
@@ -12,6 +13,7 @@ import type {
 import { HttpProtocolOptions } from '../../xds/proto/generated/envoy/extensions/upstreams/http/v3/http_protocol_options.ts'
 import type { ClusterConfig } from './cluster-config.ts'
 import { upstreamHttpRule } from './cluster-fields.ts'
+import { compileHeaderSpelling } from './compile-header-spelling.ts'
 import { compileHttp2 } from './compile-http2.ts'
 import type { SecretSources } from './compile-scope.ts'
 import { type FieldReport, at, checkFields, refuse } from './field-rule.ts'
@@ -19,7 +21,13 @@ import { decodeTyped, durationMs } from './message-value.ts'
 
 type UpstreamHttp = Pick<
   ClusterConfig,
-  'protocol' | 'http2' | 'idleTimeoutMs' | 'requestsPerConnectionMax'
+  | 'protocol'
+  | 'http2'
+  | 'http1'
+  | 'idleTimeoutMs'
+  | 'requestsPerConnectionMax'
+  | 'connectionDurationMsMax'
+  | 'maxStreamDurationMs'
 >
 
 const optionsKey = 'envoy.extensions.upstreams.http.v3.HttpProtocolOptions'
@@ -47,7 +55,12 @@ export function compileUpstreamHttp(cluster: Cluster, report: FieldReport): Upst
   const protocol = protocolOf(cluster, options)
   const http2 = compileHttp2(http2Of(cluster, options), at(report, 'http2_protocol_options'))
   const common = options?.commonHttpProtocolOptions ?? cluster.commonHttpProtocolOptions
-  return { protocol, http2, ...commonLimits(common, cluster, report) }
+  return {
+    protocol,
+    http2,
+    ...http1Upstream(http1Of(cluster, options), common, report),
+    ...commonLimits(common, cluster, report),
+  }
 }
 
 /** Whether TLS takes its names from requests; the reasons of fields that are wrong are given by `compileUpstreamHttp`. */
@@ -99,16 +112,61 @@ function http2Of(
   return cluster.http2ProtocolOptions
 }
 
+function http1Of(
+  cluster: Cluster,
+  options: HttpProtocolOptions | undefined,
+): Http1ProtocolOptions | undefined {
+  const specifier = options?.upstreamProtocolOptions
+  if (specifier?.$case === 'useDownstreamProtocolConfig') {
+    return specifier.value.httpProtocolOptions
+  }
+  const explicit = specifier?.$case === 'explicitHttpConfig' && specifier.value.protocolConfig
+  if (explicit && explicit.$case === 'httpProtocolOptions') return explicit.value
+  return cluster.httpProtocolOptions
+}
+
+const headersCountDefault = 100
+
+/** Absent where nothing differs from the defaults. */
+function http1Upstream(
+  http1: Http1ProtocolOptions | undefined,
+  common: CommonOptions | undefined,
+  report: FieldReport,
+): Pick<UpstreamHttp, 'http1'> {
+  const here = at(report, 'http_protocol_options', 'header_key_format')
+  const spelling = compileHeaderSpelling(http1?.headerKeyFormat, here)
+  const sendsUrl = http1?.sendFullyQualifiedUrl === true
+  const headersCountMax = common?.maxHeadersCount ?? headersCountDefault
+  if (headersCountMax < 1) {
+    refuse(
+      at(report, 'common_http_protocol_options', 'max_headers_count'),
+      `value must be greater than or equal to 1, got ${headersCountMax}`,
+    )
+  }
+  const isUsual = spelling === undefined && !sendsUrl && headersCountMax === headersCountDefault
+  return isUsual ? {} : { http1: { spelling, sendsUrl, headersCountMax } }
+}
+
 function commonLimits(
   common: CommonOptions | undefined,
   cluster: Cluster,
   report: FieldReport,
-): Omit<UpstreamHttp, 'protocol' | 'http2'> {
+): Omit<UpstreamHttp, 'protocol' | 'http2' | 'http1'> {
   return {
+    maxStreamDurationMs: durationMs(
+      common?.maxStreamDuration,
+      { absentMs: 0 },
+      at(report, 'common_http_protocol_options', 'max_stream_duration'),
+    ),
     idleTimeoutMs: durationMs(
       common?.idleTimeout,
       { absentMs: idleTimeoutDefaultMs },
       at(report, 'common_http_protocol_options', 'idle_timeout'),
+    ),
+    connectionDurationMsMax: durationMs(
+      common?.maxConnectionDuration,
+      { absentMs: 0 },
+      at(report, 'common_http_protocol_options', 'max_connection_duration'),
     ),
     requestsPerConnectionMax:
       common?.maxRequestsPerConnection ?? cluster.maxRequestsPerConnection ?? 0,

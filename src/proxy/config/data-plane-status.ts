@@ -12,6 +12,7 @@ export function clusterStatus(cluster: LiveCluster): ClusterStatus {
     type: config.type,
     edsName: config.type === 'eds' ? config.edsName : undefined,
     limits: config.breakerLimits,
+    averages: cluster.outlierDetector?.averages(),
     hosts: cluster.hosts.map((host) => hostStatus(cluster, host)),
   }
 }

@@ -6,6 +6,7 @@
  * (local-data-plane.ts); the main thread acknowledges to the control plane when every data plane has answered.
  */
 import type { DrainOptions } from '../listener/drain.ts'
+import type { OutlierAverages } from '../resilience/outlier-detector.ts'
 import type { WantedSecret } from '../tls/secret-store.ts'
 import type { ActiveHealth } from '../upstream/host.ts'
 import type { WireAddress } from '../wire/wire.ts'
@@ -58,6 +59,10 @@ export interface DataPlane {
   progress(): Promise<DataPlaneProgress>
   /** The sidecar ends: listeners stop accepting and end their connections within the deadline. */
   drain(options: DrainRequest): Promise<void>
+  /** What it listens on, by `socketKey`. */
+  descriptors(): Promise<ReadonlyMap<string, number>>
+  /** Another process listens on all of it: nothing more is accepted, and what is open goes on. */
+  release(): Promise<void>
   /** Responses close their connection for as long as it fails its health checks. */
   failHealthCheck(isFailing: boolean): void
   /** Every certificate in use, with its authorities; no keys. */
@@ -122,6 +127,8 @@ export interface ClusterStatus {
     readonly requestsMax: number
     readonly retriesMax: number
   }
+  /** Of the last interval; undefined without outlier detection. */
+  readonly averages: OutlierAverages | undefined
   readonly hosts: readonly HostStatus[]
 }
 

@@ -2,6 +2,7 @@
 import { configSourceRule } from './cluster-fields.ts'
 import { addressRule } from './endpoint-fields.ts'
 import { type FieldRule, type MessageRule, ignored, refusedField, used } from './field-rule.ts'
+import { headerKeyFormatRule } from './header-format-fields.ts'
 import { http2Rule } from './http2-fields.ts'
 
 const noTrailingLog = 'logging before the end is not implemented'
@@ -12,7 +13,7 @@ export const filterRule: MessageRule = {
     name: used(),
     typedConfig: used(
       undefined,
-      'http_connection_manager, tcp_proxy, and istio.stats before tcp_proxy',
+      'http_connection_manager, tcp_proxy; before them connection_limit and local_ratelimit, and istio.stats before tcp_proxy',
     ),
     configDiscovery: refusedField('ECDS is not implemented yet'),
   },
@@ -115,15 +116,10 @@ const http1: MessageRule = {
     allowAbsoluteUrl: used(),
     acceptHttp10: used(),
     defaultHostForHttp10: used(),
-    headerKeyFormat: refusedField(
-      'header names leave in lower case; other spellings are not implemented',
-    ),
+    headerKeyFormat: used(headerKeyFormatRule),
     enableTrailers: used(),
     allowChunkedLength: used(),
-    overrideStreamErrorOnInvalidHttpMessage: refusedField(
-      'an invalid message always ends its connection',
-      false,
-    ),
+    overrideStreamErrorOnInvalidHttpMessage: used(),
     sendFullyQualifiedUrl: ignored('Envoy reads it on clusters only'),
     useBalsaParser: ignored('there is one parser, and it is strict'),
     allowCustomMethods: used(),
@@ -154,6 +150,23 @@ export const httpFilterRule: MessageRule = {
   },
 }
 
+const localReplyRule: MessageRule = {
+  type: 'envoy.extensions.filters.network.http_connection_manager.v3.LocalReplyConfig',
+  fields: {
+    mappers: used({
+      type: 'envoy.extensions.filters.network.http_connection_manager.v3.ResponseMapper',
+      fields: {
+        filter: used(undefined, 'as those of access logs'),
+        statusCode: used(),
+        body: used(undefined, 'inline_string and inline_bytes'),
+        bodyFormatOverride: used(undefined, 'text and JSON, without formatter extensions'),
+        headersToAdd: used(),
+      },
+    }),
+    bodyFormat: used(undefined, 'text and JSON, without formatter extensions'),
+  },
+}
+
 const hcmName = 'envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager'
 
 export const connectionManagerRule: MessageRule = {
@@ -176,7 +189,10 @@ export const connectionManagerRule: MessageRule = {
     http3ProtocolOptions: refusedField('HTTP/3 is not implemented'),
     serverName: used(),
     serverHeaderTransformation: used(),
-    schemeHeaderTransformation: refusedField('rewriting the scheme is not implemented'),
+    schemeHeaderTransformation: used({
+      type: 'envoy.config.core.v3.SchemeHeaderTransformation',
+      fields: { schemeToOverwrite: used() },
+    }),
     maxRequestHeadersKb: used(),
     streamIdleTimeout: used(),
     requestTimeout: used(),
@@ -205,7 +221,7 @@ export const connectionManagerRule: MessageRule = {
     via: used(),
     generateRequestId: used(),
     preserveExternalRequestId: used(),
-    alwaysSetRequestIdInResponse: refusedField('the request id in responses is not implemented'),
+    alwaysSetRequestIdInResponse: used(),
     forwardClientCertDetails: used(),
     setCurrentClientCertDetails: used({
       type: `${hcmName}.SetCurrentClientCertDetails`,
@@ -227,18 +243,15 @@ export const connectionManagerRule: MessageRule = {
     mergeSlashes: used(),
     pathWithEscapedSlashesAction: used(),
     requestIdExtension: used(undefined, 'envoy.request_id.uuid only'),
-    localReplyConfig: refusedField('changing local replies is not implemented yet'),
+    localReplyConfig: used(localReplyRule),
     stripMatchingHostPort: used(),
     stripAnyHostPort: used(),
-    streamErrorOnInvalidHttpMessage: refusedField(
-      'an invalid message always ends its connection',
-      false,
-    ),
+    streamErrorOnInvalidHttpMessage: used(),
     pathNormalizationOptions: refusedField('custom path normalization is not implemented'),
     stripTrailingHostDot: used(),
     proxyStatusConfig: refusedField('the Proxy-Status header is not implemented'),
     typedHeaderValidationConfig: refusedField('custom header validation is not implemented'),
-    appendXForwardedPort: refusedField('x-forwarded-port is not implemented'),
+    appendXForwardedPort: used(undefined, 'with use_remote_address'),
     appendLocalOverload: used(),
     addProxyProtocolConnectionState: ignored(
       'a cluster that speaks the PROXY protocol is always told whose connection it is',

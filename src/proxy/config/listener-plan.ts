@@ -7,6 +7,7 @@ import type { Clock } from '../../lib/clock.ts'
 import type { Log } from '../../lib/log.ts'
 import type { HttpFilter } from '../filter/http-filter.ts'
 import type { OnDemand } from '../filter/on-demand-filter.ts'
+import type { ConnectionGate } from '../listener/connection-gate.ts'
 import type {
   ChainMatch,
   ConnectionInspection,
@@ -19,6 +20,7 @@ import type { RequestObserver, TcpObserver } from '../telemetry/request-record.t
 import type { StatsRegistry } from '../telemetry/stats-registry.ts'
 import type { TlsScope } from '../tls/live-tls.ts'
 import type { DownstreamTlsPlan } from '../tls/tls-plan.ts'
+import type { ClusterSet } from '../upstream/cluster.ts'
 import type { WireAddress } from '../wire/wire.ts'
 import type { LogFiles } from './log-files.ts'
 
@@ -30,6 +32,11 @@ export interface PlanScope {
   readonly logFiles: LogFiles
   readonly tls: TlsScope
   readonly onDemand: OnDemand
+  readonly clusters: ClusterSet
+  /** Whether somebody said that the sidecar is to fail its health checks. */
+  readonly isFailing: () => boolean
+  /** `node.cluster` of the bootstrap. */
+  readonly nodeCluster: string
 }
 
 /** Something opened from a plan, with what must be released when its listener goes. */
@@ -109,6 +116,8 @@ export interface ChainPlan {
   readonly tls: DownstreamTlsPlan | undefined
   readonly handshakeTimeoutMs: number
   readonly network: HttpPlan | TcpPlan
+  /** What lets connections in, in order. */
+  readonly gates: readonly Opener<ConnectionGate>[]
 }
 
 /** Whether requests that come in by it may go to whatever name they ask for. */

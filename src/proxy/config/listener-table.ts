@@ -19,7 +19,7 @@ import { type ListenerPlan, resolvesNames } from './listener-plan.ts'
 import { LiveListener, type LiveListenerScope, rdsSources } from './live-listener.ts'
 import { addressText } from './message-value.ts'
 
-/** Sockets that listen already, by `ip:port` or path; each is used once. */
+/** Sockets that listen already, by `socketKey`; each is used once. */
 export type ListenSockets = Map<string, Server | { readonly fd: number }>
 
 /** Where the socket of a listener comes from, when it does not open its own. Rejects with MESH_LISTEN_FAILED. */
@@ -27,9 +27,15 @@ export type TakeSocket = (
   listener: Pick<ListenerPlan, 'name' | 'address' | 'bindToPort'>,
 ) => Promise<AdoptedSocket | undefined>
 
+/** `ip:port` or path; with the listener's name where the system picks the port. */
+export function socketKey({ name, address }: Pick<ListenerPlan, 'name' | 'address'>): string {
+  const text = addressText(address)
+  return address.kind === 'ip' && address.port === 0 ? `${text} ${name}` : text
+}
+
 export function takeFrom(sockets: ListenSockets): TakeSocket {
-  return async ({ address }) => {
-    const key = addressText(address)
+  return async (listener) => {
+    const key = socketKey(listener)
     const socket = sockets.get(key)
     sockets.delete(key)
     return socket
@@ -61,6 +67,7 @@ export class ListenerTable {
   readonly #options: ListenerTableOptions
   readonly #slots = new Map<string, Slot>()
   readonly #draining = new Set<Listener>()
+  #isReleased = false
 
   constructor(options: ListenerTableOptions) {
     this.#options = options
@@ -134,6 +141,21 @@ export class ListenerTable {
     await Promise.all(listeners.map((listener) => listener.drain(options)))
   }
 
+  /** What it listens on. */
+  descriptors(): ReadonlyMap<string, number> {
+    const found = new Map<string, number>()
+    for (const { open, live } of this.#slots.values()) {
+      if (open?.descriptor !== undefined && live) found.set(socketKey(live.plan), open.descriptor)
+    }
+    return found
+  }
+
+  /** Another process listens in its place: accepts nothing more, and opens nothing any more. */
+  release(): void {
+    this.#isReleased = true
+    for (const { open } of this.#slots.values()) open?.release()
+  }
+
   async close(): Promise<void> {
     const slots = [...this.#slots.values()]
     this.#slots.clear()
@@ -192,6 +214,9 @@ export class ListenerTable {
     const isSame = open !== undefined && addressKey(slot.live) === addressKey(live)
     if (isSame) {
       open.update(live.config)
+    } else if (this.#isReleased) {
+      live.retire('removed')
+      return undefined
     } else {
       try {
         slot.open = await this.#open(live)

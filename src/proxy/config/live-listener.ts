@@ -133,6 +133,7 @@ export class LiveListener {
       key,
       match,
       ...(tls !== undefined && { tls }),
+      ...(plan.gates.length > 0 && { gates: plan.gates.map((gate) => this.#open(gate)) }),
       network: network.kind === 'http' ? this.#openHttp(network) : this.#openTcp(network),
     }
   }
@@ -166,7 +167,7 @@ export class LiveListener {
   }
 
   #openHttp(plan: HttpPlan): NetworkFilter {
-    const stats = createDownstreamStats(this.#scope.stats, plan.settings.statPrefix)
+    const stats = createDownstreamStats(this.#scope.stats, plan.settings.statPrefix, this.#statName)
     this.#stats.push({
       isIdle: () => stats.rqActive.value() === 0 && stats.cxActive.value() === 0,
       close: () => stats.close(),

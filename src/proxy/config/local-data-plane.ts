@@ -20,6 +20,7 @@ import { ClusterTable } from '../cluster/cluster-table.ts'
 import { resolvedList } from '../cluster/endpoint-source.ts'
 import type { Resolve } from '../cluster/resolver.ts'
 import { Retirement } from '../cluster/retirement.ts'
+import type { OutlierShare } from '../resilience/outlier-share.ts'
 import { type ProxyRuntime, createProxyRuntime } from '../runtime.ts'
 import { createOnDemandTableStats, createOverloadGauges } from '../telemetry/create-stats.ts'
 import type { StatsRegistry } from '../telemetry/stats-registry.ts'
@@ -49,7 +50,7 @@ import type {
   WantedNames,
 } from './data-plane.ts'
 import { ListenerTable, type TakeSocket } from './listener-table.ts'
-import { LogFiles } from './log-files.ts'
+import { LogFiles, type UsedLogFile } from './log-files.ts'
 import {
   type GivenHost,
   OnDemandHosts,
@@ -70,6 +71,8 @@ export interface LocalDataPlaneOptions {
   readonly takeSocket: TakeSocket
   readonly drainTimeMs: number
   readonly events: DataPlaneEvents
+  /** Outlier detection of other threads; absent: this is the only one. */
+  readonly outlierShare?: OutlierShare | undefined
   /** What its wires stand on; undefined keeps to `net`. */
   readonly handles?: HandleInternals | undefined
   readonly onDemand?: Partial<OnDemandLimits>
@@ -94,7 +97,7 @@ export class LocalDataPlane implements DataPlane {
 
   constructor(options: LocalDataPlaneOptions) {
     this.#options = options
-    const { clock, random, log, stats, resolve, events } = options
+    const { clock, random, log, stats, events, handles } = options
     const refusals = new RefusalLog(clock, log)
     this.#secrets = new SecretStore(() => events.onWanted(this.#wanted()))
     this.#tls = {
@@ -108,28 +111,9 @@ export class LocalDataPlane implements DataPlane {
     }
     this.#logFiles = new LogFiles(clock, stats)
     this.#retirement = new Retirement(clock, () => stats.slots.reclaim())
-    this.#clusters = new ClusterTable(
-      {
-        clock,
-        random,
-        log,
-        stats,
-        resolve,
-        retirement: this.#retirement,
-        tls: this.#tls,
-        leadsBack: (address) => this.#listeners.isForwardProxyAt(address),
-        drainHost: (host) => this.runtime.pools.drainHost(host),
-        connector: () => this.runtime.connector,
-        logFiles: this.#logFiles,
-      },
-      {
-        onAssignmentNames: () => this.#announceWanted(),
-        onChange: () => this.#onClustersChanged(),
-      },
-    )
+    this.#clusters = this.#createClusters()
     const { connectionsMax } = options.compileScope.runtime
     const clusters = this.#clusters
-    const { handles } = options
     this.runtime = createProxyRuntime({
       clock,
       random,
@@ -154,6 +138,9 @@ export class LocalDataPlane implements DataPlane {
         retirement: this.#retirement,
         tls: this.#tls,
         onDemand: this.#onDemand,
+        clusters,
+        isFailing: () => this.runtime.health.isFailing,
+        nodeCluster: options.compileScope.runtime.manager?.nodeCluster ?? '',
       },
       takeSocket: options.takeSocket,
       drainTimeMs: options.drainTimeMs,
@@ -184,6 +171,31 @@ export class LocalDataPlane implements DataPlane {
       compile: (message) => compileRouteTable(message, compileScope),
       onNames: () => this.#announceWanted(),
     })
+  }
+
+  #createClusters(): ClusterTable {
+    const { clock, random, log, stats, resolve, outlierShare } = this.#options
+    return new ClusterTable(
+      {
+        clock,
+        random,
+        log,
+        stats,
+        resolve,
+        retirement: this.#retirement,
+        tls: this.#tls,
+        leadsBack: (address) => this.#listeners.isForwardProxyAt(address),
+        drainHost: (host) => this.runtime.pools.drainHost(host),
+        connector: () => this.runtime.connector,
+        logFiles: this.#logFiles,
+        outlierLog: this.#openOutlierLog(),
+        outlierShare,
+      },
+      {
+        onAssignmentNames: () => this.#announceWanted(),
+        onChange: () => this.#onClustersChanged(),
+      },
+    )
   }
 
   async apply(batch: ResourceBatch): Promise<ApplyResult> {
@@ -250,6 +262,14 @@ export class LocalDataPlane implements DataPlane {
     await this.#listeners.drain(request)
   }
 
+  async descriptors(): Promise<ReadonlyMap<string, number>> {
+    return this.#listeners.descriptors()
+  }
+
+  async release(): Promise<void> {
+    this.#listeners.release()
+  }
+
   failHealthCheck(isFailing: boolean): void {
     this.runtime.health.isFailing = isFailing
   }
@@ -312,6 +332,12 @@ export class LocalDataPlane implements DataPlane {
     this.#swap.keepCluster(message.name)
     this.#clusters.apply(result.value)
     return undefined
+  }
+
+  /** The whole sidecar has one, for all of its life; a path that cannot be written ends its start. */
+  #openOutlierLog(): UsedLogFile['writer'] | undefined {
+    const path = this.#options.compileScope.runtime.manager?.outlierLogPath ?? ''
+    return path === '' ? undefined : this.#logFiles.use(path).writer
   }
 
   /** Why an event log cannot be written; undefined: all can. */

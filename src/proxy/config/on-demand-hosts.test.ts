@@ -22,9 +22,9 @@ interface Scene {
   readonly outcomes: string[]
   readonly stats: StatsRegistry
   readonly warming: Set<string>
-  table(): RouteTable | undefined
-  ask(authority: string): { cancel(): void }
-  answer(...given: readonly GivenHost[]): readonly string[]
+  readonly table: () => RouteTable | undefined
+  readonly ask: (authority: string) => { cancel(): void }
+  readonly answer: (...given: readonly GivenHost[]) => readonly string[]
 }
 
 const table = RouteConfiguration.fromPartial({ name: 'routes', vhds: {} })
@@ -185,7 +185,7 @@ test('beyond the ceiling the first that was not used of late is given up', () =>
   ask('d')
   assert.deepEqual(hosts.names.hosts, ['routes/b', 'routes/c', 'routes/d'])
   const evicted = [...stats.list()].find(({ name }) => name === 'on_demand.hosts_evicted')
-  assert.equal(evicted?.value, 1)
+  assert.equal(evicted?.value(), 1)
 })
 
 test('when all that is asked for is still waited for, one more is refused', () => {

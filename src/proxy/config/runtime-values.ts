@@ -4,8 +4,29 @@
  * key is reported by the bootstrap as without effect.
  */
 import type { OverloadLimits } from '../overload/overload-plan.ts'
+import type { HostLocality } from '../upstream/host.ts'
+
+/** What else of the bootstrap clusters and filters read. */
+export interface ManagerValues {
+  /** The cluster that this proxy is a member of (`local_cluster_name`); empty: none. */
+  readonly localCluster: string
+  /** Gets a line for each ejection; empty: none. */
+  readonly outlierLogPath: string
+  /** `node.cluster`, and `node.locality`. */
+  readonly nodeCluster: string
+  readonly nodeLocality: HostLocality
+}
+
+export const noManager: ManagerValues = {
+  localCluster: '',
+  outlierLogPath: '',
+  nodeCluster: '',
+  nodeLocality: { region: '', zone: '', subZone: '' },
+}
 
 export interface RuntimeValues {
+  /** Absent: nothing is said. */
+  readonly manager?: ManagerValues
   /** Ceiling of open connections of one listener; 0 = none. */
   listenerConnectionsMax(listener: string): number
   /** Ceiling over all listeners; 0 = none. */

@@ -3,6 +3,7 @@
  * prints its HealthCheckEvent, so that what reads Envoy's reads ours. Metadata of the endpoint is left out.
  */
 import { unreachable } from '../../lib/assert.ts'
+import { eventTime } from '../telemetry/event-time.ts'
 import type { Host } from '../upstream/host.ts'
 import type { WireAddress } from '../wire/wire.ts'
 import type { ProbeSettings } from './health-settings.ts'
@@ -93,9 +94,4 @@ function eventAddress(address: WireAddress): object {
       network_namespace_filepath: '',
     },
   }
-}
-
-/** As protobuf's JSON prints a time: a fraction of 0 is left out. */
-export function eventTime(nowMs: number): string {
-  return new Date(nowMs).toISOString().replace('.000Z', 'Z')
 }

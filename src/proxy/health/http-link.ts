@@ -7,6 +7,7 @@ import { ClientConnection } from '../http1/client-connection.ts'
 import { HeaderNames } from '../http1/header-names.ts'
 import { Http2ClientConnection } from '../http2/client-connection.ts'
 import { errorCodes } from '../http2/frame.ts'
+import { CopyBuffers } from '../wire/copy-buffer.ts'
 import type { Wire } from '../wire/wire.ts'
 import type { ProbeScope, ProbeTarget } from './probe.ts'
 
@@ -126,6 +127,8 @@ export class HttpLink {
       http2: this.#target.http2,
       stats: this.#target.http2Stats(),
       held: { bufferedBytes: 0 },
+      // A check has no body that could wait.
+      copies: new CopyBuffers(),
       limits: responseLimits,
       owner: {
         onRoom: () => {},

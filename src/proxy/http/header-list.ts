@@ -5,9 +5,21 @@
  * the surrounding white space removed. A flat array costs one allocation for a whole head and a linear
  * search that beats a map below a few dozen fields; the codecs cap the count (100 by default).
  */
+/** Another spelling of a lower-case name. */
+export type Spelling = (name: string) => string
+
+export interface ReceivedSpelling {
+  /** By lower-case name. */
+  readonly names: Map<string, string>
+  /** Of names that did not come with the message. */
+  readonly others: Spelling | undefined
+}
+
 export class HeaderList {
   /** name, value, name, value, … Codecs may read it directly; only this class writes it. */
   readonly fields: string[] = []
+  /** How names were spelt; kept only where a listener or cluster passes spellings on. */
+  spelling: ReceivedSpelling | undefined
 
   get size(): number {
     return this.fields.length >> 1

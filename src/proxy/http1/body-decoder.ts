@@ -33,8 +33,9 @@ const sizeDigitsMax = 13
 type ChunkState = 'size' | 'extension' | 'size-lf' | 'data' | 'data-cr' | 'data-lf' | 'trailers'
 
 export class BodyDecoder {
+  readonly #options: BodyDecoderOptions
   readonly #sink: BodySink
-  readonly #trailerReader: HeadReader
+  #trailerReader: HeadReader | undefined
   #trailers: HeaderList | undefined
   /** Bytes to come: of the body, or of the current chunk. Infinity: until the connection ends. */
   #remaining = 0
@@ -48,7 +49,17 @@ export class BodyDecoder {
   next = 0
 
   constructor(options: BodyDecoderOptions, sink: BodySink) {
+    this.#options = options
     this.#sink = sink
+  }
+
+  /** Of trailers; made by the first message that is chunked. */
+  #reader(): HeadReader {
+    return (this.#trailerReader ??= this.#createReader())
+  }
+
+  #createReader(): HeadReader {
+    const options = this.#options
     const trailerSink: HeadSink = {
       onStartLine: () => undefined,
       onField: (name, value) => {
@@ -58,7 +69,7 @@ export class BodyDecoder {
         return undefined
       },
     }
-    this.#trailerReader = new HeadReader(
+    return new HeadReader(
       {
         names: options.names,
         limits: options.limits,
@@ -188,7 +199,7 @@ export class BodyDecoder {
   #startChunk(): void {
     if (this.#size === 0) {
       this.#state = 'trailers'
-      this.#trailerReader.reset(false)
+      this.#reader().reset(false)
       return
     }
     this.#remaining = this.#size
@@ -204,11 +215,12 @@ export class BodyDecoder {
   }
 
   #takeTrailers(chunk: Buffer, start: number): Refusal | undefined {
-    const result = this.#trailerReader.read(chunk, start)
+    const reader = this.#reader()
+    const result = reader.read(chunk, start)
     this.next = chunk.length
     if (result === 'more') return undefined
     if (result !== 'done') return result === 'head-too-large' ? 'trailers-too-large' : result
-    this.next = this.#trailerReader.next
+    this.next = reader.next
     this.#end()
     return undefined
   }

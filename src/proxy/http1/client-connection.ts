@@ -11,6 +11,7 @@ import type { Wire, WireEvents } from '../wire/wire.ts'
 import { encodeLastChunk, encodeRequestHead } from './encoder.ts'
 import { responseFailure, type Refusal } from './refusal.ts'
 import { ResponseParser, type ResponseParserOptions, type ResponseSink } from './response-parser.ts'
+import { respell, type HeaderSpelling } from './spelling.ts'
 
 export interface ClientConnectionOwner {
   /** The connection can take another request. */
@@ -18,12 +19,18 @@ export interface ClientConnectionOwner {
   onConnectionClose(connection: ClientConnection): void
   /** Bytes that crossed the wire for one request. */
   onBytes(received: number, sent: number): void
+  /** The upstream broke a rule of HTTP. */
+  onProtocolError?(): void
+  /** The upstream said that it ends the connection. */
+  onCloseNotify?(): void
 }
 
 export interface ClientConnectionOptions {
   readonly wire: Wire
   readonly parser: ResponseParserOptions
   readonly owner: ClientConnectionOwner
+  readonly spelling?: HeaderSpelling | undefined
+  readonly sendsUrl?: boolean
 }
 
 /** The rest of a response that nobody wants is read up to this to keep the connection. */
@@ -34,6 +41,8 @@ export class ClientConnection implements WireEvents, UpstreamStream, ResponseSin
   readonly #parser: ResponseParser
   readonly #owner: ClientConnectionOwner
   readonly #keepsTrailers: boolean
+  readonly #spelling: HeaderSpelling | undefined
+  readonly #sendsUrl: boolean
   readonly localAddress: string
   readonly protocol = 'HTTP/1.1'
   readonly security: ConnectionSecurity | undefined
@@ -46,6 +55,9 @@ export class ClientConnection implements WireEvents, UpstreamStream, ResponseSin
   #isClosed = false
   #isClosing = false
   #isPaused = false
+  /** How it ended: by whom, and whether a request was on it. */
+  endedBy: 'local' | 'remote' = 'local'
+  wasBusy = false
   /** Requests that it was given, for the pool's ceiling. */
   requests = 0
   wireBytesSent = 0
@@ -56,6 +68,8 @@ export class ClientConnection implements WireEvents, UpstreamStream, ResponseSin
     this.#owner = options.owner
     this.#parser = new ResponseParser(options.parser, this)
     this.#keepsTrailers = options.parser.keepsTrailers
+    this.#spelling = options.spelling
+    this.#sendsUrl = options.sendsUrl === true
     this.localAddress = wire.localPort === 0 ? '' : endText(wire.localAddress, wire.localPort)
     this.security = wire.security
     wire.listen(this)
@@ -86,7 +100,7 @@ export class ClientConnection implements WireEvents, UpstreamStream, ResponseSin
     this.#isChunked = head.bodyLength === 'until-end' && head.method !== 'CONNECT'
     this.#isRequestEnded = isEnd || head.upgrade !== undefined
     this.#parser.expect(head.method, head.upgrade)
-    this.#write(encodeRequestHead(head))
+    this.#write(respell(encodeRequestHead(head, this.#sendsUrl), head.headers, this.#spelling))
     // A body of nothing in chunks, all of which had come before the connection was there.
     if (isEnd && this.#isChunked) this.#write(encodeLastChunk(undefined))
   }
@@ -105,7 +119,8 @@ export class ClientConnection implements WireEvents, UpstreamStream, ResponseSin
     this.#isRequestEnded = true
     if (this.#isTunnel) this.#wire.end()
     else if (this.#isChunked) {
-      this.#write(encodeLastChunk(this.#keepsTrailers ? trailers?.fields : undefined))
+      const last = encodeLastChunk(this.#keepsTrailers ? trailers?.fields : undefined)
+      this.#write(respell(last, trailers, this.#spelling))
     }
   }
 
@@ -134,7 +149,7 @@ export class ClientConnection implements WireEvents, UpstreamStream, ResponseSin
   }
 
   close(): void {
-    this.#isBusy = false
+    if (this.#isBusy) this.#leaveBusy()
     if (!this.isUsable) return
     this.#isClosing = true
     this.#wire.destroy()
@@ -154,12 +169,23 @@ export class ClientConnection implements WireEvents, UpstreamStream, ResponseSin
   }
 
   onEnd(): void {
+    if (this.isUsable) this.endedBy = 'remote'
     if (this.#isTunnel) {
       this.#parser.endOfInput()
       return
     }
-    if (this.#isBusy && this.#parser.endOfInput()) this.close()
-    else this.#fail(this.#endFailure(), 'connection ended by the upstream')
+    if (this.#isBusy && this.#parser.endOfInput()) {
+      this.#isBusy = false
+      this.close()
+      return
+    }
+    const failure = this.#endFailure()
+    if (failure === 'upstream-protocol-error') {
+      // As Envoy: what is not a whole message is a broken one, and it is we who end over it.
+      this.endedBy = 'local'
+      this.#owner.onProtocolError?.()
+    }
+    this.#fail(failure, 'connection ended by the upstream')
   }
 
   onDrain(): void {
@@ -167,6 +193,7 @@ export class ClientConnection implements WireEvents, UpstreamStream, ResponseSin
   }
 
   onClose(error: Error | undefined): void {
+    if (this.isUsable) this.endedBy = 'remote'
     this.#isClosed = true
     const message = error?.message ?? 'connection closed'
     this.#fail(this.#endFailure(), message)
@@ -182,6 +209,7 @@ export class ClientConnection implements WireEvents, UpstreamStream, ResponseSin
   onResponseHead(head: ResponseHead): void {
     this.#isTunnel = this.#parser.state === 'raw'
     if (this.#isTunnel) this.#isChunked = false
+    if (this.#parser.saysClose && !this.#isTunnel) this.#owner.onCloseNotify?.()
     this.#events?.onResponseHead(head, head.bodyLength === 0)
   }
 
@@ -193,11 +221,12 @@ export class ClientConnection implements WireEvents, UpstreamStream, ResponseSin
     this.#parser.markEnded()
     const events = this.#events
     if (!this.#isTunnel) this.#events = undefined
-    this.#owner.onBytes(this.wireBytesReceived, this.wireBytesSent)
+    if (!this.#isTunnel) this.#countBytes()
     events?.onResponseEnd(trailers)
   }
 
   onRefused(refusal: Refusal): void {
+    this.#owner.onProtocolError?.()
     this.#fail(responseFailure(refusal), refusal)
   }
 
@@ -205,6 +234,17 @@ export class ClientConnection implements WireEvents, UpstreamStream, ResponseSin
   #endFailure(): 'upstream-protocol-error' | 'upstream-termination' {
     const isInMessage = this.#isBusy && this.#isHeadSent && this.#parser.isInMessage
     return isInMessage ? 'upstream-protocol-error' : 'upstream-termination'
+  }
+
+  #countBytes(): void {
+    this.#owner.onBytes(this.wireBytesReceived, this.wireBytesSent)
+  }
+
+  /** The request on it does not come to its end. */
+  #leaveBusy(): void {
+    this.#isBusy = false
+    this.wasBusy = true
+    this.#countBytes()
   }
 
   #write(text: string): boolean {
@@ -215,6 +255,7 @@ export class ClientConnection implements WireEvents, UpstreamStream, ResponseSin
   #afterResponse(hasExtraBytes: boolean): void {
     if (this.#isTunnel || !this.#isBusy) return
     if (hasExtraBytes || !this.#isRequestEnded || !this.#parser.keepsAlive) {
+      this.#isBusy = false
       this.close()
       return
     }

@@ -12,9 +12,9 @@ export interface ResponseFraming {
   readonly isLast: boolean
 }
 
-/** A request to an upstream, always HTTP/1.1. */
-export function encodeRequestHead(head: RequestHead): string {
-  const target = head.method === 'CONNECT' ? head.authority : head.path
+/** A request to an upstream, always HTTP/1.1; with its whole URL where the upstream wants it (RFC 9112 §3.2.2). */
+export function encodeRequestHead(head: RequestHead, sendsUrl = false): string {
+  const target = targetOf(head, sendsUrl)
   let text = `${head.method} ${target} HTTP/1.1\r\nhost: ${head.authority}\r\n`
   const { fields } = head.headers
   for (let index = 0; index < fields.length; index += 2) {
@@ -29,6 +29,11 @@ export function encodeRequestHead(head: RequestHead): string {
     return `${text}content-length: ${head.bodyLength}\r\n\r\n`
   }
   return `${text}\r\n`
+}
+
+function targetOf(head: RequestHead, sendsUrl: boolean): string {
+  if (head.method === 'CONNECT') return head.authority
+  return sendsUrl ? `${head.scheme}://${head.authority}${head.path}` : head.path
 }
 
 /** RFC 9110 §8.6: methods that may carry content say so when they do not (Envoy `requestShouldHaveNoBody`). */

@@ -23,6 +23,8 @@ export type HeaderKind =
 
 export interface HeaderName {
   readonly lower: string
+  /** As it came. */
+  readonly raw: string
   readonly kind: HeaderKind
   readonly hasUnderscore: boolean
 }
@@ -58,7 +60,12 @@ export class HeaderNames {
     if (known !== undefined) return known
     if (raw === '' || !isAll(isToken, raw)) return undefined
     const lower = unique(raw.toLowerCase())
-    const name = { lower, kind: kinds.get(lower) ?? 'other', hasUnderscore: lower.includes('_') }
+    const name = {
+      lower,
+      raw: unique(raw),
+      kind: kinds.get(lower) ?? 'other',
+      hasUnderscore: lower.includes('_'),
+    }
     if (this.#known.size < namesMax && raw.length <= nameLengthMax)
       this.#known.set(unique(raw), name)
     return name
@@ -68,7 +75,7 @@ export class HeaderNames {
 /** No byte of a head is that character. */
 const nobody: Recent = {
   raw: '\u0100',
-  name: { lower: '', kind: 'other', hasUnderscore: false },
+  name: { lower: '', raw: '', kind: 'other', hasUnderscore: false },
 }
 
 function standsAt(name: string, text: string, start: number): boolean {

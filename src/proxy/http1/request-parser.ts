@@ -25,6 +25,7 @@ import { HeadReader, type HeadLimits } from './head-reader.ts'
 import type { HeaderName, HeaderNames } from './header-names.ts'
 import { knownMethods } from './method.ts'
 import type { Refusal } from './refusal.ts'
+import { noteSpelling, type HeaderSpelling } from './spelling.ts'
 
 export interface RequestParserOptions {
   readonly names: HeaderNames
@@ -35,6 +36,10 @@ export interface RequestParserOptions {
   readonly allowsCustomMethods: boolean
   readonly keepsTrailers: boolean
   readonly underscores: 'allow' | 'reject' | 'drop'
+  /** How names were spelt is kept, where that says so. */
+  readonly spelling?: HeaderSpelling | undefined
+  /** A request without a host is no matter of the codec: who gets it refuses it, and the connection goes on. */
+  readonly passesNoHost?: boolean
   /** Authority of HTTP/1.0 requests that name none; undefined refuses them. */
   readonly defaultHostHttp10: string | undefined
 }
@@ -70,6 +75,7 @@ export class RequestParser {
   constructor(options: RequestParserOptions, sink: RequestSink) {
     this.#options = options
     this.#sink = sink
+    const { spelling } = options
     this.#reader = new HeadReader(
       {
         names: options.names,
@@ -80,7 +86,13 @@ export class RequestParser {
       },
       {
         onStartLine: (line) => this.#onRequestLine(line),
-        onField: (name, value) => this.#onField(name, value),
+        onField:
+          spelling?.keepsReceived === true
+            ? (name, value) => {
+                noteSpelling(this.#head.headers, name, spelling)
+                return this.#onField(name, value)
+              }
+            : (name, value) => this.#onField(name, value),
       },
     )
     this.#body = new BodyDecoder(options, sink)
@@ -105,9 +117,10 @@ export class RequestParser {
   feed(chunk: Buffer, start: number): number {
     let position = start
     if (this.state === 'head') {
+      const before = this.messageBytes
       position = this.#feedHead(chunk, start)
       // Of a whole head the reader has told.
-      if (this.state === 'head') this.messageBytes += position - start
+      if (this.messageBytes === before) this.messageBytes += position - start
     }
     if (position === chunk.length) return position
     if (this.state === 'body' || this.state === 'raw') return this.#feedBody(chunk, position)
@@ -147,19 +160,22 @@ export class RequestParser {
     const refusal = result === 'done' ? this.#onHeadEnd() : result
     if (refusal === undefined) return this.#reader.next
     this.state = 'refused'
+    this.messageBytes = Math.max(this.messageBytes, this.#reader.headBytes)
     this.#sink.onRefused(refusal)
     return chunk.length
   }
 
   #feedBody(chunk: Buffer, start: number): number {
     const isTunnel = this.state === 'raw'
+    // Before what is told of it, so that who hears of the end knows the whole.
+    this.messageBytes += chunk.length - start
     const refusal = this.#body.decode(chunk, start)
     if (refusal !== undefined) {
       this.state = 'refused'
       this.#sink.onRefused(refusal)
       return chunk.length
     }
-    this.messageBytes += this.#body.next - start
+    this.messageBytes -= chunk.length - this.#body.next
     if (this.#body.isEnded && !isTunnel && this.state === 'body') this.state = 'ended'
     return this.#body.next
   }
@@ -212,7 +228,10 @@ export class RequestParser {
       head.path = '*'
       return head.method === 'OPTIONS' ? undefined : 'target'
     }
-    return this.#options.allowsAbsoluteUrl ? this.#readAbsoluteForm(head, target) : 'target'
+    if (this.#options.allowsAbsoluteUrl) return this.#readAbsoluteForm(head, target)
+    // As Envoy: a path like any other, which no route takes.
+    head.path = target
+    return absoluteScheme.test(target) ? undefined : 'target'
   }
 
   #readAuthorityForm(head: RequestHead, target: string): Refusal | undefined {
@@ -344,9 +363,10 @@ export class RequestParser {
 
   #useDefaultHost(head: RequestHead): Refusal | undefined {
     if (this.#isAbsolute && head.authority !== '') return undefined
-    if (head.protocol === 'HTTP/1.1') return 'host-missing'
-    if (head.authority === '') head.authority = this.#options.defaultHostHttp10 ?? ''
-    return head.authority === '' ? 'host-missing' : undefined
+    const isHttp10 = head.protocol === 'HTTP/1.0'
+    if (isHttp10) head.authority = this.#options.defaultHostHttp10 ?? ''
+    const passes = head.authority !== '' || this.#options.passesNoHost === true
+    return passes ? undefined : 'host-missing'
   }
 
   /** RFC 9112 §6.3, without its lenient choices. */

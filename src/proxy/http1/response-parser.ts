@@ -22,11 +22,14 @@ import {
 import { HeadReader, type HeadLimits } from './head-reader.ts'
 import type { HeaderName, HeaderNames } from './header-names.ts'
 import type { Refusal } from './refusal.ts'
+import { noteSpelling, type HeaderSpelling } from './spelling.ts'
 
 export interface ResponseParserOptions {
   readonly names: HeaderNames
   readonly limits: HeadLimits
   readonly keepsTrailers: boolean
+  /** How names were spelt is kept, where that says so. */
+  readonly spelling?: HeaderSpelling | undefined
 }
 
 export interface ResponseSink extends BodySink {
@@ -58,6 +61,7 @@ export class ResponseParser {
 
   constructor(options: ResponseParserOptions, sink: ResponseSink) {
     this.#sink = sink
+    const { spelling } = options
     this.#reader = new HeadReader(
       {
         names: options.names,
@@ -68,7 +72,13 @@ export class ResponseParser {
       },
       {
         onStartLine: (line) => this.#onStatusLine(line),
-        onField: (name, value) => this.#onField(name, value),
+        onField:
+          spelling?.keepsReceived === true
+            ? (name, value) => {
+                noteSpelling(this.#head.headers, name, spelling)
+                return this.#onField(name, value)
+              }
+            : (name, value) => this.#onField(name, value),
       },
     )
     this.#body = new BodyDecoder(options, sink)
@@ -79,6 +89,11 @@ export class ResponseParser {
     if (this.state !== 'ended') return false
     if (this.#connection.hasClose) return false
     return this.#head.protocol === 'HTTP/1.1' || this.#connection.hasKeepAlive
+  }
+
+  /** The upstream ends the connection after this response. */
+  get saysClose(): boolean {
+    return this.#connection.hasClose
   }
 
   get bodyRemaining(): number {
@@ -107,9 +122,11 @@ export class ResponseParser {
       position = this.#feedHead(chunk, position)
     if ((this.state !== 'body' && this.state !== 'raw') || position === chunk.length)
       return position
+    // Before what is told of it, so that who hears of the end knows the whole.
+    this.messageBytes += chunk.length - position
     const refusal = this.#body.decode(chunk, position)
     if (refusal !== undefined) return this.#refuse(refusal, chunk)
-    this.messageBytes += this.#body.next - position
+    this.messageBytes -= chunk.length - this.#body.next
     return this.#body.next
   }
 

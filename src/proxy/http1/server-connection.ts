@@ -20,6 +20,7 @@ import {
 } from './encoder.ts'
 import { requestFailure, type Refusal } from './refusal.ts'
 import { RequestParser, type RequestParserOptions, type RequestSink } from './request-parser.ts'
+import { respell, type HeaderSpelling } from './spelling.ts'
 
 export interface ServerConnectionOptions {
   readonly wire: Wire
@@ -38,6 +39,7 @@ export interface ServerConnectionOptions {
   /** 0 = no limit. */
   readonly requestsMax: number
   readonly keepsTrailers: boolean
+  readonly spelling?: HeaderSpelling | undefined
   readonly owner: ServerConnectionOwner
 }
 
@@ -85,6 +87,9 @@ export class ServerConnection implements WireEvents, DownstreamStream, RequestSi
   #isPausedByExchange = false
   #isPaused = false
   wireBytesSent = 0
+  /** How it ended: by whom, and whether a request was on it. */
+  endedBy: 'local' | 'remote' | undefined
+  wasBusy = false
   /** Of the request that was answered last: the parser forgets it when it makes ready for the next. */
   #bytesOfLast = 0
 
@@ -122,6 +127,7 @@ export class ServerConnection implements WireEvents, DownstreamStream, RequestSi
 
   /** Cuts the connection. */
   destroy(): void {
+    this.#noteEnd('local')
     this.#wire.destroy()
   }
 
@@ -139,6 +145,7 @@ export class ServerConnection implements WireEvents, DownstreamStream, RequestSi
       this.#parser.endOfInput()
       return
     }
+    this.#noteEnd('remote')
     // As Envoy: a client that ends its direction is gone, even when its request was complete.
     this.#abortExchange()
     this.#wire.end()
@@ -150,6 +157,7 @@ export class ServerConnection implements WireEvents, DownstreamStream, RequestSi
   }
 
   onClose(): void {
+    this.#noteEnd('remote')
     this.#isClosed = true
     this.#phase = 'closing'
     this.#timer.close()
@@ -201,7 +209,7 @@ export class ServerConnection implements WireEvents, DownstreamStream, RequestSi
 
   sendInformational(head: ResponseHead): void {
     if (this.#request?.protocol !== 'HTTP/1.1' || this.#isHeadSent) return
-    this.#write(encodeInformationalHead(head))
+    this.#writeFields(encodeInformationalHead(head), head.headers)
   }
 
   sendHead(head: ResponseHead, isEnd: boolean): void {
@@ -209,14 +217,14 @@ export class ServerConnection implements WireEvents, DownstreamStream, RequestSi
     if (request === undefined || this.#phase !== 'exchange') return
     this.#isHeadSent = true
     if (this.#isTunnel) {
-      this.#write(encodeTunnelHead(head))
+      this.#writeFields(encodeTunnelHead(head), head.headers)
       return
     }
     const isHttp11 = request.protocol === 'HTTP/1.1' || !this.#options.parser.acceptsHttp10
     this.#frame(head, request, isHttp11)
     if (!this.#isLast) this.#isLast = this.#endsAfter(request)
     const framing = { isHttp11, hasNoBody: this.#hasNoBody, isLast: this.#isLast }
-    this.#write(encodeResponseHead(head, framing))
+    this.#writeFields(encodeResponseHead(head, framing), head.headers)
     if (isEnd) this.#finishResponse()
   }
 
@@ -236,7 +244,8 @@ export class ServerConnection implements WireEvents, DownstreamStream, RequestSi
       return
     }
     if (this.#isChunked) {
-      this.#write(encodeLastChunk(this.#options.keepsTrailers ? trailers?.fields : undefined))
+      const last = encodeLastChunk(this.#options.keepsTrailers ? trailers?.fields : undefined)
+      this.#writeFields(last, trailers)
     }
     this.#finishResponse()
   }
@@ -256,9 +265,9 @@ export class ServerConnection implements WireEvents, DownstreamStream, RequestSi
     this.#isLast = true
   }
 
-  /** Where a client sees that the message is not whole, what there is of it still leaves (as in Envoy). */
+  /** Where a client sees that the message is not whole, or in a tunnel, what there is of it still leaves (as in Envoy). */
   reset(): void {
-    if (this.#isHeadSent && this.#isDelimited && !this.#isTunnel) {
+    if (this.#isHeadSent && (this.#isDelimited || this.#isTunnel)) {
       this.#closeGracefully()
       return
     }
@@ -298,6 +307,10 @@ export class ServerConnection implements WireEvents, DownstreamStream, RequestSi
     this.#isChunked = isOpen && isHttp11
     this.#isDelimited = !isOpen || isHttp11
     if (!this.#isDelimited) this.#isLast = true
+  }
+
+  #writeFields(text: string, headers: HeaderList | undefined): void {
+    this.#write(respell(text, headers, this.#options.spelling))
   }
 
   #write(text: string): boolean {
@@ -411,10 +424,17 @@ export class ServerConnection implements WireEvents, DownstreamStream, RequestSi
   /** FIN is out; the peer gets a moment to read what was sent before the socket goes. */
   #startClosing(): void {
     this.#phase = 'closing'
+    this.#noteEnd('local')
     this.#held = undefined
     this.#isPausedByExchange = false
     this.#updatePause()
     if (!this.#isClosed) this.#startTimer(this.#options.delayedCloseTimeoutMs)
+  }
+
+  #noteEnd(by: 'local' | 'remote'): void {
+    if (this.endedBy !== undefined) return
+    this.endedBy = by
+    this.wasBusy = this.#phase === 'exchange'
   }
 
   #abortExchange(): void {

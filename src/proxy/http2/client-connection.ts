@@ -13,6 +13,7 @@ import type { HeaderList } from '../http/header-list.ts'
 import type { RequestHead, ResponseHead } from '../http/message.ts'
 import type { ResponseEvents } from '../http/stream.ts'
 import type { Http2Stats } from '../telemetry/cluster-stats.ts'
+import type { CopyBuffers } from '../wire/copy-buffer.ts'
 import { endText } from '../wire/end-text.ts'
 import type { Wire } from '../wire/wire.ts'
 import { ClientStream, type ClientStreamOwner } from './client-stream.ts'
@@ -34,6 +35,7 @@ export interface Http2ClientOptions {
   readonly http2: Http2Options
   readonly stats: Http2Stats
   readonly held: HeldBytes
+  readonly copies: CopyBuffers
   readonly limits: FieldLimits
   readonly owner: Http2ClientOwner
 }
@@ -53,6 +55,9 @@ export interface Http2ClientOwner {
 const streamsBeforeSettings = 100
 
 export class Http2ClientConnection implements SessionOwner, ClientStreamOwner {
+  /** How it ended: by whom, and whether requests were on it. */
+  endedBy: 'local' | 'remote' = 'local'
+  wasBusy = false
   readonly #options: Http2ClientOptions
   readonly #wire: Wire
   readonly #session: Http2Session
@@ -86,6 +91,7 @@ export class Http2ClientConnection implements SessionOwner, ClientStreamOwner {
       settings: clientSettings(http2, limits.headBytesMax),
       stats,
       held: options.held,
+      copies: options.copies,
       headBytesMax: limits.headBytesMax,
       owner: this,
     })
@@ -102,6 +108,11 @@ export class Http2ClientConnection implements SessionOwner, ClientStreamOwner {
   get room(): number {
     if (!this.isUsable) return 0
     return this.#streamsMax() - this.activeStreams
+  }
+
+  #noteEnd(by: 'local' | 'remote'): void {
+    this.endedBy = by
+    this.wasBusy = this.activeStreams !== 0
   }
 
   get activeStreams(): number {
@@ -138,6 +149,7 @@ export class Http2ClientConnection implements SessionOwner, ClientStreamOwner {
 
   close(): void {
     if (this.#isClosing) return
+    if (this.activeStreams !== 0) this.wasBusy = true
     this.#isClosing = true
     this.#session.stop('connection closed')
     this.#wire.destroy()
@@ -256,6 +268,7 @@ export class Http2ClientConnection implements SessionOwner, ClientStreamOwner {
   }
 
   onFailure(_code: ErrorCode, _reason: string): void {
+    if (!this.#isClosing) this.#noteEnd('local')
     this.#isClosing = true
     this.#wire.end()
     // Nothing more is read: the upstream need not be waited for.
@@ -263,10 +276,12 @@ export class Http2ClientConnection implements SessionOwner, ClientStreamOwner {
   }
 
   onEnd(): void {
+    if (!this.#isClosing) this.#noteEnd('remote')
     this.close()
   }
 
   onClose(): void {
+    if (!this.#isClosing) this.#noteEnd('remote')
     this.#isClosing = true
     this.#keepalive?.close()
     for (const open of this.#waiting.splice(0)) open()

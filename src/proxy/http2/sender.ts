@@ -7,6 +7,7 @@
  * a chunk each, as long as others wait.
  */
 import type { HeaderList } from '../http/header-list.ts'
+import type { CopyBuffers } from '../wire/copy-buffer.ts'
 import type { Wire } from '../wire/wire.ts'
 import type { Flood, FloodGuard } from './flood-guard.ts'
 import {
@@ -25,6 +26,8 @@ export interface SenderOptions {
   readonly wire: Wire
   readonly encoder: HpackEncoder
   readonly guard: FloodGuard
+  /** Memory for what cannot leave at once. */
+  readonly copies: CopyBuffers
   readonly nowMs: () => number
   /** The peer reads too little of what it asks for. */
   readonly onFlood: (flood: Flood) => void
@@ -54,7 +57,7 @@ export class Sender {
   /** Bytes that wait in this process to leave. */
   get queuedBytes(): number {
     let bytes = this.#wire.bufferedBytes
-    for (const stream of this.#turns) bytes += stream.queuedBytes
+    for (const stream of this.#turns) bytes += stream.queue.bytes
     return bytes
   }
 
@@ -88,29 +91,32 @@ export class Sender {
    * may leave with it; `sendEnd` still comes.
    */
   sendData(stream: Http2Stream, chunk: Uint8Array, isLast = false): boolean {
-    if (this.#isStopped || stream.isLocalEnded || stream.isClosed || chunk.length === 0) return true
-    let from = 0
-    if (stream.queue.length === 0 && this.#turns.length === 0)
-      from = this.#sendNow(stream, chunk, isLast)
+    if (!this.#maySend(stream) || chunk.length === 0) return true
+    const isFree = stream.queue.bytes === 0 && this.#turns.length === 0
+    const from = isFree ? this.#sendNow(stream, chunk, isLast) : 0
     if (from === chunk.length) {
       if (stream.isClosed || (!this.#isWireFull && this.#stopped.size === 0)) return true
       stream.needsDrain = true
       this.#stopped.add(stream)
       return false
     }
-    if (stream.queue.length === 0) stream.progressMs = this.#options.nowMs()
-    stream.queue.push(Buffer.from(chunk.subarray(from)))
-    stream.queuedBytes += chunk.length - from
+    if (stream.queue.bytes === 0) stream.progressMs = this.#options.nowMs()
+    stream.queue.push(from === 0 ? chunk : chunk.subarray(from), this.#options.copies)
     stream.needsDrain = true
     this.#takeTurn(stream)
     return false
   }
 
   sendEnd(stream: Http2Stream, trailers: HeaderList | undefined): void {
-    if (this.#isStopped || stream.isLocalEnded || stream.isClosed || stream.isEndQueued) return
+    if (!this.#maySend(stream) || stream.isEndQueued) return
     stream.trailers = trailers
-    if (stream.queue.length === 0) this.#sendLast(stream)
+    if (stream.queue.bytes === 0) this.#sendLast(stream)
     else stream.isEndQueued = true
+  }
+
+  /** Whether more of the stream may leave. */
+  #maySend(stream: Http2Stream): boolean {
+    return !this.#isStopped && !stream.isLocalEnded && !stream.isClosed
   }
 
   /** WINDOW_UPDATE of the connection; false when it opened the window beyond what a window can be. */
@@ -124,7 +130,7 @@ export class Sender {
   openStreamWindow(stream: Http2Stream, bytes: number): boolean {
     stream.sendWindow += bytes
     if (stream.sendWindow > windowBytesMax) return false
-    if (stream.queue.length > 0) {
+    if (stream.queue.bytes > 0) {
       this.#takeTurn(stream)
       this.#pump()
     }
@@ -140,8 +146,7 @@ export class Sender {
   /** The stream is over. */
   forget(stream: Http2Stream): void {
     this.#stopped.delete(stream)
-    stream.queue.length = 0
-    stream.queuedBytes = 0
+    stream.queue.clear(this.#options.copies)
     stream.isEndQueued = false
     if (!stream.isInTurn) return
     stream.isInTurn = false
@@ -189,7 +194,7 @@ export class Sender {
       const stream = this.#turns.shift() as Http2Stream // not empty
       stream.isInTurn = false
       this.#sendQueued(stream)
-      if (stream.queue.length > 0) this.#takeTurn(stream)
+      if (stream.queue.bytes > 0) this.#takeTurn(stream)
       else if (stream.isEndQueued) {
         stream.isEndQueued = false
         this.#sendLast(stream)
@@ -213,18 +218,9 @@ export class Sender {
 
   /** One frame of what is queued. */
   #sendQueued(stream: Http2Stream): void {
-    const [first] = stream.queue
     const room = Math.min(this.#window, stream.sendWindow, payloadBytesMax)
-    if (first === undefined || room <= 0) return
-    if (first.length <= room) {
-      stream.queue.shift()
-      stream.queuedBytes -= first.length
-      this.#sendFrame(stream, first, false)
-      return
-    }
-    stream.queue[0] = first.subarray(room)
-    stream.queuedBytes -= room
-    this.#sendFrame(stream, first.subarray(0, room), false)
+    if (room <= 0) return
+    stream.queue.send(room, this.#options.copies, (bytes) => this.#sendFrame(stream, bytes, false))
   }
 
   #sendLast(stream: Http2Stream): void {

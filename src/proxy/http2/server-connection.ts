@@ -13,6 +13,7 @@ import type { RequestHead } from '../http/message.ts'
 import type { RequestEvents } from '../http/stream.ts'
 import type { ServerConnectionOwner } from '../http1/server-connection.ts'
 import type { Http2Stats } from '../telemetry/cluster-stats.ts'
+import type { CopyBuffers } from '../wire/copy-buffer.ts'
 import { LazyTimer } from '../wire/lazy-timer.ts'
 import type { Wire } from '../wire/wire.ts'
 import { errorCodes, pingFrame, streamIdMax, type ErrorCode } from './frame.ts'
@@ -34,6 +35,7 @@ export interface Http2ServerOptions {
   readonly http2: Http2Options
   readonly stats: Http2Stats
   readonly held: HeldBytes
+  readonly copies: CopyBuffers
   readonly limits: FieldLimits
   readonly underscores: 'allow' | 'reject' | 'drop'
   /** 0 = off, as are all time-outs. Without a request in flight. */
@@ -106,6 +108,7 @@ export class Http2ServerConnection implements SessionOwner, ServerStreamOwner {
       settings: serverSettings(http2, limits.headBytesMax),
       stats,
       held: options.held,
+      copies: options.copies,
       headBytesMax: limits.headBytesMax,
       owner: this,
     })

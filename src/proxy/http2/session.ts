@@ -8,6 +8,7 @@
 import type { Clock } from '../../lib/clock.ts'
 import type { HeaderList } from '../http/header-list.ts'
 import type { Http2Stats } from '../telemetry/cluster-stats.ts'
+import type { CopyBuffers } from '../wire/copy-buffer.ts'
 import { LazyTimer } from '../wire/lazy-timer.ts'
 import type { Wire, WireEvents } from '../wire/wire.ts'
 import { ClosedStreams } from './closed-streams.ts'
@@ -45,6 +46,7 @@ export interface SessionOptions {
   readonly settings: Settings
   readonly stats: Http2Stats
   readonly held: HeldBytes
+  readonly copies: CopyBuffers
   readonly headBytesMax: number
   readonly owner: SessionOwner
 }
@@ -123,6 +125,7 @@ export class Http2Session implements WireEvents, FrameSink, StreamOwner {
       wire,
       encoder: this.encoder,
       guard: this.#guard,
+      copies: options.copies,
       nowMs: () => clock.monotonicMs(),
       onFlood: (flood) => this.#onFlood(flood),
       onLocalEnd: (stream) => {

@@ -13,6 +13,8 @@ const lookEveryMs = 1_000
 export const idleGraceMs = 30_000
 export const cutMs = 600_000
 
+type WatchedConnection = Pick<OpenConnection, 'closeWhenIdle' | 'destroy'>
+
 interface Watched {
   readonly wire: Wire
   leftAtMs: number | undefined
@@ -20,20 +22,20 @@ interface Watched {
 
 export class CertificateWatch {
   readonly #clock: Clock
-  readonly #watched = new Map<OpenConnection, Watched>()
+  readonly #watched = new Map<WatchedConnection, Watched>()
   #timer: Timer | undefined
 
   constructor(clock: Clock) {
     this.#clock = clock
   }
 
-  add(connection: OpenConnection, wire: Wire): void {
+  add(connection: WatchedConnection, wire: Wire): void {
     if (wire.security === undefined) return
     this.#watched.set(connection, { wire, leftAtMs: undefined })
     this.#arm()
   }
 
-  delete(connection: OpenConnection): void {
+  delete(connection: WatchedConnection): void {
     this.#watched.delete(connection)
   }
 

@@ -13,11 +13,17 @@ export interface ConnectionManagers {
   readonly now: () => HttpConnectionManager | undefined
 }
 
+/** How a connection ended: by whom, and whether a request was on it. */
+export interface DownstreamEnd {
+  readonly endedBy: 'local' | 'remote' | undefined
+  readonly wasBusy: boolean
+}
+
 export interface HttpConnectionScope {
   readonly wire: Wire
   readonly host: ConnectionHost
   readonly managers: ConnectionManagers
-  readonly onClose: () => void
+  readonly onClose: (end: DownstreamEnd) => void
 }
 
 /** What proved the client has ended: it should connect anew. */

@@ -6,6 +6,7 @@
  */
 import type { Clock, Timer } from '../../lib/clock.ts'
 import type { Random } from '../../lib/random.ts'
+import type { Roster } from '../../lib/roster.ts'
 import type { OpenConnection } from './connection.ts'
 
 export interface DrainOptions {
@@ -26,7 +27,7 @@ export interface DrainOptions {
 export interface DrainScope {
   readonly clock: Clock
   readonly random: Random
-  readonly connections: ReadonlySet<OpenConnection>
+  readonly connections: Pick<Roster<OpenConnection>, 'size' | 'list'>
   readonly stopAccepting: () => void
 }
 
@@ -52,7 +53,7 @@ export class Drain {
     this.#timer?.cancel()
     this.#timer = clock.setTimer(options.deadlineMs, () => this.#onDeadline())
     if (options.strategy === 'immediate') {
-      for (const connection of connections) connection.closeWhenIdle()
+      for (const connection of connections.list()) connection.closeWhenIdle()
     }
     return new Promise((resolve) => {
       this.#waiters.push(resolve)
@@ -92,7 +93,7 @@ export class Drain {
     this.#isOver = true
     const { atDeadline = 'cut' } = this.#options
     if (atDeadline === 'cut') {
-      for (const connection of this.#scope.connections) connection.destroy()
+      for (const connection of this.#scope.connections.list()) connection.destroy()
       this.onConnectionClose()
       return
     }

@@ -2,12 +2,14 @@
 import type { ExchangeScope } from '../exchange-scope.ts'
 import { openExchange, refuseExchange } from '../exchange.ts'
 import { ServerConnection } from '../http1/server-connection.ts'
+import type { DownstreamStats } from '../telemetry/cluster-stats.ts'
 import type { Wire } from '../wire/wire.ts'
 import {
   connectionLimits,
   createExchangeScope,
   isLeaving,
   type ConnectionManagers,
+  type DownstreamEnd,
   type HttpConnectionScope,
 } from './connection-scope.ts'
 import type { ConnectionHost, OpenConnection } from './connection.ts'
@@ -28,9 +30,9 @@ export function openHttpConnection(
     wire,
     host,
     managers,
-    onClose() {
+    onClose(end) {
       stats.cxActive.add(-1)
-      stats.cxDestroy.add(1)
+      countEnd(stats, end)
       host.onConnectionClose(opened)
     },
   }
@@ -51,9 +53,21 @@ export function openHttpConnection(
   return opened
 }
 
+function countEnd(stats: DownstreamStats, { endedBy, wasBusy }: DownstreamEnd): void {
+  const isLocal = endedBy === 'local'
+  stats.cxDestroy.add(1)
+  if (isLocal) stats.cxDestroyLocal.add(1)
+  else stats.cxDestroyRemote.add(1)
+  if (!wasBusy) return
+  stats.cxDestroyActiveRq.add(1)
+  if (isLocal) stats.cxDestroyLocalActiveRq.add(1)
+  else stats.cxDestroyRemoteActiveRq.add(1)
+}
+
 /** What its listener knows of a connection, whatever it turns out to speak. */
 class HttpConnection implements OpenConnection {
-  codec: OpenConnection | undefined
+  place = -1
+  codec: Pick<OpenConnection, 'closeWhenIdle' | 'destroy'> | undefined
 
   closeWhenIdle(): void {
     this.codec?.closeWhenIdle()
@@ -81,7 +95,14 @@ function openHttp1({ wire, host, managers, onClose }: HttpConnectionScope): Serv
     if (current !== undefined && current !== scope.manager) scope = { ...scope, manager: current }
     return scope
   }
-  return new ServerConnection({
+  let isCounted = false
+  const noteHttp1 = (): void => {
+    if (isCounted) return
+    isCounted = true
+    first.stats.cxHttp1Total.add(1)
+    first.stats.cxHttp1Active.add(1)
+  }
+  const connection = new ServerConnection({
     wire,
     clock: host.runtime.clock,
     parser: {
@@ -94,18 +115,28 @@ function openHttp1({ wire, host, managers, onClose }: HttpConnectionScope): Serv
       keepsTrailers: first.enableTrailers === true,
       underscores: first.headersWithUnderscores ?? 'allow',
       defaultHostHttp10: first.defaultHostHttp10,
+      spelling: first.spelling,
+      passesNoHost: first.keepsAfterInvalid === true,
     },
     ...connectionLimits(first),
     keepsTrailers: first.enableTrailers === true,
+    spelling: first.spelling,
     owner: {
-      onRequest: (head, stream) => openExchange(currentScope(), head, stream),
-      onRefusedRequest: (why, head, stream) =>
-        refuseExchange(currentScope(), head, { stream, why }),
+      onRequest(head, stream) {
+        noteHttp1()
+        return openExchange(currentScope(), head, stream)
+      },
+      onRefusedRequest(why, head, stream) {
+        noteHttp1()
+        return refuseExchange(currentScope(), head, { stream, why })
+      },
       wantsClose: () => manager() === undefined || host.wantsClose() || isLeaving(wire),
       onConnectionClose() {
         scope.timers.close()
-        onClose()
+        if (isCounted) first.stats.cxHttp1Active.add(-1)
+        onClose(connection)
       },
     },
   })
+  return connection
 }

@@ -34,6 +34,7 @@ export function openHttp2(options: HttpConnectionScope): Http2ServerConnection {
     http2: http2.options,
     stats: http2.stats,
     held: runtime.overload,
+    copies: runtime.turn.copies,
     limits: { headBytesMax: first.headersBytesMax, headersCountMax: first.headersCountMax },
     underscores: first.headersWithUnderscores ?? 'allow',
     ...connectionLimits(first),
@@ -54,7 +55,7 @@ export function openHttp2(options: HttpConnectionScope): Http2ServerConnection {
       onConnectionClose() {
         scopes.close()
         stats.cxActive.add(-1)
-        onClose()
+        onClose({ endedBy: 'remote', wasBusy: false })
       },
     },
   })

@@ -6,6 +6,7 @@
  */
 import type { Socket } from 'node:net'
 
+import type { Placed } from '../../lib/roster.ts'
 import type { ProxyRuntime } from '../runtime.ts'
 import { countRefusal, countSuccess } from '../tls/count-tls.ts'
 import type { AcceptResult, DownstreamTls } from '../tls/downstream-tls.ts'
@@ -29,7 +30,7 @@ export interface IncomingOwner {
 }
 
 /** A connection without a filter chain yet. */
-export interface Incoming {
+export interface Incoming extends Placed {
   destroy(): void
 }
 
@@ -39,6 +40,7 @@ export interface ArrivedConnection {
 }
 
 export class IncomingConnection implements Incoming {
+  place = -1
   readonly #socket: Socket
   readonly #owner: IncomingOwner
   #stop: () => void = () => {}

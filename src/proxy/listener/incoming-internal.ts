@@ -18,6 +18,7 @@ import type { ConnectionInspection } from './listener-config.ts'
 const noBytes = Buffer.alloc(0)
 
 export class IncomingInternal {
+  place = -1
   readonly #wire: Wire
   readonly #owner: IncomingOwner
   #held: Buffer = noBytes

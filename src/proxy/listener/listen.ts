@@ -1,4 +1,5 @@
 /** Opens the socket of a listener: an address, or a descriptor that somebody else has bound. */
+import { linkSync, renameSync, rmSync } from 'node:fs'
 import type { Server } from 'node:net'
 
 import { MeshError } from '../../lib/mesh-error.ts'
@@ -39,6 +40,31 @@ function listenTarget(
   return address.kind === 'ip'
     ? { host: address.address, port: address.port }
     : { host: '127.0.0.1', port: 0 }
+}
+
+/** Closes a server, and takes its path away: libuv does so only where it has bound it itself. */
+export function closeServer(server: Pick<Server, 'close'>, address: WireAddress): void {
+  server.close()
+  if (address.kind === 'unix') rmSync(address.path, { force: true })
+}
+
+/**
+ * Closes a server whose socket another process listens on by now. libuv unlinks the path of a Unix socket that it closes,
+ * so that path is given back at once; the moment in between is some microseconds.
+ */
+export function closeHandedOver(server: Pick<Server, 'close' | 'address'>): void {
+  const path = server.address()
+  if (typeof path !== 'string') {
+    server.close()
+    return
+  }
+  const kept = `${path}.kept`
+  rmSync(kept, { force: true })
+  linkSync(path, kept)
+  server.close()
+  // Of two names of one file this does nothing, and the second is left.
+  renameSync(kept, path)
+  rmSync(kept, { force: true })
 }
 
 /** Port 0 has become a real port. */

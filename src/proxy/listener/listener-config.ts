@@ -3,7 +3,9 @@
  * Built by config/; a change of everything but the address swaps this object and cuts no connection.
  */
 import type { HttpFilter, LocalReply } from '../filter/http-filter.ts'
+import type { HeaderSpelling } from '../http1/spelling.ts'
 import type { Http2Options } from '../http2/settings.ts'
+import type { ReplyRewrite } from '../open-reply.ts'
 import type { RouteTable } from '../route/route-table.ts'
 import type { TunnelSettings } from '../tcp/open-tunnel.ts'
 import type {
@@ -17,6 +19,7 @@ import type { RequestObserver, TcpObserver } from '../telemetry/request-record.t
 import type { DownstreamTls } from '../tls/downstream-tls.ts'
 import type { ProxyProtocolSettings } from '../tls/inspect-socket.ts'
 import type { WireAddress } from '../wire/wire.ts'
+import type { ConnectionGate } from './connection-gate.ts'
 
 export interface ListenerConfig {
   readonly name: string
@@ -52,6 +55,8 @@ export interface FilterChain {
   /** Absent: plaintext, or TLS that is passed through. */
   readonly tls?: DownstreamTls
   readonly network: NetworkFilter
+  /** What lets connections in, in order; absent: all come in. */
+  readonly gates?: readonly ConnectionGate[]
 }
 
 /** Which connections a chain is for; what is empty or undefined says nothing. */
@@ -149,6 +154,18 @@ export interface HttpConnectionManager {
   readonly allowChunkedLength?: boolean
   /** Whether chunked trailers are forwarded; absent: dropped, as Envoy's default. */
   readonly enableTrailers?: boolean
+  /** How header names leave; absent: in lower case (Envoy `header_key_format`). */
+  readonly spelling?: HeaderSpelling | undefined
+  /** Whether responses tell the request's id (Envoy `always_set_request_id_in_response`); absent: no. */
+  readonly tellsRequestId?: boolean
+  /** Whether `x-forwarded-port` tells the listener's port, with `useRemoteAddress`; absent: no. */
+  readonly appendsForwardedPort?: boolean
+  /** The scheme of every request (Envoy `scheme_header_transformation`); absent: its own. */
+  readonly scheme?: 'http' | 'https'
+  /** A head that is refused need not end its connection, where the next one's beginning is certain; absent: it does. */
+  readonly keepsAfterInvalid?: boolean
+  /** Changes replies of our own (Envoy `local_reply_config`); absent: they stay as they are. */
+  readonly rewriteReply?: ReplyRewrite | undefined
   /** Absent: only the methods that Envoy knows. */
   readonly allowCustomMethods?: boolean
   readonly stripTrailingHostDot?: boolean

@@ -4,8 +4,9 @@
  * The config of a listener may change at any time; connections that live go on with the manager that they
  * started with until their next request, which takes the new one. Nothing is cut.
  */
-import { createServer, type Server, type Socket } from 'node:net'
+import { createServer, Server, type Socket } from 'node:net'
 
+import { Roster } from '../../lib/roster.ts'
 import { RequestIds } from '../exchange-request-id.ts'
 import { DateHeader } from '../http/date-header.ts'
 import { HeaderNames } from '../http1/header-names.ts'
@@ -13,13 +14,15 @@ import type { ProxyRuntime } from '../runtime.ts'
 import { openTcpConnection } from '../tcp/tcp-proxy.ts'
 import { acceptWire } from '../wire/net-wire.ts'
 import type { Wire, WireAddress } from '../wire/wire.ts'
+import { descriptorOf } from '../worker/duplicate-descriptor.ts'
 import { CertificateWatch } from './certificate-watch.ts'
+import { type ConnectionGate, refuseAt } from './connection-gate.ts'
 import type { ConnectionHost, OpenConnection } from './connection.ts'
 import { Drain, type DrainOptions } from './drain.ts'
 import { openHttpConnection } from './http-connection.ts'
 import { type ArrivedConnection, type Incoming, IncomingConnection } from './incoming-connection.ts'
 import { IncomingInternal } from './incoming-internal.ts'
-import { boundAddress, listen } from './listen.ts'
+import { boundAddress, closeHandedOver, closeServer, listen } from './listen.ts'
 import type { FilterChain, HttpConnectionManager, ListenerConfig } from './listener-config.ts'
 
 export type { DrainOptions } from './drain.ts'
@@ -55,6 +58,10 @@ export interface Listener {
   readonly overflowTotal: number
   /** Takes a new config for what comes next; the address must be the same. Cuts no connection. */
   update(config: ListenerConfig): void
+  /** Of the socket that it listens on; undefined where there is none, or another thread has it. */
+  readonly descriptor: number | undefined
+  /** Another process listens on its socket: accepts nothing more, and leaves the socket as it is. */
+  release(): void
   /** Ends gracefully; resolves when the last connection is gone. Calling it again shortens the deadline. */
   drain(options: DrainOptions): Promise<void>
   /** Stops accepting and cuts what is open. */
@@ -81,12 +88,16 @@ class OpenedListener implements Listener, ConnectionHost {
   address: WireAddress
   overflowTotal = 0
   #server: AcceptingServer | undefined
-  readonly #connections = new Set<OpenConnection>()
+  readonly #connections = new Roster<OpenConnection>()
   /** Accepted, and not yet with a filter chain. */
-  readonly #incoming = new Set<Incoming>()
+  readonly #incoming = new Roster<Incoming>()
   readonly #certificates: CertificateWatch
+  /** Those that were let in by gates, which hear when they end. */
+  readonly #gates = new Map<OpenConnection, readonly ConnectionGate[]>()
   /** Whether its connections count for the ceiling of the process: those of inside have come in by another listener. */
   readonly #isCounted: boolean
+  /** The local end of every connection; undefined where it is bound to all addresses, or to none. */
+  #localEnd: { readonly localAddress: string; readonly localPort: number } | undefined
   #waiting: Socket[] = []
   #drain: Drain | undefined
   #unwatch: () => void
@@ -137,6 +148,7 @@ class OpenedListener implements Listener, ConnectionHost {
       this.runtime.log.warn({ listener: this.name, error: error.message }, 'accept failed')
     })
     this.address = boundAddress(server, this.address)
+    this.#localEnd = onlyEnd(this.address)
   }
 
   async #openServer(adopt: AdoptedSocket | undefined): Promise<AcceptingServer> {
@@ -156,13 +168,36 @@ class OpenedListener implements Listener, ConnectionHost {
   }
 
   async drain(options: DrainOptions): Promise<void> {
-    if (options.keepAccepting !== true) this.#stopAccepting()
+    const isInternal = this.address.kind === 'internal'
+    // What still runs on connections from outside may need it until the end.
+    const keepAccepting =
+      options.keepAccepting === true || (isInternal && options.strategy !== 'immediate')
+    if (!keepAccepting) this.#stopAccepting()
     if (options.strategy === 'none') return
     const { clock, random } = this.runtime
     const connections = this.#connections
     const stopAccepting = (): void => this.#stopAccepting()
     this.#drain ??= new Drain({ clock, random, connections, stopAccepting })
-    await this.#drain.start(options)
+    const drained = this.#drain.start({ ...options, keepAccepting })
+    if (!isInternal || options.strategy === 'immediate') await drained
+  }
+
+  get descriptor(): number | undefined {
+    return this.#server instanceof Server && this.#server.listening
+      ? descriptorOf(this.#server)
+      : undefined
+  }
+
+  release(): void {
+    this.#unwatch()
+    const server = this.#server
+    if (server instanceof Server && server.listening) closeHandedOver(server)
+    else if (server?.listening === true) server.close()
+    // Accepted, and still to be served, whatever the process is short of.
+    for (const socket of this.#waiting.splice(0)) {
+      this.#serve(socket)
+      socket.resume()
+    }
   }
 
   async close(): Promise<void> {
@@ -173,8 +208,8 @@ class OpenedListener implements Listener, ConnectionHost {
       else resolve()
     })
     this.#stopAccepting()
-    for (const connection of this.#connections) connection.destroy()
-    for (const incoming of this.#incoming) {
+    for (const connection of this.#connections.list()) connection.destroy()
+    for (const incoming of this.#incoming.list()) {
       incoming.destroy()
       this.onIncoming(incoming, undefined)
     }
@@ -200,7 +235,10 @@ class OpenedListener implements Listener, ConnectionHost {
   onConnectionClose(connection: OpenConnection): void {
     if (!this.#connections.delete(connection)) return
     this.#certificates.delete(connection)
+    for (const gate of this.#gates.get(connection) ?? []) gate.leave()
+    this.#gates.delete(connection)
     this.#count(-1)
+    this.config.acceptStats?.cxDestroy.add(1)
     this.#drain?.onConnectionClose()
   }
 
@@ -208,6 +246,7 @@ class OpenedListener implements Listener, ConnectionHost {
     if (!this.#incoming.delete(incoming)) return
     this.#count(-1)
     if (arrived !== undefined) this.#acceptWire(arrived.wire, arrived.chain)
+    else this.config.acceptStats?.cxDestroy.add(1)
   }
 
   #acceptSocket(socket: Socket): void {
@@ -220,12 +259,17 @@ class OpenedListener implements Listener, ConnectionHost {
       return
     }
     const refusal = this.#refusal()
-    if (refusal !== undefined) {
-      this.overflowTotal += 1
-      this.config.acceptStats?.[refusal].add(1)
-      socket.destroy()
+    if (refusal === undefined) {
+      this.#serve(socket)
       return
     }
+    this.overflowTotal += 1
+    this.config.acceptStats?.[refusal].add(1)
+    socket.destroy()
+  }
+
+  #serve(socket: Socket): void {
+    this.config.acceptStats?.cxTotal.add(1)
     // An adopted server may have been made with other options.
     socket.allowHalfOpen = true
     socket.setNoDelay(true)
@@ -237,7 +281,8 @@ class OpenedListener implements Listener, ConnectionHost {
       return
     }
     const { handles, turn, acceptBuffer: buffer } = this.runtime
-    const wire = handles?.take(socket) ?? acceptWire(socket, { turn, buffer })
+    const wire =
+      handles?.take(socket, this.#localEnd ?? socket) ?? acceptWire(socket, { turn, buffer })
     this.#acceptWire(wire, chains[0] ?? defaultChain)
   }
 
@@ -247,6 +292,7 @@ class OpenedListener implements Listener, ConnectionHost {
   }
 
   #count(amount: 1 | -1): void {
+    this.config.acceptStats?.cxActive.add(amount)
     if (this.#isCounted) this.runtime.overload.connectionsActive += amount
   }
 
@@ -277,10 +323,16 @@ class OpenedListener implements Listener, ConnectionHost {
 
   #acceptWire(wire: Wire, chain: FilterChain | undefined): void {
     if (chain === undefined) {
+      this.config.acceptStats?.cxDestroy.add(1)
       wire.destroy()
       return
     }
-    const { network } = chain
+    const { network, gates } = chain
+    const refusedMs = gates && refuseAt(gates)
+    if (refusedMs !== undefined) {
+      this.#sendAway(wire, refusedMs)
+      return
+    }
     const key = chainKey(chain)
     const now = () => this.#manager(key)
     this.#count(1)
@@ -289,7 +341,21 @@ class OpenedListener implements Listener, ConnectionHost {
         ? openHttpConnection(wire, this, { first: network.manager, now })
         : openTcpConnection(wire, this, network.proxy)
     this.#connections.add(connection)
+    if (gates !== undefined) this.#gates.set(connection, gates)
     this.#certificates.add(connection, wire)
+  }
+
+  /** Kept for a while, so that whoever comes back at once does not come back faster. */
+  #sendAway(wire: Wire, delayMs: number): void {
+    this.config.acceptStats?.cxDestroy.add(1)
+    if (delayMs === 0) {
+      wire.destroy()
+      return
+    }
+    wire.pause()
+    const timer = this.runtime.clock.setTimer(delayMs, () => wire.destroy())
+    const end = (): void => timer.cancel()
+    wire.listen({ onData() {}, onEnd() {}, onDrain() {}, onClose: end })
   }
 
   /** The chain's manager in the config of now; none, where the chain is gone: its connections end. */
@@ -308,8 +374,18 @@ class OpenedListener implements Listener, ConnectionHost {
     if (this.address.kind === 'internal') {
       this.runtime.internalListeners.unregister(this.address.listener, this.#acceptInternal)
     }
-    if (this.#server?.listening === true) this.#server.close()
+    const server = this.#server
+    if (server instanceof Server && server.listening) closeServer(server, this.address)
+    else if (server?.listening === true) server.close()
   }
+}
+
+/** Of a listener that is bound to one address. */
+function onlyEnd(address: WireAddress) {
+  if (address.kind !== 'ip' || address.address === '0.0.0.0' || address.address === '::') {
+    return undefined
+  }
+  return { localAddress: address.address, localPort: address.port }
 }
 
 function managerOf({ network }: FilterChain): HttpConnectionManager | undefined {

@@ -10,6 +10,10 @@ export interface BreakerLimits {
   readonly pendingMax: number
   readonly requestsMax: number
   readonly retriesMax: number
+  /** Of one host (Envoy `per_host_thresholds`); absent: no limit. */
+  readonly connectionsPerHostMax?: number
+  /** What is left of each limit is shown among the statistics. */
+  readonly tracksRemaining?: boolean
   /** Envoy retry_budget: when set it replaces `retriesMax`. */
   readonly retryBudget?: { readonly budgetPercent: number; readonly retryConcurrencyMin: number }
 }
@@ -22,6 +26,8 @@ export interface CircuitBreaker {
   release(resource: BreakerResource): void
   active(resource: BreakerResource): number
   limits(): BreakerLimits
+  /** How many there may be now: of retries, what a budget allows. */
+  max(resource: BreakerResource): number
   /** New limits apply to what comes next; counts stay. */
   setLimits(limits: BreakerLimits): void
   /** The cluster is gone and nothing is in flight: gives the slots back. */

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
 import { smallSlots } from '../../../test/support/fake-host.ts'
+import { createBreakerStats } from '../telemetry/breaker-stats.ts'
 import { createClusterStats } from '../telemetry/create-stats.ts'
 import { createGaugeBuffers } from '../telemetry/gauge-table.ts'
 import { createCounterBuffer, createSlots } from '../telemetry/shared-slots.ts'
@@ -27,7 +28,7 @@ const limits = { connectionsMax: 2, pendingMax: 2, requestsMax: 2, retriesMax: 2
 for (const { resource, counter } of [
   { resource: 'connections', counter: 'cxOverflow' },
   { resource: 'pending', counter: 'rqPendingOverflow' },
-  { resource: 'requests', counter: 'rqPendingOverflow' },
+  { resource: 'requests', counter: 'rqActiveOverflow' },
   { resource: 'retries', counter: 'rqRetryOverflow' },
 ] as const satisfies readonly { resource: BreakerResource; counter: string }[]) {
   test(`${resource} past their limit overflow, counted in ${counter}`, () => {
@@ -41,6 +42,48 @@ for (const { resource, counter } of [
     assert.equal(breaker.tryAcquire(resource), true)
   })
 }
+
+test('how a cluster stands to its limits is worked out when somebody looks', () => {
+  const slots = smallSlots()
+  const registry = new StatsRegistry(slots)
+  const stats = createClusterStats(registry, 'c')
+  const open = (extra: Partial<BreakerLimits>) =>
+    createCircuitBreaker({
+      name: 'c',
+      slots,
+      stats,
+      limits: { ...breakerLimitsDefault, requestsMax: 2, ...extra },
+    })
+  const shown = (): Readonly<Record<string, number>> => {
+    const found = registry.list().filter(({ name }) => name.includes('.circuit_breakers.'))
+    return Object.fromEntries(found.map((one) => [one.name.split('.').at(-1) ?? '', one.value()]))
+  }
+  const breaker = open({ tracksRemaining: true })
+  const scope = createBreakerStats(registry, 'c', breaker)
+  breaker.tryAcquire('requests')
+  assert.equal(shown()['rq_open'], 0)
+  assert.equal(shown()['remaining_rq'], 1)
+  breaker.tryAcquire('requests')
+  assert.equal(shown()['rq_open'], 1)
+  assert.equal(shown()['remaining_rq'], 0)
+  assert.equal(shown()['remaining_retries'], 3)
+  const next = createBreakerStats(registry, 'c', open({ requestsMax: 9 }))
+  assert.equal(shown()['rq_open'], 0, 'the newer cluster of a name is shown')
+  scope.close()
+  assert.equal(shown()['rq_open'], 0, 'and stays when the older one goes')
+  next.close()
+  assert.equal(shown()['rq_open'], undefined)
+})
+
+test('a limit of nothing is not open before something is there', () => {
+  const registry = new StatsRegistry(smallSlots())
+  const stats = createClusterStats(registry, 'c')
+  const limits = { ...breakerLimitsDefault, requestsMax: 0 }
+  const breaker = createCircuitBreaker({ name: 'c', slots: registry.slots, stats, limits })
+  createBreakerStats(registry, 'c', breaker)
+  const open = registry.list().find(({ name }) => name.endsWith('.rq_open'))
+  assert.equal(open?.value(), 0)
+})
 
 test('what must be had is had past the limit, and counts', () => {
   const { breaker, stats } = scene({ connectionsMax: 0 })

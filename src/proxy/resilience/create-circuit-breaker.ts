@@ -23,7 +23,10 @@ export interface CircuitBreakerOptions {
   readonly slots: Slots
   readonly limits: BreakerLimits
   /** Its overflow counters. */
-  readonly stats: Pick<ClusterStats, 'cxOverflow' | 'rqPendingOverflow' | 'rqRetryOverflow'>
+  readonly stats: Pick<
+    ClusterStats,
+    'cxOverflow' | 'rqPendingOverflow' | 'rqActiveOverflow' | 'rqRetryOverflow'
+  >
 }
 
 export function createCircuitBreaker(options: CircuitBreakerOptions): CircuitBreaker {
@@ -53,7 +56,7 @@ class SharedBreaker implements CircuitBreaker {
 
   tryAcquire(resource: BreakerResource): boolean {
     const slot = this.#slotOf(resource)
-    if (this.#slots.readGauge(slot) >= this.#maxOf(resource)) {
+    if (this.#slots.readGauge(slot) >= this.max(resource)) {
       this.#countOverflow(resource)
       return false
     }
@@ -102,7 +105,7 @@ class SharedBreaker implements CircuitBreaker {
     }
   }
 
-  #maxOf(resource: BreakerResource): number {
+  max(resource: BreakerResource): number {
     switch (resource) {
       case 'connections':
         return this.#limits.connectionsMax
@@ -129,6 +132,7 @@ class SharedBreaker implements CircuitBreaker {
   #countOverflow(resource: BreakerResource): void {
     if (resource === 'connections') this.#stats.cxOverflow.add(1)
     else if (resource === 'retries') this.#stats.rqRetryOverflow.add(1)
+    else if (resource === 'requests') this.#stats.rqActiveOverflow.add(1)
     else this.#stats.rqPendingOverflow.add(1)
   }
 }

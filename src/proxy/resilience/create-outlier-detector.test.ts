@@ -76,7 +76,7 @@ function scene(
   const detector = createOutlierDetector({
     settings: { ...settings, ...overrides },
     hosts,
-    stats: stats.outlier,
+    stats: () => stats.outlier,
     clock,
     random,
     onChange: (host) => changed.push(host),
@@ -107,10 +107,45 @@ test('five 5xx in a row eject a host at once', () => {
   answer(host, 503)
   assert.equal(host.isEjected, true)
   assert.deepEqual(changed, [host])
-  assert.deepEqual(events, [{ action: 'eject', host, reason: 'consecutive_5xx', enforced: true }])
+  assert.deepEqual(events, [
+    {
+      action: 'eject',
+      host,
+      reason: 'consecutive_5xx',
+      enforced: true,
+      ejections: 1,
+      sinceLastMs: undefined,
+      rate: undefined,
+    },
+  ])
   assert.equal(stats.outlier.ejectionsActive.value(), 1)
   assert.equal(stats.outlier.ejectionsEnforcedTotal.value(), 1)
   assert.equal(stats.outlier.enforced.consecutive_5xx.value(), 1)
+})
+
+test('a judgement over an interval is told with what it compared', () => {
+  const one = scene({ consecutive5xx: 999, enforcingFailurePercentage: 0 }, 5)
+  for (const host of one.hosts) one.answer(host, host === one.host ? 503 : 200, 200)
+  one.clock.advance(10_000)
+  assert.equal(one.host.isEjected, true)
+  const rated = one.events.find(({ reason }) => reason === 'success_rate')
+  assert.equal(rated?.rate?.host, 0)
+  assert.equal(rated.rate.average, 80)
+  assert.ok(rated.rate.threshold > 0 && rated.rate.threshold < 80)
+  assert.deepEqual(one.detector.averages().external, {
+    average: rated.rate.average,
+    threshold: rated.rate.threshold,
+  })
+  one.clock.advance(10_000)
+  assert.deepEqual(one.detector.averages().external, { average: -1, threshold: -1 })
+})
+
+test('what ends with its detector is no event', () => {
+  const { answer, host, events, detector } = scene()
+  answer(host, 500, 5)
+  detector.close()
+  assert.equal(host.isEjected, false)
+  assert.equal(events.length, 1)
 })
 
 test('one good answer starts the count again', () => {

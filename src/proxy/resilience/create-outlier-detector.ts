@@ -7,6 +7,7 @@
  *   one and always_eject_one_host is set; otherwise the overflow is counted. The enforcing percentage draws after that.
  * - It stays out for base × (ejections in a row), at most max_ejection_time, plus jitter; the sweep ends it.
  *   The factor shrinks by one for each interval in which the host stays in.
+ * - Where several threads carry traffic they count together, and one decides (outlier-share.ts).
  * - Success rates and failure percentages are judged by the sweep over the interval that has just ended.
  */
 import type { Clock, Timer } from '../../lib/clock.ts'
@@ -16,21 +17,28 @@ import type { Host } from '../upstream/host.ts'
 import { HostMonitor } from './host-monitor.ts'
 import type {
   HostOutcome,
+  OutlierAverages,
   OutlierDetector,
   OutlierEvent,
   OutlierSettings,
   OutlierState,
 } from './outlier-detector.ts'
-import { judgeRates } from './success-rate.ts'
+import type { OutlierMessage, OutlierShare } from './outlier-share.ts'
+import { judgeRates, noThreshold } from './success-rate.ts'
 
 export interface OutlierDetectorOptions {
   readonly settings: OutlierSettings
   readonly hosts: readonly Host[]
-  readonly stats: OutlierStats
+  /** Made when first asked for. */
+  readonly stats: () => OutlierStats
   readonly clock: Clock
   readonly random: Random
   /** A host was ejected or came back: the balancer must be told. */
   readonly onChange?: (host: Host) => void
+  /** Detectors of other threads, of the same cluster; absent: there are none. */
+  readonly share?: OutlierShare | undefined
+  /** What they know the cluster by. */
+  readonly cluster?: string
   readonly onEvent?: (event: OutlierEvent) => void
 }
 
@@ -43,13 +51,24 @@ class Detector implements OutlierDetector {
   readonly #monitors = new Map<Host, HostMonitor>()
   #settings: OutlierSettings
   #ejected = 0
-  #sweep: Timer
+  #averages: OutlierAverages = { external: noThreshold, local: noThreshold }
+  #sweep: Timer | undefined
+  readonly #unlisten: () => void
+  #isClosed = false
 
   constructor(options: OutlierDetectorOptions) {
     this.#options = options
     this.#settings = options.settings
-    for (const host of options.hosts) this.#monitors.set(host, new HostMonitor())
-    this.#sweep = this.#armSweep()
+    for (const host of options.hosts) this.#monitors.set(host, this.#createMonitor(host))
+    if (this.#decides) this.#sweep = this.#armSweep()
+    const { share, cluster = '' } = options
+    this.#unlisten = share?.listen(cluster, (message) => this.#onMessage(message)) ?? nothing
+    if (!this.#decides) share?.send({ kind: 'ask', cluster })
+  }
+
+  /** Where another thread decides, this one counts, and does as it is told. */
+  get #decides(): boolean {
+    return this.#options.share?.isLeader !== false
   }
 
   report(host: Host, outcome: HostOutcome): void {
@@ -58,12 +77,17 @@ class Detector implements OutlierDetector {
     if (monitor === undefined) return
     const fired = monitor.count(outcome, this.#settings)
     if (fired === undefined) return
-    for (const kind of fired) this.#onConsecutive(host, monitor, kind)
+    const { share, cluster = '' } = this.#options
+    if (this.#decides) for (const kind of fired) this.#onConsecutive(host, monitor, kind)
+    else {
+      share?.send({ kind: 'fired', cluster, host: nameOf(host), reasons: fired })
+      for (const kind of fired) monitor.restart(kind)
+    }
   }
 
   onCheckPassed(host: Host): void {
     const monitor = this.#monitors.get(host)
-    if (!this.#settings.checksUneject || monitor?.isEjected !== true) return
+    if (!this.#settings.checksUneject || monitor?.isEjected !== true || !this.#decides) return
     if (host.active?.isFailed !== true) this.#uneject(host, monitor)
   }
 
@@ -72,21 +96,26 @@ class Detector implements OutlierDetector {
     for (const [host, monitor] of this.#monitors) {
       if (staying.has(host)) continue
       this.#monitors.delete(host)
+      monitor.close()
       if (!monitor.isEjected) continue
       this.#countEjected(-1)
       host.isEjected = false
     }
     for (const host of hosts) {
-      if (!this.#monitors.has(host)) this.#monitors.set(host, new HostMonitor())
+      if (!this.#monitors.has(host)) this.#monitors.set(host, this.#createMonitor(host))
     }
   }
 
   configure(settings: OutlierSettings): void {
     const intervalChanged = settings.intervalMs !== this.#settings.intervalMs
     this.#settings = settings
-    if (!intervalChanged) return
+    if (!intervalChanged || this.#sweep === undefined) return
     this.#sweep.cancel()
     this.#sweep = this.#armSweep()
+  }
+
+  averages(): OutlierAverages {
+    return this.#averages
   }
 
   state(host: Host): OutlierState | undefined {
@@ -107,11 +136,62 @@ class Detector implements OutlierDetector {
   }
 
   close(): void {
-    this.#sweep.cancel()
+    this.#sweep?.cancel()
+    this.#unlisten()
+    this.#isClosed = true
     for (const [host, monitor] of this.#monitors) {
-      if (monitor.isEjected) this.#uneject(host, monitor)
+      if (monitor.isEjected) this.#bringBack(host, monitor)
+      monitor.close()
     }
     this.#monitors.clear()
+  }
+
+  #createMonitor(host: Host): HostMonitor {
+    const { share, cluster = '' } = this.#options
+    return new HostMonitor(share?.tallyOf(cluster, nameOf(host)))
+  }
+
+  #onMessage(message: OutlierMessage): void {
+    if (message.kind === 'ask') this.#tellEjections()
+    else if (message.kind === 'reset') this.#forgetAll()
+    else {
+      const host = [...this.#monitors.keys()].find((one) => nameOf(one) === message.host)
+      const monitor = host && this.#monitors.get(host)
+      if (host === undefined || monitor === undefined) return
+      if (message.kind === 'verdict') this.#obey(host, monitor, message)
+      else if (this.#decides) {
+        for (const kind of message.reasons) this.#onConsecutive(host, monitor, kind)
+      }
+    }
+  }
+
+  /** For a detector of another thread that has just been made. */
+  #tellEjections(): void {
+    if (!this.#decides) return
+    for (const [host, monitor] of this.#monitors) if (monitor.isEjected) this.#tell(host, monitor)
+  }
+
+  /** To the detectors of other threads. */
+  #tell(host: Host, { isEjected, jitterMs }: HostMonitor): void {
+    const { share, cluster = '' } = this.#options
+    share?.send({ kind: 'verdict', cluster, host: nameOf(host), isEjected, jitterMs })
+  }
+
+  #obey(host: Host, monitor: HostMonitor, verdict: { isEjected: boolean; jitterMs: number }): void {
+    if (verdict.isEjected === monitor.isEjected) return
+    const nowMs = this.#options.clock.monotonicMs()
+    if (verdict.isEjected) monitor.eject(nowMs, verdict.jitterMs, this.#settings)
+    else monitor.uneject(nowMs)
+    host.isEjected = verdict.isEjected
+    this.#countEjected(verdict.isEjected ? 1 : -1)
+    this.#options.onChange?.(host)
+  }
+
+  /** Whoever has decided is gone, and with it who would end what it decided. */
+  #forgetAll(): void {
+    for (const [host, monitor] of this.#monitors) {
+      this.#obey(host, monitor, { isEjected: false, jitterMs: 0 })
+    }
   }
 
   #armSweep(): Timer {
@@ -123,29 +203,52 @@ class Detector implements OutlierDetector {
 
   #onConsecutive(host: Host, monitor: HostMonitor, kind: EjectionKind): void {
     if (!monitor.isEjected) {
-      this.#options.stats.detected[kind].add(1)
+      this.#options.stats().detected[kind].add(1)
       this.#eject(host, monitor, kind)
     }
     monitor.restart(kind)
   }
 
   #eject(host: Host, monitor: HostMonitor, kind: EjectionKind): void {
-    const { stats, random, onChange, onEvent } = this.#options
+    const { random, onChange, onEvent } = this.#options
+    const stats = this.#options.stats()
     const settings = this.#settings
     if (!this.#mayEject()) {
       stats.ejectionsOverflow.add(1)
       return
     }
     const enforced = Math.floor(random() * 100) < enforcingPercent(settings, kind)
-    onEvent?.({ action: 'eject', host, reason: kind, enforced })
-    if (!enforced) return
+    const tell = (): void => onEvent?.(this.#ejection({ host, monitor, kind, enforced }))
+    if (!enforced) {
+      tell()
+      return
+    }
     const jitterMs = Math.floor(random() * (settings.maxEjectionTimeJitterMs + 1))
     monitor.eject(this.#options.clock.monotonicMs(), jitterMs, settings)
     host.isEjected = true
     this.#countEjected(1)
     stats.ejectionsEnforcedTotal.add(1)
     stats.enforced[kind].add(1)
+    this.#tell(host, monitor)
     onChange?.(host)
+    tell()
+  }
+
+  #ejection({ host, monitor, kind, enforced }: EjectionFacts): OutlierEvent {
+    const { unejectedAtMs, ejections } = monitor
+    const sinceLastMs = unejectedAtMs === undefined ? undefined : this.#sinceMs(unejectedAtMs)
+    const common = {
+      action: 'eject',
+      host,
+      reason: kind,
+      enforced,
+      ejections,
+      sinceLastMs,
+    } as const
+    if (kind.startsWith('consecutive')) return { ...common, rate: undefined }
+    const origin = kind.startsWith('local_origin') ? 'local' : 'external'
+    const rate = { host: monitor[origin].shownRate, ...this.#averages[origin] }
+    return { ...common, rate }
   }
 
   /** Not per priority, as in Envoy: all hosts of one priority may be out. */
@@ -157,16 +260,31 @@ class Detector implements OutlierDetector {
   }
 
   #uneject(host: Host, monitor: HostMonitor): void {
+    this.#bringBack(host, monitor)
+    this.#options.onEvent?.({
+      action: 'uneject',
+      host,
+      reason: undefined,
+      enforced: true,
+      ejections: monitor.ejections,
+      sinceLastMs: this.#sinceMs(monitor.ejectedAtMs),
+      rate: undefined,
+    })
+  }
+
+  #bringBack(host: Host, monitor: HostMonitor): void {
     monitor.uneject(this.#options.clock.monotonicMs())
     host.isEjected = false
     this.#countEjected(-1)
+    // Detectors of other threads are closed for the same reason.
+    if (this.#decides && !this.#isClosed) this.#tell(host, monitor)
     this.#options.onChange?.(host)
-    this.#options.onEvent?.({ action: 'uneject', host, reason: undefined, enforced: true })
   }
 
   #countEjected(change: number): void {
     this.#ejected += change
-    this.#options.stats.ejectionsActive.add(change)
+    // One number for all threads.
+    if (this.#decides) this.#options.stats().ejectionsActive.add(change)
   }
 
   #sweepHosts(): void {
@@ -187,10 +305,12 @@ class Detector implements OutlierDetector {
     const rates = [...this.#monitors].flatMap(([host, monitor]) =>
       monitor.isEjected ? [] : [{ host, monitor, rate: monitor[origin] }],
     )
-    for (const { subject, kind } of judgeRates(rates, this.#monitors.size, this.#settings)) {
+    const { judgements, compared } = judgeRates(rates, this.#monitors.size, this.#settings)
+    this.#averages = { ...this.#averages, [origin]: compared }
+    for (const { subject, kind } of judgements) {
       const { host, monitor } = subject
       const named = nameKind(kind, origin)
-      this.#options.stats.detected[named].add(1)
+      this.#options.stats().detected[named].add(1)
       // The other judgement may have ejected it a moment ago.
       if (!monitor.isEjected) this.#eject(host, monitor, named)
     }
@@ -206,6 +326,13 @@ class Detector implements OutlierDetector {
   #sinceMs(thenMs: number): number {
     return this.#options.clock.monotonicMs() - thenMs
   }
+}
+
+interface EjectionFacts {
+  readonly host: Host
+  readonly monitor: HostMonitor
+  readonly kind: EjectionKind
+  readonly enforced: boolean
 }
 
 function nameKind(
@@ -228,3 +355,10 @@ const enforcingFields = {
 function enforcingPercent(settings: OutlierSettings, kind: EjectionKind): number {
   return settings[enforcingFields[kind]]
 }
+
+/** What detectors of other threads know a host by. */
+function nameOf({ addressText, hostname }: Host): string {
+  return `${addressText} ${hostname}`
+}
+
+function nothing(): void {}

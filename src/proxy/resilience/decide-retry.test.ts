@@ -137,6 +137,7 @@ test('no failure of the downstream, the configuration or a limit is retried by a
     'upstream-protocol-error',
     'upstream-headers-too-large',
     'per-try-timeout',
+    'upstream-max-duration',
   ])
 })
 

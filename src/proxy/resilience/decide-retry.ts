@@ -55,6 +55,7 @@ const resets: Readonly<Partial<Record<Failure, Reset>>> = {
   'upstream-protocol-error': 'reset',
   'upstream-headers-too-large': 'reset',
   'per-try-timeout': 'reset',
+  'upstream-max-duration': 'reset',
 }
 
 function retriesFailure(policy: RetryPolicy, outcome: AttemptOutcome, failure: Failure): boolean {

@@ -61,6 +61,12 @@ export interface OutlierState {
   readonly localOriginSuccessRate: number
 }
 
+/** What a host's rate was compared with; -1 where too few hosts had enough traffic. */
+export interface RateThreshold {
+  readonly average: number
+  readonly threshold: number
+}
+
 export interface OutlierEvent {
   readonly action: 'eject' | 'uneject'
   readonly host: Host
@@ -68,6 +74,18 @@ export interface OutlierEvent {
   readonly reason: EjectionKind | undefined
   /** False: seen, and spared by its enforcing percentage. */
   readonly enforced: boolean
+  /** Of the host, this one among them if it is enforced. */
+  readonly ejections: number
+  /** Since the host came back last, or, of the end of an ejection, since it began; undefined: never. */
+  readonly sinceLastMs: number | undefined
+  /** Of a judgement over an interval: the host's success rate, and what it was compared with. */
+  readonly rate: (RateThreshold & { readonly host: number }) | undefined
+}
+
+/** Average success rates and the thresholds of the last interval. */
+export interface OutlierAverages {
+  readonly external: RateThreshold
+  readonly local: RateThreshold
 }
 
 export interface OutlierDetector {
@@ -78,6 +96,7 @@ export interface OutlierDetector {
   update(hosts: readonly Host[]): void
   /** New settings; counts and ejections stay. */
   configure(settings: OutlierSettings): void
+  averages(): OutlierAverages
   /** Undefined for a host that the cluster does not have. */
   state(host: Host): OutlierState | undefined
   /** Ends all ejections (outlier detection was removed from the cluster) and the sweep. */

@@ -17,15 +17,24 @@ export interface RetryWaitOptions {
   readonly responseHeaders: HeaderList | undefined
 }
 
-export function retryWaitMs(policy: RetryPolicy, options: RetryWaitOptions): number {
+export interface RetryWait {
+  readonly delayMs: number
+  /** The upstream said when to come back. */
+  readonly isAsked: boolean
+}
+
+export function retryWait(policy: RetryPolicy, options: RetryWaitOptions): RetryWait {
   const { retry, random, clock, responseHeaders } = options
   const { rateLimitedBackoff } = policy
   if (rateLimitedBackoff !== undefined && responseHeaders !== undefined) {
     const askedMs = askedWaitMs(rateLimitedBackoff, responseHeaders, clock)
     // Uniform in [asked, 1.5 × asked): never earlier than asked, and not all at once.
-    if (askedMs !== undefined) return askedMs + random() * askedMs * 0.5
+    if (askedMs !== undefined) {
+      return { delayMs: askedMs + random() * askedMs * 0.5, isAsked: true }
+    }
   }
-  return backoffMs(retry, { baseMs: policy.backoffBaseMs, maxMs: policy.backoffMaxMs, random })
+  const { backoffBaseMs: baseMs, backoffMaxMs: maxMs } = policy
+  return { delayMs: backoffMs(retry, { baseMs, maxMs, random }), isAsked: false }
 }
 
 /** The first header that holds a wait we believe. */

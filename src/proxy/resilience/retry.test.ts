@@ -14,7 +14,7 @@ import type { RequestHead } from '../http/message.ts'
 import { compileRetryPolicy } from './compile-retry-policy.ts'
 import { decideRetry, isOrdinary } from './decide-retry.ts'
 import { emptyRetryPolicy, removeRetryHeaders, requestRetryPolicy } from './request-retry-policy.ts'
-import { retryWaitMs } from './retry-backoff.ts'
+import { retryWait } from './retry-backoff.ts'
 import { type RetryPolicy as CompiledPolicy, retryConditions } from './retry-policy.ts'
 
 function headers(fields: Readonly<Record<string, string>>): HeaderList {
@@ -50,7 +50,7 @@ function waitMs(
   response?: HeaderList,
 ): number {
   const { retry, draw } = at
-  return retryWaitMs(policy, { retry, random: () => draw, clock, responseHeaders: response })
+  return retryWait(policy, { retry, random: () => draw, clock, responseHeaders: response }).delayMs
 }
 
 test('the wait is drawn from an interval that grows to ten times the base', () => {

@@ -70,6 +70,11 @@ interface Literal {
 const metaCharacters = new Set('\\^$.|?*+()[]{}')
 const quantifiers = new Set('?*+{')
 
+/** The text that everything that matches must begin with, for an index; empty where none is certain. */
+export function certainStart(pattern: string): string {
+  return literalStart(pattern).text
+}
+
 /** The text that everything that matches must begin with; empty where alternatives at the top make it unsure. */
 function literalStart(pattern: string): Literal {
   // Groups are not parsed: an alternative anywhere counts, to be safe.

@@ -1,6 +1,6 @@
 /**
- * First match in order, without trying every route: exact paths by a map, prefixes by maps of one length each, and a
- * list of the rest (expressions, paths without case, CONNECT). The three are walked together by the routes' positions,
+ * First match in order, without trying every route: exact paths by a map, prefixes and the texts that expressions begin
+ * with by maps of one length each, and a list of the rest (other expressions, paths without case, CONNECT). The three are walked together by the routes' positions,
  * so that the answer is that of a linear search, which is what the tests compare it with.
  */
 

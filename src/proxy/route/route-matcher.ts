@@ -9,7 +9,7 @@ import type { ConnectionSecurity } from '../connection-security.ts'
 import type { RequestHead } from '../http/message.ts'
 import { compileRequestMatcher } from './header-matcher.ts'
 import { compileQueryMatcher } from './query-matcher.ts'
-import { compileRegex } from './regex.ts'
+import { certainStart, compileRegex } from './regex.ts'
 import type { PathKey } from './route-index.ts'
 import { lowerAscii } from './string-matcher.ts'
 
@@ -118,8 +118,9 @@ function compilePath(match: RouteMatch, report: FieldReport): RouteMatcher {
         return nothing
       }
       const test = regex.value
+      const start = certainStart(specifier.value.regex)
       return {
-        key: other,
+        key: start === '' ? other : { kind: 'prefix', prefix: start },
         matches: (input) => hasPath(input) && test(input.path),
         matchedPart: { kind: 'path' },
       }

@@ -11,6 +11,7 @@ import type { ConnectionHost, OpenConnection } from '../listener/connection.ts'
 import type { TcpProxyConfig } from '../listener/listener-config.ts'
 import type { TcpRecord } from '../telemetry/request-record.ts'
 import { connectOptions, type Cluster } from '../upstream/cluster.ts'
+import { countConnectionEnd, tryAcquireConnection } from '../upstream/host-pool.ts'
 import type { Host } from '../upstream/host.ts'
 import { endText } from '../wire/end-text.ts'
 import { LazyTimer } from '../wire/lazy-timer.ts'
@@ -28,6 +29,7 @@ export function openTcpConnection(
 }
 
 class TcpConnection implements OpenConnection {
+  place = -1
   readonly #downstream: Wire
   readonly #owner: ConnectionHost
   readonly #config: TcpProxyConfig
@@ -43,6 +45,8 @@ class TcpConnection implements OpenConnection {
   #isAnnounced = false
   #isOver = false
   #openWires = 1
+  /** Who ended the upstream connection first. */
+  #endedBy: 'local' | 'remote' = 'local'
 
   constructor(wire: Wire, owner: ConnectionHost, config: TcpProxyConfig) {
     const { runtime } = owner
@@ -110,7 +114,7 @@ class TcpConnection implements OpenConnection {
       this.#fail('no-healthy-upstream')
       return
     }
-    if (!cluster.breaker.tryAcquire('connections')) {
+    if (!tryAcquireConnection(cluster, host)) {
       this.#fail('overflow')
       return
     }
@@ -118,6 +122,7 @@ class TcpConnection implements OpenConnection {
     this.#tried.push(host)
     this.#record.host = host
     count(cluster, host, 1)
+    cluster.stats.rqPendingTotal.add(1)
     const transport = cluster.transportOf?.(host, { kind: 'tcp', downstream: this.#downstream })
     this.#giveUp = this.#owner.runtime.connector.connect(
       connectOptions(cluster, host, transport),
@@ -175,8 +180,14 @@ class TcpConnection implements OpenConnection {
     const reason = result.reason === 'timeout' ? 'timeout' : 'connect-failure'
     cluster.outlierDetector?.report(host, { kind: 'local-failure', reason })
     if (this.#isOver) return
-    if (this.#attempts < this.#config.connectAttemptsMax) this.#connect(cluster)
-    else this.#fail(result.reason === 'timeout' ? 'connect-timeout' : 'connect-failure', 'URX')
+    cluster.stats.rqPendingFailureEject.add(1)
+    countConnectionEnd(cluster, { endedBy: 'remote', wasBusy: false })
+    if (this.#attempts < this.#config.connectAttemptsMax) {
+      this.#connect(cluster)
+      return
+    }
+    cluster.stats.cxConnectAttemptsExceeded.add(1)
+    this.#fail(result.reason === 'timeout' ? 'connect-timeout' : 'connect-failure', 'URX')
   }
 
   #join(upstream: Wire, cluster: Cluster, host: Host): void {
@@ -193,15 +204,21 @@ class TcpConnection implements OpenConnection {
         this.#touch()
         if (!this.#downstream.write(chunk)) upstream.pause()
       },
-      onEnd: () => this.#downstream.end(),
+      onEnd: () => {
+        this.#endedBy = 'remote'
+        this.#downstream.end()
+      },
       onDrain: () => this.#downstream.resume(),
       onClose: (error) => {
         host.closers?.delete(onHostFailed)
         count(cluster, host, -1)
+        if (error !== undefined && !this.#isOver) this.#endedBy = 'remote'
+        countConnectionEnd(cluster, { endedBy: this.#endedBy, wasBusy: true })
         if (error !== undefined) this.#end('UC', 'upstream_reset')
         this.#onWireClose()
       },
     })
+    cluster.stats.rqTotal.add(1)
     this.#announce()
     this.#downstream.resume()
   }

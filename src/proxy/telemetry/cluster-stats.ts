@@ -21,6 +21,13 @@ export interface Histogram {
   record(value: number): void
 }
 
+/** Responses by class, and by code. */
+export interface ResponseCounters {
+  add(status: number): void
+  /** How many there were of one status; without one, of all. */
+  count(status?: number): number
+}
+
 export interface HostStats {
   readonly cxTotal: Counter
   readonly cxConnectFail: Counter
@@ -34,6 +41,17 @@ export interface HostStats {
   close(): void
 }
 
+/** Those of a cluster's stats that it has before it is called. */
+export interface MembershipStats {
+  readonly total: Gauge
+  readonly healthy: Gauge
+  readonly degraded: Gauge
+  /** Those that EDS or checks say nothing about yet, or that wait to leave. */
+  readonly excluded: Gauge
+  readonly change: Counter
+  close(): void
+}
+
 export interface ClusterStats {
   readonly cxTotal: Counter
   readonly cxActive: Gauge
@@ -41,7 +59,18 @@ export interface ClusterStats {
   readonly cxConnectTimeout: Counter
   readonly cxOverflow: Counter
   readonly cxDestroy: Counter
+  readonly cxDestroyLocal: Counter
+  readonly cxDestroyRemote: Counter
+  /** Of those that ended with a request on them. */
+  readonly cxDestroyWithActiveRq: Counter
+  readonly cxDestroyLocalWithActiveRq: Counter
+  readonly cxDestroyRemoteWithActiveRq: Counter
+  readonly cxProtocolError: Counter
+  readonly cxConnectAttemptsExceeded: Counter
+  readonly cxHttp1Total: Counter
   readonly cxMaxRequests: Counter
+  /** Connections that were as old as they may be. */
+  readonly cxMaxDuration: Counter
   readonly cxHttp2Total: Counter
   /** Connections that the upstream ended with a GOAWAY. */
   readonly cxCloseNotify: Counter
@@ -51,28 +80,30 @@ export interface ClusterStats {
   readonly rqPendingTotal: Counter
   readonly rqPendingActive: Gauge
   readonly rqPendingOverflow: Counter
+  /** Requests that waited for a connection that was not had. */
+  readonly rqPendingFailureEject: Counter
+  /** Requests beyond `max_requests`; Envoy 1.40 counts them apart from those that wait. */
+  readonly rqActiveOverflow: Counter
   readonly rqTimeout: Counter
   readonly rqPerTryTimeout: Counter
+  readonly rqMaxDuration: Counter
   readonly rqRetry: Counter
   readonly rqRetrySuccess: Counter
+  readonly rqRetryBackoffExponential: Counter
+  readonly rqRetryBackoffRatelimited: Counter
   readonly rqRetryOverflow: Counter
   readonly rqRetryLimitExceeded: Counter
   readonly rqTxReset: Counter
   readonly rqRxReset: Counter
-  readonly rqCompleted: Counter
-  /** Index is the class: 1 for 1xx … 5 for 5xx. */
-  readonly rqByClass: readonly Counter[]
+  /** All answers; those to requests that began inside of the mesh, and outside; those that were retried. */
+  readonly answers: ResponseCounters
+  readonly internalAnswers: ResponseCounters
+  readonly externalAnswers: ResponseCounters
+  readonly retriedAnswers: ResponseCounters
   /** Milliseconds. */
   readonly rqTime: Histogram
   readonly rxBytes: Counter
   readonly txBytes: Counter
-  /** Counter of one status code, `upstream_rq_503`; the same object on every call. */
-  rqByCode(status: number): Counter
-  readonly membershipTotal: Gauge
-  readonly membershipHealthy: Gauge
-  readonly membershipDegraded: Gauge
-  readonly membershipExcluded: Gauge
-  readonly membershipChange: Counter
   /** Picks made while a priority was in panic. */
   readonly lbHealthyPanic: Counter
   readonly outlier: OutlierStats
@@ -122,10 +153,35 @@ export interface DownstreamStats {
   readonly cxTotal: Counter
   readonly cxActive: Gauge
   readonly cxDestroy: Counter
+  readonly cxDestroyLocal: Counter
+  readonly cxDestroyRemote: Counter
+  readonly cxDestroyActiveRq: Counter
+  readonly cxDestroyLocalActiveRq: Counter
+  readonly cxDestroyRemoteActiveRq: Counter
   readonly cxProtocolError: Counter
+  readonly cxHttp1Total: Counter
+  readonly cxHttp1Active: Gauge
+  readonly cxUpgradesTotal: Counter
+  readonly cxUpgradesActive: Gauge
   readonly rqTotal: Counter
   readonly rqActive: Gauge
-  readonly rqByClass: readonly Counter[]
+  readonly rqHttp1Total: Counter
+  readonly rqIdleTimeout: Counter
+  readonly rqTimeout: Counter
+  readonly rqHeaderTimeout: Counter
+  readonly rqMaxDurationReached: Counter
+  /** Answered before the request had come to its end. */
+  readonly rqResponseBeforeRqComplete: Counter
+  readonly rqRxReset: Counter
+  readonly rqTxReset: Counter
+  readonly rqNonRelativePath: Counter
+  /** An upgrade that neither the manager nor the route allows. */
+  readonly rqWsOnNonWsRoute: Counter
+  /** Of the manager, and of the manager on its listener. */
+  readonly answers: ResponseCounters
+  readonly listenerAnswers: ResponseCounters | undefined
+  /** What the router decided. */
+  readonly router: RouterStats
   readonly rqTime: Histogram
   readonly rqTooLarge: Counter
   readonly rqOverloadClose: Counter
@@ -135,6 +191,14 @@ export interface DownstreamStats {
   rejected(reason: string): Counter
   readonly http2: DownstreamHttp2Stats
   close(): void
+}
+
+/** `http.<stat_prefix>.…` of the router. */
+export interface RouterStats {
+  readonly noRoute: Counter
+  readonly noCluster: Counter
+  readonly rqTotal: Counter
+  readonly rqDirectResponse: Counter
 }
 
 /** What of a connection manager's work is HTTP/2. */
@@ -170,6 +234,9 @@ export interface Http2Stats {
 /** Counters of one listener: `listener.<address>.…`. */
 /** Connections that a listener refused, by reason. */
 export interface AcceptStats {
+  readonly cxTotal: Counter
+  readonly cxActive: Gauge
+  readonly cxDestroy: Counter
   /** Above the listener's own ceiling. */
   readonly overflow: Counter
   /** Above that of the process. */

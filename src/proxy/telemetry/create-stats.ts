@@ -13,23 +13,48 @@ import type {
   HostStats,
   Http2Stats,
   ListenerStats,
+  MembershipStats,
   OutlierStats,
+  RouterStats,
   TcpStats,
 } from './cluster-stats.ts'
 import { closable, createTlsStats } from './create-tls-stats.ts'
 import { http2StatsIn } from './http2-stats.ts'
+import { responseCounters } from './response-counters.ts'
 import type { Slots } from './slots.ts'
 import type { StatNaming, StatScope, StatsRegistry } from './stats-registry.ts'
 
-export function createClusterStats(registry: StatsRegistry, clusterName: string): ClusterStats {
-  const scope = registry.scope({
+function clusterScope(registry: StatsRegistry, clusterName: string): StatScope {
+  return registry.scope({
     path: `cluster.${clusterName}`,
     metric: 'envoy_cluster',
     labels: [['envoy_cluster_name', clusterName]],
   })
+}
+
+/** Who is in a cluster, whether or not it is called. */
+export function createMembershipStats(
+  registry: StatsRegistry,
+  clusterName: string,
+): MembershipStats {
+  const scope = clusterScope(registry, clusterName)
+  return {
+    total: scope.gauge('membership_total'),
+    healthy: scope.gauge('membership_healthy'),
+    degraded: scope.gauge('membership_degraded'),
+    excluded: scope.gauge('membership_excluded'),
+    change: scope.counter('membership_change'),
+    close: () => scope.close(),
+  }
+}
+
+export function createClusterStats(registry: StatsRegistry, clusterName: string): ClusterStats {
+  const scope = clusterScope(registry, clusterName)
   const counter = (name: string): Counter => scope.counter(name)
   const gauge = (name: string): Gauge => scope.gauge(name)
+  const answers = (name: string) => responseCounters(scope, { name, hasCodes: true })
   let http2: Http2Stats | undefined
+  let outlier: OutlierStats | undefined
   let healthCheck: HealthCheckStats | undefined
   return {
     cxTotal: counter('upstream_cx_total'),
@@ -38,7 +63,16 @@ export function createClusterStats(registry: StatsRegistry, clusterName: string)
     cxConnectTimeout: counter('upstream_cx_connect_timeout'),
     cxOverflow: counter('upstream_cx_overflow'),
     cxDestroy: counter('upstream_cx_destroy'),
+    cxDestroyLocal: counter('upstream_cx_destroy_local'),
+    cxDestroyRemote: counter('upstream_cx_destroy_remote'),
+    cxDestroyWithActiveRq: counter('upstream_cx_destroy_with_active_rq'),
+    cxDestroyLocalWithActiveRq: counter('upstream_cx_destroy_local_with_active_rq'),
+    cxDestroyRemoteWithActiveRq: counter('upstream_cx_destroy_remote_with_active_rq'),
+    cxProtocolError: counter('upstream_cx_protocol_error'),
+    cxConnectAttemptsExceeded: counter('upstream_cx_connect_attempts_exceeded'),
+    cxHttp1Total: counter('upstream_cx_http1_total'),
     cxMaxRequests: counter('upstream_cx_max_requests'),
+    cxMaxDuration: counter('upstream_cx_max_duration_reached'),
     cxHttp2Total: counter('upstream_cx_http2_total'),
     cxCloseNotify: counter('upstream_cx_close_notify'),
     cxNoneHealthy: counter('upstream_cx_none_healthy'),
@@ -47,27 +81,31 @@ export function createClusterStats(registry: StatsRegistry, clusterName: string)
     rqPendingTotal: counter('upstream_rq_pending_total'),
     rqPendingActive: gauge('upstream_rq_pending_active'),
     rqPendingOverflow: counter('upstream_rq_pending_overflow'),
+    rqPendingFailureEject: counter('upstream_rq_pending_failure_eject'),
+    rqActiveOverflow: counter('upstream_rq_active_overflow'),
     rqTimeout: counter('upstream_rq_timeout'),
     rqPerTryTimeout: counter('upstream_rq_per_try_timeout'),
+    rqMaxDuration: counter('upstream_rq_max_duration_reached'),
     rqRetry: counter('upstream_rq_retry'),
     rqRetrySuccess: counter('upstream_rq_retry_success'),
+    rqRetryBackoffExponential: counter('upstream_rq_retry_backoff_exponential'),
+    rqRetryBackoffRatelimited: counter('upstream_rq_retry_backoff_ratelimited'),
     rqRetryOverflow: counter('upstream_rq_retry_overflow'),
     rqRetryLimitExceeded: counter('upstream_rq_retry_limit_exceeded'),
     rqTxReset: counter('upstream_rq_tx_reset'),
     rqRxReset: counter('upstream_rq_rx_reset'),
-    rqCompleted: counter('upstream_rq_completed'),
-    rqByClass: classCounters(scope, 'upstream_rq'),
-    rqByCode: codeCounters(scope, 'upstream_rq'),
+    answers: answers('upstream_rq'),
+    internalAnswers: answers('internal.upstream_rq'),
+    externalAnswers: answers('external.upstream_rq'),
+    retriedAnswers: answers('retry.upstream_rq'),
     rqTime: scope.histogram('upstream_rq_time'),
     rxBytes: counter('upstream_cx_rx_bytes_total'),
     txBytes: counter('upstream_cx_tx_bytes_total'),
-    membershipTotal: gauge('membership_total'),
-    membershipHealthy: gauge('membership_healthy'),
-    membershipDegraded: gauge('membership_degraded'),
-    membershipExcluded: gauge('membership_excluded'),
-    membershipChange: counter('membership_change'),
     lbHealthyPanic: counter('lb_healthy_panic'),
-    outlier: outlierStats(scope),
+    // Only clusters that look for outliers count them.
+    get outlier() {
+      return (outlier ??= outlierStats(scope))
+    },
     healthCheck: () => (healthCheck ??= healthCheckStats(scope)),
     http2: () => (http2 ??= http2StatsIn(scope)),
     close: () => scope.close(),
@@ -118,9 +156,10 @@ function outlierStats(scope: StatScope): OutlierStats {
 
 /**
  * A host's stats show in admin /clusters only, as Envoy's do: they have slots and no name, because a name per host
- * and counter is what makes stats expensive in large meshes.
+ * and counter is what makes stats expensive in large meshes. Threads that give the same key have its gauges in common: a
+ * host is as busy as all of them make it.
  */
-export function createHostStats(slots: Slots): HostStats {
+export function createHostStats(slots: Slots, key?: string): HostStats {
   const freed: (() => void)[] = []
   const counter = (): Counter => {
     const slot = slots.counter()
@@ -133,8 +172,8 @@ export function createHostStats(slots: Slots): HostStats {
       value: () => slots.read(slot),
     }
   }
-  const gauge = (): Gauge => {
-    const slot = slots.gauge()
+  const gauge = (what: string): Gauge => {
+    const slot = slots.gauge(key === undefined ? undefined : `host ${what} ${key}`)
     freed.push(() => slots.free(slot))
     return {
       add(amount) {
@@ -149,12 +188,12 @@ export function createHostStats(slots: Slots): HostStats {
   return {
     cxTotal: counter(),
     cxConnectFail: counter(),
-    cxActive: gauge(),
+    cxActive: gauge('cx'),
     rqTotal: counter(),
     rqSuccess: counter(),
     rqError: counter(),
     rqTimeout: counter(),
-    rqActive: gauge(),
+    rqActive: gauge('rq'),
     close() {
       for (const free of freed) free()
       freed.length = 0
@@ -165,21 +204,23 @@ export function createHostStats(slots: Slots): HostStats {
 export function createDownstreamStats(
   registry: StatsRegistry,
   statPrefix: string,
+  listenerName?: string,
 ): DownstreamStats {
   const scope = registry.scope({
     path: `http.${statPrefix}`,
     metric: 'envoy_http',
     labels: [['envoy_http_conn_manager_prefix', statPrefix]],
   })
+  const onListener =
+    listenerName === undefined ? undefined : registry.scope(managerOn(listenerName, statPrefix))
   const rejected = new Map<string, Counter>()
   return {
-    cxTotal: scope.counter('downstream_cx_total'),
-    cxActive: scope.gauge('downstream_cx_active'),
-    cxDestroy: scope.counter('downstream_cx_destroy'),
-    cxProtocolError: scope.counter('downstream_cx_protocol_error'),
-    rqTotal: scope.counter('downstream_rq_total'),
-    rqActive: scope.gauge('downstream_rq_active'),
-    rqByClass: classCounters(scope, 'downstream_rq'),
+    ...connectionStats(scope),
+    ...requestStats(scope),
+    answers: responseCounters(scope, { name: 'downstream_rq', hasCodes: false }),
+    listenerAnswers:
+      onListener && responseCounters(onListener, { name: 'downstream_rq', hasCodes: false }),
+    router: routerStats(scope),
     rqTime: scope.histogram('downstream_rq_time'),
     rqTooLarge: scope.counter('downstream_rq_too_large'),
     rqOverloadClose: scope.counter('downstream_rq_overload_close'),
@@ -204,7 +245,10 @@ export function createDownstreamStats(
       rqTotal: scope.counter('downstream_rq_http2_total'),
       tooManyResets: scope.counter('downstream_rq_too_many_premature_resets'),
     },
-    close: () => scope.close(),
+    close() {
+      scope.close()
+      onListener?.close()
+    },
   }
 }
 
@@ -239,14 +283,70 @@ export function createOnDemandTableStats(registry: StatsRegistry): OnDemandTable
   }
 }
 
+function connectionStats(scope: StatScope) {
+  return {
+    cxTotal: scope.counter('downstream_cx_total'),
+    cxActive: scope.gauge('downstream_cx_active'),
+    cxDestroy: scope.counter('downstream_cx_destroy'),
+    cxDestroyLocal: scope.counter('downstream_cx_destroy_local'),
+    cxDestroyRemote: scope.counter('downstream_cx_destroy_remote'),
+    cxDestroyActiveRq: scope.counter('downstream_cx_destroy_active_rq'),
+    cxDestroyLocalActiveRq: scope.counter('downstream_cx_destroy_local_active_rq'),
+    cxDestroyRemoteActiveRq: scope.counter('downstream_cx_destroy_remote_active_rq'),
+    cxProtocolError: scope.counter('downstream_cx_protocol_error'),
+    cxHttp1Total: scope.counter('downstream_cx_http1_total'),
+    cxHttp1Active: scope.gauge('downstream_cx_http1_active'),
+    cxUpgradesTotal: scope.counter('downstream_cx_upgrades_total'),
+    cxUpgradesActive: scope.gauge('downstream_cx_upgrades_active'),
+  }
+}
+
+function requestStats(scope: StatScope) {
+  return {
+    rqTotal: scope.counter('downstream_rq_total'),
+    rqActive: scope.gauge('downstream_rq_active'),
+    rqHttp1Total: scope.counter('downstream_rq_http1_total'),
+    rqIdleTimeout: scope.counter('downstream_rq_idle_timeout'),
+    rqTimeout: scope.counter('downstream_rq_timeout'),
+    rqHeaderTimeout: scope.counter('downstream_rq_header_timeout'),
+    rqMaxDurationReached: scope.counter('downstream_rq_max_duration_reached'),
+    rqResponseBeforeRqComplete: scope.counter('downstream_rq_response_before_rq_complete'),
+    rqRxReset: scope.counter('downstream_rq_rx_reset'),
+    rqTxReset: scope.counter('downstream_rq_tx_reset'),
+    rqNonRelativePath: scope.counter('downstream_rq_non_relative_path'),
+    rqWsOnNonWsRoute: scope.counter('downstream_rq_ws_on_non_ws_route'),
+  }
+}
+
+function routerStats(scope: StatScope): RouterStats {
+  return {
+    noRoute: scope.counter('no_route'),
+    noCluster: scope.counter('no_cluster'),
+    rqTotal: scope.counter('rq_total'),
+    rqDirectResponse: scope.counter('rq_direct_response'),
+  }
+}
+
 export function createAcceptStats(registry: StatsRegistry, address: string): AcceptStats {
   const scope = registry.scope(listenerNaming(address))
   return {
+    cxTotal: scope.counter('downstream_cx_total'),
+    cxActive: scope.gauge('downstream_cx_active'),
+    cxDestroy: scope.counter('downstream_cx_destroy'),
     overflow: scope.counter('downstream_cx_overflow'),
     globalOverflow: scope.counter('downstream_global_cx_overflow'),
     overloadReject: scope.counter('downstream_cx_overload_reject'),
     close: () => scope.close(),
   }
+}
+
+function managerOn(address: string, statPrefix: string) {
+  const { path, metric, labels } = listenerNaming(address)
+  return {
+    path: `${path}.http.${statPrefix}`,
+    metric: `${metric}_http`,
+    labels: [['envoy_http_conn_manager_prefix', statPrefix], ...labels],
+  } as const
 }
 
 function listenerNaming(address: string) {
@@ -283,34 +383,5 @@ export function createTcpStats(registry: StatsRegistry, statPrefix: string): Tcp
     txBytes: scope.counter('downstream_cx_tx_bytes_total'),
     idleTimeout: scope.counter('idle_timeout'),
     close: () => scope.close(),
-  }
-}
-
-/** Index is the class; there is no class 0, and what is added there goes nowhere. */
-function classCounters(scope: StatScope, name: string): readonly Counter[] {
-  const classes = ['1', '2', '3', '4', '5'].map((digit) =>
-    scope.counter(`${name}_${digit}xx`, {
-      metric: `${name}_xx`,
-      labels: [['envoy_response_code_class', digit]],
-    }),
-  )
-  return [noCounter, ...classes]
-}
-
-const noCounter: Counter = { add() {}, value: () => 0 }
-
-/** Made when a code is first seen: at most 600 of them. */
-function codeCounters(scope: StatScope, name: string): (status: number) => Counter {
-  const byCode: (Counter | undefined)[] = []
-  return (status) => {
-    const code = status >= 100 && status < 600 ? status : 0
-    const known = byCode[code]
-    if (known !== undefined) return known
-    const made = scope.counter(`${name}_${code}`, {
-      metric: name,
-      labels: [['envoy_response_code', String(code)]],
-    })
-    byCode[code] = made
-    return made
   }
 }

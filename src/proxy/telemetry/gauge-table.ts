@@ -96,6 +96,15 @@ export class GaugeTable {
     Atomics.store(this.#cells, place, value)
   }
 
+  /** A count: whoever dies has counted all the same. */
+  tally(place: number, amount: number): number {
+    return Atomics.add(this.#cells, place, amount) + amount
+  }
+
+  take(place: number): number {
+    return Atomics.exchange(this.#cells, place, 0)
+  }
+
   read(place: number): number {
     return Atomics.load(this.#cells, place)
   }

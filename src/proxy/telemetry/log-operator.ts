@@ -176,6 +176,7 @@ const plainOperators: Readonly<Record<string, LogOperator>> = {
   CONNECTION_ID: (source) => source.connectionId ?? 0,
   STREAM_ID: (source) => source.request?.headers.get('x-request-id') ?? source.streamId,
   GRPC_STATUS_NUMBER: (source) => source.grpcStatus,
+  LOCAL_REPLY_BODY: (source) => source.localReplyBody,
   UPSTREAM_PROTOCOL: (source) => source.upstreamProtocol,
   UPSTREAM_WIRE_BYTES_RECEIVED: (source) => source.upstreamWireBytesReceived ?? 0,
   UPSTREAM_WIRE_BYTES_SENT: (source) => source.upstreamWireBytesSent ?? 0,

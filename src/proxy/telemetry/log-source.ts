@@ -41,6 +41,8 @@ export interface LogSource {
   readonly upstreamSecurity?: ConnectionSecurity | undefined
   readonly connectionId?: number
   readonly grpcStatus?: number | undefined
+  /** While a reply of our own gets its format. */
+  readonly localReplyBody?: string | undefined
   readonly responseTrailers?: HeaderList | undefined
   readonly beginMs?: number
   readonly requestEndMs?: number

@@ -35,8 +35,8 @@ test('many lines leave before the moment has passed', async () => {
   const path = newPath()
   const writer = openLogWriter({ path, clock: new FakeClock() })
   const line = `${'x'.repeat(1023)}\n`
-  for (let written = 0; written < 64; written += 1) writer.write(line)
-  await eventually(() => readFileSync(path).length === 65_536)
+  for (let written = 0; written < 256; written += 1) writer.write(line)
+  await eventually(() => readFileSync(path).length === 262_144)
   writer.close()
 })
 

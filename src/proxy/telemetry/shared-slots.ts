@@ -111,6 +111,14 @@ class SharedSlots implements Slots {
     return this.#gauges.read(slot)
   }
 
+  tally(slot: GaugeSlot, amount: number): number {
+    return this.#gauges.tally(slot, amount)
+  }
+
+  takeGauge(slot: GaugeSlot): number {
+    return this.#gauges.take(slot)
+  }
+
   usage(): SlotsUsage {
     return {
       gauges: this.#gauges.used,

@@ -30,6 +30,10 @@ export interface Slots {
   addGauge(slot: GaugeSlot, amount: number): number
   setGauge(slot: GaugeSlot, value: number): void
   readGauge(slot: GaugeSlot): number
+  /** As `addGauge`, for a number that no thread takes back by ending: a count. */
+  tally(slot: GaugeSlot, amount: number): number
+  /** The value, which becomes 0. */
+  takeGauge(slot: GaugeSlot): number
   /** Cells of this thread's counters, indexed by slot: for handles that add without a call. */
   readonly counterCells: Float64Array
   usage(): SlotsUsage

@@ -111,9 +111,20 @@ export class StatsRegistry implements StatsView {
     return entry
   }
 
+  /** A gauge that is worked out when it is read. It has no cell, so other threads do not see it. */
+  compute(read: () => number, options: StatScopeOptions & { readonly name: string }): StatEntry {
+    const name = `${options.path}.${options.name}`
+    const { metric, labels } = options
+    const entry = new ComputedEntry({ name, metric, labels }, read)
+    entry.references = 1
+    // The newest of a name counts, as a cluster that takes another's place.
+    this.#stats.set(name, entry)
+    return entry
+  }
+
   release(entry: StatEntry): void {
     entry.references -= 1
-    if (entry.references > 0) return
+    if (entry.references > 0 || this.#stats.get(entry.name) !== entry) return
     this.#stats.delete(entry.name)
     this.#directory?.onRemoved(entry.name)
     entry.free()
@@ -141,6 +152,13 @@ export class StatScope {
 
   histogram(name: string, naming?: StatNaming): Histogram {
     return this.#acquire('histogram', name, naming) as HistogramEntry // kind 'histogram'
+  }
+
+  /** A gauge that is worked out when it is read. */
+  computed(name: string, read: () => number): void {
+    const { path, metric, labels } = this.#options
+    const options = { path, name, metric: metricName(metric, name), labels }
+    this.#held.push(this.#registry.compute(read, options))
   }
 
   /** Forgets the stats, where nobody else holds them. Handles must not be used afterwards. */
@@ -273,6 +291,35 @@ class GaugeEntry implements StatEntry, Gauge {
 
   free(): void {
     this.#slots.free(this.slot)
+  }
+}
+
+class ComputedEntry implements StatEntry {
+  readonly kind = 'gauge'
+  readonly name: string
+  readonly metric: string
+  readonly labels: StatLabels
+  readonly slot = -1
+  readonly value: () => number
+  references = 0
+
+  constructor(names: EntryNames, read: () => number) {
+    this.name = names.name
+    this.metric = names.metric
+    this.labels = names.labels
+    this.value = read
+  }
+
+  cells(): readonly number[] {
+    return []
+  }
+
+  reset(): void {
+    // As every gauge.
+  }
+
+  free(): void {
+    // It has no cell.
   }
 }
 

@@ -19,8 +19,7 @@ test("a cluster counts under Envoy's names", () => {
   const registry = new StatsRegistry(smallSlots())
   const stats = createClusterStats(registry, clusterName)
   stats.rqTotal.add(2)
-  stats.rqByClass[5]?.add(1)
-  stats.rqByCode(503).add(1)
+  stats.answers.add(503)
   stats.cxActive.add(1)
   assert.equal(
     renderStatsText(registry, { usedOnly: true }),
@@ -28,6 +27,7 @@ test("a cluster counts under Envoy's names", () => {
       `cluster.${clusterName}.upstream_cx_active: 1`,
       `cluster.${clusterName}.upstream_rq_503: 1`,
       `cluster.${clusterName}.upstream_rq_5xx: 1`,
+      `cluster.${clusterName}.upstream_rq_completed: 1`,
       `cluster.${clusterName}.upstream_rq_total: 2`,
       '',
     ].join('\n'),
@@ -38,14 +38,15 @@ test('Prometheus sees names with labels, the response code before the cluster', 
   const registry = new StatsRegistry(smallSlots())
   const stats = createClusterStats(registry, clusterName)
   stats.rqTotal.add(2)
-  stats.rqByClass[5]?.add(1)
-  stats.rqByCode(503).add(1)
+  stats.answers.add(503)
   const cluster = `envoy_cluster_name="${clusterName}"`
   assert.equal(
     renderPrometheus(registry, { usedOnly: true }),
     [
       '# TYPE envoy_cluster_upstream_rq counter',
       `envoy_cluster_upstream_rq{envoy_response_code="503",${cluster}} 1`,
+      '# TYPE envoy_cluster_upstream_rq_completed counter',
+      `envoy_cluster_upstream_rq_completed{${cluster}} 1`,
       '# TYPE envoy_cluster_upstream_rq_total counter',
       `envoy_cluster_upstream_rq_total{${cluster}} 2`,
       '# TYPE envoy_cluster_upstream_rq_xx counter',
@@ -57,13 +58,19 @@ test('Prometheus sees names with labels, the response code before the cluster', 
 
 test('a connection manager and a TCP proxy have their prefixes as labels', () => {
   const registry = new StatsRegistry(smallSlots())
-  createDownstreamStats(registry, 'http_proxy').rqByClass[2]?.add(3)
+  const manager = createDownstreamStats(registry, 'http_proxy', '127.0.0.1:80')
+  for (let count = 0; count < 3; count += 1) manager.answers.add(204)
+  manager.listenerAnswers?.add(204)
   createDownstreamStats(registry, 'http_proxy').rejected('bare-cr').add(1)
   createTcpStats(registry, 'pg').cxTotal.add(1)
   const text = renderPrometheus(registry, { usedOnly: true })
   assert.match(
     text,
     /^envoy_http_downstream_rq_xx\{envoy_response_code_class="2",envoy_http_conn_manager_prefix="http_proxy"\} 3$/m,
+  )
+  assert.match(
+    text,
+    /^envoy_listener_http_downstream_rq_xx\{envoy_response_code_class="2",envoy_http_conn_manager_prefix="http_proxy",envoy_listener_address="127.0.0.1:80"\} 1$/m,
   )
   assert.match(text, /^envoy_http_downstream_rq_rejected\{reason="bare-cr",.*\} 1$/m)
   assert.match(text, /^envoy_tcp_downstream_cx_total\{envoy_tcp_prefix="pg"\} 1$/m)
@@ -183,13 +190,24 @@ test('resetting leaves gauges alone', () => {
   assert.equal(renderStatsText(registry, { usedOnly: true }), 'cluster.c.upstream_cx_active: 1\n')
 })
 
-test('a status that is none counts nowhere', () => {
+test('a status that is none counts in no class', () => {
   const registry = new StatsRegistry(smallSlots())
-  createClusterStats(registry, 'c').rqByClass[0]?.add(1)
-  assert.equal(renderStatsText(registry, { usedOnly: true }), '')
+  createClusterStats(registry, 'c').answers.add(0)
+  assert.equal(
+    renderStatsText(registry, { usedOnly: true }),
+    'cluster.c.upstream_rq_completed: 1\n',
+  )
 })
 
-test('counters of a code are one object', () => {
-  const stats = createClusterStats(new StatsRegistry(smallSlots()), 'c')
-  assert.equal(stats.rqByCode(200), stats.rqByCode(200))
+test('answers are counted by where their requests began, and whether they were retried', () => {
+  const registry = new StatsRegistry(smallSlots())
+  const stats = createClusterStats(registry, 'c')
+  stats.externalAnswers.add(200)
+  stats.retriedAnswers.add(503)
+  assert.equal(stats.externalAnswers.count(200), 1)
+  assert.equal(stats.externalAnswers.count(503), 0)
+  const text = renderStatsText(registry)
+  assert.match(text, /^cluster\.c\.external\.upstream_rq_2xx: 1$/m)
+  assert.match(text, /^cluster\.c\.retry\.upstream_rq_503: 1$/m)
+  assert.doesNotMatch(text, /internal|outlier/)
 })

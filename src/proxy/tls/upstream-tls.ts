@@ -76,15 +76,19 @@ export class UpstreamTls {
     if (transports === undefined) this.#byHost.set(host, (transports = new Map()))
     const known = transports.get(key)
     if (known !== undefined) return known
-    const extra = name.verified === '' ? [] : [hostMatcher(name.verified)]
-    const { serverName } = name
-    const alpn = own ?? protocolsOf(plan, use)
-    const target = { serverName, extra, alpn, addressText: host.addressText }
-    const made = new TlsTransport(key, { ...this.#options, live: this.live, target })
+    const made = this.#create({ key, name, host, use })
     transports.set(key, made)
     const [oldest] = transports.keys()
     if (transports.size > transportsPerHostMax && oldest !== undefined) transports.delete(oldest)
     return made
+  }
+
+  #create({ key, name, host, use }: NewTransport): TlsTransport {
+    const { serverName, verified } = name
+    const extra = verified === '' ? [] : [hostMatcher(verified)]
+    const alpn = use.check?.alpn ?? protocolsOf(this.#options.plan, use)
+    const target = { serverName, extra, alpn, addressText: host.addressText }
+    return new TlsTransport(key, { ...this.#options, live: this.live, target })
   }
 
   close(): void {
@@ -104,6 +108,13 @@ export class UpstreamTls {
 
 function protocolsOf({ alpn }: UpstreamTlsPlan, use: TransportUse): readonly string[] {
   return use.kind === 'http' ? httpProtocols(alpn, use.version) : alpn
+}
+
+interface NewTransport {
+  readonly key: string
+  readonly name: PeerName
+  readonly host: Host
+  readonly use: TransportUse
 }
 
 interface PeerName {

@@ -3,6 +3,7 @@
  * endpoints keeps the `Host` objects of addresses that stay, so that pools, counts and ejections survive.
  */
 import type { Balancer } from '../balance/balancer.ts'
+import type { HeaderSpelling } from '../http1/spelling.ts'
 import type { Http2Options } from '../http2/settings.ts'
 import type { CircuitBreaker } from '../resilience/circuit-breaker.ts'
 import type { OutlierDetector } from '../resilience/outlier-detector.ts'
@@ -20,10 +21,16 @@ export interface Cluster {
   readonly idleTimeoutMs: number
   /** 0 = unlimited. Envoy HttpProtocolOptions.max_requests_per_connection. */
   readonly requestsPerConnectionMax: number
+  /** A pooled connection of this age takes no more requests; absent, 0: never. Envoy max_connection_duration. */
+  readonly connectionDurationMsMax?: number
   /** Protocol for upstream connections. */
   readonly protocol: 'http1' | 'http2' | 'use-downstream'
   /** Of connections that speak HTTP/2; absent: the defaults. */
   readonly http2?: Http2Options | undefined
+  /** Of connections that speak HTTP/1.1; absent: the defaults. */
+  readonly http1?: Http1Upstream | undefined
+  /** Ceiling of one attempt's life (Envoy `max_stream_duration`); absent or 0: none. */
+  readonly maxStreamDurationMs?: number
   readonly bufferLimitBytes: number
   /** Idle time before the kernel probes an upstream connection; undefined leaves keep-alive off. */
   readonly tcpKeepaliveMs?: number | undefined
@@ -55,6 +62,15 @@ export interface CheckSecurity {
   readonly alpn?: readonly string[]
   /** Chooses among `transport_socket_matches` in place of the endpoint's metadata; absent: as requests do. */
   readonly socketMatch?: Readonly<Record<string, unknown>>
+}
+
+/** What a cluster says of HTTP/1.1 (Envoy `http_protocol_options`). */
+export interface Http1Upstream {
+  readonly spelling: HeaderSpelling | undefined
+  /** Requests carry their whole URL. */
+  readonly sendsUrl: boolean
+  /** Fields of a response head. */
+  readonly headersCountMax: number
 }
 
 /** What a connection is for: HTTP connections know the request's host, and say which HTTP they speak. */

@@ -1,5 +1,5 @@
 /** Connections to one host with one identity, in one version of HTTP. */
-import type { Clock } from '../../lib/clock.ts'
+import type { Clock, Timer } from '../../lib/clock.ts'
 import type { HttpProtocol } from '../http/message.ts'
 import type { ResponseEvents, UpstreamStream } from '../http/stream.ts'
 import type { CircuitBreaker } from '../resilience/circuit-breaker.ts'
@@ -42,6 +42,16 @@ export interface ConnectionBooks {
   readonly cluster: Cluster
 }
 
+/** Takes a place for one more connection to the host, or says false, which is counted: of the host, or of its cluster. */
+export function tryAcquireConnection({ breaker, stats }: Cluster, host: Host): boolean {
+  const max = breaker.limits().connectionsPerHostMax
+  if (max === undefined || host.stats.cxActive.value() < max) {
+    return breaker.tryAcquire('connections')
+  }
+  stats.cxOverflow.add(1)
+  return false
+}
+
 /** A connection is being opened; the breaker was asked before. */
 export function countOpening({ stats }: Cluster, host: Host): void {
   stats.cxTotal.add(1)
@@ -50,12 +60,37 @@ export function countOpening({ stats }: Cluster, host: Host): void {
   host.stats.cxActive.add(1)
 }
 
+/** How a connection ended. */
+export interface ConnectionEnd {
+  readonly endedBy: 'local' | 'remote'
+  /** A request was on it. */
+  readonly wasBusy: boolean
+}
+
+const neverHad: ConnectionEnd = { endedBy: 'remote', wasBusy: false }
+
 /** It has ended, or was never had. */
-export function countClosed({ breaker, cluster }: ConnectionBooks, host: Host): void {
+export function countClosed(
+  { breaker, cluster }: ConnectionBooks,
+  host: Host,
+  end: ConnectionEnd,
+): void {
   breaker.release('connections')
+  countConnectionEnd(cluster, end)
   cluster.stats.cxActive.add(-1)
   cluster.stats.cxDestroy.add(1)
   host.stats.cxActive.add(-1)
+}
+
+export function countConnectionEnd({ stats }: Cluster, { endedBy, wasBusy }: ConnectionEnd): void {
+  if (wasBusy) stats.cxDestroyWithActiveRq.add(1)
+  if (endedBy === 'local') {
+    stats.cxDestroyLocal.add(1)
+    if (wasBusy) stats.cxDestroyLocalWithActiveRq.add(1)
+  } else {
+    stats.cxDestroyRemote.add(1)
+    if (wasBusy) stats.cxDestroyRemoteWithActiveRq.add(1)
+  }
 }
 
 /** It was never had; what those who waited for it are told. */
@@ -64,13 +99,27 @@ export function countOpenFailure(
   books: ConnectionBooks,
   host: Host,
 ): PoolFailure {
-  countClosed(books, host)
+  countClosed(books, host, neverHad)
   const { stats } = books.cluster
   const isTimeout = result.reason === 'timeout'
   stats.cxConnectFail.add(1)
   if (isTimeout) stats.cxConnectTimeout.add(1)
   host.stats.cxConnectFail.add(1)
   return { failure: isTimeout ? 'connect-timeout' : 'connect-failure', message: result.message }
+}
+
+/** Tells when a connection that was just opened has grown as old as the cluster lets it; undefined: it may stay. */
+export function startLifetime(
+  cluster: Cluster,
+  clock: Clock,
+  onOver: () => void,
+): Timer | undefined {
+  const lengthMs = cluster.connectionDurationMsMax ?? 0
+  if (lengthMs === 0) return undefined
+  return clock.setTimer(lengthMs, () => {
+    cluster.stats.cxMaxDuration.add(1)
+    onOver()
+  })
 }
 
 /** Certificates have changed since it was opened, and its stay is over. */

@@ -6,7 +6,7 @@
  * unless the cluster has reached `connections`: then it waits for another request to end. A host without any
  * connection may always open one, so that no host starves (Envoy `circuit_breaking`).
  */
-import type { Clock } from '../../lib/clock.ts'
+import type { Clock, Timer } from '../../lib/clock.ts'
 import { ClientConnection, type ClientConnectionOwner } from '../http1/client-connection.ts'
 import type { HeaderNames } from '../http1/header-names.ts'
 import type { CircuitBreaker } from '../resilience/circuit-breaker.ts'
@@ -19,6 +19,8 @@ import {
   countOpenFailure,
   countOpening,
   isRetired,
+  startLifetime,
+  tryAcquireConnection,
 } from './host-pool.ts'
 import type { StreamWaiter } from './host-pool.ts'
 import type { Host } from './host.ts'
@@ -40,9 +42,12 @@ interface Pooled {
   readonly breaker: CircuitBreaker
   readonly cluster: Cluster
   readonly idleTimer: LazyTimer
+  readonly lifetime: Timer | undefined
   readonly generation: number
   readonly wire: Wire
   isIdle: boolean
+  /** It is as old as it may be. */
+  isOver: boolean
 }
 
 export class Http1HostPool implements HostPool, ClientConnectionOwner {
@@ -107,7 +112,9 @@ export class Http1HostPool implements HostPool, ClientConnectionOwner {
     const pooled = this.#connections.get(connection)
     if (pooled === undefined) return
     const isOld =
-      pooled.generation !== this.#generation || isRetired(pooled.wire, this.#options.clock)
+      pooled.isOver ||
+      pooled.generation !== this.#generation ||
+      isRetired(pooled.wire, this.#options.clock)
     if (isOld || this.#isWornOut(connection)) {
       connection.close()
       return
@@ -129,11 +136,20 @@ export class Http1HostPool implements HostPool, ClientConnectionOwner {
     if (pooled === undefined) return
     this.#connections.delete(connection)
     pooled.idleTimer.close()
+    pooled.lifetime?.cancel()
     const index = pooled.isIdle ? this.#idle.indexOf(connection) : -1
     if (index !== -1) this.#idle.splice(index, 1)
-    countClosed(pooled, this.#host)
+    countClosed(pooled, this.#host, connection)
     this.#openForWaiters()
     this.#updateLive()
+  }
+
+  onProtocolError(): void {
+    this.#cluster.stats.cxProtocolError.add(1)
+  }
+
+  onCloseNotify(): void {
+    this.#cluster.stats.cxCloseNotify.add(1)
   }
 
   onBytes(received: number, sent: number): void {
@@ -179,7 +195,7 @@ export class Http1HostPool implements HostPool, ClientConnectionOwner {
   #openForWaiters(): void {
     while (this.#opening.size < this.#waiters.length) {
       const { breaker } = this.#cluster
-      if (!breaker.tryAcquire('connections')) {
+      if (!tryAcquireConnection(this.#cluster, this.#host)) {
         if (this.#connections.size !== 0 || this.#opening.size !== 0) return
         breaker.acquire('connections')
       }
@@ -189,6 +205,7 @@ export class Http1HostPool implements HostPool, ClientConnectionOwner {
 
   #open(breaker: CircuitBreaker, cluster: Cluster): void {
     countOpening(cluster, this.#host)
+    cluster.stats.cxHttp1Total.add(1)
     const giveUp = this.#options.connector.connect(
       connectOptions(cluster, this.#host, this.#options.transport),
       (result) => {
@@ -203,22 +220,42 @@ export class Http1HostPool implements HostPool, ClientConnectionOwner {
   }
 
   #onOpen(wire: Wire, breaker: CircuitBreaker, cluster: Cluster): void {
+    const { http1 } = cluster
+    const headersCountMax = http1?.headersCountMax ?? responseLimits.headersCountMax
     const connection = new ClientConnection({
       wire,
-      parser: { names: this.#options.names, limits: responseLimits, keepsTrailers: true },
+      parser: {
+        names: this.#options.names,
+        limits: http1 === undefined ? responseLimits : { ...responseLimits, headersCountMax },
+        keepsTrailers: true,
+        spelling: http1?.spelling,
+      },
       owner: this,
+      spelling: http1?.spelling,
+      sendsUrl: http1?.sendsUrl === true,
     })
     const idleTimer = new LazyTimer(this.#options.clock, () => connection.close())
     const generation = this.#generation
+    const lifetime = startLifetime(cluster, this.#options.clock, () => this.#onOver(connection))
     this.#connections.set(connection, {
       breaker,
       cluster,
       idleTimer,
+      lifetime,
       generation,
       wire,
       isIdle: false,
+      isOver: false,
     })
     this.onConnectionIdle(connection)
+  }
+
+  /** It has grown as old as it may: ends now, or after its response. */
+  #onOver(connection: ClientConnection): void {
+    const pooled = this.#connections.get(connection)
+    if (pooled === undefined) return
+    pooled.isOver = true
+    if (pooled.isIdle) connection.close()
   }
 
   /** As Envoy: one failed connect fails everyone who waits, so that each can choose another host. */
@@ -230,6 +267,7 @@ export class Http1HostPool implements HostPool, ClientConnectionOwner {
     const failure = countOpenFailure(result, { breaker, cluster }, this.#host)
     for (const waiter of this.#waiters.splice(0)) {
       this.#leaveQueue()
+      cluster.stats.rqPendingFailureEject.add(1)
       waiter.onNoStream(failure)
     }
   }

@@ -8,6 +8,7 @@ import { seededRandom } from '../../lib/random.ts'
 import { HeaderList } from '../http/header-list.ts'
 import type { RequestHead } from '../http/message.ts'
 import type { UpstreamStream } from '../http/stream.ts'
+import { CopyBuffers } from '../wire/copy-buffer.ts'
 import type { ConnectOptions, ConnectResult, Connector, Wire, WireEvents } from '../wire/wire.ts'
 import type { Cluster } from './cluster.ts'
 import type { PoolFailure, StreamWaiter } from './host-pool.ts'
@@ -110,6 +111,7 @@ function start(limits: object = {}, settings: Partial<Cluster> = {}) {
     connector,
     random: seededRandom(1),
     held: { bufferedBytes: 0 },
+    copies: new CopyBuffers(),
   })
   return {
     clock,
@@ -243,6 +245,39 @@ test('an idle connection ends after its time', () => {
   assert.equal(wire.isDestroyed, false)
   run.clock.advance(1)
   assert.equal(wire.isDestroyed, true)
+})
+
+test('a host has no more connections than one host may have, and always one', () => {
+  const run = start({ connectionsPerHostMax: 1 })
+  run.ask()
+  const second = run.ask()
+  assert.equal(run.pending.length, 1)
+  assert.equal(run.cluster.stats.cxOverflow.value(), 1)
+  const wire = run.open()
+  wire.receive(answer)
+  assert.notEqual(second.stream, undefined, 'it waits for the one that there is')
+  const none = start({ connectionsPerHostMax: 0 })
+  none.ask()
+  assert.equal(none.pending.length, 1)
+})
+
+test('a connection of a certain age takes no more requests: idle ends now, busy after its response', () => {
+  const run = start({}, { connectionDurationMsMax: 1_000 })
+  run.ask()
+  const idle = run.open()
+  idle.receive(answer)
+  run.clock.advance(999)
+  assert.equal(idle.isDestroyed, false)
+  run.clock.advance(1)
+  assert.equal(idle.isDestroyed, true)
+  const waiter = run.ask()
+  const busy = run.open()
+  run.clock.advance(1_000)
+  assert.equal(busy.isDestroyed, false)
+  busy.receive(answer)
+  assert.equal(waiter.ended, 1)
+  assert.equal(busy.isDestroyed, true)
+  assert.equal(run.cluster.stats.cxMaxDuration.value(), 2)
 })
 
 test('a host that left drains: idle ends now, busy after its response', () => {

@@ -6,6 +6,7 @@ import type { Clock } from '../../lib/clock.ts'
 import type { Random } from '../../lib/random.ts'
 import { HeaderNames } from '../http1/header-names.ts'
 import type { HeldBytes } from '../http2/stream.ts'
+import type { CopyBuffers } from '../wire/copy-buffer.ts'
 import type { Connector, WireTransport } from '../wire/wire.ts'
 import type { Cluster } from './cluster.ts'
 import type { HostPool, StreamWaiter } from './host-pool.ts'
@@ -19,6 +20,8 @@ export interface UpstreamPoolsOptions {
   readonly connector: Connector
   /** Counts what paused streams hold. */
   readonly held: HeldBytes
+  /** Memory for what cannot leave at once. */
+  readonly copies: CopyBuffers
 }
 
 export class UpstreamPools {

@@ -7,7 +7,8 @@
  * same shared machine, November 2026). A write that the kernel takes at once gives its buffer back at once.
  */
 
-const bufferBytes = 64 * 1024
+/** A whole read, and the text that leaves before it. */
+const bufferBytes = 80 * 1024
 const sparesMax = 64
 
 export class CopyBuffers {

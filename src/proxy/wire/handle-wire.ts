@@ -12,6 +12,7 @@ import type { Socket } from 'node:net'
 import { getSystemErrorName } from 'node:util'
 
 import type { FlushTurn } from './flush-turn.ts'
+import { Gather } from './gather.ts'
 import {
   detachHandle,
   type HandleInternals,
@@ -23,10 +24,6 @@ import {
 import type { ReadBuffer } from './read-buffer.ts'
 import type { Wire, WireEvents } from './wire.ts'
 
-/** Above this a body is written on its own instead of being joined to the pending text. */
-const joinBytesMax = 8 * 1024
-/** Pending text beyond this does not wait for the end of the turn. */
-const pendingBytesMax = 15 * 1024
 /** That of a `net.Socket`. */
 const watermarkBytes = 64 * 1024
 const endOfFile = 'EOF'
@@ -50,9 +47,13 @@ export class HandleWires {
     }
   }
 
-  /** A wire on the connection of a socket that has just connected; undefined leaves the socket as it was. */
-  take(socket: Socket): Wire | undefined {
-    const { localAddress = '', localPort = 0, remoteAddress = '', remotePort = 0 } = socket
+  /**
+   * A wire on the connection of a socket that has just connected; undefined leaves the socket as it was. `local`: its end
+   * on this side, where that is known; it is asked of the kernel otherwise.
+   */
+  take(socket: Socket, local: LocalEnd = socket): Wire | undefined {
+    const { localAddress = '', localPort = 0 } = local
+    const { remoteAddress = '', remotePort = 0 } = socket
     const handle = detachHandle(socket)
     if (handle === undefined) return undefined
     handle.onread = this.#onRead
@@ -71,11 +72,8 @@ export class HandleWires {
     return handle.writeLatin1String(this.#request, text)
   }
 
-  /** `text`, then `bytes`, in one system call. */
-  writeBytes(handle: StreamHandle, text: string, bytes: Buffer): number {
-    return text === ''
-      ? handle.writeBuffer(this.#request, bytes)
-      : handle.writev(this.#request, [text, 'latin1', bytes, 'buffer'], false)
+  writeBytes(handle: StreamHandle, bytes: Buffer): number {
+    return handle.writeBuffer(this.#request, bytes)
   }
 
   /** The request of the write just made, if it has become asynchronous: it belongs to the caller then. */
@@ -109,6 +107,8 @@ function onWriteComplete(this: WriteRequest, status: number): void {
   this.wire?.onWritten(this, status)
 }
 
+type LocalEnd = Pick<Socket, 'localAddress' | 'localPort'>
+
 interface Addresses {
   readonly localAddress: string
   readonly localPort: number
@@ -125,8 +125,8 @@ class HandleWire implements Wire, HandleReader {
   readonly #wires: HandleWires
   readonly #turn: FlushTurn
   #events: WireEvents = ignored
-  /** Text of this turn that has not been given to the kernel. */
-  #pending = ''
+  /** What this turn has written. */
+  readonly #pending: Gather
   /** Writes that the kernel has not taken to their end. */
   #unfinished = 0
   /** What of this wire the process's budget counts; changes only while the kernel is full. */
@@ -149,6 +149,7 @@ class HandleWire implements Wire, HandleReader {
     this.#handle = handle
     this.#wires = wires
     this.#turn = wires.turn
+    this.#pending = new Gather(wires.turn.copies)
     this.localAddress = addresses.localAddress
     this.localPort = addresses.localPort
     this.remoteAddress = addresses.remoteAddress
@@ -170,13 +171,8 @@ class HandleWire implements Wire, HandleReader {
 
   write(data: Uint8Array | string): boolean {
     if (this.#isEnding || this.#isClosed) return true
-    if (typeof data === 'string') this.#pending += data
-    else if (data.length <= joinBytesMax) this.#pending += latin1(data)
-    else {
-      this.#writeBytes(data)
-      return this.#isBelowWatermark()
-    }
-    if (this.#pending.length > pendingBytesMax) this.#writePending()
+    this.#pending.add(data)
+    if (this.#pending.isFull) this.#writePending()
     else if (!this.#isScheduled) {
       this.#isScheduled = true
       this.#turn.schedule(this)
@@ -265,22 +261,14 @@ class HandleWire implements Wire, HandleReader {
   }
 
   #writePending(): void {
-    if (this.#pending === '' || this.#isClosed) return
-    const text = this.#pending
-    this.#pending = ''
-    this.#afterWrite(this.#wires.writeText(this.#handle, text), undefined)
-  }
-
-  /** The bytes belong to the read buffer, and the kernel may leave a part of them for later: hence the copy. */
-  #writeBytes(data: Uint8Array): void {
-    if (this.#isClosed) return
-    const { copies } = this.#turn
-    const buffer = copies.take(data.length)
-    buffer.set(data)
-    const copy = buffer.length === data.length ? buffer : buffer.subarray(0, data.length)
-    const text = this.#pending
-    this.#pending = ''
-    this.#afterWrite(this.#wires.writeBytes(this.#handle, text, copy), buffer)
+    const { length } = this.#pending
+    if (length === 0 || this.#isClosed) return
+    const block = this.#pending.takeBlock()
+    const code =
+      block === undefined
+        ? this.#wires.writeText(this.#handle, this.#pending.takeText())
+        : this.#wires.writeBytes(this.#handle, block.subarray(0, length))
+    this.#afterWrite(code, block)
   }
 
   #afterWrite(code: number, lent: Buffer | undefined): void {
@@ -321,7 +309,7 @@ class HandleWire implements Wire, HandleReader {
     if (this.#isClosed) return
     this.#isClosed = true
     this.#isEnding = true
-    this.#pending = ''
+    this.#pending.clear()
     if (this.#heldBytes !== 0) this.#hold(0)
     this.#handle.close(() => {
       const events = this.#events
@@ -352,14 +340,6 @@ class HandleWire implements Wire, HandleReader {
 function systemError(call: string, code: number): Error {
   const name = getSystemErrorName(code)
   return Object.assign(new Error(`${call} ${name}`), { code: name, errno: code, syscall: call })
-}
-
-function latin1(data: Uint8Array): string {
-  // Chunks are Buffers wherever they come from a socket; the other case is a literal of ours.
-  const bytes = Buffer.isBuffer(data)
-    ? data
-    : Buffer.from(data.buffer, data.byteOffset, data.byteLength)
-  return bytes.toString('latin1')
 }
 
 const ignored: WireEvents = { onData() {}, onEnd() {}, onDrain() {}, onClose() {} }

@@ -1,13 +1,12 @@
 /**
  * A wire on the public `net.Socket`: TCP and Unix sockets, on every platform and version of Node.
  *
- * What is written while a turn runs is collected here and leaves in one `write` when the turn ends. Heads
- * and small bodies are joined as one latin1 string, so that one write of one piece is the common case; a large body is copied once, because the chunk that it came in belongs to
- * the reader's shared buffer.
+ * What is written while a turn runs is gathered (gather.ts) and leaves in one `write` when the turn ends.
  */
 import type { Socket } from 'node:net'
 
 import type { FlushTurn } from './flush-turn.ts'
+import { Gather } from './gather.ts'
 import type { ProxyAddresses } from './proxy-protocol.ts'
 import type { ReadBuffer } from './read-buffer.ts'
 import { shareReads } from './shared-read.ts'
@@ -18,11 +17,6 @@ export interface WireProof extends Pick<Wire, 'security' | 'requestedServerName'
   /** Whose connection it is, where the PROXY protocol said so. */
   readonly proxied?: ProxyAddresses | undefined
 }
-
-/** Above this a body is written on its own instead of being joined to the pending text. */
-const joinBytesMax = 8 * 1024
-/** Pending text beyond this does not wait for the end of the turn. */
-const pendingBytesMax = 16 * 1024
 
 /** A wire on a socket that a server accepted; it reads into `buffer` where Node lets it, else by `data`. */
 export function acceptWire(
@@ -51,8 +45,8 @@ export class NetWire implements Wire {
   readonly #socket: Socket
   readonly #turn: FlushTurn
   #events: WireEvents = ignored
-  /** Text of this turn that has not been given to the socket. */
-  #pending = ''
+  /** What this turn has written. */
+  readonly #pending: Gather
   #isScheduled = false
   #isEnding = false
   #isClosed = false
@@ -71,6 +65,7 @@ export class NetWire implements Wire {
   constructor(socket: Socket, turn: FlushTurn, proof: WireProof = {}) {
     this.#socket = socket
     this.#turn = turn
+    this.#pending = new Gather(turn.copies)
     this.security = proof.security
     this.requestedServerName = proof.requestedServerName
     this.retireAtMs = proof.retireAtMs
@@ -97,13 +92,8 @@ export class NetWire implements Wire {
 
   write(data: Uint8Array | string): boolean {
     if (this.#isEnding || this.#isClosed) return true
-    if (typeof data === 'string') this.#pending += data
-    else if (data.length <= joinBytesMax) this.#pending += latin1(data)
-    else {
-      this.#writeBytes(data)
-      return this.#isBelowWatermark()
-    }
-    if (this.#pending.length > pendingBytesMax) this.#writePending()
+    this.#pending.add(data)
+    if (this.#pending.isFull) this.#writePending()
     else if (!this.#isScheduled) {
       this.#isScheduled = true
       this.#turn.schedule(this)
@@ -114,7 +104,7 @@ export class NetWire implements Wire {
   /** The end of the turn; called by it. */
   flush(): void {
     this.#isScheduled = false
-    if (this.#pending !== '') this.#writePending()
+    this.#writePending()
     if (this.#isEnding && !this.#isClosed) this.#socket.end()
     if (this.#needsDrain && !this.#socket.writableNeedDrain) this.#onDrain()
   }
@@ -140,7 +130,7 @@ export class NetWire implements Wire {
 
   destroy(): void {
     if (this.#isClosed) return
-    this.#pending = ''
+    this.#pending.clear()
     this.#isEnding = true
     this.#socket.destroy()
   }
@@ -192,26 +182,20 @@ export class NetWire implements Wire {
   }
 
   #writePending(): void {
-    const text = this.#pending
-    this.#pending = ''
-    if (!this.#isClosed && this.#socket.writable) this.#socket.write(text, 'latin1')
-  }
-
-  #writeBytes(data: Uint8Array): void {
+    const { length } = this.#pending
+    if (length === 0) return
     const socket = this.#socket
-    if (this.#isClosed || !socket.writable) return
-    const { copies } = this.#turn
-    const buffer = copies.take(data.length)
-    buffer.set(data)
-    const copy = buffer.length === data.length ? buffer : buffer.subarray(0, data.length)
-    if (this.#pending === '') socket.write(copy)
-    else {
-      socket.cork()
-      this.#writePending()
-      socket.write(copy)
-      socket.uncork()
+    if (this.#isClosed || !socket.writable) {
+      this.#pending.clear()
+      return
     }
-    this.#lent.push(buffer)
+    const block = this.#pending.takeBlock()
+    if (block === undefined) {
+      socket.write(this.#pending.takeText(), 'latin1')
+      return
+    }
+    socket.write(block.subarray(0, length))
+    this.#lent.push(block)
     this.#reclaim()
   }
 
@@ -244,7 +228,7 @@ export class NetWire implements Wire {
     if (this.#isClosed) return
     this.#isClosed = true
     if (this.#heldBytes !== 0) this.#hold(0)
-    this.#pending = ''
+    this.#pending.clear()
     this.#held = []
     const events = this.#events
     this.#events = ignored
@@ -268,14 +252,6 @@ export class NetWire implements Wire {
     this.#error ??= error instanceof Error ? error : new Error(String(error))
     this.destroy()
   }
-}
-
-function latin1(data: Uint8Array): string {
-  // Chunks are Buffers wherever they come from a socket; the other case is a literal of ours.
-  const bytes = Buffer.isBuffer(data)
-    ? data
-    : Buffer.from(data.buffer, data.byteOffset, data.byteLength)
-  return bytes.toString('latin1')
 }
 
 const ignored: WireEvents = { onData() {}, onEnd() {}, onDrain() {}, onClose() {} }

@@ -2,7 +2,7 @@
  * A second descriptor of an open socket, so that one thread can accept a connection and another one serve it: sockets
  * cannot be sent to a worker, but a descriptor is a number. `fcntl` is called through node:ffi.
  */
-import type { Socket } from 'node:net'
+import type { Server, Socket } from 'node:net'
 
 import { MeshError, describeError } from '../../lib/mesh-error.ts'
 
@@ -34,8 +34,8 @@ export async function openDuplicate(): Promise<DuplicateDescriptor> {
   }
 }
 
-/** Undefined when the socket has none, because it is closed. */
-export function descriptorOf(socket: Socket): number | undefined {
+/** Of a connection or of a server that listens; undefined when it has none, because it is closed. */
+export function descriptorOf(socket: Socket | Server): number | undefined {
   // Not documented, and there since Node 0.x: what wires on handles stand on too.
   const { _handle: handle } = socket as { readonly _handle?: { readonly fd?: number } | null }
   const descriptor = handle?.fd

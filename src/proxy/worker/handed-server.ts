@@ -36,10 +36,8 @@ export class HandedServer extends EventEmitter {
     return this
   }
 
-  /** One connection; those that arrive after the end are closed. */
+  /** One connection. Those that were accepted before the end was known arrive behind it, and are served. */
   hand(fd: number): void {
-    const socket = new Socket({ fd, readable: true, writable: true, allowHalfOpen: true })
-    if (this.listening) this.emit('connection', socket)
-    else socket.destroy()
+    this.emit('connection', new Socket({ fd, readable: true, writable: true, allowHalfOpen: true }))
   }
 }

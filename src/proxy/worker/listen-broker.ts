@@ -8,8 +8,8 @@
 import { createServer, type Server, type Socket } from 'node:net'
 
 import type { Log } from '../../lib/log.ts'
-import { boundAddress, listen } from '../listener/listen.ts'
-import { addressText } from '../wire/connector.ts'
+import { socketKey } from '../config/listener-table.ts'
+import { boundAddress, closeHandedOver, closeServer, listen } from '../listener/listen.ts'
 import type { WireAddress } from '../wire/wire.ts'
 import { type DuplicateDescriptor, descriptorOf } from './duplicate-descriptor.ts'
 
@@ -26,6 +26,8 @@ export interface ListenBrokerOptions {
 }
 
 interface Shared {
+  readonly key: string
+  readonly configured: WireAddress
   readonly address: Promise<WireAddress>
   server: Server | undefined
   readonly takers: ConnectionTaker[]
@@ -63,7 +65,7 @@ export class ListenBroker {
     shared.takers.splice(index, 1)
     if (shared.takers.length > 0) return
     this.#byListener.delete(listener)
-    shared.server?.close()
+    if (shared.server?.listening === true) closeServer(shared.server, shared.configured)
   }
 
   /** A worker is gone: it leaves everything, and what it alone served stays open for its successor. */
@@ -74,14 +76,44 @@ export class ListenBroker {
     }
   }
 
+  /** What it listens on. */
+  descriptors(): ReadonlyMap<string, number> {
+    const found = new Map<string, number>()
+    for (const { key, server } of this.#byListener.values()) {
+      const descriptor = server?.listening === true ? descriptorOf(server) : undefined
+      if (descriptor !== undefined) found.set(key, descriptor)
+    }
+    return found
+  }
+
+  /** Another process listens on all of it. */
+  release(): void {
+    for (const { server } of this.#byListener.values()) {
+      if (server?.listening === true) closeHandedOver(server)
+    }
+    this.#byListener.clear()
+  }
+
   close(): void {
-    for (const { server } of this.#byListener.values()) server?.close()
+    for (const { server, configured } of this.#byListener.values()) {
+      if (server?.listening === true) closeServer(server, configured)
+    }
     this.#byListener.clear()
   }
 
   #open(listener: string, address: WireAddress): Shared {
     const ready = Promise.withResolvers<WireAddress>()
-    const shared: Shared = { address: ready.promise, server: undefined, takers: [], next: 0 }
+    // The listener's name, and where it is to listen, as the worker put them together.
+    const name = listener.slice(0, -JSON.stringify(address).length - 1)
+    const key = socketKey({ name, address })
+    const shared: Shared = {
+      key,
+      configured: address,
+      address: ready.promise,
+      server: undefined,
+      takers: [],
+      next: 0,
+    }
     this.#byListener.set(listener, shared)
     this.#listen(listener, address, shared).then(ready.resolve, ready.reject)
     return shared
@@ -89,9 +121,8 @@ export class ListenBroker {
 
   async #listen(listener: string, address: WireAddress, shared: Shared): Promise<WireAddress> {
     const { sockets, log } = this.#options
-    const key = addressText(address)
-    const adopt = sockets.get(key)
-    sockets.delete(key)
+    const adopt = sockets.get(shared.key)
+    sockets.delete(shared.key)
     const isServer = adopt !== undefined && 'listen' in adopt
     // Unread: what has arrived is read by whoever serves it.
     const server = isServer ? adopt : createServer({ allowHalfOpen: true, pauseOnConnect: true })

@@ -22,6 +22,7 @@ import type {
   WantedNames,
 } from '../config/data-plane.ts'
 import type { ResourceBatch } from '../config/resource-batch.ts'
+import type { OutlierMessage } from '../resilience/outlier-share.ts'
 import { GaugeTable, createGaugeBuffers } from '../telemetry/gauge-table.ts'
 import {
   countersMaxDefault,
@@ -49,6 +50,9 @@ export interface WorkerGroupOptions {
   readonly replay: () => readonly ResourceBatch[]
   readonly onGivenUp: (error: MeshError) => void
 }
+
+/** See worker-outlier.ts. */
+const leaderThread = 1
 
 export class WorkerGroup implements DataPlane {
   readonly stats: MergedStats
@@ -121,6 +125,17 @@ export class WorkerGroup implements DataPlane {
     for (const worker of this.#workers) worker.tell({ kind: 'reopen-logs' })
   }
 
+  /** The main thread listens for all of them. */
+  async descriptors(): Promise<ReadonlyMap<string, number>> {
+    return this.#broker.descriptors()
+  }
+
+  /** First the door, then the workers: what is on its way to one of them is still served. */
+  async release(): Promise<void> {
+    this.#broker.release()
+    await this.#ask('release', undefined)
+  }
+
   failHealthCheck(isFailing: boolean): void {
     for (const worker of this.#workers) worker.tell({ kind: 'fail-health-check', isFailing })
   }
@@ -154,6 +169,7 @@ export class WorkerGroup implements DataPlane {
         this.#deaths.add(1)
         this.stats.keep(worker.stats)
         this.#gauges.bury(thread)
+        if (thread === leaderThread) this.#passOn(thread, { kind: 'reset' })
       },
       replay: async () => {
         for (const batch of replay()) await worker.callNow('apply', batch)
@@ -163,10 +179,18 @@ export class WorkerGroup implements DataPlane {
     return worker
   }
 
+  /** The first worker decides on outliers for all of them. */
+  #passOn(thread: number, message: OutlierMessage): void {
+    const [leader, ...others] = this.#workers
+    const to = thread === leaderThread ? others : [leader]
+    for (const worker of to) worker?.tell({ kind: 'outlier', message })
+  }
+
   #onMessage(thread: number, message: FromWorker): void {
     const { events, log } = this.#options
     if (message.kind === 'change') events.onChange()
     else if (message.kind === 'listener-failed') events.onListenerFailed(message.failure)
+    else if (message.kind === 'outlier') this.#passOn(thread, message.message)
     else if (message.kind === 'log') {
       log[message.level]({ thread, ...message.fields }, message.message)
     } else if (message.kind === 'wanted') {
@@ -229,7 +253,7 @@ function addCluster(one: ClusterStatus, other: ClusterStatus): ClusterStatus {
   return { ...one, hosts: one.hosts.map((host) => addHost(host, others.get(host.addressText))) }
 }
 
-/** Each worker watches its own traffic for outliers; a host is shown as ejected when one of them has ejected it. */
+/** The first worker decides on outliers, and knows most of them. */
 function addHost(one: HostStatus, other: HostStatus | undefined): HostStatus {
   if (other === undefined) return one
   const shown = other.ejectionRemainingMs > one.ejectionRemainingMs ? other : one
@@ -242,10 +266,11 @@ function addHost(one: HostStatus, other: HostStatus | undefined): HostStatus {
 
 function addCounts(one: HostCounts, other: HostCounts): HostCounts {
   return {
-    cx_active: one.cx_active + other.cx_active,
+    // Gauges that all of them have in common.
+    cx_active: one.cx_active,
     cx_connect_fail: one.cx_connect_fail + other.cx_connect_fail,
     cx_total: one.cx_total + other.cx_total,
-    rq_active: one.rq_active + other.rq_active,
+    rq_active: one.rq_active,
     rq_error: one.rq_error + other.rq_error,
     rq_success: one.rq_success + other.rq_success,
     rq_timeout: one.rq_timeout + other.rq_timeout,

@@ -12,6 +12,7 @@ import type {
 } from '../config/data-plane.ts'
 import type { ResourceBatch } from '../config/resource-batch.ts'
 import type { OverloadLimits } from '../overload/overload-plan.ts'
+import type { OutlierMessage } from '../resilience/outlier-share.ts'
 import type { SlotBuffers } from '../telemetry/shared-slots.ts'
 import type { WireKind } from '../wire/choose-wire.ts'
 import type { WireAddress } from '../wire/wire.ts'
@@ -37,6 +38,7 @@ export interface WorkerCalls {
   progress: { readonly input: undefined; readonly output: DataPlaneProgress }
   certificates: { readonly input: undefined; readonly output: readonly CertificateStatus[] }
   drain: { readonly input: DrainRequest; readonly output: undefined }
+  release: { readonly input: undefined; readonly output: undefined }
   close: { readonly input: undefined; readonly output: undefined }
 }
 
@@ -51,6 +53,9 @@ export type ToWorker =
     }
   | { readonly kind: 'listening'; readonly id: number; readonly result: ListenResult }
   | { readonly kind: 'connection'; readonly listener: string; readonly descriptor: number }
+  /** The worker has left the listener, and no connection of it comes any more. */
+  | { readonly kind: 'unlistened'; readonly listener: string }
+  | { readonly kind: 'outlier'; readonly message: OutlierMessage }
   | { readonly kind: 'reopen-logs' }
   | { readonly kind: 'reset-counters' }
   | { readonly kind: 'fail-health-check'; readonly isFailing: boolean }
@@ -76,6 +81,7 @@ export type FromWorker =
       readonly address: WireAddress
     }
   | { readonly kind: 'unlisten'; readonly listener: string }
+  | { readonly kind: 'outlier'; readonly message: OutlierMessage }
   | { readonly kind: 'stats'; readonly change: StatsChange }
   | {
       readonly kind: 'log'

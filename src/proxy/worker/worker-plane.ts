@@ -139,12 +139,14 @@ export class WorkerPlane implements ConnectionTaker {
         return
       case 'unlisten':
         this.#options.broker.leave(message.listener, this)
+        this.tell({ kind: 'unlistened', listener: message.listener })
         return
       case 'stats':
         this.stats.apply(message.change)
         return
       case 'change':
       case 'wanted':
+      case 'outlier':
       case 'listener-failed':
       case 'log':
         this.#options.onMessage(message)
@@ -208,6 +210,7 @@ const nothing: { readonly [C in WorkerCall]: WorkerCalls[C]['output'] } = {
   } satisfies DataPlaneStatus,
   certificates: [],
   drain: undefined,
+  release: undefined,
   close: undefined,
 }
 

@@ -2,6 +2,7 @@
  * A thread that carries traffic: a data plane of its own behind the same boundary as the main thread's, told by messages
  * what to do. It listens to nothing and talks to no control plane; both are the main thread's.
  */
+import { Socket } from 'node:net'
 import { parentPort, workerData, type MessagePort } from 'node:worker_threads'
 
 import { invariant, unreachable } from '../../lib/assert.ts'
@@ -28,12 +29,14 @@ import type {
   WorkerCalls,
   WorkerSetup,
 } from './worker-message.ts'
+import { WorkerOutlierShare } from './worker-outlier.ts'
 
 class WorkerThread {
   readonly #port: MessagePort
   readonly #stats: StatsRegistry
   readonly #plane: LocalDataPlane
   readonly #overload: OverloadManager
+  readonly #outliers: WorkerOutlierShare
   readonly #servers = new Map<string, HandedServer>()
   readonly #asked = new Map<number, (result: ListenResult) => void>()
   #changes: (StatPlace | string)[] = []
@@ -58,6 +61,11 @@ class WorkerThread {
       onAdded: (place) => this.#noteStat(place),
       onRemoved: (name) => this.#noteStat(name),
     })
+    this.#outliers = new WorkerOutlierShare({
+      thread: setup.thread,
+      slots: this.#stats.slots,
+      send: (outlier) => this.#tell({ kind: 'outlier', message: outlier }),
+    })
     const bootstrap = parseBootstrap(setup.bootstrap)
     this.#plane = new LocalDataPlane({
       clock: systemClock,
@@ -74,6 +82,7 @@ class WorkerThread {
       takeSocket: (listener) => this.#takeSocket(listener),
       drainTimeMs: setup.drainTimeMs,
       handles,
+      outlierShare: this.#outliers,
       events: {
         onWanted: (wanted) => this.#tell({ kind: 'wanted', wanted }),
         onChange: () => this.#tell({ kind: 'change' }),
@@ -105,7 +114,16 @@ class WorkerThread {
         this.#asked.delete(message.id)
         return
       case 'connection':
-        this.#servers.get(message.listener)?.hand(message.descriptor)
+        this.#onConnection(message.listener, message.descriptor)
+        return
+      case 'outlier':
+        this.#outliers.receive(message.message)
+        return
+      case 'unlistened':
+        // One of the same name may have been opened since.
+        if (this.#servers.get(message.listener)?.listening === false) {
+          this.#servers.delete(message.listener)
+        }
         return
       case 'reopen-logs':
         this.#plane.reopenLogs()
@@ -119,6 +137,12 @@ class WorkerThread {
       default:
         unreachable(message)
     }
+  }
+
+  #onConnection(listener: string, fd: number): void {
+    const server = this.#servers.get(listener)
+    if (server === undefined) new Socket({ fd }).destroy()
+    else server.hand(fd)
   }
 
   async #answer(
@@ -145,6 +169,8 @@ class WorkerThread {
         return plane.certificates()
       case 'drain':
         return plane.drain(input as WorkerCalls['drain']['input']).then(() => undefined)
+      case 'release':
+        return plane.release().then(() => undefined)
       case 'close':
         this.#overload.close()
         return plane.close().then(() => undefined)
@@ -166,10 +192,7 @@ class WorkerThread {
     const { promise, resolve } = Promise.withResolvers<ListenResult>()
     this.#asked.set(id, resolve)
     // Made now: connections may come before this function goes on.
-    const server = new HandedServer(address, () => {
-      this.#servers.delete(listener)
-      this.#tell({ kind: 'unlisten', listener })
-    })
+    const server = new HandedServer(address, () => this.#tell({ kind: 'unlisten', listener }))
     this.#servers.set(listener, server)
     this.#tell({ kind: 'listen', id, listener, address })
     const result = await promise

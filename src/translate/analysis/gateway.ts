@@ -72,7 +72,7 @@ function reportNames(
   return (resource.spec.gateways ?? []).flatMap((name, index) => {
     if (name === 'mesh') return []
     const path = `spec.gateways[${index}]`
-    const gateway = gateways.get(name.includes('/') ? name : `${namespace}/${name}`)
+    const gateway = gateways.get(fullNameOf(name, namespace))
     if (gateway === undefined) return notFound(resource, name, path)
     if ((resource.spec.hosts ?? []).some((host) => takes(gateway, host, namespace))) return []
     return issueOf(resource, {
@@ -85,6 +85,13 @@ function reportNames(
       remedy: 'add the host to a server of the gateway, or correct it',
     })
   })
+}
+
+/** `name`, `namespace/name`, or the old `name.namespace.svc…`. */
+function fullNameOf(name: string, namespace: string): string {
+  if (name.includes('/')) return name
+  const [short = '', own = namespace] = name.split('.')
+  return `${own}/${short}`
 }
 
 function notFound(resource: Resource, name: string, path: string): Issue {

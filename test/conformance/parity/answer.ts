@@ -20,10 +20,15 @@ export async function inParallel<T>(
 }
 
 /** One line per field that differs: easier to read than two whole answers. */
-export function differences(one: ParityCase, expected: Answer, actual: Answer): readonly string[] {
+export function differences(
+  one: Pick<ParityCase, 'differs'>,
+  expected: Answer,
+  actual: Answer,
+): readonly string[] {
   const parts = Object.keys(expected) as ComparedPart[]
   return parts.flatMap((part) => {
-    if (one.differs?.[part] !== undefined) return []
+    // The names are those of the headers.
+    if (one.differs?.[part === 'names' ? 'headers' : part] !== undefined) return []
     const left = fieldsOf(expected[part])
     const right = fieldsOf(actual[part])
     const missing = left.filter((field) => !right.includes(field))
@@ -43,7 +48,9 @@ function fieldsOf(value: unknown): readonly string[] {
   )
 }
 
-export function requestBytes(one: ParityCase): string {
+type RequestSketch = Omit<ParityCase, 'listener' | 'stricter'>
+
+export function requestBytes(one: RequestSketch): string {
   const { method = 'GET', path = '/', host = 'app.test', headers = {}, body } = one
   const lines = [`${method} ${path} HTTP/1.1`, `host: ${host}`, `x-case: ${asLatin(one.name)}`]
   for (const [name, value] of Object.entries(headers)) lines.push(`${name}: ${value}`)
@@ -77,6 +84,7 @@ export function toAnswer(response: WireResponse, log: unknown): Answer {
   const echoed = echoOf(response.body)
   return {
     status: response.status,
+    names: response.names,
     body: echoed === undefined ? response.body : 'an echo',
     headers: headers
       .filter(([name]) => name !== 'content-length' || echoed === undefined)
@@ -105,7 +113,7 @@ function echoOf(body: string): unknown {
 
 export function logEntries(
   file: string,
-  cases: readonly ParityCase[],
+  cases: readonly Pick<ParityCase, 'name'>[],
 ): ReadonlyMap<string, unknown> {
   const entries = new Map<string, unknown>()
   for (const line of readFileSync(file, 'utf8').split('\n')) {

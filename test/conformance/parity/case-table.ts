@@ -18,7 +18,15 @@ export interface ParityCase {
   readonly stricter?: number
 }
 
-export type ComparedPart = 'status' | 'body' | 'headers' | 'upstream' | 'log' | 'closed' | 'interim'
+export type ComparedPart =
+  | 'status'
+  | 'names'
+  | 'body'
+  | 'headers'
+  | 'upstream'
+  | 'log'
+  | 'closed'
+  | 'interim'
 
 export const parityCases: readonly ParityCase[] = [
   // Virtual hosts.

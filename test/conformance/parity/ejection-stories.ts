@@ -214,9 +214,10 @@ export interface EjectionPorts {
 }
 
 /** One listener, a route and a cluster for each story. */
-export function ejectionBootstrap(ports: EjectionPorts): string {
+export function ejectionBootstrap(ports: EjectionPorts, eventLog: string): string {
   return `
 admin: { address: { socket_address: { address: 127.0.0.1, port_value: 0 } } }
+cluster_manager: { outlier_detection: { event_log_path: ${JSON.stringify(eventLog)} } }
 static_resources:
   listeners:
   - name: all

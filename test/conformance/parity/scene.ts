@@ -72,8 +72,19 @@ export function compareScene(scene: Scene, more?: (runs: SceneRuns) => void): vo
       writeFileSync(file, scene.bootstrap({ a, b, refused: await refusedPort(), log }))
       const options = { file, folder, envoy: envoy ?? '', listeners: scene.listeners }
       const stage = { scene, log, upstreams }
-      await answerAll(stage, () => openEnvoy(options), runs.envoy)
-      await answerAll(stage, () => openTulle(file), runs.tulle)
+      const ask = async (one: Stage): Promise<void> => {
+        await answerAll(one, () => openEnvoy(options), runs.envoy)
+        await answerAll(one, () => openTulle(file), runs.tulle)
+      }
+      await ask(stage)
+      if (scene.isInOrder === true) return
+      // A difference that a request alone does not show was one of the machine's load.
+      const unlike = differing(scene.cases, runs)
+      if (unlike.length === 0 || unlike.length > unlikeMax) return
+      const kept = { envoy: runs.envoy.log, tulle: runs.tulle.log }
+      await ask({ ...stage, scene: { ...scene, cases: unlike, isInOrder: true } })
+      runs.envoy.log = kept.envoy
+      runs.tulle.log = kept.tulle
     })
 
     after(async () => {
@@ -92,6 +103,21 @@ export function compareScene(scene: Scene, more?: (runs: SceneRuns) => void): vo
     }
 
     more?.(runs)
+  })
+}
+
+/** More than that is no accident. */
+const unlikeMax = 8
+
+function differing(cases: readonly ParityCase[], { envoy, tulle }: SceneRuns): ParityCase[] {
+  return cases.filter((one) => {
+    const expected = envoy.answers.get(one.name)
+    const actual = tulle.answers.get(one.name)
+    return (
+      expected !== undefined &&
+      actual !== undefined &&
+      differences(one, expected, actual).length > 0
+    )
   })
 }
 
@@ -115,8 +141,11 @@ async function answerAll(
     await using proxy = await open()
     const ask = async (one: ParityCase): Promise<void> => {
       const port = proxy.ports.get(one.listener ?? 'main') ?? 0
-      const bytes = one.raw ?? requestBytes(one)
-      responses.set(one.name, await sendBytes({ port, bytes, isHead: one.method === 'HEAD' }))
+      // Some hosts name the listener's own port.
+      const bytes = (one.raw ?? requestBytes(one)).replaceAll('PORT', String(port))
+      const response = await sendBytes({ port, bytes, isHead: one.method === 'HEAD' })
+      const body = response.body.replaceAll(String(port), 'PORT')
+      responses.set(one.name, { ...response, body })
     }
     if (scene.isInOrder === true) for (const one of cases) await ask(one)
     else await inParallel(cases, ask)

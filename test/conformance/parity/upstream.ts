@@ -15,6 +15,8 @@ interface Head {
   readonly method: string
   readonly path: string
   readonly headers: readonly (readonly [string, string])[]
+  /** As they were spelt. */
+  readonly names: readonly string[]
 }
 
 export async function openUpstream(name: string): Promise<Upstream> {
@@ -60,11 +62,12 @@ function serve(socket: Socket, onRequest: (head: Head, body: string) => void): v
 function parseHead(text: string): Head {
   const [first = '', ...lines] = text.split('\r\n')
   const [method = '', path = ''] = first.split(' ')
+  const names = lines.map((line) => line.slice(0, line.indexOf(':'))).sort()
   const headers = lines.map((line) => {
     const colon = line.indexOf(':')
     return [line.slice(0, colon).toLowerCase(), line.slice(colon + 1).trim()] as const
   })
-  return { method, path, headers }
+  return { method, path, headers, names }
 }
 
 function readBody(head: Head, text: string): { body: string; after: string } | undefined {
@@ -76,9 +79,13 @@ function readBody(head: Head, text: string): { body: string; after: string } | u
       const lineEnd = text.indexOf('\r\n', position)
       if (lineEnd < 0) return undefined
       const size = Number.parseInt(text.slice(position, lineEnd), 16)
+      if (size === 0) {
+        // Trailer fields may come before the empty line.
+        const last = text.indexOf('\r\n\r\n', lineEnd)
+        return last < 0 ? undefined : { body, after: text.slice(last + 4) }
+      }
       const end = lineEnd + 2 + size + 2
       if (text.length < end) return undefined
-      if (size === 0) return { body, after: text.slice(end) }
       body += text.slice(lineEnd + 2, lineEnd + 2 + size)
       position = end
     }
@@ -141,6 +148,13 @@ const actions: Readonly<Record<string, Action>> = {
       `HTTP/1.1 200 OK\r\ncontent-type: application/grpc\r\ngrpc-status: ${number}\r\ncontent-length: 0\r\n\r\n`,
     ),
   bare: ({ socket }, { number }) => socket.write(`HTTP/1.1 ${number} X\r\n\r\n`),
+  spelt: sends(
+    'HTTP/1.1 200 OK\r\nX-UPPER-name: 1\r\nx-lower: 2\r\nX-Mixed-CASE: 3\r\nContent-LENGTH: 2\r\n\r\nok',
+  ),
+  many: sends(`HTTP/1.1 200 OK\r\na: 1\r\nb: 2\r\nc: 3\r\nd: 4\r\ncontent-length: 0\r\n\r\n`),
+  trailers: sends(
+    'HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n0\r\nx-t: 1\r\n\r\n',
+  ),
   server: sends(
     'HTTP/1.1 200 OK\r\nserver: mine\r\nx-a: 1\r\nx-a: 2\r\ncontent-length: 2\r\n\r\nok',
   ),
@@ -177,6 +191,7 @@ function echo(scene: Scene, exchange: Exchange, status: number): void {
     method: head.method,
     path: head.path,
     headers: head.headers,
+    names: head.names,
     body: body.length > 200 ? `${body.length} bytes` : body,
   })
   const isBodiless = head.method === 'HEAD' || status === 204 || status === 304

@@ -5,6 +5,8 @@ export interface WireResponse {
   /** 0: the connection ended without a response. */
   readonly status: number
   readonly headers: readonly (readonly [string, string])[]
+  /** As they were spelt, sorted. */
+  readonly names: readonly string[]
   readonly body: string
   /** Statuses of the interim responses before it. */
   readonly interim: readonly number[]
@@ -55,6 +57,7 @@ function saysClose(text: string): boolean {
 interface Parts {
   readonly status: number
   readonly headers: readonly (readonly [string, string])[]
+  readonly names: readonly string[]
   readonly rest: string
   readonly interim: readonly number[]
 }
@@ -68,11 +71,12 @@ function split(text: string, interim: readonly number[] = []): Parts | undefined
   if (status >= 100 && status < 200 && status !== 101) {
     return split(text.slice(end + 4), [...interim, status])
   }
+  const names = lines.map((line) => line.slice(0, line.indexOf(':'))).sort()
   const headers = lines.map((line) => {
     const colon = line.indexOf(':')
     return [line.slice(0, colon).toLowerCase(), line.slice(colon + 1).trim()] as const
   })
-  return { status, headers, rest: text.slice(end + 4), interim }
+  return { status, headers, names, rest: text.slice(end + 4), interim }
 }
 
 function isComplete(text: string, isHead: boolean): boolean {
@@ -80,20 +84,21 @@ function isComplete(text: string, isHead: boolean): boolean {
   if (parts === undefined) return false
   if (isHead || parts.status === 204 || parts.status === 304 || parts.status === 101) return true
   const value = (name: string) => parts.headers.find(([key]) => key === name)?.[1]
-  if (value('transfer-encoding') === 'chunked') return parts.rest.endsWith('0\r\n\r\n')
+  if (value('transfer-encoding') === 'chunked') return /0\r\n(?:[^\r]+\r\n)*\r\n$/.test(parts.rest)
   const length = value('content-length')
   return length !== undefined && parts.rest.length >= Number(length)
 }
 
 function parse(text: string, closed: boolean, isHead: boolean): WireResponse {
   const parts = split(text)
-  if (parts === undefined) return { status: 0, headers: [], body: text, interim: [], closed }
+  if (parts === undefined)
+    return { status: 0, headers: [], names: [], body: text, interim: [], closed }
   const isChunked = parts.headers.some(
     ([name, value]) => name === 'transfer-encoding' && value === 'chunked',
   )
   const body = isChunked && !isHead ? unchunk(parts.rest) : parts.rest
-  const { status, headers, interim } = parts
-  return { status, headers, body, interim, closed }
+  const { status, headers, names, interim } = parts
+  return { status, headers, names, body, interim, closed }
 }
 
 function unchunk(text: string): string {

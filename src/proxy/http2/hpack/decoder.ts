@@ -20,6 +20,11 @@ export type HpackError = 'truncated' | 'integer' | 'index' | 'huffman' | 'table-
 const defaultTableBytes = 4096
 /** Above every length that a block can have, below every overflow. */
 const integerMax = 2 ** 28
+/** Names that came as text and are remembered; all are forgotten beyond it. */
+const namesMax = 256
+const namesCharsMax = 64
+/** Slices keep the text of their block: not of one that is much larger than they are. */
+const slicedBytesMax = 2048
 
 export class HpackDecoder {
   readonly #table: DynamicTable
@@ -27,8 +32,11 @@ export class HpackDecoder {
   #tableBytesMax = defaultTableBytes
   /** Our SETTINGS made the table smaller: the next block must say that it knows (§4.2). */
   #awaitsUpdate = false
+  readonly #names = new Map<string, FieldName>()
   #scratch = Buffer.alloc(0)
   #block: Buffer = Buffer.alloc(0)
+  /** Of the block, where any of its strings was asked for. */
+  #text = ''
   #position = 0
   #error: HpackError | undefined
 
@@ -49,6 +57,7 @@ export class HpackDecoder {
 
   decode(block: Buffer, sink: FieldSink): HpackError | undefined {
     this.#block = block
+    this.#text = ''
     this.#position = 0
     this.#error = undefined
     let isBegun = false
@@ -65,6 +74,7 @@ export class HpackDecoder {
       }
     }
     this.#block = noBytes
+    this.#text = ''
     return this.#error
   }
 
@@ -89,7 +99,7 @@ export class HpackDecoder {
     if (this.#error !== undefined) return
     const name = index === 0 ? this.#readName() : this.#entryAt(index)?.name
     if (name === undefined) return
-    const raw = this.#readString()
+    const raw = this.#readString(isKept)
     if (raw === undefined) return
     const value = trimmed(raw)
     const isValueValid = isValidValue(value)
@@ -101,8 +111,17 @@ export class HpackDecoder {
   }
 
   #readName(): FieldName | undefined {
-    const text = this.#readString()
-    return text === undefined ? undefined : fieldName(text)
+    const text = this.#readString(false)
+    return text === undefined ? undefined : (this.#names.get(text) ?? this.#learn(text))
+  }
+
+  /** Peers that index nothing spell the same names each time. */
+  #learn(text: string): FieldName {
+    const name = fieldName(text)
+    if (text.length > namesCharsMax) return name
+    if (this.#names.size >= namesMax) this.#names.clear()
+    this.#names.set(name.text, name)
+    return name
   }
 
   #entryAt(index: number) {
@@ -115,8 +134,8 @@ export class HpackDecoder {
     return entry
   }
 
-  /** §5.2 */
-  #readString(): string | undefined {
+  /** §5.2. What is kept in the table must not keep its whole block, of which it would be a slice. */
+  #readString(isKept: boolean): string | undefined {
     const first = this.#block[this.#position]
     if (first === undefined) {
       this.#error = 'truncated'
@@ -131,9 +150,13 @@ export class HpackDecoder {
       return undefined
     }
     this.#position = end
-    return (first & 0x80) === 0
-      ? this.#block.toString('latin1', start, end)
-      : this.#readHuffman(start, end)
+    if ((first & 0x80) !== 0) return this.#readHuffman(start, end)
+    if (isKept || this.#block.length > slicedBytesMax) {
+      return this.#block.toString('latin1', start, end)
+    }
+    // One call into the runtime for the block, not one for each of its strings.
+    if (this.#text === '') this.#text = this.#block.toString('latin1')
+    return this.#text.slice(start, end)
   }
 
   #readHuffman(start: number, end: number): string | undefined {

@@ -1,0 +1,162 @@
+/**
+ * The old sidecar's side of a take-over: offers what it listens on to one process at a time, on a Unix socket that only its
+ * owner may enter, and lets go once that process serves.
+ *
+ * The descriptors are those of the sockets themselves, not others of the same address: what waits in their queues waits
+ * for whoever accepts next, and nothing is lost when this process closes its own (closing a socket of `reusePort` would
+ * lose its queue).
+ */
+import { chmodSync, renameSync, rmSync } from 'node:fs'
+import { createServer, type Server, type Socket } from 'node:net'
+
+import type { Log } from '../../lib/log.ts'
+import { MeshError, describeError } from '../../lib/mesh-error.ts'
+import { descriptorOf } from '../worker/duplicate-descriptor.ts'
+import { type FromOld, type Hello, protocolVersion, ready, released } from './message.ts'
+import { openDescriptorPassing, recordOf } from './pass-descriptor.ts'
+
+export interface HandOverOptions {
+  /** Where it is offered. */
+  readonly path: string
+  readonly epoch: number
+  readonly log: Log
+  /** What this process listens on, by key. */
+  readonly descriptors: () => Promise<ReadonlyMap<string, number>>
+  /** Another process serves: close them, each without touching the socket that it stands for. */
+  readonly release: () => Promise<void>
+  /** It has been released, and the other process knows. */
+  readonly onReleased: () => void
+}
+
+export interface HandOver {
+  close(): void
+}
+
+/** Rejections: MESH_LISTEN_FAILED. Whether descriptors can be passed is found out when somebody asks: few ever do. */
+export async function openHandOver(options: HandOverOptions): Promise<HandOver> {
+  const offer = new Offer(options)
+  await offer.listen()
+  return offer
+}
+
+/** A first line longer than this is no greeting. */
+const helloBytesMax = 4_096
+
+class Offer implements HandOver {
+  readonly #options: HandOverOptions
+  readonly #server: Server
+  #taker: Socket | undefined
+  #isReleased = false
+
+  constructor(options: HandOverOptions) {
+    this.#options = options
+    this.#server = createServer((socket) => this.#onTaker(socket))
+  }
+
+  /** In one step: whoever looks for the path finds the one before or this one. */
+  async listen(): Promise<void> {
+    const { path, log } = this.#options
+    const draft = `${path}.${process.pid}`
+    await new Promise<void>((resolve, reject) => {
+      this.#server.once('error', (cause) => {
+        reject(new MeshError('MESH_LISTEN_FAILED', `offer a take-over at ${path}`, { cause }))
+      })
+      this.#server.listen(draft, resolve)
+    })
+    chmodSync(draft, 0o600)
+    renameSync(draft, path)
+    this.#server.on('error', (error) =>
+      log.warn({ error: error.message }, 'take-over: accept failed'),
+    )
+  }
+
+  close(): void {
+    this.#taker?.destroy()
+    this.#server.close()
+    // Closing unlinks the name that it was bound by, which it no longer has.
+    if (!this.#isReleased) rmSync(this.#options.path, { force: true })
+  }
+
+  #onTaker(socket: Socket): void {
+    let text = ''
+    let hasGreeted = false
+    socket.on('error', () => {
+      // Its end says the same.
+    })
+    socket.on('close', () => {
+      if (this.#taker !== socket) return
+      this.#taker = undefined
+      if (!this.#isReleased) this.#options.log.warn({}, 'take-over: given up by the other side')
+    })
+    socket.on('data', (chunk: Buffer) => {
+      text += chunk.toString()
+      const end = text.indexOf('\n')
+      if (end < 0) {
+        if (text.length > helloBytesMax) socket.destroy()
+        return
+      }
+      const line = text.slice(0, end + 1)
+      text = text.slice(end + 1)
+      if (!hasGreeted) {
+        hasGreeted = true
+        void this.#handOver(socket, line)
+      } else if (line === ready && this.#taker === socket) void this.#release(socket)
+    })
+  }
+
+  async #handOver(socket: Socket, line: string): Promise<void> {
+    const { log, epoch, descriptors } = this.#options
+    const refuse = (reason: string): void => {
+      const refusal: FromOld = { kind: 'refused', reason }
+      socket.end(recordOf(JSON.stringify(refusal)))
+    }
+    try {
+      const reason = this.#refusal(line)
+      if (reason !== undefined) {
+        refuse(reason)
+        return
+      }
+      this.#taker = socket
+      const open = await descriptors()
+      const passing = await openDescriptorPassing()
+      const target = descriptorOf(socket)
+      if (target === undefined) return
+      const say = (message: FromOld, descriptor?: number): void =>
+        passing.send(target, { text: JSON.stringify(message), descriptor })
+      for (const [key, descriptor] of open) say({ kind: 'socket', key }, descriptor)
+      say({ kind: 'all', pid: process.pid, epoch })
+      log.info({ sockets: open.size, epoch }, 'take-over: sockets handed over')
+    } catch (error) {
+      log.warn({ error: describeError(error) }, 'take-over: not handed over')
+      refuse(describeError(error))
+    }
+  }
+
+  #refusal(line: string): string | undefined {
+    if (this.#isReleased || this.#taker !== undefined) return 'another process is taking over'
+    const hello = parseHello(line)
+    if (hello === undefined) return 'the greeting cannot be read'
+    if (hello.protocol === protocolVersion) return undefined
+    return `it speaks version ${protocolVersion} of the hand-over, and the new one ${hello.protocol}`
+  }
+
+  async #release(socket: Socket): Promise<void> {
+    if (this.#isReleased) return
+    this.#isReleased = true
+    await this.#options.release()
+    // The new one puts its own in the place.
+    this.#server.close()
+    socket.end(released)
+    this.#options.onReleased()
+  }
+}
+
+function parseHello(line: string): Hello | undefined {
+  try {
+    const hello: unknown = JSON.parse(line)
+    const isHello = typeof hello === 'object' && hello !== null && 'protocol' in hello
+    return isHello ? (hello as Hello) : undefined
+  } catch {
+    return undefined
+  }
+}

@@ -1,0 +1,301 @@
+/** Requests to the listeners of manager-listeners.ts: each setting in every way that it can be felt. */
+import type { ParityCase } from './case-table.ts'
+import type { ManagerName } from './manager-listeners.ts'
+
+export interface ManagerCase extends Omit<ParityCase, 'listener' | 'stricter'> {
+  readonly listener: ManagerName
+}
+
+/** The same request to several listeners. */
+function each(
+  listeners: readonly ManagerName[],
+  what: string,
+  request: Omit<ManagerCase, 'name' | 'listener'>,
+): readonly ManagerCase[] {
+  return listeners.map((listener) => {
+    const name = `${listener}: ${what}`
+    const { raw } = request
+    // A raw request says its case itself.
+    const own = raw === undefined ? {} : { raw: raw.replace('\r\n', `\r\nx-case: ${name}\r\n`) }
+    return { ...request, ...own, name, listener }
+  })
+}
+
+const slashes = [
+  'keep-slashes',
+  'reject-slashes',
+  'redirect-slashes',
+  'forward-slashes',
+  'only-forward-slashes',
+  'default-slashes',
+] as const
+const stripping = ['plain', 'strip-matching', 'strip-any', 'strip-dot'] as const
+const tracing = [
+  'plain',
+  'remote',
+  'remote-hops',
+  'remote-quiet',
+  'remote-internal',
+  'internal',
+  'hops',
+] as const
+const ids = ['plain', 'remote', 'keep-request-id', 'tell-request-id', 'no-request-id'] as const
+const spelling = ['plain', 'proper-case', 'preserve-case'] as const
+
+const get = (fields: string, line = 'GET /x HTTP/1.1'): string =>
+  `${line}\r\nHost: app.test\r\n${fields}\r\n`
+
+const websocket = { connection: 'upgrade', upgrade: 'websocket' }
+
+export const managerCases: readonly ManagerCase[] = [
+  // Hosts. PORT is the listener's own.
+  ...[
+    'app.test',
+    'app.test:PORT',
+    'app.test:1',
+    'app.test.',
+    'app.test.:PORT',
+    '[::1]:PORT',
+    'app.test:',
+  ].flatMap((host) => each(stripping, `the host ${host}`, { host, path: '/x' })),
+  ...['app.test', 'app.test:PORT', 'app.test:1', 'app.test.'].flatMap((host) =>
+    each(stripping, `the target ${host}`, {
+      raw: `GET http://${host}/x HTTP/1.1\r\nHost: other.test\r\n\r\n`,
+    }),
+  ),
+  // Paths.
+  ...['/a%2Fb', '/a%2fb%5cc', '/a%5C..%2Fb', '/a%2F%2Fb', '/a%2F..%2Fb?x=%2F', '/a%252Fb'].flatMap(
+    (path) => each(slashes, `the path ${path}`, { path }),
+  ),
+  ...[
+    '/a/../b',
+    '/a/./b/',
+    '/a/..',
+    '/../a',
+    '/a//b',
+    '/a\\b',
+    '/a%2e%2e/b',
+    '/a;x/../b',
+    '/%41%7E%20',
+    '/a?b/../c',
+    '/..;/b',
+    '/...',
+  ].flatMap((path) =>
+    each(['plain', 'normalize', 'merge', 'redirect-slashes'], `the path ${path}`, { path }),
+  ),
+  ...each(slashes, 'a gRPC call with an escaped slash', {
+    path: '/a%2Fb',
+    method: 'POST',
+    headers: { 'content-type': 'application/grpc' },
+  }),
+  // Names with an underscore.
+  ...each(['plain', 'drop-underscores'], 'an underscore', {
+    path: '/x',
+    headers: { x_y: '1', 'x-y': '2' },
+  }),
+  // Where the request came from.
+  ...[
+    ['nothing', {}],
+    ['one address', { 'x-forwarded-for': '1.2.3.4' }],
+    ['two addresses', { 'x-forwarded-for': '1.2.3.4, 5.6.7.8' }],
+    ['three addresses', { 'x-forwarded-for': '1.2.3.4,5.6.7.8 , 9.10.11.12' }],
+    ['a loopback address', { 'x-forwarded-for': '127.0.0.9' }],
+    ['loopback addresses', { 'x-forwarded-for': '127.0.0.9, 127.0.0.8' }],
+    ['an IPv6 address', { 'x-forwarded-for': '2001:db8::1' }],
+    ['no address', { 'x-forwarded-for': 'unknown, ' }],
+    ['an empty list', { 'x-forwarded-for': '' }],
+    ['a scheme', { 'x-forwarded-proto': 'https' }],
+    ['an odd scheme', { 'x-forwarded-proto': 'ftp' }],
+    [
+      'what an internal client may say',
+      {
+        'x-envoy-retry-on': '5xx',
+        'x-envoy-max-retries': '1',
+        'x-envoy-upstream-rq-timeout-ms': '900',
+        'x-envoy-original-path': '/y',
+        'x-envoy-original-url': 'http://y',
+        'x-envoy-decorator-operation': 'op',
+        'x-envoy-downstream-service-cluster': 'c',
+        'x-envoy-downstream-service-node': 'n',
+        'x-envoy-external-address': '9.9.9.9',
+        'x-envoy-internal': 'true',
+        'x-envoy-ip-tags': 't',
+        'x-envoy-attempt-count': '3',
+      },
+    ],
+  ].flatMap(([what, headers]) =>
+    each(tracing, what as string, { path: '/x', headers: headers as Record<string, string> }),
+  ),
+  // Request ids.
+  ...each(ids, 'no request id', { path: '/x' }),
+  ...each(ids, 'a request id', { path: '/x', headers: { 'x-request-id': 'mine' } }),
+  ...each(ids, 'a request id and a reply of the proxy’s', {
+    path: '/none',
+    headers: { 'x-request-id': 'mine' },
+  }),
+  ...each(ids, 'a request id of nothing', { path: '/x', headers: { 'x-request-id': '' } }),
+  // What is told of the client and of the proxy.
+  ...each(['forwarded-port', 'scheme-https'], 'a request', { path: '/x' }),
+  ...each(['forwarded-port', 'scheme-https'], 'a request that says it itself', {
+    path: '/x',
+    headers: { 'x-forwarded-port': '7', 'user-agent': 'mine', 'x-forwarded-proto': 'http' },
+  }),
+  ...each(['scheme-https'], 'a redirect', { path: '/redirect' }),
+  // How names are spelt.
+  ...each(spelling, 'names in every case', {
+    raw: get('X-UPPER-name: 1\r\nx-lower: 2\r\nX-Mixed-CASE: 3\r\n'),
+  }),
+  ...each(spelling, 'names of the response', { path: '/x?do=spelt' }),
+  ...each(spelling, 'a reply of the proxy’s', { path: '/none' }),
+  ...each(spelling, 'names of chunked messages', { path: '/x?do=chunked' }),
+  ...['/proper-case-up/x', '/preserve-case-up/x'].flatMap((path) => [
+    ...each(spelling, `names towards ${path}`, {
+      raw: get('X-UPPER-name: 1\r\nx-lower: 2\r\nX-Mixed-CASE: 3\r\n', `GET ${path} HTTP/1.1`),
+    }),
+    ...each(spelling, `names from ${path}`, { path: `${path}?do=spelt` }),
+    ...each(spelling, `a body towards ${path}`, {
+      raw: `POST ${path} HTTP/1.1\r\nHost: app.test\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n`,
+    }),
+  ]),
+  // What is malformed, and whether the connection survives it.
+  ...[
+    [
+      'two lengths',
+      'POST /x HTTP/1.1\r\nHost: app.test\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nxx',
+    ],
+    ['no host', 'GET /x HTTP/1.1\r\n\r\n'],
+    ['an unknown coding', 'POST /x HTTP/1.1\r\nHost: app.test\r\nTransfer-Encoding: gzip\r\n\r\n'],
+    ['a NUL', 'GET /x HTTP/1.1\r\nHost: app.test\r\nX-A: a\0b\r\n\r\n'],
+    ['a fragment', 'GET /x#y HTTP/1.1\r\nHost: app.test\r\n\r\n'],
+    [
+      'a bad chunk',
+      'POST /x HTTP/1.1\r\nHost: app.test\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n',
+    ],
+  ].flatMap(([what = '', raw = '']) =>
+    each(['plain', 'stream-errors', 'stream-errors-http1'], what, {
+      raw,
+      differs: { log: 'of a head that is refused Envoy logs nothing' },
+    }),
+  ),
+  // HTTP/1.0.
+  ...[
+    'GET /x HTTP/1.0\r\n\r\n',
+    'GET /x HTTP/1.0\r\nHost: app.test\r\n\r\n',
+    'GET /x HTTP/1.0\r\nHost: app.test\r\nConnection: keep-alive\r\n\r\n',
+    'GET http://app.test/x HTTP/1.0\r\n\r\n',
+    'GET /x?do=chunked HTTP/1.0\r\nHost: app.test\r\n\r\n',
+    'GET /x?do=chunked HTTP/1.0\r\nHost: app.test\r\nConnection: keep-alive\r\n\r\n',
+    'POST /x HTTP/1.0\r\nHost: app.test\r\nContent-Length: 2\r\n\r\nok',
+    'GET /none HTTP/1.0\r\nHost: app.test\r\n\r\n',
+    'GET /x HTTP/1.0\r\nHost: app.test\r\nConnection: close\r\n\r\n',
+  ].flatMap((raw, index) =>
+    each(['plain', 'http10', 'http10-default'], `HTTP/1.0, ${index}`, { raw }),
+  ),
+  // What the codec may take.
+  ...each(['plain', 'no-absolute'], 'an absolute target', {
+    raw: 'GET http://app.test/x HTTP/1.1\r\nHost: app.test\r\n\r\n',
+  }),
+  ...each(['plain', 'custom-methods'], 'a method of one’s own', { method: 'BREW', path: '/x' }),
+  ...each(['plain', 'trailers'], 'trailers', {
+    raw: 'POST /trailers-up/x HTTP/1.1\r\nHost: app.test\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\nx-t: 1\r\n\r\n',
+  }),
+  ...each(['plain', 'trailers'], 'trailers of the response', {
+    path: '/trailers-up/x?do=trailers',
+  }),
+  ...each(['plain', 'chunked-length'], 'a length and chunks', {
+    raw: 'POST /x HTTP/1.1\r\nHost: app.test\r\nContent-Length: 7\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n',
+    differs: { log: 'of a head that is refused Envoy logs nothing' },
+  }),
+  ...each(['plain', 'few-headers'], 'three headers', { path: '/x', headers: { a: '1' } }),
+  ...each(['plain', 'few-headers'], 'five headers', {
+    path: '/x',
+    headers: { a: '1', b: '2', c: '3' },
+    differs: { log: 'of a head that is refused Envoy logs nothing' },
+  }),
+  ...each(['small-head'], 'a head of 900 bytes', { path: '/x', headers: { a: 'v'.repeat(800) } }),
+  ...each(['small-head'], 'a head of 1 100 bytes', {
+    path: '/x',
+    headers: { a: 'v'.repeat(1_100) },
+    differs: { log: 'of a head that is refused Envoy logs nothing' },
+  }),
+  ...each(['one-request'], 'the first request is the last', { path: '/x' }),
+  ...each(['plain', 'pass-100'], 'an expectation', {
+    raw: 'POST /x?do=continue-body HTTP/1.1\r\nHost: app.test\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\nok',
+  }),
+  ...each(['plain', 'pass-100'], 'a hint', { path: '/x?do=continue' }),
+  ...each(['plain', 'no-websocket'], 'a websocket that is answered otherwise', {
+    path: '/x?do=status&n=404',
+    headers: websocket,
+  }),
+  // Hop by hop.
+  ...each(['plain'], 'what Connection names', {
+    path: '/x',
+    headers: { connection: 'x-hop, close', 'x-hop': '1' },
+  }),
+  ...each(['plain'], 'what Connection may not name', {
+    path: '/x',
+    headers: { connection: 'x-forwarded-for' },
+    differs: { log: 'of a head that is refused Envoy logs nothing' },
+  }),
+  ...each(['plain'], 'TE', { path: '/x', headers: { te: 'trailers, gzip', connection: 'te' } }),
+  ...each(['plain'], 'TE without Connection', { path: '/x', headers: { te: 'gzip' } }),
+  ...each(['plain'], 'Keep-Alive and Proxy-Connection', {
+    path: '/x',
+    headers: { 'keep-alive': 'timeout=5', 'proxy-connection': 'keep-alive' },
+  }),
+  ...each(['plain'], 'Proxy-Authorization', {
+    path: '/x',
+    headers: { 'proxy-authorization': 'Basic x' },
+    differs: { upstream: 'credentials for this hop go no further', log: 'the same' },
+  }),
+  ...each(['plain'], 'an upgrade to h2c', {
+    path: '/x',
+    headers: {
+      connection: 'Upgrade, HTTP2-Settings',
+      upgrade: 'h2c',
+      'http2-settings': 'AAMAAABkAAQAAP__',
+    },
+  }),
+  // Clusters.
+  ...each(['plain'], 'a cluster’s longest stream', { path: '/max-duration/x?do=slow&n=600' }),
+  ...each(['plain'], 'a cluster’s longest stream, in time', { path: '/max-duration/x' }),
+  ...each(['plain'], 'a cluster’s longest stream in the middle of a body', {
+    path: '/max-duration/x?do=stall',
+  }),
+  ...each(['plain'], 'a full URL to the upstream', { path: '/full-url/x?q=1' }),
+  ...each(['plain'], 'more headers than a cluster takes', { path: '/few-headers-up/x?do=many' }),
+  // Replies of the proxy's own.
+  ...(['local-replies', 'local-replies-json'] as const).flatMap((listener) => [
+    ...each([listener], 'a route of 404', { path: '/none' }),
+    ...each([listener], 'a route of 404 to HEAD', { path: '/none', method: 'HEAD' }),
+    ...each([listener], 'a header chooses', { path: '/nowhere', headers: { 'x-map': 'json' } }),
+    ...each([listener], 'a refused connection', { path: '/refused' }),
+    ...each([listener], 'an unknown cluster', { path: '/nowhere' }),
+    ...each([listener], 'a redirect', { path: '/redirect' }),
+    ...each([listener], 'an answer of the upstream', { path: '/x?do=status&n=404' }),
+    ...each([listener], 'a gRPC call', {
+      path: '/none',
+      method: 'POST',
+      headers: { 'content-type': 'application/grpc' },
+    }),
+    ...each([listener], 'a gRPC call to nowhere', {
+      path: '/nowhere',
+      method: 'POST',
+      headers: { 'content-type': 'application/grpc' },
+    }),
+    ...each([listener], 'a malformed request', {
+      raw: 'GET /x HTTP/1.1\r\nHost: app.test\r\nX A: 1\r\n\r\n',
+      differs: {
+        body: 'the codec names the rule, and the flag is set at once',
+        headers: 'the same',
+        log: 'of a head that is refused Envoy logs nothing',
+      },
+    }),
+    ...each([listener], 'a body that says quotes', {
+      path: '/nowhere"x',
+      headers: { 'x-map': 'json' },
+    }),
+    ...each([listener], 'a body of quotes and lines', { path: '/quoted' }),
+    ...each([listener], 'a path that is refused', { path: '/x#y' }),
+  ]),
+]
