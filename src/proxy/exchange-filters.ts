@@ -62,6 +62,16 @@ export class FilterRun {
     return isSuspended
   }
 
+  onRequestData(context: FilterContext, bytes: number): void {
+    for (let index = 0; index < this.#run; index += 1) {
+      this.#filters[index]?.onRequestData?.(context, bytes)
+    }
+  }
+
+  onRequestEnd(context: FilterContext): void {
+    for (let index = 0; index < this.#run; index += 1) this.#filters[index]?.onRequestEnd?.(context)
+  }
+
   /** Those that saw the request, the last one first. */
   onResponse(context: FilterContext, head: ResponseHead): void {
     for (let index = this.#run - 1; index >= 0; index -= 1) {

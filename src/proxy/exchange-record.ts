@@ -65,21 +65,21 @@ export function createRecord(scope: ExchangeScope, request: RequestHead): Reques
   }
 }
 
-export interface ExchangeEnd {
-  readonly stream: DownstreamStream
-  readonly stats: DownstreamStats
-  readonly durationMs: number
-}
-
 /** Completes the record and counts it. */
-export function finishRecord(record: RequestRecord, end: ExchangeEnd): void {
-  const { stream, stats } = end
+export function finishRecord(
+  record: RequestRecord,
+  stream: DownstreamStream,
+  { runtime, manager }: ExchangeScope,
+): void {
+  const { stats } = manager
   record.isGrpc = isGrpc(record.request)
   if (record.isGrpc) {
     record.messages = stream.messages
-    record.grpcStatus ??= grpcStatusOf(record.response?.headers) ?? statusMeant(record.status)
+    record.grpcStatus ??= grpcStatusOf(record.response?.headers)
+    if (record.details === 'via_upstream') record.upstreamGrpcStatus = record.grpcStatus
+    record.grpcStatus ??= statusMeant(record.status)
   } else record.grpcStatus = undefined
-  record.durationMs = end.durationMs
+  record.durationMs = runtime.clock.monotonicMs() - record.beginMs
   record.wireBytesReceived = stream.wireBytesReceived
   record.wireBytesSent = stream.wireBytesSent
   stats.rqActive.add(-1)

@@ -36,8 +36,8 @@ export interface TimedExchange {
   onRouteTimeout(): void
   onTryTimeout(): void
   onTryIdleTimeout(): void
-  onIdleTimeout(): void
-  onMaxDuration(): void
+  /** It stood still for too long, or lasted too long. */
+  onExpired(failure: 'stream-idle-timeout' | 'max-duration'): void
   /** An attempt has lasted as long as its cluster allows. */
   onUpstreamDuration(): void
 }
@@ -144,7 +144,7 @@ export class ExchangeTimers {
   /** Ceiling of the exchange's whole life, from `startMs` on. */
   limitDuration(durationMs: number, startMs: number): void {
     if (durationMs === 0) return
-    this.#duration ??= this.#create((owner) => owner.onMaxDuration())
+    this.#duration ??= this.#create((owner) => owner.onExpired('max-duration'))
     this.#duration.set(durationMs, startMs)
   }
 
@@ -171,7 +171,7 @@ export class ExchangeTimers {
   }
 
   #setIdle(nowMs: number): void {
-    this.#idle ??= this.#create((owner) => owner.onIdleTimeout())
+    this.#idle ??= this.#create((owner) => owner.onExpired('stream-idle-timeout'))
     this.#idle.set(this.#idleMs, nowMs)
   }
 

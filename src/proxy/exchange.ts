@@ -179,6 +179,14 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
     return filterConfigOf({ route: this.route, picked: this.#picked }, name)
   }
 
+  get isRequestWhole(): boolean {
+    return this.#body.isEnded
+  }
+
+  holdRequest(bytesMax: number): void {
+    this.#body.limit(bytesMax + 1)
+  }
+
   get clusterName(): string {
     return this.#picked?.cluster ?? ''
   }
@@ -299,6 +307,7 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
     if (attempt === undefined || !this.#canSendBody(attempt)) {
       this.#body.hold(chunk)
       if (this.#body.isFull) this.#stream.pauseRequest()
+      this.#answer.filters?.onRequestData(this, chunk.length)
       return
     }
     if (this.#mayRetry()) this.#body.holdForReplay(chunk)
@@ -319,6 +328,7 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
       this.record.upstreamSentMs = this.#nowMs()
       this.#scope.timers.startTry(this.#plan)
     }
+    this.#answer.filters?.onRequestEnd(this)
     if (this.#isTunnel && this.#answer.isEnded) this.#finish()
   }
 
@@ -509,16 +519,8 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
     this.#failUpstream(failure, { ...reply, ...(isTimeout && this.#plan?.timeoutReply) })
   }
 
-  onIdleTimeout(): void {
-    this.#expire('stream-idle-timeout')
-  }
-
-  onMaxDuration(): void {
-    this.#expire('max-duration')
-  }
-
   /** As Envoy: 408 blames the client, so once its request is whole the answer is 504. */
-  #expire(failure: Failure): void {
+  onExpired(failure: Failure): void {
     this.#abort('reset')
     this.#fail(failure, this.#body.isEnded ? { status: 504 } : {})
   }
@@ -553,9 +555,9 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
     record.details = built.details
     // As Envoy: a route that answers by itself edits its own answers only.
     if (this.#picked !== undefined) this.#editResponse(built.head)
-    const { attempts } = record
-    const answer = { status: built.status, attempts, request: this.request }
-    if (this.#isRouterReply) noteAnswer(built.head, this.#plan, answer)
+    if (this.#isRouterReply) {
+      noteAnswer(built.head, this.#plan, { ...record, status: built.status })
+    }
     if (endsConnection(built, failure, this.#scope)) this.#stream.closeAfterResponse()
     this.#respond(built)
   }
@@ -581,10 +583,8 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
     this.#abort('reset')
     if (this.#isAccepted) countUpgrade(this.#scope.manager.stats, -1)
     this.#scope.timers.clear()
-    const { runtime, manager } = this.#scope
-    const durationMs = runtime.clock.monotonicMs() - this.record.beginMs
-    finishRecord(this.record, { stream: this.#stream, stats: manager.stats, durationMs })
+    finishRecord(this.record, this.#stream, this.#scope)
     this.#answer.filters?.onEnd(this)
-    for (const observer of manager.observers) observer.onEnd(this.record)
+    for (const observer of this.#scope.manager.observers) observer.onEnd(this.record)
   }
 }

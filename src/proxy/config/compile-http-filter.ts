@@ -4,18 +4,19 @@
  *
  * Filters are known by the type of their configuration, as in Envoy; names are free.
  */
-import type { Random } from '../../lib/random.ts'
 import { typeNameOf } from '../../xds/any.ts'
 import { FilterConfig as ForwardProxyFilter } from '../../xds/proto/generated/envoy/extensions/filters/http/dynamic_forward_proxy/v3/dynamic_forward_proxy.ts'
 import { Router } from '../../xds/proto/generated/envoy/extensions/filters/http/router/v3/router.ts'
 import type { HttpFilter } from '../../xds/proto/generated/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager.ts'
 import type { Any } from '../../xds/proto/generated/google/protobuf/any.ts'
+import { bufferPerRouteRule, bufferRule, compileBufferPerRoute } from '../filter/buffer-filter.ts'
 import { CorsFilter } from '../filter/cors-filter.ts'
 import { compileCors, corsFilterRule, corsPolicyRule } from '../filter/cors-policy.ts'
 import { FaultFilter } from '../filter/fault-filter.ts'
 import { compileFault, faultRule, isIdle } from '../filter/fault-settings.ts'
 import { HealthCheckFilter } from '../filter/health-check-filter.ts'
 import { compileHealthCheckFilter, healthCheckFilterRule } from '../filter/health-check-settings.ts'
+import { compileLocalRateLimit, localRateLimitRule } from '../filter/local-rate-limit.ts'
 import type { RouteFilterConfig } from '../filter/route-config.ts'
 import { createCorsStats, createFaultStats } from '../telemetry/filter-stats.ts'
 import { dnsCacheRule } from './cluster-fields.ts'
@@ -31,20 +32,16 @@ import {
   refusedField,
   used,
 } from './field-rule.ts'
+import type { CompileFilter, FilterInput, FilterScope } from './filter-input.ts'
 import { routerRule } from './listener-fields.ts'
 import type { HttpFilterPlan } from './listener-plan.ts'
 import { decodeTyped } from './message-value.ts'
+import { grpcStatsRule, planBuffer, planGrpcStats, planLocalRateLimit } from './plan-filters.ts'
 
 export interface HttpFilterChain {
   /** Without the router. */
   readonly filters: readonly HttpFilterPlan[]
   readonly suppressEnvoyHeaders: boolean
-}
-
-/** What filters take from the connection manager and from the sidecar. */
-export interface FilterScope {
-  readonly statPrefix: string
-  readonly random: Random
 }
 
 export function compileHttpFilters(
@@ -100,18 +97,13 @@ function compileRouter(any: Any, report: FieldReport): boolean {
   return router.suppressEnvoyHeaders
 }
 
-interface FilterInput {
-  readonly filter: HttpFilter
-  readonly any: Any
-  readonly scope: FilterScope
-}
-
-type CompileFilter = (input: FilterInput, report: FieldReport) => readonly HttpFilterPlan[]
-
 const known: Readonly<Record<string, CompileFilter>> = {
   'envoy.extensions.filters.http.dynamic_forward_proxy.v3.FilterConfig': compileForwardProxy,
   [faultRule.type]: planFault,
   [corsFilterRule.type]: planCors,
+  [grpcStatsRule.type]: planGrpcStats,
+  [localRateLimitRule.type]: planLocalRateLimit,
+  [bufferRule.type]: planBuffer,
   [healthCheckFilterRule.type]: planHealthCheck,
 }
 
@@ -121,6 +113,8 @@ const knownByRoute: Readonly<
 > = {
   [faultRule.type]: compileFault,
   [corsPolicyRule.type]: compileCors,
+  [localRateLimitRule.type]: compileLocalRateLimit,
+  [bufferPerRouteRule.type]: compileBufferPerRoute,
 }
 
 /** One entry of a `typed_per_filter_config`. */
@@ -140,12 +134,10 @@ const notYet: Readonly<Record<string, string>> = {
   'envoy.extensions.filters.http.rbac.v3.RBAC': 'authorization (RBAC)',
   'envoy.extensions.filters.http.jwt_authn.v3.JwtAuthentication': 'JWT authentication',
   'envoy.extensions.filters.http.ext_authz.v3.ExtAuthz': 'external authorization',
-  'envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit': 'local rate limiting',
   'envoy.extensions.filters.http.ratelimit.v3.RateLimit': 'rate limiting',
   'envoy.extensions.filters.http.ext_proc.v3.ExternalProcessor': 'external processing',
   'envoy.extensions.filters.http.lua.v3.Lua': 'Lua',
   'envoy.extensions.filters.http.wasm.v3.Wasm': 'Wasm',
-  'envoy.extensions.filters.http.grpc_stats.v3.FilterConfig': 'gRPC statistics',
 }
 
 /** For the reference page. */

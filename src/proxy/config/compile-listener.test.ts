@@ -171,8 +171,8 @@ const refusals: readonly (readonly [claim: string, text: string, reason: RegExp]
   ],
   [
     'an unknown filter',
-    listenerWith(manager(routes, `[${filter('buffer.v3.Buffer')}, ${router}]`)),
-    /filter f \(envoy\.extensions\.filters\.http\.buffer\.v3\.Buffer\) is not implemented/,
+    listenerWith(manager(routes, `[${filter('csrf.v3.CsrfPolicy')}, ${router}]`)),
+    /filter f \(envoy\.extensions\.filters\.http\.csrf\.v3\.CsrfPolicy\) is not implemented/,
   ],
   [
     'a reporter that is neither side',

@@ -9,10 +9,12 @@ import type {
   Filter,
   FilterChain,
 } from '../../xds/proto/generated/envoy/config/listener/v3/listener_components.ts'
+import type { ConnectionGate } from '../listener/connection-gate.ts'
 import type { TcpObserver } from '../telemetry/request-record.ts'
 import type { WireAddress } from '../wire/wire.ts'
 import { compileChainMatch, matchKey } from './compile-chain-match.ts'
 import { compileConnectionManager } from './compile-connection-manager.ts'
+import { compileGate, isGate } from './compile-gate.ts'
 import { compileIstioTcpStats } from './compile-istio-stats.ts'
 import { compileInspection } from './compile-listener-filter.ts'
 import { type CompileScope, noSecrets } from './compile-scope.ts'
@@ -140,6 +142,7 @@ const handshakeTimeoutDefaultMs = 15_000
 function compileChain(place: ChainAt, scope: CompileScope): ChainPlan | undefined {
   const { chain, report } = place
   const network = compileNetwork(place, scope)
+  const gates = compileGates(place)
   const secrets = scope.secrets ?? noSecrets
   const tls = compileDownstreamTls(chain.transportSocket, secrets, at(report, 'transport_socket'))
   const handshakeTimeoutMs = durationMs(
@@ -156,7 +159,18 @@ function compileChain(place: ChainAt, scope: CompileScope): ChainPlan | undefine
     tls,
     handshakeTimeoutMs: handshakeTimeoutMs || handshakeTimeoutDefaultMs,
     network,
+    gates,
   }
+}
+
+/** What stands before the terminal filter and lets connections in; compiled with its place for reasons. */
+function compileGates({ chain, report }: ChainAt): readonly Opener<ConnectionGate>[] {
+  return chain.filters.flatMap((filter, index) => {
+    const any = typedConfig(filter)
+    if (any === undefined || !isGate(any)) return []
+    const gate = compileGate(any, at(report, 'filters', index, 'typed_config'))
+    return gate === undefined ? [] : [gate]
+  })
 }
 
 function compileNetwork(
@@ -170,6 +184,7 @@ function compileNetwork(
     return undefined
   }
   const observers = before.flatMap((filter, index) => {
+    if (isGate(typedConfig(filter))) return []
     const observer = compileObserver(filter, at(report, 'filters', index))
     return observer === undefined ? [] : [observer]
   })

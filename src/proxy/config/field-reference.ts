@@ -2,9 +2,11 @@
  * Renders docs/reference/envoy-fields.md from the tables of fields that compiling itself uses, so that the page cannot say
  * anything else than the code does. A test compares the committed page; UPDATE_DOCS=1 rewrites it.
  */
+import { bufferPerRouteRule, bufferRule } from '../filter/buffer-filter.ts'
 import { corsPolicyRule } from '../filter/cors-policy.ts'
 import { faultRule } from '../filter/fault-settings.ts'
 import { healthCheckFilterRule } from '../filter/health-check-settings.ts'
+import { localRateLimitRule } from '../filter/local-rate-limit.ts'
 import { routeConfigurationRule, routeRules } from '../route/route-fields.ts'
 import {
   leastRequestRule,
@@ -15,11 +17,13 @@ import {
 } from './balancing-fields.ts'
 import { bootstrapRule } from './bootstrap-fields.ts'
 import { clusterRule, forwardProxyClusterRule, upstreamHttpRule } from './cluster-fields.ts'
+import { connectionLimitRule, networkRateLimitRule } from './compile-gate.ts'
 import { filterFeatures, forwardProxyFilterRule } from './compile-http-filter.ts'
 import { proxyProtocolRule } from './compile-listener-filter.ts'
 import { assignmentRule } from './endpoint-fields.ts'
 import { type FieldRule, type MessageRule, snakeCase } from './field-rule.ts'
 import { connectionManagerRule, listenerRule, routerRule, tcpProxyRule } from './listener-fields.ts'
+import { grpcStatsRule } from './plan-filters.ts'
 import { proxyTransportRule } from './tls-fields.ts'
 
 interface Section {
@@ -31,11 +35,28 @@ const sections: readonly Section[] = [
   { title: 'Bootstrap', rules: [bootstrapRule] },
   {
     title: 'Listeners (LDS)',
-    rules: [listenerRule, proxyProtocolRule, connectionManagerRule, tcpProxyRule],
+    rules: [
+      listenerRule,
+      proxyProtocolRule,
+      connectionLimitRule,
+      networkRateLimitRule,
+      connectionManagerRule,
+      tcpProxyRule,
+    ],
   },
   {
     title: 'HTTP filters',
-    rules: [routerRule, forwardProxyFilterRule, faultRule, corsPolicyRule, healthCheckFilterRule],
+    rules: [
+      routerRule,
+      forwardProxyFilterRule,
+      faultRule,
+      corsPolicyRule,
+      healthCheckFilterRule,
+      grpcStatsRule,
+      localRateLimitRule,
+      bufferRule,
+      bufferPerRouteRule,
+    ],
   },
   { title: 'Routes (RDS)', rules: [routeConfigurationRule, ...routeRules] },
   {

@@ -13,7 +13,7 @@ export const filterRule: MessageRule = {
     name: used(),
     typedConfig: used(
       undefined,
-      'http_connection_manager, tcp_proxy, and istio.stats before tcp_proxy',
+      'http_connection_manager, tcp_proxy; before them connection_limit and local_ratelimit, and istio.stats before tcp_proxy',
     ),
     configDiscovery: refusedField('ECDS is not implemented yet'),
   },

@@ -6,6 +6,7 @@
 import type { Clock } from '../../lib/clock.ts'
 import type { Log } from '../../lib/log.ts'
 import type { HttpFilter } from '../filter/http-filter.ts'
+import type { ConnectionGate } from '../listener/connection-gate.ts'
 import type {
   ChainMatch,
   ConnectionInspection,
@@ -112,6 +113,8 @@ export interface ChainPlan {
   readonly tls: DownstreamTlsPlan | undefined
   readonly handshakeTimeoutMs: number
   readonly network: HttpPlan | TcpPlan
+  /** What lets connections in, in order. */
+  readonly gates: readonly Opener<ConnectionGate>[]
 }
 
 /** Whether requests that come in by it may go to whatever name they ask for. */

@@ -133,6 +133,7 @@ export class LiveListener {
       key,
       match,
       ...(tls !== undefined && { tls }),
+      ...(plan.gates.length > 0 && { gates: plan.gates.map((gate) => this.#open(gate)) }),
       network: network.kind === 'http' ? this.#openHttp(network) : this.#openTcp(network),
     }
   }

@@ -37,7 +37,11 @@ export interface FilterContext {
   readonly clusterName: string
   /** URI SAN of the peer's certificate, or undefined on plaintext. */
   readonly peerPrincipal: string | undefined
+  /** The request has come to its end. */
+  readonly isRequestWhole?: boolean
   clearRoute(): void
+  /** So many bytes of the request may be held while it is suspended. */
+  holdRequest?(bytesMax: number): void
   /** What route, virtual host or the chosen part of a split say to a filter by its name; undefined: nothing. */
   filterConfig(name: string): FilterSetting | undefined
   /** Continues a suspended request; a reply ends it. Ignored when the exchange has ended meanwhile. */
@@ -54,6 +58,9 @@ export interface HttpFilter {
   /** `disabled` in `http_filters`: runs only where a route says something to it. */
   readonly isOffByDefault?: boolean
   onRequest?(context: FilterContext): FilterVerdict
+  /** Bytes of the request's body have come; they are held while the request is suspended. */
+  onRequestData?(context: FilterContext, bytes: number): void
+  onRequestEnd?(context: FilterContext): void
   onResponse?(context: FilterContext, response: ResponseHead): void
   /** The exchange has ended, whatever the reason; cancel what is pending. */
   onEnd?(context: FilterContext): void

@@ -19,6 +19,7 @@ import type { RequestObserver, TcpObserver } from '../telemetry/request-record.t
 import type { DownstreamTls } from '../tls/downstream-tls.ts'
 import type { ProxyProtocolSettings } from '../tls/inspect-socket.ts'
 import type { WireAddress } from '../wire/wire.ts'
+import type { ConnectionGate } from './connection-gate.ts'
 
 export interface ListenerConfig {
   readonly name: string
@@ -54,6 +55,8 @@ export interface FilterChain {
   /** Absent: plaintext, or TLS that is passed through. */
   readonly tls?: DownstreamTls
   readonly network: NetworkFilter
+  /** What lets connections in, in order; absent: all come in. */
+  readonly gates?: readonly ConnectionGate[]
 }
 
 /** Which connections a chain is for; what is empty or undefined says nothing. */

@@ -16,6 +16,7 @@ import { acceptWire } from '../wire/net-wire.ts'
 import type { Wire, WireAddress } from '../wire/wire.ts'
 import { descriptorOf } from '../worker/duplicate-descriptor.ts'
 import { CertificateWatch } from './certificate-watch.ts'
+import { type ConnectionGate, refuseAt } from './connection-gate.ts'
 import type { ConnectionHost, OpenConnection } from './connection.ts'
 import { Drain, type DrainOptions } from './drain.ts'
 import { openHttpConnection } from './http-connection.ts'
@@ -91,6 +92,8 @@ class OpenedListener implements Listener, ConnectionHost {
   /** Accepted, and not yet with a filter chain. */
   readonly #incoming = new Roster<Incoming>()
   readonly #certificates: CertificateWatch
+  /** Those that were let in by gates, which hear when they end. */
+  readonly #gates = new Map<OpenConnection, readonly ConnectionGate[]>()
   /** Whether its connections count for the ceiling of the process: those of inside have come in by another listener. */
   readonly #isCounted: boolean
   /** The local end of every connection; undefined where it is bound to all addresses, or to none. */
@@ -232,6 +235,8 @@ class OpenedListener implements Listener, ConnectionHost {
   onConnectionClose(connection: OpenConnection): void {
     if (!this.#connections.delete(connection)) return
     this.#certificates.delete(connection)
+    for (const gate of this.#gates.get(connection) ?? []) gate.leave()
+    this.#gates.delete(connection)
     this.#count(-1)
     this.config.acceptStats?.cxDestroy.add(1)
     this.#drain?.onConnectionClose()
@@ -322,7 +327,12 @@ class OpenedListener implements Listener, ConnectionHost {
       wire.destroy()
       return
     }
-    const { network } = chain
+    const { network, gates } = chain
+    const refusedMs = gates && refuseAt(gates)
+    if (refusedMs !== undefined) {
+      this.#sendAway(wire, refusedMs)
+      return
+    }
     const key = chainKey(chain)
     const now = () => this.#manager(key)
     this.#count(1)
@@ -331,7 +341,21 @@ class OpenedListener implements Listener, ConnectionHost {
         ? openHttpConnection(wire, this, { first: network.manager, now })
         : openTcpConnection(wire, this, network.proxy)
     this.#connections.add(connection)
+    if (gates !== undefined) this.#gates.set(connection, gates)
     this.#certificates.add(connection, wire)
+  }
+
+  /** Kept for a while, so that whoever comes back at once does not come back faster. */
+  #sendAway(wire: Wire, delayMs: number): void {
+    this.config.acceptStats?.cxDestroy.add(1)
+    if (delayMs === 0) {
+      wire.destroy()
+      return
+    }
+    wire.pause()
+    const timer = this.runtime.clock.setTimer(delayMs, () => wire.destroy())
+    const end = (): void => timer.cancel()
+    wire.listen({ onData() {}, onEnd() {}, onDrain() {}, onClose: end })
   }
 
   /** The chain's manager in the config of now; none, where the chain is gone: its connections end. */

@@ -16,6 +16,33 @@ export interface CorsStats {
   close(): void
 }
 
+export interface LocalRateLimitStats {
+  readonly enabled: Counter
+  readonly enforced: Counter
+  readonly rateLimited: Counter
+  readonly ok: Counter
+  close(): void
+}
+
+/** `<stat_prefix>.http_local_rate_limit.…`, which stands in no manager's tree. */
+export function createLocalRateLimitStats(
+  registry: StatsRegistry,
+  statPrefix: string,
+): LocalRateLimitStats {
+  const scope = registry.scope({
+    path: `${statPrefix}.http_local_rate_limit`,
+    metric: 'envoy_http_local_rate_limit',
+    labels: [['envoy_local_http_ratelimit_prefix', statPrefix]],
+  })
+  return {
+    enabled: scope.counter('enabled'),
+    enforced: scope.counter('enforced'),
+    rateLimited: scope.counter('rate_limited'),
+    ok: scope.counter('ok'),
+    close: () => scope.close(),
+  }
+}
+
 export function createFaultStats(registry: StatsRegistry, statPrefix: string): FaultStats {
   const scope = managerScope(registry, statPrefix)
   return {

@@ -74,6 +74,8 @@ export interface RequestRecord {
   /** Of a gRPC call; absent where they were not counted. */
   messages?: MessageCounts | undefined
   grpcStatus: number | undefined
+  /** As the upstream said it; absent where only its HTTP status says something, and where we answered. */
+  upstreamGrpcStatus?: number | undefined
   /** While a reply of our own gets its format. */
   localReplyBody?: string | undefined
   responseTrailers: HeaderList | undefined
