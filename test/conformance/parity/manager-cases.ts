@@ -80,6 +80,23 @@ export const managerCases: readonly ManagerCase[] = [
     '/a?b/../c',
     '/..;/b',
     '/...',
+    '/xyz/.%00../abc',
+    '/a%00b',
+    '/xyz/AAAAA%%0000/abc',
+    '/%c0%af',
+    '/%5c%25',
+    '/a/..\\c',
+    '/a/%2F%2f/c',
+    '/a/b//?x=//',
+    '/a/?b',
+    '/a/b/../../../../c',
+    '/./a/b',
+    '/a%7f%0a%20b',
+    '/%61%62%2d%2e%5f%7e',
+    '/a"<>`{}|^b',
+    '/a/.%2e/b',
+    '/a/%2e',
+    '/a/..%2f..%5cb',
   ].flatMap((path) =>
     each(['plain', 'normalize', 'merge', 'redirect-slashes'], `the path ${path}`, { path }),
   ),
@@ -227,6 +244,34 @@ export const managerCases: readonly ManagerCase[] = [
     path: '/x?do=status&n=404',
     headers: websocket,
   }),
+  ...each(['plain'], 'an upgrade to something else', {
+    path: '/x',
+    headers: { connection: 'upgrade', upgrade: 'other' },
+  }),
+  ...each(['plain'], 'an upgrade without Connection', {
+    path: '/x',
+    headers: { upgrade: 'websocket' },
+  }),
+  ...each(['plain'], 'two upgrades', {
+    path: '/x?do=status&n=404',
+    headers: { connection: 'upgrade', upgrade: 'websocket, other' },
+  }),
+  ...each(['plain'], 'Expect of something else', {
+    path: '/x',
+    headers: { expect: '100-Continue, x' },
+  }),
+  ...each(['plain'], 'cookies in several fields', {
+    raw: get('Cookie: a=1\r\nCookie: b=2\r\n'),
+  }),
+  ...each(['plain'], 'several fields of a name', { raw: get('X-A: 1\r\nX-A: 2\r\nX-A: 1\r\n') }),
+  ...each(['plain'], 'a HEAD of chunks', { path: '/x?do=chunked', method: 'HEAD' }),
+  ...each(['plain'], 'a body with GET', { path: '/x', body: 'hello' }),
+  ...each(['plain'], 'a body with DELETE', { path: '/x', body: 'hello', method: 'DELETE' }),
+  ...each(['plain'], 'no body with PUT', { path: '/x', method: 'PUT' }),
+  ...each(['plain'], 'a chunked body of nothing', {
+    raw: 'POST /x HTTP/1.1\r\nHost: app.test\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n',
+  }),
+  ...each(['plain'], 'TRACE', { path: '/x', method: 'TRACE' }),
   // Hop by hop.
   ...each(['plain'], 'what Connection names', {
     path: '/x',
