@@ -112,16 +112,9 @@ function shapeHeaders(head: RequestHead, scope: ShapeScope): ShapedRequest {
   const { manager } = scope
   const { headers } = head
   const seen = look(headers.fields)
-  const forwardedFor = seen.forwardedFor === 0 ? undefined : headers.getAll('x-forwarded-for')
-  // As Envoy: one list, whoever adds to it next.
-  if (forwardedFor !== undefined && seen.forwardedFor > 1)
-    headers.set('x-forwarded-for', forwardedFor)
-  const remote = readRemote(forwardedFor, scope)
+  const remote = readRemote(forwardedFor(headers, seen), scope)
   addForwarded(headers, scope, seen)
-  if (manager.scheme !== undefined) {
-    head.scheme = manager.scheme
-    headers.set('x-forwarded-proto', manager.scheme)
-  }
+  if (manager.scheme !== undefined) setScheme(head, manager.scheme)
   if (seen.clientCert || scope.security !== undefined) {
     shapeClientCert(headers, manager.clientCert ?? sanitizing, scope)
   }
@@ -132,6 +125,19 @@ function shapeHeaders(head: RequestHead, scope: ShapeScope): ShapedRequest {
   if (manager.via !== undefined) headers.append('via', manager.via)
   const expectsContinue = seen.expect && takeExpectation(headers, manager)
   return { kind: 'ok', remoteAddressText: remote.text, expectsContinue }
+}
+
+/** As Envoy: several fields become one list, whoever adds to it next. */
+function forwardedFor(headers: HeaderList, seen: Seen): string | undefined {
+  if (seen.forwardedFor === 0) return undefined
+  const addresses = headers.getAll('x-forwarded-for') ?? ''
+  if (seen.forwardedFor > 1) headers.set('x-forwarded-for', addresses)
+  return addresses
+}
+
+function setScheme(head: RequestHead, scheme: RequestHead['scheme']): void {
+  head.scheme = scheme
+  head.headers.set('x-forwarded-proto', scheme)
 }
 
 /** Envoy answers 100 itself and lets nothing of it go upstream; other expectations pass. */

@@ -60,14 +60,16 @@ export function encodeResponseHead(head: ResponseHead, framing: ResponseFraming)
     const name = fields[index] as string // in bounds, as is the next one
     if (name !== 'content-length' || keepsLength) text += line(name, fields[index + 1] as string)
   }
-  if (framing.isToHead) {
-    if (framing.isHttp11 && !isBodiless(head)) text += 'transfer-encoding: chunked\r\n'
-  } else if (!framing.hasNoBody) {
-    if (head.bodyLength !== 'until-end') text += `content-length: ${head.bodyLength}\r\n`
-    else if (framing.isHttp11) text += 'transfer-encoding: chunked\r\n'
-  }
+  text += framingLine(head, framing)
   if (framing.isLast) return `${text}connection: close\r\n\r\n`
   return framing.isHttp11 ? `${text}\r\n` : `${text}connection: keep-alive\r\n\r\n`
+}
+
+function framingLine(head: ResponseHead, framing: ResponseFraming): string {
+  const inChunks = framing.isHttp11 ? 'transfer-encoding: chunked\r\n' : ''
+  if (framing.isToHead) return isBodiless(head) ? '' : inChunks
+  if (framing.hasNoBody) return ''
+  return head.bodyLength === 'until-end' ? inChunks : `content-length: ${head.bodyLength}\r\n`
 }
 
 /** A response that has no body, or says how long it would be. */
