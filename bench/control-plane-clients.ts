@@ -28,6 +28,8 @@ export type ClientsMessage =
   | { readonly event: 'ready' }
   /** All clients have acknowledged a response of routes since the last time. */
   | { readonly event: 'routes'; readonly bytes: number }
+  /** The same of endpoints. */
+  | { readonly event: 'endpoints'; readonly bytes: number }
   | { readonly event: 'failed'; readonly reason: string }
 
 interface Seen {
@@ -44,6 +46,7 @@ class Clients {
   readonly #options: StartClients
   readonly #seen = new Map<string, Seen>()
   readonly #haveRoutes = new Set<number>()
+  readonly #haveEndpoints = new Set<number>()
   #isReady = false
   #bytes = 0
 
@@ -97,11 +100,21 @@ class Clients {
       const names = seen.names.filter((name) => name.startsWith('outbound|'))
       this.#subscribe(stream, { typeUrl: endpoint, names })
     }
+    if (seen.typeUrl === endpoint) this.#noteEndpoints(id)
     if (seen.typeUrl === route) this.#haveRoutes.add(id)
     if (this.#haveRoutes.size < this.#options.count) return
     this.#haveRoutes.clear()
     say(this.#isReady ? { event: 'routes', bytes: this.#bytes } : { event: 'ready' })
     this.#isReady = true
+    this.#bytes = 0
+  }
+
+  #noteEndpoints(id: number): void {
+    this.#haveEndpoints.add(id)
+    if (this.#haveEndpoints.size < this.#options.count) return
+    this.#haveEndpoints.clear()
+    if (!this.#isReady) return
+    say({ event: 'endpoints', bytes: this.#bytes })
     this.#bytes = 0
   }
 

@@ -1,6 +1,6 @@
 /**
- * The control plane under load: the time from a changed VirtualService until every connected client has
- * acknowledged it, and what that costs the control plane.
+ * The control plane under load: the time from a changed VirtualService, and from changed endpoints, until every connected
+ * client has acknowledged it, and what that costs the control plane.
  *
  *   node bench/control-plane.ts [--services 1000] [--clients 1,100,1000] [--rounds 5]
  *     [--variants delta,sotw] [--no-gzip] [--bare] [-o json]
@@ -58,7 +58,12 @@ async function measure(variant: 'sotw' | 'delta', clients: number): Promise<Row>
     const joinMs = performance.now() - joinedFrom.ms
     const joinCpuMs = (subject.cpuMicros() - joinedFrom.cpu) / 1_000
     await settle()
-    const { times, cpus, bytes } = await rounds(folder, groups, subject)
+    const change = (round: number) =>
+      writeFileSync(join(folder, 'changing.yaml'), virtualService(0, 10 + round))
+    const { times, cpus, bytes } = await rounds(groups, subject, { event: 'routes', change })
+    const move = (round: number) =>
+      writeFileSync(join(folder, 'moving.yaml'), serviceEntry(services, 2 + round))
+    const moved = await rounds(groups, subject, { event: 'endpoints', change: move })
     return {
       variant,
       clients,
@@ -69,6 +74,8 @@ async function measure(variant: 'sotw' | 'delta', clients: number): Promise<Row>
       'worst, ms': Math.round(Math.max(...times)),
       'CPU of a change, ms': Math.round(median(cpus)),
       'bytes to a client, KB': Math.round(median(bytes) / clients / 1_024),
+      'endpoint: changed to all acknowledged, ms (median)': Math.round(median(moved.times)),
+      'endpoint: CPU, ms': Math.round(median(moved.cpus)),
       'memory, MB': Math.round(subject.residentMegabytes()),
     }
   } finally {
@@ -77,18 +84,24 @@ async function measure(variant: 'sotw' | 'delta', clients: number): Promise<Row>
   }
 }
 
+interface Change {
+  readonly event: 'routes' | 'endpoints'
+  readonly change: (round: number) => void
+}
+
 async function rounds(
-  folder: string,
   groups: readonly ClientGroup[],
   subject: MeasuredProcess,
+  { event, change }: Change,
 ): Promise<{ times: number[]; cpus: number[]; bytes: number[] }> {
   const [times, cpus, bytes]: [number[], number[], number[]] = [[], [], []]
   // The first round warms the code up.
   for (let round = 0; round <= Number(values.rounds); round += 1) {
-    const all = Promise.all(groups.map((group) => group.next('routes')))
+    for (const group of groups) group.forget()
+    const all = Promise.all(groups.map((group) => group.next(event)))
     const cpu = subject.cpuMicros()
     const startMs = performance.now()
-    writeFileSync(join(folder, 'changing.yaml'), virtualService(0, 10 + round))
+    change(round)
     const seen = await all
     const ms = performance.now() - startMs
     await settle()
@@ -96,7 +109,7 @@ async function rounds(
     times.push(ms)
     cpus.push((subject.cpuMicros() - cpu) / 1_000)
     bytes.push(
-      seen.reduce((sum, message) => sum + (message.event === 'routes' ? message.bytes : 0), 0),
+      seen.reduce((sum, message) => sum + (message.event === event ? message.bytes : 0), 0),
     )
   }
   return { times, cpus, bytes }
@@ -132,6 +145,11 @@ class ClientGroup {
     }
   }
 
+  /** What came of itself between two changes. */
+  forget(): void {
+    this.#messages.length = 0
+  }
+
   kill(): void {
     this.#child.kill('SIGKILL')
   }
@@ -163,9 +181,10 @@ function writeMesh(folder: string): void {
   }
   writeFileSync(join(folder, 'mesh.yaml'), documents.join('---\n'))
   writeFileSync(join(folder, 'changing.yaml'), virtualService(0, 1))
+  writeFileSync(join(folder, 'moving.yaml'), serviceEntry(services, 1))
 }
 
-function serviceEntry(at: number): string {
+function serviceEntry(at: number, last = 1): string {
   const address = `10.${(at >> 8) & 255}.${at & 255}`
   return `apiVersion: networking.istio.io/v1
 kind: ServiceEntry
@@ -176,8 +195,8 @@ spec:
   resolution: STATIC
   ports: [{ number: 8080, name: http, protocol: HTTP }]
   endpoints:
-  - { address: ${address}.1, labels: { version: v1 } }
-  - { address: ${address}.2, labels: { version: v2 } }
+  - { address: ${address}.${last}, labels: { version: v1 } }
+  - { address: ${address}.${last + 1}, labels: { version: v2 } }
 `
 }
 
