@@ -12,6 +12,8 @@ export interface LoadOptions {
   readonly seconds: number
   readonly core: number | undefined
   readonly headers?: readonly string[]
+  /** A file in Lua that says what wrk asks for. */
+  readonly script?: string | undefined
 }
 
 export interface LoadResult {
@@ -31,6 +33,7 @@ export async function runLoad(options: LoadOptions): Promise<LoadResult> {
     `-d${String(options.seconds)}s`,
     '--latency',
     ...(options.headers ?? []).flatMap((header) => ['-H', header]),
+    ...(options.script === undefined ? [] : ['-s', options.script]),
     options.url,
   ]
   const [program = '', ...args] = pinned(command, options.core)

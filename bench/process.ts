@@ -67,6 +67,17 @@ export class MeasuredProcess implements AsyncDisposable {
     return nanos / 1_000
   }
 
+  /** The same of each thread, by its id. */
+  threadMicros(): ReadonlyMap<string, number> {
+    const folder = `/proc/${String(this.pid)}/task`
+    return new Map(
+      readdirSync(folder).map((task) => {
+        const [ran = '0'] = readFileSync(`${folder}/${task}/schedstat`, 'utf8').split(' ')
+        return [task, Number(ran) / 1_000] as const
+      }),
+    )
+  }
+
   residentMegabytes(): number {
     const status = readFileSync(`/proc/${String(this.pid)}/status`, 'utf8')
     return Number(/^VmRSS:\s+(\d+) kB/m.exec(status)?.[1] ?? 0) / 1024

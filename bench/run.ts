@@ -6,13 +6,14 @@
  * npm run bench -- routes …         1 to 10 000 routes in a virtual host, 1 000 clusters
  * npm run bench -- mtls …            two sidecars with mutual TLS between them, beside their peers
  * npm run bench -- hop …             what large bodies do to a hop between two sidecars, beside their peers
+ * npm run bench -- workers …         two threads of a sidecar against one
  * npm run bench -- control-plane …   the time from a changed VirtualService to the last acknowledgement
  * npm run bench                      all, with their defaults
  */
 import { execFileSync } from 'node:child_process'
 import { join } from 'node:path'
 
-const benches = ['sidecar', 'works', 'routes', 'mtls', 'hop', 'control-plane']
+const benches = ['sidecar', 'works', 'routes', 'mtls', 'hop', 'workers', 'control-plane']
 const [which, ...args] = process.argv.slice(2)
 
 if (which === undefined) {

@@ -63,16 +63,16 @@ export function lastRoutePath(routes: number): string {
   return `/route-${String(routes - 1)}/x`
 }
 
-/** Answers of `bodyBytes`, from a file where they are many. */
-export function nginxOrigin(folder: string, port: number, bodyBytes = 128): Subject | undefined {
+/** Answers of `bodyBytes`, from a file where they are many; of several sizes: `/size-BYTES`. */
+export function nginxOrigin(
+  folder: string,
+  port: number,
+  body: number | readonly number[] = 128,
+): Subject | undefined {
   const nginx = findProgram('nginx')
   if (nginx === undefined) return undefined
   const file = join(folder, 'origin.conf')
-  const isFile = bodyBytes > 4096
-  if (isFile) writeFileSync(join(folder, 'body'), Buffer.alloc(bodyBytes, 'x'))
-  const answer = isFile
-    ? `root ${folder}; sendfile on; try_files /body =404;`
-    : `return 200 "${'x'.repeat(bodyBytes)}";`
+  const answer = typeof body === 'number' ? answerOf(folder, body) : answersOf(folder, body)
   writeFileSync(
     file,
     `daemon off; master_process off; worker_processes 1; pid ${folder}/origin.pid; error_log /dev/null;
@@ -82,6 +82,19 @@ http { access_log off; keepalive_requests 100000000; keepalive_timeout 3600s;
 `,
   )
   return { name: 'origin', command: [nginx, '-p', folder, '-c', file], port }
+}
+
+function answerOf(folder: string, bytes: number): string {
+  if (bytes <= 4096) return `return 200 "${'x'.repeat(bytes)}";`
+  writeFileSync(join(folder, 'body'), Buffer.alloc(bytes, 'x'))
+  return `root ${folder}; sendfile on; try_files /body =404;`
+}
+
+function answersOf(folder: string, sizes: readonly number[]): string {
+  for (const bytes of sizes) {
+    writeFileSync(join(folder, `size-${String(bytes)}`), Buffer.alloc(bytes, 'x'))
+  }
+  return `root ${folder}; sendfile on;`
 }
 
 /** An origin of gRPC-shaped answers over HTTP/2 with prior knowledge. */

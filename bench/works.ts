@@ -13,6 +13,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { connect, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
 import { parseArgs, promisify } from 'node:util'
 
 import { findProgram } from '../test/support/programs.ts'
@@ -58,6 +59,9 @@ interface Work {
   readonly run: (port: number, seconds: number) => Promise<Done>
 }
 
+/** Bytes of the answers of a mix: nine in ten, nine in a hundred, one in a hundred. */
+const mixed = [1_024, 65_536, 1_048_576] as const
+
 const micros = { unit: 'CPU µs/request', scale: 1 }
 const perGigabyte = { unit: 'CPU ms/GB', scale: 1_000 }
 
@@ -83,6 +87,13 @@ const works: readonly Work[] = [
     origin: nginxOrigin,
     subject: { isTcp: true },
     run: runTcp,
+  },
+  {
+    ...micros,
+    name: 'a mix of 90 % 1 KB, 9 % 64 KB, 1 % 1 MiB, 64 connections',
+    origin: (folder, port) => nginxOrigin(folder, port, mixed),
+    subject: {},
+    run: runMix,
   },
   bodies('64 KB', 65_536, 64),
   bodies('1 MiB', 1_048_576, 16),
@@ -225,11 +236,12 @@ interface WrkOptions {
   readonly seconds: number
   readonly connections?: number
   readonly headers?: readonly string[]
+  readonly script?: string
 }
 
 async function runWrk(
   port: number,
-  { seconds, connections = 64, headers = [] }: WrkOptions,
+  { seconds, connections = 64, headers = [], script }: WrkOptions,
 ): Promise<Done> {
   const url = `http://127.0.0.1:${port}/`
   const { requests, errors } = await runLoad({
@@ -237,9 +249,32 @@ async function runWrk(
     connections,
     seconds,
     headers,
+    script,
     core: cores.load,
   })
   return { units: requests, errors }
+}
+
+/** The same requests in the same order, for every proxy. */
+async function runMix(port: number, seconds: number): Promise<Done> {
+  const [small, middle, large] = mixed
+  const script = join(tmpdir(), `tulle-bench-mix-${process.pid}.lua`)
+  writeFileSync(
+    script,
+    `local turn = 0
+request = function()
+  turn = (turn + 37) % 100
+  local size = ${small}
+  if turn == 0 then size = ${large} elseif turn < 10 then size = ${middle} end
+  return wrk.format("GET", "/size-" .. size)
+end
+`,
+  )
+  try {
+    return await runWrk(port, { seconds, script })
+  } finally {
+    rmSync(script, { force: true })
+  }
 }
 
 function runTcp(port: number, seconds: number): Promise<Done> {
@@ -266,6 +301,8 @@ async function runGrpcShaped(port: number, seconds: number): Promise<Done> {
 // Memory.
 
 const idleConnections = 1_000
+/** What was used for starting is given back when nothing happens for a while. */
+const settleMs = 15_000
 
 /** What a process takes before its first request, and what a connection adds that had one answer and waits. */
 async function measureIdle(folder: string, { only, against }: Settings): Promise<readonly Row[]> {
@@ -278,6 +315,7 @@ async function measureIdle(folder: string, { only, against }: Settings): Promise
   for (const subject of await subjectsOf({ folder, originPort }, {}, against)) {
     if (!only.test(subject.name)) continue
     await using proxy = await MeasuredProcess.start({ ...subject, core: cores.proxy })
+    await setTimeout(settleMs)
     const idle = proxy.residentMegabytes()
     // The first connections make room that later ones use.
     const first = await openIdle(subject.port, idleConnections)

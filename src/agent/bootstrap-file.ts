@@ -43,6 +43,7 @@ export function createBootstrap(options: BootstrapOptions): Record<string, Json>
         },
       },
     ],
+    overload_manager: overloadManager,
     dynamic_resources: dynamicResources(),
     static_resources: { clusters: staticClusters(plan, relayAddress) },
   }
@@ -86,6 +87,20 @@ function labelsOf({ identity, labels }: WorkloadPlan): Record<string, string> {
   return identity === undefined
     ? { ...labels }
     : { ...labels, 'security.istio.io/tlsMode': 'istio' }
+}
+
+/** As Istio sets it up: connections are counted, and the ceiling is as good as none. */
+const overloadManager: Json = {
+  resource_monitors: [
+    {
+      name: 'envoy.resource_monitors.global_downstream_max_connections',
+      typed_config: {
+        '@type':
+          'type.googleapis.com/envoy.extensions.resource_monitors.downstream_connections.v3.DownstreamConnectionsConfig',
+        max_active_downstream_connections: 2_147_483_647,
+      },
+    },
+  ],
 }
 
 function dynamicResources(): Json {

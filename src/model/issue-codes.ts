@@ -129,6 +129,10 @@ const own = {
     'OverlappingDestinationRules',
     'two DestinationRules of one host select the same workload; one of them applies',
   ),
+  TUL0017: code(
+    'InvalidHealthCheck',
+    'annotations of a DestinationRule that ask for health checks and cannot be read',
+  ),
   TUL0201: code('FileUnreadable', 'a configuration file or folder could not be read'),
   TUL0203: code('SymbolicLink', 'a symbolic link in a watched folder; links are not followed'),
   TUL0204: code('FileTooLarge', 'a configuration file is over its ceiling'),

@@ -50,3 +50,14 @@ export function peerPrincipal(security: ConnectionSecurity | undefined): string 
 export function localPrincipal(security: ConnectionSecurity | undefined): string | undefined {
   return security?.local?.uris[0]
 }
+
+/**
+ * A name of a certificate as it may stand in a header or a log: whoever signed it may have let anything into it, and a
+ * line end would begin a header of its own (CVE-2023-27493).
+ */
+export function printableName(name: string): string {
+  return notPrintable.test(name) ? name.replaceAll(notPrintables, encodeURIComponent) : name
+}
+
+const notPrintable = /[^!-~]/u
+const notPrintables = /[^!-~]/gu

@@ -7,6 +7,7 @@
  * and one that waits is paused.
  */
 import type { HeaderList } from './http/header-list.ts'
+import { HeldChunks } from './http/held-chunks.ts'
 
 interface BodyTaker {
   sendData(chunk: Uint8Array): boolean
@@ -29,7 +30,7 @@ interface HeldBytes {
 export class RequestBody {
   #bytesMax: number
   readonly #total: HeldBytes
-  #chunks: Buffer[] = []
+  readonly #chunks = new HeldChunks()
   #bytes = 0
   #isReplayable = true
   isEnded: boolean
@@ -62,18 +63,20 @@ export class RequestBody {
   /** Sends what is held, and the end where it has come; false when the attempt takes no more for now. */
   sendTo(attempt: BodyTaker): boolean {
     let isBelow = true
-    for (const chunk of this.#chunks) isBelow = attempt.sendData(chunk)
+    this.#chunks.forEach((chunk) => {
+      isBelow = attempt.sendData(chunk)
+    })
     if (this.isEnded) attempt.sendEnd(this.trailers)
     return isBelow
   }
 
   forEachHeld(visit: (chunk: Uint8Array) => void): void {
-    for (const chunk of this.#chunks) visit(chunk)
+    this.#chunks.forEach(visit)
   }
 
   /** Keeps a chunk for later. */
   hold(chunk: Uint8Array): void {
-    this.#chunks.push(Buffer.from(chunk))
+    this.#chunks.push(chunk)
     this.#bytes += chunk.length
     this.#total.bufferedBytes += chunk.length
   }
@@ -98,7 +101,7 @@ export class RequestBody {
   close(): void {
     if (this.#bytes === 0) return
     this.#total.bufferedBytes -= this.#bytes
-    this.#chunks = []
+    this.#chunks.clear()
     this.#bytes = 0
   }
 }

@@ -5,7 +5,7 @@
  * A header that came from outside is never believed but where the mode says so: without a certificate on this very
  * connection it is removed. Our own element is the same for every request of a connection and is made once.
  */
-import type { ConnectionSecurity } from './connection-security.ts'
+import { printableName, type ConnectionSecurity } from './connection-security.ts'
 import type { HeaderList } from './http/header-list.ts'
 import type { ClientCertForwarding } from './listener/listener-config.ts'
 
@@ -55,7 +55,7 @@ function elementText(
 function buildElement(settings: ClientCertForwarding, security: ConnectionSecurity): string {
   const { local, peer } = security
   if (peer === undefined) return ''
-  const parts = (local?.uris ?? []).map((uri) => `By=${uri}`)
+  const parts = (local?.uris ?? []).map((uri) => `By=${nameText(uri)}`)
   parts.push(`Hash=${peer.fingerprint256}`)
   for (const detail of settings.details) {
     if (detail === 'cert') parts.push(`Cert="${encodeURIComponent(peer.pem)}"`)
@@ -63,11 +63,19 @@ function buildElement(settings: ClientCertForwarding, security: ConnectionSecuri
     if (detail === 'subject') parts.push(`Subject="${peer.subject}"`)
     // The key is there even without a name.
     if (detail === 'uri') {
-      parts.push(...(peer.uris.length === 0 ? ['URI='] : peer.uris.map((uri) => `URI=${uri}`)))
+      parts.push(
+        ...(peer.uris.length === 0 ? ['URI='] : peer.uris.map((uri) => `URI=${nameText(uri)}`)),
+      )
     }
-    if (detail === 'dns') parts.push(...peer.dns.map((name) => `DNS=${name}`))
+    if (detail === 'dns') parts.push(...peer.dns.map((name) => `DNS=${nameText(name)}`))
   }
   return parts.join(';')
+}
+
+/** What the header's own grammar reads is quoted, so that no name becomes an element or a key of its own. */
+function nameText(name: string): string {
+  const text = printableName(name)
+  return /[",;]/.test(text) ? `"${text.replaceAll('"', '\\"')}"` : text
 }
 
 function encodedChain(security: ConnectionSecurity): string {

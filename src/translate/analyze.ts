@@ -32,6 +32,7 @@ import { joinDelegates } from './delegate.ts'
 import { isDestinationRule, type MergedRule } from './destination-rule-index.ts'
 import { hasLabels } from './endpoint.ts'
 import { issueOf } from './finding.ts'
+import { healthCheckFindings } from './health-check.ts'
 import { isCoveredBy, resolveHost } from './host-name.ts'
 import type { TranslationInput } from './input.ts'
 import { destinationsOf } from './route-destination.ts'
@@ -89,6 +90,7 @@ function analyzeRouting(world: World, options: RoutingOptions): Issue[] {
       .filter(isDestinationRule)
       .flatMap((resource) => [
         ...reportUnknownHost(world, resource),
+        ...healthCheckFindings(resource).map((finding) => issueOf(resource, finding)),
         ...reportEmptySubsets(world, resource, options),
       ]),
   ]

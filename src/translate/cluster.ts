@@ -21,6 +21,7 @@ import { httpVersionOf, translateConnectionPool, type PoolInput } from './connec
 import type { MergedRule } from './destination-rule-index.ts'
 import { dynamicForwardProxy } from './dynamic-forward-proxy.ts'
 import { localitiesOf } from './endpoint.ts'
+import { translateHealthChecks } from './health-check.ts'
 import { clusterName } from './host-name.ts'
 import type { MeshSettings } from './input.ts'
 import { translateLoadBalancer } from './load-balancer.ts'
@@ -95,6 +96,7 @@ export function translateCluster(input: ClusterInput): EncodedResource | undefin
     ...(policy.outlierDetection !== undefined && {
       outlierDetection: translateOutlierDetection(policy.outlierDetection),
     }),
+    ...translateHealthChecks(input, httpVersionOf(pool)),
     commonLbConfig: {
       ...commonLbConfig(policy),
       ...(isLocalityWeighted(locality) && { localityConfigSpecifier: weightedByLocality }),

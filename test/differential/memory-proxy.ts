@@ -18,6 +18,8 @@ import { WireDuplex } from './wire-duplex.ts'
 
 export interface MemoryProxyOptions {
   readonly manager?: Partial<HttpConnectionManager>
+  /** As text, in place of one route to the cluster `origin` for everything. */
+  readonly routes?: readonly string[]
   /** What the upstream speaks. */
   readonly upstream?: 'http1' | 'http2'
   /** In place of an origin that reads requests: bytes for each connection, whatever it is asked. */
@@ -93,7 +95,7 @@ export class MemoryProxy {
           settings: options.upstream === 'http2' ? { protocol: 'http2' } : {},
         },
       ],
-      routes: [forwardTo('origin', 'timeout: 0s')],
+      routes: options.routes ?? [forwardTo('origin', 'timeout: 0s')],
       listener: { address: { kind: 'internal', listener: 'front' } },
       manager: {
         http2: { codec: 'auto', options: defaultHttp2Options, stats: createHttp2Stats(registry) },

@@ -5,6 +5,7 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { createServer, get, type Server } from 'node:http'
+import { type Socket, connect } from 'node:net'
 import { after, before, suite, test } from 'node:test'
 import type { Worker } from 'node:worker_threads'
 
@@ -56,6 +57,7 @@ async function reasonToSkip(): Promise<string | false> {
 
 interface Scene extends AsyncDisposable {
   readonly sidecar: Sidecar
+  readonly port: number
   /** The status and the body, on a connection of its own. */
   ask(): Promise<string>
   statistic(name: string): number
@@ -94,9 +96,9 @@ suite('two threads together', { skip: await reasonToSkip() }, () => {
     }
   })
 
-  async function open(cluster: string): Promise<Scene> {
+  async function open(cluster: string, more = ''): Promise<Scene> {
     workers.length = 0
-    const text = bootstrapOf([portOf(good), portOf(bad)], cluster)
+    const text = bootstrapOf([portOf(good), portOf(bad)], cluster) + more
     const sidecar = await openSidecar({
       bootstrap: { text, file: 'b.yaml' },
       clock: systemClock,
@@ -109,6 +111,7 @@ suite('two threads together', { skip: await reasonToSkip() }, () => {
     const { port } = address
     return {
       sidecar,
+      port,
       ask: () =>
         new Promise((resolve, reject) => {
           const headers = { connection: 'close' }
@@ -195,6 +198,45 @@ suite('two threads together', { skip: await reasonToSkip() }, () => {
     await eventually(() => workers.length === 3)
     await eventually(() => isOut(scene).catch(() => false))
     for (let round = 0; round < 4; round += 1) assert.equal(await isOut(scene), true)
+  })
+
+  test('the ceiling of connections is that of the process, and one more is refused', async () => {
+    isBad = false
+    const monitor = 'envoy.resource_monitors.global_downstream_max_connections'
+    await using scene = await open(
+      '',
+      `
+overload_manager:
+  resource_monitors:
+  - name: ${monitor}
+    typed_config: {"@type": type.googleapis.com/envoy.extensions.resource_monitors.downstream_connections.v3.DownstreamConnectionsConfig, max_active_downstream_connections: 3}
+`,
+    )
+    const total = (name: string): number =>
+      scene.sidecar.stats
+        .list()
+        .find((stat) => stat.name === name)
+        ?.value() ?? 0
+    const sockets: Socket[] = []
+    const closed = new Set<Socket>()
+    const dial = async (): Promise<void> => {
+      const socket = connect(scene.port, '127.0.0.1')
+      sockets.push(socket)
+      socket.on('close', () => closed.add(socket)).resume()
+      await once(socket, 'connect')
+    }
+    for (let count = 1; count <= 3; count += 1) {
+      await dial()
+      await eventually(() => total('server.total_connections') === count)
+    }
+    await dial()
+    await dial()
+    await eventually(() => closed.size === 2)
+    assert.deepEqual([...closed], sockets.slice(3))
+    assert.equal(total(`overload.${monitor}.failed_updates`), 2)
+    for (const socket of sockets) socket.destroy()
+    await eventually(() => total('server.total_connections') === 0)
+    await eventually(async () => (await scene.ask()).startsWith('200'))
   })
 
   test('a host is as busy as both make it: the least busy one is found by the thread that has not asked it', async () => {

@@ -111,7 +111,9 @@ function resourceOf(
   value: Record<string, unknown>,
   place: { readonly file: string; readonly line: number },
 ): Resource {
-  const metadata = value['metadata'] as Record<string, string | undefined>
+  const { annotations, ...metadata } = value['metadata'] as Readonly<
+    Record<string, string | undefined>
+  > & { readonly annotations?: Readonly<Record<string, string>> }
   const position = { ...place, column: 1 }
   const created = metadata['creationTimestamp']
   return {
@@ -121,7 +123,7 @@ function resourceOf(
       name: String(metadata['name']),
       namespace: metadata['namespace'] ?? 'default',
       labels: {},
-      annotations: {},
+      annotations: annotations ?? {},
       creationTimestampMs: created === undefined ? undefined : Date.parse(created),
     },
     spec: value['spec'],

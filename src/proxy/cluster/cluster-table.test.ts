@@ -171,6 +171,22 @@ test('a look-up that fails keeps the last good answer and is tried again sooner'
   assert.equal(scene.asked.length, 3)
 })
 
+test('a name that has no address any more takes the endpoints of STRICT_DNS away, not that of LOGICAL_DNS', () => {
+  for (const [type, left] of [
+    ['STRICT_DNS', []],
+    ['LOGICAL_DNS', ['10.0.0.1:80']],
+  ] as const) {
+    const scene = new Scene()
+    scene.answers.set('a.test', { ok: true, addresses: ['10.0.0.1'] })
+    scene.table.apply(dns(type))
+    scene.answerNames()
+    scene.answers.set('a.test', { ok: true, addresses: [] })
+    scene.clock.advance(5_000)
+    scene.answerNames()
+    assert.deepEqual(scene.addresses('c'), left, type)
+  }
+})
+
 test('a name that does not resolve at first leaves its cluster empty, and warm', () => {
   const scene = new Scene()
   scene.table.apply(dns('STRICT_DNS'))

@@ -73,6 +73,8 @@ export class DnsEndpoints {
 
   #choose(entry: Watched, addresses: readonly string[]): readonly string[] {
     if (this.#options.config.type === 'strict-dns') return addresses
+    // Envoy: a name without addresses takes those of STRICT_DNS away, and leaves LOGICAL_DNS its last one.
+    if (addresses.length === 0) return entry.addresses
     const current = entry.addresses[0]
     if (current !== undefined && addresses.includes(current)) return entry.addresses
     return addresses.slice(0, 1)

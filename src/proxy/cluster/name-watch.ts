@@ -1,5 +1,5 @@
 /**
- * Keeps one name resolved: asks again at the refresh rate, backs off with jitter after a failure, and keeps the last
+ * Keeps one name resolved: asks again at the refresh rate, or when the answer's TTL is over; backs off with jitter after a failure, and keeps the last
  * good answer meanwhile. Answers are sorted, so that the same set in another order is not a change.
  */
 import { Backoff } from '../../lib/backoff.ts'
@@ -46,12 +46,25 @@ export class NameWatch {
       if (result.ok) {
         this.#backoff.reset()
         this.#askAgain(dns.refreshMs)
+        if (dns.respectsTtl) this.#askTtl()
         this.#options.onAnswer([...new Set(result.addresses)], '')
       } else {
         // A failure that comes at once must not turn into a busy loop.
-        this.#askAgain(Math.max(this.#backoff.nextMs(), 1))
+        const delayMs = dns.failureIsFixed ? dns.refreshMs : this.#backoff.nextMs()
+        this.#askAgain(Math.max(delayMs, 1))
         this.#options.onAnswer(undefined, result.message)
       }
+    })
+  }
+
+  /** The refresh rate holds until it is known, and where it is not, or says 0. */
+  #askTtl(): void {
+    const { name, dns, resolve } = this.#options
+    const timer = this.#timer
+    resolve.ttlOf?.(name, dns.family, (ttlMs) => {
+      if (this.#isClosed || ttlMs === undefined || ttlMs === 0 || this.#timer !== timer) return
+      timer?.cancel()
+      this.#askAgain(Math.max(ttlMs, dns.ttlMsMin))
     })
   }
 

@@ -35,6 +35,12 @@ export interface BalancingConfig {
 /** How names become addresses. */
 export interface DnsConfig {
   readonly refreshMs: number
+  /** An answer holds for its TTL, where it is known and not 0, instead of the refresh rate. */
+  readonly respectsTtl: boolean
+  /** The least of such a time. */
+  readonly ttlMsMin: number
+  /** Failures are tried again at the refresh rate, without jitter. */
+  readonly failureIsFixed: boolean
   /** Jittered back-off after a failed look-up. */
   readonly failureRefreshBaseMs: number
   readonly failureRefreshMaxMs: number

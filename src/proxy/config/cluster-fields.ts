@@ -254,8 +254,9 @@ export const clusterRule: MessageRule = {
       undefined,
       'envoy.extensions.upstreams.http.v3.HttpProtocolOptions only',
     ),
-    respectDnsTtl: ignored(
-      'the system’s resolver does not tell the TTL, so the refresh rate holds',
+    respectDnsTtl: used(
+      undefined,
+      'the TTL is asked of the DNS server, beside the system’s resolver',
     ),
     waitForWarmOnInit: used(),
     outlierDetection: used(outlierRule),

@@ -17,6 +17,8 @@ interface DnsSettings {
   readonly dnsFailureRefreshRate: Cluster_RefreshRate | undefined
   readonly dnsLookupFamily: Cluster_DnsLookupFamily
   readonly typedDnsResolverConfig: TypedExtensionConfig | undefined
+  /** The dynamic forward proxy's cache always does. */
+  readonly respectDnsTtl?: boolean
 }
 
 const families: Readonly<Record<number, DnsConfig['family']>> = {
@@ -55,6 +57,9 @@ export function compileDns(
   if (maxMs < baseMs) refuse(base, 'max_interval must be greater than or equal to base_interval')
   return {
     refreshMs,
+    respectsTtl: value.respectDnsTtl === true,
+    ttlMsMin: 0,
+    failureIsFixed: failure === undefined,
     failureRefreshBaseMs: baseMs,
     failureRefreshMaxMs: maxMs,
     family: families[value.dnsLookupFamily] ?? 'auto',
@@ -81,6 +86,12 @@ export function compileDnsCache(
   if (hostsMax === 0) refuse(at(report, 'max_hosts'), 'value must be greater than 0')
   return {
     ...dns,
+    respectsTtl: true,
+    ttlMsMin: durationMs(
+      value.dnsMinRefreshRate,
+      { absentMs: 5_000, least: 'positive' },
+      at(report, 'dns_min_refresh_rate'),
+    ),
     hostTtlMs: read('hostTtl', 300_000, 'host_ttl'),
     hostsMax,
     pendingMax: value.dnsCacheCircuitBreaker?.maxPendingRequests ?? 1024,

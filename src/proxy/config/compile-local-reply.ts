@@ -127,7 +127,7 @@ function compileFormat(
   report: FieldReport,
 ): BodyFormat | undefined {
   if (format === undefined) return undefined
-  const text = compileSubstitution(format, { hostname: scope.hostname })
+  const text = compileSubstitution(format, { hostname: scope.hostname, isBody: true })
   if (!text.ok) {
     for (const reason of text.reasons) refuse(report, reason)
     return undefined

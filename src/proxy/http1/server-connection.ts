@@ -265,9 +265,9 @@ export class ServerConnection implements WireEvents, DownstreamStream, RequestSi
     this.#isLast = true
   }
 
-  /** Where a client sees that the message is not whole, what there is of it still leaves (as in Envoy). */
+  /** Where a client sees that the message is not whole, or in a tunnel, what there is of it still leaves (as in Envoy). */
   reset(): void {
-    if (this.#isHeadSent && this.#isDelimited && !this.#isTunnel) {
+    if (this.#isHeadSent && (this.#isDelimited || this.#isTunnel)) {
       this.#closeGracefully()
       return
     }

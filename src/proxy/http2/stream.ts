@@ -6,6 +6,7 @@
  * again before it is taken.
  */
 import type { HeaderList } from '../http/header-list.ts'
+import { HeldChunks } from '../http/held-chunks.ts'
 import type { BodyLength, HttpProtocol } from '../http/message.ts'
 import { SendQueue } from './send-queue.ts'
 
@@ -76,7 +77,8 @@ export class Http2Stream {
   /** When something of it last left, or began to wait. */
   progressMs = 0
 
-  #held: Buffer[] = []
+  /** Made when something must wait: few streams ever do. */
+  #held: HeldChunks | undefined
   #heldBytes = 0
   #isEndHeld = false
   #heldTrailers: HeaderList | undefined
@@ -102,6 +104,10 @@ export class Http2Stream {
     return this.queue.bytes === 0 && !this.isEndQueued
   }
 
+  get #holds(): boolean {
+    return this.#held?.isEmpty === false
+  }
+
   pause(): void {
     this.#isPaused = true
   }
@@ -109,12 +115,13 @@ export class Http2Stream {
   resume(): void {
     if (!this.#isPaused) return
     this.#isPaused = false
-    while (this.#held.length > 0 && !this.#isPaused) {
-      const chunk = this.#held.shift() as Buffer // not empty
+    while (!this.#isPaused) {
+      const chunk = this.#held?.shift()
+      if (chunk === undefined) break
       this.#forgetHeld(chunk.length)
       this.#deliver(chunk)
     }
-    if (!this.#isEndHeld || this.#held.length > 0 || this.#isPaused) return
+    if (!this.#isEndHeld || this.#holds || this.#isPaused) return
     this.#isEndHeld = false
     this.#end(this.#heldTrailers)
   }
@@ -124,11 +131,12 @@ export class Http2Stream {
       this.#owner.onConsumed(this, chunk.length)
       return
     }
-    if (!this.#isPaused && this.#held.length === 0) {
+    if (!this.#isPaused && !this.#holds) {
       this.#deliver(chunk)
       return
     }
-    this.#held.push(Buffer.from(chunk))
+    this.#held ??= new HeldChunks()
+    this.#held.push(chunk)
     this.#heldBytes += chunk.length
     this.#total.bufferedBytes += chunk.length
     this.#owner.onHeld(this, chunk.length)
@@ -136,7 +144,7 @@ export class Http2Stream {
 
   receiveEnd(trailers: HeaderList | undefined): void {
     this.isRemoteEnded = true
-    if (this.#held.length === 0 && !this.#isPaused) {
+    if (!this.#holds && !this.#isPaused) {
       this.#end(trailers)
       return
     }
@@ -150,7 +158,7 @@ export class Http2Stream {
     this.#isPaused = false
     this.#isEndHeld = false
     const bytes = this.#heldBytes
-    this.#held = []
+    this.#held = undefined
     if (bytes === 0) return
     this.#forgetHeld(bytes)
     this.#owner.onConsumed(this, bytes)

@@ -6,7 +6,7 @@
  * for whoever accepts next, and nothing is lost when this process closes its own (closing a socket of `reusePort` would
  * lose its queue).
  */
-import { chmodSync, renameSync, rmSync } from 'node:fs'
+import { renameSync, rmSync } from 'node:fs'
 import { createServer, type Server, type Socket } from 'node:net'
 
 import type { Log } from '../../lib/log.ts'
@@ -61,9 +61,11 @@ class Offer implements HandOver {
       this.#server.once('error', (cause) => {
         reject(new MeshError('MESH_LISTEN_FAILED', `offer a take-over at ${path}`, { cause }))
       })
+      // Bound before `listen` returns: nobody else may come in, not even before a chmod.
+      const mask = process.umask(0o177)
       this.#server.listen(draft, resolve)
+      process.umask(mask)
     })
-    chmodSync(draft, 0o600)
     renameSync(draft, path)
     this.#server.on('error', (error) =>
       log.warn({ error: error.message }, 'take-over: accept failed'),

@@ -115,6 +115,8 @@ class RunningTakeOver implements TakeOver {
         if (text.includes(released)) finish()
       })
       this.#socket.on('close', finish)
+      // One that hangs holds its own descriptors, and nothing up here.
+      this.#socket.setTimeout(answerTimeoutMs, finish)
       this.#socket.write(ready)
     })
   }

@@ -28,6 +28,8 @@ import { responseFlags } from './response-flag.ts'
 
 export interface LogFormatOptions {
   readonly hostname: string
+  /** The text is the body of a reply, and no line of a log. */
+  readonly isBody?: boolean
 }
 
 export function compileFileFormat(

@@ -15,6 +15,8 @@ import type { LogOperator, LogSource } from './log-source.ts'
 export interface LogTextOptions extends OperatorContext {
   /** Missing values leave a text empty and are left out of JSON, instead of `-` and null. */
   readonly omitEmpty: boolean
+  /** The text is the body of a reply: it has no lines that a value could forge. */
+  readonly isBody?: boolean
 }
 
 /** Envoy's format of a log that names none. */
@@ -29,7 +31,9 @@ export function compileTextLog(format: string, options: LogTextOptions): Compile
   const pieces = compilePieces(format, options)
   if (!pieces.ok) return pieces
   const missing = options.omitEmpty ? '' : '-'
-  return compiled(joinEscaped(pieces.value, missing, escapeText))
+  return compiled(
+    joinEscaped(pieces.value, missing, options.isBody === true ? decodeBytes : escapeText),
+  )
 }
 
 /** One JSON object a line; keys in alphabetical order, as Envoy writes them. */

@@ -1,6 +1,10 @@
 /** The operators of format strings that tell what TLS has proved, of the client (`DOWNSTREAM_…`) and the upstream. */
 import { type Compiled, compiled } from '../config/compiled.ts'
-import type { CertificateFacts, ConnectionSecurity } from '../connection-security.ts'
+import {
+  printableName,
+  type CertificateFacts,
+  type ConnectionSecurity,
+} from '../connection-security.ts'
 import type { LogOperator, LogSource } from './log-source.ts'
 import { compileTimeFormat } from './log-time.ts'
 
@@ -40,10 +44,14 @@ function namesOf(
 ): Readonly<Record<string, LogOperator>> {
   return {
     [`${prefix}_SUBJECT`]: (source) => textOf(of(source)?.subject),
-    [`${prefix}_URI_SAN`]: (source) => textOf(of(source)?.uris.join(',')),
-    [`${prefix}_DNS_SAN`]: (source) => textOf(of(source)?.dns.join(',')),
+    [`${prefix}_URI_SAN`]: (source) => namesText(of(source)?.uris),
+    [`${prefix}_DNS_SAN`]: (source) => namesText(of(source)?.dns),
     [`${prefix}_IP_SAN`]: (source) => textOf(of(source)?.ips.join(',')),
   }
+}
+
+function namesText(names: readonly string[] | undefined): string | undefined {
+  return textOf(names?.map(printableName).join(','))
 }
 
 function peer(of: SecurityOf, read: (facts: CertificateFacts) => string): LogOperator {

@@ -295,6 +295,7 @@ export const managerCases: readonly ManagerCase[] = [
       path: '/nowhere"x',
       headers: { 'x-map': 'json' },
     }),
+    ...each([listener], 'a body of quotes and lines', { path: '/quoted' }),
     ...each([listener], 'a path that is refused', { path: '/x#y' }),
   ]),
 ]

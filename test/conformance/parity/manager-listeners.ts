@@ -231,6 +231,10 @@ const routes: readonly object[] = [
     match: { path: '/none' },
     direct_response: { status: 404, body: { inline_string: 'not here' } },
   },
+  {
+    match: { path: '/quoted' },
+    direct_response: { status: 410, body: { inline_string: 'say "no"\n<b>caf\u00e9</b>\n' } },
+  },
   { match: { path: '/refused' }, route: { cluster: 'refused' } },
   { match: { path: '/nowhere' }, route: { cluster: 'nowhere' } },
   { match: { path: '/redirect' }, redirect: { path_redirect: '/there' } },
