@@ -35,8 +35,8 @@ const proxies: Readonly<Record<string, object>> = {
   empty: { cluster: 'empty' },
   nowhere: { cluster: 'nowhere' },
   full: { cluster: 'full' },
-  idle: { cluster: 'a', idle_timeout: '0.1s' },
-  old: { cluster: 'a', max_downstream_connection_duration: '0.1s' },
+  idle: { cluster: 'a', idle_timeout: '0.8s' },
+  old: { cluster: 'a', max_downstream_connection_duration: '0.8s' },
   weighted: {
     weighted_clusters: {
       clusters: [
@@ -64,12 +64,12 @@ const cases: readonly ParityCase[] = [
   {
     name: 'nobody says anything',
     listener: 'idle',
-    raw: 'GET /?do=slow&n=900 HTTP/1.1\r\nhost: any\r\n\r\n',
+    raw: 'GET /?do=slow&n=3000 HTTP/1.1\r\nhost: any\r\n\r\n',
   },
   {
     name: 'an end of its time',
     listener: 'old',
-    raw: 'GET /?do=slow&n=900 HTTP/1.1\r\nhost: any\r\n\r\n',
+    raw: 'GET /?do=slow&n=3000 HTTP/1.1\r\nhost: any\r\n\r\n',
   },
 ]
 
