@@ -148,7 +148,7 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
     record.downstreamRemoteAddress = shaped.remoteAddressText
     if (shaped.expectsContinue) this.#stream.sendInformational(continueHead())
     this.clearRoute()
-    const target = { route: this.route, picked: this.#picked }
+    const target = { route: this.route, picked: this.#picked, cluster: record.cluster }
     this.#answer.filters = openFilters(this.#scope.manager, target)
     this.#runFilters()
   }
