@@ -12,6 +12,7 @@ import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import { parseArgs, promisify } from 'node:util'
 
 import { findProgram } from '../test/support/programs.ts'
@@ -36,6 +37,8 @@ const besides = {
 } as const
 
 type Beside = keyof typeof besides
+
+const settleMs = 500
 
 async function benchHop(): Promise<void> {
   const { values } = parseArgs({
@@ -85,7 +88,8 @@ async function measurePair(pair: Pair, settings: Settings): Promise<Row> {
   for (let turn = 0; turn < settings.turns; turn++) {
     for (const beside of ['alone', 'stalled', 'steady'] as const) {
       const result = await measureBeside(base, beside, settings)
-      samples[beside].push(result.p99Micros)
+      // Where nothing came through there is no percentile.
+      samples[beside].push(result.requests === 0 ? Infinity : result.p99Micros)
       errors += result.errors
     }
   }
@@ -95,10 +99,10 @@ async function measurePair(pair: Pair, settings: Settings): Promise<Row> {
   const up = await measureBody(ends, settings, ['-o', '/dev/null', '-T', '-', `${base}/sink`])
   return {
     name: pair.name,
-    'p99 alone, µs': Math.round(alone),
-    'beside a stalled download': Math.round(median(samples.stalled)),
+    'p99 alone, µs': micros(alone),
+    'beside a stalled download': micros(median(samples.stalled)),
     '× alone': (median(samples.stalled) / alone).toFixed(2),
-    'beside 20 MB/s': Math.round(median(samples.steady)),
+    'beside 20 MB/s': micros(median(samples.steady)),
     '× alone ': (median(samples.steady) / alone).toFixed(2),
     'down: CPU ms/GB, both': Math.round(down.cpuMs),
     'memory +MB, client / server': down.memory,
@@ -106,6 +110,10 @@ async function measurePair(pair: Pair, settings: Settings): Promise<Row> {
     'memory +MB, client / server ': up.memory,
     errors,
   }
+}
+
+function micros(value: number): number | string {
+  return Number.isFinite(value) ? Math.round(value) : 'none came through'
 }
 
 function load(base: string, { connections, seconds }: Settings) {
@@ -122,6 +130,8 @@ async function measureBeside(base: string, beside: Beside, settings: Settings) {
   const download = startCurl([...flags, '-o', '/dev/null', bulkUrl(base, settings)])
   const exited = once(download, 'exit')
   try {
+    // What it takes before it stands still is over by then.
+    await delay(settleMs)
     return await load(base, settings)
   } finally {
     download.kill('SIGKILL')

@@ -12,6 +12,7 @@ import { removeRetryHeaders, requestRetryPolicy } from './resilience/request-ret
 import type { RetryPolicy } from './resilience/retry-policy.ts'
 import {
   grpcTimeoutText,
+  attemptDurationMs,
   perTryTimeoutMs,
   removeTimeoutHeaders,
   wantsAltResponse,
@@ -35,6 +36,8 @@ export interface ForwardPlan {
   readonly tryTimeoutMs: number
   readonly tryIdleTimeoutMs: number
   readonly durationMs: number
+  /** Of one attempt. */
+  readonly attemptDurationMs: number
   /** In place of 504. */
   readonly timeoutReply: Partial<LocalReply> | undefined
 }
@@ -95,6 +98,7 @@ export function planForward(
     tryTimeoutMs,
     tryIdleTimeoutMs,
     durationMs,
+    attemptDurationMs: attemptDurationMs(head, cluster.maxStreamDurationMs ?? 0),
     timeoutReply,
   }
 }
@@ -122,7 +126,10 @@ export function addHashCookies(head: ResponseHead, plan: ForwardPlan | undefined
   for (const cookie of plan?.setCookies ?? []) head.headers.append('set-cookie', cookie)
 }
 
-type Limits = Omit<ForwardPlan, 'forward' | 'picked' | 'cluster' | 'hash' | 'setCookies'>
+type Limits = Omit<
+  ForwardPlan,
+  'forward' | 'picked' | 'cluster' | 'hash' | 'setCookies' | 'attemptDurationMs'
+>
 
 /** Time-outs count from the end of the request, which a tunnel does not have; its duration is limited all the same. */
 function requestLimits(scope: ExchangeScope, head: RequestHead, forward: ForwardAction): Limits {

@@ -75,7 +75,8 @@ function rewritesPaths(manager: ShapeScope['manager']): boolean {
 }
 
 interface Seen {
-  forwardedFor: boolean
+  /** How many fields. */
+  forwardedFor: number
   forwardedProto: boolean
   requestId: boolean
   clientCert: boolean
@@ -86,7 +87,7 @@ interface Seen {
 /** One look at each header finds what the rest decides on. */
 function look(fields: readonly string[]): Seen {
   const seen: Seen = {
-    forwardedFor: false,
+    forwardedFor: 0,
     forwardedProto: false,
     requestId: false,
     clientCert: false,
@@ -98,7 +99,7 @@ function look(fields: readonly string[]): Seen {
     const initial = name.charCodeAt(0)
     if (initial === 0x65 && name === 'expect') seen.expect = true
     if (initial !== 0x78) continue
-    if (name === 'x-forwarded-for') seen.forwardedFor = true
+    if (name === 'x-forwarded-for') seen.forwardedFor += 1
     else if (name === 'x-forwarded-proto') seen.forwardedProto = true
     else if (name === 'x-request-id') seen.requestId = fields[index + 1] !== ''
     else if (name === clientCertHeader) seen.clientCert = true
@@ -111,15 +112,9 @@ function shapeHeaders(head: RequestHead, scope: ShapeScope): ShapedRequest {
   const { manager } = scope
   const { headers } = head
   const seen = look(headers.fields)
-  const remote = readRemote(
-    seen.forwardedFor ? headers.getAll('x-forwarded-for') : undefined,
-    scope,
-  )
+  const remote = readRemote(forwardedFor(headers, seen), scope)
   addForwarded(headers, scope, seen)
-  if (manager.scheme !== undefined) {
-    head.scheme = manager.scheme
-    headers.set('x-forwarded-proto', manager.scheme)
-  }
+  if (manager.scheme !== undefined) setScheme(head, manager.scheme)
   if (seen.clientCert || scope.security !== undefined) {
     shapeClientCert(headers, manager.clientCert ?? sanitizing, scope)
   }
@@ -130,6 +125,19 @@ function shapeHeaders(head: RequestHead, scope: ShapeScope): ShapedRequest {
   if (manager.via !== undefined) headers.append('via', manager.via)
   const expectsContinue = seen.expect && takeExpectation(headers, manager)
   return { kind: 'ok', remoteAddressText: remote.text, expectsContinue }
+}
+
+/** As Envoy: several fields become one list, whoever adds to it next. */
+function forwardedFor(headers: HeaderList, seen: Seen): string | undefined {
+  if (seen.forwardedFor === 0) return undefined
+  const addresses = headers.getAll('x-forwarded-for') ?? ''
+  if (seen.forwardedFor > 1) headers.set('x-forwarded-for', addresses)
+  return addresses
+}
+
+function setScheme(head: RequestHead, scheme: RequestHead['scheme']): void {
+  head.scheme = scheme
+  head.headers.set('x-forwarded-proto', scheme)
 }
 
 /** Envoy answers 100 itself and lets nothing of it go upstream; other expectations pass. */
@@ -234,6 +242,7 @@ const internalOnly = [
   'x-envoy-upstream-rq-per-try-timeout-ms',
   'x-envoy-upstream-rq-timeout-alt-response',
   'x-envoy-upstream-rq-timeout-ms',
+  'x-envoy-upstream-stream-duration-ms',
 ]
 
 const edgeOnly = [

@@ -148,7 +148,7 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
     record.downstreamRemoteAddress = shaped.remoteAddressText
     if (shaped.expectsContinue) this.#stream.sendInformational(continueHead())
     this.clearRoute()
-    const target = { route: this.route, picked: this.#picked }
+    const target = { route: this.route, picked: this.#picked, cluster: record.cluster }
     this.#answer.filters = openFilters(this.#scope.manager, target)
     this.#runFilters()
   }
@@ -343,7 +343,7 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
     const { isEnded, isEmpty, trailers } = this.#body
     const isWhole = isEnded && isEmpty && trailers === undefined
     if (isEnded) this.#scope.timers.startTry(this.#plan)
-    this.#scope.timers.limitTry(attempt.cluster.maxStreamDurationMs ?? 0)
+    this.#scope.timers.limitTry(this.#plan?.attemptDurationMs ?? 0)
     attempt.sendHead(this.request, isWhole)
     if (!isWhole && !this.#isTunnel) this.#sendHeld(attempt)
   }

@@ -55,6 +55,8 @@ export interface HttpFilter {
   readonly name: string
   /** Has nothing to do for a request whose route says nothing to it. */
   readonly isRouteOnly?: boolean
+  /** Has something to do for a request that has no route, or whose cluster is not there. */
+  readonly runsOnMiss?: boolean
   /** `disabled` in `http_filters`: runs only where a route says something to it. */
   readonly isOffByDefault?: boolean
   onRequest?(context: FilterContext): FilterVerdict

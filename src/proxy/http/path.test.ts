@@ -34,11 +34,18 @@ const normal: readonly (readonly [sent: string, expected: string])[] = [
   ['/../../x', '/x'],
   ['/a/../../b', '/b'],
   ['/%2e%2e/x', '/x'],
+  ['/a"<>`{}|^b', '/a%22%3C%3E%60%7B%7D%7C%5Eb'],
 ]
 
 for (const [sent, expected] of normal) {
   test(`${sent} becomes ${expected}`, () => {
     assert.deepEqual(normalizePath(sent, all), { kind: 'path', path: expected })
+  })
+}
+
+for (const path of ['/a%00b', '/xyz/.%00../abc', '/xyz/%00.%00./abc', '/xyz/AAAAA%%0000/abc']) {
+  test(`${path} is refused: it hides a NUL`, () => {
+    assert.equal(normalizePath(path, all).kind, 'reject')
   })
 }
 

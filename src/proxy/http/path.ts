@@ -17,7 +17,7 @@ export type PathResult =
   | { readonly kind: 'reject'; readonly path: string }
 
 /** Characters that any rule could act on; a path without them is returned as it is. */
-const suspicious = /[%\\]|\/\.|\/\//
+const suspicious = /[%\\"<>^`{|}]|\/\.|\/\//
 
 /** `path` starts with `/` and may carry a query, which no rule touches. */
 export function normalizePath(path: string, rules: PathRules): PathResult {
@@ -35,7 +35,10 @@ export function normalizePath(path: string, rules: PathRules): PathResult {
     if (rules.escapedSlashes === 'reject') return { kind: 'reject', path: changed + query }
   }
   if (rules.normalizePath) {
+    // As Envoy: no file has NUL in its name, and C's strings end at it.
+    if (changed.includes('%00')) return { kind: 'reject', path: changed + query }
     changed = removeDotSegments(decodeUnreserved(changed.replaceAll('\\', '/')))
+    changed = changed.replaceAll(unwise, (char) => escapes[char] ?? char)
   }
   if (rules.mergeSlashes) changed = changed.replaceAll(/\/{2,}/g, '/')
   return { kind: isRedirect ? 'redirect' : 'path', path: changed + query }
@@ -43,6 +46,19 @@ export function normalizePath(path: string, rules: PathRules): PathResult {
 
 const escapedSlash = /%2f|%5c/i
 const escapedSlashes = /%2f|%5c/gi
+
+/** What a URL may not hold as it is (WHATWG URL, the path's percent-encode set, and what RFC 2396 called unwise). */
+const unwise = /["<>^`{|}]/g
+const escapes: Readonly<Record<string, string>> = {
+  '"': '%22',
+  '<': '%3C',
+  '>': '%3E',
+  '^': '%5E',
+  '`': '%60',
+  '{': '%7B',
+  '|': '%7C',
+  '}': '%7D',
+}
 
 /** Decodes what needs no encoding (RFC 3986 §6.2.2.2), so that `%2e%2e` is seen as dots; what is malformed stays. */
 function decodeUnreserved(path: string): string {

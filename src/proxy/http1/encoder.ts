@@ -9,6 +9,8 @@ export interface ResponseFraming {
   readonly isHttp11: boolean
   /** No body may follow whatever the head says: HEAD, 204, 304. */
   readonly hasNoBody: boolean
+  /** What would follow is told all the same: in chunks, unless there is a length (as Envoy). */
+  readonly isToHead: boolean
   readonly isLast: boolean
 }
 
@@ -58,12 +60,21 @@ export function encodeResponseHead(head: ResponseHead, framing: ResponseFraming)
     const name = fields[index] as string // in bounds, as is the next one
     if (name !== 'content-length' || keepsLength) text += line(name, fields[index + 1] as string)
   }
-  if (!framing.hasNoBody) {
-    if (head.bodyLength !== 'until-end') text += `content-length: ${head.bodyLength}\r\n`
-    else if (framing.isHttp11) text += 'transfer-encoding: chunked\r\n'
-  }
+  text += framingLine(head, framing)
   if (framing.isLast) return `${text}connection: close\r\n\r\n`
   return framing.isHttp11 ? `${text}\r\n` : `${text}connection: keep-alive\r\n\r\n`
+}
+
+function framingLine(head: ResponseHead, framing: ResponseFraming): string {
+  const inChunks = framing.isHttp11 ? 'transfer-encoding: chunked\r\n' : ''
+  if (framing.isToHead) return isBodiless(head) ? '' : inChunks
+  if (framing.hasNoBody) return ''
+  return head.bodyLength === 'until-end' ? inChunks : `content-length: ${head.bodyLength}\r\n`
+}
+
+/** A response that has no body, or says how long it would be. */
+function isBodiless({ status, headers }: ResponseHead): boolean {
+  return status === 204 || status === 304 || headers.has('content-length')
 }
 
 /** 101, and the 2xx that accepts CONNECT: no framing at all. */

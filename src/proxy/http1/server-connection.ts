@@ -223,7 +223,8 @@ export class ServerConnection implements WireEvents, DownstreamStream, RequestSi
     const isHttp11 = request.protocol === 'HTTP/1.1' || !this.#options.parser.acceptsHttp10
     this.#frame(head, request, isHttp11)
     if (!this.#isLast) this.#isLast = this.#endsAfter(request)
-    const framing = { isHttp11, hasNoBody: this.#hasNoBody, isLast: this.#isLast }
+    const isToHead = request.method === 'HEAD'
+    const framing = { isHttp11, hasNoBody: this.#hasNoBody, isToHead, isLast: this.#isLast }
     this.#writeFields(encodeResponseHead(head, framing), head.headers)
     if (isEnd) this.#finishResponse()
   }

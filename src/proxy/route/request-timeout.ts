@@ -37,6 +37,12 @@ export function streamDurationMs(
   return Math.max(capped - offsetMs, 1)
 }
 
+/** Ceiling of one attempt's life: an internal client's word, or the cluster's. 0 = none. */
+export function attemptDurationMs({ headers }: RequestHead, clusterMs: number): number {
+  if (!hasEnvoyHeaders(headers)) return clusterMs
+  return unsigned(headers.get('x-envoy-upstream-stream-duration-ms')) ?? clusterMs
+}
+
 /** Whether the client wants 204 in place of 504, as it says itself. */
 export function wantsAltResponse({ headers }: RequestHead): boolean {
   return hasEnvoyHeaders(headers) && headers.has('x-envoy-upstream-rq-timeout-alt-response')
@@ -47,6 +53,9 @@ export function removeTimeoutHeaders({ headers }: RequestHead): void {
   if (!hasEnvoyHeaders(headers)) return
   headers.remove('x-envoy-upstream-rq-timeout-ms')
   headers.remove('x-envoy-upstream-rq-timeout-alt-response')
+  headers.remove('x-envoy-upstream-stream-duration-ms')
+  // Names statistics of a cluster, which have no other names here.
+  headers.remove('x-envoy-upstream-alt-stat-name')
 }
 
 function grpcRequestTimeoutMs(forward: ForwardAction, head: RequestHead): number | undefined {

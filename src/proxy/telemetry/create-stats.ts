@@ -17,6 +17,7 @@ import type {
   OutlierStats,
   RouterStats,
   TcpStats,
+  ZoneStats,
 } from './cluster-stats.ts'
 import { closable, createTlsStats } from './create-tls-stats.ts'
 import { http2StatsIn } from './http2-stats.ts'
@@ -56,6 +57,7 @@ export function createClusterStats(registry: StatsRegistry, clusterName: string)
   let http2: Http2Stats | undefined
   let outlier: OutlierStats | undefined
   let healthCheck: HealthCheckStats | undefined
+  let zone: ZoneStats | undefined
   return {
     cxTotal: counter('upstream_cx_total'),
     cxActive: gauge('upstream_cx_active'),
@@ -106,9 +108,22 @@ export function createClusterStats(registry: StatsRegistry, clusterName: string)
     get outlier() {
       return (outlier ??= outlierStats(scope))
     },
+    zone: () => (zone ??= zoneStats(scope)),
     healthCheck: () => (healthCheck ??= healthCheckStats(scope)),
     http2: () => (http2 ??= http2StatsIn(scope)),
     close: () => scope.close(),
+  }
+}
+
+function zoneStats(scope: StatScope): ZoneStats {
+  return {
+    recalculate: scope.counter('lb_recalculate_zone_structures'),
+    localClusterNotOk: scope.counter('lb_local_cluster_not_ok'),
+    clusterTooSmall: scope.counter('lb_zone_cluster_too_small'),
+    noCapacityLeft: scope.counter('lb_zone_no_capacity_left'),
+    allDirectly: scope.counter('lb_zone_routing_all_directly'),
+    crossZone: scope.counter('lb_zone_routing_cross_zone'),
+    sampled: scope.counter('lb_zone_routing_sampled'),
   }
 }
 
@@ -261,6 +276,25 @@ export function createOverloadGauges(registry: StatsRegistry): {
   return {
     connections: scope.gauge('total_connections'),
     bufferedBytes: scope.gauge('buffered_bytes'),
+  }
+}
+
+export interface OnDemandTableStats {
+  /** Names of virtual hosts and of clusters that the control plane is asked for. */
+  readonly hosts: Gauge
+  readonly clusters: Gauge
+  /** Given up because nobody had used them, or to make room. */
+  readonly expired: Counter
+  readonly evicted: Counter
+}
+
+export function createOnDemandTableStats(registry: StatsRegistry): OnDemandTableStats {
+  const scope = registry.scope({ path: 'on_demand', metric: 'envoy_on_demand', labels: [] })
+  return {
+    hosts: scope.gauge('hosts'),
+    clusters: scope.gauge('clusters'),
+    expired: scope.counter('hosts_expired'),
+    evicted: scope.counter('hosts_evicted'),
   }
 }
 

@@ -80,6 +80,23 @@ export const managerCases: readonly ManagerCase[] = [
     '/a?b/../c',
     '/..;/b',
     '/...',
+    '/xyz/.%00../abc',
+    '/a%00b',
+    '/xyz/AAAAA%%0000/abc',
+    '/%c0%af',
+    '/%5c%25',
+    '/a/..\\c',
+    '/a/%2F%2f/c',
+    '/a/b//?x=//',
+    '/a/?b',
+    '/a/b/../../../../c',
+    '/./a/b',
+    '/a%7f%0a%20b',
+    '/%61%62%2d%2e%5f%7e',
+    '/a"<>`{}|^b',
+    '/a/.%2e/b',
+    '/a/%2e',
+    '/a/..%2f..%5cb',
   ].flatMap((path) =>
     each(['plain', 'normalize', 'merge', 'redirect-slashes'], `the path ${path}`, { path }),
   ),
@@ -104,6 +121,33 @@ export const managerCases: readonly ManagerCase[] = [
     ['an IPv6 address', { 'x-forwarded-for': '2001:db8::1' }],
     ['no address', { 'x-forwarded-for': 'unknown, ' }],
     ['an empty list', { 'x-forwarded-for': '' }],
+    ['an address with a port', { 'x-forwarded-for': '1.2.3.4:80' }],
+    ['an IPv6 address in brackets', { 'x-forwarded-for': '[2001:db8::1]:80' }],
+    ['a mapped address', { 'x-forwarded-for': '::ffff:1.2.3.4' }],
+    ['addresses with white space', { 'x-forwarded-for': ' 1.2.3.4 ,5.6.7.8\t' }],
+    ['a list with a comma at its end', { 'x-forwarded-for': '1.2.3.4,' }],
+    ['a list with a comma at its beginning', { 'x-forwarded-for': ',1.2.3.4' }],
+    ['a number that is no address', { 'x-forwarded-for': '1.2.3' }],
+    ['an address with zeros', { 'x-forwarded-for': '01.02.03.04' }],
+    ['loopback in IPv6', { 'x-forwarded-for': '::1' }],
+    ['a scheme in capitals', { 'x-forwarded-proto': 'HTTPS' }],
+    ['a forwarded host', { 'x-forwarded-host': 'other.test', 'x-forwarded-port': '7' }],
+    [
+      'the rest of what an internal client may say',
+      {
+        'x-envoy-retriable-status-codes': '418',
+        'x-envoy-retriable-header-names': 'x-a',
+        'x-envoy-retry-grpc-on': 'cancelled',
+        'x-envoy-upstream-alt-stat-name': 'a',
+        'x-envoy-upstream-rq-per-try-timeout-ms': '500',
+        'x-envoy-upstream-rq-timeout-alt-response': '1',
+        'x-envoy-upstream-stream-duration-ms': '900',
+        'x-envoy-expected-rq-timeout-ms': '1',
+        'x-envoy-original-host': 'y',
+        'x-envoy-is-timeout-retry': 'true',
+        'x-envoy-peer-metadata': 'z',
+      },
+    ],
     ['a scheme', { 'x-forwarded-proto': 'https' }],
     ['an odd scheme', { 'x-forwarded-proto': 'ftp' }],
     [
@@ -227,6 +271,37 @@ export const managerCases: readonly ManagerCase[] = [
     path: '/x?do=status&n=404',
     headers: websocket,
   }),
+  ...each(['plain'], 'an upgrade to something else', {
+    path: '/x',
+    headers: { connection: 'upgrade', upgrade: 'other' },
+  }),
+  ...each(['plain'], 'an upgrade without Connection', {
+    path: '/x',
+    headers: { upgrade: 'websocket' },
+  }),
+  ...each(['plain'], 'two upgrades', {
+    path: '/x?do=status&n=404',
+    headers: { connection: 'upgrade', upgrade: 'websocket, other' },
+  }),
+  ...each(['plain'], 'Expect of something else', {
+    path: '/x',
+    headers: { expect: '100-Continue, x' },
+  }),
+  ...each(['plain', 'remote', 'hops'], 'two fields of addresses', {
+    raw: get('X-Forwarded-For: 1.2.3.4\r\nX-Forwarded-For: 5.6.7.8\r\n'),
+  }),
+  ...each(['plain'], 'cookies in several fields', {
+    raw: get('Cookie: a=1\r\nCookie: b=2\r\n'),
+  }),
+  ...each(['plain'], 'several fields of a name', { raw: get('X-A: 1\r\nX-A: 2\r\nX-A: 1\r\n') }),
+  ...each(['plain'], 'a HEAD of chunks', { path: '/x?do=chunked', method: 'HEAD' }),
+  ...each(['plain'], 'a body with GET', { path: '/x', body: 'hello' }),
+  ...each(['plain'], 'a body with DELETE', { path: '/x', body: 'hello', method: 'DELETE' }),
+  ...each(['plain'], 'no body with PUT', { path: '/x', method: 'PUT' }),
+  ...each(['plain'], 'a chunked body of nothing', {
+    raw: 'POST /x HTTP/1.1\r\nHost: app.test\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n',
+  }),
+  ...each(['plain'], 'TRACE', { path: '/x', method: 'TRACE' }),
   // Hop by hop.
   ...each(['plain'], 'what Connection names', {
     path: '/x',
@@ -258,6 +333,27 @@ export const managerCases: readonly ManagerCase[] = [
   }),
   // Clusters.
   ...each(['plain'], 'a cluster’s longest stream', { path: '/max-duration/x?do=slow&n=600' }),
+  ...each(
+    ['plain', 'internal', 'remote', 'remote-internal'],
+    'a longest stream that the client sets',
+    {
+      path: '/x?do=slow&n=600',
+      headers: { 'x-envoy-upstream-stream-duration-ms': '100' },
+    },
+  ),
+  ...each(['plain', 'remote-internal'], 'a longest stream of the client’s, above the cluster’s', {
+    path: '/max-duration/x?do=slow&n=300',
+    headers: { 'x-envoy-upstream-stream-duration-ms': '1500' },
+  }),
+  ...each(['plain', 'remote-internal'], 'a longest stream that is no number', {
+    path: '/max-duration/x?do=slow&n=300',
+    headers: { 'x-envoy-upstream-stream-duration-ms': 'long' },
+  }),
+  ...each(['plain'], 'a cluster’s longest stream for gRPC', {
+    path: '/max-duration/x?do=slow&n=600',
+    method: 'POST',
+    headers: { 'content-type': 'application/grpc' },
+  }),
   ...each(['plain'], 'a cluster’s longest stream, in time', { path: '/max-duration/x' }),
   ...each(['plain'], 'a cluster’s longest stream in the middle of a body', {
     path: '/max-duration/x?do=stall',
