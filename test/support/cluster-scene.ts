@@ -32,7 +32,8 @@ export class ClusterScene {
   readonly connector = new FakeConnector()
   #pending: (() => void)[] = []
 
-  constructor() {
+  /** `localCluster`: the cluster that the proxy is a member of, in zone `a`. */
+  constructor(localCluster?: string) {
     const resolve: Resolve = (name, _family, done) => {
       this.asked.push(name)
       this.#pending.push(() =>
@@ -46,6 +47,10 @@ export class ClusterScene {
         log: silentLog,
         stats: new StatsRegistry(this.slots),
         resolve,
+        localCluster:
+          localCluster === undefined
+            ? undefined
+            : { name: localCluster, locality: { region: '', zone: 'a', subZone: '' } },
         retirement: new Retirement(this.clock, () => this.slots.reclaim()),
         tls: createTlsScope(this.clock),
         leadsBack: (address) => address.kind === 'ip' && address.port === 15_001,

@@ -19,8 +19,8 @@ import {
   type Round,
   createHostPicker,
 } from './host-picker.ts'
-import { createLocalityPicker } from './locality-picker.ts'
-import { groupByPriority } from './priority-groups.ts'
+import { createLocalityPicker, localityKey } from './locality-picker.ts'
+import { type PriorityGroup, groupByPriority } from './priority-groups.ts'
 import {
   type PriorityCounts,
   type PriorityLoad,
@@ -28,6 +28,12 @@ import {
   computeLoadsWithout,
 } from './priority-load.ts'
 import { SlowStart, type SlowStartSettings } from './slow-start.ts'
+import {
+  type ZoneLocal,
+  type ZoneRouting,
+  type ZoneSettings,
+  createZoneRouting,
+} from './zone-routing.ts'
 
 export interface BalancerOptions {
   readonly policy: BalancingPolicy | 'hashing'
@@ -47,6 +53,9 @@ export interface BalancerOptions {
   readonly panicThresholdPercent?: number
   /** EDS `overprovisioning_factor`; 140. */
   readonly overprovisioningPercent?: number
+  /** Zone-aware routing; of use only where the local cluster is known. */
+  readonly zone?: ZoneSettings | undefined
+  readonly zoneLocal?: ZoneLocal | undefined
   /** Envoy `locality_weighted_lb_config`. */
   readonly localityWeighted?: boolean
   /** Of the cluster: made when first asked for. */
@@ -54,7 +63,7 @@ export interface BalancerOptions {
 }
 
 export type BalancerStats = Pick<ClusterStats, 'lbHealthyPanic'> &
-  Partial<Pick<ClusterStats, 'rqActive'>>
+  Partial<Pick<ClusterStats, 'rqActive' | 'zone'>>
 
 export function createBalancer(options: BalancerOptions): Balancer {
   const { policy, hashing } = options
@@ -78,6 +87,13 @@ type PriorityOptions = BalancerOptions & { readonly policy: BalancingPolicy }
 
 function createSlowStart({ slowStart, nowMs }: BalancerOptions): SlowStart | undefined {
   return slowStart && new SlowStart(slowStart, nowMs ?? (() => 0))
+}
+
+interface ZonePicking {
+  readonly zone: ZoneRouting
+  readonly usable: readonly Host[]
+  readonly name: string
+  readonly plain: HostPicker
 }
 
 /** One priority, ready to be picked from. */
@@ -124,10 +140,53 @@ class PriorityBalancer implements Balancer {
         healthy: group.healthy.length,
         degraded: group.degraded.length,
       },
-      healthy: this.#picker(group.healthy, group.all, `${priority} healthy`),
-      degraded: this.#picker(group.degraded, group.all, `${priority} degraded`),
+      ...this.#pickers(group, priority),
       all: createHostPicker(group.all, this.#settings, this.#roundOf(`${priority} all`)),
     }))
+  }
+
+  #pickers(
+    { healthy, degraded, all }: PriorityGroup,
+    priority: number,
+  ): Pick<Level, 'healthy' | 'degraded'> {
+    const zone = priority === 0 ? this.#zoneRouting(all, healthy) : undefined
+    const pick = (usable: readonly Host[], name: string): HostPicker => {
+      const plain = this.#picker(usable, all, name)
+      return zone === undefined ? plain : this.#zonePicker({ zone, usable, name, plain })
+    }
+    return {
+      healthy: pick(healthy, `${priority} healthy`),
+      degraded: pick(degraded, `${priority} degraded`),
+    }
+  }
+
+  #zoneRouting(hosts: readonly Host[], healthy: readonly Host[]): ZoneRouting | undefined {
+    const { zone: settings, zoneLocal: local, stats, random } = this.#options
+    if (settings === undefined || local === undefined) return undefined
+    const zoneStats = stats?.().zone?.()
+    if (zoneStats === undefined) return undefined
+    const { panicThresholdPercent } = this.#prioritySettings()
+    return createZoneRouting({
+      settings,
+      local,
+      hosts,
+      healthy,
+      panicThresholdPercent,
+      random,
+      stats: () => zoneStats,
+    })
+  }
+
+  #zonePicker({ zone, usable, name, plain }: ZonePicking): HostPicker {
+    const byLocality = Map.groupBy(usable, (host) => localityKey(host.locality))
+    const pickers = zone.localities.map((key) =>
+      createHostPicker(byLocality.get(key) ?? [], this.#settings, this.#roundOf(`${name} ${key}`)),
+    )
+    return () => {
+      const chosen = zone.choose()
+      if (chosen === 'none') return undefined
+      return chosen === 'any' ? plain() : pickers[chosen]?.()
+    }
   }
 
   #prioritySettings(): PrioritySettings {
@@ -194,7 +253,7 @@ class PriorityBalancer implements Balancer {
   #pickHealthy(level: Level): Host | undefined {
     if (!level.load.isPanic) return level.healthy()
     this.#options.stats?.().lbHealthyPanic.add(1)
-    return level.all()
+    return this.#options.zone?.failsOnPanic === true ? undefined : level.all()
   }
 
   #picker(usable: readonly Host[], hosts: readonly Host[], name: string): HostPicker {

@@ -286,3 +286,34 @@ test('a name that leads back to the proxy itself has no host, by whatever name',
   assert.deepEqual(resolveHost(scene, 'a.test:15001'), [undefined])
   assert.deepEqual(resolveHost(scene, '127.0.0.1:15001'), [undefined])
 })
+
+/** One endpoint for each zone, as often as it is named. */
+const inZones = (name: string, ...zones: readonly string[]): ClusterConfig => {
+  const places = zones.map(
+    (zone, index) =>
+      `{locality: {zone: ${zone}}, lb_endpoints: [{endpoint: {address: {socket_address: {address: 10.0.0.1, port_value: ${index + 1}}}}}]}`,
+  )
+  return config(
+    `{name: ${name}, common_lb_config: {zone_aware_lb_config: {min_cluster_size: 1}}, load_assignment: {cluster_name: ${name}, endpoints: [${places.join(',')}]}}`,
+  )
+}
+
+test('zones follow the cluster that the proxy is a member of, whichever comes first', () => {
+  const scene = new Scene('me')
+  const zones = (): readonly string[] => {
+    const picked = new Set<string>()
+    for (let times = 0; times < 100; times += 1) {
+      const host = scene.table
+        .get('app')
+        ?.balancer.pick({ avoid: [], avoidAttemptsMax: 0, hash: undefined })
+      picked.add(host?.locality?.zone ?? '')
+    }
+    return [...picked].sort((a, b) => (a < b ? -1 : 1))
+  }
+  scene.table.apply(inZones('app', 'a', 'b'))
+  assert.deepEqual(zones(), ['a', 'b'])
+  scene.table.apply(inZones('me', 'a', 'b'))
+  assert.deepEqual(zones(), ['a'])
+  scene.table.apply(inZones('me', 'a', 'a', 'a', 'b'))
+  assert.deepEqual(zones(), ['a', 'b'])
+})

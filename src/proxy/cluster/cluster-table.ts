@@ -1,13 +1,18 @@
 /** All clusters of one sidecar, by name: what the request path looks up, and what CDS and EDS change. */
 import type { ClusterConfig } from '../config/cluster-config.ts'
 import type { ClusterSet } from '../upstream/cluster.ts'
+import type { HostLocality } from '../upstream/host.ts'
 import { Assignments } from './assignments.ts'
 import { ClusterSlot } from './cluster-slot.ts'
 import type { EndpointSourceScope } from './endpoint-source.ts'
-import type { ClusterScope, LiveCluster } from './live-cluster.ts'
+import type { ClusterScope, LiveCluster, LocalCluster } from './live-cluster.ts'
 import type { ResolvedList } from './live-host.ts'
 
-export type ClusterTableScope = ClusterScope & Omit<EndpointSourceScope, 'assignments'>
+export type ClusterTableScope = Omit<ClusterScope, 'local'> &
+  Omit<EndpointSourceScope, 'assignments'> & {
+    /** The cluster that this proxy is a member of, and where it is itself; absent: the bootstrap names none. */
+    readonly localCluster?: { readonly name: string; readonly locality: HostLocality } | undefined
+  }
 
 export interface ClusterTableEvents {
   /** The names that EDS must be asked for have changed. */
@@ -21,6 +26,7 @@ export class ClusterTable implements ClusterSet {
   readonly #events: ClusterTableEvents
   readonly #assignments: Assignments
   readonly #slots = new Map<string, ClusterSlot>()
+  readonly #local: LocalCluster | undefined
   /** What the request path reads. */
   readonly #live = new Map<string, LiveCluster>()
 
@@ -28,6 +34,12 @@ export class ClusterTable implements ClusterSet {
     this.#scope = scope
     this.#events = events
     this.#assignments = new Assignments(() => events.onAssignmentNames())
+    const { localCluster } = scope
+    this.#local = localCluster && {
+      ...localCluster,
+      members: () => this.#live.get(localCluster.name)?.hosts,
+      onChange: () => this.#rebalance(),
+    }
   }
 
   get(name: string): LiveCluster | undefined {
@@ -59,14 +71,20 @@ export class ClusterTable implements ClusterSet {
   apply(config: ClusterConfig): void {
     let slot = this.#slots.get(config.name)
     if (slot === undefined) {
-      const scope = { ...this.#scope, assignments: this.#assignments }
+      const scope = { ...this.#scope, assignments: this.#assignments, local: this.#local }
       slot = new ClusterSlot(scope, (live) => {
         this.#live.set(live.name, live)
+        if (live.name === this.#local?.name) this.#rebalance()
         this.#events.onChange()
       })
       this.#slots.set(config.name, slot)
     }
     slot.apply(config)
+  }
+
+  /** Shares of zones follow the local cluster. */
+  #rebalance(): void {
+    for (const live of this.#live.values()) if (live.name !== this.#local?.name) live.rebalance()
   }
 
   remove(name: string): void {

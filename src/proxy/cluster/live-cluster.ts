@@ -7,6 +7,7 @@
  */
 import type { Balancer } from '../balance/balancer.ts'
 import { createBalancer } from '../balance/create-balancer.ts'
+import type { ZoneLocal } from '../balance/zone-routing.ts'
 import type { ClusterConfig } from '../config/cluster-config.ts'
 import { addressText } from '../config/message-value.ts'
 import type { CircuitBreaker } from '../resilience/circuit-breaker.ts'
@@ -48,8 +49,16 @@ export interface ClusterScope extends ClusterHealthScope {
   readonly leadsBack: (address: WireAddress) => boolean
   /** A host has left its cluster, or turned unhealthy: its pooled connections end, busy ones after their response. */
   readonly drainHost: (host: Host) => void
+  /** The cluster that this proxy is a member of; absent: the bootstrap names none. */
+  readonly local?: LocalCluster | undefined
   /** Outlier detection of other threads; absent: there are none. */
   readonly outlierShare?: OutlierShare | undefined
+}
+
+export interface LocalCluster extends ZoneLocal {
+  readonly name: string
+  /** Its hosts, or what is thought of them, changed. */
+  readonly onChange: () => void
 }
 
 export class LiveCluster implements Cluster {
@@ -284,6 +293,7 @@ export class LiveCluster implements Cluster {
     this.#balancer.update(hosts)
     this.#outlier?.update(hosts)
     this.#health?.update(hosts)
+    if (this.#isLocal) this.#scope.local?.onChange()
     if (removed.length > 0 || hosts.length !== before.length) this.members.change.add(1)
     this.#countMembers()
     for (const host of removed) {
@@ -315,8 +325,18 @@ export class LiveCluster implements Cluster {
     return host
   }
 
+  get #isLocal(): boolean {
+    return this.#scope.local?.name === this.name
+  }
+
+  /** The hosts of the local cluster changed: zones have other shares. */
+  rebalance(): void {
+    this.#balancer.update(this.#hosts)
+  }
+
   #onHostsChanged(): void {
     this.#balancer.update(this.#hosts)
+    if (this.#isLocal) this.#scope.local?.onChange()
     this.#countMembers()
   }
 
@@ -337,6 +357,7 @@ export class LiveCluster implements Cluster {
       nowMs: () => clock.monotonicMs(),
       hosts: this.#hosts,
       overprovisioningPercent,
+      zoneLocal: this.#isLocal ? undefined : this.#scope.local,
       stats: () => this.stats,
     })
   }

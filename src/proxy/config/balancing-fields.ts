@@ -26,12 +26,26 @@ const typedSlowStart = slowStart(
   'envoy.extensions.load_balancing_policies.common.v3.SlowStartConfig',
 )
 const legacySlowStart = slowStart('envoy.config.cluster.v3.Cluster.SlowStartConfig')
-const zoneAware = refusedField('zone-aware load balancing is not implemented yet')
+function zoneAware(type: string): FieldRule {
+  return used({
+    type,
+    fields: {
+      routingEnabled: used(percentRule),
+      minClusterSize: used(),
+      failTrafficOnPanic: used(),
+    },
+  })
+}
 const localityWeighted = used()
 
 const localityLb = used({
   type: 'envoy.extensions.load_balancing_policies.common.v3.LocalityLbConfig',
-  fields: { zoneAwareLbConfig: zoneAware, localityWeightedLbConfig: localityWeighted },
+  fields: {
+    zoneAwareLbConfig: zoneAware(
+      'envoy.extensions.load_balancing_policies.common.v3.LocalityLbConfig.ZoneAwareLbConfig',
+    ),
+    localityWeightedLbConfig: localityWeighted,
+  },
 })
 
 export const leastRequestRule: MessageRule = {
@@ -91,7 +105,9 @@ export const commonLb: MessageRule = {
   type: 'envoy.config.cluster.v3.Cluster.CommonLbConfig',
   fields: {
     healthyPanicThreshold: used(percentRule),
-    zoneAwareLbConfig: zoneAware,
+    zoneAwareLbConfig: zoneAware(
+      'envoy.config.cluster.v3.Cluster.CommonLbConfig.ZoneAwareLbConfig',
+    ),
     localityWeightedLbConfig: localityWeighted,
     updateMergeWindow: ignored('updates are applied as they come, which is never later'),
     ignoreNewHostsUntilFirstHc: used(),

@@ -86,7 +86,7 @@ export const bootstrapRule: MessageRule = {
     clusterManager: used({
       type: 'envoy.config.bootstrap.v3.ClusterManager',
       fields: {
-        localClusterName: ignored('only zone-aware load balancing reads it, and that is refused'),
+        localClusterName: used(),
         outlierDetection: used({
           type: 'envoy.config.bootstrap.v3.ClusterManager.OutlierDetection',
           fields: {

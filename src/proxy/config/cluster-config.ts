@@ -4,6 +4,7 @@
  */
 import type { HashingSettings } from '../balance/hashing-balancer.ts'
 import type { SlowStartSettings } from '../balance/slow-start.ts'
+import type { ZoneSettings } from '../balance/zone-routing.ts'
 import type { HealthCheckSettings } from '../health/health-settings.ts'
 import type { Http2Options } from '../http2/settings.ts'
 import type { BreakerLimits } from '../resilience/circuit-breaker.ts'
@@ -28,6 +29,8 @@ export interface BalancingConfig {
   readonly slowStart?: SlowStartSettings
   /** 0 switches panic mode off. */
   readonly panicThresholdPercent: number
+  /** Zone-aware routing; absent: the policy has none. */
+  readonly zone?: ZoneSettings
   /** Localities share the load by their weights (Envoy `locality_weighted_lb_config`). */
   readonly localityWeighted: boolean
 }

@@ -54,7 +54,44 @@ export function compileBalancing(
   }
   const specifier = cluster.commonLbConfig?.localityConfigSpecifier
   const localityWeighted = specifier?.$case === 'localityWeightedLbConfig'
-  return { ...compileEnum(cluster, type, report), panicThresholdPercent, localityWeighted }
+  const policy = { ...compileEnum(cluster, type, report), panicThresholdPercent, localityWeighted }
+  return { ...policy, ...zoneOf(policy, specifier, at(report, 'common_lb_config')) }
+}
+
+/** `locality_config_specifier`, where it says something about zones. */
+type ZoneSpecifier =
+  | {
+      readonly $case: 'zoneAwareLbConfig'
+      readonly value: {
+        readonly routingEnabled: { readonly value: number } | undefined
+        readonly minClusterSize: number | undefined
+        readonly failTrafficOnPanic: boolean
+      }
+    }
+  | { readonly $case: 'localityWeightedLbConfig' }
+  | undefined
+
+const zoneDefault = {
+  zone: { routingEnabledPercent: 100, minClusterSize: 6, failsOnPanic: false },
+} as const
+
+/** It is on by default, and then waits for the bootstrap to name the cluster that the proxy is a member of. */
+function zoneOf(
+  { policy, localityWeighted }: Pick<BalancingConfig, 'policy' | 'localityWeighted'>,
+  specifier: ZoneSpecifier,
+  report: FieldReport,
+): Pick<BalancingConfig, 'zone'> {
+  if (policy === 'hashing' || localityWeighted) return {}
+  if (specifier?.$case !== 'zoneAwareLbConfig') return zoneDefault
+  const { value } = specifier
+  const routingEnabledPercent = value.routingEnabled?.value ?? 100
+  if (routingEnabledPercent < 0 || routingEnabledPercent > 100) {
+    const here = at(report, 'zone_aware_lb_config', 'routing_enabled')
+    refuse(here, `value must be inside range [0, 100], got ${routingEnabledPercent}`)
+  }
+  const minClusterSize = value.minClusterSize ?? 6
+  const failsOnPanic = value.failTrafficOnPanic
+  return { zone: { routingEnabledPercent, minClusterSize, failsOnPanic } }
 }
 
 type Policy = Omit<BalancingConfig, 'panicThresholdPercent'>
@@ -130,7 +167,7 @@ const typedPolicies: Readonly<Record<string, (any: Any, report: FieldReport) => 
   [roundRobinRule.type]: typed(RoundRobin, roundRobinRule, (config, report) => ({
     ...roundRobin,
     ...slowStart(config, report),
-    localityWeighted: isWeighted(config),
+    ...typedLocality('round-robin', config, report),
   })),
   [leastRequestRule.type]: typed(LeastRequest, leastRequestRule, (config, report) => {
     const isFullScan =
@@ -139,13 +176,13 @@ const typedPolicies: Readonly<Record<string, (any: Any, report: FieldReport) => 
     return {
       ...leastRequest(config, report),
       ...(isFullScan && { isFullScan }),
-      localityWeighted: isWeighted(config),
+      ...typedLocality('least-request', config, report),
     }
   }),
-  [randomRule.type]: typed(Random, randomRule, (config) => ({
+  [randomRule.type]: typed(Random, randomRule, (config, report) => ({
     ...roundRobin,
     policy: 'random',
-    localityWeighted: isWeighted(config),
+    ...typedLocality('random', config, report),
   })),
   [ringHashRule.type]: typed(RingHash, ringHashRule, (config, report) => ({
     ...hashing(typedRing(config, report)),
@@ -165,9 +202,15 @@ interface WithLocality {
   readonly localityLbConfig: LocalityLbConfig | undefined
 }
 
-function isWeighted(config: WithLocality): boolean {
+function typedLocality(
+  policy: BalancingConfig['policy'],
+  config: WithLocality,
+  report: FieldReport,
+): Pick<BalancingConfig, 'localityWeighted' | 'zone'> {
   const specifier = config.localityLbConfig?.localityConfigSpecifier
-  return specifier?.$case === 'localityWeightedLbConfig'
+  const localityWeighted = specifier?.$case === 'localityWeightedLbConfig'
+  const here = at(report, 'locality_lb_config')
+  return { localityWeighted, ...zoneOf({ policy, localityWeighted }, specifier, here) }
 }
 
 function leastRequest(choice: Choice, report: FieldReport): Policy {

@@ -34,6 +34,7 @@ test('a cluster that says nothing gets Envoy’s defaults', () => {
     activeRequestBias: 1,
     localityWeighted: false,
     panicThresholdPercent: 50,
+    zone: { routingEnabledPercent: 100, minClusterSize: 6, failsOnPanic: false },
   })
   assert.deepEqual(cluster.endpoints?.endpoints, [])
 })
@@ -180,6 +181,12 @@ const refusals: readonly {
     text: '{name: c, circuit_breakers: {per_host_thresholds: [{max_requests: 3}]}}',
     reason:
       'circuit_breakers.per_host_thresholds[0].max_requests: Unsupported field in per_host_thresholds (value 3)',
+  },
+  {
+    name: 'more than every request routed by zones',
+    text: '{name: c, common_lb_config: {zone_aware_lb_config: {routing_enabled: {value: 101}}}}',
+    reason:
+      'common_lb_config.zone_aware_lb_config.routing_enabled: value must be inside range [0, 100], got 101',
   },
   {
     name: 'more keep-alive probes than the kernel sends',

@@ -154,6 +154,7 @@ export class LocalDataPlane implements DataPlane {
         connector: () => this.runtime.connector,
         logFiles: this.#logFiles,
         outlierLog: this.#openOutlierLog(),
+        localCluster: this.#localCluster(),
         outlierShare,
       },
       {
@@ -285,6 +286,12 @@ export class LocalDataPlane implements DataPlane {
   #openOutlierLog(): UsedLogFile['writer'] | undefined {
     const path = this.#options.compileScope.runtime.manager?.outlierLogPath ?? ''
     return path === '' ? undefined : this.#logFiles.use(path).writer
+  }
+
+  #localCluster() {
+    const manager = this.#options.compileScope.runtime.manager
+    if (manager === undefined || manager.localCluster === '') return undefined
+    return { name: manager.localCluster, locality: manager.nodeLocality }
   }
 
   /** Why an event log cannot be written; undefined: all can. */

@@ -107,6 +107,8 @@ export interface ClusterStats {
   /** Picks made while a priority was in panic. */
   readonly lbHealthyPanic: Counter
   readonly outlier: OutlierStats
+  /** Made when first asked for: few sidecars say what cluster they are a member of. */
+  zone(): ZoneStats
   /** Made when first asked for: most clusters are not checked. */
   healthCheck(): HealthCheckStats
   /** Made when first asked for: most clusters speak HTTP/1. */
@@ -133,6 +135,17 @@ export interface OutlierStats {
   /** An outlier was seen, whether or not chance or the ceiling let it be ejected. */
   readonly detected: Readonly<Record<EjectionKind, Counter>>
   readonly enforced: Readonly<Record<EjectionKind, Counter>>
+}
+
+/** `cluster.<name>.lb_…`, of zone-aware routing. */
+export interface ZoneStats {
+  readonly recalculate: Counter
+  readonly localClusterNotOk: Counter
+  readonly clusterTooSmall: Counter
+  readonly noCapacityLeft: Counter
+  readonly allDirectly: Counter
+  readonly crossZone: Counter
+  readonly sampled: Counter
 }
 
 /** `cluster.<name>.health_check.…` */

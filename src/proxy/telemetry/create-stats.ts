@@ -17,6 +17,7 @@ import type {
   OutlierStats,
   RouterStats,
   TcpStats,
+  ZoneStats,
 } from './cluster-stats.ts'
 import { closable, createTlsStats } from './create-tls-stats.ts'
 import { http2StatsIn } from './http2-stats.ts'
@@ -56,6 +57,7 @@ export function createClusterStats(registry: StatsRegistry, clusterName: string)
   let http2: Http2Stats | undefined
   let outlier: OutlierStats | undefined
   let healthCheck: HealthCheckStats | undefined
+  let zone: ZoneStats | undefined
   return {
     cxTotal: counter('upstream_cx_total'),
     cxActive: gauge('upstream_cx_active'),
@@ -106,9 +108,22 @@ export function createClusterStats(registry: StatsRegistry, clusterName: string)
     get outlier() {
       return (outlier ??= outlierStats(scope))
     },
+    zone: () => (zone ??= zoneStats(scope)),
     healthCheck: () => (healthCheck ??= healthCheckStats(scope)),
     http2: () => (http2 ??= http2StatsIn(scope)),
     close: () => scope.close(),
+  }
+}
+
+function zoneStats(scope: StatScope): ZoneStats {
+  return {
+    recalculate: scope.counter('lb_recalculate_zone_structures'),
+    localClusterNotOk: scope.counter('lb_local_cluster_not_ok'),
+    clusterTooSmall: scope.counter('lb_zone_cluster_too_small'),
+    noCapacityLeft: scope.counter('lb_zone_no_capacity_left'),
+    allDirectly: scope.counter('lb_zone_routing_all_directly'),
+    crossZone: scope.counter('lb_zone_routing_cross_zone'),
+    sampled: scope.counter('lb_zone_routing_sampled'),
   }
 }
 
