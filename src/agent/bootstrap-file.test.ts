@@ -73,6 +73,7 @@ test("the node is Istio's, with our ports in its metadata", () => {
       BIND_ADDRESS: '127.0.0.1',
       ADMIN_ADDRESS: '127.0.0.1:20000',
       HTTP_PROXY_PORT: 20001,
+      ON_DEMAND: 'auto',
       MESH_PORTS: [{ name: 'http', servicePort: 9080, appPort: 20002, meshPort: 20003 }],
       UPSTREAMS: [{ host: 'db', port: 5432, localPort: 20004 }],
       AUTO_REGISTER_GROUP: 'reviews-v2',

@@ -70,6 +70,7 @@ function nodeMetadata(plan: WorkloadPlan, addresses: WorkloadAddresses): Record<
     BIND_ADDRESS: plan.bindAddress,
     ADMIN_ADDRESS: addresses.admin,
     HTTP_PROXY_PORT: addresses.httpProxyPort,
+    ON_DEMAND: onDemandOf(plan),
     MESH_PORTS: addresses.ports.map((port) => ({
       name: port.name,
       ...(port.servicePort === undefined ? {} : { servicePort: port.servicePort }),
@@ -80,6 +81,11 @@ function nodeMetadata(plan: WorkloadPlan, addresses: WorkloadAddresses): Record<
     ...(plan.group === undefined ? {} : { AUTO_REGISTER_GROUP: plan.group }),
     ...(plan.service === undefined ? {} : { SERVICE: plan.service }),
   }
+}
+
+/** A real Envoy answers the first request with a body 404: who wants that must say so. */
+function onDemandOf({ proxy: { kind, onDemand = 'auto' } }: WorkloadPlan): string {
+  return kind === 'envoy' && onDemand === 'auto' ? 'off' : onDemand
 }
 
 /** What Istio's injection adds: callers learn from it that the sidecar takes mTLS. */

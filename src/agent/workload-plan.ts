@@ -110,6 +110,8 @@ export interface ProxyPlan {
   readonly program: string | undefined
   /** Threads that carry traffic; 1 unless given. */
   readonly concurrency?: number
+  /** Whether it fetches virtual hosts and clusters when it first calls them; `auto`, unless given: as the mesh says. */
+  readonly onDemand?: 'auto' | 'on' | 'off'
   /** How long connections of a listener that has gone, or of a sidecar that was replaced, may go on (Istio's `drainDuration`). */
   readonly drainTimeMs: number
 }

@@ -4,10 +4,17 @@ import { switchedOff, type FilterConfigs, type FilterSetting } from './filter/ro
 import type { ResponseHead } from './http/message.ts'
 import type { HttpConnectionManager } from './listener/listener-config.ts'
 import type { MatchedRoute, PickedCluster } from './route/route-table.ts'
+import type { Cluster } from './upstream/cluster.ts'
 
 interface FilterTarget {
   readonly route: MatchedRoute | undefined
   readonly picked: PickedCluster | undefined
+  /** The one that was picked, if it is there. */
+  readonly cluster?: Cluster | undefined
+}
+
+function isMiss({ route, picked, cluster }: FilterTarget): boolean {
+  return route === undefined || (picked !== undefined && cluster === undefined)
 }
 
 /** Undefined where no filter has anything to do, as for most requests of a sidecar. */
@@ -17,7 +24,7 @@ export function openFilters(
 ): FilterRun | undefined {
   if (manager.filters.length === 0) return undefined
   if (manager.filtersAreRouteOnly === true && filterConfigsOf(target) === undefined) {
-    return undefined
+    if (manager.filtersRunOnMiss !== true || !isMiss(target)) return undefined
   }
   return new FilterRun(manager.filters)
 }

@@ -13,6 +13,8 @@
  * | UPSTREAMS | list of { host, port, localPort }: localhost ports for clients that ignore proxy variables |
  * | ADMIN_ADDRESS | `127.0.0.1:15000` or `unix:/path`, for `tulle proxy-config` on the same host |
  * | SYSTEM_ROOTS | file of the authorities that the host trusts (default /etc/ssl/certs/ca-certificates.crt) |
+ * | ON_DEMAND | `auto`, `on` or `off`: it can fetch virtual hosts when it first calls them; absent: it cannot |
+ * | ON_DEMAND_HOSTS | list of `http_proxy/<authority>`: what it called before it started |
  * | BIND_ADDRESS | address that inbound listeners bind (default 127.0.0.1 in `tulle up`) |
  */
 

@@ -25,7 +25,15 @@ export interface Client {
   readonly upstreams: readonly Upstream[]
   /** File of the authorities that its host trusts. */
   readonly systemRoots: string
+  /** Undefined: it cannot fetch what it first calls. */
+  readonly onDemand: 'auto' | 'on' | 'off' | undefined
+  /** What it had asked for before this stream: `http_proxy/<authority>`. */
+  readonly rememberedHosts: readonly string[]
 }
+
+const onDemandWishes = ['auto', 'on', 'off'] as const
+/** Names beyond are fetched again when they are called. */
+const rememberedMax = 2_000
 
 /** Where Debian, Alpine and their children have it; an agent that finds it elsewhere says so. */
 const systemRootsDefault = '/etc/ssl/certs/ca-certificates.crt'
@@ -51,6 +59,8 @@ export function clientOf(node: StreamNode): Client {
     httpProxyPort: port(metadata['HTTP_PROXY_PORT']),
     upstreams: list(metadata['UPSTREAMS']).flatMap(upstreamOf),
     systemRoots: text(metadata['SYSTEM_ROOTS']) ?? systemRootsDefault,
+    onDemand: onDemandWishes.find((wish) => wish === metadata['ON_DEMAND']),
+    rememberedHosts: texts(metadata['ON_DEMAND_HOSTS']).slice(0, rememberedMax),
   }
 }
 
@@ -108,6 +118,11 @@ function upstreamOf(value: Readonly<Record<string, unknown>>): Upstream[] {
 
 function text(value: unknown): string | undefined {
   return typeof value === 'string' && value !== '' ? value : undefined
+}
+
+function texts(value: unknown): string[] {
+  if (!Array.isArray(value)) return []
+  return value.filter((member): member is string => typeof member === 'string')
 }
 
 function port(value: unknown): number | undefined {

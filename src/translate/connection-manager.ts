@@ -5,6 +5,7 @@ import { Filter as FilterCodec } from '../xds/proto/generated/envoy/config/liste
 import type { RouteConfiguration } from '../xds/proto/generated/envoy/config/route/v3/route.ts'
 import { Cors } from '../xds/proto/generated/envoy/extensions/filters/http/cors/v3/cors.ts'
 import { HTTPFault } from '../xds/proto/generated/envoy/extensions/filters/http/fault/v3/fault.ts'
+import { OnDemand } from '../xds/proto/generated/envoy/extensions/filters/http/on_demand/v3/on_demand.ts'
 import { Router } from '../xds/proto/generated/envoy/extensions/filters/http/router/v3/router.ts'
 import {
   HttpConnectionManager,
@@ -29,6 +30,8 @@ export interface ManagerInput {
   readonly acceptsConnect: boolean
   /** Whether the application is told who calls (`x-forwarded-client-cert`); else what claims to be that is removed. */
   readonly saysWhoCalls?: boolean
+  /** Routes and clusters come when they are first called. */
+  readonly isOnDemand?: boolean
   readonly client: Client
   readonly mesh: MeshSettings
 }
@@ -79,8 +82,21 @@ const forwardedCertificate = {
   setCurrentClientCertDetails: { subject: true, dns: true, uri: true },
 }
 
-function httpFilters({ direction, client }: ManagerInput) {
+/** As long as for a virtual host, in our proxy; Envoy waits for one of those without an end. */
+const onDemandTimeout = { seconds: 5, nanos: 0 }
+
+function onDemandFilter() {
+  const odcds = { source: adsSource(), timeout: onDemandTimeout }
+  const name = 'envoy.extensions.filters.http.on_demand.v3.OnDemand'
+  return {
+    name: 'envoy.filters.http.on_demand',
+    configType: { $case: 'typedConfig' as const, value: packed(OnDemand, name, { odcds }) },
+  }
+}
+
+function httpFilters({ direction, client, isOnDemand = false }: ManagerInput) {
   return [
+    ...(isOnDemand ? [onDemandFilter()] : []),
     ...(direction === 'outbound' ? [dynamicForwardProxyFilter()] : []),
     {
       name: faultFilterName,

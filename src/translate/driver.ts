@@ -5,18 +5,28 @@
  * Work is done in slices, so that streams are served meanwhile; until the end of a run everybody gets the state
  * before it. Inputs that come during a run wait, and only the newest of them is worked on.
  */
+import { isDeepStrictEqual } from 'node:util'
+
 import type { Issue } from '../model/issue.ts'
-import type { ResourceView, StreamNode, ViewSource } from '../xds/resource-set.ts'
+import type { Demand, ResourceView, StreamNode, ViewSource } from '../xds/resource-set.ts'
 import { analyze } from './analyze.ts'
 import { clientOf, withRegisteredLabels, type Client } from './client.ts'
 import { compareWorlds, everythingDirty, isClean, type Dirty } from './dirty.ts'
 import type { TranslationInput } from './input.ts'
 import { admit, type Admission } from './last-good.ts'
+import { DemandTranslation, demandedRoutes, isOnDemand } from './on-demand.ts'
 import { keepSame, translateOutbound, type OutboundState } from './outbound.ts'
 import { scopeOf, type Scope } from './scope.ts'
 import { SharedParts } from './shared-parts.ts'
+import type { Tunnel } from './tunnel.ts'
 import { WorkloadView } from './view.ts'
-import { translateWorkload, workloadInputs, type WorkloadResources } from './workload.ts'
+import {
+  translateWorkload,
+  upstreamClusters,
+  workloadInputs,
+  type WorkloadInput,
+  type WorkloadResources,
+} from './workload.ts'
 import type { World } from './world.ts'
 
 export interface TranslationOptions {
@@ -35,7 +45,7 @@ export interface Translation extends ViewSource {
   issues(): readonly Issue[]
   /** Input that is in force: the newest, less what is held back. */
   effectiveInput(): TranslationInput
-  viewOf(node: StreamNode): ResourceView
+  viewOf(node: StreamNode, demand?: Demand): ResourceView
 }
 
 const sliceMsDefault = 10
@@ -51,7 +61,12 @@ interface KnownClient {
   readonly client: Client
   readonly inputs: readonly unknown[]
   readonly parts: WorkloadResources
+  readonly tunnels: readonly Tunnel[]
   readonly view: WorkloadView
+  /** What the view was made of. */
+  readonly outbound: OutboundState
+  /** What it had asked for; undefined: it gets everything. */
+  readonly demanded: string | undefined
   usedAt: number
 }
 
@@ -61,6 +76,7 @@ class Driver implements Translation {
   readonly #monotonicMs: () => number
   readonly #listeners = new Set<() => void>()
   readonly #shared = new SharedParts()
+  readonly #demand = new DemandTranslation()
   readonly #nodes = new WeakMap<StreamNode, { readonly key: string; readonly client: Client }>()
   readonly #clients = new Map<string, KnownClient>()
   /** By scope key. */
@@ -143,25 +159,64 @@ class Driver implements Translation {
     if (result.isChanged) for (const listener of this.#listeners) listener()
   }
 
-  viewOf(node: StreamNode): ResourceView {
+  viewOf(node: StreamNode, demand?: Demand): ResourceView {
     const { key, client: own } = this.#identify(node)
     const { world } = this.#admission
     const client = withRegisteredLabels(own, world.input.registry)
     const scope = scopeOf(client, world)
     const outbound = this.#states.get(scope.key) ?? this.#firstState(scope)
     const known = this.#clients.get(key)
-    const input = { world, scope, client, tunnels: outbound.tunnels }
-    const inputs = workloadInputs(input)
-    const isSameOwn = known !== undefined && isSameList(known.inputs, inputs)
-    if (isSameOwn && known.view.outbound === outbound) {
-      known.usedAt = this.#revision
-      return known.view
+    const { mesh } = world.input
+    const services = outbound.parts.size
+    const wasOnDemand = known?.demanded !== undefined
+    const isDemanding =
+      demand !== undefined && isOnDemand({ client, scope, mesh, services, wasOnDemand })
+    const demanded = isDemanding ? demandKey(demand) : undefined
+    if (known?.outbound === outbound && known.demanded === demanded) {
+      const { tunnels } = known
+      const inputs = workloadInputs({ world, scope, client, tunnels, isOnDemand: isDemanding })
+      if (isSameList(known.inputs, inputs)) {
+        known.usedAt = this.#revision
+        return known.view
+      }
     }
-    const parts = isSameOwn ? known.parts : keepSameParts(translateWorkload(input), known?.parts)
+    const made = isDemanding
+      ? this.#demandedView({ world, scope, client, outbound, demand, known })
+      : this.#wholeView({ world, scope, client, outbound, known })
+    const kept = { client: own, outbound, demanded, usedAt: this.#revision }
+    this.#clients.set(key, { ...made, ...kept })
+    return made.view
+  }
+
+  #wholeView(input: ViewInput): MadeView {
+    const { outbound, known } = input
+    const { tunnels } = outbound
+    const { inputs, parts } = ownParts({ ...input, tunnels }, known)
     const revision = String(this.#revision)
     const view = new WorkloadView({ revision, outbound, own: parts, previous: known?.view })
-    this.#clients.set(key, { client: own, inputs, parts, view, usedAt: this.#revision })
-    return view
+    return { inputs, parts, view, tunnels }
+  }
+
+  #demandedView(input: ViewInput & { readonly demand: Demand }): MadeView {
+    const { world, scope, client, outbound, demand, known } = input
+    const { mesh } = world.input
+    const hosts = this.#demand.hosts({ outbound, scope, mesh, client, demand })
+    const tunnels = isDeepStrictEqual(hosts.tunnels, known?.tunnels)
+      ? (known?.tunnels ?? [])
+      : hosts.tunnels
+    const own = { ...input, tunnels, isOnDemand: true }
+    const { inputs, parts } = ownParts(own, known)
+    const names = new Set([...hosts.clusters, ...upstreamClusters(own), ...demand.clusters])
+    const before = known?.view.outbound
+    const part = {
+      clusters: keepSame(this.#demand.clusters({ outbound, mesh }, names), before?.clusters),
+      endpoints: outbound.endpoints,
+      routes: demandedRoutes(),
+      virtualHosts: keepSame(hosts.virtualHosts, before?.virtualHosts),
+    }
+    const revision = String(this.#revision)
+    const view = new WorkloadView({ revision, outbound: part, own: parts, previous: known?.view })
+    return { inputs, parts, view, tunnels }
   }
 
   #identify(node: StreamNode): { readonly key: string; readonly client: Client } {
@@ -203,6 +258,29 @@ class Driver implements Translation {
     this.#listeners.add(listener)
     return { [Symbol.dispose]: () => void this.#listeners.delete(listener) }
   }
+}
+
+interface ViewInput {
+  readonly world: World
+  readonly scope: Scope
+  readonly client: Client
+  readonly outbound: OutboundState
+  readonly known: KnownClient | undefined
+}
+
+type MadeView = Pick<KnownClient, 'inputs' | 'parts' | 'view' | 'tunnels'>
+
+function ownParts(
+  input: WorkloadInput,
+  known: KnownClient | undefined,
+): Pick<KnownClient, 'inputs' | 'parts'> {
+  const inputs = workloadInputs(input)
+  if (known !== undefined && isSameList(known.inputs, inputs)) return { inputs, parts: known.parts }
+  return { inputs, parts: keepSameParts(translateWorkload(input), known?.parts) }
+}
+
+function demandKey({ hosts, droppedHosts, clusters }: Demand): string {
+  return JSON.stringify([[...hosts], [...droppedHosts], [...clusters]])
 }
 
 interface RunResult {

@@ -55,6 +55,8 @@ export interface MeshSettings {
   readonly isHttp2Upgraded: boolean
   readonly pathNormalization: PathNormalization
   readonly infersSubsets: boolean
+  /** Whether proxies that can start with what they have called before, and fetch the rest (on-demand.ts). */
+  readonly onDemand: 'AUTO' | 'ON' | 'OFF'
   /** How long the first bytes of a connection are waited for where they decide; 0 = for ever. */
   readonly protocolDetectionTimeoutMs: number
   readonly trustDomain: string
@@ -89,11 +91,19 @@ export function meshSettingsOf(config: MeshConfig = {}): MeshSettings {
     localityLb: localityDefaults(config.localityLbSetting),
     isHttp2Upgraded: config.h2UpgradePolicy !== 'DO_NOT_UPGRADE',
     pathNormalization: config.pathNormalization?.normalization ?? 'DEFAULT',
-    infersSubsets: config.inferSubsets ?? true,
+    ...ownDefaults(config),
     // Istio waits for ever, and who waits for the server to speak first waits as long.
     protocolDetectionTimeoutMs: durationMs(config.protocolDetectionTimeout ?? '5s'),
     ...securityDefaults(config),
   }
+}
+
+/** What Istio has no field for. */
+function ownDefaults({
+  inferSubsets = true,
+  onDemand = 'AUTO',
+}: MeshConfig): Pick<MeshSettings, 'infersSubsets' | 'onDemand'> {
+  return { infersSubsets: inferSubsets, onDemand }
 }
 
 /** On unless it is switched off; what it does depends on each destination. */

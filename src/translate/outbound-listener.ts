@@ -25,9 +25,12 @@ const loopback = '127.0.0.1'
 export interface ListenerInput {
   readonly client: Client
   readonly mesh: MeshSettings
+  /** Routes and clusters come when they are first called. */
+  readonly isOnDemand?: boolean
 }
 
-export function translateHttpProxy({ client, mesh }: ListenerInput): EncodedResource[] {
+export function translateHttpProxy(input: ListenerInput): EncodedResource[] {
+  const { client, mesh, isOnDemand = false } = input
   const { httpProxyPort } = client
   if (httpProxyPort === undefined) return []
   const filterFor = (statPrefix: string) =>
@@ -36,6 +39,7 @@ export function translateHttpProxy({ client, mesh }: ListenerInput): EncodedReso
       statPrefix,
       routes: httpProxyName,
       acceptsConnect: true,
+      isOnDemand,
       client,
       mesh,
     })
@@ -53,13 +57,15 @@ export function translateHttpProxy({ client, mesh }: ListenerInput): EncodedReso
 }
 
 /** The internal listener of a port of which the first bytes decide; CONNECT leads here. */
-export function translateTunnel(tunnel: Tunnel, { client, mesh }: ListenerInput): EncodedResource {
+export function translateTunnel(tunnel: Tunnel, input: ListenerInput): EncodedResource {
+  const { client, mesh, isOnDemand = false } = input
   const { name, isHttpPossible, routes } = tunnel
   const manager = connectionManager({
     direction: 'outbound',
     statPrefix: name,
     routes: httpProxyName,
     acceptsConnect: false,
+    isOnDemand,
     client,
     mesh,
   })

@@ -16,6 +16,7 @@ export interface EncodedVirtualHost {
   readonly name: string
   readonly field: Uint8Array
   readonly hash: string
+  readonly domains: readonly string[]
 }
 
 /** Tag of field 1, wire type 2: `type_url` of an Any. */
@@ -30,7 +31,15 @@ const directResponseBytesMax = 1024 * 1024
 export function encodeVirtualHost(virtualHost: VirtualHost): EncodedVirtualHost {
   const bytes = VirtualHost.encode(virtualHost).finish()
   const field = Buffer.concat([fieldHead(secondFieldTag, bytes.length), bytes])
-  return { name: virtualHost.name, field, hash: hash('sha256', field, 'hex') }
+  const { name, domains } = virtualHost
+  return { name, field, hash: hash('sha256', field, 'hex'), domains }
+}
+
+/** The message alone. */
+export function virtualHostBytes({ field }: EncodedVirtualHost): Uint8Array {
+  let at = 1
+  while ((field[at] ?? 0) > 127) at += 1
+  return field.subarray(at + 1)
 }
 
 /**

@@ -5,14 +5,22 @@ import {
   type LayeredResources,
   type ResourceView,
 } from '../xds/resource-set.ts'
-import type { OutboundState } from './outbound.ts'
 import type { WorkloadResources } from './workload.ts'
 
 type ResourceMap = ReadonlyMap<string, EncodedResource>
 
+/** What is not the workload's own. */
+export interface OutboundPart {
+  readonly clusters: ResourceMap
+  readonly endpoints: ResourceMap
+  readonly routes: ResourceMap
+  /** On demand; undefined: they are in the routes. */
+  readonly virtualHosts?: ResourceMap
+}
+
 export interface ViewParts {
   readonly revision: string
-  readonly outbound: OutboundState
+  readonly outbound: OutboundPart
   readonly own: WorkloadResources
   /** The view before: maps that would be the same are kept, so that a server can see that nothing changed. */
   readonly previous: WorkloadView | undefined
@@ -22,7 +30,7 @@ const none: ResourceMap = new Map()
 
 export class WorkloadView implements ResourceView {
   readonly revision: string
-  readonly outbound: OutboundState
+  readonly outbound: OutboundPart
   readonly own: WorkloadResources
   readonly #maps: ReadonlyMap<string, ResourceMap>
 
@@ -43,6 +51,7 @@ export class WorkloadView implements ResourceView {
           : overlay(outbound.clusters, own.clusters),
       ],
       [typeUrls.endpoint, outbound.endpoints],
+      [typeUrls.virtualHost, outbound.virtualHosts ?? none],
       [
         typeUrls.route,
         isSameRoutes ? previous.resources(typeUrls.route) : overlay(outbound.routes, own.routes),

@@ -13,6 +13,7 @@ import { hostInput, virtualHostInputs } from './host-part.ts'
 import { translateInbound } from './inbound.ts'
 import type { MtlsMode } from './input.ts'
 import type { L4Routes } from './l4-route.ts'
+import { clustersOfRoute, l4Clusters } from './on-demand.ts'
 import { translateHttpProxy, translateTunnel, translateUpstream } from './outbound-listener.ts'
 import { modeOfPort } from './peer-authentication-index.ts'
 import { encodeRouteConfiguration, encodeVirtualHost } from './route-configuration.ts'
@@ -28,6 +29,8 @@ export interface WorkloadInput {
   readonly client: Client
   /** Of the scope class. */
   readonly tunnels: readonly Tunnel[]
+  /** Routes and clusters come when they are first called. */
+  readonly isOnDemand?: boolean
 }
 
 export interface WorkloadResources {
@@ -39,11 +42,12 @@ export interface WorkloadResources {
 export function translateWorkload(input: WorkloadInput): WorkloadResources {
   const { world, client } = input
   const { mesh } = world.input
-  const listeners = [...translateHttpProxy({ client, mesh })]
+  const { isOnDemand = false } = input
+  const listeners = [...translateHttpProxy({ client, mesh, isOnDemand })]
   const clusters: EncodedResource[] = []
   // Without the proxy for HTTP nothing opens tunnels.
   for (const tunnel of client.httpProxyPort === undefined ? [] : input.tunnels) {
-    listeners.push(translateTunnel(tunnel, { client, mesh }))
+    listeners.push(translateTunnel(tunnel, { client, mesh, isOnDemand }))
     clusters.push(translateTunnelCluster(tunnel.name, mesh))
   }
   const egress = translateEgress(input)
@@ -96,12 +100,25 @@ function reach(
   return { listener, routes }
 }
 
+/** Clusters that the listeners of localhost ports lead to. */
+export function upstreamClusters(input: WorkloadInput): readonly string[] {
+  const { world, scope, client } = input
+  return client.upstreams.flatMap((upstream) => {
+    const { host, served } = targetOf(input, upstream)
+    if (served === undefined) return [clusterName(upstream.port, '', host)]
+    const part = hostInput(world, scope, served)
+    const routes = isHttp(part.port) ? singleVirtualHost(part).routes : []
+    return [...l4Clusters(part.l4), ...routes.flatMap(clustersOfRoute)]
+  })
+}
+
 /** Everything that a workload's part depends on, to be compared member by member. */
 export function workloadInputs(input: WorkloadInput): unknown[] {
   const { world, scope, client } = input
   return [
     world.input.mesh,
     input.tunnels,
+    input.isOnDemand === true,
     scope.sidecar?.key,
     ...egressInputs(input),
     JSON.stringify(client.labels),

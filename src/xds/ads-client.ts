@@ -34,6 +34,8 @@ export interface AdsUpdate {
   readonly resources: readonly ReceivedResource[]
   /** Gone: named by the server (delta), or left out of a complete answer (LDS and CDS). */
   readonly removed: readonly string[]
+  /** Asked for, and nothing stands behind it (virtual hosts on demand). */
+  readonly unresolved: readonly string[]
 }
 
 export interface RejectedResource {
@@ -122,7 +124,10 @@ export class AdsClient implements Disposable {
     this.#connect()
   }
 
-  /** Sets all that is wanted of a type. Requests of one turn of the event loop are sent together. */
+  /**
+   * Sets all that is wanted of a type; names may stand beside a `*`. Requests of one turn of the event loop are sent
+   * together.
+   */
   subscribe(typeUrl: string, names: '*' | Iterable<string>): void {
     const wanted: WantedNames = names === '*' ? '*' : new Set(names)
     this.#typeOf(typeUrl).want(wanted)
@@ -132,6 +137,12 @@ export class AdsClient implements Disposable {
       this.#isFlushing = false
       this.#flush()
     })
+  }
+
+  /** Resources that are no longer kept, of a type whose server gives more than it is asked for. */
+  forget(typeUrl: string, names: readonly string[]): void {
+    const type = this.#types.get(typeUrl)
+    for (const name of names) type?.accepted.delete(name)
   }
 
   status(): AdsClientStatus {
@@ -219,7 +230,7 @@ export class AdsClient implements Disposable {
     const types = [...this.#types.values()].sort((a, b) => rank(a.typeUrl) - rank(b.typeUrl))
     for (const type of types) {
       const isNew = type.told === undefined
-      if (isNew && type.wanted !== '*' && type.wanted.size === 0) continue
+      if (isNew && !type.isOpen && type.wanted !== '*' && type.wanted.size === 0) continue
       if (isNew || !isSame(type.told, type.wanted)) this.#request(type)
     }
   }
@@ -317,6 +328,7 @@ export class AdsClient implements Disposable {
       version: response.version,
       resources: [...resources.values()],
       removed,
+      unresolved: response.unresolved,
     }
     return { update, faults }
   }

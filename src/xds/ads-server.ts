@@ -190,6 +190,7 @@ class AdsStreams {
       bytesInFlightMax: options.bytesInFlightMax ?? 8 << 20,
       isHolding: () => this.#hold !== undefined,
       join: (stream, node) => this.#join(stream, node),
+      viewOf: (stream, node) => options.source.viewOf(node, stream.demand),
       reportHealth: (stream, report) => options.hooks?.onHealth?.(stream, report),
       observer: { onSent() {}, onRejected() {}, onConverged() {}, ...options.observer },
     }
@@ -235,7 +236,7 @@ class AdsStreams {
       'client joined',
     )
     this.#options.hooks?.onOpen?.(stream, node)
-    return this.#options.source.viewOf(node)
+    return this.#options.source.viewOf(node, stream.demand)
   }
 
   #close(stream: AdsStream): void {
@@ -259,7 +260,9 @@ class AdsStreams {
   #pushOne(stream: AdsStream, changedAtMs: number): void {
     const { node } = stream
     if (node === undefined) return
-    this.#guard(stream, () => stream.offer(this.#options.source.viewOf(node), changedAtMs))
+    this.#guard(stream, () =>
+      stream.offer(this.#options.source.viewOf(node, stream.demand), changedAtMs),
+    )
   }
 
   /** The connection's loop: a client that cannot be served loses its stream, and the others go on. */

@@ -14,6 +14,8 @@ export interface EncodedResource {
   readonly version: string
   /** Serialized `google.protobuf.Any` that holds the resource. */
   readonly any: Uint8Array
+  /** Names by which clients asked for it (delta; virtual hosts on demand). */
+  readonly aliases?: readonly string[]
 }
 
 /** All resources that one class of clients may get, of all types, at one revision. */
@@ -38,6 +40,15 @@ export function isLayered(
   return 'shared' in resources && 'own' in resources
 }
 
+/** What a stream asked for by name where nothing comes by itself (server/demand.ts). */
+export interface Demand {
+  /** Virtual hosts: `<route configuration>/<authority>`. */
+  readonly hosts: ReadonlySet<string>
+  /** Given up on this stream: for servers that remember what a client had asked for before it. */
+  readonly droppedHosts: ReadonlySet<string>
+  readonly clusters: ReadonlySet<string>
+}
+
 /** What a stream said of itself in its first request. */
 export interface StreamNode {
   readonly id: string
@@ -51,8 +62,11 @@ export interface StreamNode {
 
 /** Implemented by the control plane; the server calls it for each stream. */
 export interface ViewSource {
-  /** The view for a client now. The same object for clients of one scope class. */
-  viewOf(node: StreamNode): ResourceView
+  /**
+   * The view for a client now; the same object while nothing changed for it. `demand`: what it asked for by name, on
+   * streams on which that is possible (delta).
+   */
+  viewOf(node: StreamNode, demand?: Demand): ResourceView
   /** Told whenever views may have changed; the server then asks `viewOf` for each stream again. */
   onChange(listener: () => void): Disposable
 }
@@ -60,6 +74,8 @@ export interface ViewSource {
 export const typeUrls = {
   listener: 'type.googleapis.com/envoy.config.listener.v3.Listener',
   route: 'type.googleapis.com/envoy.config.route.v3.RouteConfiguration',
+  /** On demand (VHDS); names are `<route configuration>/<authority>`. */
+  virtualHost: 'type.googleapis.com/envoy.config.route.v3.VirtualHost',
   cluster: 'type.googleapis.com/envoy.config.cluster.v3.Cluster',
   endpoint: 'type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment',
   secret: 'type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret',
@@ -74,5 +90,6 @@ export const pushOrder: readonly string[] = [
   typeUrls.secret,
   typeUrls.listener,
   typeUrls.route,
+  typeUrls.virtualHost,
   typeUrls.extensionConfig,
 ]

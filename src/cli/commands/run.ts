@@ -81,6 +81,13 @@ export const runCommand: Command = {
       default: '1',
     },
     {
+      flags: '--on-demand <when>',
+      summary:
+        'fetch routes and clusters when they are first called; auto: as meshConfig.onDemand says, and off with --proxy envoy',
+      default: 'auto',
+      choices: ['auto', 'on', 'off'],
+    },
+    {
       flags: '--grace-period-s <seconds>',
       summary: 'from a signal to the end of everything: the drain, the command, the sidecar',
       default: '10',
@@ -214,6 +221,7 @@ export function planRun(input: CommandInput, random: Random): WorkloadPlan {
       kind: flags.text('proxy') === 'envoy' ? 'envoy' : 'tulle',
       program: flags.text('envoy'),
       concurrency: flags.number('concurrency', { low: 1, high: 1_024 }) ?? 1,
+      onDemand: onDemandWishes.find((wish) => wish === flags.text('onDemand')) ?? 'auto',
       drainTimeMs: 45_000,
     },
     termination: {
@@ -334,3 +342,5 @@ function dnsLabel(text: string): string {
     .replaceAll(/^-+|-+$/g, '')
   return label === '' ? 'run' : label.slice(0, 40)
 }
+
+const onDemandWishes = ['auto', 'on', 'off'] as const

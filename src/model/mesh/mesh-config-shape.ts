@@ -70,6 +70,7 @@ export const meshConfigShape: Shape<MeshConfig> = objectAlsoKnowing<MeshConfig>(
       normalization: oneOf('DEFAULT', 'NONE', 'BASE', 'MERGE_SLASHES', 'DECODE_AND_MERGE_SLASHES'),
     }),
     inferSubsets: bool(),
+    onDemand: oneOf('AUTO', 'ON', 'OFF'),
     workloadGracePeriod: durationText({ isZeroAllowed: true }),
     defaultConfig: proxyConfigShape,
   },

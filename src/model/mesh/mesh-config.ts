@@ -44,6 +44,7 @@ export interface MeshConfig {
   readonly pathNormalization?: { readonly normalization?: PathNormalization }
   /** Ours: infer subsets from the label `version` where no DestinationRule names them. Default true. */
   readonly inferSubsets?: boolean
+  readonly onDemand?: 'AUTO' | 'ON' | 'OFF'
   /** Ours: how long a workload stays after its stream ended. Default 10s. */
   readonly workloadGracePeriod?: string
   /** Of Istio's ProxyConfig, how a workload ends. */

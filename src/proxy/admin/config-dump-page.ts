@@ -2,10 +2,13 @@
  * `/config_dump`: what the sidecar was told, in Envoy's form: the last good version of every resource, and beside it, as
  * `error_state`, the one that was refused, with the reason and the time.
  */
+import { BinaryWriter } from '@bufbuild/protobuf/wire'
+
 import { MessageJson } from '../../xds/json.ts'
 import type { JsonValue } from '../../xds/json.ts'
 import { Bootstrap } from '../../xds/proto/generated/envoy/config/bootstrap/v3/bootstrap.ts'
 import { typeUrls } from '../../xds/resource-set.ts'
+import { routesOfHost } from '../config/on-demand-name.ts'
 import type { ResourceStore, StoredResource } from '../config/resource-store.ts'
 import { type AdminPage, type AdminReply, adminPage, jsonReply, textReply } from './admin-page.ts'
 import { applyMask } from './field-mask.ts'
@@ -78,6 +81,9 @@ function maskDumps(dumps: readonly Dump[], mask: string): readonly object[] {
     return Object.keys(masked).length === 0 ? [] : [{ '@type': type, ...masked }]
   })
 }
+
+/** Field 2 of a RouteConfiguration, length-delimited. */
+const virtualHostsTag = (2 << 3) | 2
 
 const typePrefix = 'type.googleapis.com/envoy.admin.v3.'
 
@@ -177,10 +183,23 @@ class Dumper {
     return compact({
       '@type': `${typePrefix}RoutesConfigDump`,
       dynamic_route_configs: this.#list(typeUrls.route).map((resource) => ({
-        ...this.#accepted(typeUrls.route, resource, 'route_config'),
+        ...this.#accepted(typeUrls.route, this.#withHosts(resource), 'route_config'),
         ...this.#errorState(typeUrls.route, resource),
       })),
     })
+  }
+
+  /** As in Envoy: virtual hosts that came on demand stand in their table. */
+  #withHosts(resource: StoredResource): StoredResource {
+    const { accepted, name } = resource
+    const hosts = this.#source.store
+      .list(typeUrls.virtualHost)
+      .flatMap((host) => (routesOfHost(host.name) === name ? (host.accepted?.value ?? []) : []))
+    if (accepted === undefined || hosts.length === 0) return resource
+    // A repeated field goes on wherever it stands.
+    const writer = new BinaryWriter().raw(accepted.value)
+    for (const host of hosts) writer.uint32(virtualHostsTag).bytes(host)
+    return { ...resource, accepted: { ...accepted, value: writer.finish() } }
   }
 
   #endpoints(): Dump {

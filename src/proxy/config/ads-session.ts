@@ -11,7 +11,13 @@ import { typeUrls } from '../../xds/resource-set.ts'
 import type { Counter, Gauge } from '../telemetry/cluster-stats.ts'
 import type { StatScope, StatsRegistry } from '../telemetry/stats-registry.ts'
 import type { AdsAddress, AdsTarget } from './bootstrap.ts'
-import type { Rejection, WantedNames } from './data-plane.ts'
+import {
+  nothingDemanded,
+  type DemandedNames,
+  type Rejection,
+  type WantedNames,
+} from './data-plane.ts'
+import { routesOfHost } from './on-demand-name.ts'
 import type { ResourceStore } from './resource-store.ts'
 
 export interface AdsSessionOptions {
@@ -30,6 +36,7 @@ const statNames: Readonly<Record<string, string>> = {
   [typeUrls.listener]: 'listener_manager.lds',
   [typeUrls.endpoint]: 'cluster_manager.eds',
   [typeUrls.route]: 'http.rds',
+  [typeUrls.virtualHost]: 'http.vhds',
   [typeUrls.secret]: 'sds',
 }
 
@@ -41,6 +48,9 @@ export class AdsSession {
   readonly #counters = new Map<string, Counter>()
   readonly #answered = new Map<string, () => void>()
   readonly #first = new Map<string, Promise<void>>()
+  /** Types of which everything is wanted, and clusters that are beside that. */
+  readonly #whole = new Set<string>()
+  #demanded = nothingDemanded
 
   constructor(options: AdsSessionOptions) {
     this.#options = options
@@ -67,7 +77,45 @@ export class AdsSession {
   }
 
   subscribeAll(typeUrl: string): void {
-    this.#client.subscribe(typeUrl, '*')
+    this.#whole.add(typeUrl)
+    if (typeUrl === typeUrls.cluster) this.#subscribeClusters()
+    else this.#client.subscribe(typeUrl, '*')
+  }
+
+  #subscribeClusters(): void {
+    const { clusters } = this.#demanded
+    const isWhole = this.#whole.has(typeUrls.cluster)
+    if (clusters.length > 0) {
+      this.#client.subscribe(typeUrls.cluster, isWhole ? ['*', ...clusters] : clusters)
+    } else this.#client.subscribe(typeUrls.cluster, isWhole ? '*' : [])
+  }
+
+  /** Virtual hosts are asked for by whoever has a route configuration that says so (VHDS), first with no name at all. */
+  #demand(demanded: DemandedNames): void {
+    const before = this.#demanded
+    this.#demanded = demanded
+    if (!isSameList(before.clusters, demanded.clusters)) this.#subscribeClusters()
+    const { store } = this.#options
+    if (demanded.routes.length + before.routes.length > 0) {
+      this.#client.subscribe(typeUrls.virtualHost, demanded.hosts)
+      void this.#forgetHosts(before.hosts, new Set(demanded.hosts))
+      store.keepOnly(typeUrls.virtualHost, demanded.routes, routesOfHost)
+    }
+  }
+
+  /** What is no longer asked for is gone, whether the server says so or not. */
+  async #forgetHosts(before: readonly string[], now: ReadonlySet<string>): Promise<void> {
+    const dropped = new Set(before.filter((name) => !now.has(name)))
+    if (dropped.size === 0) return
+    const typeUrl = typeUrls.virtualHost
+    const removed = this.#options.store.list(typeUrl).flatMap(({ name, accepted }) => {
+      const aliases = accepted?.aliases ?? []
+      const isDropped = aliases.some((alias) => dropped.has(alias))
+      return isDropped && !aliases.some((alias) => now.has(alias)) ? [name] : []
+    })
+    if (removed.length === 0) return
+    this.#client.forget(typeUrl, removed)
+    await this.#options.store.update({ typeUrl, resources: [], removed }, 'dynamic')
   }
 
   /** Follows what clusters and listeners refer to. */
@@ -78,6 +126,7 @@ export class AdsSession {
     this.#client.subscribe(typeUrls.secret, secrets)
     this.#options.store.keepOnly(typeUrls.endpoint, wanted.endpoint)
     this.#options.store.keepOnly(typeUrls.route, wanted.route)
+    this.#demand(wanted.onDemand)
   }
 
   /** Resolves with the first answer for CDS or LDS, or when it has been waited for long enough (0: never). */
@@ -113,10 +162,26 @@ export class AdsSession {
     counter.add(1)
   }
 
+  /** Names of an answer that requests may wait for. */
+  #answers({ typeUrl, resources, removed, unresolved }: AdsUpdate): readonly string[] {
+    if (typeUrl === typeUrls.virtualHost) {
+      return [
+        ...resources.flatMap(({ name, aliases = [] }) => [name, ...aliases]),
+        ...removed,
+        ...unresolved,
+      ]
+    }
+    const { clusters } = this.#demanded
+    if (typeUrl !== typeUrls.cluster || clusters.length === 0) return []
+    const named = new Set([...resources.map(({ name }) => name), ...removed])
+    return clusters.filter((name) => named.has(name))
+  }
+
   async #take(update: AdsUpdate): Promise<readonly Rejection[]> {
     const { store } = this.#options
     const { typeUrl, version, resources, removed } = update
-    const rejected = await store.update({ typeUrl, resources, removed }, 'dynamic')
+    const answered = this.#answers(update)
+    const rejected = await store.update({ typeUrl, resources, removed, answered }, 'dynamic')
     const stat = statNames[typeUrl]
     if (stat !== undefined) {
       const outcome = rejected.length === 0 ? 'update_success' : 'update_rejected'
@@ -126,6 +191,10 @@ export class AdsSession {
     this.#answered.get(typeUrl)?.()
     return rejected
   }
+}
+
+function isSameList(left: readonly string[], right: readonly string[]): boolean {
+  return left.length === right.length && left.every((name, index) => name === right[index])
 }
 
 /** As a gRPC client reads it. */

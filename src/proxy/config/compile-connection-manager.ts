@@ -38,7 +38,11 @@ export function compileConnectionManager(
   checkManager(manager, report)
   const chain = compileHttpFilters(
     manager.httpFilters,
-    { statPrefix: manager.statPrefix, random: scope.random },
+    {
+      statPrefix: manager.statPrefix,
+      random: scope.random,
+      routesName: specifierName(manager.routeSpecifier),
+    },
     at(report, 'http_filters'),
   )
   const settings: HttpSettings = {
@@ -328,7 +332,12 @@ function upgrades(manager: HttpConnectionManager, report: FieldReport): Readonly
   return types
 }
 
-const emptyTable: RouteTable = { name: '', match: () => undefined }
+/** Of a table of RDS. */
+function specifierName(specifier: HttpConnectionManager['routeSpecifier']): string | undefined {
+  return specifier?.$case === 'rds' ? specifier.value.routeConfigName : undefined
+}
+
+const emptyTable: RouteTable = { name: '', match: () => undefined, hasHost: () => false }
 
 function routeSource(
   manager: HttpConnectionManager,
@@ -338,6 +347,9 @@ function routeSource(
   const specifier = manager.routeSpecifier
   if (specifier?.$case === 'routeConfig') {
     const here = at(report, 'route_config')
+    if (specifier.value.vhds !== undefined) {
+      refuse(at(here, 'vhds'), 'virtual hosts on demand need a table of RDS')
+    }
     const result = compileRouteTable(specifier.value, scope)
     if (result.ok) return { kind: 'inline', table: result.value }
     for (const reason of result.reasons) refuse(here, reason)

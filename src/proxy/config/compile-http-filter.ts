@@ -17,11 +17,22 @@ import { compileFault, faultRule, isIdle } from '../filter/fault-settings.ts'
 import { HealthCheckFilter } from '../filter/health-check-filter.ts'
 import { compileHealthCheckFilter, healthCheckFilterRule } from '../filter/health-check-settings.ts'
 import { compileLocalRateLimit, localRateLimitRule } from '../filter/local-rate-limit.ts'
+import { OnDemandFilter } from '../filter/on-demand-filter.ts'
 import type { RouteFilterConfig } from '../filter/route-config.ts'
-import { createCorsStats, createFaultStats } from '../telemetry/filter-stats.ts'
+import {
+  createCorsStats,
+  createFaultStats,
+  createOnDemandStats,
+} from '../telemetry/filter-stats.ts'
 import { dnsCacheRule } from './cluster-fields.ts'
 import { compileDnsCache } from './compile-dns.ts'
 import { compileIstioHttpStats, isTypedStruct, typedStructName } from './compile-istio-stats.ts'
+import {
+  compileOnDemand,
+  compileOnDemandRoute,
+  onDemandRouteRule,
+  onDemandRule,
+} from './compile-on-demand.ts'
 import { type Compiled, compiled, refused } from './compiled.ts'
 import {
   type FieldReport,
@@ -101,6 +112,7 @@ const known: Readonly<Record<string, CompileFilter>> = {
   'envoy.extensions.filters.http.dynamic_forward_proxy.v3.FilterConfig': compileForwardProxy,
   [faultRule.type]: planFault,
   [corsFilterRule.type]: planCors,
+  [onDemandRule.type]: planOnDemand,
   [grpcStatsRule.type]: planGrpcStats,
   [localRateLimitRule.type]: planLocalRateLimit,
   [bufferRule.type]: planBuffer,
@@ -113,6 +125,7 @@ const knownByRoute: Readonly<
 > = {
   [faultRule.type]: compileFault,
   [corsPolicyRule.type]: compileCors,
+  [onDemandRouteRule.type]: compileOnDemandRoute,
   [localRateLimitRule.type]: compileLocalRateLimit,
   [bufferPerRouteRule.type]: compileBufferPerRoute,
 }
@@ -229,6 +242,27 @@ function planFault(
           stats,
         })
         return { value, close: () => stats.close() }
+      },
+    },
+  ]
+}
+
+function planOnDemand(
+  { filter, any, scope }: FilterInput,
+  report: FieldReport,
+): readonly HttpFilterPlan[] {
+  const settings = compileOnDemand(any, at(report, 'typed_config'))
+  if (settings === undefined) return []
+  const { statPrefix, routesName: routes } = scope
+  const { name, disabled: isOffByDefault } = filter
+  return [
+    {
+      name,
+      openFilter({ clock, stats: registry, onDemand }) {
+        const stats = createOnDemandStats(registry, statPrefix)
+        const nowMs = () => clock.monotonicMs()
+        const options = { name, isOffByDefault, settings, routes, onDemand, nowMs, stats }
+        return { value: new OnDemandFilter(options), close: () => stats.close() }
       },
     },
   ]

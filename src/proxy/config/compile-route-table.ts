@@ -1,16 +1,18 @@
 /** A RouteConfiguration compiled with what its levels say to the filters that we have. */
 import { systemRandom } from '../../lib/random.ts'
 import type { RouteConfiguration } from '../../xds/proto/generated/envoy/config/route/v3/route.ts'
-import { compileRouteConfiguration } from '../route/compile-route-configuration.ts'
+import {
+  compileRouteConfiguration,
+  type CompiledTable,
+} from '../route/compile-route-configuration.ts'
 import type { RouteOptions } from '../route/route-compiler.ts'
-import type { RouteTable } from '../route/route-table.ts'
 import { compileRouteFilterConfig } from './compile-http-filter.ts'
 import type { Compiled } from './compiled.ts'
 
 export function compileRouteTable(
   message: RouteConfiguration,
   options: RouteOptions = { random: systemRandom },
-): Compiled<RouteTable> {
+): Compiled<CompiledTable> {
   return compileRouteConfiguration(message, withFilters(options))
 }
 

@@ -28,7 +28,19 @@ export interface WantedNames {
   readonly endpoint: readonly string[]
   readonly route: readonly string[]
   readonly secret: readonly WantedSecret[]
+  readonly onDemand: DemandedNames
 }
+
+/** What requests ask for as they come (on-demand-hosts.ts). */
+export interface DemandedNames {
+  /** Route configurations whose virtual hosts come on demand. */
+  readonly routes: readonly string[]
+  /** `<route configuration>/<authority>` */
+  readonly hosts: readonly string[]
+  readonly clusters: readonly string[]
+}
+
+export const nothingDemanded: DemandedNames = { routes: [], hosts: [], clusters: [] }
 
 export interface DataPlaneEvents {
   /** The wanted names have changed. */

@@ -9,6 +9,8 @@ import type { HttpFilterPlan } from './listener-plan.ts'
 export interface FilterScope {
   readonly statPrefix: string
   readonly random: Random
+  /** Of the table of RDS. */
+  readonly routesName?: string | undefined
 }
 
 export interface FilterInput {

@@ -6,6 +6,7 @@
 import type { Clock } from '../../lib/clock.ts'
 import type { Log } from '../../lib/log.ts'
 import type { HttpFilter } from '../filter/http-filter.ts'
+import type { OnDemand } from '../filter/on-demand-filter.ts'
 import type { ConnectionGate } from '../listener/connection-gate.ts'
 import type {
   ChainMatch,
@@ -30,6 +31,7 @@ export interface PlanScope {
   readonly stats: StatsRegistry
   readonly logFiles: LogFiles
   readonly tls: TlsScope
+  readonly onDemand: OnDemand
   readonly clusters: ClusterSet
   /** Whether somebody said that the sidecar is to fail its health checks. */
   readonly isFailing: () => boolean
@@ -63,6 +65,7 @@ export interface HttpSettings extends Omit<
   | 'routes'
   | 'filters'
   | 'filtersAreRouteOnly'
+  | 'filtersRunOnMiss'
   | 'observers'
   | 'stats'
   | 'http2'

@@ -181,8 +181,10 @@ export class LiveListener {
     for (const accessLog of plan.accessLogs) observers.push(this.#open(accessLog))
     const routes = this.#openRoutes(plan)
     const filtersAreRouteOnly = filters.every((filter) => filter.isRouteOnly === true)
+    const filtersRunOnMiss = filters.some((filter) => filter.runsOnMiss === true)
     const { bypassesOverload } = this.plan
-    const parts = { routes, filters, filtersAreRouteOnly, observers, stats, bypassesOverload }
+    const run = { filtersAreRouteOnly, filtersRunOnMiss }
+    const parts = { routes, filters, ...run, observers, stats, bypassesOverload }
     const { http2, ...settings } = plan.settings
     if (http2 === undefined) return { kind: 'http', manager: { ...settings, ...parts } }
     const http2Stats = createHttp2Stats(this.#scope.stats)

@@ -13,6 +13,7 @@ import { Cluster } from '../../xds/proto/generated/envoy/config/cluster/v3/clust
 import { ClusterLoadAssignment } from '../../xds/proto/generated/envoy/config/endpoint/v3/endpoint.ts'
 import { Listener } from '../../xds/proto/generated/envoy/config/listener/v3/listener.ts'
 import { RouteConfiguration } from '../../xds/proto/generated/envoy/config/route/v3/route.ts'
+import { VirtualHost } from '../../xds/proto/generated/envoy/config/route/v3/route_components.ts'
 import { Secret } from '../../xds/proto/generated/envoy/extensions/transport_sockets/tls/v3/secret.ts'
 import { typeUrls } from '../../xds/resource-set.ts'
 import { ClusterTable } from '../cluster/cluster-table.ts'
@@ -21,7 +22,7 @@ import type { Resolve } from '../cluster/resolver.ts'
 import { Retirement } from '../cluster/retirement.ts'
 import type { OutlierShare } from '../resilience/outlier-share.ts'
 import { type ProxyRuntime, createProxyRuntime } from '../runtime.ts'
-import { createOverloadGauges } from '../telemetry/create-stats.ts'
+import { createOnDemandTableStats, createOverloadGauges } from '../telemetry/create-stats.ts'
 import type { StatsRegistry } from '../telemetry/stats-registry.ts'
 import { HandshakePacer } from '../tls/handshake-pacer.ts'
 import type { TlsScope } from '../tls/live-tls.ts'
@@ -50,9 +51,15 @@ import type {
 } from './data-plane.ts'
 import { ListenerTable, type TakeSocket } from './listener-table.ts'
 import { LogFiles, type UsedLogFile } from './log-files.ts'
+import {
+  type GivenHost,
+  OnDemandHosts,
+  type OnDemandLimits,
+  onDemandLimitsDefault,
+} from './on-demand-hosts.ts'
 import { type ResourceBatch, type ResourcePlace, entryBytes } from './resource-batch.ts'
 import { RouteStore } from './route-store.ts'
-import { RouteSwap, clustersNamed } from './route-swap.ts'
+import { RouteSwap } from './route-swap.ts'
 
 export interface LocalDataPlaneOptions {
   readonly clock: Clock
@@ -68,6 +75,7 @@ export interface LocalDataPlaneOptions {
   readonly outlierShare?: OutlierShare | undefined
   /** What its wires stand on; undefined keeps to `net`. */
   readonly handles?: HandleInternals | undefined
+  readonly onDemand?: Partial<OnDemandLimits>
 }
 
 /** The reason why a resource is refused; undefined when it is in force. */
@@ -80,6 +88,7 @@ export class LocalDataPlane implements DataPlane {
   readonly #clusters: ClusterTable
   readonly #routes: RouteStore
   readonly #swap: RouteSwap
+  readonly #onDemand: OnDemandHosts
   readonly #listeners: ListenerTable
   readonly #logFiles: LogFiles
   readonly #secrets: SecretStore
@@ -115,8 +124,9 @@ export class LocalDataPlane implements DataPlane {
       handles,
       overloadGauges: createOverloadGauges(stats),
     })
-    this.#routes = new RouteStore(() => this.#announceWanted())
+    this.#routes = new RouteStore(() => this.#onRouteNames())
     this.#swap = new RouteSwap(clock, this.#routes, clusters)
+    this.#onDemand = this.#openOnDemand()
     this.#listeners = new ListenerTable({
       runtime: this.runtime,
       scope: {
@@ -127,6 +137,7 @@ export class LocalDataPlane implements DataPlane {
         routes: this.#routes,
         retirement: this.#retirement,
         tls: this.#tls,
+        onDemand: this.#onDemand,
         clusters,
         isFailing: () => this.runtime.health.isFailing,
         nodeCluster: options.compileScope.runtime.manager?.nodeCluster ?? '',
@@ -138,8 +149,32 @@ export class LocalDataPlane implements DataPlane {
     })
   }
 
+  #onRouteNames(): void {
+    this.#onDemand.keepOnly(this.#routes.names)
+    this.#announceWanted()
+  }
+
+  #onClustersChanged(): void {
+    this.#swap.onClustersChanged()
+    this.#onDemand.onClustersChanged()
+    this.#options.events.onChange()
+  }
+
+  #openOnDemand(): OnDemandHosts {
+    const { clock, stats, onDemand, compileScope } = this.#options
+    return new OnDemandHosts({
+      clock,
+      clusters: this.#clusters,
+      swap: this.#swap,
+      limits: { ...onDemandLimitsDefault, ...onDemand },
+      stats: createOnDemandTableStats(stats),
+      compile: (message) => compileRouteTable(message, compileScope),
+      onNames: () => this.#announceWanted(),
+    })
+  }
+
   #createClusters(): ClusterTable {
-    const { clock, random, log, stats, resolve, events, outlierShare } = this.#options
+    const { clock, random, log, stats, resolve, outlierShare } = this.#options
     return new ClusterTable(
       {
         clock,
@@ -159,15 +194,13 @@ export class LocalDataPlane implements DataPlane {
       },
       {
         onAssignmentNames: () => this.#announceWanted(),
-        onChange: () => {
-          this.#swap.onClustersChanged()
-          events.onChange()
-        },
+        onChange: () => this.#onClustersChanged(),
       },
     )
   }
 
   async apply(batch: ResourceBatch): Promise<ApplyResult> {
+    if (batch.typeUrl === typeUrls.virtualHost) return this.#applyHosts(batch)
     const rejected: Rejection[] = []
     const outcomes = await Promise.all(
       batch.entries.map(async (place) => this.#applyOne(batch, place)),
@@ -177,6 +210,24 @@ export class LocalDataPlane implements DataPlane {
       if (reason !== undefined) rejected.push({ name: place.name, reason })
     }
     for (const name of batch.removed) this.#remove(batch.typeUrl, name)
+    if (batch.answered !== undefined) this.#onDemand.onClustersAnswered(batch.answered)
+    return { rejected }
+  }
+
+  #applyHosts(batch: ResourceBatch): ApplyResult {
+    const rejected: Rejection[] = []
+    const given: GivenHost[] = []
+    for (const place of batch.entries) {
+      const { name, aliases = [] } = place
+      const bytes = entryBytes(batch, place)
+      const take = (message: VirtualHost): undefined => {
+        given.push({ name, aliases, message })
+      }
+      const reason = decoded(VirtualHost, bytes, take)
+      if (typeof reason === 'string') rejected.push({ name, reason })
+    }
+    const { removed, answered = [] } = batch
+    rejected.push(...this.#onDemand.applyHosts(given, { removed, answered }))
     return { rejected }
   }
 
@@ -226,6 +277,7 @@ export class LocalDataPlane implements DataPlane {
 
   async close(): Promise<void> {
     await this.#listeners.close()
+    this.#onDemand.close()
     this.#swap.close()
     this.runtime.pools.close()
     this.#clusters.close()
@@ -248,6 +300,7 @@ export class LocalDataPlane implements DataPlane {
       endpoint: this.#clusters.assignmentNames,
       route: this.#routes.names,
       secret: this.#secrets.wanted,
+      onDemand: this.#onDemand.names,
     }
   }
 
@@ -325,7 +378,7 @@ export class LocalDataPlane implements DataPlane {
   #applyRoutes(message: RouteConfiguration): Outcome {
     const result = compileRouteTable(message, this.#options.compileScope)
     if (!result.ok) return result.reasons.join('; ')
-    this.#swap.setTable(result.value, clustersNamed(message))
+    this.#onDemand.setBase(message, result.value)
     return undefined
   }
 

@@ -8,6 +8,7 @@ export interface ResourceBytes {
   readonly version: string
   /** The message itself, without its Any. */
   readonly value: Uint8Array
+  readonly aliases?: readonly string[]
 }
 
 export interface ResourceBatch {
@@ -16,6 +17,8 @@ export interface ResourceBatch {
   /** Names that are gone. */
   readonly removed: readonly string[]
   readonly bytes: SharedArrayBuffer
+  /** Names that the control plane has answered, whatever it said: who waits for them goes on. Absent: none. */
+  readonly answered?: readonly string[]
 }
 
 export interface ResourcePlace {
@@ -23,12 +26,15 @@ export interface ResourcePlace {
   readonly version: string
   readonly offset: number
   readonly length: number
+  /** Other names that it was asked for by. */
+  readonly aliases?: readonly string[]
 }
 
 export interface BatchContent {
   readonly typeUrl: string
   readonly resources: readonly ResourceBytes[]
   readonly removed: readonly string[]
+  readonly answered?: readonly string[]
 }
 
 export function packBatch(content: BatchContent): ResourceBatch {
@@ -37,13 +43,14 @@ export function packBatch(content: BatchContent): ResourceBatch {
   const bytes = new SharedArrayBuffer(total)
   const view = new Uint8Array(bytes)
   let offset = 0
-  const entries = content.resources.map(({ name, version, value }) => {
-    const place = { name, version, offset, length: value.length }
+  const entries = content.resources.map(({ name, version, value, aliases }) => {
+    const place = { name, version, offset, length: value.length, ...(aliases && { aliases }) }
     view.set(value, offset)
     offset += value.length
     return place
   })
-  return { typeUrl: content.typeUrl, entries, removed: content.removed, bytes }
+  const { typeUrl, removed, answered } = content
+  return { typeUrl, entries, removed, bytes, ...(answered && { answered }) }
 }
 
 /** The bytes of one entry; a view, not a copy. */

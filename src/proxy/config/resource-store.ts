@@ -17,6 +17,8 @@ export interface AcceptedResource {
   readonly version: string
   readonly value: Uint8Array
   readonly updatedMs: number
+  /** Other names that it was asked for by. */
+  readonly aliases?: readonly string[]
 }
 
 export interface RejectedResource extends AcceptedResource {
@@ -35,6 +37,8 @@ export interface ResourceUpdate {
   readonly resources: readonly ResourceBytes[]
   /** Names that are gone; 'absent': every dynamic resource that is not in the list. */
   readonly removed: readonly string[] | 'absent'
+  /** Names that requests wait for, and that this answers. */
+  readonly answered?: readonly string[]
 }
 
 const replayOrder = [
@@ -42,6 +46,7 @@ const replayOrder = [
   typeUrls.cluster,
   typeUrls.endpoint,
   typeUrls.route,
+  typeUrls.virtualHost,
   typeUrls.listener,
 ]
 
@@ -83,9 +88,10 @@ export class ResourceStore {
     })
     for (const resource of update.resources) this.#noteUnchanged(known, resource)
     const removed = removedNames(update, known)
-    if (changed.length === 0 && removed.length === 0) return []
-    const { typeUrl } = update
-    const batch = packBatch({ typeUrl, resources: changed, removed })
+    const { typeUrl, answered = [] } = update
+    if (changed.length + removed.length + answered.length === 0) return []
+    const waited = answered.length > 0 && { answered }
+    const batch = packBatch({ typeUrl, resources: changed, removed, ...waited })
     const results = await Promise.all(this.#planes.map((plane) => plane.apply(batch)))
     const rejections = mergeRejections(results)
     const nowMs = this.#clock.nowMs()
@@ -101,7 +107,7 @@ export class ResourceStore {
   batches(): readonly ResourceBatch[] {
     return replayOrder.flatMap((typeUrl) => {
       const resources = this.list(typeUrl).flatMap(({ name, accepted }) =>
-        accepted === undefined ? [] : [{ name, version: accepted.version, value: accepted.value }],
+        accepted === undefined ? [] : [{ name, ...accepted }],
       )
       return resources.length === 0 ? [] : [packBatch({ typeUrl, resources, removed: [] })]
     })
@@ -117,11 +123,11 @@ export class ResourceStore {
   }
 
   /** Forgets what nobody refers to any more (EDS and RDS are asked for by name). */
-  keepOnly(typeUrl: string, names: readonly string[]): void {
+  keepOnly(typeUrl: string, names: readonly string[], nameOf = (name: string) => name): void {
     const known = this.#ofType(typeUrl)
     const wanted = new Set(names)
     for (const [name, { origin }] of known) {
-      if (origin === 'dynamic' && !wanted.has(name)) known.delete(name)
+      if (origin === 'dynamic' && !wanted.has(nameOf(name))) known.delete(name)
     }
   }
 
@@ -154,7 +160,8 @@ function next(stored: StoredResource | undefined, judged: Judged): StoredResourc
   const { name, version } = resource
   // A copy: the bytes of a response may be a view of a whole message that should not stay.
   const value = Uint8Array.from(resource.value)
-  const state = { version, value, updatedMs: nowMs }
+  const { aliases } = resource
+  const state = { version, value, updatedMs: nowMs, ...(aliases && { aliases }) }
   if (reason === undefined) return { name, origin, accepted: state, rejected: undefined }
   return { name, origin, accepted: stored?.accepted, rejected: { ...state, reason } }
 }

@@ -44,6 +44,15 @@ export class RouteSwap {
     this.onClustersChanged()
   }
 
+  /** Without waiting for clusters: they are there, or were waited for elsewhere. */
+  swapNow(table: RouteTable, clusters: ReadonlySet<string>): void {
+    this.#held.get(table.name)?.timer.cancel()
+    this.#held.delete(table.name)
+    this.#current.set(table.name, { table, clusters })
+    this.#routes.set(table)
+    this.#removeUnnamed()
+  }
+
   removeCluster(name: string): void {
     if (this.#leaving.has(name)) return
     this.#leaveLater(name)

@@ -37,9 +37,9 @@ export interface FilterContext {
   readonly clusterName: string
   /** URI SAN of the peer's certificate, or undefined on plaintext. */
   readonly peerPrincipal: string | undefined
-  /** The request has come to its end. */
-  readonly isRequestWhole?: boolean
   clearRoute(): void
+  /** What the upstream answers leaves at this rate. */
+  limitResponse?(kibPerSecond: number): void
   /** So many bytes of the request may be held while it is suspended. */
   holdRequest?(bytesMax: number): void
   /** What route, virtual host or the chosen part of a split say to a filter by its name; undefined: nothing. */
@@ -55,6 +55,8 @@ export interface HttpFilter {
   readonly name: string
   /** Has nothing to do for a request whose route says nothing to it. */
   readonly isRouteOnly?: boolean
+  /** Has something to do for a request that has no route, or whose cluster is not there. */
+  readonly runsOnMiss?: boolean
   /** `disabled` in `http_filters`: runs only where a route says something to it. */
   readonly isOffByDefault?: boolean
   onRequest?(context: FilterContext): FilterVerdict

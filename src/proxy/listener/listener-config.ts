@@ -113,6 +113,8 @@ export interface HttpConnectionManager {
   readonly filters: readonly HttpFilter[]
   /** Every filter is `isRouteOnly`: a request whose route says nothing to filters passes them by. */
   readonly filtersAreRouteOnly?: boolean
+  /** Some filter has something to do where there is no route, or no cluster. */
+  readonly filtersRunOnMiss?: boolean
   readonly observers: readonly RequestObserver[]
   readonly stats: DownstreamStats
   readonly headersBytesMax: number

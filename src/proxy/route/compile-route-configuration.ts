@@ -40,7 +40,7 @@ import {
 export function compileRouteConfiguration(
   message: RouteConfiguration,
   options: RouteOptions = { random: systemRandom },
-): Compiled<RouteTable> {
+): Compiled<CompiledTable> {
   const report: FieldReport = { path: '', reasons: [] }
   checkFields(message, routeConfigurationRule, report)
   const compiler = createRouteCompiler(options)
@@ -61,6 +61,25 @@ export function compileRouteConfiguration(
   return compiled(createTable(message, entries, options))
 }
 
+/** A table that others can be joined to: virtual hosts on demand come one by one. */
+export interface CompiledTable extends RouteTable {
+  readonly entries: readonly DomainEntry<HostMatcher>[]
+  /** This table's hosts and theirs; the domains of all are different. */
+  join(others: readonly CompiledTable[]): RouteTable
+}
+
+/** The same table, which tells `mark` that one of its hosts was asked for. */
+export function marked(table: CompiledTable, mark: { used: boolean }): CompiledTable {
+  const entries = table.entries.map(({ domain, virtualHost }) => ({
+    domain,
+    virtualHost: (path: string, input: MatchInput) => {
+      mark.used = true
+      return virtualHost(path, input)
+    },
+  }))
+  return { ...table, entries }
+}
+
 interface TableContext {
   readonly compiler: RouteCompiler
   readonly message: RouteConfiguration
@@ -75,7 +94,7 @@ function createTable(
   message: RouteConfiguration,
   entries: readonly DomainEntry<HostMatcher>[],
   options: RouteOptions,
-): RouteTable {
+): CompiledTable {
   const ignorePort = message.ignorePortInHostMatching
   const findHost = createVirtualHostIndex(entries, { ignorePort })
   const inputOf = createMatchInput(message, options)
@@ -86,6 +105,12 @@ function createTable(
       if (matchHost === undefined) return undefined
       const input = inputOf(head, security)
       return matchHost(input.path, input)
+    },
+    hasHost: (authority) => findHost(authority) !== undefined,
+    entries,
+    join(others) {
+      const all = others.flatMap((other) => other.entries)
+      return createTable(message, [...entries, ...all], options)
     },
   }
 }

@@ -2,6 +2,7 @@
  * Which fields of Envoy's route messages act here, which have no effect and why that is safe, and which are refused.
  * The tables render docs/reference/envoy-fields.md.
  */
+import { configSourceRule } from '../config/cluster-fields.ts'
 import {
   type FieldRule,
   type MessageRule,
@@ -217,7 +218,13 @@ export const routeConfigurationRule: MessageRule = {
     ...headerEdits,
     name: used(),
     virtualHosts: used(virtualHostRule),
-    vhds: refusedField('virtual hosts on demand are not implemented'),
+    vhds: used(
+      {
+        type: 'envoy.config.route.v3.Vhds',
+        fields: { configSource: used(configSourceRule) },
+      },
+      'in a table of RDS, with ADS in its delta form',
+    ),
     internalOnlyHeaders: refusedField(notYet),
     mostSpecificHeaderMutationsWins: used(),
     validateClusters: refusedField('a route to an unknown cluster answers 503 NC'),

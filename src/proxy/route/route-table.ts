@@ -18,6 +18,8 @@ export interface RouteTable {
   readonly name: string
   /** The virtual host and route for a request; both undefined-safe results become 404 NR. `security`: of the client. */
   match(head: RequestHead, security?: ConnectionSecurity): MatchedRoute | undefined
+  /** Whether there is a virtual host for an authority, be it without a route for the request. */
+  hasHost(authority: string): boolean
 }
 
 export interface MatchedRoute {

@@ -279,6 +279,25 @@ export function createOverloadGauges(registry: StatsRegistry): {
   }
 }
 
+export interface OnDemandTableStats {
+  /** Names of virtual hosts and of clusters that the control plane is asked for. */
+  readonly hosts: Gauge
+  readonly clusters: Gauge
+  /** Given up because nobody had used them, or to make room. */
+  readonly expired: Counter
+  readonly evicted: Counter
+}
+
+export function createOnDemandTableStats(registry: StatsRegistry): OnDemandTableStats {
+  const scope = registry.scope({ path: 'on_demand', metric: 'envoy_on_demand', labels: [] })
+  return {
+    hosts: scope.gauge('hosts'),
+    clusters: scope.gauge('clusters'),
+    expired: scope.counter('hosts_expired'),
+    evicted: scope.counter('hosts_evicted'),
+  }
+}
+
 function connectionStats(scope: StatScope) {
   return {
     cxTotal: scope.counter('downstream_cx_total'),

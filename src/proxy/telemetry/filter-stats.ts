@@ -1,10 +1,14 @@
-/** Counters of HTTP filters, by Envoy's names: `http.<stat_prefix>.fault.…` and `http.<stat_prefix>.cors.…`. */
-import type { Counter, Gauge } from './cluster-stats.ts'
+/**
+ * Counters of HTTP filters, by Envoy's names: `http.<stat_prefix>.fault.…`, `….cors.…`, and ours of
+ * `….on_demand.…`.
+ */
+import type { Counter, Gauge, Histogram } from './cluster-stats.ts'
 import type { StatScope, StatsRegistry } from './stats-registry.ts'
 
 export interface FaultStats {
   readonly delaysInjected: Counter
   readonly abortsInjected: Counter
+  readonly responseRatesInjected: Counter
   readonly faultsOverflow: Counter
   readonly activeFaults: Gauge
   close(): void
@@ -14,6 +18,36 @@ export interface CorsStats {
   readonly originValid: Counter
   readonly originInvalid: Counter
   close(): void
+}
+
+export interface OnDemandStats {
+  readonly hostsAsked: Counter
+  /** Answered, and nothing there. */
+  readonly hostsAbsent: Counter
+  readonly hostsLate: Counter
+  readonly hostsRefused: Counter
+  readonly clustersAsked: Counter
+  readonly clustersLate: Counter
+  readonly clustersRefused: Counter
+  /** What a request waited for each. */
+  readonly waitMs: Histogram
+  close(): void
+}
+
+export function createOnDemandStats(registry: StatsRegistry, statPrefix: string): OnDemandStats {
+  const scope = managerScope(registry, statPrefix)
+  const counter = (name: string): Counter => scope.counter(`on_demand.${name}`)
+  return {
+    hostsAsked: counter('hosts_asked'),
+    hostsAbsent: counter('hosts_absent'),
+    hostsLate: counter('hosts_late'),
+    hostsRefused: counter('hosts_overflow'),
+    clustersAsked: counter('clusters_asked'),
+    clustersLate: counter('clusters_late'),
+    clustersRefused: counter('clusters_overflow'),
+    waitMs: scope.histogram('on_demand.wait_ms'),
+    close: () => scope.close(),
+  }
 }
 
 export interface LocalRateLimitStats {
@@ -48,6 +82,7 @@ export function createFaultStats(registry: StatsRegistry, statPrefix: string): F
   return {
     delaysInjected: scope.counter('fault.delays_injected'),
     abortsInjected: scope.counter('fault.aborts_injected'),
+    responseRatesInjected: scope.counter('fault.response_rl_injected'),
     faultsOverflow: scope.counter('fault.faults_overflow'),
     activeFaults: scope.gauge('fault.active_faults'),
     close: () => scope.close(),

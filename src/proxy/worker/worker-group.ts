@@ -219,6 +219,11 @@ function mergeWanted(all: readonly WantedNames[]): WantedNames {
     endpoint: names(({ endpoint }) => endpoint),
     route: names(({ route }) => route),
     secret: [...secrets.values()],
+    onDemand: {
+      routes: names(({ onDemand }) => onDemand.routes),
+      hosts: names(({ onDemand }) => onDemand.hosts),
+      clusters: names(({ onDemand }) => onDemand.clusters),
+    },
   }
 }
 

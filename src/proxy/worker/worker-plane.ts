@@ -10,7 +10,12 @@ import { Worker } from 'node:worker_threads'
 
 import { unreachable } from '../../lib/assert.ts'
 import { MeshError, describeError } from '../../lib/mesh-error.ts'
-import type { ApplyResult, DataPlaneProgress, DataPlaneStatus } from '../config/data-plane.ts'
+import {
+  nothingDemanded,
+  type ApplyResult,
+  type DataPlaneProgress,
+  type DataPlaneStatus,
+} from '../config/data-plane.ts'
 import type { ConnectionTaker, ListenBroker } from './listen-broker.ts'
 import type {
   FromWorker,
@@ -213,6 +218,6 @@ function emptyProgress(): DataPlaneProgress {
   return {
     clustersWarm: false,
     listenersWarm: false,
-    wanted: { endpoint: [], route: [], secret: [] },
+    wanted: { endpoint: [], route: [], secret: [], onDemand: nothingDemanded },
   }
 }

@@ -17,6 +17,8 @@ export interface ReceivedResource {
   readonly typeUrl: string
   /** The encoded message, not the Any. */
   readonly value: Uint8Array
+  /** Other names that it was asked for by; absent: none. */
+  readonly aliases?: readonly string[]
 }
 
 export interface ReceivedResponse {
@@ -25,6 +27,8 @@ export interface ReceivedResponse {
   readonly nonce: string
   readonly resources: readonly ReceivedResource[]
   readonly removed: readonly string[]
+  /** Names that were asked for and mean nothing to the server: a resource without content, with its aliases. */
+  readonly unresolved: readonly string[]
 }
 
 const wrapperType = 'envoy.service.discovery.v3.Resource'
@@ -39,21 +43,24 @@ export function decodeSotwResponse(bytes: Uint8Array): ReceivedResponse {
     return { name: inner?.name || nameIn(value), version, typeUrl, value }
   })
   const { typeUrl, versionInfo, nonce } = response
-  return { typeUrl, version: versionInfo, nonce, resources, removed: [] }
+  return { typeUrl, version: versionInfo, nonce, resources, removed: [], unresolved: [] }
 }
 
 export function decodeDeltaResponse(bytes: Uint8Array): ReceivedResponse {
   const response = DeltaDiscoveryResponse.decode(bytes)
-  const resources = response.resources.flatMap(({ name, version, resource }) =>
+  const resources = response.resources.flatMap(({ name, version, resource, aliases }) => {
     // A heartbeat has no resource: the client keeps what it has.
-    resource === undefined
-      ? []
-      : [{ name, version, typeUrl: resource.typeUrl, value: resource.value }],
+    if (resource === undefined) return []
+    const { typeUrl, value } = resource
+    return [{ name, version, typeUrl, value, ...(aliases.length > 0 && { aliases }) }]
+  })
+  const unresolved = response.resources.flatMap(({ resource, aliases }) =>
+    resource === undefined ? aliases : [],
   )
   const { typeUrl, systemVersionInfo, nonce } = response
   const removedNames = response.removedResourceNames.map((removed) => removed.name)
   const removed = [...response.removedResources, ...removedNames]
-  return { typeUrl, version: systemVersionInfo, nonce, resources, removed }
+  return { typeUrl, version: systemVersionInfo, nonce, resources, removed, unresolved }
 }
 
 /** Every xDS resource type has its name in field 1. */

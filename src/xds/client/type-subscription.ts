@@ -40,8 +40,16 @@ export class TypeSubscription {
     return this.typeUrl === typeUrls.listener || this.typeUrl === typeUrls.cluster
   }
 
+  /**
+   * The server may give what was not asked for: virtual hosts come under names of its own, and without being asked
+   * (VHDS). Such a subscription begins with no names at all.
+   */
+  get isOpen(): boolean {
+    return this.typeUrl === typeUrls.virtualHost
+  }
+
   wants(name: string): boolean {
-    return this.wanted === '*' || this.wanted.has(name)
+    return this.isOpen || this.wanted === '*' || this.wanted.has('*') || this.wanted.has(name)
   }
 
   /** What is no longer wanted is forgotten: it must be sent again when it is wanted again. */
@@ -49,7 +57,7 @@ export class TypeSubscription {
     this.wanted = names
     for (const name of this.accepted.keys()) if (!this.wants(name)) this.accepted.delete(name)
     for (const [name, timer] of this.#timers) {
-      if (name === wildcardTimer ? this.wanted === '*' : this.wants(name)) continue
+      if (name === wildcardTimer ? this.#isWildcard : this.wants(name)) continue
       timer.cancel()
       this.#timers.delete(name)
     }
@@ -66,12 +74,17 @@ export class TypeSubscription {
   /** A request was sent: from now on each name that we never had must be answered in time. */
   onRequested(): void {
     this.told = this.wanted
-    if (this.#options.missingAfterMs === 0) return
-    if (this.wanted === '*') {
-      if (this.acceptedVersion === '') this.#startTimer(wildcardTimer)
-      return
+    // Who asks for a virtual host keeps the time himself.
+    if (this.#options.missingAfterMs === 0 || this.isOpen) return
+    if (this.#isWildcard && this.acceptedVersion === '') this.#startTimer(wildcardTimer)
+    if (this.wanted === '*') return
+    for (const name of this.wanted) {
+      if (name !== wildcardTimer && !this.accepted.has(name)) this.#startTimer(name)
     }
-    for (const name of this.wanted) if (!this.accepted.has(name)) this.#startTimer(name)
+  }
+
+  get #isWildcard(): boolean {
+    return this.wanted === '*' || this.wanted.has('*')
   }
 
   onReceived(resources: readonly ReceivedResource[], removed: readonly string[]): void {

@@ -121,9 +121,10 @@ export class RelayCache {
 /** Under the server's own versions: those that the sidecar tells when it comes back to the server. */
 export function toEncoded(resources: readonly ReceivedResource[]): Map<string, EncodedResource> {
   return new Map(
-    resources.map(({ name, typeUrl, value, version }) => {
+    resources.map(({ name, typeUrl, value, version, aliases }) => {
       const encoded = encodedResource(name, typeUrl, value)
-      return [name, version === '' ? encoded : { ...encoded, version }]
+      const known = { ...(version !== '' && { version }), ...(aliases && { aliases }) }
+      return [name, { ...encoded, ...known }]
     }),
   )
 }

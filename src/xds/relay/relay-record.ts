@@ -76,7 +76,10 @@ export class RelayRecord {
     }
     if (this.#cache === undefined || request.unsubscribe.length === 0) return
     const kept = new Map(this.#cache.resources(typeUrl))
-    for (const name of request.unsubscribe) kept.delete(name)
+    const gone = new Set(request.unsubscribe)
+    for (const [name, { aliases = [] }] of kept) {
+      if (gone.has(name) || aliases.some((alias) => gone.has(alias))) kept.delete(name)
+    }
     this.#cache.replace(typeUrl, kept)
   }
 

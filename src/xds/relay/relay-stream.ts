@@ -88,8 +88,8 @@ export class RelayStream implements GrpcStreamEvents {
   }
 
   onMessage(bytes: Uint8Array): void {
-    const { variant, node } = this.#options
-    const request = withNode(variant, bytes, node)
+    const { variant } = this.#options
+    const request = withNode(variant, bytes, this.#node())
     this.record.onRequest(decodeRequest(variant, bytes))
     const isUndecided = !this.#isAnswered && this.#cached === undefined
     if (isUndecided && this.#kept.length < keptRequestsMax) this.#kept.push(request)
@@ -102,6 +102,15 @@ export class RelayStream implements GrpcStreamEvents {
       this.#hasAsked = true
       this.#sendHealth()
     }
+  }
+
+  /** The agent's own words, and what the sidecar had asked for by name before: it starts with that. */
+  #node(): RelayNode {
+    const { node, cache } = this.#options
+    const kept = [...(cache?.resources(typeUrls.virtualHost).values() ?? [])]
+    const hosts = kept.flatMap(({ aliases = [] }) => aliases)
+    if (hosts.length === 0) return node
+    return { ...node, metadata: { ...node.metadata, ON_DEMAND_HOSTS: hosts } }
   }
 
   onDrain(): void {
@@ -247,7 +256,10 @@ function cacheContext(cache: RelayCache, options: RelayStreamOptions): StreamCon
     log: options.log,
     bytesInFlightMax: 8 << 20,
     isHolding: () => false,
+    // What is not kept may well exist.
+    knowsAll: false,
     join: () => view,
+    viewOf: () => view,
     reportHealth: () => {},
     observer: { onSent() {}, onRejected() {}, onConverged() {} },
   }

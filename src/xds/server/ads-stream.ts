@@ -21,6 +21,7 @@ import {
   type StreamNode,
 } from '../resource-set.ts'
 import { decodeRequest, type AdsRequest } from './ads-request.ts'
+import { StreamDemand } from './demand.ts'
 import type { NameSets } from './name-sets.ts'
 import { allOf, planType, type TypePlan, type WarmingIndex } from './plan.ts'
 import {
@@ -54,10 +55,14 @@ export interface StreamContext {
   readonly clock: Clock
   readonly log: Log
   readonly bytesInFlightMax: number
+  /** False: what it does not have may exist, so that nobody is told that it does not. Absent: true. */
+  readonly knowsAll?: boolean
   /** Who comes back with versions is told nothing yet; `release` follows. */
   isHolding(): boolean
   /** First request of the stream: gives the view to answer from. May throw MeshError to refuse the client. */
   join(stream: AdsStream, node: StreamNode): ResourceView
+  /** The view of a client that has asked for something by name. */
+  viewOf(stream: AdsStream, node: StreamNode): ResourceView
   reportHealth(stream: AdsStream, report: HealthReport): void
   readonly observer: AdsObserver
 }
@@ -85,6 +90,8 @@ export class AdsStream {
   readonly #stream: GrpcStream
   readonly #context: StreamContext
   readonly #types = new Map<string, TypeState>()
+  /** Undefined where nothing can be asked for: in state of the world. */
+  readonly demand: StreamDemand | undefined
   #node: StreamNode | undefined
   #view: ResourceView | undefined
   #next: ResourceView | undefined
@@ -102,6 +109,7 @@ export class AdsStream {
     this.#stream = stream
     this.#context = context
     this.verdict = verdict
+    this.demand = variant === 'delta' ? new StreamDemand() : undefined
     this.connectedAtMs = context.clock.nowMs()
   }
 
@@ -184,10 +192,18 @@ export class AdsStream {
       this.#clustersBeforeEndpoints = noChanges
     }
     if (comesBack(request) && this.#context.isHolding()) this.#isHeld = true
+    const isDemanding = this.#noteDemand(request)
     if (this.#isHeld) return
-    this.#answer(state)
+    if (!isDemanding) this.#answer(state)
     this.#pushWaiting()
     this.#noteConverged()
+  }
+
+  /** What it asks for by name it gets with all that this leads to, in one view. */
+  #noteDemand(request: AdsRequest): boolean {
+    if (this.#node === undefined || this.demand?.note(request) !== true) return false
+    this.#next = this.#context.viewOf(this, this.#node)
+    return true
   }
 
   /** The server knows again what it did not know after its start. */
@@ -270,13 +286,13 @@ export class AdsStream {
     const plans = this.#plan()
     const isAlone = plans.length === 1
     for (const plan of plans) {
-      if (isAlone || plan.removed.length === 0) this.#send(plan)
+      if (isAlone || plan.removed.length === 0 || isWhole(plan)) this.#send(plan)
       else if (plan.changed.length > 0) this.#send(this.#withoutRemovals(plan))
     }
     if (!isAlone) {
       // What refers goes first, so that nothing points at what is gone.
       for (const plan of removalOrder(plans)) {
-        if (plan.removed.length > 0) this.#send({ ...plan, changed: noChanges })
+        if (plan.removed.length > 0 && !isWhole(plan)) this.#send({ ...plan, changed: noChanges })
       }
     }
     for (const { state, target } of plans) state.settle(target)
@@ -315,6 +331,7 @@ export class AdsStream {
   #send(plan: TypePlan): void {
     const { diffs } = this.#context
     const { state, target, changed, removed } = plan
+    const unresolved = this.#context.knowsAll === false ? noNames : plan.unresolved
     if (this.variant === 'sotw') {
       const resources = state.isComplete ? allOf(state, target, diffs) : changed
       const version = versionFor(state, target, diffs)
@@ -326,13 +343,14 @@ export class AdsStream {
     const [own, shared] = splitLayers(target, changed)
     if (shared.length > 0) this.#respond(state, { version, resources: shared, removed: noNames })
     if (own.length + removed.length > 0 || shared.length === 0) {
-      this.#respond(state, { version, resources: own, removed })
+      const gone = { removed, ...(unresolved !== undefined && { unresolved }) }
+      this.#respond(state, { version, resources: own, ...gone })
     }
   }
 
   #respond(
     state: TypeState,
-    content: Pick<ResponseContent, 'version' | 'resources' | 'removed'>,
+    content: Pick<ResponseContent, 'version' | 'resources' | 'removed' | 'unresolved'>,
   ): void {
     const { responses, clock, observer } = this.#context
     const { variant } = this
@@ -376,6 +394,11 @@ function splitLayers(
   const own = changed.filter((resource) => target.own.has(resource.name))
   if (own.length === 0) return [changed, noChanges]
   return [own, changed.filter((resource) => !target.own.has(resource.name))]
+}
+
+/** A virtual host may take a domain from one that goes: said in one breath. */
+function isWhole({ state }: TypePlan): boolean {
+  return state.typeUrl === typeUrls.virtualHost
 }
 
 /** A type that nobody here makes is remembered and left unanswered, as other control planes do. */

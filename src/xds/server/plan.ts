@@ -22,6 +22,8 @@ export interface TypePlan {
   readonly target: ResourceMap
   readonly changed: readonly EncodedResource[]
   readonly removed: readonly string[]
+  /** Virtual hosts that were asked for and mean nothing. */
+  readonly unresolved?: readonly string[]
 }
 
 /** Changed and removed resources that the stream must hear of. Undefined when there is nothing to say; the
@@ -32,6 +34,7 @@ export function planType(
   { target, diffs }: { readonly target: ResourceMap; readonly diffs: ResourceDiffs },
 ): TypePlan | undefined {
   if (!state.isSubscribed) return undefined
+  if (state.isByAlias) return planHosts(state, target, diffs)
   const isSettled = state.overrides.size === 0 && state.forced.size === 0
   if (isSettled && state.base === target && !state.owesFirst) return undefined
   const diff = diffs.between(state.base, target)
@@ -43,6 +46,48 @@ export function planType(
     return undefined
   }
   return { state, target, changed: owed.changed, removed }
+}
+
+/**
+ * Virtual hosts: all that there are for the client, which is what it asked for; under what name it asked is an alias of
+ * theirs, and is answered in any case.
+ */
+function planHosts(
+  state: TypeState,
+  target: ResourceMap,
+  diffs: ResourceDiffs,
+): TypePlan | undefined {
+  const { changed, removed } = diffs.between(state.base, target)
+  const owed = new Map<string, EncodedResource>()
+  for (const resource of changed) {
+    if (state.knownVersion(resource.name) !== resource.version) owed.set(resource.name, resource)
+  }
+  const gone = new Set(removed)
+  for (const name of state.overrides.keys()) if (!target.has(name)) gone.add(name)
+  const unresolved = oweForced(state, target, owed)
+  if (owed.size + gone.size + unresolved.length === 0 && !state.owesFirst) {
+    state.settle(target)
+    return undefined
+  }
+  return { state, target, changed: [...owed.values()], removed: [...gone], unresolved }
+}
+
+/** What was asked for; returns what means nothing. */
+function oweForced(
+  { forced }: TypeState,
+  target: ResourceMap,
+  owed: Map<string, EncodedResource>,
+): readonly string[] {
+  if (forced.size === 0) return noNames
+  const byName = new Map<string, EncodedResource>()
+  for (const resource of target.values()) {
+    for (const name of [resource.name, ...(resource.aliases ?? [])]) byName.set(name, resource)
+  }
+  for (const name of forced) {
+    const resource = byName.get(name)
+    if (resource !== undefined) owed.set(resource.name, resource)
+  }
+  return [...forced].filter((name) => !byName.has(name))
 }
 
 /** All resources of a set that the stream is subscribed to, for an answer that must be complete. */

@@ -8,7 +8,7 @@
 import { BinaryWriter } from '@bufbuild/protobuf/wire'
 
 import { GrpcFrame } from '../grpc/grpc-frame.ts'
-import type { EncodedResource } from '../resource-set.ts'
+import { typeUrls, type EncodedResource } from '../resource-set.ts'
 import type { ResourceDiffs } from './resource-diff.ts'
 
 export type AdsVariant = 'sotw' | 'delta'
@@ -20,6 +20,8 @@ export interface ResponseContent {
   readonly resources: readonly EncodedResource[]
   /** Delta only. */
   readonly removed: readonly string[]
+  /** Delta only: names that were asked for and mean nothing. Absent: none. */
+  readonly unresolved?: readonly string[]
 }
 
 export interface AdsResponse {
@@ -68,9 +70,14 @@ export class ResponseFactory {
     this.#kept.set(key, response)
   }
 
-  #keyOf({ variant, typeUrl, version, resources, removed }: ResponseContent): string {
+  #keyOf(content: ResponseContent): string {
+    const { variant, typeUrl, version, resources, removed, unresolved = [] } = content
     const digest = this.#diffs.digestOf(resources)
-    return [variant, typeUrl, version, resources.length, digest, ...removed].join('\n')
+    const key = [variant, typeUrl, version, resources.length, digest, ...removed].join('\n')
+    if (typeUrl !== typeUrls.virtualHost) return key
+    // Under which names a virtual host is sent is the client's own.
+    const aliases = resources.map((resource) => resource.aliases ?? [])
+    return key + JSON.stringify([aliases, unresolved])
   }
 }
 
@@ -97,6 +104,7 @@ const deltaRemoved = tag(6)
 const resourceVersion = tag(1)
 const resourceAny = tag(2)
 const resourceName = tag(3)
+const resourceAlias = tag(4)
 
 function encodeDelta(content: ResponseContent, nonce: string): Uint8Array {
   const writer = new BinaryWriter()
@@ -105,7 +113,14 @@ function encodeDelta(content: ResponseContent, nonce: string): Uint8Array {
     writer.uint32(deltaResource).fork()
     writer.uint32(resourceVersion).string(resource.version)
     writer.uint32(resourceAny).bytes(resource.any)
-    writer.uint32(resourceName).string(resource.name).join()
+    writer.uint32(resourceName).string(resource.name)
+    for (const alias of resource.aliases ?? []) writer.uint32(resourceAlias).string(alias)
+    writer.join()
+  }
+  for (const name of content.unresolved ?? []) {
+    writer.uint32(deltaResource).fork()
+    writer.uint32(resourceName).string(name)
+    writer.uint32(resourceAlias).string(name).join()
   }
   writer.uint32(deltaTypeUrl).string(content.typeUrl)
   writer.uint32(deltaNonce).string(nonce)

@@ -78,7 +78,8 @@ export function subscribeDelta(context: SubscribeContext): void {
     for (const [name, version] of initial) state.overrides.set(shared(resources, name), version)
     state.hasInitialVersions = initial.length > 0
     const isLegacyWildcard = state.isComplete && request.subscribe.length === 0
-    if (isLegacyWildcard) state.isWildcard = true
+    // Which virtual hosts there are for the client is the view's to say.
+    if (isLegacyWildcard || state.isByAlias) state.isWildcard = true
   }
   for (const name of request.subscribe) {
     if (name === wildcard) state.isWildcard = true
@@ -101,7 +102,7 @@ function addName({ state, request, isFirst, resources }: SubscribeContext, name:
 }
 
 function dropName(state: TypeState, name: string): void {
-  if (!state.unsubscribe(name)) return
+  if (!state.unsubscribe(name) || state.isByAlias) return
   if (state.isWildcard) {
     // The client may have dropped it on its side: it is told again what holds under the wildcard.
     state.forced.add(name)

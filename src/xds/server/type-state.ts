@@ -66,6 +66,11 @@ export class TypeState {
     return this.typeUrl === typeUrls.listener || this.typeUrl === typeUrls.cluster
   }
 
+  /** What it is asked for by is not its name (VHDS). */
+  get isByAlias(): boolean {
+    return this.typeUrl === typeUrls.virtualHost
+  }
+
   get isSubscribed(): boolean {
     return this.isWildcard || this.names.size > 0
   }
