@@ -5,6 +5,7 @@
  * it can only be broken off. The exchange decides what is answered, this says it.
  */
 import type { FilterRun } from './exchange-filters.ts'
+import { PacedResponse } from './exchange-pace.ts'
 import { sealReply, type PlainReply } from './exchange-reply.ts'
 import { shapeResponse } from './exchange-response.ts'
 import type { ExchangeScope } from './exchange-scope.ts'
@@ -22,6 +23,7 @@ export class Answer {
   filters: FilterRun | undefined
   isStarted = false
   isEnded = false
+  #paced: PacedResponse | undefined
 
   constructor(scope: ExchangeScope, stream: DownstreamStream) {
     this.#scope = scope
@@ -42,11 +44,33 @@ export class Answer {
     this.#stream.sendHead(head, isEnd)
   }
 
+  /** Holds what the upstream answers back to a rate; `onOut` comes with its end. */
+  pace(kibPerSecond: number, onRoom: () => void, onOut: () => void): void {
+    const { runtime, bufferBytesMax: bytesMax } = this.#scope
+    const { clock, turn } = runtime
+    const stream = this.#stream
+    this.#paced = new PacedResponse({ kibPerSecond, bytesMax, clock, turn, stream, onRoom, onOut })
+  }
+
+  get isPaced(): boolean {
+    return this.#paced !== undefined
+  }
+
+  /** The client takes more; false where what is held comes before what the upstream has. */
+  onDrain(): boolean {
+    this.#paced?.onDrain()
+    return this.#paced === undefined
+  }
+
+  close(): void {
+    this.#paced?.close()
+  }
+
   /** The upstream's bytes. False: wait for the client to drain. */
   sendData(context: FilterContext, chunk: Uint8Array): boolean {
     context.record.bytesSent += chunk.length
     this.#scope.timers.touch()
-    return this.#stream.sendData(chunk)
+    return this.#paced?.push(chunk) ?? this.#stream.sendData(chunk)
   }
 
   /** The upstream's end. */
@@ -56,7 +80,8 @@ export class Answer {
     record.responseTrailers = trailers
     record.upstreamEndMs = this.#nowMs()
     const hadBody = record.response?.bodyLength !== 0
-    if (hadBody) this.#stream.sendEnd(trailers)
+    if (this.#paced !== undefined) this.#paced.end(trailers)
+    else if (hadBody) this.#stream.sendEnd(trailers)
   }
 
   #nowMs(): number {

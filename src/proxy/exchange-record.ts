@@ -103,6 +103,7 @@ export function countUpgrade(stats: DownstreamStats, change: 1 | -1): void {
 function countEnd(record: RequestRecord, stats: DownstreamStats): void {
   const { failure } = record
   if (record.request.protocol !== 'HTTP/2') stats.rqHttp1Total.add(1)
+  if (record.details === 'direct_response') stats.router.rqDirectResponse.add(1)
   if (failure === undefined) return
   endCounters[failure]?.(stats, record)
   if (!record.isBrokenOff) return

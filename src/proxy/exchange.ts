@@ -179,8 +179,12 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
     return filterConfigOf({ route: this.route, picked: this.#picked }, name)
   }
 
-  get isRequestWhole(): boolean {
-    return this.#body.isEnded
+  limitResponse(kibPerSecond: number): void {
+    this.#answer.pace(
+      kibPerSecond,
+      () => this.#attempt?.resumeResponse(),
+      () => this.#finish(),
+    )
   }
 
   holdRequest(bytesMax: number): void {
@@ -212,8 +216,7 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
   /** The router: what the route says. */
   #act(): void {
     const { route } = this
-    const { router } = this.#scope.manager.stats
-    router.rqTotal.add(1)
+    this.#scope.manager.stats.router.rqTotal.add(1)
     if (route === undefined) {
       this.#fail('no-route')
       return
@@ -228,13 +231,8 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
         this.#forward(route, action.forward)
         return
       case 'redirect':
-      case 'direct': {
-        router.rqDirectResponse.add(1)
-        this.record.details = 'direct_response'
-        const reply = directReply(action, this.request)
-        this.#editResponse(reply.head)
-        this.#respond(reply)
-      }
+      case 'direct':
+        this.#answerWith('direct_response', directReply(action, this.request))
     }
   }
 
@@ -372,7 +370,8 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
   onAttemptHead(attempt: Attempt, head: ResponseHead, isEnd: boolean): void {
     const isAccepting = this.#isTunnel && acceptsTunnel(this.request, head.status)
     if (this.#isTunnel && isRefusedHandshake(this.request, head.status)) {
-      this.#refuseHandshake(head)
+      this.#isTunnel = false
+      this.#answerWith('websocket_handshake_unsuccessful', refusedHandshake(head))
       return
     }
     if (!isAccepting && this.#retriesResponse(attempt, head)) return
@@ -386,10 +385,9 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
     if (isAccepting) this.#acceptTunnel(attempt)
   }
 
-  #refuseHandshake(head: ResponseHead): void {
-    this.record.details = 'websocket_handshake_unsuccessful'
-    this.#isTunnel = false
-    const reply = refusedHandshake(head)
+  /** Without a failure, and with the route's edits. */
+  #answerWith(details: string, reply: OpenReply | PlainReply): void {
+    this.record.details = details
     this.#editResponse(reply.head)
     this.#respond(reply)
   }
@@ -425,14 +423,14 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
   }
 
   onDownstreamDrain(): void {
-    this.#attempt?.resumeResponse()
+    if (this.#answer.onDrain()) this.#attempt?.resumeResponse()
   }
 
   onAttemptEnd(trailers: HeaderList | undefined): void {
     // A response that is discarded for a retry ends here too, and is nobody's.
     if (!this.#answer.isStarted || this.#answer.isEnded) return
     this.#answer.sendEnd(this, trailers)
-    if (this.#isTunnel && !this.#body.isEnded) return
+    if (this.#answer.isPaced || (this.#isTunnel && !this.#body.isEnded)) return
     this.#finish()
   }
 
@@ -578,6 +576,7 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
     this.#isOver = true
     this.#retry?.close()
     this.#mirrors?.close()
+    this.#answer.close()
     this.#body.close()
     if (this.#isTunnel && this.#body.isEnded && this.#answer.isEnded) this.#attempt?.complete()
     this.#abort('reset')

@@ -43,7 +43,7 @@ export function renderCorpusPage(): string {
     '',
     '## Responses',
     '',
-    'Two requests are sent on one connection; the first gets what comes.',
+    "Two requests are sent on one connection; the first gets what comes. Node's client and Go's net/http read the same.",
     '',
     ...table(
       ['Case', 'What comes', 'Tulle', 'Envoy'],

@@ -12,7 +12,13 @@ import { http2Bytes, http2Outcome } from './http2-bytes.ts'
 import { readerViolations, upstreamViolations, violations } from './invariant.ts'
 import { MemoryProxy, type Exchanged } from './memory-proxy.ts'
 import { statusesOf } from './peer/run-corpus.ts'
-import { openReaders, type Readers } from './reader/external-reader.ts'
+import {
+  openGoClient,
+  openReaders,
+  type Readers,
+  type ResponseReader,
+} from './reader/external-reader.ts'
+import { readResponses } from './response-stream.ts'
 import { everySplit } from './split.ts'
 import { AnsweringProxy, responsesText } from './two-requests.ts'
 
@@ -76,19 +82,33 @@ test('an upstream in HTTP/2 reads the messages that we route, and no other', asy
 
 describe('responses', () => {
   let proxy: AnsweringProxy
+  let go: ResponseReader | string
 
   before(async () => {
     proxy = await AnsweringProxy.open()
+    go = await openGoClient()
+    if (typeof go === 'string') process.stderr.write(`not compared: ${go}\n`)
   })
 
-  after(() => proxy[Symbol.asyncDispose]())
+  after(async () => {
+    await proxy[Symbol.asyncDispose]()
+    if (typeof go !== 'string') await go[Symbol.asyncDispose]()
+  })
 
   for (const one of responseCorpus()) {
     const { name, sent, method = 'GET', outcome } = one
     test(name, async () => {
       const bytes = bytesOf(sent)
       const answer = { ...one, pieces: [bytes] }
-      assert.equal(responsesText(await proxy.pipelined(answer), method), outcome.tulle)
+      const exchanged = await proxy.pipelined(answer)
+      assert.equal(responsesText(exchanged, method), outcome.tulle)
+      if (typeof go !== 'string') {
+        const { received, isClosed } = exchanged
+        const ours = readResponses(received, [method, 'GET'], isClosed)
+        const theirs = await go.read(received, method === 'HEAD')
+        const expected = ours.responses.map(({ body: _body, ...rest }) => rest)
+        assert.deepEqual(theirs, { responses: expected, rest: 0 })
+      }
       for (const { pieces, where } of everySplit(bytes)) {
         const parted = await proxy.pipelined({ ...one, pieces })
         assert.equal(responsesText(parted, method), outcome.tulle, where)

@@ -186,7 +186,7 @@ test('a connection on which nothing moves ends after its time', async () => {
   assert.equal(run.ended.length, 0)
   clock.advance(60_000)
   await asking
-  await eventually(() => run.ended[0]?.flags === 'SI')
+  await eventually(() => run.ended[0]?.details === 'idle_timeout')
 })
 
 test('a connection that lasts too long is cut', async () => {
@@ -206,7 +206,7 @@ test('an upstream that resets resets the client', async () => {
   )
   await using run = await startTcp([server.address])
   await exchangeBytes(run.port, 'x')
-  await eventually(() => run.ended[0]?.flags === 'UC')
+  await eventually(() => run.ended[0]?.flags === 'UR')
 })
 
 test('draining cuts TCP connections at the deadline only', async () => {

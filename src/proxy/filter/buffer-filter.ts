@@ -86,7 +86,7 @@ export class BufferFilter implements HttpFilter {
 
   onRequest(context: FilterContext): FilterVerdict {
     const { bytesMax } = this.#settingsOf(context)
-    if (bytesMax === undefined || context.isRequestWhole === true) return 'continue'
+    if (bytesMax === undefined || context.record.requestEndMs !== 0) return 'continue'
     const { method, upgrade } = context.request
     if (method === 'CONNECT' || upgrade !== undefined) return 'continue'
     this.#waiting.set(context, bytesMax)

@@ -167,9 +167,12 @@ for (const { message, reason } of [
     reason: 'abort.http_status: value must be inside range [200, 600), got 600',
   },
   {
-    message: { response_rate_limit: { fixed_limit: { limit_kbps: 1 } } },
-    reason:
-      'response_rate_limit: limiting the rate of responses is not implemented (value {"limitType":{"$case":"fixedLimit","value":{"limitKbps":1}}})',
+    message: { response_rate_limit: { fixed_limit: {} } },
+    reason: 'response_rate_limit.fixed_limit.limit_kbps: value must be greater than or equal to 1',
+  },
+  {
+    message: { response_rate_limit: { percentage: all } },
+    reason: 'response_rate_limit: one of fixed_limit and header_limit is required',
   },
   { message: { headers: [{ name: '' }] }, reason: 'headers[0]: name: is required' },
 ]) {

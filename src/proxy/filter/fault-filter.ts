@@ -48,6 +48,7 @@ export class FaultFilter implements HttpFilter {
   onRequest(context: FilterContext): FilterVerdict {
     const settings = this.#settingsOf(context)
     if (settings === undefined || !isMeant(settings, context)) return 'continue'
+    this.#limit(settings, context)
     return this.#delay(settings, context)
       ? 'suspend'
       : (this.#abort(settings, context) ?? 'continue')
@@ -57,6 +58,16 @@ export class FaultFilter implements HttpFilter {
     const said = context.filterConfig(this.name)
     const isFault = typeof said === 'object' && said.kind === 'fault'
     return isFault ? (said as FaultSettings) : this.#own // of that kind
+  }
+
+  #limit(settings: FaultSettings, context: FilterContext): void {
+    const { rate } = settings
+    const { headers } = context.request
+    if (rate === undefined || !draws(rate.shareOf(headers), this.#random)) return
+    const kibPerSecond = rate.valueOf(headers)
+    if (kibPerSecond === undefined || !this.#activate(settings, context)) return
+    this.#stats.responseRatesInjected.add(1)
+    context.limitResponse?.(kibPerSecond)
   }
 
   #delay(settings: FaultSettings, context: FilterContext): boolean {

@@ -2,7 +2,10 @@
  * Envoy's `HTTPFault`, compiled: whom a fault is for, how long it delays, and what it aborts with. The same message
  * stands in `http_filters` and, per route, in `typed_per_filter_config`, where it takes the other's place as a whole.
  */
-import type { FaultDelay } from '../../xds/proto/generated/envoy/extensions/filters/common/fault/v3/fault.ts'
+import type {
+  FaultDelay,
+  FaultRateLimit,
+} from '../../xds/proto/generated/envoy/extensions/filters/common/fault/v3/fault.ts'
 import {
   type FaultAbort,
   HTTPFault,
@@ -15,7 +18,6 @@ import {
   checkFields,
   ignored,
   refuse,
-  refusedField,
   used,
 } from '../config/field-rule.ts'
 import { decodeTyped, durationMs } from '../config/message-value.ts'
@@ -29,6 +31,8 @@ export interface FaultSettings extends RouteFilterConfig {
   readonly kind: 'fault'
   readonly delay: FaultPart<number> | undefined
   readonly abort: FaultPart<AbortStatus> | undefined
+  /** KiB of responses a second. */
+  readonly rate: FaultPart<number> | undefined
   /** Of requests to any cluster where it is empty. */
   readonly upstreamCluster: string
   /** `x-envoy-downstream-service-node` is one of them; empty: any. */
@@ -69,7 +73,10 @@ export const faultRule: MessageRule = {
     headers: used(),
     downstreamNodes: used(),
     maxActiveFaults: used(),
-    responseRateLimit: refusedField('limiting the rate of responses is not implemented'),
+    responseRateLimit: used({
+      type: 'envoy.extensions.filters.common.fault.v3.FaultRateLimit',
+      fields: { fixedLimit: used(), headerLimit: used(), percentage },
+    }),
     delayPercentRuntime: noRuntime,
     abortPercentRuntime: noRuntime,
     delayDurationRuntime: noRuntime,
@@ -90,6 +97,9 @@ export function compileFault(any: Any, report: FieldReport): FaultSettings | und
     kind: 'fault',
     delay: fault.delay && compileDelay(fault.delay, at(report, 'delay')),
     abort: fault.abort && compileAbort(fault.abort, at(report, 'abort')),
+    rate:
+      fault.responseRateLimit &&
+      compileRate(fault.responseRateLimit, at(report, 'response_rate_limit')),
     upstreamCluster: fault.upstreamCluster,
     downstreamNodes: new Set(fault.downstreamNodes),
     headers: fault.headers.flatMap((matcher, index) => {
@@ -103,8 +113,8 @@ export function compileFault(any: Any, report: FieldReport): FaultSettings | und
 }
 
 /** Says nothing by itself: it stands in the list so that routes may. */
-export function isIdle({ delay, abort }: FaultSettings): boolean {
-  return delay === undefined && abort === undefined
+export function isIdle({ delay, abort, rate }: FaultSettings): boolean {
+  return delay === undefined && abort === undefined && rate === undefined
 }
 
 function compileDelay(delay: FaultDelay, report: FieldReport): FaultPart<number> | undefined {
@@ -153,6 +163,30 @@ function compileAbort(abort: FaultAbort, report: FieldReport): FaultPart<AbortSt
     case undefined:
     default:
       refuse(report, 'one of http_status, grpc_status and header_abort is required')
+      return undefined
+  }
+}
+
+function compileRate(rate: FaultRateLimit, report: FieldReport): FaultPart<number> | undefined {
+  const share = fractionOf(rate.percentage)
+  const { limitType } = rate
+  switch (limitType?.$case) {
+    case 'fixedLimit': {
+      const { limitKbps } = limitType.value
+      if (limitKbps < 1) {
+        refuse(at(report, 'fixed_limit', 'limit_kbps'), 'value must be greater than or equal to 1')
+      }
+      return { valueOf: () => limitKbps, shareOf: () => share }
+    }
+    case 'headerLimit':
+      return {
+        valueOf: (headers) =>
+          unsigned(headers.get('x-envoy-fault-throughput-response')) || undefined,
+        shareOf: shareByHeader('x-envoy-fault-throughput-response-percentage', share),
+      }
+    case undefined:
+    default:
+      refuse(report, 'one of fixed_limit and header_limit is required')
       return undefined
   }
 }

@@ -37,9 +37,9 @@ export interface FilterContext {
   readonly clusterName: string
   /** URI SAN of the peer's certificate, or undefined on plaintext. */
   readonly peerPrincipal: string | undefined
-  /** The request has come to its end. */
-  readonly isRequestWhole?: boolean
   clearRoute(): void
+  /** What the upstream answers leaves at this rate. */
+  limitResponse?(kibPerSecond: number): void
   /** So many bytes of the request may be held while it is suspended. */
   holdRequest?(bytesMax: number): void
   /** What route, virtual host or the chosen part of a split say to a filter by its name; undefined: nothing. */

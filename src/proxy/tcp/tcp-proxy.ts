@@ -11,6 +11,7 @@ import type { ConnectionHost, OpenConnection } from '../listener/connection.ts'
 import type { TcpProxyConfig } from '../listener/listener-config.ts'
 import type { TcpRecord } from '../telemetry/request-record.ts'
 import { connectOptions, type Cluster } from '../upstream/cluster.ts'
+import { connectFailureText } from '../upstream/connect-failure.ts'
 import { countConnectionEnd, tryAcquireConnection } from '../upstream/host-pool.ts'
 import type { Host } from '../upstream/host.ts'
 import { endText } from '../wire/end-text.ts'
@@ -84,7 +85,6 @@ class TcpConnection implements OpenConnection {
     if (maxDurationMs !== 0) this.#lifetime.set(maxDurationMs, this.#startMs)
     this.#touch()
     const name = pickCluster(runtime.random())
-    this.#record.clusterName = name
     const cluster = runtime.clusters.get(name)
     if (cluster === undefined) {
       stats.cxNoRoute.add(1)
@@ -93,6 +93,7 @@ class TcpConnection implements OpenConnection {
     }
     this.#cluster = cluster
     this.#record.cluster = cluster
+    this.#record.clusterName = cluster.name
     this.#connect(cluster)
   }
 
@@ -119,6 +120,7 @@ class TcpConnection implements OpenConnection {
       return
     }
     this.#attempts += 1
+    this.#record.attempts = this.#attempts
     this.#tried.push(host)
     this.#record.host = host
     count(cluster, host, 1)
@@ -169,7 +171,7 @@ class TcpConnection implements OpenConnection {
   }
 
   #onFailure(
-    result: { readonly reason: 'refused' | 'timeout' | 'failed' },
+    result: { readonly reason: 'refused' | 'timeout' | 'failed'; readonly message: string },
     cluster: Cluster,
     host: Host,
   ): void {
@@ -180,6 +182,9 @@ class TcpConnection implements OpenConnection {
     const reason = result.reason === 'timeout' ? 'timeout' : 'connect-failure'
     cluster.outlierDetector?.report(host, { kind: 'local-failure', reason })
     if (this.#isOver) return
+    if (result.reason !== 'timeout') {
+      this.#record.transportFailure = connectFailureText(result.message)
+    }
     cluster.stats.rqPendingFailureEject.add(1)
     countConnectionEnd(cluster, { endedBy: 'remote', wasBusy: false })
     if (this.#attempts < this.#config.connectAttemptsMax) {
@@ -214,7 +219,7 @@ class TcpConnection implements OpenConnection {
         count(cluster, host, -1)
         if (error !== undefined && !this.#isOver) this.#endedBy = 'remote'
         countConnectionEnd(cluster, { endedBy: this.#endedBy, wasBusy: true })
-        if (error !== undefined) this.#end('UC', 'upstream_reset')
+        if (error !== undefined) this.#end('UR', 'upstream_reset')
         this.#onWireClose()
       },
     })
@@ -243,7 +248,8 @@ class TcpConnection implements OpenConnection {
 
   #onIdle(): void {
     this.#config.stats.idleTimeout.add(1)
-    this.#end('SI', 'idle_timeout')
+    // As Envoy, which has no flag for it: its counter tells.
+    this.#end('-', 'idle_timeout')
   }
 
   #touch(): void {

@@ -8,6 +8,7 @@ import type { StatScope, StatsRegistry } from './stats-registry.ts'
 export interface FaultStats {
   readonly delaysInjected: Counter
   readonly abortsInjected: Counter
+  readonly responseRatesInjected: Counter
   readonly faultsOverflow: Counter
   readonly activeFaults: Gauge
   close(): void
@@ -81,6 +82,7 @@ export function createFaultStats(registry: StatsRegistry, statPrefix: string): F
   return {
     delaysInjected: scope.counter('fault.delays_injected'),
     abortsInjected: scope.counter('fault.aborts_injected'),
+    responseRatesInjected: scope.counter('fault.response_rl_injected'),
     faultsOverflow: scope.counter('fault.faults_overflow'),
     activeFaults: scope.gauge('fault.active_faults'),
     close: () => scope.close(),

@@ -90,8 +90,8 @@ function withText(call: OperatorCall, context: OperatorContext): Compiled<LogOpe
       return grpcStatusOperator(call.argument)
     case 'RESPONSE_CODE_DETAILS':
       return argument === 'ALLOW_WHITESPACES'
-        ? compiled((source) => textOf(source.details))
-        : compiled((source) => textOf(source.details)?.replaceAll(' ', '_'))
+        ? compiled(detailsOf)
+        : compiled((source) => detailsOf(source)?.replaceAll(' ', '_'))
     case 'REQUESTED_SERVER_NAME':
       return serverNameOperator(argument)
     case 'HOSTNAME':
@@ -99,6 +99,11 @@ function withText(call: OperatorCall, context: OperatorContext): Compiled<LogOpe
     default:
       return validityOperator(name, argument)
   }
+}
+
+/** Of responses: a TCP connection has none, as in Envoy. */
+function detailsOf({ request, details }: LogSource): string | undefined {
+  return request === undefined ? undefined : textOf(details)
 }
 
 function endTime({ startMs, durationMs }: LogSource): number | undefined {

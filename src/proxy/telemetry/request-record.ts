@@ -99,6 +99,9 @@ export interface TcpRecord {
   host: Host | undefined
   upstreamLocalAddress?: string | undefined
   upstreamRemoteAddress?: string | undefined
+  /** Hosts that were asked, and why the last one was not reached. */
+  attempts?: number
+  transportFailure?: string | undefined
   downstreamLocalAddress: string
   downstreamRemoteAddress: string
   requestedServerName?: string | undefined

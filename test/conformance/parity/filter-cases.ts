@@ -45,6 +45,24 @@ export const filterCases: readonly ParityCase[] = [
   fault('a fault of the virtual host', '/host'),
   fault('an abort by route', '/abort'),
   fault('an abort of a request with a body', '/abort', { method: 'POST', body: 'hello' }),
+  fault('a rate of the response', '/rate?do=large&n=20000'),
+  fault('a rate of a response without a body', '/rate?do=bare&n=204'),
+  fault('a rate of a response in chunks', '/rate?do=chunked'),
+  fault('a rate of a response that breaks off', '/rate?do=half-reset'),
+  fault('a rate of HEAD', '/rate', { method: 'HEAD' }),
+  fault('no header for the rate', '/header-rate?do=large&n=20000'),
+  fault('a rate by header', '/header-rate?do=large&n=20000', {
+    headers: { 'x-envoy-fault-throughput-response': '100' },
+  }),
+  fault('a rate by header that is none', '/header-rate?do=large&n=2000', {
+    headers: { 'x-envoy-fault-throughput-response': '0' },
+  }),
+  fault('a rate by header whose share is nothing', '/header-rate?do=large&n=2000', {
+    headers: {
+      'x-envoy-fault-throughput-response': '1',
+      'x-envoy-fault-throughput-response-percentage': '0',
+    },
+  }),
   fault('an abort of HEAD', '/abort', { method: 'HEAD' }),
   fault('an abort of a gRPC request', '/abort', { method: 'POST', headers: grpc }),
   fault('a gRPC status for a plain request', '/grpc-abort'),

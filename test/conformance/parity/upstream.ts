@@ -155,6 +155,8 @@ const actions: Readonly<Record<string, Action>> = {
   trailers: sends(
     'HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n0\r\nx-t: 1\r\n\r\n',
   ),
+  large: ({ socket }, { number }) =>
+    socket.write(`HTTP/1.1 200 OK\r\ncontent-length: ${number}\r\n\r\n${'l'.repeat(number)}`),
   server: sends(
     'HTTP/1.1 200 OK\r\nserver: mine\r\nx-a: 1\r\nx-a: 2\r\ncontent-length: 2\r\n\r\nok',
   ),

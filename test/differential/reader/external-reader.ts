@@ -39,13 +39,46 @@ export async function openReaders(): Promise<Readers> {
 const here = fileURLToPath(new URL('.', import.meta.url))
 const buildFolder = fileURLToPath(new URL('../../../build/differential/', import.meta.url))
 
-/** Compiled once for each state of its source. */
 async function openGo(): Promise<ExternalReader | string> {
+  const built = await buildGo('read-requests')
+  return 'reason' in built ? built.reason : new PipeReader(goName, spawn(built.binary))
+}
+
+/** What Go's net/http reads in the bytes that a client got; a string says why it is not there. */
+export async function openGoClient(): Promise<ResponseReader | string> {
+  const built = await buildGo('read-responses')
+  if ('reason' in built) return built.reason
+  const pipe = new PipeReader(goName, spawn(built.binary))
+  return {
+    read: (bytes, isHead) => pipe.ask(Buffer.concat([Buffer.from(isHead ? 'H' : 'G'), bytes])),
+    [Symbol.asyncDispose]: () => pipe[Symbol.asyncDispose](),
+  }
+}
+
+export interface ResponseReader extends AsyncDisposable {
+  /** Of two requests, the first of which may be HEAD. */
+  read(bytes: Buffer, isHead: boolean): Promise<ResponseReading>
+}
+
+export interface ResponseReading {
+  readonly responses: readonly {
+    readonly status: number
+    readonly bodyBytes: number
+    readonly bodyHash: string
+  }[]
+  /** Bytes behind the last one. */
+  readonly rest: number
+}
+
+const goName = "Go's net/http"
+
+/** Compiled once for each state of its source. */
+async function buildGo(name: string): Promise<{ binary: string } | { reason: string }> {
   const go = findProgram('go')
-  if (go === undefined) return "Go's net/http: go is not installed"
-  const source = join(here, 'read-requests.go')
+  if (go === undefined) return { reason: `${goName}: go is not installed` }
+  const source = join(here, `${name}.go`)
   const state = createHash('sha256').update(readFileSync(source)).digest('hex').slice(0, 12)
-  const binary = join(buildFolder, `read-requests-${state}`)
+  const binary = join(buildFolder, `${name}-${state}`)
   if (!existsSync(binary)) {
     mkdirSync(buildFolder, { recursive: true })
     const child = spawn(go, ['build', '-o', binary, source], {
@@ -54,9 +87,9 @@ async function openGo(): Promise<ExternalReader | string> {
     let errors = ''
     child.stderr.on('data', (chunk: Buffer) => (errors += chunk.toString()))
     const code = await new Promise((resolve) => child.once('exit', resolve))
-    if (code !== 0) return `Go's net/http: the reader does not build: ${errors.trim()}`
+    if (code !== 0) return { reason: `${goName}: the reader does not build: ${errors.trim()}` }
   }
-  return new PipeReader("Go's net/http", spawn(binary))
+  return { binary }
 }
 
 async function openPython(which: 'http.server' | 'h11'): Promise<ExternalReader | string> {
@@ -93,13 +126,18 @@ class PipeReader implements ExternalReader {
     lines.on('close', () => this.#end())
   }
 
-  async read(bytes: Buffer): Promise<Reading> {
+  read(bytes: Buffer): Promise<Reading> {
+    return this.ask(bytes)
+  }
+
+  /** The shape of the answer is the program's own. */
+  async ask<T>(bytes: Buffer): Promise<T> {
     const length = Buffer.alloc(4)
     length.writeUInt32BE(bytes.length)
     this.#child.stdin.write(Buffer.concat([length, bytes]))
     const line = await this.line()
     if (line === undefined) throw new Error(`${this.name}: the reader has ended`)
-    return JSON.parse(line) as Reading
+    return JSON.parse(line) as T
   }
 
   line(): Promise<string | undefined> {
