@@ -251,7 +251,7 @@ test('a version that names an unknown subset waits, and the one in force stays',
   const before = snapshotOf(translation.viewOf(client))
   await translation.update(inputOf([reviews], [bad]))
   assert.deepEqual(snapshotOf(translation.viewOf(client)), before)
-  const held = translation.issues().find(({ code }) => code === 'IST0101')
+  const held = (await translation.issues()).find(({ code }) => code === 'IST0101')
   assert.match(held?.message ?? '', /reviews\.default\.svc\.cluster\.local\+v9.*stays in force/)
   assert.equal(held?.severity, 'error')
 
@@ -261,7 +261,7 @@ test('a version that names an unknown subset waits, and the one in force stays',
     snapshotOf(translation.viewOf(client)),
     snapshotOf(translateAll(inputOf([withV9], [bad]), client)),
   )
-  assert.ok(!translation.issues().some(({ code }) => code === 'IST0101'))
+  assert.ok(!(await translation.issues()).some(({ code }) => code === 'IST0101'))
 })
 
 test('a first version that names an unknown host is in force, as in Istio', async () => {
@@ -273,7 +273,7 @@ test('a first version that names an unknown host is in force, as in Istio', asyn
     snapshotOf(translation.viewOf(client)),
     snapshotOf(translateAll(inputOf([reviews], [first]), client)),
   )
-  assert.match(translation.issues()[0]?.message ?? '', /503 \(NC\)/)
+  assert.match((await translation.issues())[0]?.message ?? '', /503 \(NC\)/)
 })
 
 test('a VirtualService whose destination went away stays in force', async () => {
