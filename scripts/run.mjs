@@ -17,7 +17,7 @@ switch (job) {
     break
   case 'start':
     await follow(node, [
-      '--max-semi-space-size=8', // as bin/tulle
+      ...['--max-semi-space-size=8', '--disable-warning=ExperimentalWarning'], // as bin/tulle
       join(root, 'bin', 'tulle.mjs'),
       'up',
       exampleMesh(),
