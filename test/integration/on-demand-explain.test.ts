@@ -50,7 +50,7 @@ spec:
     proxyPort = await freePort()
     from = `caller-${proxyPort}`
     const xds = plane.controlPlane.plaintextXdsAddress
-    proxy = await runTulle(onDemandBootstrap(xds, proxyPort, { ADMIN_ADDRESS: admin }, admin))
+    proxy = await runTulle(onDemandBootstrap(xds, proxyPort, { ADMIN_ADDRESS: admin }))
     await eventually(async () => (await proxy.get('/ready')).includes('LIVE'))
   })
 

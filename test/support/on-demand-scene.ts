@@ -28,12 +28,13 @@ spec:
   config: [ ./config ]
 `
 
+/** `ADMIN_ADDRESS` among the metadata is where its admin listens. */
 export function onDemandBootstrap(
   xds: string,
   proxyPort: number,
-  more: object = {},
-  admin = '127.0.0.1:0',
+  more: { readonly ADMIN_ADDRESS?: string } & object = {},
 ): string {
+  const { ADMIN_ADDRESS: admin = '127.0.0.1:0' } = more
   const [address, port] = xds.split(':')
   const socketAddress = { address, port_value: Number(port) }
   const ads = { ads: {}, initial_fetch_timeout: '0s', resource_api_version: 'V3' }
