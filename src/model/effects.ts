@@ -60,7 +60,6 @@ function poolOf(path: string): EffectTable {
 const trafficBlockEffects: EffectTable = {
   ...poolEffects,
   loadBalancer: 'effective',
-  'loadBalancer.simple=PASSTHROUGH': 'not-yet',
   'loadBalancer.zoneAwareLbSetting': 'not-yet',
   tls: 'effective',
   'tls.credentialName': 'refused',
