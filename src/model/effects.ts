@@ -74,7 +74,6 @@ export const effects: Readonly<Record<string, EffectTable>> = {
     'spec.gateways[]=mesh': 'effective',
     'spec.http[].match[].gateways[]': 'not-yet',
     'spec.http[].match[].gateways[]=mesh': 'effective',
-    'spec.http[].match[].statPrefix': 'not-yet',
     'spec.tls[].match[].gateways[]': 'not-yet',
     'spec.tls[].match[].gateways[]=mesh': 'effective',
     'spec.tcp[].match[].gateways[]': 'not-yet',
