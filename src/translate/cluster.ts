@@ -65,9 +65,8 @@ export function translateCluster(written: ClusterInput): EncodedResource | undef
   const service = asBalanced(written.service, policy)
   const input = { ...written, service }
   const name = clusterName(port.number, subset?.name ?? '', service.hostname)
-  // A cluster that resolves the name that a request asked for speaks TLS, if any, with that name; it has no localities.
-  const isByName = service.resolution === 'none' || service.resolution === 'dynamic-dns'
-  const locality = isByName ? undefined : localityPolicyOf({ policy, service, mesh })
+  const isByName = goesByName(service)
+  const locality = placedBy(input, policy)
   const discovery = discoveryOf(input, { name, policy, locality })
   if (discovery === undefined) return undefined
   const pool: PoolInput = {
@@ -106,6 +105,15 @@ export function translateCluster(written: ClusterInput): EncodedResource | undef
     metadata: { filterMetadata: { istio: istioMetadata(input) } },
   })
   return encodeResource({ name, typeUrl: typeUrls.cluster, codec: Cluster, message })
+}
+
+/** A cluster that resolves the name that a request asked for speaks TLS, if any, with that name; it has no localities. */
+function goesByName({ resolution }: Service): boolean {
+  return resolution === 'none' || resolution === 'dynamic-dns'
+}
+
+function placedBy({ service, mesh }: ClusterInput, policy: EffectivePolicy) {
+  return goesByName(service) ? undefined : localityPolicyOf({ policy, service, mesh })
 }
 
 /** PASSTHROUGH sends to the address that the caller named, whatever the service's endpoints are. */
