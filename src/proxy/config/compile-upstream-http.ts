@@ -145,10 +145,7 @@ function http1Upstream(
   }
   const keepsTrailers = http1?.enableTrailers === true
   const isUsual =
-    spelling === undefined &&
-    !sendsUrl &&
-    !keepsTrailers &&
-    headersCountMax === headersCountDefault
+    spelling === undefined && !sendsUrl && !keepsTrailers && headersCountMax === headersCountDefault
   return isUsual ? {} : { http1: { spelling, sendsUrl, headersCountMax, keepsTrailers } }
 }
 
