@@ -239,7 +239,7 @@ function withoutEffect(
   // Reported by the analysis that knows what depends on it.
   if (effect === 'refused') return undefined
   const name = /[^.]+$/.exec(at.path)?.[0] ?? at.path
-  const what = value === undefined ? name : `${name}: ${clip(value)}`
+  const what = value === undefined ? name : clip(value)
   if (effect === 'cluster-only') {
     return {
       code: 'TUL0011',
