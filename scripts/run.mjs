@@ -17,7 +17,8 @@ switch (job) {
     break
   case 'start':
     await follow(node, [
-      '--max-semi-space-size=8', // as bin/tulle
+      '--max-semi-space-size=8', // this and the next as bin/tulle
+      '--disable-warning=ExperimentalWarning',
       join(root, 'bin', 'tulle.mjs'),
       'up',
       exampleMesh(),

@@ -219,9 +219,10 @@ function openApi(
   { source, registry, translation, ads, metrics }: Parts,
 ): Promise<ApiServer> {
   const { clock, log } = options
-  const issues = () => {
+  const issues = async () => {
+    const found = await translation.issues()
     const { issues: own, resources } = source.list()
-    const all = [...own, ...registry.issues(), ...translation.issues()]
+    const all = [...own, ...registry.issues(), ...found]
     return withoutSuppressed(
       all,
       [...resources.values()].map(({ resource }) => resource),
@@ -235,7 +236,7 @@ function openApi(
         proxies: () => proxyObjects(ads.statuses()),
         services: () => serviceObjects(registry.snapshot),
         workloads: () => workloadObjects(registry.snapshot),
-        issues: () => issueObjects(issues()),
+        issues: async () => issueObjects(await issues()),
       },
     }),
   )

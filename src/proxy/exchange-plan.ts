@@ -55,6 +55,7 @@ export function pickTarget(
 ): PickedCluster | undefined {
   record.routeName = route?.route.name ?? ''
   record.virtualHost = route?.virtualHost ?? ''
+  record.routeStats = route?.route.stats
   const action = route?.route.action
   const isForwarding = action?.kind === 'forward' || action?.kind === 'connect'
   const { random, clusters } = scope.runtime
@@ -282,7 +283,7 @@ export function countAnswer({ stats }: Cluster, request: RequestHead, status: nu
   else stats.externalAnswers.add(status)
 }
 
-type AnsweredRequest = Pick<RequestRecord, 'status' | 'attempts' | 'request'>
+type AnsweredRequest = Pick<RequestRecord, 'status' | 'attempts' | 'request' | 'routeStats'>
 
 /**
  * The router's last word, the upstream's answer or a reply in its place: says how often it tried, and counts for the
@@ -296,6 +297,7 @@ export function noteAnswer(
   if (plan === undefined) return
   const { status, attempts } = answer
   countAnswer(plan.cluster, answer.request, status)
+  answer.routeStats?.answers.add(status)
   if (plan.forward.includeAttemptCountInResponse !== true || attempts === 0) return
   head.headers.set('x-envoy-attempt-count', String(attempts))
 }

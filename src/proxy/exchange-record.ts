@@ -42,6 +42,7 @@ export function createRecord(scope: ExchangeScope, request: RequestHead): Reques
     wireBytesSent: 0,
     attempts: 0,
     routeName: '',
+    routeStats: undefined,
     virtualHost: '',
     cluster: undefined,
     clusterName: '',
@@ -144,6 +145,7 @@ export function noteUpstream(
   },
   nowMs: number,
 ): void {
+  record.routeStats?.rqTotal.add(1)
   record.poolEndMs = nowMs
   record.upstreamStartMs = nowMs
   record.upstreamRemoteAddress = record.host?.addressText
@@ -191,14 +193,25 @@ export function noteServed(
 ): void {
   const { status, nowMs } = answer
   record.upstreamHeadMs = nowMs
-  if (record.attempts > 1 && status < 500) stats.rqRetrySuccess.add(1)
+  const { routeStats } = record
+  if (record.attempts > 1 && status < 500) {
+    stats.rqRetrySuccess.add(1)
+    routeStats?.rqRetrySuccess.add(1)
+  }
   if (record.requestEndMs !== 0) {
     const timeMs = nowMs - record.requestEndMs
     record.upstreamServiceTimeMs = timeMs
     stats.rqTime.record(timeMs)
+    routeStats?.rqTime.record(timeMs)
   }
   record.details = 'via_upstream'
   record.status = status
+}
+
+/** The time of the route is up. */
+export function countTimeout(record: RequestRecord, cluster: Cluster | undefined): void {
+  cluster?.stats.rqTimeout.add(1)
+  record.routeStats?.rqTimeout.add(1)
 }
 
 /** The failure that ended the exchange. */

@@ -33,6 +33,7 @@ import {
   countRefusal,
   countUpgrade,
   createRecord,
+  countTimeout,
   finishRecord,
   noteGone,
   noteReset,
@@ -489,7 +490,7 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
   }
 
   onRouteTimeout(): void {
-    this.#plan?.cluster.stats.rqTimeout.add(1)
+    countTimeout(this.record, this.#plan?.cluster)
     this.#abort('timeout')
     this.#failUpstream('upstream-timeout', this.#plan?.timeoutReply)
   }

@@ -2,6 +2,7 @@
  * What is wrong between resources that secure connections: PeerAuthentications that count for nothing or select
  * nothing, and rules that make clients speak what the far side does not take.
  */
+import { flatMapInSteps, type Steps } from '../lib/steps.ts'
 import type { Issue } from '../model/issue.ts'
 import type {
   ClientTlsSettings,
@@ -19,21 +20,19 @@ import type { MtlsMode } from './input.ts'
 import { hasSelector, isSelecting, type PeerAuthentication } from './peer-authentication-index.ts'
 import { endpointsOf, modeOfEndpoint, type World } from './world.ts'
 
-export function analyzeSecurity(world: World): Issue[] {
-  const { all } = world.peerAuthentications
+export function* analyzeSecurity(world: World): Steps<Issue[]> {
+  const rules = [...world.input.resources.values()].filter(isDestinationRule)
   return [
-    ...all.flatMap((policy) => [
+    ...(yield* flatMapInSteps(world.peerAuthentications.all, (policy) => [
       ...reportIgnored(world, policy),
       ...reportTwin(world, policy),
       ...reportNobody(world, policy),
-    ]),
-    ...[...world.input.resources.values()]
-      .filter(isDestinationRule)
-      .flatMap((resource) => [
-        ...reportRefused(resource),
-        ...reportSystemRoots(resource),
-        ...reportMismatch(world, resource),
-      ]),
+    ])),
+    ...(yield* flatMapInSteps(rules, (resource) => [
+      ...reportRefused(resource),
+      ...reportSystemRoots(resource),
+      ...reportMismatch(world, resource),
+    ])),
   ]
 }
 

@@ -5,6 +5,7 @@
  * Codes and severities are those of Istio's analyzers; docs/reference/issues.md names the exceptions.
  */
 import { unreachable } from '../lib/assert.ts'
+import { flatMapInSteps, runToEnd, type Steps } from '../lib/steps.ts'
 import type { Issue } from '../model/issue.ts'
 import type { DestinationRuleSpec } from '../model/istio/destination-rule.ts'
 import type { VirtualServiceSpec } from '../model/istio/virtual-service.ts'
@@ -53,19 +54,32 @@ export interface AnalyzeOptions {
 }
 
 export function analyze(input: TranslationInput, options: AnalyzeOptions = {}): readonly Issue[] {
+  return runToEnd(analyzeInSteps(input, options))
+}
+
+/** The same, for a control plane that has others to serve meanwhile. */
+export function* analyzeInSteps(
+  input: TranslationInput,
+  options: AnalyzeOptions = {},
+): Steps<readonly Issue[]> {
   const { held = new Set(), declared = [], namespaces = [] } = options
   const world = options.world ?? buildWorld(input)
+  yield
   const { resources, mesh } = input
   const workloads = knownWorkloads(world, declared)
+  yield
   const issues = [
-    ...analyzeRouting(world, { held, workloads, declared }),
-    ...analyzeSecurity(world),
+    ...(yield* analyzeRouting(world, { held, workloads, declared })),
+    ...(yield* analyzeSecurity(world)),
     ...reportGateways(resources),
-    ...reportSelectors(resources, workloads, mesh.rootNamespace),
-    ...reportSharedPorts(resources, workloads),
-    ...reportAnnotations(resources),
-    ...reportNamespaces(resources, { workloads, namespaces }),
   ]
+  yield
+  issues.push(...(yield* reportSelectors(resources, workloads, mesh.rootNamespace)))
+  issues.push(...(yield* reportSharedPorts(resources, workloads)))
+  issues.push(...reportAnnotations(resources))
+  yield
+  issues.push(...reportNamespaces(resources, { workloads, namespaces }))
+  yield
   return withoutSuppressed(issues, resources.values())
 }
 
@@ -73,26 +87,23 @@ interface RoutingOptions extends Required<Pick<AnalyzeOptions, 'held' | 'declare
   readonly workloads: readonly KnownWorkload[]
 }
 
-function analyzeRouting(world: World, options: RoutingOptions): Issue[] {
+function* analyzeRouting(world: World, options: RoutingOptions): Steps<Issue[]> {
   const { held } = options
-  const { input } = world
+  const { resources } = world.input
+  const { all } = world.virtualServices
   return [
-    ...[...input.resources.values()]
-      .filter(isVirtualService)
-      .flatMap((resource) => [
-        ...reportDangling(world, resource, held),
-        ...reportPorts(world, resource),
-      ]),
-    ...world.virtualServices.all.flatMap((entry) => reportDelegates(world, entry)),
-    ...reportConflicts(world.virtualServices.all),
-    ...reportInferred(world),
-    ...[...input.resources.values()]
-      .filter(isDestinationRule)
-      .flatMap((resource) => [
-        ...reportUnknownHost(world, resource),
-        ...healthCheckFindings(resource).map((finding) => issueOf(resource, finding)),
-        ...reportEmptySubsets(world, resource, options),
-      ]),
+    ...(yield* flatMapInSteps([...resources.values()].filter(isVirtualService), (resource) => [
+      ...reportDangling(world, resource, held),
+      ...reportPorts(world, resource),
+    ])),
+    ...(yield* flatMapInSteps(all, (entry) => reportDelegates(world, entry))),
+    ...(yield* reportConflicts(all)),
+    ...(yield* flatMapInSteps(all, (entry) => reportInferred(world, entry))),
+    ...(yield* flatMapInSteps([...resources.values()].filter(isDestinationRule), (resource) => [
+      ...reportUnknownHost(world, resource),
+      ...healthCheckFindings(resource).map((finding) => issueOf(resource, finding)),
+      ...reportEmptySubsets(world, resource, options),
+    ])),
   ]
 }
 
@@ -204,25 +215,23 @@ function reportDelegates(world: World, { resource, fallback }: VirtualService): 
   })
 }
 
-function reportInferred(world: World): Issue[] {
-  return world.virtualServices.all.flatMap(({ resource }) =>
-    destinationsOf(resource).flatMap(({ path, destination }) => {
-      const host = resolveHost(destination.host, resource.metadata.namespace)
-      const { subset } = destination
-      if (subset === undefined || !isInferred(world, { host, subset, resource })) return []
-      return issueOf(resource, {
-        code: 'TUL0013',
-        severity: 'warning',
-        path: `${path}.subset`,
-        message:
-          `no DestinationRule defines subset "${subset}" of ${host}; ` +
-          `its workloads with the label version=${subset} are meant`,
-        remedy:
-          `define the subset in a DestinationRule, as Istio requires, or switch this off with ` +
-          'meshConfig.inferSubsets: false',
-      })
-    }),
-  )
+function reportInferred(world: World, { resource }: VirtualService): Issue[] {
+  return destinationsOf(resource).flatMap(({ path, destination }) => {
+    const host = resolveHost(destination.host, resource.metadata.namespace)
+    const { subset } = destination
+    if (subset === undefined || !isInferred(world, { host, subset, resource })) return []
+    return issueOf(resource, {
+      code: 'TUL0013',
+      severity: 'warning',
+      path: `${path}.subset`,
+      message:
+        `no DestinationRule defines subset "${subset}" of ${host}; ` +
+        `its workloads with the label version=${subset} are meant`,
+      remedy:
+        `define the subset in a DestinationRule, as Istio requires, or switch this off with ` +
+        'meshConfig.inferSubsets: false',
+    })
+  })
 }
 
 function isInferred(

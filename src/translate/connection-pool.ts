@@ -81,15 +81,13 @@ function protocolOptions(input: PoolInput): object | undefined {
   const common = commonOptions({ tcp, http })
   const upstreamProtocolOptions = upstreamProtocol(input)
   const names = serverNames(input)
-  if (common === undefined && upstreamProtocolOptions === undefined && names === undefined) {
-    return undefined
-  }
+  if (!isHttp(input.port) && !(common ?? upstreamProtocolOptions ?? names)) return undefined
   return {
     ...(common !== undefined && { commonHttpProtocolOptions: common }),
     ...(names !== undefined && { upstreamHttpProtocolOptions: names }),
     upstreamProtocolOptions: upstreamProtocolOptions ?? {
       $case: 'explicitHttpConfig',
-      value: { protocolConfig: { $case: 'httpProtocolOptions', value: {} } },
+      value: { protocolConfig: { $case: 'httpProtocolOptions', value: keepsTrailers } },
     },
   }
 }
@@ -179,12 +177,19 @@ function keepalivePings(http: HttpSettings | undefined) {
 function downstreamProtocol(): object {
   return {
     $case: 'useDownstreamProtocolConfig',
-    value: { httpProtocolOptions: {}, http2ProtocolOptions: {} },
+    value: { httpProtocolOptions: keepsTrailers, http2ProtocolOptions: {} },
   }
 }
 
 function isHttp2({ protocol }: Pick<ServicePort, 'protocol'>): boolean {
   return protocol === 'http2' || protocol === 'grpc' || protocol === 'grpc-web'
+}
+
+/** Envoy drops the trailers of HTTP/1.1 otherwise: what comes from streams or goes to them would lose its end. */
+const keepsTrailers = { enableTrailers: true }
+
+function isHttp({ protocol }: Pick<ServicePort, 'protocol'>): boolean {
+  return protocol === 'http' || protocol === 'auto'
 }
 
 function positive(value: number | undefined): number | undefined {

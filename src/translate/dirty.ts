@@ -55,9 +55,9 @@ export function everythingDirty(): Dirty {
 export function compareWorlds(before: World, after: World): Dirty {
   const marks = new Marks()
   if (
-    !isDeepStrictEqual(before.input.mesh, after.input.mesh) ||
-    !isDeepStrictEqual([...before.selectors.keys()], [...after.selectors.keys()]) ||
-    !isDeepStrictEqual(before.placeLabels, after.placeLabels)
+    !isSame(before.input.mesh, after.input.mesh) ||
+    !isSameKeys(before.selectors, after.selectors) ||
+    !isSame(before.placeLabels, after.placeLabels)
   ) {
     return everythingDirty()
   }
@@ -70,6 +70,13 @@ export function compareWorlds(before: World, after: World): Dirty {
   markWorkloads(marks, before, after)
   markFaults(marks, before, after)
   return marks
+}
+
+function isSameKeys(
+  before: ReadonlyMap<string, unknown>,
+  after: ReadonlyMap<string, unknown>,
+): boolean {
+  return before === after || isDeepStrictEqual([...before.keys()], [...after.keys()])
 }
 
 /** Nothing at all changed that the translation reads. */
@@ -151,7 +158,8 @@ function markSharers(marks: Marks, world: World, host: string): void {
   const service = world.input.registry.services.get(host)
   for (const port of service?.ports ?? []) {
     for (const endpoint of service === undefined ? [] : endpointsOf(world, service, port)) {
-      const sharers = world.served.get(servedKey(endpoint)) ?? []
+      const key = servedKey(endpoint)
+      const sharers = (key === undefined ? undefined : world.served.get(key)) ?? []
       if (sharers.length < 2) continue
       for (const sharer of sharers) marks.clusters.add(sharer.service.hostname)
     }
@@ -159,6 +167,7 @@ function markSharers(marks: Marks, world: World, host: string): void {
 }
 
 function markVirtualServices(marks: Marks, before: World, after: World): void {
+  if (before.virtualServices === after.virtualServices) return
   const old = new Map(before.virtualServices.all.map((entry) => [entry.resource, entry]))
   const now = new Map(after.virtualServices.all.map((entry) => [entry.resource, entry]))
   for (const [world, entries, others] of [
@@ -185,6 +194,7 @@ function markVirtualServices(marks: Marks, before: World, after: World): void {
 }
 
 function markRules(marks: Marks, before: World, after: World): void {
+  if (before.destinationRules === after.destinationRules) return
   const old = new Set(before.destinationRules.all)
   const now = new Set(after.destinationRules.all)
   const changed = [...old].filter((rule) => !now.has(rule))

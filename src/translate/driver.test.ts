@@ -206,6 +206,7 @@ test('until a run is over everybody gets the state before it', async () => {
   })
   const before = translation.viewOf(client)
   const done = translation.update(inputOf([{ ...reviews, ports: [{ number: 1, name: 'http' }] }]))
+  await new Promise((resolve) => setImmediate(resolve))
   assert.equal(pauses.length, 1)
   assert.equal(translation.viewOf(client), before)
   const newcomer = translation.viewOf(nodeOf({ namespace: 'other' }))
@@ -225,6 +226,70 @@ test('until a run is over everybody gets the state before it', async () => {
         .has('outbound|1||reviews.default.svc.cluster.local'),
     )
   }
+})
+
+test('a first view, a change of everything and the issues are worked out in small slices', async () => {
+  const count = 60
+  const hosts = Array.from({ length: count }, (_, at) => `s${at}.default.svc.cluster.local`)
+  const services = hosts.map((hostname) => ({ ...reviews, hostname }))
+  const routes = hosts.map((host, at) =>
+    virtualService({ name: `s${at}`, hosts: [host], http: [{ route: [to(host)] }] }),
+  )
+  let pauses = 0
+  let nowMs = 0
+  const translation = createTranslation({
+    input: inputOf(services, routes),
+    pause: async () => void (pauses += 1),
+    // Each look at the clock finds a slice used up: every step is followed by a pause.
+    monotonicMs: () => (nowMs += 100),
+  })
+  const pausesOf = async (work: () => Promise<unknown> | undefined): Promise<number> => {
+    const before = pauses
+    await work()
+    return pauses - before
+  }
+  assert.ok((await pausesOf(() => translation.prepare(client))) >= count)
+  assert.equal(translation.prepare(client), undefined)
+  assert.deepEqual(
+    snapshotOf(translation.viewOf(client)),
+    snapshotOf(translateAll(inputOf(services, routes), client)),
+  )
+  assert.ok((await pausesOf(() => translation.issues())) >= count)
+  assert.equal(await pausesOf(() => translation.issues()), 0)
+  const other = { ...inputOf(services, routes), mesh: meshSettingsOf({ connectTimeout: '3s' }) }
+  assert.ok((await pausesOf(() => translation.update(other))) >= count)
+})
+
+test('a client that is prepared while an input is worked on gets the new state, in order', async () => {
+  const translation = createTranslation({ input: inputOf([reviews]) })
+  translation.viewOf(client)
+  const changed = inputOf([{ ...reviews, endpoints: [{ version: 'v3' }] }])
+  const newcomer = nodeOf({ namespace: 'other', metadata: { HTTP_PROXY_PORT: 15_080 } })
+  const early = translation.prepare(newcomer)
+  const done = translation.update(changed)
+  const late = translation.prepare(nodeOf({ namespace: 'third' }))
+  await Promise.all([early, done, late])
+  for (const node of [client, newcomer, nodeOf({ namespace: 'third' })]) {
+    assert.equal(translation.viewOf(node), translation.viewOf(node))
+    assert.deepEqual(snapshotOf(translation.viewOf(node)), snapshotOf(translateAll(changed, node)))
+  }
+})
+
+test('a changed address of one ServiceEntry changes no cluster of another', async () => {
+  const bare = (hostname: string, address: string) => ({
+    ...reviews,
+    hostname,
+    endpoints: [{ address, workload: '' }],
+  })
+  const input = inputOf([bare('a.example', '10.0.0.1'), bare('b.example', '10.0.0.2')])
+  const translation = createTranslation({ input })
+  const before = translation.viewOf(client).resources(typeUrls.cluster)
+  await translation.update(inputOf([bare('a.example', '10.0.0.1'), bare('b.example', '10.0.0.3')]))
+  const after = translation.viewOf(client).resources(typeUrls.cluster)
+  const name = 'outbound|9080||a.example'
+  assert.ok(before.get(name) !== undefined)
+  // The same object: it was not even encoded again.
+  assert.equal(after.get(name), before.get(name))
 })
 
 test('of inputs that come during a run only the newest is worked on', async () => {
@@ -251,7 +316,7 @@ test('a version that names an unknown subset waits, and the one in force stays',
   const before = snapshotOf(translation.viewOf(client))
   await translation.update(inputOf([reviews], [bad]))
   assert.deepEqual(snapshotOf(translation.viewOf(client)), before)
-  const held = translation.issues().find(({ code }) => code === 'IST0101')
+  const held = (await translation.issues()).find(({ code }) => code === 'IST0101')
   assert.match(held?.message ?? '', /reviews\.default\.svc\.cluster\.local\+v9.*stays in force/)
   assert.equal(held?.severity, 'error')
 
@@ -261,7 +326,7 @@ test('a version that names an unknown subset waits, and the one in force stays',
     snapshotOf(translation.viewOf(client)),
     snapshotOf(translateAll(inputOf([withV9], [bad]), client)),
   )
-  assert.ok(!translation.issues().some(({ code }) => code === 'IST0101'))
+  assert.ok(!(await translation.issues()).some(({ code }) => code === 'IST0101'))
 })
 
 test('a first version that names an unknown host is in force, as in Istio', async () => {
@@ -273,7 +338,7 @@ test('a first version that names an unknown host is in force, as in Istio', asyn
     snapshotOf(translation.viewOf(client)),
     snapshotOf(translateAll(inputOf([reviews], [first]), client)),
   )
-  assert.match(translation.issues()[0]?.message ?? '', /503 \(NC\)/)
+  assert.match((await translation.issues())[0]?.message ?? '', /503 \(NC\)/)
 })
 
 test('a VirtualService whose destination went away stays in force', async () => {

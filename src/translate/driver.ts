@@ -7,9 +7,10 @@
  */
 import { isDeepStrictEqual } from 'node:util'
 
+import { runInSlices, runToEnd, type SliceOptions, type Steps } from '../lib/steps.ts'
 import type { Issue } from '../model/issue.ts'
 import type { Demand, ResourceView, StreamNode, ViewSource } from '../xds/resource-set.ts'
-import { analyze } from './analyze.ts'
+import { analyzeInSteps } from './analyze.ts'
 import { clientOf, withRegisteredLabels, type Client } from './client.ts'
 import { compareWorlds, everythingDirty, isClean, type Dirty } from './dirty.ts'
 import type { TranslationInput } from './input.ts'
@@ -41,11 +42,13 @@ export interface TranslationOptions {
 export interface Translation extends ViewSource {
   /** Takes a new input. Resolves when it, or a newer one, is published. */
   update(input: TranslationInput): Promise<void>
-  /** What is wrong between resources, of the newest published input. */
-  issues(): readonly Issue[]
+  /** What is wrong between resources, of the input that was published when it was asked. Worked out in slices, once. */
+  issues(): Promise<readonly Issue[]>
   /** Input that is in force: the newest, less what is held back. */
   effectiveInput(): TranslationInput
   viewOf(node: StreamNode, demand?: Demand): ResourceView
+  /** Translates in slices what the first client of a scope class needs. Undefined: it is there. */
+  prepare(node: StreamNode): Promise<void> | undefined
 }
 
 const sliceMsDefault = 10
@@ -71,9 +74,7 @@ interface KnownClient {
 }
 
 class Driver implements Translation {
-  readonly #pause: () => Promise<void>
-  readonly #sliceMsMax: number
-  readonly #monotonicMs: () => number
+  readonly #slices: SliceOptions
   readonly #listeners = new Set<() => void>()
   readonly #shared = new SharedParts()
   readonly #demand = new DemandTranslation()
@@ -82,15 +83,19 @@ class Driver implements Translation {
   /** By scope key. */
   #states = new Map<string, OutboundState>()
   #admission: Admission
-  #issues: readonly Issue[] | undefined
+  #issues: Promise<readonly Issue[]> | undefined
   #revision = 1
   #pending: TranslationInput | undefined
   #running: Promise<void> | undefined
+  /** Runs and preparations follow each other: both fill what scope classes share. */
+  #last: Promise<unknown> = Promise.resolve()
 
   constructor(options: TranslationOptions) {
-    this.#pause = options.pause ?? (() => new Promise((resolve) => setImmediate(resolve)))
-    this.#sliceMsMax = options.sliceMsMax ?? sliceMsDefault
-    this.#monotonicMs = options.monotonicMs ?? (() => performance.now())
+    this.#slices = {
+      pause: options.pause ?? (() => new Promise((resolve) => setImmediate(resolve))),
+      sliceMsMax: options.sliceMsMax ?? sliceMsDefault,
+      monotonicMs: options.monotonicMs ?? (() => performance.now()),
+    }
     this.#admission = admit(options.input, undefined)
   }
 
@@ -103,39 +108,43 @@ class Driver implements Translation {
   }
 
   async #run(): Promise<void> {
-    while (this.#pending !== undefined) {
-      const input = this.#pending
-      this.#pending = undefined
-      await this.#translate(input)
-    }
+    while (this.#pending !== undefined) await this.#alone(() => this.#translateNewest())
+  }
+
+  #alone<T>(work: () => Promise<T>): Promise<T> {
+    const done = this.#last.then(work)
+    this.#last = done.catch(() => undefined) // whoever asked for the work is told
+    return done
+  }
+
+  async #translateNewest(): Promise<void> {
+    const input = this.#pending
+    this.#pending = undefined
+    if (input !== undefined) await this.#translate(input)
   }
 
   async #translate(input: TranslationInput): Promise<void> {
     const admission = admit(input, this.#admission)
     const dirty = compareWorlds(this.#admission.world, admission.world)
     this.#shared.forget(dirty)
-    const states = isClean(dirty) ? this.#states : await this.#inSlices(admission.world, dirty)
+    const states = isClean(dirty)
+      ? this.#states
+      : await runInSlices(this.#statesOf(admission.world, dirty), this.#slices)
     this.#publish({ admission, states, isChanged: !isClean(dirty) })
   }
 
-  /** The new state of every scope class that has a client. */
-  async #inSlices(world: World, dirty: Dirty): Promise<Map<string, OutboundState>> {
+  /** The new state of every scope class that has a client, those that come meanwhile among them. */
+  *#statesOf(world: World, dirty: Dirty): Steps<Map<string, OutboundState>> {
     const states = new Map<string, OutboundState>()
-    let sliceStartMs = this.#monotonicMs()
-    for (const scope of this.#scopesInUse(world)) {
-      const previous = this.#states.get(scope.key)
-      const run = translateOutbound({ world, scope, dirty, shared: this.#shared, previous })
-      let step = run.next()
-      while (step.done !== true) {
-        if (this.#monotonicMs() - sliceStartMs > this.#sliceMsMax) {
-          await this.#pause()
-          sliceStartMs = this.#monotonicMs()
-        }
-        step = run.next()
+    for (;;) {
+      const missing = [...this.#scopesInUse(world)].filter(({ key }) => !states.has(key))
+      if (missing.length === 0) return states
+      for (const scope of missing) {
+        const previous = this.#states.get(scope.key)
+        const parts = { world, scope, dirty, shared: this.#shared, previous }
+        states.set(scope.key, yield* translateOutbound(parts))
       }
-      states.set(scope.key, step.value)
     }
-    return states
   }
 
   #scopesInUse(world: World): Iterable<Scope> {
@@ -229,25 +238,51 @@ class Driver implements Translation {
     return known
   }
 
-  /** The first client of a scope class waits for a whole translation, less what other classes share with it. */
+  prepare(node: StreamNode): Promise<void> | undefined {
+    if (this.#states.has(this.#scopeOf(node).key)) return undefined
+    return this.#alone(async () => {
+      const scope = this.#scopeOf(node)
+      if (this.#states.has(scope.key)) return
+      const state = await runInSlices(this.#firstStateOf(scope, this.#shared), this.#slices)
+      this.#states.set(scope.key, state)
+    })
+  }
+
+  #scopeOf(node: StreamNode): Scope {
+    const { world } = this.#admission
+    const { client } = this.#identify(node)
+    return scopeOf(withRegisteredLabels(client, world.input.registry), world)
+  }
+
+  /** A whole translation, less what other classes share with it. For who did not wait for `prepare`, in one turn. */
   #firstState(scope: Scope): OutboundState {
     // What is shared belongs to the coming state while a run is under way.
     const shared = this.#running === undefined ? this.#shared : new SharedParts()
-    const { world } = this.#admission
-    const dirty = everythingDirty()
-    const state = runToEnd(translateOutbound({ world, scope, dirty, shared, previous: undefined }))
+    const state = runToEnd(this.#firstStateOf(scope, shared))
     this.#states.set(scope.key, state)
     return state
   }
 
-  issues(): readonly Issue[] {
+  #firstStateOf(scope: Scope, shared: SharedParts): Steps<OutboundState> {
+    const { world } = this.#admission
+    return translateOutbound({
+      world,
+      scope,
+      dirty: everythingDirty(),
+      shared,
+      previous: undefined,
+    })
+  }
+
+  issues(): Promise<readonly Issue[]> {
     this.#issues ??= this.#analyze()
     return this.#issues
   }
 
-  #analyze(): readonly Issue[] {
+  #analyze(): Promise<readonly Issue[]> {
     const { newest, effective, held, world } = this.#admission
-    return analyze(newest, { held, ...(newest === effective && { world }) })
+    const run = analyzeInSteps(newest, { held, ...(newest === effective && { world }) })
+    return runInSlices(run, this.#slices)
   }
 
   effectiveInput(): TranslationInput {
@@ -287,13 +322,6 @@ interface RunResult {
   readonly admission: Admission
   readonly states: Map<string, OutboundState>
   readonly isChanged: boolean
-}
-
-export function runToEnd<T>(run: Generator<void, T>): T {
-  for (;;) {
-    const step = run.next()
-    if (step.done === true) return step.value
-  }
 }
 
 function keepSameParts(

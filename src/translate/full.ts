@@ -1,8 +1,8 @@
 /** A whole translation for one client, from nothing: what the incremental driver must agree with. */
+import { runToEnd } from '../lib/steps.ts'
 import type { ResourceView, StreamNode } from '../xds/resource-set.ts'
 import { clientOf, withRegisteredLabels } from './client.ts'
 import { everythingDirty } from './dirty.ts'
-import { runToEnd } from './driver.ts'
 import type { TranslationInput } from './input.ts'
 import { translateOutbound } from './outbound.ts'
 import { scopeOf } from './scope.ts'

@@ -7,12 +7,13 @@
  */
 import { durationMs } from '../model/duration.ts'
 import type { Resource } from '../model/resource.ts'
-import type { Service } from '../registry/service.ts'
+import type { Service, ServicePort } from '../registry/service.ts'
 import { CodecClientType } from '../xds/proto/generated/envoy/type/v3/http.ts'
 import type { HttpVersion } from './connection-pool.ts'
 import type { MergedRule } from './destination-rule-index.ts'
 import type { Finding } from './finding.ts'
 import { durationOf } from './message.ts'
+import { isHttp } from './virtual-host.ts'
 
 const prefix = 'tulle.dev/health-check'
 
@@ -31,16 +32,18 @@ interface HealthCheck {
 
 interface CheckedService {
   readonly rule: MergedRule | undefined
-  readonly service: Pick<Service, 'resolution'>
+  readonly service: Pick<Service, 'hostname' | 'resolution'>
+  readonly port: ServicePort
 }
 
 /** The `health_checks` of a cluster of the rule; none where nothing, or nothing that can be read, is said. */
-export function translateHealthChecks({ rule, service }: CheckedService, version: HttpVersion) {
+export function translateHealthChecks(input: CheckedService, version: HttpVersion) {
+  const { rule, service } = input
   // A name that is resolved for each request has no endpoints to check.
   if (service.resolution === 'none' || service.resolution === 'dynamic-dns') return {}
   const part = rule?.parts.find(({ metadata }) => metadata.annotations[prefix] !== undefined)
   const check = part === undefined ? undefined : readHealthCheck(part).check
-  const healthChecker = check && checkerOf(check.probe, version)
+  const healthChecker = check && checkerOf(check.probe, input, version)
   if (check === undefined || healthChecker === undefined) return {}
   const { intervalMs, timeoutMs, unhealthyThreshold, healthyThreshold } = check
   return {
@@ -58,19 +61,25 @@ export function translateHealthChecks({ rule, service }: CheckedService, version
   }
 }
 
-function checkerOf(probe: Probe, version: HttpVersion) {
+/**
+ * Undefined: the port speaks something else than the check, and is not checked. The check is for the service by its name: a
+ * cluster's name, which Envoy asks for unless told otherwise, is no host, and sidecars refuse it.
+ */
+function checkerOf(probe: Probe, { service, port }: CheckedService, version: HttpVersion) {
+  const authority = `${service.hostname}:${port.number}`
   switch (probe.kind) {
     case 'http': {
+      if (!isHttp(port)) return undefined
       const codecClientType = version === 'http/2' ? CodecClientType.HTTP2 : CodecClientType.HTTP1
-      return { $case: 'httpHealthCheck' as const, value: { path: probe.path, codecClientType } }
+      const value = { host: authority, path: probe.path, codecClientType }
+      return { $case: 'httpHealthCheck' as const, value }
     }
     case 'tcp':
       return { $case: 'tcpHealthCheck' as const, value: {} }
-    case 'grpc':
-      // Other ports of the host speak something else, and are not checked.
-      return version === 'http/2'
-        ? { $case: 'grpcHealthCheck' as const, value: { serviceName: probe.service } }
-        : undefined
+    case 'grpc': {
+      if (version !== 'http/2') return undefined
+      return { $case: 'grpcHealthCheck' as const, value: { serviceName: probe.service, authority } }
+    }
     default:
       return probe satisfies never
   }

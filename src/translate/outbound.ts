@@ -4,6 +4,7 @@
  */
 import { isDeepStrictEqual } from 'node:util'
 
+import type { Steps } from '../lib/steps.ts'
 import type { Service } from '../registry/service.ts'
 import type { EncodedResource } from '../xds/resource-set.ts'
 import type { Dirty } from './dirty.ts'
@@ -67,7 +68,7 @@ export interface OutboundInput {
 const empty: HostPart = { clusters: [], endpoints: [], virtualHosts: [], tunnels: [] }
 
 /** Yields after each host that it worked on, so that a long run can be done in slices. */
-export function* translateOutbound(input: OutboundInput): Generator<void, OutboundState> {
+export function* translateOutbound(input: OutboundInput): Steps<OutboundState> {
   const { world, scope, dirty, previous } = input
   const before = dirty.everything ? undefined : previous
   const parts = new Map(before?.parts)

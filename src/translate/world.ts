@@ -1,5 +1,6 @@
 /** One input with the indexes that every translation of it looks things up in. Immutable. */
 import type { Subset } from '../model/istio/destination-rule.ts'
+import type { Resource } from '../model/resource.ts'
 import type { Endpoint, Service, ServicePort } from '../registry/service.ts'
 import { DestinationRules, type MergedRule } from './destination-rule-index.ts'
 import { isWildcard, overlaps } from './host-name.ts'
@@ -31,6 +32,8 @@ export interface World {
   readonly addressOwners: ReadonlyMap<string, string>
   /** Service ports that a workload's mesh port serves, by `namespace/workload|port`. */
   readonly served: ReadonlyMap<string, readonly ServedPort[]>
+  /** Resources that the indexes are made of. */
+  readonly indexed: readonly Resource[]
 }
 
 export interface ServedPort {
@@ -39,14 +42,18 @@ export interface ServedPort {
 }
 
 export function buildWorld(input: TranslationInput, previous?: World): World {
+  const indexed =
+    previous?.input.resources === input.resources ? previous.indexed : indexedOf(input)
+  // Services and endpoints change most often, and no index is made of them.
   const isSameConfig =
     previous !== undefined &&
-    previous.input.resources === input.resources &&
+    isSameList(previous.indexed, indexed) &&
     previous.input.mesh === input.mesh &&
     previous.input.faults === input.faults
   const config = isSameConfig ? previous : buildConfig(input, previous)
   return {
     ...config,
+    indexed,
     imports: new ImportCache({ ...config, input }),
     input,
     served: previous?.input.registry === input.registry ? previous.served : servedPorts(input),
@@ -55,6 +62,19 @@ export function buildWorld(input: TranslationInput, previous?: World): World {
         ? previous.addressOwners
         : ownersOf(input.registry.services),
   }
+}
+
+const indexedKinds = new Set(['VirtualService', 'DestinationRule', 'PeerAuthentication', 'Sidecar'])
+
+function indexedOf({ resources }: TranslationInput): readonly Resource[] {
+  return [...resources.values()].filter(({ kind }) => indexedKinds.has(kind))
+}
+
+function isSameList(left: readonly unknown[], right: readonly unknown[]): boolean {
+  return (
+    left === right ||
+    (left.length === right.length && left.every((member, index) => member === right[index]))
+  )
 }
 
 function buildConfig(input: TranslationInput, previous: World | undefined) {
@@ -111,7 +131,7 @@ function valueOf<V>(map: Map<string, V>, key: string, make: () => V): V {
 
 function workloadPorts(input: TranslationInput, service: Service, port: ServicePort): Set<string> {
   const endpoints = input.registry.endpoints.get(`${service.hostname}|${port.number}`) ?? []
-  return new Set(endpoints.map(servedKey))
+  return new Set(endpoints.flatMap((endpoint) => servedKey(endpoint) ?? []))
 }
 
 function ownersOf(services: ReadonlyMap<string, Service>): Map<string, string> {
@@ -174,12 +194,14 @@ export function firstServed(
   { served }: Pick<World, 'served'>,
   endpoint: Endpoint,
 ): ServedPort | undefined {
-  const known = served.get(servedKey(endpoint)) ?? []
+  const key = servedKey(endpoint)
+  const known = (key === undefined ? undefined : served.get(key)) ?? []
   return known.length < 2 ? known[0] : [...known].sort(byHostname)[0]
 }
 
-export function servedKey({ namespace, workload, port }: Endpoint): string {
-  return `${namespace}/${workload}|${port}`
+/** Undefined for an address that no workload stands for: two of those have nothing in common. */
+export function servedKey({ namespace, workload, port }: Endpoint): string | undefined {
+  return workload === '' ? undefined : `${namespace}/${workload}|${port}`
 }
 
 export function byHostname(left: ServedPort, right: ServedPort): number {

@@ -8,6 +8,7 @@ import { eventually } from '../../test/support/eventually.ts'
 import { FakeClock } from '../../test/support/fake-clock.ts'
 import { systemClock } from '../lib/clock.ts'
 import { silentLog } from '../lib/log.ts'
+import { MeshError } from '../lib/mesh-error.ts'
 import { seededRandom } from '../lib/random.ts'
 import { openAdsServer, type AdsServerOptions } from './ads-server.ts'
 import {
@@ -15,6 +16,8 @@ import {
   type EncodedResource,
   type LayeredResources,
   type ResourceView,
+  type StreamNode,
+  type ViewSource,
 } from './resource-set.ts'
 
 const node = { id: 'sidecar~127.0.0.1~a.default~default.svc.cluster.local', cluster: 'a' }
@@ -639,3 +642,69 @@ function layeredView(
   const none = new Map<string, EncodedResource>()
   return { revision: '', resources: (typeUrl) => (typeUrl === cluster ? clusters : none) }
 }
+
+describe('ADS, a first view that takes time', () => {
+  test('requests wait for it, and are answered in their order', async () => {
+    const { promise, resolve } = Promise.withResolvers<void>()
+    const joined: string[] = []
+    const source = new TestSource({ cluster: { a: '1' }, listener: { l: '1' } })
+    const prepared: ViewSource = {
+      prepare: () => (joined.length === 0 ? promise : undefined),
+      viewOf: (one) => source.viewOf(one),
+      onChange: (told) => source.onChange(told),
+    }
+    const hooks = { onOpen: (_: unknown, { id }: StreamNode) => void joined.push(id) }
+    await using scene = await openScene({}, { source: prepared, hooks })
+    const peer = scene.connect('delta')
+    peer.send({ node, typeUrl: cluster })
+    peer.send({ typeUrl: listener })
+    const gone = scene.connect('delta')
+    gone.send({ node: { ...node, id: 'gone' }, typeUrl: cluster })
+    // A stream that is refused shows that the server has read so far.
+    const refused = scene.connect('delta')
+    refused.send({ typeUrl: cluster })
+    await refused.closed
+    gone.close()
+    assert.equal(joined.length, 0)
+    resolve()
+    assert.deepEqual((await peer.next()).resources, { a: '1' })
+    assert.deepEqual((await peer.next()).resources, { l: '1' })
+    assert.ok(joined.includes(node.id))
+  })
+
+  test('too many requests before it end the stream', async () => {
+    await using scene = await openScene(
+      {},
+      {
+        source: {
+          prepare: () => new Promise(() => {}),
+          viewOf: () => createView({}, 0),
+          onChange: () => ({ [Symbol.dispose]() {} }),
+        },
+      },
+    )
+    const peer = scene.connect('delta')
+    for (let at = 0; at < 70; at += 1) peer.send({ node, typeUrl: cluster })
+    const { message } = await peer.closed
+    assert.match(message, /at most 64 requests/)
+  })
+
+  test('a client that is refused after it hears why', async () => {
+    const hooks = {
+      onOpen() {
+        throw new MeshError('MESH_CONFIG_REJECTED', 'not you')
+      },
+    }
+    const source: ViewSource = {
+      prepare: () => Promise.resolve(),
+      viewOf: () => createView({}, 0),
+      onChange: () => ({ [Symbol.dispose]() {} }),
+    }
+    await using scene = await openScene({}, { source, hooks })
+    const peer = scene.connect('delta')
+    peer.send({ node, typeUrl: cluster })
+    const { code, message } = await peer.closed
+    assert.equal(code, 7)
+    assert.match(message, /not you/)
+  })
+})

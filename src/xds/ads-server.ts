@@ -189,6 +189,7 @@ class AdsStreams {
       log: options.log,
       bytesInFlightMax: options.bytesInFlightMax ?? 8 << 20,
       isHolding: () => this.#hold !== undefined,
+      prepare: (node) => options.source.prepare?.(node),
       join: (stream, node) => this.#join(stream, node),
       viewOf: (stream, node) => options.source.viewOf(node, stream.demand),
       reportHealth: (stream, report) => options.hooks?.onHealth?.(stream, report),
@@ -240,6 +241,7 @@ class AdsStreams {
   }
 
   #close(stream: AdsStream): void {
+    stream.onClose()
     this.#streams.delete(stream.id)
     if (stream.node === undefined) return
     this.#options.log.info({ node: stream.node.id, peer: stream.peer }, 'client left')

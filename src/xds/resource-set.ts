@@ -67,6 +67,8 @@ export interface ViewSource {
    * streams on which that is possible (delta).
    */
   viewOf(node: StreamNode, demand?: Demand): ResourceView
+  /** Makes a client's first view in slices, where it is long work; undefined: `viewOf` will be quick. */
+  prepare?(node: StreamNode): Promise<void> | undefined
   /** Told whenever views may have changed; the server then asks `viewOf` for each stream again. */
   onChange(listener: () => void): Disposable
 }

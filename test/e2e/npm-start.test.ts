@@ -30,6 +30,7 @@ for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
     try {
       await eventually(() => output.includes('Ctrl-C ends everything'), { deadlineMs: 60_000 })
       assert.ok(processesOf(home).length > 4)
+      assert.doesNotMatch(output, /ExperimentalWarning/)
       npm.kill(signal)
       await eventually(() => processesOf(home).length === 0, { deadlineMs: 20_000 })
       await eventually(() => /everything has ended/.test(output))

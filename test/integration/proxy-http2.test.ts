@@ -96,11 +96,18 @@ async function startEchoes() {
   return { one, two }
 }
 
+const keepingTrailers = {
+  spelling: undefined,
+  sendsUrl: false,
+  headersCountMax: 100,
+  keepsTrailers: true,
+}
+
 test('bodies, trailers and cookies cross every pair of versions', async () => {
   const { one, two } = await startEchoes()
   await using scene = await startHttp2Scene({
     clusters: [
-      { name: 'one', addresses: [one.address] },
+      { name: 'one', addresses: [one.address], settings: { http1: keepingTrailers } },
       { name: 'two', addresses: [two.address], settings: http2 },
     ],
     routes: [

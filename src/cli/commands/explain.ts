@@ -1,4 +1,5 @@
 /** `tulle explain METHOD URL --from WORKLOAD`: what would happen to a request, and why. */
+import { isGood } from '../../proxy/explain/explanation.ts'
 import type { HeaderField } from '../../proxy/explain/request-target.ts'
 import {
   meshFlags,
@@ -19,7 +20,7 @@ export const explainCommand: Command = {
     "Asks a running sidecar's configuration, or with -f what the workload would get from files. Nothing is sent: " +
     "the proxy's own matchers decide. Each rule that was tried is shown with its file and line and the first " +
     'conditions that it did not meet. Exit code 0: the request is forwarded, answered or redirected; 1: no ' +
-    'route, or it would fail; 2: misuse.',
+    'route, it would fail, or the sidecar fetches the host when it is first called, and has not yet; 2: misuse.',
   arguments: [
     { name: '<method>', summary: 'such as GET' },
     { name: '<url>', summary: 'as the application writes it: http://reviews:9080/path' },
@@ -57,7 +58,7 @@ export const explainCommand: Command = {
     const request = { method, url, headers: flags.list('header').map(headerField) }
     const report = await explainReport(await sourceOf(input), request)
     return {
-      exitCode: report.verdict.outcome === 'fails' ? 1 : 0,
+      exitCode: isGood(report.verdict) ? 0 : 1,
       output: { data: report, view: { kind: 'text', text: explainText(report, context) } },
     }
   },

@@ -136,7 +136,7 @@ class ApiHandler {
       sendJson(response, 200, document)
       return
     }
-    if (isRead) this.#read(target, { url, request, response })
+    if (isRead) await this.#read(target, { url, request, response })
     else await this.#write(target, { url, request, response })
   }
 
@@ -163,8 +163,9 @@ class ApiHandler {
     }
   }
 
-  #read(target: ApiTarget, { url, request, response }: Exchange): void {
+  async #read(target: ApiTarget, { url, request, response }: Exchange): Promise<void> {
     const { objects, clock } = this.#options
+    await objects.refresh(target.kind)
     const isTable = wantsTable(request.headers.accept ?? '')
     const query = url.searchParams
     if (!parseListQuery(query).isWatch) {

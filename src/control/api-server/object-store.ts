@@ -12,7 +12,10 @@ import { secondsText } from '../view-object.ts'
 import { apiKinds, type ApiKind } from './api-kind.ts'
 import { Collection, type CollectedObject, type VersionCounter } from './collection.ts'
 
-export type ViewReaders = Readonly<Record<ViewPlural, () => readonly CollectedObject['object'][]>>
+type ViewObjects = readonly CollectedObject['object'][]
+
+/** One that takes long does its work in slices. */
+export type ViewReaders = Readonly<Record<ViewPlural, () => ViewObjects | Promise<ViewObjects>>>
 
 export interface ObjectStoreOptions {
   readonly source: Source
@@ -30,6 +33,7 @@ export class ObjectStore implements Disposable {
   readonly #watch: Disposable
   #snapshot: SourceSnapshot | undefined
   #poll: Timer | undefined
+  #isClosed = false
 
   constructor(options: ObjectStoreOptions) {
     this.#options = options
@@ -39,26 +43,34 @@ export class ObjectStore implements Disposable {
     this.#readSource()
   }
 
-  /** Up to date at this moment. */
+  /** Brings a view up to date; what is not looked at costs nothing. */
+  async refresh(kind: ApiKind): Promise<void> {
+    if (kind.view === undefined) return
+    const objects = await this.#options.views[kind.view]()
+    const collected = objects.map((object) => ({ object, contentKey: JSON.stringify(object) }))
+    this.#collections.get(kind)?.replace(collected)
+  }
+
+  /** Configuration is up to date at this moment, a view as of its last `refresh`. */
   collection(kind: ApiKind): Collection {
     this.#readSource()
-    const collection = this.#collections.get(kind) ?? new Collection(this.#counter)
-    if (kind.view !== undefined) this.#readView(kind.view, collection)
-    return collection
+    return this.#collections.get(kind) ?? new Collection(this.#counter)
   }
 
   /** Keeps a watched view in step. */
   follow(): void {
     this.#poll ??= this.#options.clock.setTimer(viewPollMs, () => {
-      this.#poll = undefined
-      let isWatched = false
-      for (const [kind, collection] of this.#collections) {
-        if (kind.view === undefined || !collection.isWatched) continue
-        isWatched = true
-        this.#readView(kind.view, collection)
-      }
-      if (isWatched) this.follow()
+      void this.#refreshWatched()
     })
+  }
+
+  async #refreshWatched(): Promise<void> {
+    const watched = [...this.#collections].filter(
+      ([kind, collection]) => kind.view !== undefined && collection.isWatched,
+    )
+    for (const [kind] of watched) await this.refresh(kind)
+    this.#poll = undefined
+    if (watched.length > 0 && !this.#isClosed) this.follow()
   }
 
   stored(resource: { readonly group: string; readonly kind: string }, place: Place) {
@@ -67,13 +79,9 @@ export class ObjectStore implements Disposable {
   }
 
   [Symbol.dispose](): void {
+    this.#isClosed = true
     this.#watch[Symbol.dispose]()
     this.#poll?.cancel()
-  }
-
-  #readView(view: ViewPlural, collection: Collection): void {
-    const objects = this.#options.views[view]()
-    collection.replace(objects.map((object) => ({ object, contentKey: JSON.stringify(object) })))
   }
 
   #readSource(): void {

@@ -89,7 +89,10 @@ export class FaultStore implements AsyncDisposable {
     const found = this.#kept.find((fault) => fault.name === name)
     if (found === undefined) {
       const names = this.#names().join(', ')
-      return refuse(`there is no fault ${JSON.stringify(name)}`, names === '' ? undefined : names)
+      return refuse(
+        `there is no fault ${JSON.stringify(name)}`,
+        names === '' ? 'none is injected' : `one of ${names}`,
+      )
     }
     this.#options.log.info({ fault: name }, 'a fault is removed')
     await this.#change(this.#kept.filter((fault) => fault !== found))

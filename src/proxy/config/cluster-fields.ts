@@ -107,7 +107,7 @@ export const http1Rule: MessageRule = {
     acceptHttp10: ignored('Envoy reads it on listeners only'),
     defaultHostForHttp10: ignored('Envoy reads it on listeners only'),
     headerKeyFormat: used(headerKeyFormatRule),
-    enableTrailers: ignored('trailers of the upstream are always kept'),
+    enableTrailers: used(),
     allowChunkedLength: refusedField(
       'a message with Content-Length and Transfer-Encoding is always refused',
     ),

@@ -143,8 +143,10 @@ function http1Upstream(
       `value must be greater than or equal to 1, got ${headersCountMax}`,
     )
   }
-  const isUsual = spelling === undefined && !sendsUrl && headersCountMax === headersCountDefault
-  return isUsual ? {} : { http1: { spelling, sendsUrl, headersCountMax } }
+  const keepsTrailers = http1?.enableTrailers === true
+  const isUsual =
+    spelling === undefined && !sendsUrl && !keepsTrailers && headersCountMax === headersCountDefault
+  return isUsual ? {} : { http1: { spelling, sendsUrl, headersCountMax, keepsTrailers } }
 }
 
 function commonLimits(

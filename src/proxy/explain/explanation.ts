@@ -182,8 +182,14 @@ export interface ExplainedEndpoint {
   readonly security: string
 }
 
+/** Whether the request gets what the configuration has for it. */
+export function isGood({ outcome }: Pick<Verdict, 'outcome'>): boolean {
+  return outcome !== 'fails' && outcome !== 'unknown'
+}
+
 export interface Verdict {
-  readonly outcome: 'forwarded' | 'answered' | 'redirected' | 'fails'
+  /** `unknown`: the sidecar asks for the host's routes when it is first called, which nobody has done. */
+  readonly outcome: 'forwarded' | 'answered' | 'redirected' | 'fails' | 'unknown'
   /** Of the response that the sidecar makes itself. */
   readonly status: number | undefined
   /** Envoy's response flag, `NR` or `UH`; empty for none. */

@@ -229,11 +229,20 @@ function compileEntry(
   )
   const levels = [own, context.edits, context.table.edits]
   if (context.table.message.mostSpecificHeaderMutationsWins) levels.reverse()
+  const { statPrefix } = message
+  const stats =
+    statPrefix === ''
+      ? undefined
+      : context.table.compiler.options.routeStats?.({
+          virtualHost: context.virtualHost,
+          statPrefix,
+        })
   const route: Route = {
     name: message.name,
     action: compileAction(message, { ...context, filterConfigs, matcher }, report),
     editRequest: joinEdits(levels.map((level) => level.editRequest)),
     editResponse: joinEdits(levels.map((level) => level.editResponse)),
+    ...(stats && { stats }),
     ...(filterConfigs && { filterConfigs }),
   }
   return { ...matcher, matched: { virtualHost: context.virtualHost, route } }

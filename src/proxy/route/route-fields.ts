@@ -183,7 +183,7 @@ const routeRule: MessageRule = {
     typedPerFilterConfig: used(),
     tracing: ignored('tracing is not implemented yet'),
     perRequestBufferLimitBytes: used(),
-    statPrefix: statisticsOnly,
+    statPrefix: used(undefined, 'of at most 1000 names'),
   },
 }
 

@@ -12,6 +12,7 @@ import type { HeaderList } from '../http/header-list.ts'
 import type { RequestHead } from '../http/message.ts'
 import type { RetryPolicy } from '../resilience/retry-policy.ts'
 import type { RequestRecord } from '../telemetry/request-record.ts'
+import type { RouteStats } from '../telemetry/route-stats.ts'
 import type { HashRequest } from './hash-policy.ts'
 
 export interface RouteTable {
@@ -34,6 +35,8 @@ export interface Route {
   /** Header changes for this route, applied in order; undefined when there are none. */
   readonly editRequest: HeaderEdit | undefined
   readonly editResponse: HeaderEdit | undefined
+  /** Of a route with a `stat_prefix`. */
+  readonly stats?: RouteStats
   /** Compiled `typed_per_filter_config`, the most specific of route, virtual host and table, by filter name. */
   readonly filterConfigs?: FilterConfigs
 }

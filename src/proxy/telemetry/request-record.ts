@@ -9,6 +9,7 @@ import type { HttpProtocol, RequestHead, ResponseHead } from '../http/message.ts
 import type { MessageCounts } from '../http/stream.ts'
 import type { Cluster } from '../upstream/cluster.ts'
 import type { Host } from '../upstream/host.ts'
+import type { RouteStats } from './route-stats.ts'
 
 export interface RequestRecord {
   /** Wall clock at the first byte of the request, in milliseconds. */
@@ -52,6 +53,8 @@ export interface RequestRecord {
   hostReached: Host | undefined
   hostsReached?: Host[] | undefined
   routeName: string
+  /** Of the route, where it has some. */
+  routeStats: RouteStats | undefined
   virtualHost: string
   cluster: Cluster | undefined
   clusterName: string

@@ -71,6 +71,8 @@ export interface Http1Upstream {
   readonly sendsUrl: boolean
   /** Fields of a response head. */
   readonly headersCountMax: number
+  /** Trailers travel both ways; without, they are dropped, as in Envoy. */
+  readonly keepsTrailers: boolean
 }
 
 /** What a connection is for: HTTP connections know the request's host, and say which HTTP they speak. */

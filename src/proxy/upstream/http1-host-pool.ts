@@ -227,7 +227,7 @@ export class Http1HostPool implements HostPool, ClientConnectionOwner {
       parser: {
         names: this.#options.names,
         limits: http1 === undefined ? responseLimits : { ...responseLimits, headersCountMax },
-        keepsTrailers: true,
+        keepsTrailers: http1?.keepsTrailers === true,
         spelling: http1?.spelling,
       },
       owner: this,

@@ -3,6 +3,7 @@
  * told. Where one speaks for a part of another's hosts and they are exported differently, Istio calls that a conflict
  * too; the more specific one applies then, so it is only noted.
  */
+import { flatMapInSteps, type Steps } from '../../lib/steps.ts'
 import type { Issue } from '../../model/issue.ts'
 import { describeResource, type Resource } from '../../model/resource.ts'
 import { issueOf } from '../finding.ts'
@@ -10,13 +11,15 @@ import { isWildcard, overlaps } from '../host-name.ts'
 import type { VirtualService } from '../virtual-service-index.ts'
 
 /** `all`: oldest first. */
-export function reportConflicts(all: readonly VirtualService[]): Issue[] {
+export function* reportConflicts(all: readonly VirtualService[]): Steps<Issue[]> {
   const claims = all.flatMap((virtualService) =>
     virtualService.hosts.map((host) => ({ host, virtualService })),
   )
   const byHost = Map.groupBy(claims, ({ host }) => host)
   const wildcards = claims.filter(({ host }) => isWildcard(host))
-  return all.flatMap((virtualService, age) => {
+  const ages = new Map(all.map((virtualService, age) => [virtualService, age]))
+  const ageOf = (virtualService: VirtualService): number => ages.get(virtualService) ?? all.length
+  return yield* flatMapInSteps(all, (virtualService) => {
     const issues = virtualService.hosts.flatMap((host) => {
       const others = (byHost.get(host) ?? []).map((claim) => claim.virtualService)
       const rival = others.find(
@@ -24,7 +27,7 @@ export function reportConflicts(all: readonly VirtualService[]): Issue[] {
       )
       return rival === undefined
         ? []
-        : claimed(virtualService, { host, rival, isOlder: all.indexOf(rival) < age })
+        : claimed(virtualService, { host, rival, isOlder: ageOf(rival) < ageOf(virtualService) })
     })
     return issues.length > 0
       ? issues

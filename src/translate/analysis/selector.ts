@@ -2,6 +2,7 @@
  * Resources that choose workloads by labels: those that choose nobody, and those that choose the same ones where only
  * one can apply. Kinds that have no effect yet are looked at as well, as far as these findings need their specs.
  */
+import { flatMapInSteps, type Steps } from '../../lib/steps.ts'
 import type { Issue } from '../../model/issue.ts'
 import { describeResource, type Resource } from '../../model/resource.ts'
 import { issueOf } from '../finding.ts'
@@ -52,13 +53,14 @@ interface Selecting {
   readonly group: string
 }
 
-export function reportSelectors(
+export function* reportSelectors(
   resources: ReadonlyMap<string, Resource>,
   workloads: readonly KnownWorkload[],
   rootNamespace: string,
-): Issue[] {
+): Steps<Issue[]> {
   const all = [...resources.values()].sort(byAge).flatMap(readSelector)
-  return all.flatMap((one) => [
+  yield
+  return yield* flatMapInSteps(all, (one) => [
     ...reportTwins(one, all),
     ...reportOverlap(one, all, workloads),
     ...reportNobody(one, workloads, rootNamespace),

@@ -2,6 +2,7 @@
  * Services that stand before the same workloads and disagree about a port: a sidecar has one listener for a port of its
  * application, so one of them loses. Istio's analyzers speak of Deployments; so do we where one is known.
  */
+import { flatMapInSteps, type Steps } from '../../lib/steps.ts'
 import type { Issue } from '../../model/issue.ts'
 import type { ServicePortSpec, ServiceSpec } from '../../model/kubernetes/service.ts'
 import type { Resource } from '../../model/resource.ts'
@@ -10,16 +11,16 @@ import { selects, type DeclaredWorkload, type KnownWorkload } from './known-work
 
 type Service = Resource<ServiceSpec>
 
-export function reportSharedPorts(
+export function* reportSharedPorts(
   resources: ReadonlyMap<string, Resource>,
   workloads: readonly KnownWorkload[],
-): Issue[] {
+): Steps<Issue[]> {
   const services = [...resources.values()].filter(
     (resource): resource is Service => resource.kind === 'Service' && resource.apiVersion === 'v1',
   )
   const seen = new Set<string>()
   const byLabel = Map.groupBy(services, labelKeyOf)
-  return workloads.flatMap((workload) => {
+  return yield* flatMapInSteps(workloads, (workload) => {
     const candidates = Object.entries(workload.labels).flatMap(
       (label) => byLabel.get(labelKey(workload.namespace, label)) ?? [],
     )

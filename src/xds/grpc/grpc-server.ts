@@ -20,9 +20,9 @@ import type { AddressInfo, Server } from 'node:net'
 
 import type { Clock } from '../../lib/clock.ts'
 import type { Log } from '../../lib/log.ts'
-import { describeError, MeshError, type MeshErrorCode } from '../../lib/mesh-error.ts'
+import { describeError, MeshError } from '../../lib/mesh-error.ts'
 import { GrpcFrameReader, type GrpcFrame } from './grpc-frame.ts'
-import { grpcCodes, statusHeaders, type GrpcStatus } from './grpc-status.ts'
+import { grpcCodes, statusHeaders, statusOf, type GrpcStatus } from './grpc-status.ts'
 import type { GrpcServerStream, GrpcStreamEvents } from './grpc-stream.ts'
 import { ServerSession } from './server-session.ts'
 import { createTlsFront, type GrpcServerTls, type TlsFront } from './tls-front.ts'
@@ -309,20 +309,6 @@ class ServerStream implements GrpcServerStream {
       this.end(statusOf(error))
     }
   }
-}
-
-/** The peer's fault is told to the peer; of ours it only hears that there was one. */
-function statusOf(error: unknown): GrpcStatus {
-  const code = error instanceof MeshError ? peerFaults[error.code] : undefined
-  return code === undefined
-    ? { code: grpcCodes.internal, message: 'internal error, see the log of the server' }
-    : { code, message: describeError(error) }
-}
-
-const peerFaults: Partial<Record<MeshErrorCode, number>> = {
-  MESH_XDS_PROTOCOL: grpcCodes.invalidArgument,
-  MESH_CONFIG_REJECTED: grpcCodes.permissionDenied,
-  MESH_IDENTITY_REFUSED: grpcCodes.permissionDenied,
 }
 
 function single(header: string | string[] | undefined): string {

@@ -1,4 +1,5 @@
 /** gRPC status codes, as far as a streaming peer meets them, and how they travel in HTTP/2 headers. */
+import { describeError, MeshError, type MeshErrorCode } from '../../lib/mesh-error.ts'
 
 export const grpcCodes = {
   ok: 0,
@@ -49,4 +50,18 @@ function decodeMessage(message: string): string {
   } catch {
     return message
   }
+}
+
+/** The peer's fault is told to the peer; of ours it only hears that there was one. */
+export function statusOf(error: unknown): GrpcStatus {
+  const code = error instanceof MeshError ? peerFaults[error.code] : undefined
+  return code === undefined
+    ? { code: grpcCodes.internal, message: 'internal error, see the log of the server' }
+    : { code, message: describeError(error) }
+}
+
+const peerFaults: Partial<Record<MeshErrorCode, number>> = {
+  MESH_XDS_PROTOCOL: grpcCodes.invalidArgument,
+  MESH_CONFIG_REJECTED: grpcCodes.permissionDenied,
+  MESH_IDENTITY_REFUSED: grpcCodes.permissionDenied,
 }

@@ -8,8 +8,8 @@
  */
 import type { Clock } from '../../lib/clock.ts'
 import type { Log } from '../../lib/log.ts'
-import { MeshError } from '../../lib/mesh-error.ts'
-import { grpcCodes } from '../grpc/grpc-status.ts'
+import { describeError, MeshError } from '../../lib/mesh-error.ts'
+import { grpcCodes, statusOf } from '../grpc/grpc-status.ts'
 import type { GrpcStream } from '../grpc/grpc-stream.ts'
 import type { TlsPeer, TlsPeerVerdict } from '../grpc/tls-peer.ts'
 import {
@@ -40,6 +40,8 @@ import { TypeState } from './type-state.ts'
 const typesMax = 64
 /** Counted for each response beside its bytes, so that many empty ones reach the ceiling too. */
 const responseOverheadBytes = 256
+/** Requests that are kept while the first view is made; Envoy sends about five. */
+const waitingMax = 64
 
 export interface HealthReport {
   readonly isHealthy: boolean
@@ -59,6 +61,8 @@ export interface StreamContext {
   readonly knowsAll?: boolean
   /** Who comes back with versions is told nothing yet; `release` follows. */
   isHolding(): boolean
+  /** Absent, or undefined: the client can join at once. */
+  prepare?(node: StreamNode): Promise<void> | undefined
   /** First request of the stream: gives the view to answer from. May throw MeshError to refuse the client. */
   join(stream: AdsStream, node: StreamNode): ResourceView
   /** The view of a client that has asked for something by name. */
@@ -97,6 +101,9 @@ export class AdsStream {
   #next: ResourceView | undefined
   /** A client that comes back may ask for endpoints after it was given clusters that wait for them. */
   #clustersBeforeEndpoints = noChanges
+  /** Requests since the first one, which waits for the first view; undefined: nothing waits. */
+  #waiting: AdsRequest[] | undefined
+  #isClosed = false
   #isFull = false
   /** It has what it was told before, and keeps that for the moment. */
   #isHeld = false
@@ -144,17 +151,59 @@ export class AdsStream {
 
   onMessage(bytes: Uint8Array): void {
     const request = decodeRequest(this.variant, bytes)
-    if (this.#node === undefined) {
-      if (request.node === undefined || request.node.id === '') {
-        this.end(
-          grpcCodes.invalidArgument,
-          'the first request of a stream must hold a node with an id',
-        )
-        return
-      }
-      this.#node = request.node
-      this.#view = this.#context.join(this, request.node)
+    if (this.#waiting === undefined) this.#onRequest(request)
+    else if (this.#waiting.length < waitingMax) this.#waiting.push(request)
+    else this.end(grpcCodes.resourceExhausted, `expected at most ${waitingMax} requests at first`)
+  }
+
+  onClose(): void {
+    this.#isClosed = true
+  }
+
+  #onRequest(request: AdsRequest): void {
+    if (this.#node === undefined) this.#onFirst(request)
+    else this.#onNext(request)
+  }
+
+  #onFirst(request: AdsRequest): void {
+    const { node } = request
+    if (node === undefined || node.id === '') {
+      const message = 'the first request of a stream must hold a node with an id'
+      this.end(grpcCodes.invalidArgument, message)
+      return
     }
+    const prepared = this.#context.prepare?.(node)
+    if (prepared === undefined) {
+      this.#join(node, request)
+      return
+    }
+    this.#waiting = [request]
+    void prepared.then(
+      () => this.#catchUp(node),
+      () => this.#catchUp(node), // the view is then made at once, and fails for the same reason
+    )
+  }
+
+  #join(node: StreamNode, request: AdsRequest): void {
+    this.#node = node
+    this.#view = this.#context.join(this, node)
+    this.#onNext(request)
+  }
+
+  #catchUp(node: StreamNode): void {
+    const [first, ...rest] = this.#waiting ?? []
+    this.#waiting = undefined
+    if (this.#isClosed || first === undefined) return
+    try {
+      this.#join(node, first)
+      for (const request of rest) this.#onNext(request)
+    } catch (error) {
+      this.#context.log.warn({ node: node.id, error: describeError(error) }, 'client not served')
+      this.#stream.end(statusOf(error))
+    }
+  }
+
+  #onNext(request: AdsRequest): void {
     if (request.typeUrl === '') {
       this.end(grpcCodes.invalidArgument, 'a request on an aggregated stream must hold a type_url')
     } else if (request.typeUrl === typeUrls.healthInformation) {

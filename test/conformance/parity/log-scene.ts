@@ -98,6 +98,7 @@ const plain = [
   'RESP(X-ADDED)',
   'RESP(GRPC-STATUS)',
   'RESP(GRPC-MESSAGE)',
+  'TRAILER(X-T)',
   'TRAILER(X-TRAILER)',
   'RESPONSE_TRAILER(X-TRAILER)',
   'RESP(LOCATION)',
@@ -364,6 +365,10 @@ const cases: readonly ParityCase[] = [
   },
   { name: 'HEAD', method: 'HEAD', path: '/x' },
   { name: 'chunks', path: '/x?do=chunked' },
+  { name: 'trailers that are dropped', path: '/x?do=trailers' },
+  { name: 'trailers that are kept', path: '/trailers?do=trailers' },
+  { name: 'trailers of gRPC', method: 'POST', headers: grpc, path: '/trailers?do=grpc-trailers' },
+  { name: 'trailers of gRPC, dropped', method: 'POST', headers: grpc, path: '/x?do=grpc-trailers' },
 ]
 
 function routes(): object {
@@ -412,6 +417,7 @@ function routes(): object {
             route: { cluster: 'a', retry_policy: { retry_on: '5xx', num_retries: 2, ...backOff } },
           },
           { name: 'slow', match: { prefix: '/slow' }, route: { cluster: 'a', timeout: '0.05s' } },
+          { name: 'trailers', match: { prefix: '/trailers' }, route: { cluster: 'trailers' } },
           { name: 'x', match: { prefix: '/x' }, route: { cluster: 'a' } },
         ],
       },
@@ -425,6 +431,17 @@ function named({ a }: ScenePorts): object {
     load_assignment: {
       cluster_name: 'named',
       endpoints: [{ lb_endpoints: [{ endpoint: { hostname: 'endpoint.test', address } }] }],
+    },
+  })
+}
+
+/** Envoy drops the trailers of every other one. */
+function trailers({ a }: ScenePorts): object {
+  const type = 'envoy.extensions.upstreams.http.v3.HttpProtocolOptions'
+  const options = { http_protocol_options: { enable_trailers: true } }
+  return cluster('trailers', [a], {
+    typed_extension_protocol_options: {
+      [type]: { '@type': `type.googleapis.com/${type}`, explicit_http_config: options },
     },
   })
 }
@@ -451,7 +468,7 @@ export const logScene: Scene = {
           }),
         ]),
       ],
-      clusters: [...commonClusters(ports), named(ports)],
+      clusters: [...commonClusters(ports), named(ports), trailers(ports)],
     }),
 }
 

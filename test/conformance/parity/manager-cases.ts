@@ -243,6 +243,12 @@ export const managerCases: readonly ManagerCase[] = [
   ...each(['plain', 'trailers'], 'trailers', {
     raw: 'POST /trailers-up/x HTTP/1.1\r\nHost: app.test\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\nx-t: 1\r\n\r\n',
   }),
+  ...each(['plain', 'trailers'], 'trailers to a cluster without', {
+    raw: 'POST /a/x HTTP/1.1\r\nHost: app.test\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\nx-t: 1\r\n\r\n',
+  }),
+  ...each(['plain', 'trailers'], 'trailers of the response of a cluster without', {
+    path: '/a/x?do=trailers',
+  }),
   ...each(['plain', 'trailers'], 'trailers of the response', {
     path: '/trailers-up/x?do=trailers',
   }),

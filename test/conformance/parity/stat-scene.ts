@@ -105,6 +105,11 @@ function routes(): readonly object[] {
   ]
 }
 
+/** Each with counters of its own. */
+function namedRoutes(): readonly object[] {
+  return routes().map((route, index) => ({ ...route, stat_prefix: `route.${String(index)}` }))
+}
+
 export const statScene: Scene = {
   title: 'statistics in Envoy and in Tulle',
   listeners: 4,
@@ -124,7 +129,9 @@ export const statScene: Scene = {
               route_config: {
                 name: 'table',
                 validate_clusters: false,
-                virtual_hosts: [{ name: 'app', domains: ['app.test'], routes: routes() }],
+                virtual_hosts: [
+                  { name: 'app.test:80', domains: ['app.test'], routes: namedRoutes() },
+                ],
               },
             }),
           ],
@@ -142,7 +149,7 @@ export const statScene: Scene = {
 export function statsOf(text: string): ReadonlyMap<string, number> {
   const stats = new Map<string, number>()
   for (const line of text.split('\n')) {
-    const match = /^((?:cluster|http|listener|tcp)\.\S+): (\d+)$/.exec(line)
+    const match = /^((?:cluster|http|listener|tcp|vhost)\.\S+): (\d+)$/.exec(line)
     if (match?.[1] !== undefined) stats.set(match[1], Number(match[2]))
   }
   return stats

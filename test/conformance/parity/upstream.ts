@@ -70,7 +70,12 @@ function parseHead(text: string): Head {
   return { method, path, headers, names }
 }
 
-function readBody(head: Head, text: string): { body: string; after: string } | undefined {
+interface ReadBody {
+  readonly body: string
+  readonly after: string
+}
+
+function readBody(head: Head, text: string): ReadBody | undefined {
   const value = (name: string) => head.headers.find(([key]) => key === name)?.[1]
   if (value('transfer-encoding') === 'chunked') {
     let body = ''
@@ -80,9 +85,7 @@ function readBody(head: Head, text: string): { body: string; after: string } | u
       if (lineEnd < 0) return undefined
       const size = Number.parseInt(text.slice(position, lineEnd), 16)
       if (size === 0) {
-        // Trailer fields may come before the empty line.
-        const last = text.indexOf('\r\n\r\n', lineEnd)
-        return last < 0 ? undefined : { body, after: text.slice(last + 4) }
+        return afterLastChunk(text, lineEnd, body)
       }
       const end = lineEnd + 2 + size + 2
       if (text.length < end) return undefined
@@ -93,6 +96,14 @@ function readBody(head: Head, text: string): { body: string; after: string } | u
   const length = Number(value('content-length') ?? 0)
   if (text.length < length) return undefined
   return { body: text.slice(0, length), after: text.slice(length) }
+}
+
+/** Trailer fields, which may come before the empty line, are told behind the body. */
+function afterLastChunk(text: string, lineEnd: number, body: string): ReadBody | undefined {
+  const last = text.indexOf('\r\n\r\n', lineEnd)
+  if (last < 0) return undefined
+  const trailers = text.slice(lineEnd + 2, last + 2)
+  return { body: trailers === '' ? body : `${body}|${trailers}`, after: text.slice(last + 4) }
 }
 
 interface Scene {
@@ -154,6 +165,9 @@ const actions: Readonly<Record<string, Action>> = {
   many: sends(`HTTP/1.1 200 OK\r\na: 1\r\nb: 2\r\nc: 3\r\nd: 4\r\ncontent-length: 0\r\n\r\n`),
   trailers: sends(
     'HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n0\r\nx-t: 1\r\n\r\n',
+  ),
+  'grpc-trailers': sends(
+    'HTTP/1.1 200 OK\r\ncontent-type: application/grpc\r\ntransfer-encoding: chunked\r\n\r\n5\r\n\0\0\0\0\0\r\n0\r\ngrpc-status: 5\r\ngrpc-message: not%20here\r\nx-t: 1\r\n\r\n',
   ),
   large: ({ socket }, { number }) =>
     socket.write(`HTTP/1.1 200 OK\r\ncontent-length: ${number}\r\n\r\n${'l'.repeat(number)}`),
