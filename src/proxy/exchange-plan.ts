@@ -3,6 +3,7 @@
  * is tried again, and the headers that the upstream gets. The router's part of Envoy's `decodeHeaders`.
  */
 import type { Hash64 } from '../lib/xx-hash.ts'
+import { noteRouteStats } from './exchange-record.ts'
 import { isGrpc } from './exchange-response.ts'
 import type { ExchangeScope } from './exchange-scope.ts'
 import type { Failure } from './failure.ts'
@@ -60,6 +61,9 @@ export function pickTarget(
   const { random, clusters } = scope.runtime
   const picked = isForwarding ? action.forward.pickCluster(random, record.request) : undefined
   noteCluster(record, picked && clusters.get(picked.cluster))
+  const count = route?.route.count
+  if (count !== undefined && isForwarding) noteRouteStats(record, count, scope.runtime)
+  else record.routeStats = undefined
   return picked
 }
 
@@ -282,7 +286,7 @@ export function countAnswer({ stats }: Cluster, request: RequestHead, status: nu
   else stats.externalAnswers.add(status)
 }
 
-type AnsweredRequest = Pick<RequestRecord, 'status' | 'attempts' | 'request'>
+type AnsweredRequest = Pick<RequestRecord, 'status' | 'attempts' | 'request' | 'routeStats'>
 
 /**
  * The router's last word, the upstream's answer or a reply in its place: says how often it tried, and counts for the
@@ -296,6 +300,9 @@ export function noteAnswer(
   if (plan === undefined) return
   const { status, attempts } = answer
   countAnswer(plan.cluster, answer.request, status)
+  if (answer.routeStats !== undefined) {
+    for (const { answers } of answer.routeStats) answers.add(status)
+  }
   if (plan.forward.includeAttemptCountInResponse !== true || attempts === 0) return
   head.headers.set('x-envoy-attempt-count', String(attempts))
 }

@@ -39,6 +39,7 @@ import {
   noteAttempt,
   noteFailure,
   noteServed,
+  noteTimeout,
   noteUpstream,
   noteWire,
 } from './exchange-record.ts'
@@ -489,7 +490,7 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
   }
 
   onRouteTimeout(): void {
-    this.#plan?.cluster.stats.rqTimeout.add(1)
+    noteTimeout(this.record)
     this.#abort('timeout')
     this.#failUpstream('upstream-timeout', this.#plan?.timeoutReply)
   }

@@ -23,6 +23,7 @@ import { Retirement } from '../cluster/retirement.ts'
 import type { OutlierShare } from '../resilience/outlier-share.ts'
 import { type ProxyRuntime, createProxyRuntime } from '../runtime.ts'
 import { createOnDemandTableStats, createOverloadGauges } from '../telemetry/create-stats.ts'
+import { RouteStatsTable } from '../telemetry/route-stats.ts'
 import type { StatsRegistry } from '../telemetry/stats-registry.ts'
 import { HandshakePacer } from '../tls/handshake-pacer.ts'
 import type { TlsScope } from '../tls/live-tls.ts'
@@ -123,6 +124,7 @@ export class LocalDataPlane implements DataPlane {
       refusals,
       handles,
       overloadGauges: createOverloadGauges(stats),
+      routeStats: new RouteStatsTable(stats),
     })
     this.#routes = new RouteStore(() => this.#onRouteNames())
     this.#swap = new RouteSwap(clock, this.#routes, clusters)

@@ -258,17 +258,45 @@ test("with a stream duration the route's own time-out does not apply", () => {
   assert.deepEqual(forward.grpcTimeout, { limits: 'stream', maxMs: 0, offsetMs: 0 })
 })
 
-test('what only concerns statistics, spans and metadata is accepted', () => {
-  const route = onlyRoute(
-    {
-      route: { cluster: 'c' },
-      decorator: { operation: 'a:80/*' },
-      metadata: { filter_metadata: { istio: { config: '/apis/x' } } },
-      stat_prefix: 's',
-    },
-    { virtual_clusters: [{ name: 'v' }] },
-  )
+test('what only concerns spans and metadata is accepted', () => {
+  const route = onlyRoute({
+    route: { cluster: 'c' },
+    decorator: { operation: 'a:80/*' },
+    metadata: { filter_metadata: { istio: { config: '/apis/x' } } },
+  })
   assert.equal(route.action.kind, 'forward')
+  assert.equal(route.count, undefined)
+})
+
+test('a request is counted by the first virtual cluster that it matches, else by `other`, and by its route', () => {
+  const posts = { name: ':method', string_match: { exact: 'POST' } }
+  const carts = { name: ':path', string_match: { prefix: '/cart' } }
+  const route = onlyRoute(
+    { route: { cluster: 'c' }, stat_prefix: 's' },
+    {
+      virtual_clusters: [
+        { name: 'cart-posts', headers: [posts, carts] },
+        { name: 'posts', headers: [posts] },
+      ],
+    },
+  )
+  const namesOf = (method: string, path: string) =>
+    route.count?.(requestHead({ method, path })).map(({ kind, name }) => `${kind} ${name}`)
+  assert.deepEqual(namesOf('POST', '/cart/1'), ['vcluster cart-posts', 'route s'])
+  assert.deepEqual(namesOf('POST', '/'), ['vcluster posts', 'route s'])
+  assert.deepEqual(namesOf('GET', '/cart'), ['vcluster other', 'route s'])
+})
+
+test('a virtual cluster without a name or a condition is refused', () => {
+  const message = envoyMessage.routes(
+    `{ name: t, virtual_hosts: [{ name: h, domains: ['*'], virtual_clusters: [{ name: '' }, { name: v, headers: [{ name: a, string_match: { safe_regex: { regex: '(' } } }] }] }] }`,
+  )
+  const result = compileRouteConfiguration(message)
+  assert.ok(!result.ok)
+  assert.equal(result.reasons.length, 3)
+  assert.match(result.reasons.join('\n'), /virtual_clusters\[0\]\.name: value length must be at least 1/)
+  assert.match(result.reasons.join('\n'), /virtual_clusters\[0\]: virtual clusters must define 'headers'/)
+  assert.match(result.reasons.join('\n'), /virtual_clusters\[1\]\.headers\[0\]/)
 })
 
 test('configuration by filter is compiled, the innermost winning', () => {

@@ -31,6 +31,7 @@ import { routeConfigurationRule } from './route-fields.ts'
 import { createRouteIndex } from './route-index.ts'
 import { type MatchInput, type RouteMatcher, compileRouteMatch } from './route-matcher.ts'
 import type { MatchedRoute, MirrorPolicy, Route, RouteAction, RouteTable } from './route-table.ts'
+import { type VirtualClusters, compileCount, compileVirtualClusters } from './virtual-cluster.ts'
 import {
   type DomainEntry,
   createVirtualHostIndex,
@@ -172,6 +173,7 @@ function compileVirtualHost(
   const context: HostContext = {
     table,
     host: compileHostDefaults(host, table.mirrors, report),
+    virtualClusters: compileVirtualClusters(host, report),
     edits: compiler.edits(host, report),
     filterConfigs: mergeConfigs(
       table.filterConfigs,
@@ -204,6 +206,7 @@ function requireTls(virtualHost: string, findRoute: HostMatcher): HostMatcher {
 interface HostContext {
   readonly table: TableContext
   readonly host: ForwardContext['host']
+  readonly virtualClusters: VirtualClusters | undefined
   readonly edits: LevelEdits
   readonly filterConfigs: FilterConfigs | undefined
 }
@@ -229,12 +232,14 @@ function compileEntry(
   )
   const levels = [own, context.edits, context.table.edits]
   if (context.table.message.mostSpecificHeaderMutationsWins) levels.reverse()
+  const count = compileCount(context.virtualHost, context.virtualClusters, message.statPrefix)
   const route: Route = {
     name: message.name,
     action: compileAction(message, { ...context, filterConfigs, matcher }, report),
     editRequest: joinEdits(levels.map((level) => level.editRequest)),
     editResponse: joinEdits(levels.map((level) => level.editResponse)),
     ...(filterConfigs && { filterConfigs }),
+    ...(count && { count }),
   }
   return { ...matcher, matched: { virtualHost: context.virtualHost, route } }
 }

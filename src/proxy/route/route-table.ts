@@ -13,6 +13,7 @@ import type { RequestHead } from '../http/message.ts'
 import type { RetryPolicy } from '../resilience/retry-policy.ts'
 import type { RequestRecord } from '../telemetry/request-record.ts'
 import type { HashRequest } from './hash-policy.ts'
+import type { CountRoute } from './virtual-cluster.ts'
 
 export interface RouteTable {
   readonly name: string
@@ -36,6 +37,8 @@ export interface Route {
   readonly editResponse: HeaderEdit | undefined
   /** Compiled `typed_per_filter_config`, the most specific of route, virtual host and table, by filter name. */
   readonly filterConfigs?: FilterConfigs
+  /** By what it is counted besides its cluster; absent: nothing. */
+  readonly count?: CountRoute
 }
 
 /**

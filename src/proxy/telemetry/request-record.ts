@@ -9,6 +9,7 @@ import type { HttpProtocol, RequestHead, ResponseHead } from '../http/message.ts
 import type { MessageCounts } from '../http/stream.ts'
 import type { Cluster } from '../upstream/cluster.ts'
 import type { Host } from '../upstream/host.ts'
+import type { RouteStats } from './route-stats.ts'
 
 export interface RequestRecord {
   /** Wall clock at the first byte of the request, in milliseconds. */
@@ -53,6 +54,9 @@ export interface RequestRecord {
   hostsReached?: Host[] | undefined
   routeName: string
   virtualHost: string
+  /** Where its route is counted by more than its cluster. */
+  virtualCluster?: string | undefined
+  routeStats?: readonly RouteStats[] | undefined
   cluster: Cluster | undefined
   clusterName: string
   host: Host | undefined

@@ -64,6 +64,18 @@ function tcp(prefix: string, to: string): object {
   return typed('tcp', 'filters.network.tcp_proxy.v3.TcpProxy', { stat_prefix: prefix, cluster: to })
 }
 
+const virtualClusters: readonly object[] = [
+  {
+    name: 'posts',
+    headers: [
+      { name: ':method', string_match: { exact: 'POST' } },
+      { name: ':path', string_match: { prefix: '/x' } },
+    ],
+  },
+  { name: 'slow', headers: [{ name: ':path', string_match: { prefix: '/slow' } }] },
+  { name: 'retried', headers: [{ name: ':path', string_match: { prefix: '/retry' } }] },
+]
+
 function routes(): readonly object[] {
   const plain = (name: string) => ({ match: { prefix: `/${name}` }, route: { cluster: name } })
   return [
@@ -71,7 +83,7 @@ function routes(): readonly object[] {
     plain('empty'),
     plain('overflow'),
     plain('b'),
-    { match: { prefix: '/refused' }, route: { cluster: 'refused' } },
+    { match: { prefix: '/refused' }, stat_prefix: 'refused', route: { cluster: 'refused' } },
     {
       match: { prefix: '/direct' },
       direct_response: { status: 200, body: { inline_string: 'x' } },
@@ -86,9 +98,10 @@ function routes(): readonly object[] {
     },
     {
       match: { prefix: '/retry' },
+      stat_prefix: 'retry',
       route: { cluster: 'a', retry_policy: { retry_on: '5xx', num_retries: 2, ...backOff } },
     },
-    { match: { prefix: '/slow' }, route: { cluster: 'a', timeout: '0.05s' } },
+    { match: { prefix: '/slow' }, stat_prefix: 'slow', route: { cluster: 'a', timeout: '0.05s' } },
     {
       match: { prefix: '/try' },
       route: {
@@ -124,7 +137,14 @@ export const statScene: Scene = {
               route_config: {
                 name: 'table',
                 validate_clusters: false,
-                virtual_hosts: [{ name: 'app', domains: ['app.test'], routes: routes() }],
+                virtual_hosts: [
+                  {
+                    name: 'app',
+                    domains: ['app.test'],
+                    routes: routes(),
+                    virtual_clusters: virtualClusters,
+                  },
+                ],
               },
             }),
           ],
@@ -142,7 +162,7 @@ export const statScene: Scene = {
 export function statsOf(text: string): ReadonlyMap<string, number> {
   const stats = new Map<string, number>()
   for (const line of text.split('\n')) {
-    const match = /^((?:cluster|http|listener|tcp)\.\S+): (\d+)$/.exec(line)
+    const match = /^((?:cluster|http|listener|tcp|vhost)\.\S+): (\d+)$/.exec(line)
     if (match?.[1] !== undefined) stats.set(match[1], Number(match[2]))
   }
   return stats
