@@ -67,6 +67,27 @@ export interface ProxyTypeStatus {
   readonly rejection?: { readonly reason: string; readonly at: string; readonly version: string }
 }
 
+/**
+ * `GET …/namespaces/NS/proxies/NAME/firstcall?host=reviews:9080`: what a sidecar on demand would be given for a host that
+ * it has not called; its own listeners too. Messages in JSON, in Envoy's field names.
+ */
+export interface FirstCall {
+  readonly apiVersion: typeof viewApiVersion
+  readonly kind: 'FirstCall'
+  /** False: everything comes by itself, and the lists are empty. */
+  readonly isOnDemand: boolean
+  readonly virtualHosts: readonly unknown[]
+  readonly clusters: readonly unknown[]
+  readonly assignments: readonly unknown[]
+  readonly listeners: readonly unknown[]
+}
+
+export function firstCallPath(proxy: ProxyObject, host: string): string {
+  const { namespace = '', name } = proxy.metadata
+  const place = [namespace, 'proxies', name].map(encodeURIComponent).join('/')
+  return `/apis/${viewApiVersion}/namespaces/${place}/firstcall?host=${encodeURIComponent(host)}`
+}
+
 /** `metadata.name` is the host name. */
 export interface ServiceObject extends ApiObject {
   readonly kind: 'Service'

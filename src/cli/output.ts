@@ -23,6 +23,8 @@ export interface Table {
   readonly rows: readonly (readonly Cell[])[]
   /** Said instead of an empty table. */
   readonly empty: string
+  /** Said below the table, for people. */
+  readonly note?: string
 }
 
 export type Cell = string | { readonly text: string; readonly colour: Colour }
@@ -40,13 +42,14 @@ export function renderOutput(output: Output, format: OutputFormat, terminal: Ter
 
 /** Columns as wide as their widest cell, two blanks apart, nothing after the last. */
 export function renderTable(table: Table, terminal: Terminal): string {
-  if (table.rows.length === 0) return withNewline(table.empty)
+  const note = table.note === undefined ? '' : `\n${withNewline(table.note)}`
+  if (table.rows.length === 0) return withNewline(table.empty) + note
   const header = table.columns.map((name) => ({ text: name, colour: 'bold' as const }))
   const lines = [header, ...table.rows]
   const widths = table.columns.map((_name, index) =>
     Math.max(...lines.map((cells) => plainText(cells[index]).length)),
   )
-  return lines
+  const rows = lines
     .map((cells) => {
       const parts = cells.map((cell, index) => {
         const text = plainText(cell)
@@ -57,6 +60,7 @@ export function renderTable(table: Table, terminal: Terminal): string {
       return `${parts.join('').trimEnd()}\n`
     })
     .join('')
+  return rows + note
 }
 
 function plainText(cell: Cell | undefined): string {

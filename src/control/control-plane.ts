@@ -31,6 +31,7 @@ import { ObjectStore } from './api-server/object-store.ts'
 import { meshOf, openConfigSource, type ConfigSource } from './config-source.ts'
 import { createFaultRoutes } from './fault/fault-routes.ts'
 import { openFaultStore } from './fault/fault-store.ts'
+import { readFirstCall } from './first-call.ts'
 import { addGauges } from './gauges.ts'
 import { IdentityMetrics } from './identity/identity-metrics.ts'
 import type { IdentitySettings } from './identity/identity-service.ts'
@@ -248,6 +249,7 @@ function openApi(
     paths: () => source.paths,
     version: options.version ?? '0.0.0',
     metricsText: () => metrics.text(),
+    readOther: (url) => readFirstCall({ ads, translation }, url),
     notReady: () => '',
     clock,
     log,

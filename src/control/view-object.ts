@@ -197,7 +197,7 @@ function instanceOf(id: string): string {
   return dot < 0 ? named : named.slice(0, dot)
 }
 
-function identityOf(node: StreamNode) {
+export function identityOf(node: StreamNode) {
   const [, address = '', named = ''] = node.id.split('~')
   const said = node.metadata['NAMESPACE']
   const own = named.slice(named.lastIndexOf('.') + 1) || 'default'

@@ -60,7 +60,6 @@ function poolOf(path: string): EffectTable {
 const trafficBlockEffects: EffectTable = {
   ...poolEffects,
   loadBalancer: 'effective',
-  'loadBalancer.simple=PASSTHROUGH': 'not-yet',
   'loadBalancer.zoneAwareLbSetting': 'not-yet',
   tls: 'effective',
   'tls.credentialName': 'refused',
@@ -75,7 +74,6 @@ export const effects: Readonly<Record<string, EffectTable>> = {
     'spec.gateways[]=mesh': 'effective',
     'spec.http[].match[].gateways[]': 'not-yet',
     'spec.http[].match[].gateways[]=mesh': 'effective',
-    'spec.http[].match[].statPrefix': 'not-yet',
     'spec.tls[].match[].gateways[]': 'not-yet',
     'spec.tls[].match[].gateways[]=mesh': 'effective',
     'spec.tcp[].match[].gateways[]': 'not-yet',

@@ -3,7 +3,6 @@
  * is tried again, and the headers that the upstream gets. The router's part of Envoy's `decodeHeaders`.
  */
 import type { Hash64 } from '../lib/xx-hash.ts'
-import { noteRouteStats } from './exchange-record.ts'
 import { isGrpc } from './exchange-response.ts'
 import type { ExchangeScope } from './exchange-scope.ts'
 import type { Failure } from './failure.ts'
@@ -21,6 +20,7 @@ import {
   streamDurationMs,
 } from './route/request-timeout.ts'
 import type { ForwardAction, MatchedRoute, PickedCluster, Route } from './route/route-table.ts'
+import type { CountRoute } from './route/virtual-cluster.ts'
 import type { RequestRecord } from './telemetry/request-record.ts'
 import type { Cluster } from './upstream/cluster.ts'
 
@@ -62,9 +62,15 @@ export function pickTarget(
   const picked = isForwarding ? action.forward.pickCluster(random, record.request) : undefined
   noteCluster(record, picked && clusters.get(picked.cluster))
   const count = route?.route.count
-  if (count !== undefined && isForwarding) noteRouteStats(record, count, scope.runtime)
-  else record.routeStats = undefined
+  if (count === undefined) record.routeStats = route?.route.stats
+  else if (isForwarding) noteCount(record, count)
   return picked
+}
+
+function noteCount(record: RequestRecord, count: CountRoute): void {
+  const { stats, virtualCluster } = count(record.request)
+  record.routeStats = stats
+  record.virtualCluster = virtualCluster
 }
 
 function noteCluster(record: RequestRecord, cluster: Cluster | undefined): void {
@@ -300,9 +306,7 @@ export function noteAnswer(
   if (plan === undefined) return
   const { status, attempts } = answer
   countAnswer(plan.cluster, answer.request, status)
-  if (answer.routeStats !== undefined) {
-    for (const { answers } of answer.routeStats) answers.add(status)
-  }
+  answer.routeStats?.answers.add(status)
   if (plan.forward.includeAttemptCountInResponse !== true || attempts === 0) return
   head.headers.set('x-envoy-attempt-count', String(attempts))
 }

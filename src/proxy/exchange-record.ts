@@ -5,12 +5,10 @@ import type { ExchangeScope } from './exchange-scope.ts'
 import { failureReplies, type Failure } from './failure.ts'
 import type { HttpProtocol, RequestHead } from './http/message.ts'
 import type { DownstreamStream, RequestRefusal } from './http/stream.ts'
-import type { CountRoute } from './route/virtual-cluster.ts'
 import type { ProxyRuntime } from './runtime.ts'
 import type { DownstreamStats } from './telemetry/cluster-stats.ts'
 import { grpcStatusOf, httpAsGrpcStatus } from './telemetry/grpc-status.ts'
 import type { RequestRecord } from './telemetry/request-record.ts'
-import type { RouteStats } from './telemetry/route-stats.ts'
 import type { Cluster } from './upstream/cluster.ts'
 import { connectFailureText } from './upstream/connect-failure.ts'
 import type { Host } from './upstream/host.ts'
@@ -44,9 +42,9 @@ export function createRecord(scope: ExchangeScope, request: RequestHead): Reques
     wireBytesSent: 0,
     attempts: 0,
     routeName: '',
-    virtualHost: '',
-    virtualCluster: undefined,
     routeStats: undefined,
+    virtualCluster: undefined,
+    virtualHost: '',
     cluster: undefined,
     clusterName: '',
     host: undefined,
@@ -148,7 +146,7 @@ export function noteUpstream(
   },
   nowMs: number,
 ): void {
-  for (const { rqTotal } of record.routeStats ?? nowhere) rqTotal.add(1)
+  record.routeStats?.rqTotal.add(1)
   record.poolEndMs = nowMs
   record.upstreamStartMs = nowMs
   record.upstreamRemoteAddress = record.host?.addressText
@@ -196,40 +194,26 @@ export function noteServed(
 ): void {
   const { status, nowMs } = answer
   record.upstreamHeadMs = nowMs
+  const { routeStats } = record
   if (record.attempts > 1 && status < 500) {
     stats.rqRetrySuccess.add(1)
-    for (const { rqRetrySuccess } of record.routeStats ?? nowhere) rqRetrySuccess.add(1)
+    routeStats?.rqRetrySuccess.add(1)
   }
   if (record.requestEndMs !== 0) {
     const timeMs = nowMs - record.requestEndMs
     record.upstreamServiceTimeMs = timeMs
     stats.rqTime.record(timeMs)
-    for (const { rqTime } of record.routeStats ?? nowhere) rqTime.record(timeMs)
+    routeStats?.rqTime.record(timeMs)
   }
   record.details = 'via_upstream'
   record.status = status
 }
 
-/** By what its route is counted besides its cluster. */
-export function noteRouteStats(
-  record: RequestRecord,
-  count: CountRoute,
-  { routeStats: table }: Pick<ProxyRuntime, 'routeStats'>,
-): void {
-  const counted = count(record.request)
-  const [first] = counted
-  record.virtualCluster =
-    first?.kind === 'vcluster' && first.name !== 'other' ? first.name : undefined
-  record.routeStats = counted.flatMap((one) => table?.of(one) ?? [])
+/** The time of the route is up. */
+export function countTimeout(record: RequestRecord, cluster: Cluster | undefined): void {
+  cluster?.stats.rqTimeout.add(1)
+  record.routeStats?.rqTimeout.add(1)
 }
-
-/** The whole request ran out of time. */
-export function noteTimeout(record: RequestRecord): void {
-  record.cluster?.stats.rqTimeout.add(1)
-  for (const { rqTimeout } of record.routeStats ?? nowhere) rqTimeout.add(1)
-}
-
-const nowhere: readonly RouteStats[] = []
 
 /** The failure that ended the exchange. */
 export function noteFailure(record: RequestRecord, failure: Failure): void {

@@ -75,18 +75,18 @@ export class RetryState {
     const { stats, breaker } = this.#cluster
     if (decision === 'limit-exceeded') {
       stats.rqRetryLimitExceeded.add(1)
-      for (const one of record.routeStats ?? []) one.rqRetryLimitExceeded.add(1)
+      record.routeStats?.rqRetryLimitExceeded.add(1)
       addFlag(record, 'URX')
     }
     if (decision !== 'retry') return decision
     if (!breaker.tryAcquire('retries')) {
-      for (const { rqRetryOverflow } of record.routeStats ?? []) rqRetryOverflow.add(1)
+      record.routeStats?.rqRetryOverflow.add(1)
       addFlag(record, 'UO')
       return 'overflow'
     }
     this.#holdsUnit = true
     stats.rqRetry.add(1)
-    for (const { rqRetry } of record.routeStats ?? []) rqRetry.add(1)
+    record.routeStats?.rqRetry.add(1)
     if (outcome.status !== undefined) stats.retriedAnswers.add(outcome.status)
     return 'retry'
   }

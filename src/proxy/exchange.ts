@@ -33,13 +33,13 @@ import {
   countRefusal,
   countUpgrade,
   createRecord,
+  countTimeout,
   finishRecord,
   noteGone,
   noteReset,
   noteAttempt,
   noteFailure,
   noteServed,
-  noteTimeout,
   noteUpstream,
   noteWire,
 } from './exchange-record.ts'
@@ -490,7 +490,7 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
   }
 
   onRouteTimeout(): void {
-    noteTimeout(this.record)
+    countTimeout(this.record, this.#plan?.cluster)
     this.#abort('timeout')
     this.#failUpstream('upstream-timeout', this.#plan?.timeoutReply)
   }

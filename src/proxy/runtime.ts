@@ -10,7 +10,6 @@ import { describeError } from '../lib/mesh-error.ts'
 import type { Random } from '../lib/random.ts'
 import { InternalListeners } from './listener/internal-listener.ts'
 import { Overload, type OverloadGauges } from './listener/overload.ts'
-import type { RouteStatsTable } from './telemetry/route-stats.ts'
 import { RefusalLog } from './tls/refusal-log.ts'
 import type { ClusterSet } from './upstream/cluster.ts'
 import { UpstreamPools } from './upstream/pool.ts'
@@ -28,8 +27,6 @@ export interface ProxyRuntime {
   readonly clusters: ClusterSet
   readonly connector: Connector
   readonly pools: UpstreamPools
-  /** Absent: routes are counted by their clusters only. */
-  readonly routeStats?: RouteStatsTable | undefined
   /** Listeners of this process that are reached by name (Envoy internal addresses). */
   readonly internalListeners: InternalListeners
   readonly overload: Overload
@@ -52,7 +49,6 @@ export interface ProxyRuntimeOptions {
   readonly random: Random
   readonly log: Log
   readonly clusters: ClusterSet
-  readonly routeStats?: RouteStatsTable | undefined
   /** Ceiling of open downstream connections over all listeners; 0 or absent = none. */
   readonly connectionsMax?: number
   /** What all threads of the process share; absent: there is one. */
@@ -92,7 +88,6 @@ export function createProxyRuntime(options: ProxyRuntimeOptions): ProxyRuntime {
     clusters,
     connector,
     pools,
-    routeStats: options.routeStats,
     internalListeners,
     overload,
     health: { isFailing: false },

@@ -24,7 +24,7 @@ import { localitiesOf } from './endpoint.ts'
 import { translateHealthChecks } from './health-check.ts'
 import { clusterName } from './host-name.ts'
 import type { MeshSettings } from './input.ts'
-import { translateLoadBalancer } from './load-balancer.ts'
+import { isPassthrough, translateLoadBalancer } from './load-balancer.ts'
 import {
   type ClientPlace,
   isLocalityWeighted,
@@ -59,11 +59,14 @@ export interface ClusterInput {
 }
 
 /** Undefined when a service resolved by DNS has no endpoint (in this subset), as in Istio. */
-export function translateCluster(input: ClusterInput): EncodedResource | undefined {
-  const { service, port, rule, subset, mesh } = input
-  const name = clusterName(port.number, subset?.name ?? '', service.hostname)
+export function translateCluster(written: ClusterInput): EncodedResource | undefined {
+  const { port, rule, subset, mesh } = written
   const policy = effectivePolicy({ rule: rule?.trafficPolicy, subset, port: port.number, mesh })
-  const locality = localityPolicyOf({ policy, service, mesh })
+  const service = asBalanced(written.service, policy)
+  const input = { ...written, service }
+  const name = clusterName(port.number, subset?.name ?? '', service.hostname)
+  const isByName = goesByName(service)
+  const locality = placedBy(input, policy)
   const discovery = discoveryOf(input, { name, policy, locality })
   if (discovery === undefined) return undefined
   const pool: PoolInput = {
@@ -82,8 +85,6 @@ export function translateCluster(input: ClusterInput): EncodedResource | undefin
         subset: subset?.name ?? '',
         httpVersion: httpVersionOf(pool),
       })
-  // A cluster that resolves the name that a request asked for speaks TLS, if any, with that name.
-  const isByName = ['none', 'dynamic-dns'].includes(service.resolution)
   const message = Cluster.fromPartial({
     name,
     ...discovery,
@@ -104,6 +105,20 @@ export function translateCluster(input: ClusterInput): EncodedResource | undefin
     metadata: { filterMetadata: { istio: istioMetadata(input) } },
   })
   return encodeResource({ name, typeUrl: typeUrls.cluster, codec: Cluster, message })
+}
+
+/** A cluster that resolves the name that a request asked for speaks TLS, if any, with that name; it has no localities. */
+function goesByName({ resolution }: Service): boolean {
+  return resolution === 'none' || resolution === 'dynamic-dns'
+}
+
+function placedBy({ service, mesh }: ClusterInput, policy: EffectivePolicy) {
+  return goesByName(service) ? undefined : localityPolicyOf({ policy, service, mesh })
+}
+
+/** PASSTHROUGH sends to the address that the caller named, whatever the service's endpoints are. */
+function asBalanced(service: Service, policy: EffectivePolicy): Service {
+  return isPassthrough(policy.loadBalancer) ? { ...service, resolution: 'none' } : service
 }
 
 function discoveryOf(

@@ -47,6 +47,11 @@ export interface Translation extends ViewSource {
   /** Input that is in force: the newest, less what is held back. */
   effectiveInput(): TranslationInput
   viewOf(node: StreamNode, demand?: Demand): ResourceView
+  /**
+   * What a client on demand would have that had called one host and nothing else, by the name that it would ask for
+   * (VHDS); it is not noted as a client. Undefined: it gets everything by itself.
+   */
+  foresee(node: StreamNode, alias: string): ResourceView | undefined
   /** Translates in slices what the first client of a scope class needs. Undefined: it is there. */
   prepare(node: StreamNode): Promise<void> | undefined
 }
@@ -195,6 +200,24 @@ class Driver implements Translation {
     const kept = { client: own, outbound, demanded, usedAt: this.#revision }
     this.#clients.set(key, { ...made, ...kept })
     return made.view
+  }
+
+  foresee(node: StreamNode, alias: string): ResourceView | undefined {
+    const { key, client: own } = this.#identify(node)
+    const { world } = this.#admission
+    const client = withRegisteredLabels(own, world.input.registry)
+    const scope = scopeOf(client, world)
+    const outbound = this.#states.get(scope.key) ?? this.#firstState(scope)
+    const wasOnDemand = this.#clients.get(key)?.demanded !== undefined
+    const { mesh } = world.input
+    const services = outbound.parts.size
+    if (!isOnDemand({ client, scope, mesh, services, wasOnDemand })) return undefined
+    const demand = {
+      hosts: new Set([alias]),
+      droppedHosts: new Set(client.rememberedHosts.filter((name) => name !== alias)),
+      clusters: new Set<string>(),
+    }
+    return this.#demandedView({ world, scope, client, outbound, demand, known: undefined }).view
   }
 
   #wholeView(input: ViewInput): MadeView {

@@ -18,6 +18,7 @@ import { consistentHashOf, type HashOf } from './hash-policy.ts'
 import { identitiesOf } from './identity.ts'
 import { faultsFor, injectFaults } from './injected-fault.ts'
 import { l4Inputs, l4RoutesOf } from './l4-route.ts'
+import { isPassthrough } from './load-balancer.ts'
 import { localityPolicyOf } from './locality.ts'
 import { encodeVirtualHost, type EncodedVirtualHost } from './route-configuration.ts'
 import { translateRoutes } from './route.ts'
@@ -93,7 +94,7 @@ export function translateAssignments(input: PartInput): EncodedResource[] {
         port: port.number,
         mesh,
       })
-      if (isTlsRefused(policy.tls)) return []
+      if (isTlsRefused(policy.tls) || isPassthrough(policy.loadBalancer)) return []
       return translateEndpoints({
         service,
         port,

@@ -11,9 +11,13 @@ export function translateLoadBalancer(settings: LoadBalancerSettings = {}) {
   if (settings.consistentHash !== undefined) return hashing(settings.consistentHash)
   if (settings.simple === 'RANDOM') return { lbPolicy: Cluster_LbPolicy.RANDOM }
   if (settings.simple === 'ROUND_ROBIN') return roundRobin(settings)
-  // LEAST_CONN is its old name. PASSTHROUGH needs an original destination, which an explicit proxy does not
-  // have; the model warns that it has no effect.
+  // LEAST_CONN is its old name; clusters of PASSTHROUGH have nothing to balance over.
   return leastRequest(settings)
+}
+
+/** Whether a cluster has no endpoints of its own and goes where the caller said. */
+export function isPassthrough(settings: LoadBalancerSettings | undefined): boolean {
+  return settings?.simple === 'PASSTHROUGH'
 }
 
 function roundRobin(settings: LoadBalancerSettings) {

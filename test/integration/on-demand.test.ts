@@ -1,109 +1,20 @@
 /** Proxies that fetch virtual hosts and clusters when they first call them, from our control plane: ours and Envoy. */
 import assert from 'node:assert/strict'
-import { createServer } from 'node:net'
 import { after, before, describe, test } from 'node:test'
 
 import { httpRequestThrough } from '../support/absolute-form.ts'
 import { openControlPlaneScene, type ControlPlaneScene } from '../support/control-plane-scene.ts'
 import { eventually } from '../support/eventually.ts'
 import { runEnvoy, runTulle, type RunningProxy } from '../support/mtls-scene.ts'
+import {
+  freePort,
+  hostname,
+  meshYaml,
+  onDemandBootstrap,
+  serviceYaml,
+} from '../support/on-demand-scene.ts'
 import { findEnvoy, skipUnless } from '../support/programs.ts'
 import { openNamedUpstream, type NamedUpstream } from '../support/sidecar-scene.ts'
-
-const hostname = (name: string): string => `${name}.default.svc.cluster.local`
-
-function serviceYaml(name: string, port: number): string {
-  return `
-apiVersion: networking.istio.io/v1
-kind: ServiceEntry
-metadata: { name: ${name}, namespace: default }
-spec:
-  hosts: [${hostname(name)}]
-  location: MESH_INTERNAL
-  resolution: STATIC
-  ports: [{ number: 8080, name: http, protocol: HTTP }]
-  endpoints: [{ address: 127.0.0.1, ports: { http: ${port} } }]
-`
-}
-
-const meshYaml = (mode: string): string => `
-apiVersion: tulle.dev/v1alpha1
-kind: Mesh
-metadata: { name: on-demand, namespace: default }
-spec:
-  meshConfig:
-    outboundTrafficPolicy: { mode: ${mode} }
-    enableAutoMtls: false
-  config: [ ./config ]
-`
-
-function bootstrap(xds: string, proxyPort: number, more: object = {}): string {
-  const [address, port] = xds.split(':')
-  const socketAddress = { address, port_value: Number(port) }
-  const ads = { ads: {}, initial_fetch_timeout: '0s', resource_api_version: 'V3' }
-  const http = 'envoy.extensions.upstreams.http.v3.HttpProtocolOptions'
-  return JSON.stringify({
-    node: {
-      id: `sidecar~127.0.0.1~caller-${proxyPort}.default~default.svc.cluster.local`,
-      cluster: 'caller',
-      metadata: {
-        NAMESPACE: 'default',
-        WORKLOAD_NAME: 'caller',
-        HTTP_PROXY_PORT: proxyPort,
-        ON_DEMAND: 'on',
-        ...more,
-      },
-    },
-    admin: { address: { socket_address: { address: '127.0.0.1', port_value: 0 } } },
-    bootstrap_extensions: [
-      {
-        name: 'envoy.bootstrap.internal_listener',
-        typed_config: {
-          '@type':
-            'type.googleapis.com/envoy.extensions.bootstrap.internal_listener.v3.InternalListener',
-        },
-      },
-    ],
-    dynamic_resources: {
-      ads_config: {
-        api_type: 'DELTA_GRPC',
-        transport_api_version: 'V3',
-        grpc_services: [{ envoy_grpc: { cluster_name: 'xds-grpc' } }],
-      },
-      lds_config: ads,
-      cds_config: ads,
-    },
-    static_resources: {
-      clusters: [
-        {
-          name: 'xds-grpc',
-          type: 'STATIC',
-          typed_extension_protocol_options: {
-            [http]: {
-              '@type': `type.googleapis.com/${http}`,
-              explicit_http_config: { http2_protocol_options: {} },
-            },
-          },
-          load_assignment: {
-            cluster_name: 'xds-grpc',
-            endpoints: [
-              { lb_endpoints: [{ endpoint: { address: { socket_address: socketAddress } } }] },
-            ],
-          },
-        },
-      ],
-    },
-  })
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve) => {
-    const server = createServer().listen(0, '127.0.0.1', () => {
-      const address = server.address()
-      server.close(() => resolve(typeof address === 'object' ? (address?.port ?? 0) : 0))
-    })
-  })
-}
 
 interface Caller extends AsyncDisposable {
   readonly proxy: RunningProxy
@@ -152,7 +63,7 @@ for (const { name, run, skip } of kinds) {
     async function start(more: object = {}): Promise<Caller> {
       const proxyPort = await freePort()
       const xds = plane.controlPlane.plaintextXdsAddress
-      const proxy = await run(bootstrap(xds, proxyPort, more))
+      const proxy = await run(onDemandBootstrap(xds, proxyPort, more))
       await eventually(async () => (await proxy.get('/ready')).includes('LIVE'))
       return {
         proxy,
@@ -246,7 +157,9 @@ test('a request with a body waits with it, and goes on', async () => {
     'config/services.yaml': serviceYaml('reviews', upstream.port),
   })
   const proxyPort = await freePort()
-  await using proxy = await runTulle(bootstrap(plane.controlPlane.plaintextXdsAddress, proxyPort))
+  await using proxy = await runTulle(
+    onDemandBootstrap(plane.controlPlane.plaintextXdsAddress, proxyPort),
+  )
   await eventually(async () => (await proxy.get('/ready')).includes('LIVE'))
   const init = { method: 'POST', body: 'x'.repeat(10_000) }
   assert.deepEqual(await httpRequestThrough(proxyPort, 'reviews:8080', init), {

@@ -53,6 +53,7 @@ export function requestRecord(fields: Partial<RequestRecord> = {}): RequestRecor
     responseStartMs: 1012.9,
     attempts: 1,
     routeName: 'default',
+    routeStats: undefined,
     virtualHost: 'my-go-service:8080',
     cluster: undefined,
     clusterName: 'outbound|8080||my-go-service.default.svc.cluster.local',

@@ -19,8 +19,9 @@ export const explainCommand: Command = {
   description:
     "Asks a running sidecar's configuration, or with -f what the workload would get from files. Nothing is sent: " +
     "the proxy's own matchers decide. Each rule that was tried is shown with its file and line and the first " +
-    'conditions that it did not meet. Exit code 0: the request is forwarded, answered or redirected; 1: no ' +
-    'route, it would fail, or the sidecar fetches the host when it is first called, and has not yet; 2: misuse.',
+    'conditions that it did not meet. A host that a sidecar on demand has not called yet is explained as ' +
+    'its first call would find it. Exit code 0: the request is forwarded, answered or redirected; 1: no route, ' +
+    'or it would fail; 2: misuse.',
   arguments: [
     { name: '<method>', summary: 'such as GET' },
     { name: '<url>', summary: 'as the application writes it: http://reviews:9080/path' },

@@ -3,7 +3,10 @@
  * workload of a mesh file would get, without a running mesh.
  */
 import { resourceLists } from '../../agent/resource-json.ts'
+import type { ObjectList } from '../../api/object.ts'
+import { firstCallPath, viewPath, type FirstCall, type ProxyObject } from '../../api/view.ts'
 import { systemClock } from '../../lib/clock.ts'
+import { apiClient } from '../api-client.ts'
 import {
   meshFlags,
   namespaceFlag,
@@ -14,8 +17,9 @@ import {
 } from '../command.ts'
 import { loadOffline, nodeOf, pickWorkload, viewOf } from '../offline.ts'
 import type { Output, Table } from '../output.ts'
-import { adminAddressOf } from '../proxy-config/admin-address.ts'
+import { adminAddressOf, pickProxy } from '../proxy-config/admin-address.ts'
 import { readProxyResources, type Json, type ProxyResources } from '../proxy-config/config-dump.ts'
+import { isOnDemand, resourcesOfFirstCall } from '../proxy-config/on-demand.ts'
 import {
   clusterTable,
   endpointRows,
@@ -58,6 +62,11 @@ export const proxyConfigCommand: Command = {
       summary: 'only what has this text in its name (clusters, endpoints, routes)',
     },
     {
+      flags: '--first-call <host>',
+      summary:
+        'of a sidecar on demand: what the first call of this host (reviews:9080) would bring',
+    },
+    {
       flags: '--admin <address>',
       summary: 'ask this admin address, 127.0.0.1:15000 or unix:/path',
     },
@@ -84,7 +93,11 @@ export const proxyConfigCommand: Command = {
     const kind = kinds.find((name) => name === what || name === `${what}s`)
     if (kind === undefined) throw usageError(`cannot show ${what}`, `one of ${kinds.join(', ')}`)
     const isOffline = input.flags.list('file').length > 0
-    const resources = isOffline ? await readOffline(input) : await readLive(input)
+    const firstCall = input.flags.text('firstCall')
+    if (isOffline && firstCall !== undefined) {
+      throw usageError('files know no first call', 'leave -f out, and ask a running mesh')
+    }
+    const resources = await readResources(input, firstCall)
     if (kind === 'secrets' && isOffline) {
       throw usageError('files have no secrets', 'leave -f out, and ask a running sidecar')
     }
@@ -94,6 +107,29 @@ export const proxyConfigCommand: Command = {
       output: outputOf(kind, host === undefined ? resources : only(resources, host)),
     }
   },
+}
+
+function readResources(
+  input: CommandInput,
+  firstCall: string | undefined,
+): Promise<ProxyResources> {
+  if (input.flags.list('file').length > 0) return readOffline(input)
+  return firstCall === undefined ? readLive(input) : readFirstCall(input, firstCall)
+}
+
+async function readFirstCall(
+  { flags, arguments: words, context }: CommandInput,
+  host: string,
+): Promise<ProxyResources> {
+  const api = apiClient(flags, context)
+  const { items } = await api.get<ObjectList<ProxyObject>>(viewPath('proxies'))
+  const proxy = pickProxy(items, words[1], flags.text('namespace'))
+  const given = await api.get<FirstCall>(firstCallPath(proxy, host))
+  if (given.isOnDemand) return resourcesOfFirstCall(given)
+  throw usageError(
+    `${proxy.metadata.name} is not on demand`,
+    'leave --first-call out: it has what it may call',
+  )
 }
 
 async function readLive(input: CommandInput): Promise<ProxyResources> {
@@ -134,13 +170,17 @@ function only(resources: ProxyResources, host: string): ProxyResources {
   }
 }
 
+const onDemandNote =
+  'on demand: what it has not called is not here; --first-call HOST shows what a first call would bring'
+
 function outputOf(kind: (typeof kinds)[number], resources: ProxyResources): Output {
   const { bootstrap = {}, listeners, routes, clusters, assignments, secrets, hosts } = resources
   const nowMs = systemClock.nowMs()
   const data = (value: unknown): Output => ({ data: value, view: { kind: 'data' } })
+  const note = isOnDemand(resources) ? { note: onDemandNote } : {}
   const table = (value: unknown, view: Table): Output => ({
     data: value,
-    view: { kind: 'table', table: view },
+    view: { kind: 'table', table: { ...view, ...note } },
   })
   const rows = endpointRows(resources)
   const outputs: Record<(typeof kinds)[number], () => Output> = {

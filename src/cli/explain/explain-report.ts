@@ -29,6 +29,8 @@ export interface ExplainReport {
   readonly from: ExplainedClient
   readonly listener?: ExplainedListener
   readonly virtualHost?: ExplainedHost
+  /** The sidecar is on demand and has not called this: what follows is what the control plane would give it now. */
+  readonly fetchedOnFirstCall?: true
   /** In the order in which they are tried, up to the one that matched. */
   readonly rules: readonly ExplainedRule[]
   /** VirtualServices that name the host and have no say. */
@@ -62,7 +64,9 @@ export async function explainReport(
   source: ExplainSource,
   request: RequestLine,
 ): Promise<ExplainReport> {
-  const { listener, virtualHost, tried, action, verdict } = source.explain(request)
+  const now = source.explain(request)
+  const fetched = isMissing(now) ? await source.explainFirstCall?.(request) : undefined
+  const { listener, virtualHost, tried, action, verdict } = fetched ?? now
   const resources = await findResources(source, [
     ...tried.flatMap(({ provenance }) =>
       provenance === undefined ? [] : [provenance, rootOf(provenance)],
@@ -79,6 +83,7 @@ export async function explainReport(
     from: clientOnly(source.client),
     ...(listener && { listener }),
     ...(virtualHost && { virtualHost }),
+    ...(fetched && { fetchedOnFirstCall: true as const }),
     rules: joinRules(tried, { resources, virtualHost, client: source.client }),
     // What decides inside a tunnel is asked when a request comes out of it.
     passedOver:
@@ -90,11 +95,17 @@ export async function explainReport(
   }
 }
 
+/** A sidecar on demand may still fetch what it lacks: the host, or a cluster behind it. */
+function isMissing({ listener, virtualHost, verdict }: ProxyExplanation): boolean {
+  return listener !== undefined && (virtualHost === undefined || verdict.flag === 'NC')
+}
+
 async function findPassedOver(
   source: ExplainSource,
   { tried, virtualHost }: Pick<ProxyExplanation, 'tried' | 'virtualHost'>,
 ): Promise<readonly PassedOver[]> {
-  const [, host, port] = /^(.*):(\d+)$/.exec(virtualHost?.name ?? '') ?? []
+  // One that came on demand is named with its table: `http_proxy/reviews.default.svc.cluster.local:9080`.
+  const [, host, port] = /^(?:.*\/)?(.*):(\d+)$/.exec(virtualHost?.name ?? '') ?? []
   if (host === undefined) return []
   const used = tried.flatMap(({ provenance }) => (provenance ? nameOf(rootOf(provenance)) : []))
   return passedOver({

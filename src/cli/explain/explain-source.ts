@@ -3,7 +3,13 @@
  * sidecar is asked for its configuration and whose control plane is asked for the resources behind it.
  */
 import type { ObjectList } from '../../api/object.ts'
-import { viewPath, type IssueObject, type ProxyObject } from '../../api/view.ts'
+import {
+  firstCallPath,
+  viewPath,
+  type FirstCall,
+  type IssueObject,
+  type ProxyObject,
+} from '../../api/view.ts'
 import { MeshError } from '../../lib/mesh-error.ts'
 import type { Issue } from '../../model/issue.ts'
 import type { VirtualServiceSpec } from '../../model/istio/virtual-service.ts'
@@ -12,7 +18,7 @@ import { resourceKey, type Resource } from '../../model/resource.ts'
 import { messagesOfJson, messagesOfView } from '../../proxy/explain/config-messages.ts'
 import { createExplainer, type ExplainOptions } from '../../proxy/explain/explain-request.ts'
 import type { ProxyExplanation } from '../../proxy/explain/explanation.ts'
-import type { RequestLine } from '../../proxy/explain/request-target.ts'
+import { requestTarget, type RequestLine } from '../../proxy/explain/request-target.ts'
 import { analyze } from '../../translate/analyze.ts'
 import { clientOf, withRegisteredLabels } from '../../translate/client.ts'
 import { meshSettingsOfSpec } from '../../translate/input.ts'
@@ -29,6 +35,7 @@ import {
 } from '../offline.ts'
 import { pickProxy } from '../proxy-config/admin-address.ts'
 import { readProxyResources, type HostState } from '../proxy-config/config-dump.ts'
+import { isOnDemand, withFirstCall } from '../proxy-config/on-demand.ts'
 import {
   liveMesh,
   liveResource,
@@ -41,6 +48,11 @@ export interface ExplainSource {
   readonly client: ExplainedClient
   /** Rejections: MESH_USAGE, MESH_CONFIG_REJECTED. */
   explain(request: RequestLine): ProxyExplanation
+  /**
+   * What would happen at the first call of a host that a sidecar on demand has not fetched: as `explain`, with what the
+   * control plane would give then. Undefined: it is not on demand, or has it. Absent: nothing is ever fetched.
+   */
+  explainFirstCall?(request: RequestLine): Promise<ProxyExplanation | undefined>
   /** Undefined when it is not there any more. */
   resource(reference: ResourceReference): Promise<Resource | undefined>
   issues(): Promise<readonly Issue[]>
@@ -141,6 +153,14 @@ export async function openLive(input: CommandInput): Promise<ExplainSource> {
       labels: proxy.metadata.labels ?? {},
     },
     explain,
+    async explainFirstCall(request) {
+      if (!isOnDemand(resources)) return undefined
+      const host = requestTarget(request).head('absolute').authority
+      const given = await api.get<FirstCall>(firstCallPath(proxy, host))
+      if (!given.isOnDemand) return undefined
+      const messages = messagesOfJson(withFirstCall(resources, given))
+      return createExplainer(messages, { healthOf })(request)
+    },
     resource: (reference) => liveResource(api, reference),
     issues: () => liveIssues(api),
     virtualServices: () => liveVirtualServices(api),

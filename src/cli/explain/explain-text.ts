@@ -32,6 +32,7 @@ export function explainText(report: ExplainReport, options: TextOptions): string
     '',
     field('listener', listener === undefined ? 'none' : `${listener.name} ${listener.address}`),
     ...(listener === undefined ? [] : [field('host', hostText(report))]),
+    ...(report.fetchedOnFirstCall === true ? [field('', notYetText)] : []),
     ...passedLines(report.passedOver, options),
     ...ruleLines(report.rules, options),
     ...(report.action === undefined ? [] : actionLines(report.action, report, options)),
@@ -42,6 +43,7 @@ export function explainText(report: ExplainReport, options: TextOptions): string
 }
 
 const labelWidth = 10
+const notYetText = 'not called before: fetched on the first call, which waits for it, and then:'
 
 function field(label: string, text: string): string {
   return `${label.padEnd(labelWidth)}${text}`

@@ -32,6 +32,8 @@ export interface ApiServerOptions {
   readonly paths: () => readonly string[]
   readonly version: string
   readonly metricsText: () => string
+  /** Answers GET of what is no object of a collection; undefined: not its path. May throw ApiError. */
+  readonly readOther?: (url: URL) => object | undefined
   /** Why it is not ready; empty when it is. */
   readonly notReady: () => string
   readonly clock: Clock
@@ -126,7 +128,7 @@ class ApiHandler {
     if (isRead && this.#answerPlain(url.pathname, response)) return
     const target = parseTarget(url.pathname)
     if (target === undefined) {
-      const document = isRead ? discoveryDocument(url.pathname, this.#discovery()) : undefined
+      const document = isRead ? this.#documentAt(url) : undefined
       if (document === undefined) {
         throw new ApiError(
           'NotFound',
@@ -138,6 +140,10 @@ class ApiHandler {
     }
     if (isRead) await this.#read(target, { url, request, response })
     else await this.#write(target, { url, request, response })
+  }
+
+  #documentAt(url: URL): unknown {
+    return this.#options.readOther?.(url) ?? discoveryDocument(url.pathname, this.#discovery())
   }
 
   #discovery() {

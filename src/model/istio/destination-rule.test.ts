@@ -498,10 +498,10 @@ testIssues(envelope, [
     '{retryBudget: {minRetryConcurrency: -1}}',
   ),
   warning(
-    'PASSTHROUGH has no effect yet',
-    'TUL0011',
-    '.loadBalancer.simple',
-    '{loadBalancer: {simple: PASSTHROUGH}}',
+    'PASSTHROUGH has nothing to warm up',
+    'IST0133',
+    '.loadBalancer.warmup',
+    '{loadBalancer: {simple: PASSTHROUGH, warmup: {duration: 1s}}}',
   ),
   warning(
     'a tunnel by POST has no effect yet',

@@ -18,10 +18,11 @@ export function compileRouteTable(
 
 /** For whoever compiles routes by himself: without it a route that says something to a filter is refused. */
 export function withFilters(options: RouteOptions): RouteOptions {
-  const { random, hostname } = options
+  const { random, hostname, routeStats } = options
   return {
     random,
     ...(hostname !== undefined && { hostname }),
+    ...(routeStats && { routeStats }),
     compileFilterConfig: compileRouteFilterConfig,
   }
 }

@@ -23,7 +23,7 @@ import { Retirement } from '../cluster/retirement.ts'
 import type { OutlierShare } from '../resilience/outlier-share.ts'
 import { type ProxyRuntime, createProxyRuntime } from '../runtime.ts'
 import { createOnDemandTableStats, createOverloadGauges } from '../telemetry/create-stats.ts'
-import { RouteStatsTable } from '../telemetry/route-stats.ts'
+import { type RouteNames, RouteStatsTable } from '../telemetry/route-stats.ts'
 import type { StatsRegistry } from '../telemetry/stats-registry.ts'
 import { HandshakePacer } from '../tls/handshake-pacer.ts'
 import type { TlsScope } from '../tls/live-tls.ts'
@@ -97,8 +97,13 @@ export class LocalDataPlane implements DataPlane {
   #isAnnouncing = false
 
   constructor(options: LocalDataPlaneOptions) {
-    this.#options = options
     const { clock, random, log, stats, events, handles } = options
+    const routeStats = new RouteStatsTable(stats)
+    const compileScope = {
+      ...options.compileScope,
+      routeStats: (names: RouteNames) => routeStats.of(names),
+    }
+    this.#options = { ...options, compileScope }
     const refusals = new RefusalLog(clock, log)
     this.#secrets = new SecretStore(() => events.onWanted(this.#wanted()))
     this.#tls = {
@@ -124,7 +129,6 @@ export class LocalDataPlane implements DataPlane {
       refusals,
       handles,
       overloadGauges: createOverloadGauges(stats),
-      routeStats: new RouteStatsTable(stats),
     })
     this.#routes = new RouteStore(() => this.#onRouteNames())
     this.#swap = new RouteSwap(clock, this.#routes, clusters)

@@ -12,7 +12,9 @@ import { DateHeader } from '../http/date-header.ts'
 import { HeaderNames } from '../http1/header-names.ts'
 import type { ProxyRuntime } from '../runtime.ts'
 import { openTcpConnection } from '../tcp/tcp-proxy.ts'
+import type { ConnectionEnd } from '../wire/handle-wire.ts'
 import { acceptWire } from '../wire/net-wire.ts'
+import { interceptConnections, type StreamHandle } from '../wire/node-handle.ts'
 import type { Wire, WireAddress } from '../wire/wire.ts'
 import { descriptorOf } from '../worker/duplicate-descriptor.ts'
 import { CertificateWatch } from './certificate-watch.ts'
@@ -97,7 +99,7 @@ class OpenedListener implements Listener, ConnectionHost {
   /** Whether its connections count for the ceiling of the process: those of inside have come in by another listener. */
   readonly #isCounted: boolean
   /** The local end of every connection; undefined where it is bound to all addresses, or to none. */
-  #localEnd: { readonly localAddress: string; readonly localPort: number } | undefined
+  #localEnd: ConnectionEnd | undefined
   #waiting: Socket[] = []
   #drain: Drain | undefined
   #unwatch: () => void
@@ -149,6 +151,9 @@ class OpenedListener implements Listener, ConnectionHost {
     })
     this.address = boundAddress(server, this.address)
     this.#localEnd = onlyEnd(this.address)
+    if (this.runtime.handles !== undefined && server instanceof Server) {
+      interceptConnections(server, (handle) => this.#acceptHandle(handle))
+    }
   }
 
   async #openServer(adopt: AdoptedSocket | undefined): Promise<AcceptingServer> {
@@ -249,6 +254,17 @@ class OpenedListener implements Listener, ConnectionHost {
     else this.config.acceptStats?.cxDestroy.add(1)
   }
 
+  /** Most connections: nothing to look at, nothing to wait for, and no socket. */
+  #acceptHandle(handle: StreamHandle): boolean {
+    const { inspection, chains, defaultChain, acceptStats } = this.config
+    if (inspection !== undefined || this.#isStopped || this.#refusal() !== undefined) return false
+    const wire = this.runtime.handles?.accept(handle, this.#localEnd)
+    if (wire === undefined) return false
+    acceptStats?.cxTotal.add(1)
+    this.#acceptWire(wire, chains[0] ?? defaultChain)
+    return true
+  }
+
   #acceptSocket(socket: Socket): void {
     socket.on('error', () => {
       // The wire hears of it too; a socket that is refused below has nobody else to listen.
@@ -281,8 +297,7 @@ class OpenedListener implements Listener, ConnectionHost {
       return
     }
     const { handles, turn, acceptBuffer: buffer } = this.runtime
-    const wire =
-      handles?.take(socket, this.#localEnd ?? socket) ?? acceptWire(socket, { turn, buffer })
+    const wire = handles?.take(socket, this.#localEnd) ?? acceptWire(socket, { turn, buffer })
     this.#acceptWire(wire, chains[0] ?? defaultChain)
   }
 
@@ -381,11 +396,11 @@ class OpenedListener implements Listener, ConnectionHost {
 }
 
 /** Of a listener that is bound to one address. */
-function onlyEnd(address: WireAddress) {
+function onlyEnd(address: WireAddress): ConnectionEnd | undefined {
   if (address.kind !== 'ip' || address.address === '0.0.0.0' || address.address === '::') {
     return undefined
   }
-  return { localAddress: address.address, localPort: address.port }
+  return { address: address.address, port: address.port }
 }
 
 function managerOf({ network }: FilterChain): HttpConnectionManager | undefined {

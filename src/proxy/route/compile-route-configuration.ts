@@ -31,7 +31,7 @@ import { routeConfigurationRule } from './route-fields.ts'
 import { createRouteIndex } from './route-index.ts'
 import { type MatchInput, type RouteMatcher, compileRouteMatch } from './route-matcher.ts'
 import type { MatchedRoute, MirrorPolicy, Route, RouteAction, RouteTable } from './route-table.ts'
-import { type VirtualClusters, compileCount, compileVirtualClusters } from './virtual-cluster.ts'
+import { type VirtualClusters, compileVirtualClusters, countBy } from './virtual-cluster.ts'
 import {
   type DomainEntry,
   createVirtualHostIndex,
@@ -173,7 +173,7 @@ function compileVirtualHost(
   const context: HostContext = {
     table,
     host: compileHostDefaults(host, table.mirrors, report),
-    virtualClusters: compileVirtualClusters(host, report),
+    virtualClusters: compileVirtualClusters(host, compiler.options.routeStats, report),
     edits: compiler.edits(host, report),
     filterConfigs: mergeConfigs(
       table.filterConfigs,
@@ -232,14 +232,23 @@ function compileEntry(
   )
   const levels = [own, context.edits, context.table.edits]
   if (context.table.message.mostSpecificHeaderMutationsWins) levels.reverse()
-  const count = compileCount(context.virtualHost, context.virtualClusters, message.statPrefix)
+  const { statPrefix } = message
+  const stats =
+    statPrefix === ''
+      ? undefined
+      : context.table.compiler.options.routeStats?.({
+          virtualHost: context.virtualHost,
+          kind: 'route',
+          name: statPrefix,
+        })
   const route: Route = {
     name: message.name,
     action: compileAction(message, { ...context, filterConfigs, matcher }, report),
     editRequest: joinEdits(levels.map((level) => level.editRequest)),
     editResponse: joinEdits(levels.map((level) => level.editResponse)),
+    ...(stats && { stats }),
+    ...(context.virtualClusters && { count: countBy(context.virtualClusters, stats) }),
     ...(filterConfigs && { filterConfigs }),
-    ...(count && { count }),
   }
   return { ...matcher, matched: { virtualHost: context.virtualHost, route } }
 }

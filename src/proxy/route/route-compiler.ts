@@ -8,6 +8,7 @@ import { type Compiled, compiled, refused } from '../config/compiled.ts'
 import { type FieldReport, at, refuse } from '../config/field-rule.ts'
 import { decodeTyped } from '../config/message-value.ts'
 import { type FilterConfigs, type FilterSetting, switchedOff } from '../filter/route-config.ts'
+import type { RouteNames, RouteStats } from '../telemetry/route-stats.ts'
 import { compileHeaderEdit } from './header-edit.ts'
 import type { HeaderEdit } from './route-table.ts'
 
@@ -17,6 +18,8 @@ export interface RouteOptions {
   readonly hostname?: string
   /** Compiles one entry of `typed_per_filter_config`; without it every entry that is not optional is refused. */
   readonly compileFilterConfig?: (name: string, config: Any) => Compiled<FilterSetting>
+  /** Counters of a route with a `stat_prefix`; absent: there are none. */
+  readonly routeStats?: (names: RouteNames) => RouteStats | undefined
 }
 
 /** The four header fields of a level. */

@@ -183,7 +183,7 @@ const routeRule: MessageRule = {
     typedPerFilterConfig: used(),
     tracing: ignored('tracing is not implemented yet'),
     perRequestBufferLimitBytes: used(),
-    statPrefix: used(),
+    statPrefix: used(undefined, 'of at most 1000 names'),
   },
 }
 
@@ -196,7 +196,7 @@ const virtualHostRule: MessageRule = {
     routes: used(routeRule),
     matcher: refusedField('matching trees are not implemented'),
     requireTls: used(undefined, 'ALL; no address counts as internal, so EXTERNAL_ONLY is ALL'),
-    virtualClusters: used(virtualClusterRule),
+    virtualClusters: used(virtualClusterRule, 'of at most 1000 names, with those of routes'),
     rateLimits: refusedField('the rate limit filter is not implemented'),
     cors: refusedField('deprecated; use typed_per_filter_config'),
     typedPerFilterConfig: used(),

@@ -12,6 +12,7 @@ import type { HeaderList } from '../http/header-list.ts'
 import type { RequestHead } from '../http/message.ts'
 import type { RetryPolicy } from '../resilience/retry-policy.ts'
 import type { RequestRecord } from '../telemetry/request-record.ts'
+import type { RouteStats } from '../telemetry/route-stats.ts'
 import type { HashRequest } from './hash-policy.ts'
 import type { CountRoute } from './virtual-cluster.ts'
 
@@ -35,10 +36,12 @@ export interface Route {
   /** Header changes for this route, applied in order; undefined when there are none. */
   readonly editRequest: HeaderEdit | undefined
   readonly editResponse: HeaderEdit | undefined
+  /** Of a route with a `stat_prefix`. */
+  readonly stats?: RouteStats
+  /** In place of `stats` where its virtual host has virtual clusters. */
+  readonly count?: CountRoute
   /** Compiled `typed_per_filter_config`, the most specific of route, virtual host and table, by filter name. */
   readonly filterConfigs?: FilterConfigs
-  /** By what it is counted besides its cluster; absent: nothing. */
-  readonly count?: CountRoute
 }
 
 /**

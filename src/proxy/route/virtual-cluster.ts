@@ -1,15 +1,23 @@
-/** Envoy's virtual clusters and the `stat_prefix` of routes: by what names a request is counted besides its cluster. */
+/** Envoy's virtual clusters: by what name a request is counted besides its cluster, and by its route's `stat_prefix`. */
 import type {
   VirtualCluster,
   VirtualHost,
 } from '../../xds/proto/generated/envoy/config/route/v3/route_components.ts'
 import { type FieldReport, type MessageRule, at, refuse, used } from '../config/field-rule.ts'
 import type { RequestHead } from '../http/message.ts'
-import type { CountedRoute } from '../telemetry/route-stats.ts'
+import { type RouteStats, joinRouteStats } from '../telemetry/route-stats.ts'
 import { compileRequestMatcher } from './header-matcher.ts'
+import type { RouteOptions } from './route-compiler.ts'
 
-/** The names of one request, the virtual cluster's first; asked once for each request. */
-export type CountRoute = (head: RequestHead) => readonly CountedRoute[]
+export interface RouteCount {
+  /** For `%VIRTUAL_CLUSTER_NAME%`; undefined where no virtual cluster matches. */
+  readonly virtualCluster: string | undefined
+  /** The virtual cluster's and the route's. */
+  readonly stats: RouteStats | undefined
+}
+
+/** Asked once for each request. */
+export type CountRoute = (head: RequestHead) => RouteCount
 
 export const virtualClusterRule: MessageRule = {
   type: 'envoy.config.route.v3.VirtualCluster',
@@ -20,29 +28,35 @@ type Match = (head: RequestHead) => boolean
 
 interface NamedMatch {
   readonly matches: Match
-  readonly counted: CountedRoute
+  readonly name: string
+  readonly stats: RouteStats | undefined
 }
 
 export interface VirtualClusters {
   readonly all: readonly NamedMatch[]
-  /** Envoy's name for what none of them matches. */
-  readonly other: CountedRoute
+  /** Envoy counts what none of them matches as `other`. */
+  readonly other: RouteStats | undefined
 }
+
+type StatsOf = RouteOptions['routeStats']
 
 /** Undefined where a virtual host has none. */
 export function compileVirtualClusters(
   host: VirtualHost,
+  statsOf: StatsOf,
   report: FieldReport,
 ): VirtualClusters | undefined {
   if (host.virtualClusters.length === 0) return undefined
-  const all = host.virtualClusters.map((cluster, index) =>
-    compileOne(host.name, cluster, at(report, 'virtual_clusters', index)),
-  )
-  return { all, other: { virtualHost: host.name, kind: 'vcluster', name: 'other' } }
+  const named = (name: string) => statsOf?.({ virtualHost: host.name, kind: 'vcluster', name })
+  const all = host.virtualClusters.map((cluster, index) => ({
+    name: cluster.name,
+    matches: compileMatch(cluster, at(report, 'virtual_clusters', index)),
+    stats: named(cluster.name),
+  }))
+  return { all, other: named('other') }
 }
 
-function compileOne(virtualHost: string, cluster: VirtualCluster, report: FieldReport): NamedMatch {
-  const { name, headers } = cluster
+function compileMatch({ name, headers }: VirtualCluster, report: FieldReport): Match {
   if (name === '') refuse(at(report, 'name'), 'value length must be at least 1 characters')
   // Envoy's own words.
   if (headers.length === 0) refuse(report, "virtual clusters must define 'headers'")
@@ -52,21 +66,15 @@ function compileOne(virtualHost: string, cluster: VirtualCluster, report: FieldR
     for (const reason of result.reasons) refuse(at(report, 'headers', index), reason)
     return []
   })
-  return {
-    matches: (head) => tests.every((test) => test(head)),
-    counted: { virtualHost, kind: 'vcluster', name },
-  }
+  return (head) => tests.every((test) => test(head))
 }
 
-/** Undefined where a route is counted by nothing but its cluster. */
-export function compileCount(
-  virtualHost: string,
-  clusters: VirtualClusters | undefined,
-  statPrefix: string,
-): CountRoute | undefined {
-  const own: readonly CountedRoute[] =
-    statPrefix === '' ? [] : [{ virtualHost, kind: 'route', name: statPrefix }]
-  if (clusters === undefined) return own.length === 0 ? undefined : () => own
-  const { all, other } = clusters
-  return (head) => [all.find(({ matches }) => matches(head))?.counted ?? other, ...own]
+/** `own`: of the route's `stat_prefix`. */
+export function countBy({ all, other }: VirtualClusters, own: RouteStats | undefined): CountRoute {
+  const counts = all.map(({ matches, name, stats }) => ({
+    matches,
+    count: { virtualCluster: name, stats: joinRouteStats(stats, own) },
+  }))
+  const rest = { virtualCluster: undefined, stats: joinRouteStats(other, own) }
+  return (head) => counts.find(({ matches }) => matches(head))?.count ?? rest
 }

@@ -53,10 +53,10 @@ export interface RequestRecord {
   hostReached: Host | undefined
   hostsReached?: Host[] | undefined
   routeName: string
+  /** Of the route, where it has some. */
+  routeStats: RouteStats | undefined
   virtualHost: string
-  /** Where its route is counted by more than its cluster. */
   virtualCluster?: string | undefined
-  routeStats?: readonly RouteStats[] | undefined
   cluster: Cluster | undefined
   clusterName: string
   host: Host | undefined

@@ -11,6 +11,8 @@ import {
 } from './create-stats.ts'
 import { bucketOf, envoyBounds, fineBounds, quantile } from './histogram-buckets.ts'
 import { renderPrometheus, renderStatsJson, renderStatsText } from './render-stats.ts'
+import { RouteStatsTable, routeStatsMax } from './route-stats.ts'
+import { createSlotBuffers, createSlots } from './shared-slots.ts'
 import { StatsRegistry } from './stats-registry.ts'
 
 const clusterName = 'outbound|8080||my-go-service.default.svc.cluster.local'
@@ -210,4 +212,41 @@ test('answers are counted by where their requests began, and whether they were r
   assert.match(text, /^cluster\.c\.external\.upstream_rq_2xx: 1$/m)
   assert.match(text, /^cluster\.c\.retry\.upstream_rq_503: 1$/m)
   assert.doesNotMatch(text, /internal|outlier/)
+})
+
+test('a route that names itself counts under its virtual host, and goes on where it was', () => {
+  const registry = new StatsRegistry(smallSlots())
+  const names = { virtualHost: 'a.b.c:80', kind: 'route', name: 'pre.fix' } as const
+  new RouteStatsTable(registry).of(names)?.rqTotal.add(2)
+  const table = new RouteStatsTable(registry)
+  assert.equal(table.of(names), table.of(names))
+  table.of(names)?.rqTotal.add(1)
+  table.of(names)?.answers.add(404)
+  assert.equal(
+    renderStatsText(registry, { usedOnly: true }),
+    [
+      'vhost.a.b.c:80.route.pre.fix.upstream_rq_404: 1',
+      'vhost.a.b.c:80.route.pre.fix.upstream_rq_4xx: 1',
+      'vhost.a.b.c:80.route.pre.fix.upstream_rq_completed: 1',
+      'vhost.a.b.c:80.route.pre.fix.upstream_rq_total: 3',
+      '',
+    ].join('\n'),
+  )
+  assert.match(
+    renderPrometheus(registry, { usedOnly: true }),
+    /^envoy_vhost_route_upstream_rq_total\{envoy_virtual_host="a\.b\.c:80",envoy_route="pre\.fix"\} 3$/m,
+  )
+})
+
+test('routes beyond the ceiling of names are not counted, and that is', () => {
+  const registry = new StatsRegistry(
+    createSlots(createSlotBuffers({ gaugesMax: 64, countersMax: 200_000 })),
+  )
+  const table = new RouteStatsTable(registry)
+  for (let index = 0; index < routeStatsMax; index += 1) {
+    assert.ok(table.of({ virtualHost: 'v', kind: 'route', name: String(index) }))
+  }
+  assert.equal(table.of({ virtualHost: 'v', kind: 'route', name: 'more' }), undefined)
+  assert.ok(table.of({ virtualHost: 'v', kind: 'route', name: '0' }))
+  assert.match(renderStatsText(registry, { usedOnly: true }), /^route_stats\.overflow: 1$/m)
 })

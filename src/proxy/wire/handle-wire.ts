@@ -15,6 +15,7 @@ import type { FlushTurn } from './flush-turn.ts'
 import { Gather } from './gather.ts'
 import {
   detachHandle,
+  type EndNames,
   type HandleInternals,
   type HandleReader,
   type ShutdownRequest,
@@ -51,18 +52,33 @@ export class HandleWires {
    * A wire on the connection of a socket that has just connected; undefined leaves the socket as it was. `local`: its end
    * on this side, where that is known; it is asked of the kernel otherwise.
    */
-  take(socket: Socket, local: LocalEnd = socket): Wire | undefined {
-    const { localAddress = '', localPort = 0 } = local
-    const { remoteAddress = '', remotePort = 0 } = socket
+  take(socket: Socket, local?: ConnectionEnd): Wire | undefined {
+    const near = local ?? { address: socket.localAddress ?? '', port: socket.localPort ?? 0 }
+    const far = { address: socket.remoteAddress ?? '', port: socket.remotePort ?? 0 }
     const handle = detachHandle(socket)
-    if (handle === undefined) return undefined
+    return handle && this.#open(handle, near, far)
+  }
+
+  /**
+   * The same on a connection of which there is no socket (`interceptConnections`); undefined, and the connection is
+   * nobody's, where the kernel has no names for its ends: the peer is gone.
+   */
+  accept(handle: StreamHandle, local?: ConnectionEnd): Wire | undefined {
+    const far = readEnd((into) => handle.getpeername?.(into))
+    const near = local ?? readEnd((into) => handle.getsockname?.(into))
+    if (far === undefined || near === undefined) return undefined
+    handle.setNoDelay?.(true)
+    return this.#open(handle, near, far)
+  }
+
+  #open(handle: StreamHandle, near: ConnectionEnd, far: ConnectionEnd): Wire {
     handle.onread = this.#onRead
     handle.useUserBuffer(this.readBuffer.whole)
     const wire = new HandleWire(handle, this, {
-      localAddress,
-      localPort,
-      remoteAddress,
-      remotePort,
+      localAddress: near.address,
+      localPort: near.port,
+      remoteAddress: far.address,
+      remotePort: far.port,
     })
     handle.wire = wire
     return wire
@@ -107,7 +123,16 @@ function onWriteComplete(this: WriteRequest, status: number): void {
   this.wire?.onWritten(this, status)
 }
 
-type LocalEnd = Pick<Socket, 'localAddress' | 'localPort'>
+export interface ConnectionEnd {
+  readonly address: string
+  readonly port: number
+}
+
+function readEnd(read: (into: EndNames) => number | undefined): ConnectionEnd | undefined {
+  const into: EndNames = {}
+  if (read(into) !== 0) return undefined
+  return { address: into.address ?? '', port: into.port ?? 0 }
+}
 
 interface Addresses {
   readonly localAddress: string

@@ -6,7 +6,7 @@
  * (which package.json installs), only when every part that is used has the expected shape, and only after
  * handle-check.ts has sent bytes through it. docs/decisions has the risk.
  */
-import type { Socket } from 'node:net'
+import type { Server, Socket } from 'node:net'
 
 /** The version that the contract suite and the soak test ran on. */
 export const provenNodeVersion = 'v26.10.0'
@@ -27,8 +27,18 @@ export interface StreamHandle {
   writev(request: WriteRequest, chunks: readonly unknown[], isAllBuffers: boolean): number
   shutdown(request: ShutdownRequest): number
   close(done: () => void): void
+  /** Of TCP only, as the next two. */
+  setNoDelay?(isOn: boolean): number
+  getsockname?(into: EndNames): number
+  getpeername?(into: EndNames): number
   /** Ours. */
   wire?: HandleReader
+}
+
+/** What Node writes an end of a connection into. */
+export interface EndNames {
+  address?: string
+  port?: number
 }
 
 export interface HandleReader {
@@ -126,3 +136,33 @@ function forgetOwner(handle: StreamHandle): void {
     }
   }
 }
+
+type OnConnection = (this: unknown, status: number, handle: StreamHandle | undefined) => void
+
+/**
+ * Offers each TCP connection of a listening server to `take` as libuv hands it over, before Node makes a socket of it; one
+ * that is not taken becomes a socket as ever. A server whose handle looks otherwise is left as it was.
+ */
+export function interceptConnections(
+  server: Server,
+  take: (handle: StreamHandle) => boolean,
+): void {
+  const { _handle: listening } = server as unknown as {
+    _handle?: { onconnection?: OnConnection } | null
+  }
+  const makeSocket = listening?.onconnection
+  if (listening === null || listening === undefined || typeof makeSocket !== 'function') return
+  listening.onconnection = function onConnection(status, handle) {
+    const isOffered = status === 0 && handle !== undefined && isTcpHandle(handle)
+    if (!isOffered || !take(handle)) makeSocket.call(this, status, handle)
+  }
+}
+
+function isTcpHandle(handle: StreamHandle): boolean {
+  return (
+    tcpMethods.every((name) => typeof handle[name] === 'function') &&
+    methods.every((name) => typeof handle[name] === 'function')
+  )
+}
+
+const tcpMethods = ['setNoDelay', 'getsockname', 'getpeername'] as const

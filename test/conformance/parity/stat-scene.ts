@@ -64,18 +64,6 @@ function tcp(prefix: string, to: string): object {
   return typed('tcp', 'filters.network.tcp_proxy.v3.TcpProxy', { stat_prefix: prefix, cluster: to })
 }
 
-const virtualClusters: readonly object[] = [
-  {
-    name: 'posts',
-    headers: [
-      { name: ':method', string_match: { exact: 'POST' } },
-      { name: ':path', string_match: { prefix: '/x' } },
-    ],
-  },
-  { name: 'slow', headers: [{ name: ':path', string_match: { prefix: '/slow' } }] },
-  { name: 'retried', headers: [{ name: ':path', string_match: { prefix: '/retry' } }] },
-]
-
 function routes(): readonly object[] {
   const plain = (name: string) => ({ match: { prefix: `/${name}` }, route: { cluster: name } })
   return [
@@ -83,7 +71,7 @@ function routes(): readonly object[] {
     plain('empty'),
     plain('overflow'),
     plain('b'),
-    { match: { prefix: '/refused' }, stat_prefix: 'refused', route: { cluster: 'refused' } },
+    { match: { prefix: '/refused' }, route: { cluster: 'refused' } },
     {
       match: { prefix: '/direct' },
       direct_response: { status: 200, body: { inline_string: 'x' } },
@@ -98,10 +86,9 @@ function routes(): readonly object[] {
     },
     {
       match: { prefix: '/retry' },
-      stat_prefix: 'retry',
       route: { cluster: 'a', retry_policy: { retry_on: '5xx', num_retries: 2, ...backOff } },
     },
-    { match: { prefix: '/slow' }, stat_prefix: 'slow', route: { cluster: 'a', timeout: '0.05s' } },
+    { match: { prefix: '/slow' }, route: { cluster: 'a', timeout: '0.05s' } },
     {
       match: { prefix: '/try' },
       route: {
@@ -116,6 +103,23 @@ function routes(): readonly object[] {
     },
     { match: { prefix: '/' }, route: { cluster: 'a' } },
   ]
+}
+
+const virtualClusters: readonly object[] = [
+  {
+    name: 'posts',
+    headers: [
+      { name: ':method', string_match: { exact: 'POST' } },
+      { name: ':path', string_match: { prefix: '/x' } },
+    ],
+  },
+  { name: 'slow', headers: [{ name: ':path', string_match: { prefix: '/slow' } }] },
+  { name: 'retried', headers: [{ name: ':path', string_match: { prefix: '/retry' } }] },
+]
+
+/** Each with counters of its own. */
+function namedRoutes(): readonly object[] {
+  return routes().map((route, index) => ({ ...route, stat_prefix: `route.${String(index)}` }))
 }
 
 export const statScene: Scene = {
@@ -139,9 +143,9 @@ export const statScene: Scene = {
                 validate_clusters: false,
                 virtual_hosts: [
                   {
-                    name: 'app',
+                    name: 'app.test:80',
                     domains: ['app.test'],
-                    routes: routes(),
+                    routes: namedRoutes(),
                     virtual_clusters: virtualClusters,
                   },
                 ],

@@ -1,0 +1,69 @@
+/** `loadBalancer.simple: PASSTHROUGH`: a request goes to the address that it names, and not to the service's endpoints. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+
+import { translateAll } from '../../src/translate/full.ts'
+import { encodedResource } from '../../src/xds/encode.ts'
+import { Listener } from '../../src/xds/proto/generated/envoy/config/listener/v3/listener.ts'
+import { Any } from '../../src/xds/proto/generated/google/protobuf/any.ts'
+import { typeUrls, type ResourceView } from '../../src/xds/resource-set.ts'
+import { eventually } from '../support/eventually.ts'
+import { exchangeBytes } from '../support/proxy-scene.ts'
+import { openSidecarScene, openNamedUpstream } from '../support/sidecar-scene.ts'
+import { readTranslationCase } from '../support/translation-case.ts'
+
+function sceneOf(ports: { readonly named: number; readonly endpoint: number }, policy: string) {
+  return readTranslationCase(`
+kind: Scene
+services:
+- hostname: dialled.example.com
+  ports: [ { number: ${ports.named}, name: http } ]
+  addresses: [ 127.0.0.1 ]
+  isMeshExternal: true
+  endpoints: [ { address: 127.0.0.1, port: ${ports.endpoint} } ]
+client: { metadata: { HTTP_PROXY_PORT: '15080' } }
+---
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: { name: dialled }
+spec: { host: dialled.example.com, trafficPolicy: { loadBalancer: { simple: ${policy} } } }
+`)
+}
+
+/** The same with listeners on free ports. */
+function onAnyPort(view: ResourceView): ResourceView {
+  const moved = Array.from(view.resources(typeUrls.listener).values(), ({ name, any }) => {
+    const message = Listener.decode(Any.decode(any).value)
+    const address = message.address?.address
+    if (address?.$case === 'socketAddress') {
+      address.value.portSpecifier = { $case: 'portValue', value: 0 }
+    }
+    const bytes = Listener.encode(message).finish()
+    return [name, encodedResource(name, typeUrls.listener, bytes)] as const
+  })
+  const listeners = new Map(moved)
+  return {
+    revision: view.revision,
+    resources: (typeUrl) => (typeUrl === typeUrls.listener ? listeners : view.resources(typeUrl)),
+  }
+}
+
+for (const [policy, expected] of [
+  ['PASSTHROUGH', 'named'],
+  ['ROUND_ROBIN', 'endpoint'],
+] as const) {
+  test(`with ${policy} a request for an address goes to the ${expected}`, async () => {
+    await using named = await openNamedUpstream('named')
+    await using endpoint = await openNamedUpstream('endpoint')
+    await using scene = await openSidecarScene({ resources: {} })
+    const { input, node } = sceneOf({ named: named.port, endpoint: endpoint.port }, policy)
+    scene.source.setView(onAnyPort(translateAll(input, node)))
+    const port = await eventually(async () => (await scene.portOf('http_proxy')) || undefined)
+    const head = `GET http://127.0.0.1:${named.port}/ HTTP/1.1\r\nHost: 127.0.0.1:${named.port}`
+    const answer = await eventually(async () => {
+      const text = await exchangeBytes(port, `${head}\r\nConnection: close\r\n\r\n`)
+      return text.startsWith('HTTP/1.1 200 ') && text
+    })
+    assert.ok(answer.includes(expected), answer)
+  })
+}
