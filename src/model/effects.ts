@@ -98,7 +98,7 @@ export const effects: Readonly<Record<string, EffectTable>> = {
     spec: 'effective',
     'spec.ingress[].bind': 'not-yet',
     'spec.ingress[].captureMode': 'not-yet',
-    'spec.ingress[].tls': 'not-yet',
+    'spec.ingress[].tls.caCrl': 'not-yet',
     'spec.ingress[].port.targetPort': 'not-yet',
     'spec.egress[].captureMode=IPTABLES': 'not-yet',
     'spec.egress[].port.targetPort': 'not-yet',
@@ -145,7 +145,7 @@ export const effects: Readonly<Record<string, EffectTable>> = {
 
 /** What happens instead of the field's effect, where that is more than nothing. */
 const consequences: Readonly<Record<string, string>> = {
-  'spec.ingress[].tls': 'the port is closed',
+  'spec.ingress[].tls.caCrl': 'the port is closed',
   'spec.trafficPolicy.tunnel.protocol':
     'our own proxy closes such connections, a real Envoy takes them',
   'spec.subsets[].trafficPolicy.tunnel.protocol':

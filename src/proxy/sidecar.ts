@@ -119,7 +119,8 @@ export async function openSidecar(options: OpenSidecarOptions): Promise<Sidecar>
   const handles =
     duplicate === undefined ? await chooseWire({ wanted: wire, clock, log }) : undefined
   const { takeOverPath: path, version = 'unknown' } = options
-  const succession = path === undefined ? undefined : await Succession.begin(path, version, log)
+  const succession =
+    path === undefined ? undefined : await Succession.begin({ path, version, clock, log })
   const sidecar = new RunningSidecar(options, { bootstrap, handles, duplicate, succession })
   try {
     await sidecar.open()
@@ -291,6 +292,7 @@ class RunningSidecar implements Sidecar {
 
   async drain(deadlineMs: number): Promise<void> {
     this.#isDraining = true
+    await this.#leaveToOld()
     const { clock } = this.#options
     const endMs = clock.monotonicMs() + deadlineMs
     const leftMs = (): number => Math.max(0, endMs - clock.monotonicMs())
@@ -319,12 +321,18 @@ class RunningSidecar implements Sidecar {
 
   async #close(): Promise<void> {
     this.#isDraining = true
+    await this.#leaveToOld()
     this.#succession?.close()
     this.#overload?.close()
     this.#ads?.close()
     this.#sds?.close()
     await this.#plane.close()
     await this.#admin?.close()
+  }
+
+  /** The end of one that has not taken over yet must not touch what the old one serves: paths of Unix sockets, above all. */
+  async #leaveToOld(): Promise<void> {
+    if (this.#succession?.isTakingOver === true) await this.#plane.release()
   }
 
   async #startDynamic(): Promise<void> {
@@ -357,18 +365,34 @@ class RunningSidecar implements Sidecar {
   }
 
   async #becomeLive(): Promise<void> {
-    if (this.#succession?.isTakingOver === true) {
-      const adopt = this.#succession.takeAdmin()
-      await this.#succession.confirm()
-      await this.#openAdmin(adopt)
+    if (this.#succession?.isTakingOver === true) await this.#replace(this.#succession)
+    else await this.#offer()
+    this.#phase = 'LIVE'
+    this.#options.log.info({ admin: this.adminAddress }, 'sidecar is live')
+  }
+
+  async #replace(succession: Succession): Promise<void> {
+    const { admin } = this.#bootstrap
+    const adopt = admin && succession.takeAdmin(admin.address)
+    // At another address than the old one's it is opened while that one could still go on.
+    if (adopt === undefined) await this.#openAdmin()
+    await succession.confirm()
+    try {
+      if (adopt !== undefined) await this.#openAdmin(adopt)
+      await this.#offer()
+    } catch (error) {
+      // The old one has let go: this one carries the traffic, whatever else it cannot do.
+      const { log } = this.#options
+      log.error({ error: describeError(error) }, 'take-over: the next one cannot take over')
     }
+  }
+
+  async #offer(): Promise<void> {
     await this.#succession?.offer({
       descriptors: () => this.#descriptors(),
       release: () => this.#release(),
       onReleased: () => this.#onReplaced(),
     })
-    this.#phase = 'LIVE'
-    this.#options.log.info({ admin: this.adminAddress }, 'sidecar is live')
   }
 
   async #descriptors(): Promise<ReadonlyMap<string, number>> {
@@ -377,7 +401,11 @@ class RunningSidecar implements Sidecar {
       const descriptor = 'fd' in socket ? socket.fd : descriptorOf(socket)
       if (descriptor !== undefined) found.set(key, descriptor)
     }
-    if (this.#admin?.descriptor !== undefined) found.set(adminKey, this.#admin.descriptor)
+    const descriptor = this.#admin?.descriptor
+    const { admin } = this.#bootstrap
+    if (admin !== undefined && descriptor !== undefined) {
+      found.set(adminKey(admin.address), descriptor)
+    }
     return found
   }
 

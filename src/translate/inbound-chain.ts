@@ -19,11 +19,13 @@
  * | DISABLE | HTTP, TCP | everything | bytes as they come |
  * | DISABLE | detected | plaintext HTTP | |
  * | | | everything else | bytes |
+ * | DISABLE | a Sidecar's `tls` | TLS | the application's own certificate, then HTTP or bytes |
  *
  * A connection that no chain is for is closed. Who waits for the other side to speak first is not cut off for saying
  * nothing: after `protocolDetectionTimeout` it counts as plaintext bytes.
  */
 import { unreachable } from '../lib/assert.ts'
+import type { TransportSocket } from '../xds/proto/generated/envoy/config/core/v3/base.ts'
 import type { FilterChain } from '../xds/proto/generated/envoy/config/listener/v3/listener_components.ts'
 import {
   FilterChain as FilterChainCodec,
@@ -41,6 +43,8 @@ export interface ChainInput {
   /** `auto`: the first bytes say whether it is HTTP. */
   readonly protocol: Spoken | 'auto'
   readonly mesh: MeshSettings
+  /** TLS of the application's own, which the sidecar ends; counts where mTLS is disabled. */
+  readonly serverTls?: TransportSocket | undefined
   /** What handles a connection behind mTLS, or without. */
   readonly filters: (security: 'mutual-tls' | 'none', spoken: Spoken) => Filter[]
 }
@@ -70,6 +74,10 @@ export function inboundChains(input: ChainInput) {
         filterChains: permissiveChains(input),
       }
     case 'DISABLE':
+      if (input.serverTls !== undefined) {
+        const chain = serverChain(input, protocol === 'http' ? 'http' : 'tcp')
+        return { listenerFilters: [tlsInspector()], filterChains: [chain] }
+      }
       return protocol === 'auto'
         ? { ...detection(mesh, ['tls', 'http']), ...detectedPlaintext(input) }
         : { filterChains: [plainChain(input, protocol, undefined)] }
@@ -135,6 +143,14 @@ function mutualChain(
     },
     transportSocket: mutualDownstream(mesh, [...answered[spoken]]),
     filters: filters('mutual-tls', spoken),
+  })
+}
+
+function serverChain({ serverTls, filters }: ChainInput, spoken: Spoken): FilterChain {
+  return FilterChainCodec.fromPartial({
+    filterChainMatch: { transportProtocol: 'tls' },
+    ...(serverTls !== undefined && { transportSocket: serverTls }),
+    filters: filters('none', spoken),
   })
 }
 

@@ -1,6 +1,6 @@
 /** One port of the application: the listener that stands before it and the cluster that leads to it. */
 import type { ConnectionPoolSettings } from '../model/istio/destination-rule.ts'
-import type { IngressListener } from '../model/istio/sidecar.ts'
+import type { IngressListener, IngressTls } from '../model/istio/sidecar.ts'
 import type { MeshPort } from '../registry/node-metadata.ts'
 import { parseProtocol } from '../registry/protocol.ts'
 import type { PortProtocol, Service, ServicePort } from '../registry/service.ts'
@@ -22,6 +22,7 @@ import { inboundChains, type Spoken } from './inbound-chain.ts'
 import type { MeshSettings, MtlsMode } from './input.ts'
 import { noTimeout, socketAddress } from './message.ts'
 import { tcpFilters } from './tcp-proxy.ts'
+import { serverDownstream } from './tls-context.ts'
 import { effectivePolicy } from './traffic-policy.ts'
 import { isHttp } from './virtual-host.ts'
 
@@ -77,6 +78,7 @@ function inboundListener(input: InboundInput): EncodedResource {
       mode,
       protocol: spokenOn(protocol),
       mesh,
+      serverTls: isTerminated(input) ? serverDownstream(input.ingress.tls) : undefined,
       filters,
     }),
   })
@@ -182,9 +184,18 @@ function applicationAddress({ ingress, meshPort }: InboundInput) {
   return socketAddress(isIPv6 ? '::1' : '127.0.0.1', Number(defaultEndpoint.slice(colon + 1)))
 }
 
+/** Istio's rule: TLS of the application's own is for ports without mTLS; elsewhere mTLS is what they take. */
+function isTerminated(
+  input: InboundInput,
+): input is InboundInput & { readonly ingress: { readonly tls: IngressTls } } {
+  return input.mode === 'DISABLE' && input.ingress?.tls !== undefined
+}
+
 /** A Sidecar's word, the service's, else the name of the port, as Istio reads names: `http`, `grpc-web`, `tcp-orders`. */
-function protocolOf({ served, meshPort, ingress }: InboundInput): PortProtocol {
+function protocolOf(input: InboundInput): PortProtocol {
+  const { served, meshPort, ingress } = input
   const said = ingress === undefined ? undefined : parseProtocol(ingress.port.protocol ?? '')
+  if (isTerminated(input)) return said === 'https' ? 'http' : 'tcp'
   if (said !== undefined) return said
   return served[0]?.port.protocol ?? protocolOfName(meshPort.name)
 }

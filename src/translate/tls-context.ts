@@ -6,6 +6,7 @@
  */
 import { isIP } from 'node:net'
 
+import type { IngressTls } from '../model/istio/sidecar.ts'
 import type { TransportSocket } from '../xds/proto/generated/envoy/config/core/v3/base.ts'
 import { TransportSocket as TransportSocketCodec } from '../xds/proto/generated/envoy/config/core/v3/base.ts'
 import {
@@ -61,6 +62,55 @@ export function mutualDownstream(mesh: MeshSettings, alpn: readonly string[]): T
       requireClientCertificate: true,
     }),
   )
+}
+
+/** How a sidecar serves the application's own certificate, to callers from outside the mesh. */
+export function serverDownstream(tls: IngressTls): TransportSocket {
+  const { mode, serverCertificate = '', privateKey = '', caCertificates = '' } = tls
+  const verifiesClient = mode === 'MUTUAL' || mode === 'OPTIONAL_MUTUAL'
+  return tlsSocket(
+    packed(DownstreamTlsContext, 'envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext', {
+      commonTlsContext: {
+        tlsParams: {
+          tlsMinimumProtocolVersion: tlsVersion(tls.minProtocolVersion) ?? TlsProtocol.TLSv1_2,
+          tlsMaximumProtocolVersion: tlsVersion(tls.maxProtocolVersion) ?? TlsProtocol.TLSv1_3,
+          ...(tls.cipherSuites && { cipherSuites: [...tls.cipherSuites] }),
+        },
+        tlsCertificates: [
+          { certificateChain: fileSource(serverCertificate), privateKey: fileSource(privateKey) },
+        ],
+        ...(verifiesClient && {
+          validationContextType: {
+            $case: 'validationContext',
+            value: {
+              trustedCa: fileSource(caCertificates),
+              verifyCertificateSpki: [...(tls.verifyCertificateSpki ?? [])],
+              verifyCertificateHash: [...(tls.verifyCertificateHash ?? [])],
+            },
+          },
+        }),
+        alpnProtocols: ['h2', 'http/1.1'],
+      },
+      requireClientCertificate: mode === 'MUTUAL',
+    }),
+  )
+}
+
+/** What cannot be served: no certificate is named, or a list that is not read. */
+export function isUnservable({ serverCertificate, privateKey, caCrl }: IngressTls): boolean {
+  return !serverCertificate || !privateKey || Boolean(caCrl)
+}
+
+const tlsVersions = {
+  TLS_AUTO: undefined,
+  TLSV1_0: TlsProtocol.TLSv1_0,
+  TLSV1_1: TlsProtocol.TLSv1_1,
+  TLSV1_2: TlsProtocol.TLSv1_2,
+  TLSV1_3: TlsProtocol.TLSv1_3,
+} as const
+
+function tlsVersion(version: IngressTls['minProtocolVersion']): TlsProtocol | undefined {
+  return version && tlsVersions[version]
 }
 
 export interface MutualUpstreamInput {

@@ -19,6 +19,7 @@ import { modeOfPort } from './peer-authentication-index.ts'
 import { encodeRouteConfiguration, encodeVirtualHost } from './route-configuration.ts'
 import type { Scope } from './scope.ts'
 import { translateTunnelCluster } from './system-cluster.ts'
+import { isUnservable } from './tls-context.ts'
 import type { Tunnel } from './tunnel.ts'
 import { isHttp, singleVirtualHost } from './virtual-host.ts'
 import { byHostname, ruleFor, visibleService, type ServedPort, type World } from './world.ts'
@@ -55,13 +56,14 @@ export function translateWorkload(input: WorkloadInput): WorkloadResources {
   const routes: EncodedResource[] = [...egress.routes]
   for (const meshPort of client.meshPorts) {
     const served = servedBy(input, meshPort)
+    const mode = inboundMode(input, meshPort, served)
     const ingress = ingressOf(input, meshPort, served)
-    if (ingress === 'closed') continue
+    if (ingress === 'closed' || (mode === 'DISABLE' && isUnserved(ingress))) continue
     const inbound = translateInbound({
       meshPort,
       served,
       rule: inboundRule(input, served),
-      mode: inboundMode(input, meshPort, served),
+      mode,
       ingress,
       inboundPool: input.scope.sidecar?.inboundPool,
       client,
@@ -166,8 +168,12 @@ function ingressOf(
   const found =
     listeners.find(({ port }) => numbers.has(port.number)) ??
     listeners.find(({ port }) => byService.has(port.number))
-  // TLS with certificates of the application's own is not there yet, and plaintext is not what was asked for.
-  return found === undefined || found.tls !== undefined ? 'closed' : found
+  return found ?? 'closed'
+}
+
+/** Plaintext is not what was asked for. */
+function isUnserved(ingress: IngressListener | undefined): boolean {
+  return ingress?.tls !== undefined && isUnservable(ingress.tls)
 }
 
 function inboundRule(

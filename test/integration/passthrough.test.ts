@@ -3,13 +3,9 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
 import { translateAll } from '../../src/translate/full.ts'
-import { encodedResource } from '../../src/xds/encode.ts'
-import { Listener } from '../../src/xds/proto/generated/envoy/config/listener/v3/listener.ts'
-import { Any } from '../../src/xds/proto/generated/google/protobuf/any.ts'
-import { typeUrls, type ResourceView } from '../../src/xds/resource-set.ts'
 import { eventually } from '../support/eventually.ts'
 import { exchangeBytes } from '../support/proxy-scene.ts'
-import { openSidecarScene, openNamedUpstream } from '../support/sidecar-scene.ts'
+import { onAnyPort, openNamedUpstream, openSidecarScene } from '../support/sidecar-scene.ts'
 import { readTranslationCase } from '../support/translation-case.ts'
 
 function sceneOf(ports: { readonly named: number; readonly endpoint: number }, policy: string) {
@@ -28,24 +24,6 @@ kind: DestinationRule
 metadata: { name: dialled }
 spec: { host: dialled.example.com, trafficPolicy: { loadBalancer: { simple: ${policy} } } }
 `)
-}
-
-/** The same with listeners on free ports. */
-function onAnyPort(view: ResourceView): ResourceView {
-  const moved = Array.from(view.resources(typeUrls.listener).values(), ({ name, any }) => {
-    const message = Listener.decode(Any.decode(any).value)
-    const address = message.address?.address
-    if (address?.$case === 'socketAddress') {
-      address.value.portSpecifier = { $case: 'portValue', value: 0 }
-    }
-    const bytes = Listener.encode(message).finish()
-    return [name, encodedResource(name, typeUrls.listener, bytes)] as const
-  })
-  const listeners = new Map(moved)
-  return {
-    revision: view.revision,
-    resources: (typeUrl) => (typeUrl === typeUrls.listener ? listeners : view.resources(typeUrl)),
-  }
 }
 
 for (const [policy, expected] of [

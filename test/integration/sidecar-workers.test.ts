@@ -1,7 +1,10 @@
 /** A sidecar whose traffic several threads carry: one listener, one set of numbers, one limit, and a thread that dies. */
 import assert from 'node:assert/strict'
-import { Agent, createServer, get, type Server } from 'node:http'
+import { mkdtempSync, renameSync, rmSync } from 'node:fs'
+import { Agent, createServer, get, request, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { after, before, suite, test } from 'node:test'
 import type { Worker } from 'node:worker_threads'
 
@@ -14,7 +17,7 @@ import { eventually } from '../support/eventually.ts'
 
 const ext = 'type.googleapis.com/envoy.extensions.filters'
 
-function bootstrapOf(upstreamPort: number): string {
+function bootstrapOf(upstreamPort: number, logFolder: string): string {
   return `
 node: {id: node, cluster: c}
 admin: {address: {socket_address: {address: 127.0.0.1, port_value: 0}}}
@@ -28,6 +31,7 @@ static_resources:
         typed_config:
           "@type": ${ext}.network.http_connection_manager.v3.HttpConnectionManager
           stat_prefix: in
+          access_log: [{name: file, typed_config: {"@type": type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog, path: ${logFolder}/access.log}}]
           route_config: {name: r, virtual_hosts: [{name: all, domains: ["*"], routes: [{match: {prefix: /}, route: {cluster: app}}]}]}
           http_filters: [{name: router, typed_config: {"@type": ${ext}.http.router.v3.Router}}]
   clusters:
@@ -50,6 +54,7 @@ async function reasonToSkip(): Promise<string | false> {
 suite('two workers', { skip: await reasonToSkip() }, () => {
   const workers: Worker[] = []
   const waiting: (() => void)[] = []
+  const logFolder = mkdtempSync(join(tmpdir(), 'tulle-workers-'))
   let upstream: Server
   let sidecar: Sidecar
   const note = (worker: Worker): void => void workers.push(worker)
@@ -63,7 +68,7 @@ suite('two workers', { skip: await reasonToSkip() }, () => {
     await new Promise<void>((resolve) => upstream.listen(0, '127.0.0.1', resolve))
     const { port } = upstream.address() as AddressInfo // of a server on an IP address
     sidecar = await openSidecar({
-      bootstrap: { text: bootstrapOf(port), file: 'b.yaml' },
+      bootstrap: { text: bootstrapOf(port, logFolder), file: 'b.yaml' },
       clock: systemClock,
       random: systemRandom,
       log: silentLog,
@@ -76,6 +81,7 @@ suite('two workers', { skip: await reasonToSkip() }, () => {
     process.off('worker', note)
     upstream.closeAllConnections()
     await new Promise((resolve) => upstream.close(resolve))
+    rmSync(logFolder, { recursive: true })
   })
 
   /** On a connection of its own, so that the workers are met in turn. */
@@ -86,10 +92,10 @@ suite('two workers', { skip: await reasonToSkip() }, () => {
     return new Promise((resolve, reject) => {
       const agent = new Agent({ keepAlive: false })
       const url = `http://127.0.0.1:${address.port}${path}`
-      const request = get(url, { agent, headers: { connection: 'close' } }, (response) => {
+      const sent = get(url, { agent, headers: { connection: 'close' } }, (response) => {
         response.resume().on('end', () => resolve(response.statusCode ?? 0))
       })
-      request.on('error', reject)
+      sent.on('error', reject)
     })
   }
 
@@ -111,6 +117,19 @@ suite('two workers', { skip: await reasonToSkip() }, () => {
     assert.equal(statistic('cluster.app.membership_total'), 1)
     const { clusters } = await sidecar.status()
     assert.equal(clusters[0]?.hosts[0]?.stats.rq_total, 60)
+  })
+
+  test('a log file that cannot be opened again ends none of them', async () => {
+    renameSync(logFolder, `${logFolder}.moved`)
+    await new Promise<void>((resolve, reject) => {
+      const url = `http://${sidecar.adminAddress}/reopen_logs`
+      const sent = request(url, { method: 'POST' }, (answer) => answer.resume().on('end', resolve))
+      sent.on('error', reject).end()
+    })
+    await eventually(() => statistic('access_log_file.reopen_failed') === 2)
+    assert.equal(statistic('server.worker_deaths'), 0)
+    assert.deepEqual(await Promise.all([ask('/'), ask('/')]), [200, 200])
+    renameSync(`${logFolder}.moved`, logFolder)
   })
 
   test('a limit is that of the process: the fourth request is one too many, whoever gets it', async () => {

@@ -235,6 +235,7 @@ suite('a sidecar that takes over', { skip: await reasonToSkip() }, () => {
     const [code] = await once(broken, 'exit')
     assert.equal(code, 1)
     assert.equal(await get({ port: ports.web, path: '/' }), 'served')
+    assert.equal(await get({ socketPath: join(folder, 'local.sock'), path: '/' }), 'served')
     assert.match(await admin('/ready'), /^LIVE/)
     // And the next one may come.
     const ended = once(old, 'exit')
@@ -243,6 +244,66 @@ suite('a sidecar that takes over', { skip: await reasonToSkip() }, () => {
     old.kill('SIGTERM')
     await ended
     assert.equal(await get({ port: ports.web, path: '/' }), 'served')
+    const nextEnded = once(next, 'exit')
+    next.kill('SIGTERM')
+    await nextEnded
+  })
+
+  test('one whose admin interface cannot be opened leaves the old one as it was', async () => {
+    const text = bootstrap(folder, portOf(web), portOf(echo))
+    const withoutAdmin = text.replace(/^admin: .*$/m, '')
+    const taken = `{socket_address: {address: 127.0.0.1, port_value: ${portOf(echo)}}}`
+    writeFileSync(join(folder, 'no-admin.yaml'), withoutAdmin)
+    writeFileSync(join(folder, 'taken.yaml'), `admin: {address: ${taken}}\n${withoutAdmin}`)
+    const old = await startSidecar('-c', 'no-admin.yaml')
+    const [code] = await once(
+      spawn(program, ['sidecar', '-c', 'taken.yaml', '--take-over', 'next.sock', '-l', 'silent'], {
+        cwd: folder,
+        stdio: 'ignore',
+      }),
+      'exit',
+    )
+    assert.equal(code, 1)
+    assert.equal(await get({ socketPath: join(folder, 'local.sock'), path: '/' }), 'served')
+    const ended = once(old, 'exit')
+    old.kill('SIGTERM')
+    await ended
+  })
+
+  test('of more listeners than a socket holds records', async () => {
+    const listeners = Array.from(
+      { length: 400 },
+      (_, index) => `
+  - name: l${index}
+    address: {socket_address: {address: 127.0.0.1, port_value: 0}}
+    filter_chains:
+    - filters:
+      - {name: tcp, typed_config: {"@type": ${types}.tcp_proxy.v3.TcpProxy, stat_prefix: echo, cluster: echo}}`,
+    )
+    const text = bootstrap(folder, portOf(web), portOf(echo))
+    writeFileSync(
+      join(folder, 'many.yaml'),
+      text.replace('  clusters:', `${listeners.join('')}\n  clusters:`),
+    )
+    const old = await startSidecar('-c', 'many.yaml', '--drain-time-s', '0')
+    const before = await admin('/listeners')
+    const ended = once(old, 'exit')
+    const next = await startSidecar('-c', 'many.yaml', '--drain-time-s', '0')
+    await ended
+    assert.equal(await admin('/listeners'), before)
+    assert.equal(before.split('\n').filter((line) => line.startsWith('l')).length, 401)
+    const nextEnded = once(next, 'exit')
+    next.kill('SIGTERM')
+    await nextEnded
+  })
+
+  test('though the path of a Unix socket has been taken away', async () => {
+    const old = await startSidecar('--drain-time-s', '0')
+    rmSync(join(folder, 'local.sock'))
+    const ended = once(old, 'exit')
+    const next = await startSidecar('--drain-time-s', '0')
+    assert.deepEqual(await ended, [0, null])
+    assert.match(await admin('/ready'), /^LIVE/)
     const nextEnded = once(next, 'exit')
     next.kill('SIGTERM')
     await nextEnded

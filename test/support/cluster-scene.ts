@@ -56,7 +56,7 @@ export class ClusterScene {
         leadsBack: (address) => address.kind === 'ip' && address.port === 15_001,
         drainHost: (host) => this.drained.push(host),
         connector: () => this.connector,
-        logFiles: new LogFiles(this.clock, new StatsRegistry(this.slots)),
+        logFiles: new LogFiles(this.clock, new StatsRegistry(this.slots), silentLog),
       },
       {
         onAssignmentNames: () => this.names.push([...this.table.assignmentNames]),

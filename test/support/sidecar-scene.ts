@@ -16,6 +16,7 @@ import { Cluster } from '../../src/xds/proto/generated/envoy/config/cluster/v3/c
 import { ClusterLoadAssignment } from '../../src/xds/proto/generated/envoy/config/endpoint/v3/endpoint.ts'
 import { Listener } from '../../src/xds/proto/generated/envoy/config/listener/v3/listener.ts'
 import { RouteConfiguration } from '../../src/xds/proto/generated/envoy/config/route/v3/route.ts'
+import { Any } from '../../src/xds/proto/generated/google/protobuf/any.ts'
 import { type EncodedResource, type ResourceView, typeUrls } from '../../src/xds/resource-set.ts'
 import { TestSource } from './ads-source.ts'
 import { envoyMessage } from './envoy-message.ts'
@@ -201,6 +202,24 @@ function viewOf(resources: SceneResources, revision: number): ResourceView {
   )
   const none = new Map<string, EncodedResource>()
   return { revision: String(revision), resources: (typeUrl) => maps.get(typeUrl) ?? none }
+}
+
+/** The same view with listeners on free ports. */
+export function onAnyPort(view: ResourceView): ResourceView {
+  const moved = Array.from(view.resources(typeUrls.listener).values(), ({ name, any }) => {
+    const message = Listener.decode(Any.decode(any).value)
+    const address = message.address?.address
+    if (address?.$case === 'socketAddress') {
+      address.value.portSpecifier = { $case: 'portValue', value: 0 }
+    }
+    const bytes = Listener.encode(message).finish()
+    return [name, encodedResource(name, typeUrls.listener, bytes)] as const
+  })
+  const listeners = new Map(moved)
+  return {
+    revision: view.revision,
+    resources: (typeUrl) => (typeUrl === typeUrls.listener ? listeners : view.resources(typeUrl)),
+  }
 }
 
 export interface NamedUpstream extends AsyncDisposable {

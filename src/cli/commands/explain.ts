@@ -1,5 +1,4 @@
 /** `tulle explain METHOD URL --from WORKLOAD`: what would happen to a request, and why. */
-import { isGood } from '../../proxy/explain/explanation.ts'
 import type { HeaderField } from '../../proxy/explain/request-target.ts'
 import {
   meshFlags,
@@ -59,7 +58,7 @@ export const explainCommand: Command = {
     const request = { method, url, headers: flags.list('header').map(headerField) }
     const report = await explainReport(await sourceOf(input), request)
     return {
-      exitCode: isGood(report.verdict) ? 0 : 1,
+      exitCode: report.verdict.outcome === 'fails' ? 1 : 0,
       output: { data: report, view: { kind: 'text', text: explainText(report, context) } },
     }
   },

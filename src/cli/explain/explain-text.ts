@@ -2,16 +2,15 @@
 import { relative } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
 
-import {
-  isGood,
-  type ByteDestination,
-  type ClusterReference,
-  type ClusterSettings,
-  type ExplainedAction,
-  type ExplainedDestination,
-  type ExplainedForward,
-  type ExplainedInside,
-  type ExplainedRetries,
+import type {
+  ByteDestination,
+  ClusterReference,
+  ClusterSettings,
+  ExplainedAction,
+  ExplainedDestination,
+  ExplainedForward,
+  ExplainedInside,
+  ExplainedRetries,
 } from '../../proxy/explain/explanation.ts'
 import { issuesText } from '../issue-text.ts'
 import { printable, type Colour, type Terminal } from '../terminal.ts'
@@ -24,14 +23,14 @@ export interface TextOptions {
 }
 
 export function explainText(report: ExplainReport, options: TextOptions): string {
-  const { request, from, listener } = report
+  const { request, from, listener, virtualHost } = report
   const { terminal } = options
   const where = report.mode === 'live' ? 'as its sidecar has it now' : 'as the files say'
   const lines = [
     `${terminal.colour('bold', `${request.method} ${request.url}`)} from ${from.namespace}/${from.workload}, ${where}`,
     '',
     field('listener', listener === undefined ? 'none' : `${listener.name} ${listener.address}`),
-    ...(listener === undefined ? [] : [field('host', hostText(report))]),
+    ...(listener === undefined ? [] : [field('host', hostText(virtualHost))]),
     ...(report.fetchedOnFirstCall === true ? [field('', notYetText)] : []),
     ...passedLines(report.passedOver, options),
     ...ruleLines(report.rules, options),
@@ -49,9 +48,7 @@ function field(label: string, text: string): string {
   return `${label.padEnd(labelWidth)}${text}`
 }
 
-function hostText({ virtualHost: host, verdict }: ExplainReport): string {
-  if (verdict.outcome === 'unknown')
-    return 'not fetched yet: call it once, or ask the files with -f'
+function hostText(host: ExplainReport['virtualHost']): string {
   return host === undefined ? 'no virtual host has this name' : `${host.name}, by ${host.domain}`
 }
 
@@ -376,7 +373,7 @@ function shareText(share: number): string {
 }
 
 function verdictText({ verdict }: ExplainReport, terminal: Terminal): string {
-  const colour = isGood(verdict) ? 'green' : 'red'
+  const colour = verdict.outcome === 'fails' ? 'red' : 'green'
   const status = [verdict.status, verdict.flag].filter((part) => part !== undefined && part !== '')
   const words = [verdict.outcome, ...(status.length === 0 ? [] : [status.join(' ')])].join(' ')
   return `${terminal.colour(colour, words)}: ${verdict.message}`

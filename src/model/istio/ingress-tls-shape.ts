@@ -67,6 +67,7 @@ function checkSupported(value: Partial<IngressTls>, path: string, reading: Readi
 
 function checkFiles(value: Partial<IngressTls>, path: string, reading: Reading): void {
   const { mode } = value
+  warnWithoutFiles(value, path, reading)
   if (mode !== 'SIMPLE' && mode !== 'MUTUAL' && mode !== 'OPTIONAL_MUTUAL') return
   const needed = ['serverCertificate', 'privateKey'] as const
   const all = mode === 'SIMPLE' ? needed : [...needed, 'caCertificates' as const]
@@ -77,4 +78,17 @@ function checkFiles(value: Partial<IngressTls>, path: string, reading: Reading):
       remedy: 'Name the file.',
     })
   }
+}
+
+/** Modes that Istio lets pass without them. */
+function warnWithoutFiles(value: Partial<IngressTls>, path: string, reading: Reading): void {
+  const { mode = 'PASSTHROUGH', serverCertificate, privateKey } = value
+  if (mode !== 'PASSTHROUGH' || (serverCertificate && privateKey)) return
+  reading.report(path, {
+    code: 'TUL0011',
+    severity: 'warning',
+    message:
+      'without serverCertificate and privateKey there is nothing to serve: the port is closed',
+    remedy: 'Set mode SIMPLE or MUTUAL, and name the files.',
+  })
 }

@@ -8,6 +8,7 @@ import { parseText } from '../parse.ts'
 const envelope = { apiVersion: 'networking.istio.io/v1', kind: 'Sidecar' }
 const warned = 'IST0133'
 const invalid = 'IST0106'
+const noEffect = 'TUL0011'
 
 const accepted: readonly [string, string][] = [
   ['hosts of every kind', 'egress:\n- hosts: ["./*", "*/foo.bar.com", "ns1/*.example.com", "~/*"]'],
@@ -190,6 +191,12 @@ testIssues(envelope, [
     invalid,
     'spec.ingress[0].tls.serverCertificate',
     'ingress:\n- port: { number: 90, protocol: https }\n  tls: { mode: SIMPLE, privateKey: b } # HERE',
+  ],
+  [
+    'TLS that has nothing to serve',
+    noEffect,
+    'spec.ingress[0].tls',
+    'ingress:\n- port: { number: 90, protocol: https }\n  tls: { mode: PASSTHROUGH } # HERE',
   ],
   [
     'HTTP limits of a TCP port',

@@ -115,7 +115,7 @@ export class LocalDataPlane implements DataPlane {
       pacer: new HandshakePacer({ clock }),
       refusals,
     }
-    this.#logFiles = new LogFiles(clock, stats)
+    this.#logFiles = new LogFiles(clock, stats, log)
     this.#retirement = new Retirement(clock, () => stats.slots.reclaim())
     this.#clusters = this.#createClusters()
     const { connectionsMax } = options.compileScope.runtime

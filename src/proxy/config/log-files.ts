@@ -3,6 +3,9 @@
  * so that their lines never mix. A writer is closed when nobody names its path any more.
  */
 import type { Clock } from '../../lib/clock.ts'
+import type { Log } from '../../lib/log.ts'
+import { describeError } from '../../lib/mesh-error.ts'
+import type { Counter } from '../telemetry/cluster-stats.ts'
 import { type LogWriter, openLogWriter } from '../telemetry/log-writer.ts'
 import type { StatsRegistry } from '../telemetry/stats-registry.ts'
 
@@ -19,19 +22,20 @@ export interface UsedLogFile {
 export class LogFiles {
   readonly #clock: Clock
   readonly #stats: StatsRegistry
+  readonly #log: Log
   readonly #byPath = new Map<string, Entry>()
 
-  constructor(clock: Clock, stats: StatsRegistry) {
+  constructor(clock: Clock, stats: StatsRegistry, log: Log) {
     this.#clock = clock
     this.#stats = stats
+    this.#log = log
   }
 
   /** Fails with MESH_COMMAND_FAILED when the file cannot be opened. */
   use(path: string): UsedLogFile {
     let entry = this.#byPath.get(path)
     if (entry === undefined) {
-      const scope = this.#stats.scope({ path: 'access_log_file', metric: 'envoy', labels: [] })
-      const droppedCounter = scope.counter('write_dropped')
+      const droppedCounter = this.#counter('write_dropped')
       entry = { writer: openLogWriter({ path, clock: this.#clock, droppedCounter }), users: 0 }
       this.#byPath.set(path, entry)
     }
@@ -48,9 +52,21 @@ export class LogFiles {
     }
   }
 
-  /** POST /reopen_logs: whoever rotates logs has moved the files. */
+  /** POST /reopen_logs: whoever rotates logs has moved the files. One that cannot be opened goes on into the old file. */
   reopen(): void {
-    for (const { writer } of this.#byPath.values()) writer.reopen()
+    for (const { writer } of this.#byPath.values()) {
+      try {
+        writer.reopen()
+      } catch (error) {
+        this.#counter('reopen_failed').add(1)
+        this.#log.error({ error: describeError(error) }, 'access log: the file of before goes on')
+      }
+    }
+  }
+
+  #counter(name: string): Counter {
+    const scope = this.#stats.scope({ path: 'access_log_file', metric: 'envoy', labels: [] })
+    return scope.counter(name)
   }
 
   close(): void {

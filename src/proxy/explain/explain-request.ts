@@ -138,8 +138,6 @@ function join(explained: RouteExplanation, input: JoinInput): ProxyExplanation {
     tried: explained.tried.map(explainTried),
   }
   if (matched === undefined) {
-    const isFetchedLater = virtualHost === undefined && picked.routes?.vhds !== undefined
-    if (isFetchedLater) return { ...known, action: undefined, verdict: unfetched(head.authority) }
     const message =
       virtualHost === undefined
         ? `no virtual host is for ${head.authority || 'a request without a host'}`
@@ -176,12 +174,6 @@ function refusing(verdict: Verdict): Verdict {
 
 function explainTried({ message, isMatch, conditions }: TriedRoute): ExplainedRoute {
   return { name: message.name, provenance: provenanceOf(message.metadata), isMatch, conditions }
-}
-
-/** A sidecar on demand knows the hosts that it has called. */
-function unfetched(authority: string): Verdict {
-  const message = `this sidecar fetches ${authority || 'a host'} when it is first called, and has not yet`
-  return { outcome: 'unknown', status: undefined, flag: '', message }
 }
 
 function failing(failure: Failure, message: string): Verdict {

@@ -182,14 +182,8 @@ export interface ExplainedEndpoint {
   readonly security: string
 }
 
-/** Whether the request gets what the configuration has for it. */
-export function isGood({ outcome }: Pick<Verdict, 'outcome'>): boolean {
-  return outcome !== 'fails' && outcome !== 'unknown'
-}
-
 export interface Verdict {
-  /** `unknown`: the sidecar asks for the host's routes when it is first called, which nobody has done. */
-  readonly outcome: 'forwarded' | 'answered' | 'redirected' | 'fails' | 'unknown'
+  readonly outcome: 'forwarded' | 'answered' | 'redirected' | 'fails'
   /** Of the response that the sidecar makes itself. */
   readonly status: number | undefined
   /** Envoy's response flag, `NR` or `UH`; empty for none. */

@@ -1,5 +1,5 @@
 /** Opens the socket of a listener: an address, or a descriptor that somebody else has bound. */
-import { linkSync, renameSync, rmSync } from 'node:fs'
+import { existsSync, linkSync, renameSync, rmSync } from 'node:fs'
 import type { Server } from 'node:net'
 
 import { MeshError } from '../../lib/mesh-error.ts'
@@ -50,11 +50,12 @@ export function closeServer(server: Pick<Server, 'close'>, address: WireAddress)
 
 /**
  * Closes a server whose socket another process listens on by now. libuv unlinks the path of a Unix socket that it closes,
- * so that path is given back at once; the moment in between is some microseconds.
+ * so that path is given back at once; the moment in between is some microseconds. A path that somebody has taken away
+ * stays so.
  */
 export function closeHandedOver(server: Pick<Server, 'close' | 'address'>): void {
   const path = server.address()
-  if (typeof path !== 'string') {
+  if (typeof path !== 'string' || !existsSync(path)) {
     server.close()
     return
   }

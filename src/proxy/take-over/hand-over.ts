@@ -9,16 +9,23 @@
 import { renameSync, rmSync } from 'node:fs'
 import { createServer, type Server, type Socket } from 'node:net'
 
+import type { Clock } from '../../lib/clock.ts'
 import type { Log } from '../../lib/log.ts'
 import { MeshError, describeError } from '../../lib/mesh-error.ts'
-import { descriptorOf } from '../worker/duplicate-descriptor.ts'
+import { descriptorOf, openDuplicate } from '../worker/duplicate-descriptor.ts'
 import { type FromOld, type Hello, protocolVersion, ready, released } from './message.ts'
-import { openDescriptorPassing, recordOf } from './pass-descriptor.ts'
+import {
+  type DescriptorPassing,
+  type PassedRecord,
+  openDescriptorPassing,
+  recordOf,
+} from './pass-descriptor.ts'
 
 export interface HandOverOptions {
   /** Where it is offered. */
   readonly path: string
   readonly epoch: number
+  readonly clock: Clock
   readonly log: Log
   /** What this process listens on, by key. */
   readonly descriptors: () => Promise<ReadonlyMap<string, number>>
@@ -38,6 +45,11 @@ export async function openHandOver(options: HandOverOptions): Promise<HandOver> 
   await offer.listen()
   return offer
 }
+
+/** A socket takes some 270 records, and as many descriptors, before somebody has to read. */
+const retryMs = 2
+/** One that reads nothing for so long hangs. */
+const patienceMs = 5_000
 
 /** A first line longer than this is no greeting. */
 const helloBytesMax = 4_096
@@ -107,7 +119,7 @@ class Offer implements HandOver {
   }
 
   async #handOver(socket: Socket, line: string): Promise<void> {
-    const { log, epoch, descriptors } = this.#options
+    const { log, epoch } = this.#options
     const refuse = (reason: string): void => {
       const refusal: FromOld = { kind: 'refused', reason }
       socket.end(recordOf(JSON.stringify(refusal)))
@@ -119,18 +131,46 @@ class Offer implements HandOver {
         return
       }
       this.#taker = socket
-      const open = await descriptors()
       const passing = await openDescriptorPassing()
-      const target = descriptorOf(socket)
-      if (target === undefined) return
-      const say = (message: FromOld, descriptor?: number): void =>
-        passing.send(target, { text: JSON.stringify(message), descriptor })
-      for (const [key, descriptor] of open) say({ kind: 'socket', key }, descriptor)
-      say({ kind: 'all', pid: process.pid, epoch })
-      log.info({ sockets: open.size, epoch }, 'take-over: sockets handed over')
+      const sockets = await this.#sendAll(passing, socket)
+      log.info({ sockets, epoch }, 'take-over: sockets handed over')
     } catch (error) {
       log.warn({ error: describeError(error) }, 'take-over: not handed over')
       refuse(describeError(error))
+    }
+  }
+
+  /** Sends copies: a listener may be closed while the other side reads, and its number be that of something else. */
+  async #sendAll(passing: DescriptorPassing, socket: Socket): Promise<number> {
+    const { descriptors, epoch } = this.#options
+    const copies: { readonly key: string; readonly descriptor: number }[] = []
+    const say = (message: FromOld, descriptor?: number): Promise<void> =>
+      this.#send(passing, socket, { text: JSON.stringify(message), descriptor })
+    const duplicate = await openDuplicate()
+    try {
+      for (const [key, original] of await descriptors()) {
+        const descriptor = duplicate(original)
+        if (descriptor < 0) throw new Error('the process has no descriptor left')
+        copies.push({ key, descriptor })
+      }
+      for (const { key, descriptor } of copies) await say({ kind: 'socket', key }, descriptor)
+      await say({ kind: 'all', pid: process.pid, epoch })
+    } finally {
+      for (const { descriptor } of copies) passing.close(descriptor)
+    }
+    return copies.length
+  }
+
+  /** Rejects when the other side is gone, or reads nothing. */
+  async #send(passing: DescriptorPassing, socket: Socket, record: PassedRecord): Promise<void> {
+    const { clock } = this.#options
+    const endMs = clock.monotonicMs() + patienceMs
+    for (;;) {
+      const target = descriptorOf(socket)
+      if (target === undefined) throw new Error('the other side is gone')
+      if (passing.send(target, record)) return
+      if (clock.monotonicMs() > endMs) throw new Error('the other side reads nothing')
+      await new Promise<void>((resolve) => clock.setTimer(retryMs, resolve))
     }
   }
 
@@ -145,7 +185,12 @@ class Offer implements HandOver {
   async #release(socket: Socket): Promise<void> {
     if (this.#isReleased) return
     this.#isReleased = true
-    await this.#options.release()
+    try {
+      await this.#options.release()
+    } catch (error) {
+      // The new one serves: what could not be closed here is closed with this process.
+      this.#options.log.warn({ error: describeError(error) }, 'take-over: not everything let go')
+    }
     // The new one puts its own in the place.
     this.#server.close()
     socket.end(released)

@@ -12,6 +12,8 @@
  * Until `ready` the old one goes on as if nothing had happened; an end of the connection before leaves it so. From then on
  * it accepts nothing more.
  */
+import { addressText } from '../wire/connector.ts'
+import type { WireAddress } from '../wire/wire.ts'
 
 /** Changes when the two could misunderstand each other. */
 export const protocolVersion = 1
@@ -24,7 +26,7 @@ export interface Hello {
 
 export interface HandedSocket {
   readonly kind: 'socket'
-  /** `socketKey` of the listener; `admin` for the admin interface. */
+  /** `socketKey` of the listener; `adminKey` of the admin interface. */
   readonly key: string
 }
 
@@ -44,4 +46,8 @@ export type FromOld = HandedSocket | HandedAll | Refused
 
 export const ready = 'ready\n'
 export const released = 'released\n'
-export const adminKey = 'admin'
+
+/** `address` as it is configured. */
+export function adminKey(address: WireAddress): string {
+  return `admin ${addressText(address)}`
+}

@@ -16,8 +16,11 @@ export interface PassedRecord {
 }
 
 export interface DescriptorPassing {
-  /** Sends on a connected Unix socket that nothing waits to be written on; throws when the kernel takes it not whole. */
-  send(socket: number, record: PassedRecord): void
+  /**
+   * Sends on a connected Unix socket that nothing waits to be written on, a record whole or not at all. False: not, since
+   * the other side has to read what it has first (or is gone).
+   */
+  send(socket: number, record: PassedRecord): boolean
   /** Connects; -1 when nobody listens there. `timeoutMs` holds for each call of `receive`. */
   connect(path: string, timeoutMs: number): number
   /** The next record; undefined at the end, or after the time-out. Its descriptor is closed when a program is executed. */
@@ -85,8 +88,7 @@ async function loadCalls(): Promise<DescriptorPassing> {
       const { header, control } = envelope(payload)
       if (descriptor === undefined) header.writeBigUInt64LE(0n, controlLengthAt)
       else control.writeInt32LE(descriptor, descriptorAt)
-      const sent = functions.sendmsg(socket, header, noSignal)
-      if (Number(sent) !== recordBytes) throw new Error(`a record was not taken whole: ${sent}`)
+      return Number(functions.sendmsg(socket, header, noSignal)) === recordBytes
     },
     connect(path, timeoutMs) {
       if (Buffer.byteLength(path) > pathBytesMax) throw tooLong(path)

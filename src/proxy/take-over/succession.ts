@@ -2,13 +2,24 @@
  * A sidecar's place in a line of processes that follow each other at one Unix socket: takes over from the one before, where
  * there is one, and offers itself to the next.
  */
+import type { Clock } from '../../lib/clock.ts'
 import type { Log } from '../../lib/log.ts'
+import type { WireAddress } from '../wire/wire.ts'
 import { type HandOver, type HandOverOptions, openHandOver } from './hand-over.ts'
 import { adminKey } from './message.ts'
 import { type TakeOver, takeOver } from './take-over.ts'
 
+export interface SuccessionOptions {
+  /** Unix socket at which they follow each other. */
+  readonly path: string
+  readonly version: string
+  readonly clock: Clock
+  readonly log: Log
+}
+
 export class Succession {
   readonly #path: string
+  readonly #clock: Clock
   readonly #log: Log
   readonly #takeOver: TakeOver | undefined
   #isConfirmed = false
@@ -16,12 +27,13 @@ export class Succession {
   #isClosed = false
 
   /** Rejections: MESH_TAKE_OVER_FAILED, MESH_NOT_IMPLEMENTED. */
-  static async begin(path: string, version: string, log: Log): Promise<Succession> {
-    return new Succession(path, log, await takeOver({ path, version }))
+  static async begin(options: SuccessionOptions): Promise<Succession> {
+    return new Succession(options, await takeOver(options))
   }
 
-  private constructor(path: string, log: Log, found: TakeOver | undefined) {
+  private constructor({ path, clock, log }: SuccessionOptions, found: TakeOver | undefined) {
     this.#path = path
+    this.#clock = clock
     this.#log = log
     this.#takeOver = found
   }
@@ -41,9 +53,11 @@ export class Succession {
     return this.#takeOver?.sockets
   }
 
-  takeAdmin(): { readonly fd: number } | undefined {
-    const socket = this.sockets?.get(adminKey)
-    this.sockets?.delete(adminKey)
+  /** The old one's admin interface, where it is at the same address. */
+  takeAdmin(address: WireAddress): { readonly fd: number } | undefined {
+    const key = adminKey(address)
+    const socket = this.sockets?.get(key)
+    this.sockets?.delete(key)
     return socket
   }
 
@@ -64,7 +78,8 @@ export class Succession {
   ): Promise<void> {
     if (this.#isClosed) return
     const { epoch } = this
-    this.#handOver = await openHandOver({ path: this.#path, epoch, log: this.#log, ...options })
+    const scope = { path: this.#path, epoch, clock: this.#clock, log: this.#log }
+    this.#handOver = await openHandOver({ ...scope, ...options })
   }
 
   close(): void {

@@ -17,7 +17,10 @@ import type { Counter } from './cluster-stats.ts'
 export interface LogWriter {
   /** One whole line with its end, or several. */
   write(line: string): void
-  /** Opens the path again: whoever rotates logs has moved the file. */
+  /**
+   * Opens the path again: whoever rotates logs has moved the file. Fails with MESH_COMMAND_FAILED when it cannot be opened;
+   * lines then go on into the file of before.
+   */
   reopen(): void
   /** Lines dropped since the start. */
   readonly dropped: number
@@ -65,7 +68,8 @@ class FileWriter implements LogWriter {
   #spare: Buffer | undefined
   #timer: Timer | undefined
   #isClosed = false
-  #retired: number | undefined
+  /** Files of before, while a write to one of them is under way. */
+  #retired: number[] = []
   dropped = 0
 
   constructor(options: LogWriterOptions) {
@@ -98,7 +102,7 @@ class FileWriter implements LogWriter {
     this.#fd = openPath(this.#options.path)
     // A write that is under way still goes to the old file.
     if (this.#inFlight === undefined) closeFile(old)
-    else this.#retired = old
+    else this.#retired.push(old)
   }
 
   close(): void {
@@ -165,8 +169,7 @@ class FileWriter implements LogWriter {
     const written = this.#inFlight?.buffer
     if (written?.byteLength === blockBytes) this.#spare = Buffer.from(written)
     this.#inFlight = undefined
-    if (this.#retired !== undefined) closeFile(this.#retired)
-    this.#retired = undefined
+    for (const old of this.#retired.splice(0)) closeFile(old)
     if (this.#isClosed) {
       if (!isStandard(this.#options.path)) closeFile(fd)
       return
