@@ -20,7 +20,6 @@ import {
   streamDurationMs,
 } from './route/request-timeout.ts'
 import type { ForwardAction, MatchedRoute, PickedCluster, Route } from './route/route-table.ts'
-import type { CountRoute } from './route/virtual-cluster.ts'
 import type { RequestRecord } from './telemetry/request-record.ts'
 import type { Cluster } from './upstream/cluster.ts'
 
@@ -61,14 +60,19 @@ export function pickTarget(
   const { random, clusters } = scope.runtime
   const picked = isForwarding ? action.forward.pickCluster(random, record.request) : undefined
   noteCluster(record, picked && clusters.get(picked.cluster))
-  const count = route?.route.count
-  if (count === undefined) record.routeStats = route?.route.stats
-  else if (isForwarding) noteCount(record, count)
+  noteCount(record, route?.route, picked)
   return picked
 }
 
-function noteCount(record: RequestRecord, count: CountRoute): void {
-  const { stats, virtualCluster } = count(record.request)
+/** By virtual clusters only what is forwarded is counted. */
+function noteCount(
+  record: RequestRecord,
+  route: Route | undefined,
+  picked: PickedCluster | undefined,
+): void {
+  record.routeStats = route?.stats
+  if (route?.count === undefined || picked === undefined) return
+  const { stats, virtualCluster } = route.count(record.request)
   record.routeStats = stats
   record.virtualCluster = virtualCluster
 }

@@ -14,7 +14,6 @@ import type { RetryPolicy } from '../resilience/retry-policy.ts'
 import type { RequestRecord } from '../telemetry/request-record.ts'
 import type { RouteStats } from '../telemetry/route-stats.ts'
 import type { HashRequest } from './hash-policy.ts'
-import type { CountRoute } from './virtual-cluster.ts'
 
 export interface RouteTable {
   readonly name: string
@@ -43,6 +42,17 @@ export interface Route {
   /** Compiled `typed_per_filter_config`, the most specific of route, virtual host and table, by filter name. */
   readonly filterConfigs?: FilterConfigs
 }
+
+/** By what a request is counted besides its cluster. */
+export interface RouteCount {
+  /** For `%VIRTUAL_CLUSTER_NAME%`; undefined where no virtual cluster matches. */
+  readonly virtualCluster: string | undefined
+  /** The virtual cluster's and the route's. */
+  readonly stats: RouteStats | undefined
+}
+
+/** Asked once for each request. */
+export type CountRoute = (head: RequestHead) => RouteCount
 
 /**
  * Changes the headers of a message in place. `head` is the request, also when a response is edited; the record is what

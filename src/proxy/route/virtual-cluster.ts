@@ -5,19 +5,9 @@ import type {
 } from '../../xds/proto/generated/envoy/config/route/v3/route_components.ts'
 import { type FieldReport, type MessageRule, at, refuse, used } from '../config/field-rule.ts'
 import type { RequestHead } from '../http/message.ts'
-import { type RouteStats, joinRouteStats } from '../telemetry/route-stats.ts'
+import { type RouteNames, type RouteStats, joinRouteStats } from '../telemetry/route-stats.ts'
 import { compileRequestMatcher } from './header-matcher.ts'
-import type { RouteOptions } from './route-compiler.ts'
-
-export interface RouteCount {
-  /** For `%VIRTUAL_CLUSTER_NAME%`; undefined where no virtual cluster matches. */
-  readonly virtualCluster: string | undefined
-  /** The virtual cluster's and the route's. */
-  readonly stats: RouteStats | undefined
-}
-
-/** Asked once for each request. */
-export type CountRoute = (head: RequestHead) => RouteCount
+import type { CountRoute } from './route-table.ts'
 
 export const virtualClusterRule: MessageRule = {
   type: 'envoy.config.route.v3.VirtualCluster',
@@ -38,7 +28,7 @@ export interface VirtualClusters {
   readonly other: RouteStats | undefined
 }
 
-type StatsOf = RouteOptions['routeStats']
+type StatsOf = ((names: RouteNames) => RouteStats | undefined) | undefined
 
 /** Undefined where a virtual host has none. */
 export function compileVirtualClusters(
