@@ -41,7 +41,7 @@ test('every kind that is read in full has a table', () => {
 
 test('the longest pattern decides, a value before a field, a field before its parent', () => {
   assert.equal(effectOf('VirtualService', 'spec.http[].route[].weight'), 'effective')
-  assert.equal(effectOf('VirtualService', 'spec.tcp[].match[].sourceSubnet'), 'not-yet')
+  assert.equal(effectOf('VirtualService', 'spec.tcp[].match[].sourceSubnet'), 'by-design')
   assert.equal(effectOf('VirtualService', 'spec.tls[].match[].sniHosts'), 'effective')
   assert.equal(effectOf('VirtualService', 'spec.gateways[]', 'mesh'), 'effective')
   assert.equal(effectOf('VirtualService', 'spec.gateways[]', 'gw'), 'not-yet')

@@ -16,8 +16,9 @@ import type { SourceNode } from './schema/source-node.ts'
 /**
  * `not-yet`: to be implemented. `refused`: to be implemented, and until then whoever joins the resources reports an
  * error, for leaving it out would be dangerous or misleading. `cluster-only`: means something to Kubernetes only.
+ * `by-design`: nothing here that it could change, now or later; `reasons` says why, where reading it does not.
  */
-export type Effect = 'effective' | 'not-yet' | 'refused' | 'cluster-only'
+export type Effect = 'effective' | 'not-yet' | 'refused' | 'cluster-only' | 'by-design'
 
 type EffectTable = Readonly<Record<string, Effect>>
 
@@ -78,7 +79,7 @@ export const effects: Readonly<Record<string, EffectTable>> = {
     'spec.tls[].match[].gateways[]=mesh': 'effective',
     'spec.tcp[].match[].gateways[]': 'not-yet',
     'spec.tcp[].match[].gateways[]=mesh': 'effective',
-    'spec.tcp[].match[].sourceSubnet': 'not-yet',
+    'spec.tcp[].match[].sourceSubnet': 'by-design',
   },
   DestinationRule: {
     spec: 'effective',
@@ -96,12 +97,13 @@ export const effects: Readonly<Record<string, EffectTable>> = {
   },
   Sidecar: {
     spec: 'effective',
-    'spec.ingress[].bind': 'not-yet',
-    'spec.ingress[].captureMode': 'not-yet',
+    'spec.ingress[].bind': 'by-design',
+    'spec.ingress[].captureMode': 'by-design',
+    'spec.ingress[].captureMode=DEFAULT': 'effective',
     'spec.ingress[].tls.caCrl': 'not-yet',
-    'spec.ingress[].port.targetPort': 'not-yet',
-    'spec.egress[].captureMode=IPTABLES': 'not-yet',
-    'spec.egress[].port.targetPort': 'not-yet',
+    'spec.ingress[].port.targetPort': 'by-design',
+    'spec.egress[].captureMode=IPTABLES': 'by-design',
+    'spec.egress[].port.targetPort': 'by-design',
     ...poolOf('spec.ingress[].connectionPool'),
     ...poolOf('spec.inboundConnectionPool'),
   },
@@ -141,6 +143,15 @@ export const effects: Readonly<Record<string, EffectTable>> = {
     'spec.meshConfig.enableTracing': 'not-yet',
     ...prefixed('spec.meshConfig.defaultTrafficPolicy', poolEffects),
   },
+}
+
+/** Why a field of `by-design` changes nothing; one that is not here is answered where it is read. */
+const reasons: Readonly<Record<string, string>> = {
+  'spec.ingress[].bind':
+    "callers come by the workload's mesh port, which is bound where the workload says",
+  'spec.ingress[].captureMode':
+    "callers come by the workload's mesh port, and no connection is captured",
+  'spec.egress[].captureMode': 'no connection is captured',
 }
 
 /** What happens instead of the field's effect, where that is more than nothing. */
@@ -247,6 +258,17 @@ function withoutEffect(
       message: `${what} has an effect in a Kubernetes cluster only`,
       remedy: 'Nothing: it is harmless here.',
     }
+  }
+  if (effect === 'by-design') {
+    const reason = reasons[at.pattern]
+    return reason === undefined
+      ? undefined
+      : {
+          code: 'TUL0011',
+          severity: 'warning',
+          message: `${what} has no effect: ${reason}`,
+          remedy: 'Remove it.',
+        }
   }
   const consequence = consequences[at.pattern]
   return {

@@ -20,6 +20,7 @@ tables of fields:
 - **not yet**: the field is checked, and has no effect in this version: writing it gives a warning that names it.
 - **not yet, refused**: as before, but ignoring it would be dangerous or misleading. It is an error or takes the resource out.
 - **Kubernetes only**: harmless here.
+- **never**: there is nothing here that it could change, now or later; writing it gives a warning that says why.
 
 Fields are checked as Istio and Kubernetes check them; an unknown field is an error. Durations are written \`10s\`, \`250ms\`,
 \`1h30m\`. A *string match* has one of \`exact\`, \`prefix\` and \`regex\` (RE2, matching the whole value).
@@ -112,6 +113,7 @@ const words = {
   'not-yet': 'not yet',
   refused: 'not yet, refused',
   'cluster-only': 'Kubernetes only',
+  'by-design': 'never',
 } as const
 
 function effectText(kind: string, pattern: string): string {

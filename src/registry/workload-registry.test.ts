@@ -115,6 +115,25 @@ test('a workload with a probe is unhealthy until its first report', () => {
   assert.equal([...scene.members.values()][0]?.workload.health, 'healthy')
 })
 
+test('a second stream that ends first gives the workload back to the first, with what that one has said', () => {
+  const scene = openScene()
+  const old = scene.join(nodeOf('a'))
+  const young = scene.join(nodeOf('a'))
+  scene.registry.reportHealth(old, false, 'down')
+  assert.equal(scene.members.get(old.id)?.workload.health, 'healthy')
+  scene.registry.leave(young)
+  assert.deepEqual(scene.presences(), ['connected'])
+  assert.equal(scene.members.get(old.id)?.workload.healthMessage, 'down')
+  scene.clock.advance(graceMs * 2)
+  assert.deepEqual(scene.presences(), ['connected'])
+  scene.registry.reportHealth(old, true)
+  assert.equal(scene.members.get(old.id)?.workload.health, 'healthy')
+  scene.registry.leave(old)
+  assert.deepEqual(scene.presences(), ['gone'])
+  scene.clock.advance(graceMs)
+  assert.deepEqual(scene.presences(), [])
+})
+
 test('the node’s labels win over the group’s, and network too; the group gives the rest', () => {
   const scene = openScene()
   scene.templates.set('default/web', template)

@@ -13,7 +13,8 @@
  * period at most `removalShareMax` of all workloads are removed (one at least); the others wait for the next.
  * Endpoints that are really dead are meanwhile taken out by callers' retries and outlier detection.
  *
- * Two streams of one id: the second takes over, by a higher generation; what the first still says is ignored.
+ * Two streams of one id: the second takes over, by a higher generation; what the first still says does not count, unless
+ * the second ends before it: a new sidecar that could not start leaves the old one in its place.
  * Bounds: `workloadsMax`, and those of parse-node.ts.
  */
 import type { Clock, Timer } from '../lib/clock.ts'
@@ -76,6 +77,13 @@ interface Standing {
   readonly generation: number
   /** Set while it has no stream. */
   readonly leavesAtMs: number | undefined
+  /** Of streams that are open and do not count, the oldest first. */
+  readonly older: readonly Held[]
+}
+
+interface Held {
+  readonly member: Member
+  readonly generation: number
 }
 
 export class WorkloadRegistry {
@@ -128,20 +136,29 @@ export class WorkloadRegistry {
     const previous = this.#standings.get(node.id)
     const generation = ++this.#generations
     const member = withHealth(memberOf(parsed.value, template, node), template, previous?.member)
-    this.#standings.set(node.id, { member, generation, leavesAtMs: undefined })
-    this.#leaving.delete(node.id)
-    this.#options.sink.setMember(member)
-    this.#note()
     const hasTakenOver = previous !== undefined && previous.leavesAtMs === undefined
+    const older = hasTakenOver ? [...previous.older, previous] : []
+    this.#stand({ member, generation, leavesAtMs: undefined, older: older.map(heldOf) })
+    this.#leaving.delete(node.id)
     const value = { id: node.id, generation, workload: member.workload, hasTakenOver }
     return { ok: true, value, warnings: [] }
   }
 
-  /** The stream has ended. Nothing happens when another stream of the id has taken over. */
+  /** The stream has ended. Nothing changes when another stream of the id has taken over. */
   leave({ id, generation }: Pick<Membership, 'id' | 'generation'>): void {
     const standing = this.#standings.get(id)
-    if (standing === undefined || standing.generation !== generation) return
+    if (standing === undefined) return
+    if (standing.generation !== generation) {
+      const older = standing.older.filter((held) => held.generation !== generation)
+      this.#standings.set(id, { ...standing, older })
+      return
+    }
     if (standing.leavesAtMs !== undefined) return
+    const before = standing.older.at(-1)
+    if (before !== undefined) {
+      this.#stand({ ...before, leavesAtMs: undefined, older: standing.older.slice(0, -1) })
+      return
+    }
     const workload = { ...standing.member.workload, presence: 'gone' as const }
     this.#setWithoutStream({ ...standing.member, workload }, generation)
     this.#scheduleSweep()
@@ -153,16 +170,21 @@ export class WorkloadRegistry {
     message = '',
   ): void {
     const standing = this.#standings.get(id)
-    if (standing === undefined || standing.generation !== generation) return
+    if (standing === undefined) return
+    const held = [...standing.older, standing].find((one) => one.generation === generation)
+    if (held === undefined) return
     const health = isHealthy ? 'healthy' : 'unhealthy'
     // A message that cannot end would be kept in memory and on disk.
     const healthMessage = isHealthy ? '' : message.slice(0, 1_024)
-    const { workload } = standing.member
+    const { workload } = held.member
     if (workload.health === health && workload.healthMessage === healthMessage) return
-    const member = { ...standing.member, workload: { ...workload, health, healthMessage } as const }
-    this.#standings.set(id, { ...standing, member })
-    this.#options.sink.setMember(member)
-    this.#note()
+    const member = { ...held.member, workload: { ...workload, health, healthMessage } as const }
+    if (held === standing) {
+      this.#stand({ ...standing, member })
+      return
+    }
+    const older = standing.older.map((one) => (one === held ? { member, generation } : one))
+    this.#standings.set(id, { ...standing, older })
   }
 
   close(): void {
@@ -170,10 +192,17 @@ export class WorkloadRegistry {
     this.#sweep = undefined
   }
 
+  #stand(standing: Standing): void {
+    const { member } = standing
+    this.#standings.set(member.workload.id, standing)
+    this.#options.sink.setMember(member)
+    this.#note()
+  }
+
   #setWithoutStream(member: Member, generation: number): void {
     const { id } = member.workload
     const leavesAtMs = this.#options.clock.monotonicMs() + this.#settings.gracePeriodMs
-    this.#standings.set(id, { member, generation, leavesAtMs })
+    this.#standings.set(id, { member, generation, leavesAtMs, older: [] })
     this.#leaving.add(id)
     this.#options.sink.setMember(member)
   }
@@ -239,6 +268,10 @@ export class WorkloadRegistry {
     }
     if (isChanged) this.#note()
   }
+}
+
+function heldOf({ member, generation }: Held): Held {
+  return { member, generation }
 }
 
 const noTemplate: WorkloadTemplate = {

@@ -11,6 +11,7 @@ import type {
 } from '../model/istio/destination-rule.ts'
 import { describeResource, type Resource } from '../model/resource.ts'
 import type { Endpoint, Service, ServicePort } from '../registry/service.ts'
+import { labelsText } from './analysis/known-workload.ts'
 import { refusedTlsFields } from './cluster-tls.ts'
 import { isDestinationRule } from './destination-rule-index.ts'
 import { hasLabels } from './endpoint.ts'
@@ -97,7 +98,7 @@ function reportNobody(world: World, policy: PeerAuthentication): Issue[] {
       path: 'spec.selector',
       message:
         `no workload of namespace "${namespace}" has the labels ` +
-        JSON.stringify(policy.spec.selector?.matchLabels),
+        labelsText(policy.spec.selector?.matchLabels ?? {}),
       remedy: 'correct the labels, or start a workload that has them',
     }),
   ]

@@ -17,6 +17,7 @@ import { reportConflicts } from './analysis/conflict.ts'
 import { reportGateways } from './analysis/gateway.ts'
 import {
   knownWorkloads,
+  labelsText,
   selects,
   type DeclaredWorkload,
   type KnownWorkload,
@@ -290,7 +291,7 @@ function reportEmptySubsets(
       path: `spec.subsets[${index}]`,
       message:
         `subset "${subset.name}" selects no workload of ${host} ` +
-        `(labels ${JSON.stringify(subset.labels ?? {})})${isUsed ? '' : ', and no route leads to it'}`,
+        `(labels ${labelsText(subset.labels ?? {}) || 'none'})${isUsed ? '' : ', and no route leads to it'}`,
       remedy: 'correct the labels, or start a workload that has them',
     })
   })

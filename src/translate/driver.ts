@@ -265,9 +265,12 @@ class Driver implements Translation {
     if (this.#states.has(this.#scopeOf(node).key)) return undefined
     return this.#alone(async () => {
       const scope = this.#scopeOf(node)
-      if (this.#states.has(scope.key)) return
-      const state = await runInSlices(this.#firstStateOf(scope, this.#shared), this.#slices)
-      this.#states.set(scope.key, state)
+      if (!this.#states.has(scope.key)) {
+        const state = await runInSlices(this.#firstStateOf(scope, this.#shared), this.#slices)
+        this.#states.set(scope.key, state)
+      }
+      // Those who waited for the same are answered one in a turn.
+      await this.#slices.pause()
     })
   }
 

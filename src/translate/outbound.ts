@@ -84,16 +84,14 @@ export function* translateOutbound(input: OutboundInput): Steps<OutboundState> {
   const unregistered = unregisteredOf(world, scope, isKept ? before : undefined)
   yield
   const state = { world, scope, parts, unregistered }
-  return {
-    scope,
-    parts,
-    unregistered,
-    clusters: mapOf('clusters', state, { previous, changed }),
-    endpoints: mapOf('endpoints', state, { previous, changed }),
-    routes: routesOf(state, { previous, changed }),
-    tunnels: tunnelsIn(parts, previous?.tunnels),
-    imports,
-  }
+  const clusters = mapOf('clusters', state, { previous, changed })
+  yield
+  const endpoints = mapOf('endpoints', state, { previous, changed })
+  yield
+  const routes = routesOf(state, { previous, changed })
+  yield
+  const tunnels = tunnelsIn(parts, previous?.tunnels)
+  return { scope, parts, unregistered, clusters, endpoints, routes, tunnels, imports }
 }
 
 function place(parts: Map<string, HostPart>, host: string, part: HostPart | undefined): void {

@@ -17,12 +17,24 @@ services:
   addresses: [ 127.0.0.1 ]
   isMeshExternal: true
   endpoints: [ { address: 127.0.0.1, port: ${ports.endpoint} } ]
-client: { metadata: { HTTP_PROXY_PORT: '15080' } }
+- hostname: bytes.example.com
+  ports: [ { number: 5432, name: tcp, protocol: tcp } ]
+  isMeshExternal: true
+  endpoints: [ { address: 127.0.0.1, port: ${ports.endpoint} } ]
+client:
+  metadata:
+    HTTP_PROXY_PORT: '15080'
+    UPSTREAMS: [ { host: bytes.example.com, port: 5432, localPort: 15432 } ]
 ---
 apiVersion: networking.istio.io/v1
 kind: DestinationRule
 metadata: { name: dialled }
 spec: { host: dialled.example.com, trafficPolicy: { loadBalancer: { simple: ${policy} } } }
+---
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: { name: bytes }
+spec: { host: bytes.example.com, trafficPolicy: { loadBalancer: { simple: ${policy} } } }
 `)
 }
 
@@ -43,5 +55,11 @@ for (const [policy, expected] of [
       return text.startsWith('HTTP/1.1 200 ') && text
     })
     assert.ok(answer.includes(expected), answer)
+    const local = await eventually(async () => (await scene.portOf('127.0.0.1_15432')) || undefined)
+    const bytes = await exchangeBytes(
+      local,
+      'GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n',
+    )
+    assert.equal(bytes.includes('endpoint'), expected === 'endpoint', 'a local port names nobody')
   })
 }

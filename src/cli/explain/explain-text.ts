@@ -49,7 +49,9 @@ function field(label: string, text: string): string {
 }
 
 function hostText(host: ExplainReport['virtualHost']): string {
-  return host === undefined ? 'no virtual host has this name' : `${host.name}, by ${host.domain}`
+  if (host === undefined) return 'no virtual host has this name'
+  // One that came on demand is named with its table before it.
+  return `${host.name.replace(/^.*\//, '')}, by ${host.domain}`
 }
 
 function passedLines(passed: ExplainReport['passedOver'], options: TextOptions): readonly string[] {

@@ -193,6 +193,24 @@ testIssues(envelope, [
     'ingress:\n- port: { number: 90, protocol: https }\n  tls: { mode: SIMPLE, privateKey: b } # HERE',
   ],
   [
+    'an address for an ingress listener',
+    noEffect,
+    'spec.ingress[0].bind',
+    'ingress:\n- port: { number: 90, protocol: http }\n  bind: 10.0.0.1 # HERE',
+  ],
+  [
+    'an ingress listener that is not captured',
+    noEffect,
+    'spec.ingress[0].captureMode',
+    'ingress:\n- port: { number: 90, protocol: http }\n  captureMode: NONE # HERE',
+  ],
+  [
+    'an egress listener that is captured',
+    noEffect,
+    'spec.egress[0].captureMode',
+    'egress:\n- port: { number: 90, protocol: HTTP }\n  captureMode: IPTABLES # HERE\n  hosts: ["*/*"]',
+  ],
+  [
     'TLS that has nothing to serve',
     noEffect,
     'spec.ingress[0].tls',
