@@ -55,13 +55,26 @@ export function pickTarget(
 ): PickedCluster | undefined {
   record.routeName = route?.route.name ?? ''
   record.virtualHost = route?.virtualHost ?? ''
-  record.routeStats = route?.route.stats
   const action = route?.route.action
   const isForwarding = action?.kind === 'forward' || action?.kind === 'connect'
   const { random, clusters } = scope.runtime
   const picked = isForwarding ? action.forward.pickCluster(random, record.request) : undefined
   noteCluster(record, picked && clusters.get(picked.cluster))
+  noteCount(record, route?.route, picked)
   return picked
+}
+
+/** By virtual clusters only what is forwarded is counted. */
+function noteCount(
+  record: RequestRecord,
+  route: Route | undefined,
+  picked: PickedCluster | undefined,
+): void {
+  record.routeStats = route?.stats
+  if (route?.count === undefined || picked === undefined) return
+  const { stats, virtualCluster } = route.count(record.request)
+  record.routeStats = stats
+  record.virtualCluster = virtualCluster
 }
 
 function noteCluster(record: RequestRecord, cluster: Cluster | undefined): void {

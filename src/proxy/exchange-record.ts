@@ -43,6 +43,7 @@ export function createRecord(scope: ExchangeScope, request: RequestHead): Reques
     attempts: 0,
     routeName: '',
     routeStats: undefined,
+    virtualCluster: undefined,
     virtualHost: '',
     cluster: undefined,
     clusterName: '',

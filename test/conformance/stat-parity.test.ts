@@ -35,6 +35,18 @@ function isClose(name: string, left: number, right: number): boolean {
 }
 
 compareScene(statScene, ({ envoy, tulle }) => {
+  test('virtual clusters, and routes with a name of their own for it', () => {
+    const ofHosts = (text: string) =>
+      [...statsOf(text)].filter(([name]) => name.startsWith('vhost'))
+    const counted = ofHosts(envoy.admin).filter(([, value]) => value > 0)
+    const actual = new Map(ofHosts(tulle.admin))
+    assert.deepEqual(
+      counted.map(([name]) => [name, actual.get(name)]),
+      counted,
+    )
+    assert.ok(counted.length > 30)
+  })
+
   test('counters and gauges', () => {
     const expected = statsOf(envoy.admin)
     const actual = statsOf(tulle.admin)

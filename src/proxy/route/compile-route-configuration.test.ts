@@ -258,17 +258,43 @@ test("with a stream duration the route's own time-out does not apply", () => {
   assert.deepEqual(forward.grpcTimeout, { limits: 'stream', maxMs: 0, offsetMs: 0 })
 })
 
-test('what only concerns statistics, spans and metadata is accepted', () => {
-  const route = onlyRoute(
-    {
-      route: { cluster: 'c' },
-      decorator: { operation: 'a:80/*' },
-      metadata: { filter_metadata: { istio: { config: '/apis/x' } } },
-      stat_prefix: 's',
-    },
-    { virtual_clusters: [{ name: 'v' }] },
-  )
+test('what only concerns spans and metadata is accepted', () => {
+  const route = onlyRoute({
+    route: { cluster: 'c' },
+    decorator: { operation: 'a:80/*' },
+    metadata: { filter_metadata: { istio: { config: '/apis/x' } } },
+  })
   assert.equal(route.action.kind, 'forward')
+  assert.equal(route.count, undefined)
+})
+
+test('a request is counted by the first virtual cluster that it matches, else by none', () => {
+  const posts = { name: ':method', string_match: { exact: 'POST' } }
+  const carts = { name: ':path', string_match: { prefix: '/cart' } }
+  const route = onlyRoute(
+    { route: { cluster: 'c' } },
+    {
+      virtual_clusters: [
+        { name: 'cart-posts', headers: [posts, carts] },
+        { name: 'posts', headers: [posts] },
+      ],
+    },
+  )
+  const nameOf = (method: string, path: string) =>
+    route.count?.(headOf({ method, path })).virtualCluster
+  assert.equal(nameOf('POST', '/cart/1'), 'cart-posts')
+  assert.equal(nameOf('POST', '/'), 'posts')
+  assert.equal(nameOf('GET', '/cart'), undefined)
+})
+
+test('a virtual cluster without a name or a condition is refused', () => {
+  const broken = { name: 'a', string_match: { safe_regex: { regex: '(' } } }
+  const host = { virtual_clusters: [{ name: '' }, { name: 'v', headers: [broken] }] }
+  const reasons = reasonsOf(compileRoutes([], host))
+  assert.equal(reasons.length, 3)
+  assert.match(reasons[0] ?? '', /virtual_clusters\[0\]\.name: value length must be at least 1/)
+  assert.match(reasons[1] ?? '', /virtual_clusters\[0\]: virtual clusters must define 'headers'/)
+  assert.match(reasons[2] ?? '', /virtual_clusters\[1\]\.headers\[0\]/)
 })
 
 test('configuration by filter is compiled, the innermost winning', () => {

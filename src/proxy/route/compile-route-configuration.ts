@@ -31,6 +31,7 @@ import { routeConfigurationRule } from './route-fields.ts'
 import { createRouteIndex } from './route-index.ts'
 import { type MatchInput, type RouteMatcher, compileRouteMatch } from './route-matcher.ts'
 import type { MatchedRoute, MirrorPolicy, Route, RouteAction, RouteTable } from './route-table.ts'
+import { type VirtualClusters, compileVirtualClusters, countBy } from './virtual-cluster.ts'
 import {
   type DomainEntry,
   createVirtualHostIndex,
@@ -172,6 +173,7 @@ function compileVirtualHost(
   const context: HostContext = {
     table,
     host: compileHostDefaults(host, table.mirrors, report),
+    virtualClusters: compileVirtualClusters(host, compiler.options.routeStats, report),
     edits: compiler.edits(host, report),
     filterConfigs: mergeConfigs(
       table.filterConfigs,
@@ -204,6 +206,7 @@ function requireTls(virtualHost: string, findRoute: HostMatcher): HostMatcher {
 interface HostContext {
   readonly table: TableContext
   readonly host: ForwardContext['host']
+  readonly virtualClusters: VirtualClusters | undefined
   readonly edits: LevelEdits
   readonly filterConfigs: FilterConfigs | undefined
 }
@@ -235,7 +238,8 @@ function compileEntry(
       ? undefined
       : context.table.compiler.options.routeStats?.({
           virtualHost: context.virtualHost,
-          statPrefix,
+          kind: 'route',
+          name: statPrefix,
         })
   const route: Route = {
     name: message.name,
@@ -243,6 +247,7 @@ function compileEntry(
     editRequest: joinEdits(levels.map((level) => level.editRequest)),
     editResponse: joinEdits(levels.map((level) => level.editResponse)),
     ...(stats && { stats }),
+    ...(context.virtualClusters && { count: countBy(context.virtualClusters, stats) }),
     ...(filterConfigs && { filterConfigs }),
   }
   return { ...matcher, matched: { virtualHost: context.virtualHost, route } }

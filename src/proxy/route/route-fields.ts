@@ -12,10 +12,10 @@ import {
 } from '../config/field-rule.ts'
 import { retryPolicyRule } from '../resilience/retry-fields.ts'
 import { mirrorRule } from './mirror-policy.ts'
+import { virtualClusterRule } from './virtual-cluster.ts'
 
 const notYet = 'not implemented yet'
 const mirrors = used(mirrorRule)
-const statisticsOnly = ignored('only names statistics that are not kept')
 const metadata = ignored('nothing here reads it')
 
 const headerEdits: Readonly<Record<string, FieldRule>> = {
@@ -196,7 +196,7 @@ const virtualHostRule: MessageRule = {
     routes: used(routeRule),
     matcher: refusedField('matching trees are not implemented'),
     requireTls: used(undefined, 'ALL; no address counts as internal, so EXTERNAL_ONLY is ALL'),
-    virtualClusters: statisticsOnly,
+    virtualClusters: used(virtualClusterRule, 'of at most 1000 names, with those of routes'),
     rateLimits: refusedField('the rate limit filter is not implemented'),
     cors: refusedField('deprecated; use typed_per_filter_config'),
     typedPerFilterConfig: used(),

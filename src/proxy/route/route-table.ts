@@ -37,9 +37,22 @@ export interface Route {
   readonly editResponse: HeaderEdit | undefined
   /** Of a route with a `stat_prefix`. */
   readonly stats?: RouteStats
+  /** In place of `stats` where its virtual host has virtual clusters. */
+  readonly count?: CountRoute
   /** Compiled `typed_per_filter_config`, the most specific of route, virtual host and table, by filter name. */
   readonly filterConfigs?: FilterConfigs
 }
+
+/** By what a request is counted besides its cluster. */
+export interface RouteCount {
+  /** For `%VIRTUAL_CLUSTER_NAME%`; undefined where no virtual cluster matches. */
+  readonly virtualCluster: string | undefined
+  /** The virtual cluster's and the route's. */
+  readonly stats: RouteStats | undefined
+}
+
+/** Asked once for each request. */
+export type CountRoute = (head: RequestHead) => RouteCount
 
 /**
  * Changes the headers of a message in place. `head` is the request, also when a response is edited; the record is what

@@ -56,6 +56,7 @@ export interface RequestRecord {
   /** Of the route, where it has some. */
   routeStats: RouteStats | undefined
   virtualHost: string
+  virtualCluster?: string | undefined
   cluster: Cluster | undefined
   clusterName: string
   host: Host | undefined

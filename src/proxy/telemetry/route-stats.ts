@@ -1,5 +1,6 @@
 /**
- * Counters of routes that name themselves for statistics, by Envoy's names: `vhost.<virtual host>.route.<stat_prefix>.…`.
+ * Counters of routes that name themselves for statistics, and of virtual clusters, by Envoy's names:
+ * `vhost.<virtual host>.route.<stat_prefix>.…` and `vhost.<virtual host>.vcluster.<name>.…`.
  *
  * They outlive the table that asked for them, so that a table that is pushed anew goes on counting where it was; how
  * many there may be is therefore limited.
@@ -24,7 +25,9 @@ export interface RouteStats {
 
 export interface RouteNames {
   readonly virtualHost: string
-  readonly statPrefix: string
+  readonly kind: 'route' | 'vcluster'
+  /** The `stat_prefix`, or the virtual cluster's name. */
+  readonly name: string
 }
 
 export class RouteStatsTable {
@@ -39,15 +42,15 @@ export class RouteStatsTable {
   }
 
   /** The same for the same names; undefined where there are too many already. */
-  of({ virtualHost, statPrefix }: RouteNames): RouteStats | undefined {
-    const path = `vhost.${virtualHost}.route.${statPrefix}`
+  of(names: RouteNames): RouteStats | undefined {
+    const path = `vhost.${names.virtualHost}.${names.kind}.${names.name}`
     const known = this.#known.get(path)
     if (known !== undefined) return known
     if (this.#known.size >= routeStatsMax) {
       this.#uncounted.add(1)
       return undefined
     }
-    const made = createRouteStats(this.#registry, path, { virtualHost, statPrefix })
+    const made = createRouteStats(this.#registry, path, names)
     this.#known.set(path, made)
     return made
   }
@@ -56,10 +59,10 @@ export class RouteStatsTable {
 function createRouteStats(registry: StatsRegistry, path: string, names: RouteNames): RouteStats {
   const scope = registry.scope({
     path,
-    metric: 'envoy_vhost_route',
+    metric: `envoy_vhost_${names.kind}`,
     labels: [
       ['envoy_virtual_host', names.virtualHost],
-      ['envoy_route', names.statPrefix],
+      [names.kind === 'route' ? 'envoy_route' : 'envoy_virtual_cluster', names.name],
     ],
   })
   return {
@@ -73,3 +76,41 @@ function createRouteStats(registry: StatsRegistry, path: string, names: RouteNam
     rqTime: scope.histogram('upstream_rq_time'),
   }
 }
+
+/** Counts in both. */
+export function joinRouteStats(
+  one: RouteStats | undefined,
+  other: RouteStats | undefined,
+): RouteStats | undefined {
+  if (one === undefined || other === undefined) return one ?? other
+  const both = (name: CounterName): Counter => ({
+    add(amount) {
+      one[name].add(amount)
+      other[name].add(amount)
+    },
+    value: () => one[name].value(),
+  })
+  return {
+    rqTotal: both('rqTotal'),
+    rqRetry: both('rqRetry'),
+    rqRetryLimitExceeded: both('rqRetryLimitExceeded'),
+    rqRetryOverflow: both('rqRetryOverflow'),
+    rqRetrySuccess: both('rqRetrySuccess'),
+    rqTimeout: both('rqTimeout'),
+    answers: {
+      add(status) {
+        one.answers.add(status)
+        other.answers.add(status)
+      },
+      count: (status) => one.answers.count(status),
+    },
+    rqTime: {
+      record(value) {
+        one.rqTime.record(value)
+        other.rqTime.record(value)
+      },
+    },
+  }
+}
+
+type CounterName = Exclude<keyof RouteStats, 'answers' | 'rqTime'>

@@ -216,7 +216,7 @@ test('answers are counted by where their requests began, and whether they were r
 
 test('a route that names itself counts under its virtual host, and goes on where it was', () => {
   const registry = new StatsRegistry(smallSlots())
-  const names = { virtualHost: 'a.b.c:80', statPrefix: 'pre.fix' }
+  const names = { virtualHost: 'a.b.c:80', kind: 'route', name: 'pre.fix' } as const
   new RouteStatsTable(registry).of(names)?.rqTotal.add(2)
   const table = new RouteStatsTable(registry)
   assert.equal(table.of(names), table.of(names))
@@ -244,9 +244,9 @@ test('routes beyond the ceiling of names are not counted, and that is', () => {
   )
   const table = new RouteStatsTable(registry)
   for (let index = 0; index < routeStatsMax; index += 1) {
-    assert.ok(table.of({ virtualHost: 'v', statPrefix: String(index) }))
+    assert.ok(table.of({ virtualHost: 'v', kind: 'route', name: String(index) }))
   }
-  assert.equal(table.of({ virtualHost: 'v', statPrefix: 'more' }), undefined)
-  assert.ok(table.of({ virtualHost: 'v', statPrefix: '0' }))
+  assert.equal(table.of({ virtualHost: 'v', kind: 'route', name: 'more' }), undefined)
+  assert.ok(table.of({ virtualHost: 'v', kind: 'route', name: '0' }))
   assert.match(renderStatsText(registry, { usedOnly: true }), /^route_stats\.overflow: 1$/m)
 })

@@ -380,6 +380,9 @@ function routes(): object {
       {
         name: 'app',
         domains: ['app.test'],
+        virtual_clusters: [
+          { name: 'writes', headers: [{ name: ':method', string_match: { exact: 'POST' } }] },
+        ],
         routes: [
           {
             name: 'rewrite',

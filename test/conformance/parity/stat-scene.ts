@@ -105,6 +105,18 @@ function routes(): readonly object[] {
   ]
 }
 
+const virtualClusters: readonly object[] = [
+  {
+    name: 'posts',
+    headers: [
+      { name: ':method', string_match: { exact: 'POST' } },
+      { name: ':path', string_match: { prefix: '/x' } },
+    ],
+  },
+  { name: 'slow', headers: [{ name: ':path', string_match: { prefix: '/slow' } }] },
+  { name: 'retried', headers: [{ name: ':path', string_match: { prefix: '/retry' } }] },
+]
+
 /** Each with counters of its own. */
 function namedRoutes(): readonly object[] {
   return routes().map((route, index) => ({ ...route, stat_prefix: `route.${String(index)}` }))
@@ -130,7 +142,12 @@ export const statScene: Scene = {
                 name: 'table',
                 validate_clusters: false,
                 virtual_hosts: [
-                  { name: 'app.test:80', domains: ['app.test'], routes: namedRoutes() },
+                  {
+                    name: 'app.test:80',
+                    domains: ['app.test'],
+                    routes: namedRoutes(),
+                    virtual_clusters: virtualClusters,
+                  },
                 ],
               },
             }),

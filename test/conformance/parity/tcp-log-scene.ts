@@ -78,6 +78,7 @@ export const tcpLogScene: Scene = {
   listeners: Object.keys(proxies).length,
   cases,
   isInOrder: true,
+  isLogged: (log) => tcpLines(log).length >= cases.length,
   bootstrap: (ports) =>
     bootstrapText({
       listeners: Object.entries(proxies).map(([name, fields]) =>
