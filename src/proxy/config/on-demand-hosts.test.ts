@@ -22,6 +22,7 @@ interface Scene {
   readonly outcomes: string[]
   readonly stats: StatsRegistry
   readonly warming: Set<string>
+  readonly live: Map<string, object>
   readonly table: () => RouteTable | undefined
   readonly ask: (authority: string) => { cancel(): void }
   readonly answer: (...given: readonly GivenHost[]) => readonly string[]
@@ -62,6 +63,7 @@ function scene(limits: Partial<OnDemandLimits> = {}): Scene {
     outcomes,
     stats,
     warming,
+    live,
     table: () => use.current(),
     ask: (authority) =>
       hosts.askHost('routes', authority, (outcome) => outcomes.push(`${authority} ${outcome}`)),
@@ -205,4 +207,29 @@ test('a host that nobody used in two turns is given up; one that is used is not'
   current()?.match({ authority: 'a', path: '/', method: 'GET' } as never)
   clock.advance(60_000)
   assert.deepEqual(hosts.names.hosts, ['routes/a'])
+})
+
+test('a fetched cluster that has no requests between two looks is given up, unless one is under way', () => {
+  const { hosts, clock, live, stats } = scene()
+  const count = { total: 0, active: 0 }
+  const cluster = {
+    stats: { rqTotal: { value: () => count.total }, rqActive: { value: () => count.active } },
+  }
+  hosts.askCluster('a', 5_000, () => {})
+  live.set('a', cluster)
+  hosts.onClustersChanged()
+  count.total = 1
+  clock.advance(60_000)
+  assert.deepEqual(hosts.names.clusters, ['a'])
+  count.active = 1
+  clock.advance(60_000)
+  assert.deepEqual(hosts.names.clusters, ['a'])
+  count.active = 0
+  clock.advance(60_000)
+  assert.deepEqual(hosts.names.clusters, [])
+  const expired = stats.list().find(({ name }) => name === 'on_demand.clusters_expired')
+  assert.equal(expired?.value(), 1)
+  // Whoever needs it next asks for it anew.
+  hosts.askCluster('a', 5_000, () => {})
+  assert.deepEqual(hosts.names.clusters, ['a'])
 })

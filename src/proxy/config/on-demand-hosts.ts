@@ -80,7 +80,8 @@ export class OnDemandHosts implements OnDemand {
   /** Names that the control plane is asked for. */
   readonly #asked = new Set<string>()
   readonly #hostWaiters: Waiters
-  readonly #clustersAsked = new Set<string>()
+  /** With the requests that each had had when the sweep last looked. */
+  readonly #clustersAsked = new Map<string, number>()
   readonly #clusterWaiters: Waiters
   #sweep: Timer | undefined
 
@@ -94,7 +95,7 @@ export class OnDemandHosts implements OnDemand {
     return {
       routes: [...this.#tables.keys()],
       hosts: [...this.#asked],
-      clusters: [...this.#clustersAsked],
+      clusters: [...this.#clustersAsked.keys()],
     }
   }
 
@@ -125,8 +126,9 @@ export class OnDemandHosts implements OnDemand {
       return this.#clusterWaiters.add(name, 0, () => done('full'))
     }
     if (!isKnown) {
-      this.#clustersAsked.add(name)
+      this.#clustersAsked.set(name, 0)
       this.#changed()
+      this.#sweepLater()
     }
     return this.#clusterWaiters.add(name, timeoutMs, (outcome) => {
       if (outcome === 'late') this.#giveUpCluster(name)
@@ -357,13 +359,29 @@ export class OnDemandHosts implements OnDemand {
     const { clock, limits } = this.#options
     this.#sweep ??= clock.setTimer(limits.idleMs, () => {
       this.#sweep = undefined
-      let count = 0
+      this.#sweepClusters()
+      let count = this.#clustersAsked.size
       for (const host of this.#hosts()) {
         count += 1
         this.#look(host)
       }
       if (count > 0) this.#sweepLater()
     })
+  }
+
+  /** Those without a request since the last look, and without one under way; routes that need them ask anew. */
+  #sweepClusters(): void {
+    const { clusters, stats } = this.#options
+    for (const [name, before] of this.#clustersAsked) {
+      const used = clusters.get(name)?.stats
+      if (used === undefined) continue
+      const total = used.rqTotal.value()
+      if (total !== before || used.rqActive.value() > 0) this.#clustersAsked.set(name, total)
+      else {
+        stats.clustersExpired.add(1)
+        this.#giveUpCluster(name)
+      }
+    }
   }
 
   #look(host: LiveHost): void {

@@ -286,6 +286,7 @@ export interface OnDemandTableStats {
   /** Given up because nobody had used them, or to make room. */
   readonly expired: Counter
   readonly evicted: Counter
+  readonly clustersExpired: Counter
 }
 
 export function createOnDemandTableStats(registry: StatsRegistry): OnDemandTableStats {
@@ -295,6 +296,7 @@ export function createOnDemandTableStats(registry: StatsRegistry): OnDemandTable
     clusters: scope.gauge('clusters'),
     expired: scope.counter('hosts_expired'),
     evicted: scope.counter('hosts_evicted'),
+    clustersExpired: scope.counter('clusters_expired'),
   }
 }
 
