@@ -233,6 +233,7 @@ function openApi(
     new ObjectStore({
       source,
       clock,
+      log,
       views: {
         proxies: () => proxyObjects(ads.statuses()),
         services: () => serviceObjects(registry.snapshot),

@@ -18,6 +18,7 @@ import { MessageJson, type JsonValue } from '../xds/json.ts'
 import { Any } from '../xds/proto/generated/google/protobuf/any.ts'
 import { typeUrls, type ResourceView } from '../xds/resource-set.ts'
 import { analyze } from './analyze.ts'
+import { createTranslation } from './driver.ts'
 import { translateAll } from './full.ts'
 import { systemClusters } from './system-cluster.ts'
 
@@ -31,6 +32,7 @@ type JsonObject = { [key: string]: JsonValue }
 const typesShown = {
   listeners: typeUrls.listener,
   routes: typeUrls.route,
+  virtualHosts: typeUrls.virtualHost,
   clusters: typeUrls.cluster,
   endpoints: typeUrls.endpoint,
 } as const
@@ -78,7 +80,7 @@ function isForEnvoy(name: string): boolean {
 }
 
 function shownOf(scene: TranslationCase): Record<string, unknown> {
-  const view = translateAll(scene.input, scene.node)
+  const view = viewOf(scene)
   return Object.fromEntries(
     scene.show.map((shown) => [
       shown,
@@ -87,6 +89,13 @@ function shownOf(scene: TranslationCase): Record<string, unknown> {
         : resourcesOf(view, typesShown[shown]).flatMap((resource) => pick(resource, scene)),
     ]),
   )
+}
+
+function viewOf({ input, node, asked }: TranslationCase): ResourceView {
+  if (asked === undefined) return translateAll(input, node)
+  const none = new Set<string>()
+  const demand = { hosts: new Set(asked), droppedHosts: none, clusters: none }
+  return createTranslation({ input }).viewOf(node, demand)
 }
 
 /** Without what is the same in every case. */
@@ -123,7 +132,7 @@ function bootstrapOf(names: readonly string[]): JsonObject {
   let port = 20_000
   for (const name of names) {
     const scene = read(name)
-    const view = translateAll(scene.input, scene.node)
+    const view = viewOf(scene)
     const routes = new Map(
       resourcesOf(view, typeUrls.route).map((route) => [textOf(route['name']), route]),
     )
@@ -162,7 +171,7 @@ function bootstrapOf(names: readonly string[]): JsonObject {
     ],
     dynamic_resources: {
       ads_config: {
-        api_type: 'GRPC',
+        api_type: 'DELTA_GRPC',
         transport_api_version: 'V3',
         grpc_services: [{ envoy_grpc: { cluster_name: 'xds-grpc' } }],
       },

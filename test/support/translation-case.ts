@@ -20,11 +20,13 @@ import {
 } from '../../src/translate/input.ts'
 import type { StreamNode } from '../../src/xds/resource-set.ts'
 
-export type Shown = 'listeners' | 'routes' | 'clusters' | 'endpoints' | 'issues'
+export type Shown = 'listeners' | 'routes' | 'virtualHosts' | 'clusters' | 'endpoints' | 'issues'
 
 export interface TranslationCase {
   readonly input: TranslationInput
   readonly node: StreamNode
+  /** Names of virtual hosts that a client on demand has asked for. */
+  readonly asked: readonly string[] | undefined
   readonly show: readonly Shown[]
   /** Whether clusters and virtual hosts that every client has are shown too. */
   readonly showSystem: boolean
@@ -52,6 +54,7 @@ interface Scene {
   /** Newest first. */
   readonly faults?: readonly (Pick<InjectedFault, 'host' | 'fault'> & Partial<InjectedFault>)[]
   readonly client?: SceneClient
+  readonly asked?: readonly string[]
 }
 
 export interface SceneClient {
@@ -96,6 +99,7 @@ export function readTranslationCase(text: string, file = 'input.yaml'): Translat
       }),
     },
     node: nodeOf(scene.client ?? {}),
+    asked: scene.asked,
     show: scene.show ?? ['clusters', 'routes'],
     showSystem: scene.showSystem ?? false,
   }

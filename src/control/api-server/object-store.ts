@@ -5,6 +5,8 @@
 import { declaredInAnnotation, type ApiObject } from '../../api/object.ts'
 import type { ViewPlural } from '../../api/view.ts'
 import type { Clock, Timer } from '../../lib/clock.ts'
+import type { Log } from '../../lib/log.ts'
+import { describeError } from '../../lib/mesh-error.ts'
 import { splitApiVersion } from '../../model/kinds.ts'
 import type { Resource } from '../../model/resource.ts'
 import type { Source, SourceSnapshot, StoredResource } from '../../store/source.ts'
@@ -21,6 +23,7 @@ export interface ObjectStoreOptions {
   readonly source: Source
   readonly views: ViewReaders
   readonly clock: Clock
+  readonly log: Pick<Log, 'warn'>
 }
 
 /** While a view is watched it is looked at so often. */
@@ -68,9 +71,19 @@ export class ObjectStore implements Disposable {
     const watched = [...this.#collections].filter(
       ([kind, collection]) => kind.view !== undefined && collection.isWatched,
     )
-    for (const [kind] of watched) await this.refresh(kind)
+    for (const [kind] of watched) await this.#refreshOrTell(kind)
     this.#poll = undefined
     if (watched.length > 0 && !this.#isClosed) this.follow()
+  }
+
+  /** Who watches keeps what was seen last; the next look may succeed. */
+  async #refreshOrTell(kind: ApiKind): Promise<void> {
+    try {
+      await this.refresh(kind)
+    } catch (error) {
+      const fields = { view: kind.view, error: describeError(error) }
+      this.#options.log.warn(fields, 'a view could not be read')
+    }
   }
 
   stored(resource: { readonly group: string; readonly kind: string }, place: Place) {

@@ -16,6 +16,8 @@ export type Flood =
   | 'outbound_flood'
   | 'outbound_control_flood'
 
+const frameHeadBytes = 9
+
 export class FloodGuard {
   readonly #options: Http2Options
   readonly #stats: Http2Stats
@@ -24,7 +26,7 @@ export class FloodGuard {
   #windowUpdates = 0
   #streams = 0
   #dataFramesSent = 0
-  /** Since the peer had last taken everything. */
+  /** Frames that the peer may not have taken yet; never fewer than there are. */
   #outbound = 0
   #outboundControl = 0
   /** What one read makes us say counts together, though the kernel may take it meanwhile. */
@@ -62,11 +64,15 @@ export class FloodGuard {
     }
   }
 
-  /** The peer has taken everything that was written. */
-  onFlushed(): void {
+  /**
+   * Of what was written, `bytes` wait: a frame has nine at least. A connection that is busy all the time, TLS above all,
+   * may never be seen with nothing waiting.
+   */
+  onWaiting(bytes: number): void {
     if (this.isReading) return
-    this.#outbound = 0
-    this.#outboundControl = 0
+    const most = Math.ceil(bytes / frameHeadBytes)
+    if (this.#outbound > most) this.#outbound = most
+    if (this.#outboundControl > most) this.#outboundControl = most
   }
 
   /** Of a frame that leaves. */

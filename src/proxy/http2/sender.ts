@@ -137,9 +137,14 @@ export class Sender {
     return true
   }
 
+  /** Tells the guard what waits; before each read too, since all that a connection says may be said while it reads. */
+  countWaiting(): void {
+    this.#options.guard.onWaiting(this.#wire.bufferedBytes)
+  }
+
   onWireDrain(): void {
     this.#isWireFull = false
-    this.#options.guard.onFlushed()
+    this.countWaiting()
     this.#pump()
   }
 
@@ -255,7 +260,7 @@ export class Sender {
   #write(text: string, isControl: boolean): void {
     if (this.#isStopped) return
     const { guard, onFlood } = this.#options
-    if (this.#wire.bufferedBytes === 0) guard.onFlushed()
+    this.countWaiting()
     this.#isWireFull = !this.#wire.write(text)
     const flood = guard.checkOutbound(isControl)
     if (flood !== undefined) onFlood(flood)

@@ -217,6 +217,7 @@ export class Http2Session implements WireEvents, FrameSink, StreamOwner {
     this.#owner.onActivity()
     const start = this.#prefaceLeft === '' ? 0 : this.#readPreface(bytes)
     if (start === -1 || start === bytes.length) return
+    this.sender.countWaiting()
     this.#guard.isReading = true
     this.#reader.feed(start === 0 ? bytes : bytes.subarray(start))
     this.#guard.isReading = false
