@@ -21,7 +21,7 @@ export type ShapedRequest =
       /** The client waits for 100 Continue; its Expect is gone from the headers. */
       readonly expectsContinue: boolean
     }
-  | { readonly kind: 'bad-path' | 'relative-path' | 'missing-host' }
+  | { readonly kind: 'bad-path' | 'relative-path' | 'missing-host' | 'no-route' }
   | { readonly kind: 'redirect'; readonly location: string }
 
 /** What shaping reads of a connection. */
@@ -115,6 +115,7 @@ function shapeHeaders(head: RequestHead, scope: ShapeScope): ShapedRequest {
   const remote = readRemote(forwardedFor(headers, seen), scope)
   addForwarded(headers, scope, seen)
   if (manager.scheme !== undefined) setScheme(head, manager.scheme)
+  if (seen.forwardedProto && cameByNothing(headers)) return { kind: 'no-route' }
   if (seen.clientCert || scope.security !== undefined) {
     shapeClientCert(headers, manager.clientCert ?? sanitizing, scope)
   }
@@ -123,7 +124,7 @@ function shapeHeaders(head: RequestHead, scope: ShapeScope): ShapedRequest {
   addOrigin(headers, remote, isEdge)
   if (manager.generateRequestId) identify(headers, scope, seen.requestId && !isEdge)
   if (manager.via !== undefined) headers.append('via', manager.via)
-  const expectsContinue = seen.expect && takeExpectation(headers, manager)
+  const expectsContinue = takeExpectation(headers, manager, seen)
   return { kind: 'ok', remoteAddressText: remote.text, expectsContinue }
 }
 
@@ -135,14 +136,19 @@ function forwardedFor(headers: HeaderList, seen: Seen): string | undefined {
   return addresses
 }
 
+/** As Envoy: where the scheme that a request came by is empty, there is no route for it. */
+function cameByNothing(headers: HeaderList): boolean {
+  return headers.get('x-forwarded-proto') === ''
+}
+
 function setScheme(head: RequestHead, scheme: RequestHead['scheme']): void {
   head.scheme = scheme
   head.headers.set('x-forwarded-proto', scheme)
 }
 
 /** Envoy answers 100 itself and lets nothing of it go upstream; other expectations pass. */
-function takeExpectation(headers: HeaderList, manager: ShapeScope['manager']): boolean {
-  if (manager.proxies100Continue === true) return false
+function takeExpectation(headers: HeaderList, manager: ShapeScope['manager'], seen: Seen): boolean {
+  if (!seen.expect || manager.proxies100Continue === true) return false
   if (headers.get('expect')?.toLowerCase() !== '100-continue') return false
   headers.remove('expect')
   return true

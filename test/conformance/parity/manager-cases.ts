@@ -243,6 +243,10 @@ export const managerCases: readonly ManagerCase[] = [
   ...each(['plain', 'trailers'], 'trailers', {
     raw: 'POST /trailers-up/x HTTP/1.1\r\nHost: app.test\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\nx-t: 1\r\n\r\n',
   }),
+  ...each(['plain', 'remote', 'scheme-https'], 'an empty x-forwarded-proto', {
+    path: '/x',
+    headers: { 'x-forwarded-proto': '' },
+  }),
   ...each(['plain', 'trailers'], 'trailers to a cluster without', {
     raw: 'POST /a/x HTTP/1.1\r\nHost: app.test\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\nx-t: 1\r\n\r\n',
   }),
