@@ -4,7 +4,14 @@ import { connect, constants, type ClientHttp2Session } from 'node:http2'
 import { createServer as createTcpServer, type AddressInfo } from 'node:net'
 import { test } from 'node:test'
 
-import { errorCodes, frameTypes, goawayFrame, settingsFrame } from '../../src/proxy/http2/frame.ts'
+import {
+  errorCodes,
+  frameFlags,
+  frameHead,
+  frameTypes,
+  goawayFrame,
+  settingsFrame,
+} from '../../src/proxy/http2/frame.ts'
 import { defaultHttp2Options } from '../../src/proxy/http2/settings.ts'
 import type { Cluster } from '../../src/proxy/upstream/cluster.ts'
 import type { WireAddress } from '../../src/proxy/wire/wire.ts'
@@ -176,6 +183,40 @@ test('bodies of many windows cross both ways, whoever is slow', async () => {
   )
   for (const answer of answers) assert.ok(answer.body.equals(body))
   assert.equal(scene.runtime.overload.bufferedBytes, 0)
+  await one[Symbol.asyncDispose]()
+  await two[Symbol.asyncDispose]()
+})
+
+test('DATA that is padding alone is taken: its window opens again, for the stream as for the connection', async () => {
+  const { one, two } = await startEchoes()
+  await using scene = await startHttp2Scene({
+    http2: { streamWindowBytes: 65_535, connectionWindowBytes: 65_535 },
+    clusters: [{ name: 'one', addresses: [one.address] }],
+    routes: ['{ match: { prefix: / }, route: { cluster: one } }'],
+  })
+  const raw = new RawClient(scene.port)
+  raw.open()
+  raw.request(1, [[':method', 'POST'], ...get.slice(1)], false)
+  const padding = frameHead(256, frameTypes.data, frameFlags.padded, 1) + '\xff' + '\0'.repeat(255)
+  // Three windows of it, then a body that is echoed.
+  for (let sent = 0; sent < 3 * 65_535; sent += 256) {
+    const opened = raw.frames.filter(({ type }) => type === frameTypes.windowUpdate)
+    const allowed = (streamId: number): number =>
+      opened
+        .filter((frame) => frame.streamId === streamId)
+        .reduce((sum, { payload }) => sum + payload.readUInt32BE(0), 65_535)
+    if (Math.min(allowed(0), allowed(1)) < sent + 256) {
+      const seen = raw.frames.length
+      await eventually(() => raw.frames.length > seen)
+    }
+    raw.send(padding)
+  }
+  raw.data(1, 'hello', true)
+  const echoed = await raw.frame(
+    ({ type, payload }) => type === frameTypes.data && payload.length > 0,
+  )
+  assert.equal(echoed?.payload.toString(), 'hello')
+  raw.close()
   await one[Symbol.asyncDispose]()
   await two[Symbol.asyncDispose]()
 })

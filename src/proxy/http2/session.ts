@@ -312,8 +312,8 @@ export class Http2Session implements WireEvents, FrameSink, StreamOwner {
     // What nobody got, padding among it, is taken.
     this.#window.take(this.#dataBytes)
     if (stream === undefined || stream.isClosed) return !this.isOver
-    stream.consumedBytes += this.#dataBytes
     if ((this.#dataFlags & frameFlags.endStream) !== 0) this.endRemote(stream, undefined)
+    else this.#openStreamWindow(stream, this.#dataBytes)
     return !this.isOver
   }
 
