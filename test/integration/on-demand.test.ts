@@ -168,3 +168,23 @@ test('a request with a body waits with it, and goes on', async () => {
   })
   assert.equal((await httpRequestThrough(proxyPort, 'nobody.test')).status, 502)
 })
+
+test('each thread of a sidecar has what any of them fetched', async () => {
+  await using upstream = await openNamedUpstream('v1')
+  await using plane = await openControlPlaneScene({
+    'mesh.yaml': meshYaml('REGISTRY_ONLY'),
+    'config/services.yaml': serviceYaml('reviews', upstream.port),
+  })
+  const proxyPort = await freePort()
+  const text = onDemandBootstrap(plane.controlPlane.plaintextXdsAddress, proxyPort)
+  await using proxy = await runTulle(text, 2)
+  await eventually(async () => (await proxy.get('/ready')).includes('LIVE'))
+  // Connections of their own, which the threads share out.
+  const calls = Array.from({ length: 20 }, () => httpRequestThrough(proxyPort, 'reviews:8080'))
+  for (const { status, body } of await Promise.all(calls)) {
+    assert.deepEqual([status, body], [200, 'v1'])
+  }
+  await plane.controlPlane.close()
+  const later = Array.from({ length: 20 }, () => httpRequestThrough(proxyPort, 'reviews:8080'))
+  for (const { status } of await Promise.all(later)) assert.equal(status, 200)
+})

@@ -27,7 +27,7 @@ export interface RunningProxy extends AsyncDisposable {
   get(path: string): Promise<string>
 }
 
-export async function runTulle(bootstrap: string): Promise<RunningProxy> {
+export async function runTulle(bootstrap: string, concurrency = 1): Promise<RunningProxy> {
   const lines: (LogFields & { message: string })[] = []
   const sidecar = await openSidecar({
     bootstrap: { text: bootstrap, file: 'bootstrap.json' },
@@ -35,6 +35,7 @@ export async function runTulle(bootstrap: string): Promise<RunningProxy> {
     random: systemRandom,
     log: recordingLog(lines),
     drainTimeMs: 1_000,
+    concurrency,
   })
   const admin = sidecar.adminAddress ?? ''
   const ports = await listenerPorts(admin)
