@@ -101,7 +101,9 @@ async function tell(
     const bytes = `GET /${cluster} HTTP/1.1\r\nhost: a.test\r\nconnection: close\r\n\r\n`
     await sendBytes({ port: proxy.ports.get('all') ?? 0, bytes })
     // How many checks passed before the request is chance.
-    await eventually(() => eventsOf(cluster, log).some((line) => line.includes('PASSIVE')))
+    await eventually(() => eventsOf(cluster, log).some((line) => line.includes('PASSIVE')), {
+      deadlineMs: 20_000,
+    })
     const from = eventsOf(cluster, log).findIndex((line) => line.includes('PASSIVE'))
     const { lines } = await waitFor(from + 4)
     const head = lines.slice(0, 2)
@@ -118,7 +120,7 @@ async function end(story: HealthStory, proxy: OpenProxy): Promise<string> {
     last = flagsOf(story.cluster, await proxy.admin('/clusters'))
     return last === story.flags
   }
-  await eventually(isThere, { deadlineMs: 3_000 }).catch(() => {})
+  await eventually(isThere, { deadlineMs: 10_000 }).catch(() => {})
   return last
 }
 

