@@ -271,7 +271,14 @@ function virtualHostsOf({
 export function keepSame(map: ResourceMap, previous: ResourceMap | undefined): ResourceMap {
   if (previous === undefined || map.size !== previous.size) return map
   for (const [name, resource] of map) {
-    if (previous.get(name)?.version !== resource.version) return map
+    const before = previous.get(name)
+    if (before?.version !== resource.version) return map
+    // The names that a client asked for it by are no part of its content.
+    if (!isSameNames(before.aliases, resource.aliases)) return map
   }
   return previous
+}
+
+function isSameNames(left: readonly string[] = [], right: readonly string[] = []): boolean {
+  return left.length === right.length && left.every((name, index) => name === right[index])
 }
