@@ -27,10 +27,11 @@ const folder = join(import.meta.dirname, '../../src/translate/testdata')
 const secrets = { hasStatic: () => false, hasServer: (name: string) => name === 'sds-grpc' }
 const scope = { random: seededRandom(1), hostname: 'here', runtime: noRuntime, secrets }
 
-/** Refused for good: files of a host that is not this one. */
+/** Refused for good: files of a host that is not this one, and what is missing without them. */
 const expected = [
   /\.filename: ENOENT/,
   /tls_certificates\[0\]\.(certificate_chain|private_key): is required/,
+  /transport_socket\.typed_config: No TLS certificates found for server context/,
 ]
 
 const compilers: Readonly<Record<string, (bytes: Uint8Array) => Compiled<unknown>>> = {

@@ -81,6 +81,9 @@ export async function openListener(options: OpenListenerOptions): Promise<Listen
 /** Sockets that are accepted and not read while overload says so; more are refused. */
 const waitingMax = 1024
 
+/** What counts a connection that is refused. */
+type Refusal = 'overflow' | 'globalOverflow' | 'overloadReject'
+
 class OpenedListener implements Listener, ConnectionHost {
   readonly runtime: ProxyRuntime
   readonly names = new HeaderNames()
@@ -257,9 +260,20 @@ class OpenedListener implements Listener, ConnectionHost {
   /** Most connections: nothing to look at, nothing to wait for, and no socket. */
   #acceptHandle(handle: StreamHandle): boolean {
     const { inspection, chains, defaultChain, acceptStats } = this.config
-    if (inspection !== undefined || this.#isStopped || this.#refusal() !== undefined) return false
+    if (inspection !== undefined || this.#isStopped) return false
+    // Asked once: the points of the overload manager count each time that they are.
+    const refusal = this.#refusal()
+    if (refusal !== undefined) {
+      this.#countRefusal(refusal)
+      handle.close(() => {})
+      return true
+    }
     const wire = this.runtime.handles?.accept(handle, this.#localEnd)
-    if (wire === undefined) return false
+    if (wire === undefined) {
+      // The peer is gone already.
+      handle.close(() => {})
+      return true
+    }
     acceptStats?.cxTotal.add(1)
     this.#acceptWire(wire, chains[0] ?? defaultChain)
     return true
@@ -279,9 +293,13 @@ class OpenedListener implements Listener, ConnectionHost {
       this.#serve(socket)
       return
     }
+    this.#countRefusal(refusal)
+    socket.destroy()
+  }
+
+  #countRefusal(refusal: Refusal): void {
     this.overflowTotal += 1
     this.config.acceptStats?.[refusal].add(1)
-    socket.destroy()
   }
 
   #serve(socket: Socket): void {
@@ -326,7 +344,7 @@ class OpenedListener implements Listener, ConnectionHost {
   }
 
   /** Why one more connection is refused, by the name of what counts it. */
-  #refusal(): 'overflow' | 'globalOverflow' | 'overloadReject' | undefined {
+  #refusal(): Refusal | undefined {
     const { overload } = this.runtime
     const { connectionsMax, bypassesOverload } = this.config
     if (connectionsMax !== 0 && this.connectionsActive >= connectionsMax) return 'overflow'

@@ -258,7 +258,7 @@ test('property: a response that is ordinary at one look is one that no policy wo
       const sent = { requestSent: true, isReplayable: true, responseStarted: false }
       assert.equal(decideRetry(policy, { ...outcome, ...sent }), 'give-up')
     }),
-    { numRuns: 500 },
+    { numRuns: 2_000 },
   )
   assert.ok(ordinary > 20)
 })
