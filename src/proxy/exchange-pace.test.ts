@@ -4,6 +4,7 @@ import { test } from 'node:test'
 
 import { FakeClock } from '../../test/support/fake-clock.ts'
 import { PacedResponse } from './exchange-pace.ts'
+import { CopyBuffers } from './wire/copy-buffer.ts'
 
 function scene(options: { kibPerSecond: number; bytesMax?: number }) {
   const clock = new FakeClock()
@@ -14,7 +15,7 @@ function scene(options: { kibPerSecond: number; bytesMax?: number }) {
     bytesMax: 1_000_000,
     ...options,
     clock,
-    turn: { run: (run) => run() },
+    turn: { run: (run) => run(), copies: new CopyBuffers() },
     stream: {
       sendData(chunk) {
         sent.push(chunk.length)

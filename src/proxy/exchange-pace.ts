@@ -6,6 +6,7 @@
  */
 import type { Clock, Timer } from '../lib/clock.ts'
 import type { HeaderList } from './http/header-list.ts'
+import { SendQueue } from './http/send-queue.ts'
 import type { DownstreamStream } from './http/stream.ts'
 import type { FlushTurn } from './wire/flush-turn.ts'
 
@@ -15,7 +16,7 @@ export interface PaceOptions {
   readonly kibPerSecond: number
   readonly bytesMax: number
   readonly clock: Clock
-  readonly turn: Pick<FlushTurn, 'run'>
+  readonly turn: Pick<FlushTurn, 'run' | 'copies'>
   readonly stream: Pick<DownstreamStream, 'sendData' | 'sendEnd'>
   /** There is room again. */
   readonly onRoom: () => void
@@ -26,8 +27,7 @@ export interface PaceOptions {
 export class PacedResponse {
   readonly #options: PaceOptions
   readonly #bytesPerMs: number
-  #held: Buffer[] = []
-  #heldBytes = 0
+  readonly #held = new SendQueue()
   #tokens: number
   #sinceMs: number
   #timer: Timer | undefined
@@ -44,10 +44,9 @@ export class PacedResponse {
 
   /** False: wait for `onRoom`. The chunk is copied. */
   push(chunk: Uint8Array): boolean {
-    this.#held.push(Buffer.from(chunk))
-    this.#heldBytes += chunk.length
+    this.#held.push(chunk, this.#options.turn.copies)
     this.#schedule(0)
-    this.#isFull = this.#heldBytes > this.#options.bytesMax
+    this.#isFull = this.#held.bytes > this.#options.bytesMax
     return !this.#isFull
   }
 
@@ -64,7 +63,7 @@ export class PacedResponse {
 
   close(): void {
     this.#timer?.cancel()
-    this.#held = []
+    this.#held.clear(this.#options.turn.copies)
     this.#end = undefined
     this.#isBlocked = true
   }
@@ -85,26 +84,24 @@ export class PacedResponse {
     this.#tokens = Math.min(rate * 1000, this.#tokens + (nowMs - this.#sinceMs) * rate)
     this.#sinceMs = nowMs
     this.#send(Math.floor(this.#tokens))
-    if (this.#isFull && this.#heldBytes <= this.#options.bytesMax / 2) {
+    if (this.#isFull && this.#held.bytes <= this.#options.bytesMax / 2) {
       this.#isFull = false
       this.#options.onRoom()
     }
-    if (this.#heldBytes > 0) this.#schedule(paceIntervalMs)
+    if (this.#held.bytes > 0) this.#schedule(paceIntervalMs)
     else if (this.#end !== undefined) this.#finish(this.#end.trailers)
   }
 
   #send(bytesMax: number): void {
+    const { stream, turn } = this.#options
+    const take = (part: Buffer): void => {
+      if (!stream.sendData(part)) this.#isBlocked = true
+    }
     let left = bytesMax
-    while (left > 0 && !this.#isBlocked) {
-      const first = this.#held[0]
-      if (first === undefined) return
-      const part = first.subarray(0, left)
-      if (part.length === first.length) this.#held.shift()
-      else this.#held[0] = first.subarray(part.length)
-      left -= part.length
-      this.#heldBytes -= part.length
-      this.#tokens -= part.length
-      if (!this.#options.stream.sendData(part)) this.#isBlocked = true
+    while (left > 0 && this.#held.bytes > 0 && !this.#isBlocked) {
+      const sent = this.#held.send(left, turn.copies, take)
+      left -= sent
+      this.#tokens -= sent
     }
   }
 

@@ -8,7 +8,7 @@
 import type { HeaderList } from '../http/header-list.ts'
 import { HeldChunks } from '../http/held-chunks.ts'
 import type { BodyLength, HttpProtocol } from '../http/message.ts'
-import { SendQueue } from './send-queue.ts'
+import { SendQueue } from '../http/send-queue.ts'
 
 export interface StreamEvents {
   onStreamData(chunk: Buffer): void

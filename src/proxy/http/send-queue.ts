@@ -1,5 +1,5 @@
 /**
- * What of one stream's body could not leave at once: copies of the chunks that it came in, in buffers that are used
+ * What of one body cannot leave at once: copies of the chunks that it came in, in buffers that are used
  * again. Fresh memory for each of them cost a third of the CPU of bulk bodies, in the collector.
  */
 import type { CopyBuffers } from '../wire/copy-buffer.ts'
@@ -31,10 +31,10 @@ export class SendQueue {
     this.#bytes += length
   }
 
-  /** Hands out at most `bytesMax` of the first chunk; the bytes are valid during the call. */
-  send(bytesMax: number, copies: CopyBuffers, take: (bytes: Buffer) => void): void {
+  /** Hands out at most `bytesMax` of the first chunk, and says how many; they are valid during the call. */
+  send(bytesMax: number, copies: CopyBuffers, take: (bytes: Buffer) => void): number {
     const first = this.#chunks?.[0]
-    if (first === undefined) return
+    if (first === undefined) return 0
     const { block, from, to } = first
     const end = Math.min(from + bytesMax, to)
     first.from = end
@@ -42,6 +42,7 @@ export class SendQueue {
     if (end === to) this.#chunks?.shift()
     take(block.subarray(from, end))
     if (end === to) copies.give(block)
+    return end - from
   }
 
   clear(copies: CopyBuffers): void {
