@@ -10,11 +10,11 @@ import {
   type MessageRule,
   at,
   checkFields,
-  ignored,
   refuse,
   used,
 } from '../config/field-rule.ts'
 import { decodeTyped } from '../config/message-value.ts'
+import { runtimeFractionRule } from '../config/runtime-fields.ts'
 import type { TextMatch } from '../route/regex.ts'
 import { compileStringMatcher } from '../route/string-matcher.ts'
 import { type Fraction, always, fractionOf, never } from './fraction.ts'
@@ -36,10 +36,7 @@ export interface CorsPolicy extends RouteFilterConfig {
   readonly forwardsUnmatched: boolean | undefined
 }
 
-const fraction = used({
-  type: 'envoy.config.core.v3.RuntimeFractionalPercent',
-  fields: { defaultValue: used(), runtimeKey: ignored('there is no runtime; the default counts') },
-})
+const fraction = used(runtimeFractionRule)
 
 export const corsFilterRule: MessageRule = {
   type: 'envoy.extensions.filters.http.cors.v3.Cors',

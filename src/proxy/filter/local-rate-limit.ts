@@ -19,6 +19,7 @@ import {
   used,
 } from '../config/field-rule.ts'
 import { decodeTyped } from '../config/message-value.ts'
+import { runtimeFractionRule } from '../config/runtime-fields.ts'
 import { HeaderList } from '../http/header-list.ts'
 import { compileHeaderEdit } from '../route/header-edit.ts'
 import type { HeaderEdit } from '../route/route-table.ts'
@@ -41,10 +42,7 @@ export interface LocalRateLimitSettings extends RouteFilterConfig {
   readonly grpcStatus: number | undefined
 }
 
-const fraction = used({
-  type: 'envoy.config.core.v3.RuntimeFractionalPercent',
-  fields: { defaultValue: used(), runtimeKey: ignored('there is no runtime; the default counts') },
-})
+const fraction = used(runtimeFractionRule)
 const noDescriptors = 'descriptors are not implemented: the bucket is for all requests of a route'
 
 export const localRateLimitRule: MessageRule = {

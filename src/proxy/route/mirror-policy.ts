@@ -11,6 +11,7 @@ import {
   refuse,
   used,
 } from '../config/field-rule.ts'
+import { runtimeFractionRule } from '../config/runtime-fields.ts'
 import { type Fraction, always, fractionOf } from '../filter/fraction.ts'
 import type { RequestHead } from '../http/message.ts'
 import { requestReader } from './header-matcher.ts'
@@ -21,13 +22,7 @@ export const mirrorRule: MessageRule = {
   fields: {
     cluster: used(),
     clusterHeader: used(),
-    runtimeFraction: used({
-      type: 'envoy.config.core.v3.RuntimeFractionalPercent',
-      fields: {
-        defaultValue: used(),
-        runtimeKey: ignored('there is no runtime; the default counts'),
-      },
-    }),
+    runtimeFraction: used(runtimeFractionRule),
     traceSampled: ignored('tracing is not implemented yet'),
     disableShadowHostSuffixAppend: used(),
   },

@@ -10,6 +10,7 @@ import {
   refusedField,
   used,
 } from '../config/field-rule.ts'
+import { runtimeFractionRule } from '../config/runtime-fields.ts'
 import { retryPolicyRule } from '../resilience/retry-fields.ts'
 import { mirrorRule } from './mirror-policy.ts'
 import { virtualClusterRule } from './virtual-cluster.ts'
@@ -23,11 +24,6 @@ const headerEdits: Readonly<Record<string, FieldRule>> = {
   requestHeadersToRemove: used(),
   responseHeadersToAdd: used(),
   responseHeadersToRemove: used(),
-}
-
-const runtimeFractionRule: MessageRule = {
-  type: 'envoy.config.core.v3.RuntimeFractionalPercent',
-  fields: { defaultValue: used(), runtimeKey: ignored('there is no runtime; the default counts') },
 }
 
 const routeMatchRule: MessageRule = {
