@@ -52,6 +52,13 @@ export function tryAcquireConnection({ breaker, stats }: Cluster, host: Host): b
   return false
 }
 
+/** The same, but the first one is had whatever the breaker says: without it nobody would ever be answered. */
+export function acquireConnection(cluster: Cluster, host: Host, isFirst: boolean): boolean {
+  if (tryAcquireConnection(cluster, host)) return true
+  if (isFirst) cluster.breaker.acquire('connections')
+  return isFirst
+}
+
 /** A connection is being opened; the breaker was asked before. */
 export function countOpening({ stats }: Cluster, host: Host): void {
   stats.cxTotal.add(1)

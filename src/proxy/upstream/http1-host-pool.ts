@@ -20,10 +20,11 @@ import {
   countOpening,
   isRetired,
   startLifetime,
-  tryAcquireConnection,
+  acquireConnection,
 } from './host-pool.ts'
 import type { StreamWaiter } from './host-pool.ts'
 import type { Host } from './host.ts'
+import { WaiterQueue } from './waiter-queue.ts'
 
 const responseLimits = { headBytesMax: 80 * 1024, headersCountMax: 100 }
 
@@ -56,7 +57,7 @@ export class Http1HostPool implements HostPool, ClientConnectionOwner {
   #cluster: Cluster
   readonly #connections = new Map<ClientConnection, Pooled>()
   readonly #idle: ClientConnection[] = []
-  readonly #waiters: StreamWaiter[] = []
+  readonly #waiters = new WaiterQueue()
   readonly #opening = new Set<() => void>()
   /** Counts drains: connections of an older generation end after their response. */
   #generation = 0
@@ -80,14 +81,7 @@ export class Http1HostPool implements HostPool, ClientConnectionOwner {
       this.#give(idle, waiter)
       return
     }
-    if (!cluster.breaker.tryAcquire('pending')) {
-      waiter.onNoStream({ failure: 'overflow', message: 'too many pending requests' })
-      return
-    }
-    cluster.stats.rqPendingTotal.add(1)
-    cluster.stats.rqPendingActive.add(1)
-    this.#waiters.push(waiter)
-    this.#openForWaiters()
+    if (this.#waiters.join(cluster, waiter)) this.#openForWaiters()
   }
 
   get hasWaiters(): boolean {
@@ -95,10 +89,7 @@ export class Http1HostPool implements HostPool, ClientConnectionOwner {
   }
 
   cancel(waiter: StreamWaiter): void {
-    const index = this.#waiters.indexOf(waiter)
-    if (index === -1) return
-    this.#waiters.splice(index, 1)
-    this.#leaveQueue()
+    this.#waiters.cancel(this.#cluster, waiter)
   }
 
   drain(): void {
@@ -119,9 +110,8 @@ export class Http1HostPool implements HostPool, ClientConnectionOwner {
       connection.close()
       return
     }
-    const waiter = this.#waiters.shift()
+    const waiter = this.#waiters.shift(this.#cluster)
     if (waiter !== undefined) {
-      this.#leaveQueue()
       this.#give(connection, waiter)
       return
     }
@@ -186,20 +176,12 @@ export class Http1HostPool implements HostPool, ClientConnectionOwner {
     return true
   }
 
-  #leaveQueue(): void {
-    this.#cluster.breaker.release('pending')
-    this.#cluster.stats.rqPendingActive.add(-1)
-  }
-
   /** One connection being opened for each request that waits, as far as the breaker allows. */
   #openForWaiters(): void {
     while (this.#opening.size < this.#waiters.length) {
-      const { breaker } = this.#cluster
-      if (!tryAcquireConnection(this.#cluster, this.#host)) {
-        if (this.#connections.size !== 0 || this.#opening.size !== 0) return
-        breaker.acquire('connections')
-      }
-      this.#open(breaker, this.#cluster)
+      const isFirst = this.#connections.size === 0 && this.#opening.size === 0
+      if (!acquireConnection(this.#cluster, this.#host, isFirst)) return
+      this.#open(this.#cluster.breaker, this.#cluster)
     }
   }
 
@@ -265,8 +247,7 @@ export class Http1HostPool implements HostPool, ClientConnectionOwner {
     cluster: Cluster,
   ): void {
     const failure = countOpenFailure(result, { breaker, cluster }, this.#host)
-    for (const waiter of this.#waiters.splice(0)) {
-      this.#leaveQueue()
+    for (const waiter of this.#waiters.empty(this.#cluster)) {
       cluster.stats.rqPendingFailureEject.add(1)
       waiter.onNoStream(failure)
     }

@@ -24,9 +24,11 @@ import {
   isRetired,
   startLifetime,
   tryAcquireConnection,
+  acquireConnection,
 } from './host-pool.ts'
 import type { StreamWaiter } from './host-pool.ts'
 import type { Host } from './host.ts'
+import { WaiterQueue } from './waiter-queue.ts'
 
 export interface Http2HostPoolOptions {
   readonly clock: Clock
@@ -58,7 +60,7 @@ export class Http2HostPool implements HostPool, Http2ClientOwner {
   readonly #host: Host
   #cluster: Cluster
   readonly #connections = new Map<Http2ClientConnection, Pooled>()
-  readonly #waiters: StreamWaiter[] = []
+  readonly #waiters = new WaiterQueue()
   readonly #opening = new Set<() => void>()
   #isClosing = false
   #isServing = false
@@ -88,21 +90,11 @@ export class Http2HostPool implements HostPool, Http2ClientOwner {
       this.#give(connection, waiter)
       return
     }
-    if (!cluster.breaker.tryAcquire('pending')) {
-      waiter.onNoStream({ failure: 'overflow', message: 'too many pending requests' })
-      return
-    }
-    cluster.stats.rqPendingTotal.add(1)
-    cluster.stats.rqPendingActive.add(1)
-    this.#waiters.push(waiter)
-    this.#openForWaiters()
+    if (this.#waiters.join(cluster, waiter)) this.#openForWaiters()
   }
 
   cancel(waiter: StreamWaiter): void {
-    const index = this.#waiters.indexOf(waiter)
-    if (index === -1) return
-    this.#waiters.splice(index, 1)
-    this.#leaveQueue()
+    this.#waiters.cancel(this.#cluster, waiter)
   }
 
   drain(): void {
@@ -171,30 +163,21 @@ export class Http2HostPool implements HostPool, Http2ClientOwner {
     this.#isServing = true
     while (this.#waiters.length > 0) {
       const connection = this.#pick()
-      const waiter = connection && this.#waiters.shift()
+      const waiter = connection && this.#waiters.shift(this.#cluster)
       if (connection === undefined || waiter === undefined) break
-      this.#leaveQueue()
       this.#give(connection, waiter)
     }
     this.#isServing = false
     this.#openForWaiters()
   }
 
-  #leaveQueue(): void {
-    this.#cluster.breaker.release('pending')
-    this.#cluster.stats.rqPendingActive.add(-1)
-  }
-
   /** As many connections as the requests that wait need, as far as the breaker allows. */
   #openForWaiters(): void {
     const each = Math.max(1, this.#http2().concurrentStreamsMax)
     while (this.#opening.size * each < this.#waiters.length) {
-      const { breaker } = this.#cluster
-      if (!tryAcquireConnection(this.#cluster, this.#host)) {
-        if (this.#connections.size !== 0 || this.#opening.size !== 0) return
-        breaker.acquire('connections')
-      }
-      this.#open(breaker, this.#cluster)
+      const isFirst = this.#connections.size === 0 && this.#opening.size === 0
+      if (!acquireConnection(this.#cluster, this.#host, isFirst)) return
+      this.#open(this.#cluster.breaker, this.#cluster)
     }
   }
 
@@ -261,10 +244,7 @@ export class Http2HostPool implements HostPool, Http2ClientOwner {
       this.#serveWaiters()
       return
     }
-    for (const waiter of this.#waiters.splice(0)) {
-      this.#leaveQueue()
-      waiter.onNoStream(failure)
-    }
+    for (const waiter of this.#waiters.empty(this.#cluster)) waiter.onNoStream(failure)
   }
 
   #watchRemoval(cluster: Cluster): void {
