@@ -243,10 +243,12 @@ class RunningSidecar implements Sidecar {
       },
       duplicate,
       sockets: this.#listenSockets,
+      clock: options.clock,
+      random: options.random,
       log,
       stats: this.#ownStats,
       events,
-      replay: () => this.#store.batches(),
+      inForce: () => this.#store.batches(),
       onGivenUp: (error) => {
         log.error({ error: describeError(error) }, 'sidecar cannot go on')
         options.onQuit?.()
@@ -261,6 +263,8 @@ class RunningSidecar implements Sidecar {
 
   get #state(): ServerState {
     if (this.#isDraining || this.#isFailingHealthCheck) return 'DRAINING'
+    // It had begun to serve, and is about to again.
+    if (this.#phase === 'LIVE' && !this.#plane.isServing) return 'INITIALIZING'
     return this.#phase
   }
 
