@@ -72,7 +72,7 @@ export function translateCluster(written: ClusterInput): EncodedResource | undef
   const pool: PoolInput = {
     settings: policy.connectionPool,
     retryBudget: policy.retryBudget,
-    errorCodes: policy.outlierDetection?.outlierDetectionHttpErrorCodes,
+    outlierDetection: policy.outlierDetection,
     port,
     mesh,
     direction: 'outbound',

@@ -6,6 +6,7 @@
  * is refused.
  */
 import type { MatchPredicate } from '../../xds/proto/generated/envoy/config/common/matcher/v3/matcher.ts'
+import type { HeaderMatcher } from '../../xds/proto/generated/envoy/config/route/v3/route_components.ts'
 import type { ResponseTest } from '../resilience/outlier-detector.ts'
 import { compileResponseMatcher } from '../route/header-matcher.ts'
 import { type FieldReport, at, refuse } from './field-rule.ts'
@@ -15,39 +16,40 @@ export function compileErrorMatcher(
   report: FieldReport,
 ): ResponseTest | undefined {
   const rule = predicate?.rule
-  switch (rule?.$case) {
-    case 'orMatch': {
-      const tests = compileSet(rule.value.rules, at(report, 'or_match'))
-      return (headers, status) => tests.some((test) => test(headers, status))
-    }
-    case 'andMatch': {
-      const tests = compileSet(rule.value.rules, at(report, 'and_match'))
-      return (headers, status) => tests.every((test) => test(headers, status))
-    }
-    case 'notMatch': {
-      const test = compileErrorMatcher(rule.value, at(report, 'not_match'))
-      return test && ((headers, status) => !test(headers, status))
-    }
-    case 'anyMatch':
-      if (!rule.value) refuse(at(report, 'any_match'), 'value must equal true')
-      return () => true
-    case 'httpResponseHeadersMatch': {
-      const here = at(report, 'http_response_headers_match', 'headers')
-      const tests = rule.value.headers.flatMap((matcher, index) => {
-        const result = compileResponseMatcher(matcher)
-        if (result.ok) return [result.value]
-        for (const reason of result.reasons) refuse(at(here, index), reason)
-        return []
-      })
-      return (headers, status) => tests.every((test) => test(headers, status))
-    }
-    case undefined:
-      refuse(report, 'rule is required')
-      return undefined
-    default:
-      // The field rules name it.
-      return undefined
+  if (rule === undefined) {
+    refuse(report, 'rule is required')
+    return undefined
   }
+  if (rule.$case === 'notMatch') {
+    const test = compileErrorMatcher(rule.value, at(report, 'not_match'))
+    return test && ((headers, status) => !test(headers, status))
+  }
+  if (rule.$case === 'anyMatch') {
+    if (!rule.value) refuse(at(report, 'any_match'), 'value must equal true')
+    return () => true
+  }
+  if (rule.$case === 'orMatch') {
+    const tests = compileSet(rule.value.rules, at(report, 'or_match'))
+    return (headers, status) => tests.some((test) => test(headers, status))
+  }
+  if (rule.$case === 'andMatch') return all(compileSet(rule.value.rules, at(report, 'and_match')))
+  // The others are refused by their field rules.
+  if (rule.$case !== 'httpResponseHeadersMatch') return undefined
+  const here = at(report, 'http_response_headers_match', 'headers')
+  return all(compileHeaders(rule.value.headers, here))
+}
+
+function all(tests: readonly ResponseTest[]): ResponseTest {
+  return (headers, status) => tests.every((test) => test(headers, status))
+}
+
+function compileHeaders(matchers: readonly HeaderMatcher[], report: FieldReport): ResponseTest[] {
+  return matchers.flatMap((matcher, index) => {
+    const result = compileResponseMatcher(matcher)
+    if (result.ok) return [result.value]
+    for (const reason of result.reasons) refuse(at(report, index), reason)
+    return []
+  })
 }
 
 function compileSet(rules: readonly MatchPredicate[], report: FieldReport): ResponseTest[] {
