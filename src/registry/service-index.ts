@@ -338,6 +338,8 @@ function joinService(declarations: readonly Declaration[]): Service | undefined 
     exportTo: isExportedByDefault ? [] : union(declarations.map(({ exportTo }) => exportTo)),
     subjectAltNames: union(declarations.map(({ subjectAltNames }) => subjectAltNames)),
     ...(first.trafficDistribution && { trafficDistribution: first.trafficDistribution }),
+    ...(first.hasClientAffinity === true && { hasClientAffinity: true }),
+    ...(first.isNodeLocal === true && { isNodeLocal: true }),
     declaredBy: first.declaredBy,
   }
 }

@@ -18,6 +18,7 @@ import { translateHttpProxy, translateTunnel, translateUpstream } from './outbou
 import { modeOfPort } from './peer-authentication-index.ts'
 import { encodeRouteConfiguration, encodeVirtualHost } from './route-configuration.ts'
 import type { Scope } from './scope.ts'
+import { namedAsSource } from './source-hash.ts'
 import { translateTunnelCluster } from './system-cluster.ts'
 import { isUnservable } from './tls-context.ts'
 import type { Tunnel } from './tunnel.ts'
@@ -40,8 +41,10 @@ export interface WorkloadResources {
   readonly routes: ReadonlyMap<string, EncodedResource>
 }
 
-export function translateWorkload(input: WorkloadInput): WorkloadResources {
-  const { world, client } = input
+export function translateWorkload(written: WorkloadInput): WorkloadResources {
+  const { world } = written
+  const client = namedAsSource(written.client, world.hashesSource)
+  const input = { ...written, client }
   const { mesh } = world.input
   const { isOnDemand = false } = input
   const listeners = [...translateHttpProxy({ client, mesh, isOnDemand })]
@@ -121,6 +124,7 @@ export function workloadInputs(input: WorkloadInput): unknown[] {
     world.input.mesh,
     input.tunnels,
     input.isOnDemand === true,
+    world.hashesSource,
     scope.sidecar?.key,
     ...egressInputs(input),
     JSON.stringify(client.labels),

@@ -1,16 +1,19 @@
 /** One input with the indexes that every translation of it looks things up in. Immutable. */
 import type { Subset } from '../model/istio/destination-rule.ts'
 import type { Resource } from '../model/resource.ts'
+import { hostnameLabel } from '../registry/label.ts'
 import type { Endpoint, Service, ServicePort } from '../registry/service.ts'
 import { DestinationRules, type MergedRule } from './destination-rule-index.ts'
 import { isWildcard, overlaps } from './host-name.ts'
 import { ImportCache } from './import-cache.ts'
 import { sourceSelectors } from './injected-fault.ts'
 import { compareText, type MtlsMode, type TranslationInput } from './input.ts'
+import { asksForNode } from './locality.ts'
 import { modeOfPort, PeerAuthentications } from './peer-authentication-index.ts'
 import { isSelected, placeLabelsOf, selectorsOf, type Scope, type Selectors } from './scope.ts'
 import { namesOf } from './service-name.ts'
 import { Sidecars } from './sidecar-index.ts'
+import { rulesHashSource } from './source-hash.ts'
 import { VirtualServices, type VirtualService } from './virtual-service-index.ts'
 
 export interface World {
@@ -19,8 +22,13 @@ export interface World {
   readonly destinationRules: DestinationRules
   readonly peerAuthentications: PeerAuthentications
   readonly selectors: Selectors
-  /** Labels of clients that endpoints are ordered by. */
+  /** Labels of clients that endpoints are ordered or chosen by. */
   readonly placeLabels: readonly string[]
+  /** Those of them that rules and the mesh name. */
+  readonly ruleLabels: readonly string[]
+  /** Whether some destination hashes by who calls. */
+  readonly hashesSource: boolean
+  readonly hashingRules: boolean
   readonly sidecars: Sidecars
   /** What clients see of it all. */
   readonly imports: ImportCache
@@ -51,8 +59,15 @@ export function buildWorld(input: TranslationInput, previous?: World): World {
     previous.input.mesh === input.mesh &&
     previous.input.faults === input.faults
   const config = isSameConfig ? previous : buildConfig(input, previous)
+  const { services } = input.registry
+  const ofServices =
+    isSameConfig && previous.input.registry.services === services
+      ? previous
+      : { ...config, ...askedByServices(services, config) }
   return {
     ...config,
+    placeLabels: ofServices.placeLabels,
+    hashesSource: ofServices.hashesSource,
     indexed,
     imports: new ImportCache({ ...config, input }),
     input,
@@ -98,12 +113,26 @@ function buildConfig(input: TranslationInput, previous: World | undefined) {
     sidecars: new Sidecars(input, previous?.sidecars),
     subsetReferences,
     virtualServicesTo,
-    placeLabels: placeLabelsOf(destinationRules, input.mesh),
+    ruleLabels: placeLabelsOf(destinationRules, input.mesh),
+    hashingRules: rulesHashSource(destinationRules),
     selectors: selectorsOf(
       virtualServices,
       destinationRules,
       (input.faults ?? []).flatMap(sourceSelectors),
     ),
+  }
+}
+
+/** What clients have to tell of themselves because of a rule, or of a service. */
+function askedByServices(
+  services: ReadonlyMap<string, Service>,
+  { ruleLabels, hashingRules }: Pick<World, 'ruleLabels' | 'hashingRules'>,
+): Pick<World, 'placeLabels' | 'hashesSource'> {
+  const all = [...services.values()]
+  const asked = all.some(asksForNode) && !ruleLabels.includes(hostnameLabel)
+  return {
+    placeLabels: asked ? [...ruleLabels, hostnameLabel].sort() : ruleLabels,
+    hashesSource: hashingRules || all.some(({ hasClientAffinity }) => hasClientAffinity === true),
   }
 }
 
