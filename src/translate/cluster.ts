@@ -35,6 +35,7 @@ import { adsSource, durationOf } from './message.ts'
 import { translateOutlierDetection } from './outlier-detection.ts'
 import { configPath } from './provenance.ts'
 import { toldOf } from './proxy-protocol.ts'
+import { altStatName } from './stat-name.ts'
 import { effectivePolicy, type EffectivePolicy } from './traffic-policy.ts'
 
 export interface ClusterInput {
@@ -87,6 +88,7 @@ export function translateCluster(written: ClusterInput): EncodedResource | undef
       })
   const message = Cluster.fromPartial({
     name,
+    ...altStatName(mesh.outboundStatName, input),
     ...discovery,
     ...translateConnectionPool({
       ...pool,

@@ -4,6 +4,7 @@ import type {
   ConnectionPoolSettings,
   HttpSettings,
   RetryBudget,
+  TcpKeepalive,
   TcpSettings,
 } from '../model/istio/destination-rule.ts'
 import type { ServicePort } from '../registry/service.ts'
@@ -33,7 +34,7 @@ const protocolOptionsName = 'envoy.extensions.upstreams.http.v3.HttpProtocolOpti
 export function translateConnectionPool(input: PoolInput) {
   const { settings, mesh } = input
   const { tcp } = settings
-  const keepalive = tcp?.tcpKeepalive
+  const keepalive = keepaliveOf(mesh.tcpKeepalive, tcp?.tcpKeepalive)
   const options = protocolOptions(input)
   return {
     connectTimeout: durationOf(
@@ -57,6 +58,14 @@ export function translateConnectionPool(input: PoolInput) {
       },
     }),
   }
+}
+
+/** What a rule leaves out is the mesh's. */
+function keepaliveOf(
+  mesh: TcpKeepalive | undefined,
+  own: TcpKeepalive | undefined,
+): TcpKeepalive | undefined {
+  return mesh === undefined && own === undefined ? undefined : { ...mesh, ...own }
 }
 
 /** Zero in the YAML counts as unset, as in Istio. */

@@ -3,10 +3,11 @@ import type { Subset } from '../model/istio/destination-rule.ts'
 import type { Resource } from '../model/resource.ts'
 import type { Endpoint, Service, ServicePort } from '../registry/service.ts'
 import { DestinationRules, type MergedRule } from './destination-rule-index.ts'
-import { isWildcard, overlaps } from './host-name.ts'
+import { isCoveredBy, isWildcard, overlaps } from './host-name.ts'
 import { ImportCache } from './import-cache.ts'
 import { sourceSelectors } from './injected-fault.ts'
 import { compareText, type MtlsMode, type TranslationInput } from './input.ts'
+import { clusterLabel } from './locality.ts'
 import { modeOfPort, PeerAuthentications } from './peer-authentication-index.ts'
 import { isSelected, placeLabelsOf, selectorsOf, type Scope, type Selectors } from './scope.ts'
 import { namesOf } from './service-name.ts'
@@ -173,6 +174,24 @@ export function endpointsOf(
   port: ServicePort,
 ): readonly Endpoint[] {
   return world.input.registry.endpoints.get(`${service.hostname}|${port.number}`) ?? []
+}
+
+/** Whether callers reach only what runs in their own cluster; the most specific host that the mesh names decides. */
+export function isClusterLocal({ input }: Pick<World, 'input'>, { hostname }: Service): boolean {
+  const { clusterLocal } = input.mesh
+  return clusterLocal.find(({ host }) => isCoveredBy(hostname, host))?.isLocal === true
+}
+
+/** Those of them that the scope's clients may call. An endpoint that says no cluster is everybody's. */
+export function reachableEndpoints(
+  world: World,
+  scope: Scope,
+  { service, port }: ServedPort,
+): readonly Endpoint[] {
+  const endpoints = endpointsOf(world, service, port)
+  const own = scope.place.labels[clusterLabel]
+  if (own === undefined || !isClusterLocal(world, service)) return endpoints
+  return endpoints.filter(({ cluster }) => cluster === '' || cluster === own)
 }
 
 /**
