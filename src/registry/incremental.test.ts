@@ -106,13 +106,22 @@ const step: fc.Arbitrary<Step> = fc.oneof(
 function comparable(snapshot: RegistrySnapshot): unknown {
   const sorted = (map: ReadonlyMap<string, unknown>) =>
     [...map].sort(([a], [b]) => (a < b ? -1 : Number(a > b)))
-  return [sorted(snapshot.services), sorted(snapshot.endpoints), sorted(snapshot.workloads)]
+  const { services, namesakes, endpoints, workloads } = snapshot
+  return [services, namesakes, endpoints, workloads].map(sorted)
 }
 
 /** What a change says must be what differs, and what does not differ must be shared. */
 function checkChange({ previous, snapshot, ...said }: RegistryChange): void {
+  const differing = [...said.hostnames].filter(
+    (host) => previous.services.get(host) !== snapshot.services.get(host),
+  )
+  const ofSeveral = [
+    ...new Set([...previous.namesakes.keys(), ...snapshot.namesakes.keys()]),
+  ].filter((host) => previous.namesakes.get(host) !== snapshot.namesakes.get(host))
+  assert.deepEqual(new Set([...differing, ...ofSeveral]), new Set(said.hostnames))
   const maps = [
-    [previous.services, snapshot.services, said.hostnames],
+    [previous.services, snapshot.services, new Set(differing)],
+    [previous.namesakes, snapshot.namesakes, new Set(ofSeveral)],
     [previous.endpoints, snapshot.endpoints, said.endpointKeys],
     [previous.workloads, snapshot.workloads, said.workloadIds],
   ] as const

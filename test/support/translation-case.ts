@@ -151,7 +151,7 @@ export function registryOf(scene: readonly SceneService[], revision = 1): Regist
       )
     }
   }
-  return { revision, services, endpoints, workloads: new Map() }
+  return { revision, services, namesakes: new Map(), endpoints, workloads: new Map() }
 }
 
 function serviceOf(entry: SceneService): Service {
