@@ -57,15 +57,20 @@ const written = fc.oneof(
       hosts: fc.uniqueArray(host, { minLength: 1 }),
       port: number,
       labels: selector,
+      namespace: fc.constantFrom('default', 'default', 'other'),
+      exportTo: fc.constantFrom([], [], ['.']),
     })
-    .map(({ n, hosts, port, labels }) =>
-      resource('ServiceEntry', `entry-${n}`, {
+    .map(({ n, hosts, port, labels, namespace, exportTo }) => {
+      const spec = {
         hosts,
+        exportTo,
         resolution: 'STATIC',
         ports: [{ number: port, name: 'http', targetPort: 8080 }],
         ...(n === 0 ? { endpoints: [{ address: '10.9.9.9' }] } : { workloadSelector: { labels } }),
-      }),
-    ),
+      }
+      const made = resource('ServiceEntry', `entry-${n}`, spec)
+      return { ...made, metadata: { ...made.metadata, namespace } }
+    }),
   fc
     .record({ n: slot, labels: selector })
     .map(({ n, labels }) =>
