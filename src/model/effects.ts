@@ -30,7 +30,6 @@ function trafficPolicy(path: string): EffectTable {
     ...trafficBlocks(portLevel),
     [`${path}.portLevelSettings`]: 'effective',
     [`${path}.tunnel.protocol=POST`]: 'not-yet',
-    [`${path}.retryBudget.budgetInterval`]: 'not-yet',
   }
 }
 
@@ -47,7 +46,6 @@ function prefixed(path: string, table: EffectTable): EffectTable {
 const poolEffects: EffectTable = {
   connectionPool: 'effective',
   outlierDetection: 'effective',
-  'outlierDetection.outlierDetectionHttpErrorCodes': 'not-yet',
 }
 
 /** Those of a connection pool that stands at `path`. */
