@@ -31,7 +31,6 @@ function trafficPolicy(path: string): EffectTable {
     ...trafficBlocks(portLevel),
     [`${path}.portLevelSettings`]: 'effective',
     [`${path}.tunnel.protocol=POST`]: 'not-yet',
-    [`${path}.retryBudget.budgetInterval`]: 'not-yet',
   }
 }
 
@@ -52,7 +51,6 @@ function all(path: string, names: readonly string[], effect: Effect): EffectTabl
 const poolEffects: EffectTable = {
   connectionPool: 'effective',
   outlierDetection: 'effective',
-  'outlierDetection.outlierDetectionHttpErrorCodes': 'not-yet',
 }
 
 /** Those of a connection pool that stands at `path`. */

@@ -73,6 +73,7 @@ export function translateCluster(written: ClusterInput): EncodedResource | undef
   const pool: PoolInput = {
     settings: policy.connectionPool,
     retryBudget: policy.retryBudget,
+    outlierDetection: policy.outlierDetection,
     port,
     mesh,
     direction: 'outbound',

@@ -34,6 +34,8 @@ export interface InjectedFault {
   /** Exact values, by name in lower case. */
   readonly headers: Readonly<Record<string, string>>
   readonly fault: HttpFaultInjection
+  /** Its abort is a reset for proxies that know resets; Envoy answers the status. */
+  readonly isReset?: boolean
 }
 
 /** MeshConfig with every default filled in (Istio's, where Istio has the field). */
