@@ -28,11 +28,14 @@ async function openOwnSidecar(options: OpenSidecarOptions): Promise<WorkloadSide
   const takeOverPath = agentSocketPath(plan.stateFolder, 'take-over.sock')
   // What a run before has left: nobody is to be taken over from.
   rmSync(takeOverPath, { force: true })
-  const sidecar = await openProxy({ ...parts, drainTimeMs, concurrency, takeOverPath })
+  const own = new OwnSidecar(options, listenSockets)
+  const sidecar = await own.open((events) =>
+    openProxy({ ...parts, ...events, drainTimeMs, concurrency, takeOverPath }),
+  )
   sidecar.ready.catch((error: unknown) => {
     onFailure(error instanceof Error ? error : new Error(describeError(error)))
   })
-  return new OwnSidecar(options, sidecar, listenSockets)
+  return own
 }
 
 async function bindPorts(

@@ -47,6 +47,7 @@ export type Failure =
   | 'denied'
   | 'rate-limited'
   | 'fault-abort'
+  | 'fault-reset'
   | 'upgrade-refused'
 
 export interface FailureReply {
@@ -130,6 +131,7 @@ export const failureReplies: Readonly<Record<Failure, FailureReply>> = {
   ),
   'rate-limited': row(429, 14, 'RL', 'local_rate_limited', 'local_rate_limited', 'keep'),
   'fault-abort': row(503, 14, 'FI', 'fault_filter_abort', 'fault filter abort', 'keep'),
+  'fault-reset': row(0, 14, 'FI', 'fault_filter_reset', '', 'close'),
   'upgrade-refused': row(403, 7, '-', 'upgrade_failed', '', 'close'),
 }
 

@@ -35,6 +35,7 @@ import { adsSource, durationOf } from './message.ts'
 import { translateOutlierDetection } from './outlier-detection.ts'
 import { configPath } from './provenance.ts'
 import { toldOf } from './proxy-protocol.ts'
+import { altStatName } from './stat-name.ts'
 import { effectivePolicy, type EffectivePolicy } from './traffic-policy.ts'
 
 export interface ClusterInput {
@@ -72,6 +73,7 @@ export function translateCluster(written: ClusterInput): EncodedResource | undef
   const pool: PoolInput = {
     settings: policy.connectionPool,
     retryBudget: policy.retryBudget,
+    outlierDetection: policy.outlierDetection,
     port,
     mesh,
     direction: 'outbound',
@@ -87,6 +89,7 @@ export function translateCluster(written: ClusterInput): EncodedResource | undef
       })
   const message = Cluster.fromPartial({
     name,
+    ...altStatName(mesh.outboundStatName, input),
     ...discovery,
     ...translateConnectionPool({
       ...pool,
