@@ -36,6 +36,7 @@ import { translateOutlierDetection } from './outlier-detection.ts'
 import { configPath } from './provenance.ts'
 import { toldOf } from './proxy-protocol.ts'
 import { withAffinity } from './source-hash.ts'
+import { altStatName } from './stat-name.ts'
 import { effectivePolicy, type EffectivePolicy } from './traffic-policy.ts'
 
 export interface ClusterInput {
@@ -89,6 +90,7 @@ export function translateCluster(written: ClusterInput): EncodedResource | undef
       })
   const message = Cluster.fromPartial({
     name,
+    ...altStatName(mesh.outboundStatName, input),
     ...discovery,
     ...translateConnectionPool({
       ...pool,

@@ -62,8 +62,7 @@ function servicesOf(
   { imports, port }: BoundListener,
 ): Service[] {
   const seen = world.imports.of(scope)
-  return [...(seen?.services.values() ?? [])]
-    .filter(({ hostname }) => seen?.inferred.has(hostname) !== true)
+  return [...(seen?.named.values() ?? [])]
     .filter((service) => isImportedBy(imports, service))
     .filter(({ ports }) => port === 0 || ports.some(({ number }) => number === port))
     .sort((left, right) => compareText(left.hostname, right.hostname))

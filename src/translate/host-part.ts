@@ -34,8 +34,9 @@ import {
 } from './virtual-host.ts'
 import { candidatesFor, type VirtualService } from './virtual-service-index.ts'
 import {
-  endpointsOf,
   inferredSubsets,
+  isClusterLocal,
+  reachableEndpoints,
   ruleFor,
   takenNames,
   takesMtls,
@@ -73,7 +74,7 @@ export function translateClusters(input: PartInput): EncodedResource[] {
   }
   return service.ports.flatMap((port) =>
     subsetsOf(input).flatMap((subset) => {
-      const endpoints = endpointsOf(world, service, port)
+      const endpoints = reachableEndpoints(world, scope, { service, port })
       const takes = {
         takesMtls: (endpoint: Endpoint) => takesMtls(world, port, endpoint),
         takesStreams: (endpoint: Endpoint) => takesStreams(world, port, endpoint),
@@ -100,7 +101,7 @@ export function translateAssignments(input: PartInput): EncodedResource[] {
         service,
         port,
         subset,
-        endpoints: endpointsOf(world, service, port),
+        endpoints: reachableEndpoints(world, scope, { service, port }),
         takesMtls: (endpoint) => takesMtls(world, port, endpoint),
         locality: localityPolicyOf({ policy, service, mesh }),
         place: scope.place,
@@ -114,6 +115,7 @@ export function placeKey({ world, scope, service, rule }: PartInput): string {
   const { mesh } = world.input
   const blocks = rule === undefined ? [] : blocksOf(rule)
   const counts =
+    isClusterLocal(world, service) ||
     service.trafficDistribution !== undefined ||
     service.isNodeLocal === true ||
     mesh.outlierDetection !== undefined ||

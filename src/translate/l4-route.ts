@@ -23,6 +23,7 @@ import { clusterName, resolveHost } from './host-name.ts'
 import { isSelected, type Scope } from './scope.ts'
 import { outboundPolicyOf } from './sidecar-index.ts'
 import { withAffinity } from './source-hash.ts'
+import { statName } from './stat-name.ts'
 import { systemClusters } from './system-cluster.ts'
 import { l4CandidatesFor, type VirtualService } from './virtual-service-index.ts'
 import { ruleFor, visibleService, type World } from './world.ts'
@@ -156,7 +157,8 @@ function addSubnet(list: BlockList, subnet: string): void {
 function ownTarget({ world, scope, service, port }: L4Input): L4Target {
   const name = clusterName(port.number, '', service.hostname)
   const rule = ruleFor(world, scope, service.hostname)
-  return { statPrefix: name, clusters: [{ name, weight: 1 }], ...settingsOf({ rule, service }, '') }
+  const statPrefix = statName(world.input.mesh.outboundStatName, { service, port }) ?? name
+  return { statPrefix, clusters: [{ name, weight: 1 }], ...settingsOf({ rule, service }, '') }
 }
 
 function routedTarget(
@@ -167,19 +169,22 @@ function routedTarget(
   const { name, namespace } = resource.metadata
   const targets = route.map(({ destination, weight }) => {
     const host = resolveHost(destination.host, namespace)
-    const ports = visibleService(world, scope, host)?.ports ?? []
+    const service = visibleService(world, scope, host)
+    const ports = service?.ports ?? []
     const only = ports.length === 1 ? ports[0]?.number : undefined
     const number = destination.port?.number ?? only ?? port.number
     const subset = destination.subset ?? ''
-    return { name: clusterName(number, subset, host), weight: weight ?? 0, host, subset }
+    return { name: clusterName(number, subset, host), weight: weight ?? 0, host, subset, service }
   })
   const [first] = targets
   if (first === undefined) return nowhere
-  const service = visibleService(world, scope, first.host)
+  const { service, subset } = first
   const to = { rule: ruleFor(world, scope, first.host), service }
   if (targets.length === 1) {
     const clusters = [{ name: first.name, weight: 1 }]
-    return { statPrefix: first.name, clusters, ...settingsOf(to, first.subset) }
+    const pattern = world.input.mesh.outboundStatName
+    const own = service && statName(pattern, { service, port, subset: { name: subset } })
+    return { statPrefix: own ?? first.name, clusters, ...settingsOf(to, subset) }
   }
   const clusters = targets
     .filter(({ weight }) => weight > 0)

@@ -62,6 +62,9 @@ function ownSetting(settings: LoadBalancerSettings | undefined): LocalityLbSetti
   return settings?.localityLbSetting
 }
 
+/** Where a client and an endpoint say which cluster they are of. */
+export const clusterLabel = 'topology.istio.io/cluster'
+
 const sameZone = [
   'topology.istio.io/network',
   'topology.kubernetes.io/region',

@@ -15,12 +15,14 @@ import { systemClusters } from './system-cluster.ts'
 export interface TcpInput {
   /** A cluster, or what routes say. */
   readonly target: string | L4Target
+  /** Undefined: the cluster's, or what routes say. */
+  readonly statPrefix?: string | undefined
   readonly reporter: Reporter
   readonly client: Client
   readonly mesh: MeshSettings
 }
 
-export function tcpFilters({ target, reporter, client, mesh }: TcpInput): Filter[] {
+export function tcpFilters({ target, statPrefix, reporter, client, mesh }: TcpInput): Filter[] {
   const abilities = abilitiesOf(client.kind)
   const proxy = {
     name: 'envoy.filters.network.tcp_proxy',
@@ -30,6 +32,7 @@ export function tcpFilters({ target, reporter, client, mesh }: TcpInput): Filter
         ...(typeof target === 'string'
           ? clusterFields(target)
           : targetFields(allowed(target, client), client)),
+        ...(statPrefix !== undefined && { statPrefix }),
         accessLog: accessLogs(mesh),
       }),
     },

@@ -23,7 +23,14 @@ import { translateTunnelCluster } from './system-cluster.ts'
 import { isUnservable } from './tls-context.ts'
 import type { Tunnel } from './tunnel.ts'
 import { isHttp, singleVirtualHost } from './virtual-host.ts'
-import { byHostname, ruleFor, visibleService, type ServedPort, type World } from './world.ts'
+import {
+  byHostname,
+  ruleFor,
+  serviceSeenFrom,
+  visibleService,
+  type ServedPort,
+  type World,
+} from './world.ts'
 
 export interface WorkloadInput {
   readonly world: World
@@ -150,7 +157,8 @@ function servedBy({ world, client }: WorkloadInput, meshPort: MeshPort): readonl
   const known = world.served.get(`${client.namespace}/${client.workload}|${meshPort.meshPort}`)
   if (known !== undefined) return [...known].sort(byHostname)
   if (client.service === undefined) return []
-  const service = world.input.registry.services.get(resolveHost(client.service, client.namespace))
+  const host = resolveHost(client.service, client.namespace)
+  const service = serviceSeenFrom(world, client.namespace, host)
   const port = service?.ports.find(({ number }) => number === meshPort.servicePort)
   return service === undefined || port === undefined ? [] : [{ service, port }]
 }

@@ -10,6 +10,7 @@ import type {
   RouteAction_HashPolicy_Header as HeaderPolicy,
 } from '../../xds/proto/generated/envoy/config/route/v3/route_components.ts'
 import { type FieldReport, at, refuse } from '../config/field-rule.ts'
+import { checkHeaderText } from '../config/header-text.ts'
 import { isIp } from '../config/message-value.ts'
 import type { HeaderList } from '../http/header-list.ts'
 import type { RequestHead } from '../http/message.ts'
@@ -89,6 +90,7 @@ const required = 'value length must be at least 1 characters'
 function compileHeader(policy: HeaderPolicy, report: FieldReport): HashRequest {
   const name = policy.headerName.toLowerCase()
   if (name === '') refuse(at(report, 'header_name'), required)
+  checkHeaderText(name, at(report, 'header_name'))
   const rewrite = policy.regexRewrite && compileRegexRewrite(policy.regexRewrite)
   if (rewrite?.ok === false) {
     for (const reason of rewrite.reasons) refuse(at(report, 'regex_rewrite'), reason)
