@@ -219,7 +219,7 @@ function hashFor(world: World, scope: Scope): HashOf {
     const hash = consistentHashOf(rule, destination)
     if (hash !== undefined) return hash
     const service = visibleService(world, scope, destination.host)
-    return service && withAffinity(rule?.trafficPolicy?.loadBalancer, service)?.consistentHash
+    return withAffinity(rule?.trafficPolicy?.loadBalancer, service)?.consistentHash
   }
 }
 

@@ -201,8 +201,7 @@ function settingsOf(
   const policy = rule?.trafficPolicy ?? {}
   const { idleTimeout, maxConnectionDuration } = policy.connectionPool?.tcp ?? {}
   const subset = rule?.subsets.find(({ name }) => name === subsetName)?.trafficPolicy ?? {}
-  const written = subset.loadBalancer ?? policy.loadBalancer
-  const balancer = service === undefined ? written : withAffinity(written, service)
+  const balancer = withAffinity(subset.loadBalancer ?? policy.loadBalancer, service)
   return {
     idleTimeout,
     maxConnectionDuration,

@@ -91,9 +91,9 @@ export function rulesHashSource(rules: DestinationRules): boolean {
 /** A service's own wish counts where no rule says how to balance. */
 export function withAffinity(
   settings: LoadBalancerSettings | undefined,
-  { hasClientAffinity }: Pick<Service, 'hasClientAffinity'>,
+  service: Pick<Service, 'hasClientAffinity'> | undefined,
 ): LoadBalancerSettings | undefined {
-  if (hasClientAffinity !== true || isAlgorithm(settings)) return settings
+  if (service?.hasClientAffinity !== true || isAlgorithm(settings)) return settings
   return { ...settings, consistentHash: { useSourceIp: true } }
 }
 

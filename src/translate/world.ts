@@ -67,14 +67,9 @@ export function buildWorld(input: TranslationInput, previous?: World): World {
     previous.input.mesh === input.mesh &&
     previous.input.faults === input.faults
   const config = isSameConfig ? previous : buildConfig(input, previous)
-  const ofServices =
-    isSameConfig && isSameServices(previous.input.registry, input.registry)
-      ? previous
-      : askedByServices(input.registry, config)
   return {
     ...config,
-    placeLabels: ofServices.placeLabels,
-    hashesSource: ofServices.hashesSource,
+    ...askedOf(input.registry, { config, before: isSameConfig ? previous : undefined }),
     indexed,
     imports: new ImportCache({ ...config, input }),
     input,
@@ -134,11 +129,22 @@ function buildConfig(input: TranslationInput, previous: World | undefined) {
   }
 }
 
+interface AskedInput {
+  readonly config: Pick<World, 'ruleLabels' | 'hashingRules'>
+  /** Of the same configuration. */
+  readonly before: World | undefined
+}
+
 /** What clients have to tell of themselves because of a rule, or of a service. */
-function askedByServices(
+function askedOf(
   registry: RegistrySnapshot,
-  { ruleLabels, hashingRules }: Pick<World, 'ruleLabels' | 'hashingRules'>,
+  { config, before }: AskedInput,
 ): Pick<World, 'placeLabels' | 'hashesSource'> {
+  if (before !== undefined && isSameServices(before.input.registry, registry)) {
+    const { placeLabels, hashesSource } = before
+    return { placeLabels, hashesSource }
+  }
+  const { ruleLabels, hashingRules } = config
   const all = [...allServices(registry)]
   const asked = all.some(asksForNode) && !ruleLabels.includes(hostnameLabel)
   return {
