@@ -67,7 +67,6 @@ const trafficBlockEffects: EffectTable = {
   'loadBalancer.zoneAwareLbSetting': 'not-yet',
   tls: 'effective',
   'tls.credentialName': 'refused',
-  'tls.caCrl': 'refused',
 }
 
 /** By kind; a kind that is not here has no field with effect. */
@@ -103,7 +102,6 @@ export const effects: Readonly<Record<string, EffectTable>> = {
     'spec.ingress[].bind': 'by-design',
     'spec.ingress[].captureMode': 'by-design',
     'spec.ingress[].captureMode=DEFAULT': 'effective',
-    'spec.ingress[].tls.caCrl': 'not-yet',
     'spec.ingress[].port.targetPort': 'by-design',
     'spec.egress[].captureMode=IPTABLES': 'by-design',
     'spec.egress[].port.targetPort': 'by-design',
@@ -160,7 +158,6 @@ const reasons: Readonly<Record<string, string>> = {
 
 /** What happens instead of the field's effect, where that is more than nothing. */
 const consequences: Readonly<Record<string, string>> = {
-  'spec.ingress[].tls.caCrl': 'the port is closed',
   'spec.trafficPolicy.tunnel.protocol':
     'our own proxy closes such connections, a real Envoy takes them',
   'spec.subsets[].trafficPolicy.tunnel.protocol':

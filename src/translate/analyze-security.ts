@@ -150,10 +150,7 @@ function reportRefused(resource: Resource<DestinationRuleSpec>): Issue[] {
         message:
           `${field} is not implemented yet; requests to the destination get 503 ` +
           'rather than leave with less protection',
-        remedy:
-          field === 'credentialName'
-            ? 'use the files clientCertificate, privateKey and caCertificates'
-            : 'remove caCrl, knowing that revoked certificates are then accepted',
+        remedy: 'use the files clientCertificate, privateKey and caCertificates',
       }),
     ),
   )

@@ -64,9 +64,9 @@ const meshAlpn = {
 const systemRootsName = 'system'
 
 /** Fields that are understood and not implemented. */
-export function refusedTlsFields(tls: ClientTlsSettings): ('credentialName' | 'caCrl')[] {
+export function refusedTlsFields(tls: ClientTlsSettings): 'credentialName'[] {
   if (tls.mode !== 'SIMPLE' && tls.mode !== 'MUTUAL') return []
-  return (['credentialName', 'caCrl'] as const).filter((name) => isSet(tls[name]))
+  return (['credentialName'] as const).filter((name) => isSet(tls[name]))
 }
 
 /** True when the rule asks for what cannot be given. */
@@ -137,6 +137,7 @@ function server(input: ClusterTlsInput, tls: ClientTlsSettings): ClusterTls {
         sni: tls.sni ?? '',
         alpn: protocolOf(input) === 'http/2' ? ['h2'] : [],
         clientCertificate: clientCertificateOf(tls),
+        crlFile: isSet(tls.caCrl) ? tls.caCrl : undefined,
         caFile: isVerified ? rootsOf(tls, input.systemRoots) : undefined,
         subjectAltNames: own.length > 0 ? own : input.service.subjectAltNames,
       }),

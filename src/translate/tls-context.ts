@@ -89,6 +89,7 @@ export function serverDownstream(tls: IngressTls, mesh: MeshSettings): Transport
             $case: 'validationContext',
             value: {
               trustedCa: fileSource(caCertificates),
+              ...(tls.caCrl !== undefined && tls.caCrl !== '' && { crl: fileSource(tls.caCrl) }),
               verifyCertificateSpki: [...(tls.verifyCertificateSpki ?? [])],
               verifyCertificateHash: [...(tls.verifyCertificateHash ?? [])],
             },
@@ -101,9 +102,9 @@ export function serverDownstream(tls: IngressTls, mesh: MeshSettings): Transport
   )
 }
 
-/** What cannot be served: no certificate is named, or a list that is not read. */
-export function isUnservable({ serverCertificate, privateKey, caCrl }: IngressTls): boolean {
-  return !serverCertificate || !privateKey || Boolean(caCrl)
+/** What cannot be served: no certificate is named. */
+export function isUnservable({ serverCertificate, privateKey }: IngressTls): boolean {
+  return !serverCertificate || !privateKey
 }
 
 const tlsVersions = {
@@ -146,12 +147,14 @@ export interface ServerUpstreamInput {
   readonly clientCertificate: { readonly chain: string; readonly key: string } | undefined
   /** File of authorities; undefined: the server is not verified. */
   readonly caFile: string | undefined
+  /** File of revocation lists; read beside authorities. */
+  readonly crlFile: string | undefined
   readonly subjectAltNames: readonly string[]
 }
 
 /** How a sidecar calls a server that is none of the mesh's. */
 export function serverUpstream(input: ServerUpstreamInput): TransportSocket {
-  const { caFile, clientCertificate } = input
+  const { caFile, crlFile, clientCertificate } = input
   return upstreamSocket({
     commonTlsContext: {
       tlsParams: {
@@ -173,6 +176,7 @@ export function serverUpstream(input: ServerUpstreamInput): TransportSocket {
           $case: 'validationContext',
           value: {
             trustedCa: fileSource(caFile),
+            ...(crlFile !== undefined && { crl: fileSource(crlFile) }),
             matchTypedSubjectAltNames: input.subjectAltNames.map(exactMatcher),
           },
         },

@@ -32,6 +32,7 @@ import { httpGet } from '../support/sidecar-scene.ts'
 import {
   type LeafWish,
   type TestAuthority,
+  type TestLeaf,
   createTestAuthority,
 } from '../support/test-certificate.ts'
 import { type DownstreamWish, downstreamJson, upstreamJson } from '../support/transport-socket.ts'
@@ -47,6 +48,12 @@ const bundles = { 'cluster.local': authority.rootPem, 'partner.example': partner
 const server = await authority.issue({ uris: [serverId], dns: ['server.test'] })
 const good: LeafWish = { uris: [clientId], dns: ['client.test'], subject: 'CN=a client,O=Ä b\\, c' }
 const client = await authority.issue(good)
+const revokedClient = await authority.issue(good)
+const revokedServer = await authority.issue({ uris: [serverId], dns: ['server.test'] })
+const revokedPair = [revokedClient, revokedServer]
+const lists = await authority.revoke(revokedPair)
+const ownList = await authority.revoke(revokedPair, { ownOnly: true })
+const oldLists = await authority.revoke(revokedPair, { nextUpdateMs: Date.now() - 60_000 })
 
 const mutual: DownstreamWish = {
   certificate: server,
@@ -90,6 +97,10 @@ const inboundTls: Readonly<Record<string, DownstreamWish>> = {
   optional: { certificate: server, roots: authority.rootPem, requires: false },
   'optional-by-flag': { ...mutual, requires: false },
   'no-bundle': { certificate: server, roots: authority.rootPem, requires: true },
+  lists: { certificate: server, roots: authority.rootPem, revoked: lists, requires: true },
+  'own-list': { certificate: server, roots: authority.rootPem, revoked: ownList, requires: true },
+  'old-lists': { certificate: server, roots: authority.rootPem, revoked: oldLists, requires: true },
+  'revoked-server': { ...mutual, certificate: revokedServer },
 }
 
 function inboundText(appPort: number, accessLog: string): string {
@@ -180,6 +191,8 @@ interface Dial {
   readonly tls?: ConnectionOptions
   readonly wish?: LeafWish
   readonly signer?: TestAuthority
+  /** One that is there already. */
+  readonly leaf?: TestLeaf
   readonly version?: '1.0' | '1.1'
   readonly header?: string
   /** Tulle refuses on purpose what Envoy lets pass, and this is why. */
@@ -235,6 +248,17 @@ const dials: readonly Dial[] = [
     signer: partner,
   },
   { name: 'a good client without trust domains', listener: 'no-bundle', tls: secure, wish: good },
+  { name: 'one that is on no list', listener: 'lists', tls: secure, leaf: client },
+  { name: 'one that is revoked', listener: 'lists', tls: secure, leaf: revokedClient },
+  { name: 'one that is revoked, over TLS 1.2', listener: 'lists', tls: tls12, leaf: revokedClient },
+  { name: 'no list of an authority above', listener: 'own-list', tls: secure, leaf: client },
+  { name: 'lists that are too old', listener: 'old-lists', tls: secure, leaf: client },
+  {
+    name: 'one that is revoked where nobody asks',
+    listener: 'strict',
+    tls: secure,
+    leaf: revokedClient,
+  },
   { name: 'expired', listener: 'strict', tls: secure, wish: expired },
   { name: 'not yet valid', listener: 'strict', tls: secure, wish: coming },
   { name: 'no SAN', listener: 'strict', tls: secure, wish: { subject: 'CN=x' } },
@@ -329,7 +353,7 @@ describe('TLS in Envoy and in Tulle', { skip: skipUnless(findEnvoy(), 'envoy') }
 
   for (const dial of dials) {
     test(dial.name, async () => {
-      const leaf = dial.wish && (await (dial.signer ?? authority).issue(dial.wish))
+      const leaf = dial.leaf ?? (dial.wish && (await (dial.signer ?? authority).issue(dial.wish)))
       const ask = async (proxy: RunningProxy): Promise<Heard> => {
         const before = app.requests.length
         const answer = await dialOnce(proxy.ports.get(dial.listener) ?? 0, dial, {
@@ -371,7 +395,16 @@ describe('TLS in Envoy and in Tulle', { skip: skipUnless(findEnvoy(), 'envoy') }
     })
   }
 
-  for (const refused of ['stranger', 'partner', 'wrong-name'] as const) {
+  test('a hop: a server that is on no list is called at every combination', async () => {
+    for (const from of ['envoy', 'tulle'] as const) {
+      for (const to of ['envoy', 'tulle'] as const) {
+        const port = outbound[from].ports.get(`listed-${to}`) ?? 0
+        assert.equal((await httpGet({ port, path: '/' })).status, 200, `${from} to ${to}`)
+      }
+    }
+  })
+
+  for (const refused of ['stranger', 'partner', 'wrong-name', 'revoked', 'unlisted'] as const) {
     test(`a hop: ${refused} is refused at every combination, with 503`, async () => {
       for (const from of ['envoy', 'tulle'] as const) {
         for (const to of ['envoy', 'tulle'] as const) {
@@ -409,6 +442,11 @@ function outboundText(inbound: Readonly<Record<'envoy' | 'tulle', RunningProxy>>
     add(`stranger-${to}`, upstreamJson({ ...base, certificate: strangerClient }), port)
     add(`partner-${to}`, upstreamJson({ ...base, certificate: partnerClient }), port)
     add(`wrong-name-${to}`, upstreamJson({ ...base, sans: [other] }), port)
+    const { bundles: _bundles, ...listed } = { ...base, roots: authority.rootPem, revoked: lists }
+    const revokedPort = inbound[to].ports.get('revoked-server') ?? 0
+    add(`listed-${to}`, upstreamJson(listed), port)
+    add(`revoked-${to}`, upstreamJson(listed), revokedPort)
+    add(`unlisted-${to}`, upstreamJson({ ...listed, revoked: ownList }), port)
   }
   return bootstrapOf({ listeners, clusters })
 }

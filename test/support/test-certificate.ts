@@ -19,6 +19,14 @@ export interface TestAuthority {
   /** Intermediate first; empty when the root signs by itself. */
   readonly chainPem: string
   issue(wish?: LeafWish): Promise<TestLeaf>
+  /** Revocation lists of the authority that signs, with these leaves, and of those above it. */
+  revoke(leaves: readonly TestLeaf[], wish?: RevocationWish): Promise<string>
+}
+
+export interface RevocationWish {
+  /** Only that of the authority that signs. */
+  readonly ownOnly?: boolean
+  readonly nextUpdateMs?: number
 }
 
 export interface LeafWish {
@@ -56,6 +64,10 @@ export async function createTestAuthority(
     rootPem: pem(root.certificate),
     chainPem,
     issue: (wish = {}) => issueLeaf(signer, chainPem, wish),
+    async revoke(leaves, { ownOnly = false, nextUpdateMs } = {}) {
+      const above = isDeep && !ownOnly ? [await listOf(root, [], nextUpdateMs)] : []
+      return [await listOf(signer, leaves, nextUpdateMs), ...above].join('\n')
+    },
   }
 }
 
@@ -83,6 +95,28 @@ async function createCa(wish: {
     ],
   })
   return { certificate, keys }
+}
+
+async function listOf(
+  signer: Signer,
+  leaves: readonly TestLeaf[],
+  nextUpdateMs = Date.now() + 60 * minuteMs,
+): Promise<string> {
+  const list = await x509.X509CrlGenerator.create({
+    issuer: signer.certificate.subject,
+    thisUpdate: new Date(Date.now() - 2 * 60 * minuteMs),
+    nextUpdate: new Date(nextUpdateMs),
+    entries: leaves.map(({ certificatePem }) => ({
+      serialNumber: new x509.X509Certificate(certificatePem).serialNumber,
+      revocationDate: new Date(Date.now() - minuteMs),
+      // An entry without extensions would be written with an empty list of them, which BoringSSL refuses.
+      reason: x509.X509CrlReason.keyCompromise,
+    })),
+    signingAlgorithm: algorithm,
+    signingKey: signer.keys.privateKey,
+  })
+  // Under the label that OpenSSL knows.
+  return x509.PemConverter.encode(list.rawData, 'X509 CRL')
 }
 
 async function issueLeaf(signer: Signer, chainPem: string, wish: LeafWish): Promise<TestLeaf> {

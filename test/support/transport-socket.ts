@@ -9,6 +9,8 @@ export interface TlsWish {
   readonly bundles?: Readonly<Record<string, string>>
   /** Roots without trust domains. */
   readonly roots?: string
+  /** Revocation lists, beside `roots`. */
+  readonly revoked?: string
   /** Exact URI names that the peer must have one of. */
   readonly sans?: readonly string[]
   readonly alpn?: readonly string[]
@@ -71,9 +73,10 @@ export function certificateJson(leaf: TestLeaf): object {
   }
 }
 
-export function validationJson({ bundles, roots, sans = [] }: TlsWish): object {
+export function validationJson({ bundles, roots, revoked, sans = [] }: TlsWish): object {
   return {
     ...(roots !== undefined && { trusted_ca: { inline_string: roots } }),
+    ...(revoked !== undefined && { crl: { inline_string: revoked } }),
     ...(bundles !== undefined && { custom_validator_config: spiffeJson(bundles) }),
     match_typed_subject_alt_names: sans.map((exact) => ({ san_type: 'URI', matcher: { exact } })),
   }

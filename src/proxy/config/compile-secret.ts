@@ -1,7 +1,7 @@
 /** TlsCertificate and CertificateValidationContext → what handshakes use; also the two kinds of Secret. */
 import { X509Certificate, createPrivateKey } from 'node:crypto'
 import { readFileSync } from 'node:fs'
-import { getCACertificates, rootCertificates } from 'node:tls'
+import { createSecureContext, getCACertificates, rootCertificates } from 'node:tls'
 
 import { TrustBundle } from '../../identity/trust-bundle.ts'
 import { describeError } from '../../lib/mesh-error.ts'
@@ -101,6 +101,7 @@ export function compileValidation(
   ].filter((matcher) => matcher !== undefined)
   const spiffe = compileSpiffe(context, report)
   const roots = spiffe === undefined ? compileRoots(context, report) : undefined
+  const crlPems = compileRevocations(context, report)
   return {
     rules: {
       roots: roots?.set,
@@ -112,6 +113,7 @@ export function compileValidation(
       acceptsUntrusted: context.trustChainVerification === ChainVerification.ACCEPT_UNTRUSTED,
       depthMax: context.maxVerifyDepth ?? 100,
     },
+    crlPems,
     caPem: spiffe?.pem ?? roots?.pem ?? '',
     path: pathOf(context.trustedCa),
   }
@@ -129,6 +131,32 @@ function compileRoots(
   }
   if (pem === undefined) return undefined
   return { set: new RootSet(readCertificates(pem, here)), pem }
+}
+
+const listPattern = /-----BEGIN X509 CRL-----[^-]+-----END X509 CRL-----/g
+
+/** Each list by itself: OpenSSL, as Node calls it, reads the first of a text only. */
+function compileRevocations(
+  context: CertificateValidationContext,
+  report: FieldReport,
+): readonly string[] {
+  const here = at(report, 'crl')
+  const pem = readSource(context.crl, here)
+  if (pem === undefined) return []
+  if (context.customValidatorConfig !== undefined) {
+    refuse(here, 'revocation lists beside a validator of another kind are not implemented')
+  } else if (context.trustedCa === undefined) {
+    refuse(here, `Failed to load CRL from ${pathOf(context.crl)} without trusted CA`)
+  }
+  const lists = pem.match(listPattern) ?? []
+  if (lists.length === 0) refuse(here, 'holds no revocation list in PEM form')
+  try {
+    createSecureContext({ crl: [...lists] })
+    return lists
+  } catch (error) {
+    refuse(here, `holds a revocation list that cannot be read: ${describeError(error)}`)
+    return []
+  }
 }
 
 const spiffeName = 'envoy.tls.cert_validator.spiffe'

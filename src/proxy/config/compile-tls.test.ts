@@ -87,7 +87,7 @@ const refusals: readonly Refusal[] = [
     reason: /no static secret named "nobody"/,
   },
   {
-    name: 'a revocation list',
+    name: 'a revocation list that is none',
     change(context) {
       const validation = context.common_tls_context['validation_context'] as object
       context.common_tls_context['validation_context'] = {
@@ -95,7 +95,37 @@ const refusals: readonly Refusal[] = [
         crl: { inline_string: 'x' },
       }
     },
-    reason: /validation_context\.crl: revocation lists are not implemented yet/,
+    reason: /validation_context\.crl: holds no revocation list in PEM form/,
+  },
+  {
+    name: 'a revocation list that cannot be read',
+    change(context) {
+      const validation = context.common_tls_context['validation_context'] as object
+      const crl = '-----BEGIN X509 CRL-----\nAAAA\n-----END X509 CRL-----'
+      context.common_tls_context['validation_context'] = {
+        ...validation,
+        crl: { inline_string: crl },
+      }
+    },
+    reason: /validation_context\.crl: holds a revocation list that cannot be read: /,
+  },
+  {
+    name: 'a revocation list without authorities',
+    change(context) {
+      context.common_tls_context['validation_context'] = { crl: { inline_string: 'x' } }
+    },
+    reason: /validation_context\.crl: Failed to load CRL from <inline> without trusted CA/,
+  },
+  {
+    name: 'lists that count for the leaf only',
+    change(context) {
+      const validation = context.common_tls_context['validation_context'] as object
+      context.common_tls_context['validation_context'] = {
+        ...validation,
+        only_verify_leaf_cert_crl: true,
+      }
+    },
+    reason: /only_verify_leaf_cert_crl: lists are asked about every certificate of a chain/,
   },
   {
     name: 'session ticket keys, untold',

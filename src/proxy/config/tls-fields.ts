@@ -56,11 +56,14 @@ const validationContext: MessageRule = {
     matchTypedSubjectAltNames: used(sanMatcher),
     matchSubjectAltNames: used(undefined, 'names of any type'),
     requireSignedCertificateTimestamp: refusedField('Envoy does not implement it either', false),
-    crl: refusedField('revocation lists are not implemented yet'),
+    crl: used(dataSource, 'of every authority in a chain'),
     allowExpiredCertificate: used(),
     trustChainVerification: used(),
     customValidatorConfig: used(undefined, 'envoy.tls.cert_validator.spiffe'),
-    onlyVerifyLeafCertCrl: ignored('revocation lists are refused'),
+    onlyVerifyLeafCertCrl: refusedField(
+      'lists are asked about every certificate of a chain',
+      false,
+    ),
     maxVerifyDepth: used(undefined, 'at most 10'),
   },
 }

@@ -79,6 +79,8 @@ function contextOptions(parts: ContextParts): SecureContextOptions {
     }),
     // An empty list keeps OpenSSL from trusting what Node carries along.
     ca: validation === undefined || validation.caPem === '' ? [] : [validation.caPem],
+    ...(validation !== undefined &&
+      validation.crlPems.length > 0 && { crl: [...validation.crlPems] }),
     allowPartialTrustChain: true,
     ...(plan.curves !== undefined && { ecdhCurve: plan.curves }),
     ...(plan.signatures !== undefined && { sigalgs: plan.signatures }),

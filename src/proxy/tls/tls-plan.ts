@@ -36,6 +36,8 @@ export interface KeyPair {
 export interface Validation {
   readonly rules: TrustRules
   readonly caPem: string
+  /** Revocation lists, for OpenSSL; with any, each certificate of a chain needs one of its issuer's. */
+  readonly crlPems: readonly string[]
   readonly path: string
 }
 

@@ -17,6 +17,8 @@ export type TlsReason =
   | 'wrong-trust-domain'
   | 'san-mismatch'
   | 'hash-mismatch'
+  | 'revoked'
+  | 'revocation-unknown'
   // What the peer said or did.
   | 'refused-by-peer'
   | 'protocol-version'
@@ -48,6 +50,8 @@ export const tlsReasons: Readonly<Record<TlsReason, EnvoyTlsCounter | undefined>
   'wrong-trust-domain': 'failVerifyError',
   'san-mismatch': 'failVerifySan',
   'hash-mismatch': 'failVerifyCertHash',
+  revoked: 'failVerifyError',
+  'revocation-unknown': 'failVerifyError',
   'refused-by-peer': 'connectionError',
   'protocol-version': 'connectionError',
   'protocol-error': 'connectionError',
@@ -72,6 +76,17 @@ export function verifyCodeReason(code: string): TlsReason {
       return 'expired'
     case 'CERT_NOT_YET_VALID':
       return 'not-yet-valid'
+    case 'CERT_REVOKED':
+      return 'revoked'
+    case 'UNABLE_TO_GET_CRL':
+    case 'UNABLE_TO_GET_CRL_ISSUER':
+    case 'UNABLE_TO_DECRYPT_CRL_SIGNATURE':
+    case 'CRL_SIGNATURE_FAILURE':
+    case 'CRL_NOT_YET_VALID':
+    case 'CRL_HAS_EXPIRED':
+    case 'ERROR_IN_CRL_LAST_UPDATE_FIELD':
+    case 'ERROR_IN_CRL_NEXT_UPDATE_FIELD':
+      return 'revocation-unknown'
     case 'UNABLE_TO_GET_ISSUER_CERT':
     case 'UNABLE_TO_GET_ISSUER_CERT_LOCALLY':
     case 'UNABLE_TO_VERIFY_LEAF_SIGNATURE':

@@ -20,6 +20,7 @@ export function mergeValidation(
   }
   return {
     rules,
+    crlPems: dynamic.crlPems.length === 0 ? base.crlPems : dynamic.crlPems,
     caPem: dynamic.caPem === '' ? base.caPem : dynamic.caPem,
     path: dynamic.caPem === '' ? base.path : dynamic.path,
   }
