@@ -79,6 +79,7 @@ function translateBound(input: EgressInput, bound: BoundListener): EgressParts {
       statPrefix: `outbound_${name}`,
       routes,
       acceptsConnect: protocol === 'http-proxy',
+      readsGrpcWeb: protocol === 'grpc-web',
       client,
       mesh,
     })

@@ -96,6 +96,7 @@ function reach(
     l4: part?.l4 ?? unknownRoutes(clusterName(upstream.port, '', host)),
     routes: virtualHost?.name,
     isSniffed: part?.port.protocol === 'auto',
+    readsGrpcWeb: part?.port.protocol === 'grpc-web',
   })
   const routes =
     virtualHost && encodeRouteConfiguration(virtualHost.name, [encodeVirtualHost(virtualHost)])
