@@ -11,6 +11,8 @@ export interface FaultWish {
   readonly delayMs?: number | undefined
   /** An HTTP status, or a gRPC status by its name. */
   readonly abort?: number | string | undefined
+  /** Cut off without an answer; not beside `abort`. */
+  readonly reset?: boolean | undefined
   /** Of requests, 0.0001 to 100. */
   readonly percent: number
   /** Only from this workload, or from those with this label `app`. */

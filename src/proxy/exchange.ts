@@ -534,7 +534,7 @@ export class Exchange implements RequestEvents, AttemptOwner, FilterContext, Tim
     if (this.#isOver) return
     const { record } = this
     noteFailure(record, failure)
-    if (this.#answer.isStarted) {
+    if (this.#answer.isStarted || failure === 'fault-reset') {
       record.details = brokenOffDetails(failure, reply)
       record.isBrokenOff = true
       this.#stream.reset()

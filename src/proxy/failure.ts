@@ -13,6 +13,7 @@ export type Failure =
   | 'bad-path'
   | 'relative-path'
   | 'missing-host'
+  | 'forbidden-scheme'
   | 'headers-too-large'
   | 'too-many-headers'
   | 'unsupported-transfer-encoding'
@@ -47,6 +48,7 @@ export type Failure =
   | 'denied'
   | 'rate-limited'
   | 'fault-abort'
+  | 'fault-reset'
   | 'upgrade-refused'
 
 export interface FailureReply {
@@ -71,6 +73,7 @@ export const failureReplies: Readonly<Record<Failure, FailureReply>> = {
   'bad-path': row(400, 13, '-', 'path_normalization_failed', '', 'close'),
   'relative-path': row(404, 12, '-', 'absolute_path_rejected', '', 'keep'),
   'missing-host': row(400, 13, '-', 'missing_host_header', '', 'close'),
+  'forbidden-scheme': row(403, 7, 'DPE', 'http1.invalid_scheme', 'Forbidden', 'close'),
   'headers-too-large': row(431, 2, 'DPE', 'request_headers_too_large', headTooLarge, 'close'),
   'too-many-headers': row(431, 2, 'DPE', 'request_headers_too_many', headTooLarge, 'close'),
   'unsupported-transfer-encoding': row(
@@ -137,6 +140,7 @@ export const failureReplies: Readonly<Record<Failure, FailureReply>> = {
   ),
   'rate-limited': row(429, 14, 'RL', 'local_rate_limited', 'local_rate_limited', 'keep'),
   'fault-abort': row(503, 14, 'FI', 'fault_filter_abort', 'fault filter abort', 'keep'),
+  'fault-reset': row(0, 14, 'FI', 'fault_filter_reset', '', 'close'),
   'upgrade-refused': row(403, 7, '-', 'upgrade_failed', '', 'close'),
 }
 

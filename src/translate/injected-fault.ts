@@ -53,7 +53,7 @@ function injectInto(route: Route, faults: readonly InjectedFault[]): Route[] {
   return [...laid, route]
 }
 
-function withFault(route: Route, { fault, headers }: InjectedFault): Route {
+function withFault(route: Route, { fault, headers, isReset }: InjectedFault): Route {
   const conditions = Object.entries(headers).map(([name, exact]) => ({
     name,
     headerMatchSpecifier: {
@@ -66,7 +66,10 @@ function withFault(route: Route, { fault, headers }: InjectedFault): Route {
     match: { ...route.match, headers: [...(route.match?.headers ?? []), ...conditions] },
     typedPerFilterConfig: {
       ...route.typedPerFilterConfig,
-      [faultFilterName]: packed(HTTPFault, faultTypeName, faultFields(fault) ?? {}),
+      [faultFilterName]: packed(HTTPFault, faultTypeName, {
+        ...faultFields(fault),
+        ...(isReset && { filterMetadata: { 'tulle.dev/abort': 'reset' } }),
+      }),
     },
   })
 }

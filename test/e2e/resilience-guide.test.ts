@@ -42,11 +42,14 @@ const steps: readonly Step[] = [
   { block: 'bin/tulle run -- sh', prints: /^curl ended with code 28\n$/ },
   { block: 'bin/tulle fault remove slow', prints: /^slow is removed\noutage: abort 503, 100 %/ },
   { block: 'bin/tulle run --name curl', prints: /^jason 503\nmary 200\n$/, isLook: true },
+  { block: 'bin/tulle fault add my-go-service --reset', prints: /^cut: reset, 100 % of/ },
+  { block: 'bin/tulle run --name curl', prints: /^curl ended with code 52\n$/, isLook: true },
   {
     block: 'bin/tulle fault list',
-    prints: /^outage +\S+ +abort 503, 100 % +curl +end-user: jason/m,
+    prints:
+      /^cut +\S+ +reset, 100 % +curl +end-user: mary.*\noutage +\S+ +abort 503, 100 % +curl +end-user: jason/m,
   },
-  { block: 'bin/tulle fault remove --all', prints: /^outage is removed\n$/ },
+  { block: 'bin/tulle fault remove --all', prints: /^cut is removed\noutage is removed\n$/ },
 ]
 
 const missing = ['curl', 'sed', 'seq', 'sort', 'uniq'].find(

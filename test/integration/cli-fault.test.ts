@@ -85,6 +85,20 @@ test('a fault is added, listed and removed, and no file is changed', async () =>
   assert.equal(readFileSync(join(scene.plane.folder, 'config.yaml'), 'utf8'), config)
 })
 
+test('a request may be cut off, and is not answered then', async () => {
+  await using scene = await Scene.open()
+  const added = await scene.run('fault', 'add', 'reviews', '--reset', '--percent', '5')
+  assert.match(added.out, /: reset, 5 % of requests to reviews\.shop/)
+  const json = await scene.run('fault', 'list', '-o', 'json')
+  assert.deepEqual(
+    (JSON.parse(json.out) as { reset?: boolean; abort?: number }[]).map(({ reset, abort }) => [
+      reset,
+      abort,
+    ]),
+    [[true, undefined]],
+  )
+})
+
 test('a fault has an end that nobody has to think of', async () => {
   await using scene = await Scene.open()
   await scene.run('fault', 'add', 'reviews', '--abort', 'UNAVAILABLE', '--for', '300ms')
@@ -118,6 +132,7 @@ test('what makes no sense is refused as misuse, or by the control plane', async 
     ['fault', 'add', 'reviews', '--delay', '1s', '--percent', '101'],
     ['fault', 'add', 'reviews', '--delay', '1s', '-H', 'nothing'],
     ['fault', 'add', 'reviews', '--delay', '1s', '--for', 'ever'],
+    ['fault', 'add', 'reviews', '--abort', '503', '--reset'],
     ['fault', 'remove'],
     ['fault', 'remove', 'a', '--all'],
   ]

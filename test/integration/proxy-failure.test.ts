@@ -367,6 +367,19 @@ for (const failure of ofFilters) {
   })
 }
 
+test('fault-reset: the client gets no byte, and its connection ends', async () => {
+  const filter: HttpFilter = { name: 'cut', onRequest: () => ({ failure: 'fault-reset' }) }
+  await using scene = await startScene({ filters: [filter], routes: [forwardTo('a')] })
+  // What follows on the connection is not answered either.
+  const twice = 'GET / HTTP/1.1\r\nHost: a\r\n\r\n'.repeat(2)
+  assert.equal(await exchangeBytes(scene.port, twice), '')
+  const [record, ...others] = scene.records
+  assert.deepEqual(others, [])
+  assert.equal(record?.status, 0)
+  assert.equal(record?.flags, 'FI')
+  assert.equal(record?.details, 'fault_filter_reset')
+})
+
 test('upgrade-refused: the route allows no upgrade', async () => {
   await using scene = await startScene(to())
   const received = await exchangeBytes(

@@ -12,8 +12,8 @@ import { systemClock } from '../../src/lib/clock.ts'
 import { silentLog } from '../../src/lib/log.ts'
 import { systemRandom } from '../../src/lib/random.ts'
 import { type Sidecar, openSidecar } from '../../src/proxy/sidecar.ts'
-import { openDuplicate } from '../../src/proxy/worker/duplicate-descriptor.ts'
 import { eventually } from '../support/eventually.ts'
+import { skipWithoutHandOver } from '../support/programs.ts'
 
 const ext = 'type.googleapis.com/envoy.extensions.filters'
 
@@ -42,16 +42,7 @@ static_resources:
 `
 }
 
-async function reasonToSkip(): Promise<string | false> {
-  try {
-    await openDuplicate()
-    return false
-  } catch (error) {
-    return String(error)
-  }
-}
-
-suite('two workers', { skip: await reasonToSkip() }, () => {
+suite('two workers', { skip: await skipWithoutHandOver() }, () => {
   const workers: Worker[] = []
   const waiting: (() => void)[] = []
   const logFolder = mkdtempSync(join(tmpdir(), 'tulle-workers-'))

@@ -13,8 +13,8 @@ import { systemClock } from '../../src/lib/clock.ts'
 import { silentLog } from '../../src/lib/log.ts'
 import { systemRandom } from '../../src/lib/random.ts'
 import { type Sidecar, openSidecar } from '../../src/proxy/sidecar.ts'
-import { openDuplicate } from '../../src/proxy/worker/duplicate-descriptor.ts'
 import { eventually } from '../support/eventually.ts'
+import { skipWithoutHandOver } from '../support/programs.ts'
 
 const types = 'type.googleapis.com/envoy.extensions.filters'
 
@@ -46,15 +46,6 @@ static_resources:
 `
 }
 
-async function reasonToSkip(): Promise<string | false> {
-  try {
-    await openDuplicate()
-    return false
-  } catch (error) {
-    return String(error)
-  }
-}
-
 interface Scene extends AsyncDisposable {
   readonly sidecar: Sidecar
   readonly port: number
@@ -63,7 +54,7 @@ interface Scene extends AsyncDisposable {
   statistic(name: string): number
 }
 
-suite('two threads together', { skip: await reasonToSkip() }, () => {
+suite('two threads together', { skip: await skipWithoutHandOver() }, () => {
   const workers: Worker[] = []
   const note = (worker: Worker): void => void workers.push(worker)
   const held: (() => void)[] = []

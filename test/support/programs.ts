@@ -38,7 +38,19 @@ function envoyFromPython(): string | undefined {
   }
 }
 
+import { openDuplicate } from '../../src/proxy/worker/duplicate-descriptor.ts'
+
 /** A reason for `test(…, { skip })`, or false when the program is there. */
 export function skipUnless(path: string | undefined, name: string): string | false {
   return path === undefined ? `${name} is not installed` : false
+}
+
+/** Several threads need a way to hand connections over, which not every platform has. */
+export async function skipWithoutHandOver(): Promise<string | false> {
+  try {
+    await openDuplicate()
+    return false
+  } catch (error) {
+    return String(error)
+  }
 }

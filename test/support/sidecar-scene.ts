@@ -31,6 +31,7 @@ export interface SceneResources {
 
 export interface SidecarSceneOptions {
   readonly variant?: 'sotw' | 'delta'
+  readonly concurrency?: number
   readonly resources: SceneResources
 }
 
@@ -101,6 +102,7 @@ export async function openSidecarScene(options: SidecarSceneOptions): Promise<Si
     random: systemRandom,
     log: silentLog,
     drainTimeMs: 2_000,
+    concurrency: options.concurrency ?? 1,
   })
   return new SidecarScene({ sidecar, source, server })
 }

@@ -15,7 +15,8 @@ import type { Table } from '../output.ts'
 
 export const faultCommand: Command = {
   name: 'fault',
-  summary: 'delay or fail requests to a service for a while, to see what its callers make of it',
+  summary:
+    'delay, fail or cut off requests to a service for a while, to see what its callers make of it',
   description:
     'Faults are injected by the sidecars of the callers, before a request leaves. They stand beside the configuration: ' +
     'no file is changed, a route’s own fault comes back when the injected one ends, and each ends by itself. ' +
@@ -29,6 +30,10 @@ export const faultCommand: Command = {
     {
       flags: '--abort <status>',
       summary: 'with add: answer with this status instead (503, or UNAVAILABLE for gRPC)',
+    },
+    {
+      flags: '--reset',
+      summary: 'with add: cut the request off without an answer, as an endpoint that dies',
     },
     { flags: '--percent <share>', summary: 'with add: of how many requests', default: '100' },
     {
@@ -55,6 +60,10 @@ export const faultCommand: Command = {
     {
       command: 'tulle fault add ratings --abort 503 --from reviews-v2 -H end-user:jason',
       does: 'ratings fails for one caller and one user',
+    },
+    {
+      command: 'tulle fault add ratings --reset --percent 5',
+      does: 'one request in twenty is cut off without an answer, for ten minutes',
     },
     { command: 'tulle fault remove --all', does: 'nothing is injected any more' },
   ],
@@ -90,27 +99,40 @@ async function add(
 }
 
 function wishOf(flags: FlagValues, host: string): Omit<FaultWish, 'namespace'> {
-  const delay = flags.text('delay')
-  const abort = flags.text('abort')
-  if (delay === undefined && abort === undefined) {
-    throw usageError('tulle fault add: give --delay, --abort or both')
-  }
-  const percent = Number(flags.text('percent') ?? '100')
-  if (!(percent >= 0.0001 && percent <= 100)) {
-    throw usageError(
-      `--percent: expected a number from 0.0001 to 100, got ${flags.text('percent')}`,
-    )
-  }
   return {
     host,
     name: flags.text('name'),
-    delayMs: delay === undefined ? undefined : millisecondsOf('delay', delay),
-    abort: abort !== undefined && /^\d+$/.test(abort) ? Number(abort) : abort,
-    percent,
+    ...effectOf(flags),
+    percent: percentOf(flags.text('percent') ?? '100'),
     from: flags.text('from'),
     headers: headersOf(flags.list('header')),
     forMs: millisecondsOf('for', flags.text('for') ?? `${faultLimits.forMsDefault}ms`),
   }
+}
+
+function effectOf(flags: FlagValues): Pick<FaultWish, 'delayMs' | 'abort' | 'reset'> {
+  const delay = flags.text('delay')
+  const abort = flags.text('abort')
+  const isReset = flags.isSet('reset')
+  if (delay === undefined && abort === undefined && !isReset) {
+    throw usageError(
+      'tulle fault add: give --delay, --abort or --reset, or a delay and one of them',
+    )
+  }
+  if (abort !== undefined && isReset) {
+    throw usageError('tulle fault add: --abort answers and --reset does not: give one of them')
+  }
+  return {
+    delayMs: delay === undefined ? undefined : millisecondsOf('delay', delay),
+    abort: abort !== undefined && /^\d+$/.test(abort) ? Number(abort) : abort,
+    reset: isReset || undefined,
+  }
+}
+
+function percentOf(text: string): number {
+  const percent = Number(text)
+  if (percent >= 0.0001 && percent <= 100) return percent
+  throw usageError(`--percent: expected a number from 0.0001 to 100, got ${text}`)
 }
 
 function millisecondsOf(flag: string, text: string): number {
@@ -180,10 +202,11 @@ function describe(fault: FaultObject): string {
   return `${faultText(fault)} of requests${from} to ${fault.host}${headers && ` with ${headers}`}`
 }
 
-function faultText({ delayMs, abort, percent }: FaultObject): string {
+function faultText({ delayMs, abort, reset, percent }: FaultObject): string {
   const parts = [
     ...(delayMs === undefined ? [] : [`delay ${delayMs} ms`]),
     ...(abort === undefined ? [] : [`abort ${abort}`]),
+    ...(reset === true ? ['reset'] : []),
   ]
   return `${parts.join(' and ')}, ${percent} %`
 }

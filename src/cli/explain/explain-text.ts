@@ -165,15 +165,22 @@ function forwardLines(
 
 function faultLines({ fault }: ExplainedForward): readonly string[] {
   const { delay, abort } = fault ?? {}
-  const grpc = abort?.grpcStatus === undefined ? '' : ` (gRPC status ${abort.grpcStatus})`
   return [
     ...(delay === undefined
       ? []
       : [`${shareText(delay.percent)} wait ${timeText(delay.ms)} first`]),
-    ...(abort === undefined
-      ? []
-      : [`${shareText(abort.percent)} are answered ${abort.status} FI${grpc} and go nowhere`]),
+    ...(abort === undefined ? [] : [`${shareText(abort.percent)} ${abortText(abort)}`]),
   ]
+}
+
+function abortText({
+  status,
+  grpcStatus,
+  isReset,
+}: NonNullable<NonNullable<ExplainedForward['fault']>['abort']>): string {
+  if (isReset === true) return 'are cut off without an answer, FI, and go nowhere'
+  const grpc = grpcStatus === undefined ? '' : ` (gRPC status ${grpcStatus})`
+  return `are answered ${status} FI${grpc} and go nowhere`
 }
 
 /** What the sidecar makes of the tunnel that ends in it. */

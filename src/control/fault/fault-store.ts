@@ -161,27 +161,30 @@ export class FaultStore implements AsyncDisposable {
 }
 
 function faultObject(fault: KeptFault): FaultObject {
-  const { name, host, delayMs, abort, percent, from, headers, createdAtMs, endsAtMs } = fault
+  const { name, host, delayMs, abort, reset, percent, from, headers } = fault
   return {
     name,
     host,
     ...(delayMs !== undefined && { delayMs }),
     ...(abort !== undefined && { abort }),
+    ...(reset === true && { reset }),
     percent,
     ...(from !== undefined && { from }),
     ...(headers !== undefined && { headers }),
-    createdAt: new Date(createdAtMs).toISOString(),
-    endsAt: new Date(endsAtMs).toISOString(),
+    createdAt: new Date(fault.createdAtMs).toISOString(),
+    endsAt: new Date(fault.endsAtMs).toISOString(),
   }
 }
 
 function injectedFault({ name, host, from, headers = {}, ...rest }: KeptFault): InjectedFault {
-  return { name, host, from, headers, fault: faultSpec(rest) }
+  return { name, host, from, headers, fault: faultSpec(rest), isReset: rest.reset === true }
 }
 
 /** Of those that share a request, a delay comes before an abort, each with its own draw: both as often as asked. */
-function faultSpec(fault: Pick<KeptFault, 'delayMs' | 'abort' | 'percent'>): HttpFaultInjection {
-  const { delayMs, abort, percent } = fault
+function faultSpec(fault: Omit<FaultWish, 'name' | 'host'>): HttpFaultInjection {
+  const { delayMs, percent, reset } = fault
+  // What a proxy answers that can reset nothing.
+  const abort = reset === true ? 503 : fault.abort
   const percentage = { value: percent }
   const status = typeof abort === 'number' ? { httpStatus: abort } : { grpcStatus: abort ?? 'OK' }
   return {

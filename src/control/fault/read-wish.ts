@@ -14,6 +14,7 @@ export function readWish(value: unknown): FaultWish {
     name: read.name(),
     delayMs: read.number('delayMs', { low: 1, high: faultLimits.delayMsMax }),
     abort: read.abort(),
+    reset: read.flag('reset'),
     percent: read.number('percent', { low: 0.0001, high: 100 }) ?? refuse('percent: is missing'),
     from: read.text('from'),
     headers: read.headers(),
@@ -21,8 +22,12 @@ export function readWish(value: unknown): FaultWish {
       read.number('forMs', { low: 1, high: faultLimits.forMsMax }) ?? refuse('forMs: is missing'),
   }
   read.end()
-  if (wish.delayMs === undefined && wish.abort === undefined) {
-    refuse('a fault delays, or aborts, or both: say which', 'give --delay or --abort')
+  const ends = wish.abort !== undefined || wish.reset === true
+  if (wish.delayMs === undefined && !ends) {
+    refuse('a fault delays, aborts or resets: say which', 'give --delay, --abort or --reset')
+  }
+  if (wish.abort !== undefined && wish.reset === true) {
+    refuse('a request is answered or reset, not both', 'give --abort or --reset')
   }
   return wish
 }
@@ -81,6 +86,12 @@ class Reader {
     return refuse(
       `abort: must be a status from 200 to 599 or the name of a gRPC status, got ${JSON.stringify(value)}`,
     )
+  }
+
+  flag(name: string): boolean | undefined {
+    const value = this.#take(name)
+    if (value === undefined || typeof value === 'boolean') return value
+    return refuse(`${name}: must be true or false, got ${JSON.stringify(value)}`)
   }
 
   headers(): Record<string, string> | undefined {

@@ -267,7 +267,7 @@ function checkRange({ min, max }: NumberOptions): Check<number> {
   const high = max ?? Number.MAX_VALUE
   return (value) => {
     if (value >= low && value <= high) return undefined
-    const range = rangeText(min, max)
+    const range = rangeText(value > high ? undefined : min, max)
     return { message: `must be ${range}, got ${String(value)}`, remedy: `Use a value ${range}.` }
   }
 }

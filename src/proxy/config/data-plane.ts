@@ -52,6 +52,8 @@ export interface DataPlaneEvents {
 }
 
 export interface DataPlane {
+  /** Somebody carries traffic with all that is in force. */
+  readonly isServing: boolean
   /** Compiles and swaps in; resolves when it is in force (or warming), and never rejects for a bad resource. */
   apply(batch: ResourceBatch): Promise<ApplyResult>
   /** Everything, host by host. */

@@ -17,6 +17,7 @@ import {
 } from './balancing-fields.ts'
 import { bootstrapRule } from './bootstrap-fields.ts'
 import { clusterRule, forwardProxyClusterRule, upstreamHttpRule } from './cluster-fields.ts'
+import { networkStateRule } from './compile-filter-state.ts'
 import { connectionLimitRule, networkRateLimitRule } from './compile-gate.ts'
 import { filterFeatures, forwardProxyFilterRule } from './compile-http-filter.ts'
 import { proxyProtocolRule } from './compile-listener-filter.ts'
@@ -40,6 +41,7 @@ const sections: readonly Section[] = [
       proxyProtocolRule,
       connectionLimitRule,
       networkRateLimitRule,
+      networkStateRule,
       connectionManagerRule,
       tcpProxyRule,
     ],

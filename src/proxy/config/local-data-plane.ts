@@ -83,6 +83,7 @@ export interface LocalDataPlaneOptions {
 type Outcome = string | undefined
 
 export class LocalDataPlane implements DataPlane {
+  readonly isServing = true
   readonly runtime: ProxyRuntime
   readonly #options: LocalDataPlaneOptions
   readonly #retirement: Retirement

@@ -41,13 +41,18 @@ export interface ResourceUpdate {
   readonly answered?: readonly string[]
 }
 
+/**
+ * That of ADS: a data plane keeps no route table and no secret that nobody refers to, so these come after those who do.
+ * Secrets come first, too, since those of the bootstrap are looked up by who refers to them.
+ */
 const replayOrder = [
   typeUrls.secret,
   typeUrls.cluster,
   typeUrls.endpoint,
+  typeUrls.listener,
+  typeUrls.secret,
   typeUrls.route,
   typeUrls.virtualHost,
-  typeUrls.listener,
 ]
 
 export class ResourceStore {
@@ -103,7 +108,7 @@ export class ResourceStore {
     return [...rejections].map(([name, reason]) => ({ name, reason }))
   }
 
-  /** Everything that is in force, for a data plane that knows nothing: what is referred to comes before who refers to it. */
+  /** Everything that is in force, for a data plane that knows nothing. */
   batches(): readonly ResourceBatch[] {
     return replayOrder.flatMap((typeUrl) => {
       const resources = this.list(typeUrl).flatMap(({ name, accepted }) =>

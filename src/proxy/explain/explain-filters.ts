@@ -1,5 +1,5 @@
 /** What the filters before the router would do with a request, by what its route says to them. */
-import type { FaultPart, FaultSettings } from '../filter/fault-settings.ts'
+import type { AbortStatus, FaultPart, FaultSettings } from '../filter/fault-settings.ts'
 import { type FilterConfigs, type FilterSetting, switchedOff } from '../filter/route-config.ts'
 import type { RequestHead } from '../http/message.ts'
 import type { ExplainedFault } from './explanation.ts'
@@ -34,8 +34,15 @@ function faultOf(fault: FaultSettings, head: RequestHead): ExplainedFault | unde
   if (delay === undefined && abort === undefined) return undefined
   return {
     ...(delay && { delay: { ms: delay.value, percent: delay.percent } }),
-    ...(abort && { abort: { ...abort.value, percent: abort.percent } }),
+    ...(abort && { abort: { ...abortOf(abort.value), percent: abort.percent } }),
   }
+}
+
+function abortOf({
+  isReset,
+  ...status
+}: AbortStatus): Omit<AbortStatus, 'isReset'> & { isReset?: true } {
+  return isReset ? { ...status, isReset } : status
 }
 
 function partOf<T>(

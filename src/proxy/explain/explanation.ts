@@ -98,6 +98,8 @@ export interface ExplainedFault {
   readonly abort?: {
     readonly status: number
     readonly grpcStatus: number | undefined
+    /** In place of an answer. */
+    readonly isReset?: true
     readonly percent: number
   }
 }

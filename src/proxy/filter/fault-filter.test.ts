@@ -113,6 +113,20 @@ test('a delay and an abort are one active fault', () => {
   assert.equal(scene.stats.activeFaults.value(), 1)
 })
 
+test('an abort that is marked as a reset answers nothing', () => {
+  const scene = new Scene({
+    abort: { http_status: 503, percentage: all },
+    filter_metadata: { 'tulle.dev/abort': 'reset' },
+  })
+  assert.deepEqual(scene.request().verdict, { failure: 'fault-reset' })
+  assert.equal(scene.stats.abortsInjected.value(), 1)
+  const other = new Scene({
+    abort: { http_status: 503, percentage: all },
+    filter_metadata: { 'tulle.dev/abort': 'else' },
+  })
+  assert.deepEqual(other.request().verdict, { failure: 'fault-abort', status: 503 })
+})
+
 test('a fault over the ceiling is not injected, and counted', () => {
   const scene = new Scene({
     max_active_faults: 1,

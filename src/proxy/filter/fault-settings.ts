@@ -50,7 +50,12 @@ export interface FaultPart<T> {
 export interface AbortStatus {
   readonly status: number
   readonly grpcStatus: number | undefined
+  /** No answer at all: the client sees its connection, or its stream, reset. */
+  readonly isReset: boolean
 }
+
+/** In `filter_metadata`: the abort is a reset. Envoy has no such fault; it answers the status that stands beside it. */
+export const resetMark = { key: 'tulle.dev/abort', value: 'reset' } as const
 
 const noRuntime = ignored('there is no runtime; the configured value counts')
 const percentage = used({
@@ -85,7 +90,10 @@ export const faultRule: MessageRule = {
     responseRateLimitPercentRuntime: noRuntime,
     abortGrpcStatusRuntime: noRuntime,
     disableDownstreamClusterStats: ignored('statistics by the client’s cluster are not kept'),
-    filterMetadata: ignored('dynamic metadata is not kept, and nothing reads it'),
+    filterMetadata: used(
+      undefined,
+      `${resetMark.key}: ${resetMark.value} makes an abort a reset; nothing else is read`,
+    ),
   },
 }
 
@@ -96,7 +104,7 @@ export function compileFault(any: Any, report: FieldReport): FaultSettings | und
   return {
     kind: 'fault',
     delay: fault.delay && compileDelay(fault.delay, at(report, 'delay')),
-    abort: fault.abort && compileAbort(fault.abort, at(report, 'abort')),
+    abort: fault.abort && compileAbort(fault.abort, isReset(fault), at(report, 'abort')),
     rate:
       fault.responseRateLimit &&
       compileRate(fault.responseRateLimit, at(report, 'response_rate_limit')),
@@ -139,7 +147,15 @@ function compileDelay(delay: FaultDelay, report: FieldReport): FaultPart<number>
   }
 }
 
-function compileAbort(abort: FaultAbort, report: FieldReport): FaultPart<AbortStatus> | undefined {
+function isReset({ filterMetadata }: HTTPFault): boolean {
+  return filterMetadata?.[resetMark.key] === resetMark.value
+}
+
+function compileAbort(
+  abort: FaultAbort,
+  isReset: boolean,
+  report: FieldReport,
+): FaultPart<AbortStatus> | undefined {
   const share = fractionOf(abort.percentage)
   const { errorType } = abort
   switch (errorType?.$case) {
@@ -148,16 +164,16 @@ function compileAbort(abort: FaultAbort, report: FieldReport): FaultPart<AbortSt
       if (!isStatus(status)) {
         refuse(at(report, 'http_status'), `value must be inside range [200, 600), got ${status}`)
       }
-      const value = { status, grpcStatus: undefined }
+      const value = { status, grpcStatus: undefined, isReset }
       return { valueOf: () => value, shareOf: () => share }
     }
     case 'grpcStatus': {
-      const value = { status: 200, grpcStatus: errorType.value }
+      const value = { status: 200, grpcStatus: errorType.value, isReset }
       return { valueOf: () => value, shareOf: () => share }
     }
     case 'headerAbort':
       return {
-        valueOf: abortByHeader,
+        valueOf: (headers) => abortByHeader(headers, isReset),
         shareOf: shareByHeader('x-envoy-fault-abort-request-percentage', share),
       }
     case undefined:
@@ -191,11 +207,11 @@ function compileRate(rate: FaultRateLimit, report: FieldReport): FaultPart<numbe
   }
 }
 
-function abortByHeader(headers: HeaderList): AbortStatus | undefined {
+function abortByHeader(headers: HeaderList, isReset: boolean): AbortStatus | undefined {
   const status = unsigned(headers.get('x-envoy-fault-abort-request'))
-  if (status !== undefined && isStatus(status)) return { status, grpcStatus: undefined }
+  if (status !== undefined && isStatus(status)) return { status, grpcStatus: undefined, isReset }
   const grpcStatus = unsigned(headers.get('x-envoy-fault-abort-grpc-request'))
-  return grpcStatus === undefined ? undefined : { status: 200, grpcStatus }
+  return grpcStatus === undefined ? undefined : { status: 200, grpcStatus, isReset }
 }
 
 function isStatus(status: number): boolean {

@@ -18,6 +18,8 @@ export interface RequestHead {
   /** Host of the target, lower case, with the port if one was given. Empty only for HTTP/1.0. */
   authority: string
   scheme: 'http' | 'https'
+  /** The target says the scheme itself (HTTP/1.1, absolute form). */
+  hasScheme?: boolean
   protocol: HttpProtocol
   headers: HeaderList
   /** 0 means no body. */

@@ -15,6 +15,8 @@ import { type DuplicateDescriptor, descriptorOf } from './duplicate-descriptor.t
 
 /** One worker, as seen from here. */
 export interface ConnectionTaker {
+  /** Connections are handed to those that serve only. */
+  readonly isServing: boolean
   take(listener: string, descriptor: number): void
 }
 
@@ -23,6 +25,8 @@ export interface ListenBrokerOptions {
   readonly sockets: Map<string, Server | { readonly fd: number }>
   readonly duplicate: DuplicateDescriptor
   readonly log: Log
+  /** A connection was closed, since no worker could take it. */
+  readonly onNotHanded: () => void
 }
 
 interface Shared {
@@ -126,9 +130,9 @@ export class ListenBroker {
     const isServer = adopt !== undefined && 'listen' in adopt
     // Unread: what has arrived is read by whoever serves it.
     const server = isServer ? adopt : createServer({ allowHalfOpen: true, pauseOnConnect: true })
-    // A server that was made by somebody else would read.
-    Object.assign(server, { pauseOnConnect: true })
     server.on('connection', (socket) => this.#hand(listener, shared, socket))
+    // A server that was made by somebody else would read, from now on if not before.
+    Object.assign(server, { pauseOnConnect: true })
     if (!server.listening) await listen(server, address, isServer ? undefined : adopt)
     server.on('error', (error) => log.warn({ listener, error: error.message }, 'accept failed'))
     shared.server = server
@@ -136,16 +140,29 @@ export class ListenBroker {
   }
 
   #hand(listener: string, shared: Shared, socket: Socket): void {
-    const { duplicate, log } = this.#options
+    const { duplicate, log, onNotHanded } = this.#options
     socket.on('error', () => {
       // It is somebody else's, or about to be closed.
     })
-    const taker = shared.takers[shared.next++ % Math.max(1, shared.takers.length)]
+    const taker = nextServing(shared)
     const descriptor = descriptorOf(socket)
     const handed = taker === undefined || descriptor === undefined ? -1 : duplicate(descriptor)
-    if (handed < 0) log.warn({ listener }, 'connection not handed over: no worker or no descriptor')
-    else taker?.take(listener, handed)
+    if (handed < 0) {
+      onNotHanded()
+      const reason = taker === undefined ? 'no worker serves it' : 'no descriptor is left'
+      log.warn({ listener, reason }, 'connection not handed over')
+    } else taker?.take(listener, handed)
     // The other descriptor keeps the connection.
     socket.destroy()
   }
+}
+
+/** In turn, over those that serve. */
+function nextServing(shared: Shared): ConnectionTaker | undefined {
+  const { takers } = shared
+  for (let tried = 0; tried < takers.length; tried += 1) {
+    const taker = takers[shared.next++ % takers.length]
+    if (taker?.isServing === true) return taker
+  }
+  return undefined
 }

@@ -1,12 +1,15 @@
 /**
  * The data plane of several threads, behind the same boundary as that of one: every batch goes to all of them, and what
- * they say is put together. Listeners are open when every worker takes connections of them; a resource is refused when
- * one worker refuses it, and as all run the same code on the same bytes, then all do.
+ * they say is put together. Listeners are open when every worker takes connections of them. All run the same code on the
+ * same bytes, so that what one refuses they all refuse, unless its surroundings fail one of them: what another has taken
+ * is in force then, and the one that refused it serves nobody until it has caught up (worker-catch-up.ts).
  */
 import type { Server } from 'node:net'
 
+import type { Clock } from '../../lib/clock.ts'
 import type { Log } from '../../lib/log.ts'
 import type { MeshError } from '../../lib/mesh-error.ts'
+import type { Random } from '../../lib/random.ts'
 import type {
   ApplyResult,
   CertificateStatus,
@@ -42,12 +45,14 @@ export interface WorkerGroupOptions {
   readonly duplicate: DuplicateDescriptor
   /** Sockets that listen already, by `ip:port` or path. */
   readonly sockets: Map<string, Server | { readonly fd: number }>
+  readonly clock: Clock
+  readonly random: Random
   readonly log: Log
   /** Of the main thread. */
   readonly stats: StatsRegistry
   readonly events: DataPlaneEvents
   /** Everything that is in force, in an order that can be applied. */
-  readonly replay: () => readonly ResourceBatch[]
+  readonly inForce: () => readonly ResourceBatch[]
   readonly onGivenUp: (error: MeshError) => void
 }
 
@@ -60,18 +65,32 @@ export class WorkerGroup implements DataPlane {
   readonly #broker: ListenBroker
   readonly #gauges: GaugeTable
   readonly #workers: readonly WorkerPlane[]
-  readonly #deaths
+  readonly #counts
+  /** Batches that not all of them have answered yet. */
+  readonly #underWay = new Set<ResourceBatch>()
   /** What each worker refers to, by its number. */
   readonly #wanted = new Map<number, WantedNames>()
+  /** What dead ones referred to, until their successors have been told everything: it must not be forgotten meanwhile. */
+  readonly #wantedBefore = new Map<number, WantedNames>()
 
   constructor(options: WorkerGroupOptions) {
     this.#options = options
     const { log, sockets, duplicate } = options
-    this.#broker = new ListenBroker({ sockets, duplicate, log })
     const gauges = createGaugeBuffers({ gaugesMax: gaugesMaxDefault, threads: options.workers + 1 })
     this.#gauges = new GaugeTable(gauges, 0)
     const scope = options.stats.scope({ path: 'server', metric: 'envoy_server', labels: [] })
-    this.#deaths = scope.counter('worker_deaths')
+    this.#counts = {
+      deaths: scope.counter('worker_deaths'),
+      refusals: scope.counter('worker_replay_failed'),
+      serving: scope.gauge('workers_serving'),
+      notHanded: scope.counter('connections_not_handed_over'),
+    }
+    this.#broker = new ListenBroker({
+      sockets,
+      duplicate,
+      log,
+      onNotHanded: () => this.#counts.notHanded.add(1),
+    })
     this.stats = new MergedStats({
       own: options.stats,
       workers: () => this.#workers.map((worker) => worker.stats),
@@ -84,14 +103,28 @@ export class WorkerGroup implements DataPlane {
       const slots = { gauges, counters, countersMax: countersMaxDefault }
       return this.#openWorker({ ...options.setup, thread: index + 1, slots })
     })
+    this.#counts.serving.set(options.workers)
+  }
+
+  /** One of them, at least, has all that is in force. */
+  get isServing(): boolean {
+    return this.#workers.some((worker) => worker.isServing)
   }
 
   async apply(batch: ResourceBatch): Promise<ApplyResult> {
-    const results = await this.#ask('apply', batch)
-    const rejected = new Map(
-      results.flatMap((result) => result.rejected.map(({ name, reason }) => [name, reason])),
+    this.#underWay.add(batch)
+    const results = await Promise.all(this.#workers.map((worker) => worker.apply(batch)))
+    this.#underWay.delete(batch)
+    const refused = results.map(
+      ({ rejected }) => new Map(rejected.map(({ name, reason }) => [name, reason])),
     )
-    return { rejected: [...rejected].map(([name, reason]) => ({ name, reason })) }
+    const isTaken = (name: string): boolean => refused.some((names) => !names.has(name))
+    for (const [index, worker] of this.#workers.entries()) {
+      const result = results[index]
+      if (result !== undefined) worker.settle(batch, result, isTaken)
+    }
+    const rejected = [...(refused[0] ?? [])].filter(([name]) => !isTaken(name))
+    return { rejected: rejected.map(([name, reason]) => ({ name, reason })) }
   }
 
   async progress(): Promise<DataPlaneProgress> {
@@ -158,7 +191,7 @@ export class WorkerGroup implements DataPlane {
 
   #openWorker(setup: WorkerSetup): WorkerPlane {
     const { thread } = setup
-    const { log, onGivenUp, replay } = this.#options
+    const { clock, random, log, onGivenUp, inForce } = this.#options
     const worker: WorkerPlane = new WorkerPlane({
       setup,
       broker: this.#broker,
@@ -166,14 +199,26 @@ export class WorkerGroup implements DataPlane {
       onMessage: (message) => this.#onMessage(thread, message),
       onDeath: (reason) => {
         log.error({ thread, reason }, 'worker died')
-        this.#deaths.add(1)
+        this.#counts.deaths.add(1)
         this.stats.keep(worker.stats)
         this.#gauges.bury(thread)
         if (thread === leaderThread) this.#passOn(thread, { kind: 'reset' })
+        const wanted = this.#wanted.get(thread)
+        // Of one that dies before it is told everything, what its predecessor wanted holds.
+        if (wanted !== undefined && !this.#wantedBefore.has(thread)) {
+          this.#wantedBefore.set(thread, wanted)
+        }
       },
-      replay: async () => {
-        for (const batch of replay()) await worker.callNow('apply', batch)
+      clock,
+      random,
+      log,
+      inForce: () => [...inForce(), ...this.#underWay],
+      onServing: () => this.#noteServing(),
+      onRefused: () => this.#counts.refusals.add(1),
+      onReplaced: () => {
         log.info({ thread }, 'worker replaced')
+        this.#wantedBefore.delete(thread)
+        this.#announceWanted()
       },
     })
     return worker
@@ -195,8 +240,17 @@ export class WorkerGroup implements DataPlane {
       log[message.level]({ thread, ...message.fields }, message.message)
     } else if (message.kind === 'wanted') {
       this.#wanted.set(thread, message.wanted)
-      events.onWanted(mergeWanted([...this.#wanted.values()]))
+      this.#announceWanted()
     }
+  }
+
+  #announceWanted(): void {
+    const all = [...this.#wanted.values(), ...this.#wantedBefore.values()]
+    this.#options.events.onWanted(mergeWanted(all))
+  }
+
+  #noteServing(): void {
+    this.#counts.serving.set(this.#workers.filter((worker) => worker.isServing).length)
   }
 }
 

@@ -2,21 +2,27 @@
  * The main thread's side of one worker: asks it by message, starts another in its place when it dies, and takes back
  * what the dead one had added to shared numbers.
  *
- * A question that a dead worker owes an answer to is answered as if there were nothing: its successor is told everything
- * again (`replay`) before it is asked anything, so nothing is lost. A worker that dies too often is given up.
+ * A question that a dead worker owes an answer to is answered as if there were nothing, but for what it was to apply, which
+ * its successor is asked to once it has been told everything (worker-catch-up.ts). A worker that dies too often is given
+ * up.
  */
 import { extname } from 'node:path'
 import { Worker } from 'node:worker_threads'
 
 import { unreachable } from '../../lib/assert.ts'
+import type { Clock } from '../../lib/clock.ts'
+import type { Log } from '../../lib/log.ts'
 import { MeshError, describeError } from '../../lib/mesh-error.ts'
+import type { Random } from '../../lib/random.ts'
 import {
   nothingDemanded,
   type ApplyResult,
   type DataPlaneProgress,
   type DataPlaneStatus,
 } from '../config/data-plane.ts'
+import type { ResourceBatch } from '../config/resource-batch.ts'
 import type { ConnectionTaker, ListenBroker } from './listen-broker.ts'
+import { CatchUp } from './worker-catch-up.ts'
 import type {
   FromWorker,
   ToWorker,
@@ -29,42 +35,79 @@ import { WorkerStats } from './worker-stats.ts'
 export interface WorkerPlaneOptions {
   readonly setup: WorkerSetup
   readonly broker: ListenBroker
+  readonly clock: Clock
+  readonly random: Random
+  readonly log: Log
   /** Everything but what this class deals with itself. */
   readonly onMessage: (message: FromWorker) => void
   /** The worker has ended without being told to; called before its successor starts. */
   readonly onDeath: (reason: string) => void
-  /** A successor is there and knows nothing yet. */
-  readonly replay: () => Promise<void>
+  /** Everything that is in force, or about to be, for a successor that knows nothing. */
+  readonly inForce: () => readonly ResourceBatch[]
+  /** It serves now, or does not any more. */
+  readonly onServing: () => void
+  /** It was told something that is in force, and refused it. */
+  readonly onRefused: () => void
+  /** The successor has been told everything. */
+  readonly onReplaced: () => void
   /** No successor is started. */
   readonly onGivenUp: (error: MeshError) => void
 }
 
-/** Deaths of one worker after which it is given up. */
+/** Deaths of one worker within so long after which it is given up. */
 const deathsMax = 5
+const deathsWindowMs = 600_000
 
 const entry = new URL(`./worker-thread${extname(import.meta.filename)}`, import.meta.url)
 
+type Output = WorkerCalls[WorkerCall]['output']
+
 interface Pending {
-  readonly name: WorkerCall
-  readonly resolve: (output: WorkerCalls[WorkerCall]['output']) => void
+  /** Undefined: it has died. */
+  readonly resolve: (output: Output | typeof died) => void
 }
+
+const died = Symbol('died')
 
 export class WorkerPlane implements ConnectionTaker {
   stats: WorkerStats
   readonly #options: WorkerPlaneOptions
+  readonly #catchUp: CatchUp
   readonly #pending = new Map<number, Pending>()
   #worker: Worker
   #ready: Promise<void>
   #becomeReady: () => void = () => {}
   #asked = 0
-  #deaths = 0
+  /** Times of the last deaths. */
+  #deaths: readonly number[] = []
   #isClosing = false
+  #isGivenUp = false
 
   constructor(options: WorkerPlaneOptions) {
     this.#options = options
+    const { setup, clock, random, log, inForce, onServing, onRefused } = options
+    this.#catchUp = new CatchUp({
+      thread: setup.thread,
+      clock,
+      random,
+      log,
+      inForce,
+      ask: (batch) => this.#ask('apply', batch),
+      isWarm: async () => {
+        const progress = await this.#ask('progress', undefined)
+        return progress?.clustersWarm === true && progress.listenersWarm
+      },
+      onChange: onServing,
+      onRefused,
+    })
     this.#ready = this.#awaitReady()
     this.stats = this.#openStats()
     this.#worker = this.#start()
+  }
+
+  /** It is there, and has everything that is in force. */
+  get isServing(): boolean {
+    return this.#catchUp.isServing && !this.#isGivenUp
   }
 
   /** Resolves when the worker, or a successor of it, has answered. */
@@ -73,19 +116,38 @@ export class WorkerPlane implements ConnectionTaker {
     input: WorkerCalls[C]['input'],
   ): Promise<WorkerCalls[C]['output']> {
     await this.#ready
-    return this.callNow(name, input)
+    return (await this.#ask(name, input)) ?? nothing[name]
   }
 
-  /** The same before it has been told everything: for `replay`. */
-  callNow<C extends WorkerCall>(
+  /** One after another; one that it dies over is its successor's. */
+  apply(batch: ResourceBatch): Promise<ApplyResult> {
+    return this.#catchUp.inTurn(async () => {
+      for (;;) {
+        await this.#ready
+        if (this.#isGivenUp || this.#isClosing) return nothing.apply
+        const result = await this.#ask('apply', batch)
+        if (result !== undefined) return result
+      }
+    })
+  }
+
+  /** All workers have answered what they were to apply. */
+  settle(batch: ResourceBatch, result: ApplyResult, isTaken: (name: string) => boolean): void {
+    this.#catchUp.settle(batch, result, isTaken)
+  }
+
+  /** Before it has been told everything, too. Undefined: it has died. */
+  async #ask<C extends WorkerCall>(
     name: C,
     input: WorkerCalls[C]['input'],
-  ): Promise<WorkerCalls[C]['output']> {
+  ): Promise<WorkerCalls[C]['output'] | undefined> {
+    if (this.#isGivenUp) return undefined
     const id = (this.#asked += 1)
-    const { promise, resolve } = Promise.withResolvers<WorkerCalls[WorkerCall]['output']>()
-    this.#pending.set(id, { name, resolve })
+    const { promise, resolve } = Promise.withResolvers<Output | typeof died>()
+    this.#pending.set(id, { resolve })
     this.tell({ kind: 'call', id, name, input })
-    return promise
+    const output = await promise
+    return output === died ? undefined : output
   }
 
   tell(message: ToWorker): void {
@@ -99,7 +161,8 @@ export class WorkerPlane implements ConnectionTaker {
   async close(): Promise<void> {
     this.#isClosing = true
     const ended = new Promise<void>((resolve) => this.#worker.once('exit', () => resolve()))
-    await Promise.race([this.callNow('close', undefined), ended])
+    this.#catchUp.close()
+    await Promise.race([this.#ask('close', undefined), ended])
     await this.#worker.terminate()
   }
 
@@ -157,8 +220,12 @@ export class WorkerPlane implements ConnectionTaker {
   }
 
   async #onReady(): Promise<void> {
-    if (this.#deaths > 0) await this.#options.replay()
-    this.#becomeReady()
+    const becomeReady = this.#becomeReady
+    if (this.#deaths.length > 0) {
+      await this.#catchUp.replay()
+      this.#options.onReplaced()
+    }
+    becomeReady()
   }
 
   async #listen({ id, listener, address }: Extract<FromWorker, { kind: 'listen' }>): Promise<void> {
@@ -175,18 +242,23 @@ export class WorkerPlane implements ConnectionTaker {
     this.#pending.clear()
     this.#options.broker.forget(this)
     if (!this.#isClosing) this.#replace(reason)
-    for (const { name, resolve } of pending) resolve(nothing[name])
+    for (const { resolve } of pending) resolve(died)
   }
 
   #replace(reason: string): void {
-    this.#deaths += 1
+    const nowMs = this.#options.clock.monotonicMs()
+    const recent = this.#deaths.filter((deathMs) => nowMs - deathMs < deathsWindowMs)
+    this.#deaths = [...recent, nowMs]
+    this.#catchUp.lose()
     this.#options.onDeath(reason)
     // What the dead one had counted is kept by whoever heard of its death; its successor begins at zero.
     new Float64Array(this.#options.setup.slots.counters).fill(0)
     this.stats = this.#openStats()
     this.#ready = this.#awaitReady()
-    if (this.#deaths >= deathsMax) {
-      const message = `a worker has died ${this.#deaths} times: ${reason}`
+    if (this.#deaths.length >= deathsMax) {
+      this.#isGivenUp = true
+      this.#becomeReady()
+      const message = `a worker has died ${deathsMax} times in ten minutes: ${reason}`
       this.#options.onGivenUp(
         new MeshError('MESH_WORKER_LOST', message, {
           remedy: 'start the sidecar again, with --concurrency 1 if it comes back',
