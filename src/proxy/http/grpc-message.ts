@@ -1,3 +1,5 @@
+/** How gRPC says in a header what went wrong. */
+
 /** `grpc-message`: text that is percent-encoded where it is not printable ASCII (grpc PROTOCOL-HTTP2, and `~` as Envoy). */
 export function encodeGrpcMessage(text: Uint8Array): string {
   const latin1 = Buffer.from(text.buffer, text.byteOffset, text.byteLength).toString('latin1')
