@@ -1,6 +1,7 @@
 /** One input with the indexes that every translation of it looks things up in. Immutable. */
 import type { Subset } from '../model/istio/destination-rule.ts'
 import type { Resource } from '../model/resource.ts'
+import { hostnameLabel } from '../registry/label.ts'
 import {
   allServices,
   endpointKey,
@@ -14,12 +15,13 @@ import { isCoveredBy, isWildcard, overlaps } from './host-name.ts'
 import { ImportCache } from './import-cache.ts'
 import { sourceSelectors } from './injected-fault.ts'
 import { compareText, type MtlsMode, type TranslationInput } from './input.ts'
-import { clusterLabel } from './locality.ts'
+import { asksForNode, clusterLabel } from './locality.ts'
 import { modeOfPort, PeerAuthentications } from './peer-authentication-index.ts'
 import { isSelected, placeLabelsOf, selectorsOf, type Scope, type Selectors } from './scope.ts'
 import { serviceFor } from './service-choice.ts'
 import { namesOf } from './service-name.ts'
 import { Sidecars } from './sidecar-index.ts'
+import { rulesHashSource } from './source-hash.ts'
 import { VirtualServices, type VirtualService } from './virtual-service-index.ts'
 
 export interface World {
@@ -28,8 +30,13 @@ export interface World {
   readonly destinationRules: DestinationRules
   readonly peerAuthentications: PeerAuthentications
   readonly selectors: Selectors
-  /** Labels of clients that endpoints are ordered by. */
+  /** Labels of clients that endpoints are ordered or chosen by. */
   readonly placeLabels: readonly string[]
+  /** Those of them that rules and the mesh name. */
+  readonly ruleLabels: readonly string[]
+  /** Whether some destination hashes by who calls. */
+  readonly hashesSource: boolean
+  readonly hashingRules: boolean
   readonly sidecars: Sidecars
   /** What clients see of it all. */
   readonly imports: ImportCache
@@ -62,6 +69,7 @@ export function buildWorld(input: TranslationInput, previous?: World): World {
   const config = isSameConfig ? previous : buildConfig(input, previous)
   return {
     ...config,
+    ...askedOf(input.registry, { config, before: isSameConfig ? previous : undefined }),
     indexed,
     imports: new ImportCache({ ...config, input }),
     input,
@@ -111,12 +119,37 @@ function buildConfig(input: TranslationInput, previous: World | undefined) {
     sidecars: new Sidecars(input, previous?.sidecars),
     subsetReferences,
     virtualServicesTo,
-    placeLabels: placeLabelsOf(destinationRules, input.mesh),
+    ruleLabels: placeLabelsOf(destinationRules, input.mesh),
+    hashingRules: rulesHashSource(destinationRules),
     selectors: selectorsOf(
       virtualServices,
       destinationRules,
       (input.faults ?? []).flatMap(sourceSelectors),
     ),
+  }
+}
+
+interface AskedInput {
+  readonly config: Pick<World, 'ruleLabels' | 'hashingRules'>
+  /** Of the same configuration. */
+  readonly before: World | undefined
+}
+
+/** What clients have to tell of themselves because of a rule, or of a service. */
+function askedOf(
+  registry: RegistrySnapshot,
+  { config, before }: AskedInput,
+): Pick<World, 'placeLabels' | 'hashesSource'> {
+  if (before !== undefined && isSameServices(before.input.registry, registry)) {
+    const { placeLabels, hashesSource } = before
+    return { placeLabels, hashesSource }
+  }
+  const { ruleLabels, hashingRules } = config
+  const all = [...allServices(registry)]
+  const asked = all.some(asksForNode) && !ruleLabels.includes(hostnameLabel)
+  return {
+    placeLabels: asked ? [...ruleLabels, hostnameLabel].sort() : ruleLabels,
+    hashesSource: hashingRules || all.some(({ hasClientAffinity }) => hasClientAffinity === true),
   }
 }
 

@@ -22,6 +22,8 @@ export interface HashSource {
   /** Of the client, as logs print it: `ip:port`. */
   readonly remoteAddressText: string
   readonly localAddressText: string
+  /** Texts by key that filters say of the connection; absent: nothing. */
+  readonly filterState?: Readonly<Record<string, string>> | undefined
   /** Asks for a `set-cookie` on the response. */
   addCookie(setCookie: string): void
 }
@@ -67,9 +69,14 @@ function compilePolicy(policy: HashPolicy, report: FieldReport): HashRequest | u
         return value === undefined ? undefined : xxHash64(value)
       }
     }
-    case 'filterState':
-      // Refused by its field rule.
-      return undefined
+    case 'filterState': {
+      const { key } = specifier.value
+      if (key === '') refuse(at(report, 'filter_state', 'key'), required)
+      return (_head, { filterState }) => {
+        const text = filterState?.[key]
+        return text === undefined ? undefined : xxHash64(text)
+      }
+    }
     case undefined:
       refuse(report, 'policy_specifier is required')
       return undefined

@@ -94,7 +94,7 @@ const hashPolicyRule: MessageRule = {
       fields: { sourceIp: used() },
     }),
     queryParameter: used({ type: `${hashPolicyPath}.QueryParameter`, fields: { name: used() } }),
-    filterState: refusedField('no filter here leaves state to hash'),
+    filterState: used({ type: `${hashPolicyPath}.FilterState`, fields: { key: used() } }),
     terminal: used(),
   },
 }
