@@ -5,6 +5,7 @@ import type {
   HttpSettings,
   OutlierDetection,
   RetryBudget,
+  TcpKeepalive,
   TcpSettings,
 } from '../model/istio/destination-rule.ts'
 import type { ServicePort } from '../registry/service.ts'
@@ -36,7 +37,7 @@ const protocolOptionsName = 'envoy.extensions.upstreams.http.v3.HttpProtocolOpti
 export function translateConnectionPool(input: PoolInput) {
   const { settings, mesh } = input
   const { tcp } = settings
-  const keepalive = tcp?.tcpKeepalive
+  const keepalive = keepaliveOf(mesh.tcpKeepalive, tcp?.tcpKeepalive)
   const options = protocolOptions(input)
   return {
     connectTimeout: durationOf(
@@ -60,6 +61,14 @@ export function translateConnectionPool(input: PoolInput) {
       },
     }),
   }
+}
+
+/** What a rule leaves out is the mesh's. */
+function keepaliveOf(
+  mesh: TcpKeepalive | undefined,
+  own: TcpKeepalive | undefined,
+): TcpKeepalive | undefined {
+  return mesh === undefined && own === undefined ? undefined : { ...mesh, ...own }
 }
 
 /** Zero in the YAML counts as unset, as in Istio. */

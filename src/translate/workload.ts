@@ -18,6 +18,7 @@ import { translateHttpProxy, translateTunnel, translateUpstream } from './outbou
 import { modeOfPort } from './peer-authentication-index.ts'
 import { encodeRouteConfiguration, encodeVirtualHost } from './route-configuration.ts'
 import type { Scope } from './scope.ts'
+import { namedAsSource } from './source-hash.ts'
 import { translateTunnelCluster } from './system-cluster.ts'
 import { isUnservable } from './tls-context.ts'
 import type { Tunnel } from './tunnel.ts'
@@ -47,8 +48,10 @@ export interface WorkloadResources {
   readonly routes: ReadonlyMap<string, EncodedResource>
 }
 
-export function translateWorkload(input: WorkloadInput): WorkloadResources {
-  const { world, client } = input
+export function translateWorkload(written: WorkloadInput): WorkloadResources {
+  const { world } = written
+  const client = namedAsSource(written.client, world.hashesSource)
+  const input = { ...written, client }
   const { mesh } = world.input
   const { isOnDemand = false } = input
   const listeners = [...translateHttpProxy({ client, mesh, isOnDemand })]
@@ -103,6 +106,7 @@ function reach(
     l4: part?.l4 ?? unknownRoutes(clusterName(upstream.port, '', host)),
     routes: virtualHost?.name,
     isSniffed: part?.port.protocol === 'auto',
+    readsGrpcWeb: part?.port.protocol === 'grpc-web',
   })
   const routes =
     virtualHost && encodeRouteConfiguration(virtualHost.name, [encodeVirtualHost(virtualHost)])
@@ -128,6 +132,7 @@ export function workloadInputs(input: WorkloadInput): unknown[] {
     world.input.mesh,
     input.tunnels,
     input.isOnDemand === true,
+    world.hashesSource,
     scope.sidecar?.key,
     ...egressInputs(input),
     JSON.stringify(client.labels),

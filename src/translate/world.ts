@@ -2,6 +2,7 @@
 import { runToEnd, type Steps } from '../lib/steps.ts'
 import type { Subset } from '../model/istio/destination-rule.ts'
 import type { Resource } from '../model/resource.ts'
+import { hostnameLabel } from '../registry/label.ts'
 import {
   allServices,
   endpointKey,
@@ -11,15 +12,17 @@ import {
   type ServicePort,
 } from '../registry/service.ts'
 import { DestinationRules, type MergedRule } from './destination-rule-index.ts'
-import { isWildcard, overlaps } from './host-name.ts'
+import { isCoveredBy, isWildcard, overlaps } from './host-name.ts'
 import { ImportCache } from './import-cache.ts'
 import { sourceSelectors } from './injected-fault.ts'
 import { compareText, type MtlsMode, type TranslationInput } from './input.ts'
+import { asksForNode, clusterLabel } from './locality.ts'
 import { modeOfPort, PeerAuthentications } from './peer-authentication-index.ts'
 import { isSelected, placeLabelsOf, selectorsOf, type Scope, type Selectors } from './scope.ts'
 import { serviceFor } from './service-choice.ts'
 import { namesOf } from './service-name.ts'
 import { Sidecars } from './sidecar-index.ts'
+import { rulesHashSource } from './source-hash.ts'
 import { VirtualServices, type VirtualService } from './virtual-service-index.ts'
 
 export interface World {
@@ -28,8 +31,13 @@ export interface World {
   readonly destinationRules: DestinationRules
   readonly peerAuthentications: PeerAuthentications
   readonly selectors: Selectors
-  /** Labels of clients that endpoints are ordered by. */
+  /** Labels of clients that endpoints are ordered or chosen by. */
   readonly placeLabels: readonly string[]
+  /** Those of them that rules and the mesh name. */
+  readonly ruleLabels: readonly string[]
+  /** Whether some destination hashes by who calls. */
+  readonly hashesSource: boolean
+  readonly hashingRules: boolean
   readonly sidecars: Sidecars
   /** What clients see of it all. */
   readonly imports: ImportCache
@@ -67,6 +75,7 @@ export function* buildWorldInSteps(input: TranslationInput, previous?: World): S
   yield
   return {
     ...config,
+    ...askedOf(input.registry, { config, before: isSameConfig ? previous : undefined }),
     indexed,
     imports: new ImportCache({ ...config, input }),
     input,
@@ -118,12 +127,37 @@ function* buildConfig(input: TranslationInput, previous: World | undefined) {
     sidecars: new Sidecars(input, previous?.sidecars),
     subsetReferences,
     virtualServicesTo,
-    placeLabels: placeLabelsOf(destinationRules, input.mesh),
+    ruleLabels: placeLabelsOf(destinationRules, input.mesh),
+    hashingRules: rulesHashSource(destinationRules),
     selectors: selectorsOf(
       virtualServices,
       destinationRules,
       (input.faults ?? []).flatMap(sourceSelectors),
     ),
+  }
+}
+
+interface AskedInput {
+  readonly config: Pick<World, 'ruleLabels' | 'hashingRules'>
+  /** Of the same configuration. */
+  readonly before: World | undefined
+}
+
+/** What clients have to tell of themselves because of a rule, or of a service. */
+function askedOf(
+  registry: RegistrySnapshot,
+  { config, before }: AskedInput,
+): Pick<World, 'placeLabels' | 'hashesSource'> {
+  if (before !== undefined && isSameServices(before.input.registry, registry)) {
+    const { placeLabels, hashesSource } = before
+    return { placeLabels, hashesSource }
+  }
+  const { ruleLabels, hashingRules } = config
+  const all = [...allServices(registry)]
+  const asked = all.some(asksForNode) && !ruleLabels.includes(hostnameLabel)
+  return {
+    placeLabels: asked ? [...ruleLabels, hostnameLabel].sort() : ruleLabels,
+    hashesSource: hashingRules || all.some(({ hasClientAffinity }) => hasClientAffinity === true),
   }
 }
 
@@ -197,6 +231,24 @@ export function endpointsOf(
   port: ServicePort,
 ): readonly Endpoint[] {
   return world.input.registry.endpoints.get(endpointKey(service, port.number)) ?? []
+}
+
+/** Whether callers reach only what runs in their own cluster; the most specific host that the mesh names decides. */
+export function isClusterLocal({ input }: Pick<World, 'input'>, { hostname }: Service): boolean {
+  const { clusterLocal } = input.mesh
+  return clusterLocal.find(({ host }) => isCoveredBy(hostname, host))?.isLocal === true
+}
+
+/** Those of them that the scope's clients may call. An endpoint that says no cluster is everybody's. */
+export function reachableEndpoints(
+  world: World,
+  scope: Scope,
+  { service, port }: ServedPort,
+): readonly Endpoint[] {
+  const endpoints = endpointsOf(world, service, port)
+  const own = scope.place.labels[clusterLabel]
+  if (own === undefined || !isClusterLocal(world, service)) return endpoints
+  return endpoints.filter(({ cluster }) => cluster === '' || cluster === own)
 }
 
 /**
