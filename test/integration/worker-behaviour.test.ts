@@ -76,9 +76,9 @@ suite('two threads', { skip: await skipWithoutHandOver() }, () => {
     const port = await scene.portOf('in')
     const failures: string[] = []
     let answers = 0
-    let isDone = false
+    const state = { isDone: false }
     const ask = async (isKept: boolean): Promise<void> => {
-      while (!isDone) {
+      while (!state.isDone) {
         try {
           const { status, body } = isKept
             ? await scene.get(port)
@@ -102,7 +102,7 @@ suite('two threads', { skip: await skipWithoutHandOver() }, () => {
       const asked = Array.from({ length: 10 }, () => httpGet({ port, path: '/', headers: fresh }))
       return (await Promise.all(asked)).every(({ body }) => body === 'two')
     })
-    isDone = true
+    state.isDone = true
     await Promise.all(load)
     assert.deepEqual(failures, [])
   })
@@ -141,9 +141,7 @@ suite('two threads', { skip: await skipWithoutHandOver() }, () => {
     )
     await eventually(() => held.length === 4)
     let isDrained = false
-    const drained = scene.sidecar.drain(10_000).then(() => {
-      isDrained = true
-    })
+    const drained = scene.sidecar.drain(10_000).finally(() => (isDrained = true))
     await eventually(async () => (await scene.admin('/ready')).body === 'DRAINING\n')
     await eventually(() => isRefused(port), { deadlineMs: 8_000 })
     assert.equal(isDrained, false)
