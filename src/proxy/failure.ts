@@ -81,7 +81,7 @@ export const failureReplies: Readonly<Record<Failure, FailureReply>> = {
     'Not Implemented',
     'close',
   ),
-  'unsupported-version': row(426, 2, '-', 'low_version', 'Upgrade Required', 'close'),
+  'unsupported-version': row(426, 2, 'DPE', 'low_version', 'Upgrade Required', 'close'),
   'payload-too-large': row(413, 2, '-', 'request_payload_too_large', 'Payload Too Large', 'close'),
   'request-timeout': row(408, 2, '-', 'request_overall_timeout', 'request timeout', 'close'),
   'downstream-disconnect': row(0, 1, 'DC', 'downstream_remote_disconnect', '', 'close'),
