@@ -42,6 +42,25 @@ const droppedFiles = [
 /** Wanted although nothing of Envoy's imports them: configuration of extensions that the receiver may not know. */
 const extraFiles = ['udpa/type/v1/typed_struct.proto', 'xds/type/v3/typed_struct.proto']
 
+/** Fields of Envoy 1.40 that the copies are too old to have, with the numbers that Envoy gives them: what stands after which line. */
+const laterFields = {
+  'envoy/config/cluster/v3/circuit_breaker.proto': [
+    ['import "envoy/type/v3/percent.proto";', 'import "google/protobuf/duration.proto";'],
+    ['type.v3.Percent budget_percent = 1;', 'google.protobuf.Duration budget_interval = 3;'],
+  ],
+  'envoy/extensions/upstreams/http/v3/http_protocol_options.proto': [
+    [
+      'import "envoy/config/core/v3/protocol.proto";',
+      'import "envoy/config/common/matcher/v3/matcher.proto";',
+    ],
+    [
+      'config.core.v3.TypedExtensionConfig header_validation_config = 7;',
+      'message OutlierDetection { config.common.matcher.v3.MatchPredicate error_matcher = 1; }',
+      'OutlierDetection outlier_detection = 8;',
+    ],
+  ],
+}
+
 /** Where an import path is looked up, in order. */
 const trees = ['envoy-api', 'xds', 'protoc-gen-validate', 'googleapis'].map((tree) =>
   join(deps, tree),
@@ -55,12 +74,24 @@ function stage(path, staged) {
   if (from === undefined)
     throw new Error(`${path}: imported, and in none of the copies under ${deps}`)
   // `ignore_empty` is an older field option, unknown to the protoc-gen-validate copy beside it.
-  const text = readFileSync(from, 'utf8').replaceAll(' ignore_empty: true', '')
+  const text = withLaterFields(path, readFileSync(from, 'utf8')).replaceAll(
+    ' ignore_empty: true',
+    '',
+  )
   const target = join(staging, path)
   mkdirSync(dirname(target), { recursive: true })
   writeFileSync(target, text)
   for (const [, imported] of text.matchAll(/^import (?:public )?"([^"]+)";/gm))
     stage(imported, staged)
+}
+
+function withLaterFields(path, text) {
+  for (const [anchor, ...added] of laterFields[path] ?? []) {
+    const missing = added.filter((line) => !text.includes(line))
+    if (!text.includes(anchor)) throw new Error(`${path}: without the line ${anchor}`)
+    text = text.replace(anchor, [anchor, ...missing].join('\n'))
+  }
+  return text
 }
 
 function isWanted(path) {

@@ -10,6 +10,7 @@ import { createServer, type Server } from 'node:net'
 
 import { describeError, MeshError } from '../lib/mesh-error.ts'
 import { openSidecar as openProxy } from '../proxy/sidecar.ts'
+import { EarlyConnections } from './early-connections.ts'
 import { openEnvoySidecar } from './envoy-sidecar.ts'
 import { OwnSidecar } from './own-sidecar.ts'
 import type { OpenSidecar, OpenSidecarOptions, WorkloadSidecar } from './sidecar.ts'
@@ -21,23 +22,28 @@ export const openSidecar: OpenSidecar = (options) =>
 
 async function openOwnSidecar(options: OpenSidecarOptions): Promise<WorkloadSidecar> {
   const { plan, addresses, bootstrapFile, clock, random, log, onFailure } = options
-  const listenSockets = await bindPorts(plan, addresses)
+  const early = new EarlyConnections({ clock, log })
+  const listenSockets = await bindPorts(plan, addresses, early)
   const bootstrap = { file: bootstrapFile, text: readFileSync(bootstrapFile, 'utf8') }
   const { drainTimeMs, concurrency = 1 } = plan.proxy
   const parts = { bootstrap, clock, random, log, listenSockets }
   const takeOverPath = agentSocketPath(plan.stateFolder, 'take-over.sock')
   // What a run before has left: nobody is to be taken over from.
   rmSync(takeOverPath, { force: true })
-  const sidecar = await openProxy({ ...parts, drainTimeMs, concurrency, takeOverPath })
+  const own = new OwnSidecar(options, listenSockets, early)
+  const sidecar = await own.open((events) =>
+    openProxy({ ...parts, ...events, drainTimeMs, concurrency, takeOverPath }),
+  )
   sidecar.ready.catch((error: unknown) => {
     onFailure(error instanceof Error ? error : new Error(describeError(error)))
   })
-  return new OwnSidecar(options, sidecar, listenSockets)
+  return own
 }
 
 async function bindPorts(
   plan: WorkloadPlan,
   addresses: WorkloadAddresses,
+  early: EarlyConnections,
 ): Promise<Map<string, Server>> {
   const wanted = [
     ...addresses.ports.map(({ meshPort }) => ({ host: plan.bindAddress, port: meshPort })),
@@ -45,7 +51,11 @@ async function bindPorts(
     ...addresses.upstreams.map(({ localPort }) => ({ host: '127.0.0.1', port: localPort })),
   ]
   const servers = new Map<string, Server>()
-  for (const { host, port } of wanted) servers.set(`${host}:${port}`, await bind(host, port))
+  for (const { host, port } of wanted) {
+    const server = await bind(host, port)
+    early.hold(server)
+    servers.set(`${host}:${port}`, server)
+  }
   return servers
 }
 

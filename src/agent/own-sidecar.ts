@@ -9,8 +9,10 @@
 import type { Server } from 'node:net'
 import { dirname } from 'node:path'
 
+import type { Clock } from '../lib/clock.ts'
 import { MeshError } from '../lib/mesh-error.ts'
 import type { Sidecar } from '../proxy/sidecar.ts'
+import type { EarlyConnections } from './early-connections.ts'
 import { ProcessGroup } from './process/process-group.ts'
 import type { OpenSidecarOptions, WorkloadSidecar } from './sidecar.ts'
 import { agentSocketPath } from './socket-path.ts'
@@ -18,50 +20,69 @@ import { agentSocketPath } from './socket-path.ts'
 /** From the start of the new process until it serves; its configuration comes from the relay beside it. */
 const upgradeMsMax = 30_000
 const stopGraceMs = 1_000
+/** The one before says that it has let go a moment after it was asked to, when the new one may have died already. */
+const letGoMsMax = 1_000
 
 export class OwnSidecar implements WorkloadSidecar {
   readonly #options: OpenSidecarOptions
   /** The one in this process; closed by itself once another has taken over and what was open has ended. */
-  readonly #first: Sidecar
+  #first: Sidecar | undefined
   readonly #listenSockets: ReadonlyMap<string, Server>
+  readonly #early: EarlyConnections
   /** The newest, and those that still drain. */
   readonly #groups = new Set<ProcessGroup>()
   #newest: ProcessGroup | undefined
-  #isUpgrading = false
+  #upgrade: Upgrade | undefined
   #isClosing = false
 
   constructor(
     options: OpenSidecarOptions,
-    first: Sidecar,
     listenSockets: ReadonlyMap<string, Server>,
+    early: EarlyConnections,
   ) {
     this.#options = options
-    this.#first = first
+    this.#early = early
     this.#listenSockets = listenSockets
   }
 
+  async open(openFirst: (events: { readonly onReplaced: () => void }) => Promise<Sidecar>) {
+    this.#first = await openFirst({ onReplaced: () => this.#upgrade?.letGo() })
+    return this.#first
+  }
+
   async upgrade(command: readonly string[]): Promise<void> {
-    if (this.#isUpgrading) throw failed('another upgrade is under way')
-    this.#isUpgrading = true
+    if (this.#upgrade !== undefined) throw failed('another upgrade is under way')
+    const upgrade = new Upgrade()
+    this.#upgrade = upgrade
     try {
       const group = await this.#start(command)
-      const outcome = await this.#awaitLive(group)
-      if (outcome !== 'live') {
-        await group.stop(stopGraceMs)
-        throw failed(outcome)
-      }
-      this.#newest = group
+      const outcome = await this.#awaitLive(group, upgrade)
+      if (outcome === 'live') this.#newest = group
+      else await this.#fail(group, upgrade, outcome)
     } finally {
-      this.#isUpgrading = false
+      this.#upgrade = undefined
     }
+  }
+
+  /** Before the take-over nothing has changed. After it nobody listens any more, and the workload cannot go on. */
+  async #fail(group: ProcessGroup, upgrade: Upgrade, outcome: string): Promise<never> {
+    await group.stop(stopGraceMs)
+    if (!(await upgrade.hasLetGo(this.#options.clock, letGoMsMax))) throw failed(outcome)
+    const message = `${outcome}; it had taken over, so that nobody listens any more`
+    const error = new MeshError('MESH_TAKE_OVER_FAILED', message, {
+      remedy: 'the workload ends, and is started again where `tulle up` runs it',
+    })
+    this.#options.onFailure(error)
+    throw error
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#isClosing = true
     await Promise.all([
-      this.#first[Symbol.asyncDispose](),
+      this.#first?.[Symbol.asyncDispose](),
       ...[...this.#groups].map((group) => group.stop(stopGraceMs)),
     ])
+    this.#early[Symbol.dispose]()
     // Those that no listener has ever taken.
     for (const server of this.#listenSockets.values()) if (server.listening) server.close()
   }
@@ -85,31 +106,35 @@ export class OwnSidecar implements WorkloadSidecar {
       reaper,
       clock,
     })
+    group.child.on('error', () => {
+      // Its end says the same.
+    })
+    group.child.on('message', (message: unknown) => {
+      if (eventOf(message) === 'sidecar-replaced') this.#upgrade?.letGo()
+    })
     this.#groups.add(group)
     void this.#watch(group)
     return group
   }
 
   /** Or why it does not live. */
-  #awaitLive(group: ProcessGroup): Promise<string> {
-    const { clock } = this.#options
+  #awaitLive(group: ProcessGroup, upgrade: Upgrade): Promise<string> {
+    const { clock, log } = this.#options
     return new Promise((resolve) => {
       const timer = clock.setTimer(upgradeMsMax, () => {
-        resolve(`the new sidecar did not serve within ${upgradeMsMax / 1_000} s`)
+        if (!upgrade.isLetGo) {
+          resolve(`the new sidecar did not serve within ${upgradeMsMax / 1_000} s`)
+          return
+        }
+        log.warn({}, 'the new sidecar has taken over, and does not say that it is live')
+        resolve('live')
       })
       const finish = (outcome: string): void => {
         timer.cancel()
         resolve(outcome)
       }
-      group.child.on('error', () => {
-        // Its end says the same.
-      })
       group.child.on('message', (message: unknown) => {
-        const isLive =
-          typeof message === 'object' && message !== null && 'event' in message
-            ? message.event === 'sidecar-live'
-            : false
-        if (isLive) finish('live')
+        if (eventOf(message) === 'sidecar-live') finish('live')
       })
       void group.exited.then(({ code }) =>
         finish(`the new sidecar ended with code ${code}; its own lines say why`),
@@ -125,6 +150,31 @@ export class OwnSidecar implements WorkloadSidecar {
     const message = `the sidecar's process ended with code ${code}`
     this.#options.onFailure(new MeshError('MESH_COMMAND_FAILED', message))
   }
+}
+
+/** One take-over: whether the sidecar before has let go of what it listened on. */
+class Upgrade {
+  isLetGo = false
+  readonly #done = Promise.withResolvers<void>()
+
+  letGo(): void {
+    this.isLetGo = true
+    this.#done.resolve()
+  }
+
+  async hasLetGo(clock: Clock, waitMs: number): Promise<boolean> {
+    const timer = Promise.withResolvers<void>()
+    const waiting = clock.setTimer(waitMs, timer.resolve)
+    await Promise.race([this.#done.promise, timer.promise])
+    waiting.cancel()
+    return this.isLetGo
+  }
+}
+
+function eventOf(message: unknown): unknown {
+  return typeof message === 'object' && message !== null && 'event' in message
+    ? message.event
+    : undefined
 }
 
 const sidecarLevels: ReadonlySet<string> = new Set(['debug', 'info', 'warn', 'error', 'silent'])

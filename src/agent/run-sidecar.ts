@@ -20,6 +20,8 @@ export interface RunSidecarOptions {
   readonly version: string
   /** It serves, and has taken over where there was something to take over. */
   readonly onLive?: () => void
+  /** The next one has taken over, and nothing is accepted here any more. */
+  readonly onReplaced?: () => void
   /** Aborted: drain and end. */
   readonly signal: AbortSignal
 }
@@ -28,14 +30,17 @@ const endDrainTimeS = 5
 
 /** Resolves when it has ended. Rejections: MESH_BOOTSTRAP_INVALID, MESH_LISTEN_FAILED, MESH_NOT_IMPLEMENTED. */
 export async function runSidecar(options: RunSidecarOptions): Promise<void> {
-  const { signal, drainTimeS, onLive, ...rest } = options
+  const { signal, drainTimeS, onLive, onReplaced, ...rest } = options
   const drainTime = drainTimeS === undefined ? {} : { drainTimeMs: drainTimeS * 1_000 }
   const ended = Promise.withResolvers<void>()
   const sidecar = await openSidecar({
     ...rest,
     ...drainTime,
     onQuit: () => ended.resolve(),
-    onReplaced: (retired) => void retired.then(() => ended.resolve()),
+    onReplaced: (retired) => {
+      onReplaced?.()
+      void retired.then(() => ended.resolve())
+    },
   })
   signal.addEventListener('abort', () => ended.resolve())
   if (signal.aborted) ended.resolve()

@@ -5,7 +5,7 @@ import { settle } from './settle.ts'
 // Our timers do not keep a process alive; a command that waits only for one must not end for that.
 const keepAlive = setInterval(() => {}, 2 ** 30)
 // By now a sidecar has its configuration; most other commands have ended.
-setTimeout(settle, 3_000).unref()
+setTimeout(() => void settle(), 3_000).unref()
 const exitCode = await main(process)
 clearInterval(keepAlive)
 // What is written must be out before the end, which a pipe does later than a file.

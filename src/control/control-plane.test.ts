@@ -283,3 +283,23 @@ spec:
   ports: [{ name: http, port: 8080 }]
 `
 }
+
+test('a process that takes over from its predecessor is not taken for a second workload of its name', async () => {
+  const warnings: string[] = []
+  const log = {
+    ...silentLog,
+    warn: (_fields: object, message: string) => void warnings.push(message),
+  }
+  const shown = { ...log, child: () => log }
+  await using scene = await openControlPlaneScene({ 'routes.yaml': '' }, { log: shown })
+  const join = async (extra: object): Promise<void> => {
+    const peer = scene.connect('delta')
+    peer.send({ node: nodeOf('client', extra), typeUrl: typeUrls.cluster })
+    await peer.next()
+  }
+  await join({})
+  await join({ TAKE_OVER_EPOCH: 1 })
+  assert.deepEqual(warnings, [])
+  await join({})
+  assert.deepEqual(warnings, ['a second stream of this id takes over'])
+})

@@ -42,7 +42,7 @@ export function createMembershipHooks(options: MembershipOptions): AdsHooks {
       }
       const { hasTakenOver, workload } = joined.value
       memberships.set(stream.id, joined.value)
-      if (hasTakenOver) log.warn({ node: node.id }, 'a second stream of this id takes over')
+      if (hasTakenOver) noteTakeOver(node, log)
       log.info({ node: node.id, workload: workload.name }, 'workload joined')
     },
     onClose(stream) {
@@ -59,6 +59,13 @@ export function createMembershipHooks(options: MembershipOptions): AdsHooks {
       }
     },
   }
+}
+
+/** A process that takes over from its predecessor says so; anybody else is a second workload of the same name. */
+function noteTakeOver({ id, metadata }: StreamNode, log: Log): void {
+  const epoch = metadata['TAKE_OVER_EPOCH']
+  if (typeof epoch === 'number') log.info({ node: id, epoch }, 'a new sidecar process takes over')
+  else log.warn({ node: id }, 'a second stream of this id takes over')
 }
 
 /** Which identity holds which node id, as long as a stream of it is open. */

@@ -11,7 +11,14 @@ import {
   type WorkloadObject,
 } from '../api/view.ts'
 import type { Issue } from '../model/issue.ts'
-import type { Endpoint, RegistrySnapshot, Service, Workload } from '../registry/service.ts'
+import {
+  allServices,
+  endpointKey,
+  type Endpoint,
+  type RegistrySnapshot,
+  type Service,
+  type Workload,
+} from '../registry/service.ts'
 import { typeNameOf } from '../xds/any.ts'
 import { typeUrls, type StreamNode } from '../xds/resource-set.ts'
 import type { StreamStatus, TypeStatus } from '../xds/server/stream-status.ts'
@@ -29,7 +36,14 @@ export function proxyObjects(streams: readonly StreamStatus[]): Unversioned<Prox
 }
 
 export function serviceObjects(registry: RegistrySnapshot): Unversioned<ServiceObject>[] {
-  return [...registry.services.values()].map((service) => serviceObject(service, registry))
+  const objects = new Map<string, Unversioned<ServiceObject>>()
+  for (const service of allServices(registry)) {
+    const name = `${service.namespace}/${service.hostname}`
+    // Of several in one namespace the first is the one that clients see, unless it is a ServiceEntry beside a Service.
+    if (!objects.has(name) || service.isServiceEntry !== true)
+      objects.set(name, serviceObject(service, registry))
+  }
+  return [...objects.values()]
 }
 
 export function workloadObjects(registry: RegistrySnapshot): Unversioned<WorkloadObject>[] {
@@ -129,7 +143,7 @@ function proxyType(type: TypeStatus): ProxyTypeStatus {
 
 function serviceObject(service: Service, registry: RegistrySnapshot): Unversioned<ServiceObject> {
   const endpoints = service.ports.flatMap((port) =>
-    (registry.endpoints.get(`${service.hostname}|${port.number}`) ?? []).map(serviceEndpoint),
+    (registry.endpoints.get(endpointKey(service, port.number)) ?? []).map(serviceEndpoint),
   )
   return {
     apiVersion: viewApiVersion,

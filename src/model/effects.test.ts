@@ -16,6 +16,11 @@ function shapeAt(
   return shapeAt(step === '[]' ? shape.item : shape.fields?.[step], rest)
 }
 
+function takes(shape: Shape<unknown> | undefined, value: string): boolean {
+  if (shape?.type === 'boolean') return value === 'true' || value === 'false'
+  return shape?.type === 'text' || shape?.type.split(/[ ,]+/).includes(value) === true
+}
+
 test('every pattern is a field, and every value one that the field takes', () => {
   const wrong: string[] = []
   for (const [name, table] of Object.entries(effects)) {
@@ -25,9 +30,7 @@ test('every pattern is a field, and every value one that the field takes', () =>
       const [pattern = '', value] = key.split('=')
       const steps = pattern.replaceAll('[]', '.[]').split('.').slice(1)
       const shape = shapeAt(shapeOfKind(kind), steps)
-      const isText = value !== undefined && shape?.type === 'text'
-      const isWord =
-        value === undefined || isText || shape?.type.split(/[ ,]+/).includes(value) === true
+      const isWord = value === undefined || takes(shape, value)
       if (shape === undefined || !isWord) wrong.push(`${name} ${key}`)
     }
   }

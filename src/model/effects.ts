@@ -6,6 +6,7 @@
  * their parent. A field without effect gives an issue that names it, and an entry in the "not yet" column of
  * docs/reference/resources.md, which is made from this table.
  */
+import { withoutMeaningInMesh, withoutMeaningInProxy } from './mesh/mesh-config-effect.ts'
 import { unreadMeshConfigFields } from './mesh/mesh-config-shape.ts'
 import { unreadProxyConfigFields } from './mesh/proxy-config-shape.ts'
 import { clip } from './schema/shape.ts'
@@ -30,7 +31,6 @@ function trafficPolicy(path: string): EffectTable {
     ...trafficBlocks(portLevel),
     [`${path}.portLevelSettings`]: 'effective',
     [`${path}.tunnel.protocol=POST`]: 'not-yet',
-    [`${path}.retryBudget.budgetInterval`]: 'not-yet',
   }
 }
 
@@ -44,10 +44,13 @@ function prefixed(path: string, table: EffectTable): EffectTable {
   )
 }
 
+function all(path: string, names: readonly string[], effect: Effect): EffectTable {
+  return prefixed(path, Object.fromEntries(names.map((name) => [name, effect])))
+}
+
 const poolEffects: EffectTable = {
   connectionPool: 'effective',
   outlierDetection: 'effective',
-  'outlierDetection.outlierDetectionHttpErrorCodes': 'not-yet',
 }
 
 /** Those of a connection pool that stands at `path`. */
@@ -114,10 +117,8 @@ export const effects: Readonly<Record<string, EffectTable>> = {
     'spec.type=LoadBalancer': 'cluster-only',
     'spec.ports[].nodePort': 'cluster-only',
     'spec.externalIPs': 'cluster-only',
-    'spec.sessionAffinity=ClientIP': 'not-yet',
-    'spec.sessionAffinityConfig': 'not-yet',
+    'spec.sessionAffinityConfig.clientIP.timeoutSeconds': 'by-design',
     'spec.externalTrafficPolicy': 'cluster-only',
-    'spec.internalTrafficPolicy=Local': 'not-yet',
     'spec.healthCheckNodePort': 'cluster-only',
     'spec.ipFamilies': 'cluster-only',
     'spec.ipFamilyPolicy': 'cluster-only',
@@ -129,29 +130,32 @@ export const effects: Readonly<Record<string, EffectTable>> = {
   RouteTest: { spec: 'effective' },
   Mesh: {
     spec: 'effective',
-    ...Object.fromEntries(
-      unreadMeshConfigFields.map((name) => [`spec.meshConfig.${name}`, 'not-yet' as const]),
-    ),
-    ...Object.fromEntries(
-      unreadProxyConfigFields.map((name) => [
-        `spec.meshConfig.defaultConfig.${name}`,
-        'not-yet' as const,
-      ]),
-    ),
-    'spec.meshConfig.meshMTLS.ecdhCurves': 'not-yet',
-    'spec.meshConfig.meshMTLS.cipherSuites': 'not-yet',
+    ...all('spec.meshConfig', unreadMeshConfigFields, 'not-yet'),
+    ...all('spec.meshConfig', Object.keys(withoutMeaningInMesh), 'by-design'),
+    ...all('spec.meshConfig.defaultConfig', unreadProxyConfigFields, 'not-yet'),
+    ...all('spec.meshConfig.defaultConfig', Object.keys(withoutMeaningInProxy), 'by-design'),
     'spec.meshConfig.enableTracing': 'not-yet',
     ...prefixed('spec.meshConfig.defaultTrafficPolicy', poolEffects),
   },
 }
 
+function reasonsBelow(path: string, table: Readonly<Record<string, string>>) {
+  return Object.fromEntries(
+    Object.entries(table).map(([name, reason]) => [`${path}.${name.replace(/=.*/, '')}`, reason]),
+  )
+}
+
 /** Why a field of `by-design` changes nothing; one that is not here is answered where it is read. */
 const reasons: Readonly<Record<string, string>> = {
+  ...reasonsBelow('spec.meshConfig', withoutMeaningInMesh),
+  ...reasonsBelow('spec.meshConfig.defaultConfig', withoutMeaningInProxy),
   'spec.ingress[].bind':
     "callers come by the workload's mesh port, which is bound where the workload says",
   'spec.ingress[].captureMode':
     "callers come by the workload's mesh port, and no connection is captured",
   'spec.egress[].captureMode': 'no connection is captured',
+  'spec.sessionAffinityConfig.clientIP.timeoutSeconds':
+    'affinity is a hash over who calls, which is not forgotten',
 }
 
 /** What happens instead of the field's effect, where that is more than nothing. */

@@ -260,9 +260,13 @@ export class Attempt implements StreamWaiter {
 
   /** A response that says no more than its gRPC status counts as what that means; only gRPC requests are told so. */
   #statusMeant(head: ResponseHead): number {
-    const grpcStatus = grpcStatusOf(head.headers)
-    if (grpcStatus === undefined || !isGrpc(this.#request)) return head.status
-    return grpcAsHttpStatus(grpcStatus)
+    const { status, headers } = head
+    const grpcStatus = grpcStatusOf(headers)
+    if (grpcStatus !== undefined && isGrpc(this.#request)) return grpcAsHttpStatus(grpcStatus)
+    const { isError } = this.cluster
+    if (isError === undefined) return status
+    if (!isError(headers, status)) return 200
+    return status >= 500 ? status : 500
   }
 
   #reportLocal(reason: 'connect-failure' | 'reset'): void {

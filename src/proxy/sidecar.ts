@@ -439,10 +439,11 @@ class RunningSidecar implements Sidecar {
   }
 
   #openAds(): void {
-    const { ads: target, node } = this.#bootstrap
+    const { ads: target } = this.#bootstrap
     if (target === undefined) return
     const { clock, random, log } = this.#options
     const store = this.#store
+    const node = nodeOf(this.#bootstrap.node, this.#succession?.epoch ?? 0)
     this.#ads = new AdsSession({ target, node, store, clock, random, log, stats: this.#ownStats })
     void this.#plane.progress().then(({ wanted }) => this.#onWanted(wanted))
   }
@@ -531,6 +532,11 @@ class RunningSidecar implements Sidecar {
     })
     this.#admin = await openAdminServer({ address: admin, pages, log, adopt })
   }
+}
+
+/** The control plane sees a second stream of one node, and is told that it is meant. */
+function nodeOf(node: BootstrapConfig['node'], epoch: number): BootstrapConfig['node'] {
+  return epoch === 0 ? node : { ...node, metadata: { ...node.metadata, TAKE_OVER_EPOCH: epoch } }
 }
 
 function encoded<T extends { readonly name: string }>(

@@ -8,10 +8,7 @@ import type { Resource } from '../model/resource.ts'
 import type { Labels } from './label.ts'
 import type { Resolution, ServicePort, TrafficDistribution } from './service.ts'
 
-/** Earlier ones win where declarations of one host disagree. */
-export const declarationRanks = ['mesh', 'Service', 'ServiceEntry', 'ad-hoc'] as const
-
-export type DeclarationKind = (typeof declarationRanks)[number]
+export type DeclarationKind = 'mesh' | 'Service' | 'ServiceEntry' | 'ad-hoc'
 
 export interface Declaration {
   readonly kind: DeclarationKind
@@ -31,6 +28,8 @@ export interface Declaration {
   readonly exportTo: readonly string[]
   readonly subjectAltNames: readonly string[]
   readonly trafficDistribution?: TrafficDistribution
+  readonly hasClientAffinity?: boolean
+  readonly isNodeLocal?: boolean
   readonly declaredBy: string
   /** Absent for an ad-hoc one. */
   readonly resource: Resource | undefined

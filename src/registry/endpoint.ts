@@ -64,6 +64,14 @@ function canReach(address: string, { kind, resolution }: Declaration): boolean {
   return resolution === 'static' ? isDialable(address) : resolution !== 'none'
 }
 
+/** Whether a service that is resolved in its way can use an endpoint that another declaration of its host made. */
+export function isUsable(
+  { address }: Pick<Endpoint, 'address'>,
+  { resolution }: Pick<Declaration, 'resolution'>,
+): boolean {
+  return resolution === 'static' ? isDialable(address) : resolution !== 'none'
+}
+
 /** Where requests go, and where the application listens when that is another port. */
 function portOf(
   { workload, portMap, hasOwnPorts }: Member,

@@ -57,15 +57,20 @@ const written = fc.oneof(
       hosts: fc.uniqueArray(host, { minLength: 1 }),
       port: number,
       labels: selector,
+      namespace: fc.constantFrom('default', 'default', 'other'),
+      exportTo: fc.constantFrom([], [], ['.']),
     })
-    .map(({ n, hosts, port, labels }) =>
-      resource('ServiceEntry', `entry-${n}`, {
+    .map(({ n, hosts, port, labels, namespace, exportTo }) => {
+      const spec = {
         hosts,
+        exportTo,
         resolution: 'STATIC',
         ports: [{ number: port, name: 'http', targetPort: 8080 }],
         ...(n === 0 ? { endpoints: [{ address: '10.9.9.9' }] } : { workloadSelector: { labels } }),
-      }),
-    ),
+      }
+      const made = resource('ServiceEntry', `entry-${n}`, spec)
+      return { ...made, metadata: { ...made.metadata, namespace } }
+    }),
   fc
     .record({ n: slot, labels: selector })
     .map(({ n, labels }) =>
@@ -106,13 +111,22 @@ const step: fc.Arbitrary<Step> = fc.oneof(
 function comparable(snapshot: RegistrySnapshot): unknown {
   const sorted = (map: ReadonlyMap<string, unknown>) =>
     [...map].sort(([a], [b]) => (a < b ? -1 : Number(a > b)))
-  return [sorted(snapshot.services), sorted(snapshot.endpoints), sorted(snapshot.workloads)]
+  const { services, namesakes, endpoints, workloads } = snapshot
+  return [services, namesakes, endpoints, workloads].map(sorted)
 }
 
 /** What a change says must be what differs, and what does not differ must be shared. */
 function checkChange({ previous, snapshot, ...said }: RegistryChange): void {
+  const differing = [...said.hostnames].filter(
+    (host) => previous.services.get(host) !== snapshot.services.get(host),
+  )
+  const ofSeveral = [
+    ...new Set([...previous.namesakes.keys(), ...snapshot.namesakes.keys()]),
+  ].filter((host) => previous.namesakes.get(host) !== snapshot.namesakes.get(host))
+  assert.deepEqual(new Set([...differing, ...ofSeveral]), new Set(said.hostnames))
   const maps = [
-    [previous.services, snapshot.services, said.hostnames],
+    [previous.services, snapshot.services, new Set(differing)],
+    [previous.namesakes, snapshot.namesakes, new Set(ofSeveral)],
     [previous.endpoints, snapshot.endpoints, said.endpointKeys],
     [previous.workloads, snapshot.workloads, said.workloadIds],
   ] as const

@@ -2,47 +2,86 @@
  * What can only be said about services when all declarations and workloads are seen together. A resource's own
  * mistakes are the model's business; what one declaration alone shows is said where it is declared.
  */
+import { isDeepStrictEqual } from 'node:util'
+
 import type { Issue } from '../model/issue.ts'
 import { issueAt, placeOf } from './declaration.ts'
 import type { Declaration } from './declaration.ts'
 import { memberEndpoint } from './endpoint.ts'
-import { isJoined } from './service-index.ts'
+import { groupDeclarations, isOverruled } from './join-service.ts'
+import type { Group } from './join-service.ts'
 import type { ServiceIndex } from './service-index.ts'
 
 export function indexIssues(index: ServiceIndex): Issue[] {
   const issues: Issue[] = []
-  for (const ranked of index.declared()) {
-    issues.push(...overruled(ranked), ...conflictingProtocols(ranked))
-    const wrapped = ranked.map((declaration) => ({ declaration }))
-    for (const declaration of ranked) {
-      if (isJoined(declaration, wrapped)) issues.push(...unservedPorts(declaration, index))
-    }
+  for (const declared of index.declared()) {
+    const inForce = declared.filter((declaration) => !isOverruled(declaration, declared))
+    issues.push(...overruled(declared), ...conflictingProtocols(declared), ...shadowed(inForce))
+    for (const declaration of inForce) issues.push(...unservedPorts(declaration, index))
   }
   return issues
 }
 
-/** Declarations that the first one of their host leaves without effect. */
-function overruled(ranked: readonly Declaration[]): Issue[] {
-  const [first] = ranked
-  if (first === undefined) return []
-  const wrapped = ranked.map((declaration) => ({ declaration }))
-  return ranked.flatMap((declaration) => {
-    if (declaration.resource === undefined || isJoined(declaration, wrapped)) return []
-    return issueAt(declaration.resource, declaration.path, {
+/** Services that the mesh file declares too. */
+function overruled(declared: readonly Declaration[]): Issue[] {
+  return declared.flatMap((declaration) => {
+    const { resource, namespace, hostname, path } = declaration
+    if (resource === undefined || !isOverruled(declaration, declared)) return []
+    const mesh = declared.find((one) => one.kind === 'mesh' && one.namespace === namespace)
+    if (mesh === undefined) return []
+    return issueAt(resource, path, {
       code: 'TUL0301',
       severity: 'warning',
-      message: `${declaration.hostname} is declared by ${placeOf(first)} ${differenceOf(declaration, first)}; that one is used`,
+      message: `${hostname} is declared by ${placeOf(mesh)} too; that one is used`,
       remedy: 'Keep one of the two, or give them different hosts.',
     })
   })
 }
 
+/** Declarations in one namespace that do not join: who sees an earlier one does not see these. */
+function shadowed(declared: readonly Declaration[]): Issue[] {
+  const groups = groupDeclarations(declared)
+  if (groups.length < 2) return []
+  return groups.flatMap((group) => {
+    const [own] = group
+    const rivals = groups.filter(
+      (other) =>
+        other !== group && other[0].namespace === own.namespace && isBefore(other, group, groups),
+    )
+    const first = rivals.find(([rival]) => areVisibleTogether(rival, own))?.[0]
+    if (first === undefined) return []
+    return group.flatMap(({ resource, hostname, path }) => {
+      if (resource === undefined) return []
+      return issueAt(resource, path, {
+        code: 'TUL0301',
+        severity: 'warning',
+        message: `${hostname} is declared by ${placeOf(first)} ${differenceOf(own, first)}; who sees both uses that one, with the endpoints of both`,
+        remedy:
+          'Make them agree on all but their ports, keep one of the two, or give them different hosts.',
+      })
+    })
+  })
+}
+
+/** Whether a client that sees both takes the first. */
+function isBefore(one: Group, other: Group, groups: readonly Group[]): boolean {
+  const [isOneEntry, isOtherEntry] = [
+    one[0].kind === 'ServiceEntry',
+    other[0].kind === 'ServiceEntry',
+  ]
+  if (isOneEntry !== isOtherEntry) return isOtherEntry
+  return groups.indexOf(one) < groups.indexOf(other)
+}
+
 function differenceOf(declaration: Declaration, first: Declaration): string {
-  if (declaration.namespace !== first.namespace) {
-    return `in namespace ${first.namespace} (services of one host in several namespaces are not implemented yet)`
-  }
+  if (first.kind !== 'ServiceEntry') return 'too'
   if (declaration.resolution !== first.resolution) return 'with another resolution'
-  return 'too'
+  if (!isDeepStrictEqual(declaration.selector, first.selector))
+    return 'with another workloadSelector'
+  if (!isDeepStrictEqual(new Set(declaration.exportTo), new Set(first.exportTo))) {
+    return 'with another exportTo'
+  }
+  return 'with other labels'
 }
 
 /** IST0177: ServiceEntries that are visible together give one port different protocols. One issue for each. */

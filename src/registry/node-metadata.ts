@@ -2,7 +2,7 @@
  * What a joining sidecar says of itself in `Node.metadata`, in Istio's words where Istio has them.
  *
  * Node id: `sidecar~IP~name.namespace~namespace.svc.cluster.local`. Metadata keys of Istio's agent: NAMESPACE,
- * WORKLOAD_NAME, SERVICE_ACCOUNT, LABELS, CLUSTER_ID, MESH_ID, NETWORK, AUTO_REGISTER_GROUP. Ours, because the
+ * WORKLOAD_NAME, NODE_NAME, SERVICE_ACCOUNT, LABELS, CLUSTER_ID, MESH_ID, NETWORK, AUTO_REGISTER_GROUP. Ours, because the
  * agent assigns ports where several sidecars share one host:
  *
  * | key | value |
@@ -15,6 +15,7 @@
  * | SYSTEM_ROOTS | file of the authorities that the host trusts (default /etc/ssl/certs/ca-certificates.crt) |
  * | ON_DEMAND | `auto`, `on` or `off`: it can fetch virtual hosts when it first calls them; absent: it cannot |
  * | ON_DEMAND_HOSTS | list of `http_proxy/<authority>`: what it called before it started |
+ * | TAKE_OVER_EPOCH | how often a sidecar process has taken over from the one before; absent: never |
  * | BIND_ADDRESS | address that inbound listeners bind (default 127.0.0.1 in `tulle up`) |
  */
 

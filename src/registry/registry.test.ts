@@ -8,6 +8,7 @@ import type { Issue } from '../model/issue.ts'
 import { createMemoryRegistrationLog } from './registration-log.ts'
 import { openRegistry } from './registry.ts'
 import type { Registry, RegistryChange } from './registry.ts'
+import { endpointKey, servicesOf } from './service.ts'
 import type { JoiningNode, Membership } from './workload-registry.ts'
 
 interface Scene {
@@ -341,6 +342,7 @@ test('a ServiceEntry’s own fields are carried, one service a host', async () =
     exportTo: ['.'],
     subjectAltNames: ['x'],
     declaredBy: 'ServiceEntry default/entry',
+    isServiceEntry: true,
   })
 })
 
@@ -394,15 +396,90 @@ test('a Service that the mesh file declares too is an issue, and the mesh file w
   assert.match(issue.message, /service default\/web of Mesh default\/shop \(config\.yaml:\d+\) too/)
 })
 
-test('one host in two namespaces belongs to the oldest, and the other is told', async () => {
+test('one host in two namespaces is two services, the oldest first, each with its endpoints', async () => {
   const spec = (address: string) =>
     `{ hosts: [a.test], resolution: STATIC, ports: [{ number: 80, name: http }], endpoints: [{ address: ${address} }] }`
   const scene = await openScene(
-    serviceEntry(spec('10.0.0.1'), 'b', ', namespace: one') +
-      serviceEntry(spec('10.0.0.2'), 'a', ', namespace: two'),
+    serviceEntry(spec('10.0.0.1'), 'a', ', namespace: two') +
+      serviceEntry(spec('10.0.0.2'), 'b', ', namespace: one'),
   )
-  assert.deepEqual(scene.addresses('a.test|80'), ['10.0.0.2:80'])
-  assert.match(scene.issue('TUL0301').message, /not implemented yet/)
+  const all = servicesOf(scene.registry.snapshot, 'a.test')
+  assert.deepEqual(
+    all.map(({ namespace }) => namespace),
+    ['one', 'two'],
+  )
+  const addresses = all.map((service) => scene.addresses(endpointKey(service, 80)))
+  assert.deepEqual(addresses, [['10.0.0.2:80'], ['10.0.0.1:80']])
+  assert.equal(scene.registry.snapshot.services.get('a.test'), all[0])
+  assert.deepEqual(scene.codes(), [])
+  scene.registry.setResources(resourcesOf(serviceEntry(spec('10.0.0.1'), 'a', ', namespace: two')))
+  scene.registry.flush()
+  assert.deepEqual(
+    [...scene.registry.snapshot.endpoints].map(([key, list]) => [key, list[0]?.address]),
+    [['a.test|80', '10.0.0.1']],
+  )
+  assert.equal(scene.registry.snapshot.namesakes.size, 0)
+})
+
+for (const { claim, one, other, services, told } of [
+  {
+    claim: 'with equal words but for their ports are one service',
+    one: '',
+    other: '',
+    services: ['80,81'],
+    told: undefined,
+  },
+  {
+    claim: 'that are exported differently are two, and the second is told',
+    one: ', exportTo: [.]',
+    other: '',
+    services: ['80', '81'],
+    told: /with another exportTo/,
+  },
+  {
+    claim: 'that nobody sees together are two',
+    one: ', exportTo: [.]',
+    other: ', exportTo: [elsewhere]',
+    services: ['80', '81'],
+    told: undefined,
+  },
+  {
+    claim: 'that select other workloads are two, and the second is told',
+    one: ', workloadSelector: { labels: { app: a } }',
+    other: ', workloadSelector: { labels: { app: b } }',
+    services: ['80', '81'],
+    told: /with another workloadSelector/,
+  },
+]) {
+  test(`ServiceEntries of one host ${claim}`, async () => {
+    const spec = (port: number, more: string) =>
+      `{ hosts: [a.test], resolution: STATIC, ports: [{ number: ${port}, name: http-${port} }]${more} }`
+    const scene = await openScene(
+      serviceEntry(spec(80, one), 'a') + serviceEntry(spec(81, other), 'b'),
+    )
+    const all = servicesOf(scene.registry.snapshot, 'a.test')
+    const ports = all.map((service) => service.ports.map(({ number }) => number).join())
+    assert.deepEqual(ports, services)
+    if (told === undefined) assert.deepEqual(scene.codes(), [])
+    else assert.match(scene.issue('TUL0301').message, told)
+  })
+}
+
+test('a ServiceEntry for the host of a Service adds endpoints to ports of the same name, and no ports', async () => {
+  const scene = await openScene(
+    service('{ selector: { a: b }, ports: [{ port: 80, name: http }] }') +
+      serviceEntry(
+        `{ hosts: [web.default.svc.cluster.local], resolution: STATIC, ports: [{ number: 8080, name: http }, { number: 81, name: other }], endpoints: [{ address: 10.0.0.1 }] }`,
+      ),
+  )
+  const leading = scene.registry.snapshot.services.get(host('web'))
+  assert.deepEqual(
+    leading?.ports.map(({ number }) => number),
+    [80],
+  )
+  assert.deepEqual(scene.addresses(`${host('web')}|80`), ['10.0.0.1:8080'])
+  const issue = scene.issue('TUL0301')
+  assert.equal(issue.resource, 'ServiceEntry default/entry')
 })
 
 test('one host with two resolutions follows the first, and the other is told', async () => {
@@ -530,6 +607,23 @@ test('a Service’s preference for near endpoints is read, from its field or the
     (name) => services.get(host(name))?.trafficDistribution,
   )
   assert.deepEqual(found, ['same-zone', 'same-node', 'same-node', undefined])
+})
+
+test('a Service’s affinity and its restriction to the caller’s node are read', async () => {
+  const ports = 'selector: { a: b }, ports: [{ port: 80, name: http }]'
+  const scene = await openScene(
+    service(`{ sessionAffinity: ClientIP, internalTrafficPolicy: Local, ${ports} }`, 'both') +
+      service(`{ sessionAffinity: None, internalTrafficPolicy: Cluster, ${ports} }`, 'none'),
+  )
+  const { services } = scene.registry.snapshot
+  const found = ['both', 'none'].map((name) => {
+    const { hasClientAffinity, isNodeLocal } = services.get(host(name)) ?? {}
+    return { hasClientAffinity, isNodeLocal }
+  })
+  assert.deepEqual(found, [
+    { hasClientAffinity: true, isNodeLocal: true },
+    { hasClientAffinity: undefined, isNodeLocal: undefined },
+  ])
 })
 
 test('listeners hear what changed, once a turn, and what did not change is the same object', async () => {

@@ -13,19 +13,26 @@
  */
 import { isDeepStrictEqual } from 'node:util'
 
-import { compareAge, compareText } from '../store/identity.ts'
-import { declarationRanks } from './declaration.ts'
+import { compareText } from '../store/identity.ts'
 import type { Declaration } from './declaration.ts'
-import { fixedEndpoint, memberEndpoint } from './endpoint.ts'
+import { fixedEndpoint, isUsable, memberEndpoint } from './endpoint.ts'
 import type { Member } from './endpoint.ts'
+import {
+  adHocService,
+  compareDeclarations,
+  isOverruled,
+  joinDeclarations,
+  portLike,
+} from './join-service.ts'
 import { isSelectedBy } from './label.ts'
 import type { Labels } from './label.ts'
+import { endpointKey, servicesOf } from './service.ts'
 import type { Endpoint, RegistrySnapshot, Service, ServicePort, Workload } from './service.ts'
 
 export interface RegistryChange {
   readonly snapshot: RegistrySnapshot
   readonly previous: RegistrySnapshot
-  /** `hostname|port` whose endpoints changed. */
+  /** Keys of endpoints that changed. */
   readonly endpointKeys: ReadonlySet<string>
   /** Hosts whose service changed, came or went. */
   readonly hostnames: ReadonlySet<string>
@@ -49,6 +56,7 @@ interface Held {
 const emptySnapshot: RegistrySnapshot = {
   revision: 0,
   services: new Map(),
+  namesakes: new Map(),
   endpoints: new Map(),
   workloads: new Map(),
 }
@@ -69,7 +77,7 @@ export class ServiceIndex {
     return this.#snapshot
   }
 
-  /** Hosts with everything that declares them, winners first. */
+  /** Hosts with everything that declares them, oldest first. */
   *declared(): Iterable<readonly Declaration[]> {
     for (const host of this.#entriesByHost.keys()) {
       yield this.#ranked(host).map(({ declaration }) => declaration)
@@ -137,9 +145,11 @@ export class ServiceIndex {
   flush(): RegistryChange | undefined {
     const previous = this.#snapshot
     const services = new Draft(previous.services)
+    const namesakes = new Draft(previous.namesakes)
     const endpoints = new Draft(previous.endpoints)
     const workloads = new Draft(previous.workloads)
-    for (const host of this.#dirtyHosts) this.#computeHost(host, services, endpoints)
+    const drafts = { services, namesakes, endpoints }
+    for (const host of this.#dirtyHosts) this.#computeHost(host, drafts)
     for (const id of this.#dirtyWorkloads) {
       const workload = this.#held.get(id)?.member.workload
       const known = previous.workloads.get(id)
@@ -147,11 +157,13 @@ export class ServiceIndex {
     }
     this.#dirtyHosts.clear()
     this.#dirtyWorkloads.clear()
-    const changes = services.changed.size + endpoints.changed.size + workloads.changed.size
+    const hostnames = new Set([...services.changed, ...namesakes.changed])
+    const changes = hostnames.size + endpoints.changed.size + workloads.changed.size
     if (changes === 0) return undefined
     this.#snapshot = {
       revision: previous.revision + 1,
       services: services.map,
+      namesakes: namesakes.map,
       endpoints: endpoints.map,
       workloads: workloads.map,
     }
@@ -159,7 +171,7 @@ export class ServiceIndex {
       snapshot: this.#snapshot,
       previous,
       endpointKeys: endpoints.changed,
-      hostnames: services.changed,
+      hostnames,
       workloadIds: workloads.changed,
     }
   }
@@ -202,31 +214,38 @@ export class ServiceIndex {
     )
   }
 
-  #computeHost(
-    host: string,
-    services: Draft<Service>,
-    endpoints: Draft<readonly Endpoint[]>,
-  ): void {
-    const entries = this.#joined(host)
-    const previous = this.#snapshot.services.get(host)
-    const service = joinService(entries.map(({ declaration }) => declaration))
-    services.set(host, isDeepStrictEqual(previous, service) ? previous : service)
-    const numbers = new Set(service?.ports.map(({ number }) => number))
-    for (const { number } of previous?.ports ?? []) {
-      if (!numbers.has(number)) endpoints.set(`${host}|${number}`, undefined)
+  #computeHost(host: string, { services, namesakes, endpoints }: HostDrafts): void {
+    const entries = this.#inForce(host)
+    const before = servicesOf(this.#snapshot, host)
+    const made = joinDeclarations(entries.map(({ declaration }) => declaration))
+    const all = made.map(
+      (service) => before.find((known) => isDeepStrictEqual(known, service)) ?? service,
+    )
+    services.set(
+      host,
+      all.find(({ variant }) => variant === undefined),
+    )
+    namesakes.set(host, severalOf(all, this.#snapshot.namesakes.get(host)))
+    const gone = new Set(before.flatMap(keysOf))
+    for (const service of all) {
+      for (const port of service.ports) {
+        const key = endpointKey(service, port.number)
+        const known = this.#snapshot.endpoints.get(key)
+        const list = this.#endpointsOf({ entries, service, port }, known ?? [])
+        endpoints.set(key, isSameList(known, list) ? known : list)
+        gone.delete(key)
+      }
     }
-    for (const number of numbers) {
-      const key = `${host}|${number}`
-      const known = this.#snapshot.endpoints.get(key)
-      const made = this.#endpointsOf(entries, number, known ?? [])
-      endpoints.set(key, isSameList(known, made) ? known : made)
-    }
+    for (const key of gone) endpoints.set(key, undefined)
   }
 
-  /** The declarations of a host that are in force together; an ad-hoc one when nothing else declares it. */
-  #joined(host: string): readonly Entry[] {
+  /** The declarations of a host that count; an ad-hoc one when nothing else declares it. */
+  #inForce(host: string): readonly Entry[] {
     const ranked = this.#ranked(host)
-    if (ranked.length > 0) return ranked.filter(({ declaration }) => isJoined(declaration, ranked))
+    if (ranked.length > 0) {
+      const declarations = ranked.map(({ declaration }) => declaration)
+      return ranked.filter(({ declaration }) => !isOverruled(declaration, declarations))
+    }
     const direct = this.#direct(host)
     return direct.length === 0 ? [] : [{ declaration: adHocService(host, direct), members: [] }]
   }
@@ -244,9 +263,9 @@ export class ServiceIndex {
     return [...selected, ...direct.filter(({ workload }) => !ids.has(workload.id))]
   }
 
+  /** Of all declarations of the host in the service's namespace, joined by the name of the port as in Istio. */
   #endpointsOf(
-    entries: readonly Entry[],
-    number: number,
+    { entries, service, port }: PortInput,
     known: readonly Endpoint[],
   ): readonly Endpoint[] {
     const made = new Map<string, Endpoint>()
@@ -255,26 +274,66 @@ export class ServiceIndex {
       const key = addressKey(endpoint)
       const same = knownByAddress.get(key)
       const shared = same !== undefined && isSameEndpoint(same, endpoint) ? same : endpoint
-      if (!made.has(key)) made.set(key, shared)
+      if (!made.has(key) && isUsable(shared, service)) made.set(key, shared)
       return shared
     }
     for (const entry of entries) {
-      const { declaration } = entry
-      const port = declaration.ports.find((candidate) => candidate.number === number)
-      if (port === undefined || declaration.resolution === 'none') continue
-      for (const { workload } of this.#membersOf(entry)) {
-        const held = this.#held.get(workload.id)
-        if (held === undefined) continue
-        const endpoint = held.endpoints.get(port) ?? memberEndpoint(held.member, declaration, port)
-        if (endpoint !== undefined) held.endpoints.set(port, add(endpoint))
-      }
-      for (const fixed of declaration.fixed) {
-        const endpoint = fixedEndpoint(fixed, declaration, port)
-        if (endpoint !== undefined) add(endpoint)
-      }
+      const { namespace, resolution } = entry.declaration
+      const own = portLike(entry.declaration, port)
+      if (own === undefined || namespace !== service.namespace || resolution === 'none') continue
+      this.#addEndpoints(entry, { own, called: port.number }, add)
     }
     return [...made.values()]
   }
+
+  /** Of one declaration's port, for the service port of a number. */
+  #addEndpoints(
+    entry: Entry,
+    { own, called }: { readonly own: ServicePort; readonly called: number },
+    add: (endpoint: Endpoint) => Endpoint,
+  ): void {
+    const { declaration } = entry
+    const isSame = own.number === called
+    const port = isSame ? own : { ...own, number: called }
+    for (const { workload } of this.#membersOf(entry)) {
+      const held = this.#held.get(workload.id)
+      if (held === undefined) continue
+      const endpoint = held.endpoints.get(port) ?? memberEndpoint(held.member, declaration, port)
+      if (endpoint !== undefined) held.endpoints.set(port, add(endpoint))
+    }
+    for (const fixed of declaration.fixed) {
+      const endpoint = fixedEndpoint(fixed, declaration, port)
+      if (endpoint !== undefined) add(endpoint)
+    }
+  }
+}
+
+interface HostDrafts {
+  readonly services: Draft<Service>
+  readonly namesakes: Draft<readonly Service[]>
+  readonly endpoints: Draft<readonly Endpoint[]>
+}
+
+interface PortInput {
+  /** Everything that declares the host. */
+  readonly entries: readonly Entry[]
+  readonly service: Service
+  readonly port: ServicePort
+}
+
+function keysOf(service: Service): string[] {
+  return service.ports.map(({ number }) => endpointKey(service, number))
+}
+
+/** Undefined for one alone; the same list as before when it holds the same. */
+function severalOf(
+  services: readonly Service[],
+  before: readonly Service[] | undefined,
+): readonly Service[] | undefined {
+  if (services.length < 2) return undefined
+  const isSame =
+    before?.length === services.length && services.every((service, at) => before[at] === service)
+  return isSame ? before : services
 }
 
 /** A copy of a map that is only made when something is written to it. */
@@ -299,82 +358,6 @@ class Draft<Value> {
     else this.#copy.set(key, value)
     this.changed.add(key)
   }
-}
-
-function compareDeclarations(a: Declaration, b: Declaration): number {
-  const rank = declarationRanks.indexOf(a.kind) - declarationRanks.indexOf(b.kind)
-  if (rank !== 0 || a.resource === undefined || b.resource === undefined) return rank
-  return compareAge(a.resource, b.resource)
-}
-
-/** Declarations join the first one when they agree with it on namespace and resolution. */
-export function isJoined(
-  declaration: Declaration,
-  ranked: readonly { readonly declaration: Declaration }[],
-): boolean {
-  const first = ranked[0]?.declaration ?? declaration
-  if (declaration.namespace !== first.namespace) return false
-  if (declaration.kind === 'Service' && first.kind === 'mesh') return false
-  return declaration.resolution === first.resolution
-}
-
-function joinService(declarations: readonly Declaration[]): Service | undefined {
-  const [first] = declarations
-  if (first === undefined) return undefined
-  const ports = new Map<number, ServicePort>()
-  for (const port of declarations.flatMap((declaration) => declaration.ports)) {
-    if (!ports.has(port.number)) ports.set(port.number, port)
-  }
-  const union = (lists: readonly (readonly string[])[]) => [...new Set(lists.flat())]
-  const isExportedByDefault = declarations.some(({ exportTo }) => exportTo.length === 0)
-  return {
-    hostname: first.hostname,
-    name: first.name,
-    namespace: first.namespace,
-    ports: [...ports.values()],
-    addresses: union(declarations.map(({ addresses }) => addresses)),
-    resolution: first.resolution,
-    isMeshExternal: first.isMeshExternal,
-    exportTo: isExportedByDefault ? [] : union(declarations.map(({ exportTo }) => exportTo)),
-    subjectAltNames: union(declarations.map(({ subjectAltNames }) => subjectAltNames)),
-    ...(first.trafficDistribution && { trafficDistribution: first.trafficDistribution }),
-    declaredBy: first.declaredBy,
-  }
-}
-
-/** What `tulle run --service` declares when nobody else did. */
-function adHocService(hostname: string, members: readonly Member[]): Declaration {
-  const [name = hostname] = hostname.split('.')
-  const workload = members[0]?.workload
-  const namespace = workload?.namespace ?? ''
-  return {
-    kind: 'ad-hoc',
-    hostname,
-    name,
-    namespace,
-    ports: adHocPorts(members),
-    selector: undefined,
-    fixed: [],
-    addresses: [],
-    resolution: 'static',
-    isMeshExternal: false,
-    exportTo: [],
-    subjectAltNames: [],
-    declaredBy: `workload ${namespace}/${workload?.name ?? ''}`,
-    resource: undefined,
-    path: '',
-  }
-}
-
-/** The ports that the workloads themselves name, as HTTP. */
-function adHocPorts(members: readonly Member[]): readonly ServicePort[] {
-  const ports = new Map<number, ServicePort>()
-  for (const { name, appPort, servicePort } of members.flatMap(({ workload }) => workload.ports)) {
-    const number = servicePort ?? appPort
-    if (ports.has(number)) continue
-    ports.set(number, { number, name: name || 'http', protocol: 'http', targetPort: appPort })
-  }
-  return [...ports.values()].sort((a, b) => a.number - b.number)
 }
 
 function labelKeys({ namespace, labels }: Pick<Workload, 'namespace' | 'labels'>): string[] {

@@ -44,8 +44,16 @@ export interface Service {
   readonly subjectAltNames: readonly string[]
   /** Absent: no preference. */
   readonly trafficDistribution?: TrafficDistribution
+  /** Calls of one client go to one endpoint, where no rule says otherwise; absent: they do not. */
+  readonly hasClientAffinity?: boolean
+  /** Only endpoints on the caller's node serve; absent: all do. */
+  readonly isNodeLocal?: boolean
   /** What declared it, for messages: `Service default/reviews`, `mesh.yaml:12`. */
   readonly declaredBy: string
+  /** Made of ServiceEntries: as in Istio, one of these gives way to other services of its host. Absent: it is not. */
+  readonly isServiceEntry?: boolean
+  /** What tells it from the leading service of its host; absent for that one. */
+  readonly variant?: string
 }
 
 export type EndpointHealth = 'healthy' | 'unhealthy' | 'draining'
@@ -107,10 +115,47 @@ export interface WorkloadPort {
   readonly servicePort: number | undefined
 }
 
-/** An immutable view; a change makes a new one. `endpoints` keys are `hostname|servicePort`. */
+/** An immutable view; a change makes a new one. */
 export interface RegistrySnapshot {
   readonly revision: number
+  /** By host. Of a host that has several, the one that leads where nothing else decides. */
   readonly services: ReadonlyMap<string, Service>
+  /** Hosts that have several: all of them, oldest first. Which of them a client means depends on the client. */
+  readonly namesakes: ReadonlyMap<string, readonly Service[]>
+  /** By `endpointKey`. */
   readonly endpoints: ReadonlyMap<string, readonly Endpoint[]>
   readonly workloads: ReadonlyMap<string, Workload>
+}
+
+/** `hostname|port`; of a service that does not lead its host, `hostname variant|port`. */
+export function endpointKey(
+  { hostname, variant }: Pick<Service, 'hostname' | 'variant'>,
+  port: number,
+): string {
+  return variant === undefined ? `${hostname}|${port}` : `${hostname} ${variant}|${port}`
+}
+
+export function hostOfEndpointKey(key: string): string {
+  const hostAndVariant = key.slice(0, key.lastIndexOf('|'))
+  const space = hostAndVariant.indexOf(' ')
+  return space < 0 ? hostAndVariant : hostAndVariant.slice(0, space)
+}
+
+type Services = Pick<RegistrySnapshot, 'services' | 'namesakes'>
+
+/** All services of a host, oldest first. */
+export function servicesOf({ services, namesakes }: Services, host: string): readonly Service[] {
+  const several = namesakes.get(host)
+  if (several !== undefined) return several
+  const only = services.get(host)
+  return only === undefined ? [] : [only]
+}
+
+/** All services of all hosts. */
+export function* allServices({ services, namesakes }: Services): Generator<Service, void> {
+  for (const [host, service] of services) {
+    const several = namesakes.get(host)
+    if (several === undefined) yield service
+    else yield* several
+  }
 }

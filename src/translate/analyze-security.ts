@@ -10,7 +10,7 @@ import type {
   TrafficPolicy,
 } from '../model/istio/destination-rule.ts'
 import { describeResource, type Resource } from '../model/resource.ts'
-import type { Endpoint, Service, ServicePort } from '../registry/service.ts'
+import { allServices, type Endpoint, type Service, type ServicePort } from '../registry/service.ts'
 import { labelsText } from './analysis/known-workload.ts'
 import { refusedTlsFields } from './cluster-tls.ts'
 import { isDestinationRule } from './destination-rule-index.ts'
@@ -236,7 +236,7 @@ function mismatchOf(
 /** Ports of the services that a rule covers, as far as the block is for them. */
 function portsOf(world: World, { spec, metadata }: Resource<DestinationRuleSpec>, block: TlsBlock) {
   const host = resolveHost(spec.host, metadata.namespace)
-  return [...world.input.registry.services.values()]
+  return [...allServices(world.input.registry)]
     .filter(({ hostname }) => hostname === host || isCoveredBy(hostname, host))
     .flatMap((service) => service.ports.map((port) => ({ service, port })))
     .filter(({ port }) => block.port === undefined || block.port === port.number)

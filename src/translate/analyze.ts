@@ -39,7 +39,7 @@ import { isCoveredBy, resolveHost } from './host-name.ts'
 import type { TranslationInput } from './input.ts'
 import { destinationsOf } from './route-destination.ts'
 import { isVirtualService, type VirtualService } from './virtual-service-index.ts'
-import { buildWorld, endpointsOf, inferredSubsets, type World } from './world.ts'
+import { buildWorld, endpointsOf, inferredSubsets, serviceSeenFrom, type World } from './world.ts'
 
 /** Versions of VirtualServices that are not in force, because they name what does not exist. */
 export type Held = ReadonlySet<Resource>
@@ -160,7 +160,7 @@ function describeDangling({ kind, path, host, subset }: Reference, consequence: 
 function reportPorts(world: World, resource: Resource<VirtualServiceSpec>): Issue[] {
   return destinationReferences(resource).flatMap(({ path, destination }) => {
     const host = resolveHost(destination.host, resource.metadata.namespace)
-    const ports = world.input.registry.services.get(host)?.ports ?? []
+    const ports = serviceSeenFrom(world, resource.metadata.namespace, host)?.ports ?? []
     const numbers = ports.map(({ number }) => number)
     const wanted = destination.port?.number ?? 0
     if (wanted !== 0 && numbers.length > 0 && !numbers.includes(wanted)) {
@@ -239,7 +239,7 @@ function isInferred(
   world: World,
   { host, subset, resource }: { host: string; subset: string; resource: Resource },
 ): boolean {
-  const service = world.input.registry.services.get(host)
+  const service = serviceSeenFrom(world, resource.metadata.namespace, host)
   if (service === undefined) return false
   const rule = ruleSeenFrom(world, resource.metadata.namespace, host)
   return inferredSubsets(world, service, rule).some(({ name }) => name === subset)
@@ -248,7 +248,7 @@ function isInferred(
 function ruleSeenFrom(world: World, namespace: string, host: string): MergedRule | undefined {
   return world.destinationRules.find({
     host,
-    serviceNamespace: world.input.registry.services.get(host)?.namespace ?? '',
+    serviceNamespace: serviceSeenFrom(world, namespace, host)?.namespace ?? '',
     clientNamespace: namespace,
     isSelected: () => true,
   })
@@ -277,7 +277,7 @@ function reportEmptySubsets(
   { workloads, declared }: RoutingOptions,
 ): Issue[] {
   const host = resolveHost(resource.spec.host, resource.metadata.namespace)
-  const service = world.input.registry.services.get(host)
+  const service = serviceSeenFrom(world, resource.metadata.namespace, host)
   if (service === undefined || service.resolution === 'none' || workloads.length === 0) return []
   const endpoints = service.ports.flatMap((port) => endpointsOf(world, service, port))
   return (resource.spec.subsets ?? []).flatMap((subset, index) => {

@@ -133,6 +133,7 @@ function server(input: ClusterTlsInput, tls: ClientTlsSettings): ClusterTls {
   return {
     fields: {
       transportSocket: serverUpstream({
+        mesh: input.mesh,
         sni: tls.sni ?? '',
         alpn: protocolOf(input) === 'http/2' ? ['h2'] : [],
         clientCertificate: clientCertificateOf(tls),

@@ -35,6 +35,8 @@ import { adsSource, durationOf } from './message.ts'
 import { translateOutlierDetection } from './outlier-detection.ts'
 import { configPath } from './provenance.ts'
 import { toldOf } from './proxy-protocol.ts'
+import { withAffinity } from './source-hash.ts'
+import { altStatName } from './stat-name.ts'
 import { effectivePolicy, type EffectivePolicy } from './traffic-policy.ts'
 
 export interface ClusterInput {
@@ -60,8 +62,8 @@ export interface ClusterInput {
 
 /** Undefined when a service resolved by DNS has no endpoint (in this subset), as in Istio. */
 export function translateCluster(written: ClusterInput): EncodedResource | undefined {
-  const { port, rule, subset, mesh } = written
-  const policy = effectivePolicy({ rule: rule?.trafficPolicy, subset, port: port.number, mesh })
+  const { port, subset, mesh } = written
+  const policy = policyOf(written)
   const service = asBalanced(written.service, policy)
   const input = { ...written, service }
   const name = clusterName(port.number, subset?.name ?? '', service.hostname)
@@ -72,6 +74,7 @@ export function translateCluster(written: ClusterInput): EncodedResource | undef
   const pool: PoolInput = {
     settings: policy.connectionPool,
     retryBudget: policy.retryBudget,
+    outlierDetection: policy.outlierDetection,
     port,
     mesh,
     direction: 'outbound',
@@ -87,6 +90,7 @@ export function translateCluster(written: ClusterInput): EncodedResource | undef
       })
   const message = Cluster.fromPartial({
     name,
+    ...altStatName(mesh.outboundStatName, input),
     ...discovery,
     ...translateConnectionPool({
       ...pool,
@@ -105,6 +109,11 @@ export function translateCluster(written: ClusterInput): EncodedResource | undef
     metadata: { filterMetadata: { istio: istioMetadata(input) } },
   })
   return encodeResource({ name, typeUrl: typeUrls.cluster, codec: Cluster, message })
+}
+
+function policyOf({ service, port, rule, subset, mesh }: ClusterInput): EffectivePolicy {
+  const policy = effectivePolicy({ rule: rule?.trafficPolicy, subset, port: port.number, mesh })
+  return { ...policy, loadBalancer: withAffinity(policy.loadBalancer, service) }
 }
 
 /** A cluster that resolves the name that a request asked for speaks TLS, if any, with that name; it has no localities. */

@@ -5,6 +5,7 @@ import { Filter as FilterCodec } from '../xds/proto/generated/envoy/config/liste
 import type { RouteConfiguration } from '../xds/proto/generated/envoy/config/route/v3/route.ts'
 import { Cors } from '../xds/proto/generated/envoy/extensions/filters/http/cors/v3/cors.ts'
 import { HTTPFault } from '../xds/proto/generated/envoy/extensions/filters/http/fault/v3/fault.ts'
+import { GrpcWeb } from '../xds/proto/generated/envoy/extensions/filters/http/grpc_web/v3/grpc_web.ts'
 import { OnDemand } from '../xds/proto/generated/envoy/extensions/filters/http/on_demand/v3/on_demand.ts'
 import { Router } from '../xds/proto/generated/envoy/extensions/filters/http/router/v3/router.ts'
 import {
@@ -32,6 +33,8 @@ export interface ManagerInput {
   readonly saysWhoCalls?: boolean
   /** Routes and clusters come when they are first called. */
   readonly isOnDemand?: boolean
+  /** The port is one of `grpc-web`: browsers' calls become gRPC. */
+  readonly readsGrpcWeb?: boolean
   readonly client: Client
   readonly mesh: MeshSettings
 }
@@ -94,10 +97,21 @@ function onDemandFilter() {
   }
 }
 
-function httpFilters({ direction, client, isOnDemand = false }: ManagerInput) {
+function grpcWebFilter() {
+  const name = 'envoy.extensions.filters.http.grpc_web.v3.GrpcWeb'
+  return {
+    name: 'envoy.filters.http.grpc_web',
+    configType: { $case: 'typedConfig' as const, value: packed(GrpcWeb, name, {}) },
+  }
+}
+
+function httpFilters(input: ManagerInput) {
+  const { direction, client, isOnDemand = false, readsGrpcWeb = false } = input
   return [
     ...(isOnDemand ? [onDemandFilter()] : []),
     ...(direction === 'outbound' ? [dynamicForwardProxyFilter()] : []),
+    // Before faults and CORS, as Istio.
+    ...(readsGrpcWeb ? [grpcWebFilter()] : []),
     {
       name: faultFilterName,
       configType: { $case: 'typedConfig', value: packed(HTTPFault, faultTypeName, {}) },

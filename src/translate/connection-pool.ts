@@ -3,7 +3,9 @@ import { durationMs } from '../model/duration.ts'
 import type {
   ConnectionPoolSettings,
   HttpSettings,
+  OutlierDetection,
   RetryBudget,
+  TcpKeepalive,
   TcpSettings,
 } from '../model/istio/destination-rule.ts'
 import type { ServicePort } from '../registry/service.ts'
@@ -20,6 +22,8 @@ export interface PoolInput {
   readonly isBetweenSidecars?: boolean
   /** In place of a fixed number of retries. */
   readonly retryBudget?: RetryBudget | undefined
+  /** Of its `outlierDetectionHttpErrorCodes` the protocol's options tell. */
+  readonly outlierDetection?: OutlierDetection | undefined
   /** Whether TLS is spoken with the name that a request asked for, and the server must prove to have it. */
   readonly autoSni?: boolean
   readonly autoSanValidation?: boolean
@@ -33,7 +37,7 @@ const protocolOptionsName = 'envoy.extensions.upstreams.http.v3.HttpProtocolOpti
 export function translateConnectionPool(input: PoolInput) {
   const { settings, mesh } = input
   const { tcp } = settings
-  const keepalive = tcp?.tcpKeepalive
+  const keepalive = keepaliveOf(mesh.tcpKeepalive, tcp?.tcpKeepalive)
   const options = protocolOptions(input)
   return {
     connectTimeout: durationOf(
@@ -59,6 +63,14 @@ export function translateConnectionPool(input: PoolInput) {
   }
 }
 
+/** What a rule leaves out is the mesh's. */
+function keepaliveOf(
+  mesh: TcpKeepalive | undefined,
+  own: TcpKeepalive | undefined,
+): TcpKeepalive | undefined {
+  return mesh === undefined && own === undefined ? undefined : { ...mesh, ...own }
+}
+
 /** Zero in the YAML counts as unset, as in Istio. */
 function thresholds({ settings: { tcp, http }, retryBudget }: PoolInput) {
   return {
@@ -66,13 +78,16 @@ function thresholds({ settings: { tcp, http }, retryBudget }: PoolInput) {
     maxPendingRequests: positive(http?.http1MaxPendingRequests) ?? unlimited,
     maxRequests: positive(http?.http2MaxRequests) ?? unlimited,
     maxRetries: positive(http?.maxRetries) ?? unlimited,
-    ...(retryBudget !== undefined && {
-      retryBudget: {
-        budgetPercent: { value: retryBudget.percent ?? 20 },
-        minRetryConcurrency: retryBudget.minRetryConcurrency ?? 3,
-      },
-    }),
+    ...(retryBudget !== undefined && { retryBudget: budgetOf(retryBudget) }),
     trackRemaining: true,
+  }
+}
+
+function budgetOf({ percent = 20, minRetryConcurrency = 3, budgetInterval }: RetryBudget) {
+  return {
+    budgetPercent: { value: percent },
+    minRetryConcurrency,
+    ...(budgetInterval !== undefined && { budgetInterval: durationOfText(budgetInterval) }),
   }
 }
 
@@ -81,15 +96,41 @@ function protocolOptions(input: PoolInput): object | undefined {
   const common = commonOptions({ tcp, http })
   const upstreamProtocolOptions = upstreamProtocol(input)
   const names = serverNames(input)
-  if (!isHttp(input.port) && !(common ?? upstreamProtocolOptions ?? names)) return undefined
+  const isAsked = common ?? upstreamProtocolOptions ?? names
+  if (!isHttp(input.port) && isAsked === undefined) return undefined
+  const errorMatcher = errorMatcherOf(input)
   return {
     ...(common !== undefined && { commonHttpProtocolOptions: common }),
     ...(names !== undefined && { upstreamHttpProtocolOptions: names }),
+    ...(errorMatcher !== undefined && { outlierDetection: { errorMatcher } }),
     upstreamProtocolOptions: upstreamProtocolOptions ?? {
       $case: 'explicitHttpConfig',
       value: { protocolConfig: { $case: 'httpProtocolOptions', value: keepsTrailers } },
     },
   }
+}
+
+/** Envoy's matcher takes the place of its own rule, so that rule is a part of it. */
+function errorMatcherOf({ outlierDetection, port }: PoolInput): object | undefined {
+  const errorCodes = outlierDetection?.outlierDetectionHttpErrorCodes ?? []
+  const others = [...new Set(errorCodes)].filter((code) => code < 500)
+  if (others.length === 0 || !(isHttp(port) || isHttp2(port))) return undefined
+  const serverErrors = { $case: 'rangeMatch', value: { start: 500, end: 600 } }
+  const rules = [
+    statusRule(serverErrors),
+    ...others.map((code) =>
+      statusRule({
+        $case: 'stringMatch',
+        value: { matchPattern: { $case: 'exact', value: String(code) } },
+      }),
+    ),
+  ]
+  return { rule: { $case: 'orMatch', value: { rules } } }
+}
+
+function statusRule(headerMatchSpecifier: object) {
+  const headers = [{ name: ':status', headerMatchSpecifier }]
+  return { rule: { $case: 'httpResponseHeadersMatch', value: { headers } } }
 }
 
 function serverNames({ autoSni = false, autoSanValidation = false }: PoolInput) {

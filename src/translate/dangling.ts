@@ -1,10 +1,10 @@
 /** Destinations of a VirtualService that lead nowhere: a host without a service, a subset that nothing defines, a delegate that is not there. */
 import type { VirtualServiceSpec } from '../model/istio/virtual-service.ts'
 import type { Resource } from '../model/resource.ts'
-import type { Service } from '../registry/service.ts'
 import { destinationReferences } from './analysis/reference.ts'
-import { isCoveredBy, isExportedTo, isWildcard, resolveHost } from './host-name.ts'
-import { inferredSubsets, type World } from './world.ts'
+import { isCoveredBy, isWildcard, resolveHost } from './host-name.ts'
+import { serviceFor } from './service-choice.ts'
+import { inferredSubsets, serviceSeenFrom, type World } from './world.ts'
 
 export interface Reference {
   readonly kind: 'host' | 'subset' | 'delegate'
@@ -70,19 +70,13 @@ function isKnownHost(world: World, resource: Resource<VirtualServiceSpec>, host:
   return clients.every((client) => isSeenFrom(world, client, host))
 }
 
-function isSeenFrom({ input }: World, client: string, host: string): boolean {
+function isSeenFrom({ imports, input }: World, client: string, host: string): boolean {
   const { services } = input.registry
-  const isSeen = ({ exportTo, namespace }: Service) =>
-    isExportedTo(exportTo.length > 0 ? exportTo : input.mesh.serviceExportTo, {
-      own: namespace,
-      client,
-    })
-  const exact = services.get(host)
-  if (exact !== undefined) return isSeen(exact)
-  for (const [name, service] of services) {
-    if (isWildcard(name) && isCoveredBy(host, name) && isSeen(service)) return true
-  }
-  return false
+  const isSeen = (name: string) => serviceFor(imports.visibility, name, client) !== undefined
+  if (services.has(host)) return isSeen(host)
+  return [...services.keys()].some(
+    (name) => isWildcard(name) && isCoveredBy(host, name) && isSeen(name),
+  )
 }
 
 /** As a client in the VirtualService's own namespace sees it. */
@@ -90,7 +84,7 @@ function isKnownSubset(
   world: World,
   { host, subset, namespace }: { host: string; subset: string; namespace: string },
 ): boolean {
-  const service = world.input.registry.services.get(host)
+  const service = serviceSeenFrom(world, namespace, host)
   const rule = world.destinationRules.find({
     host,
     serviceNamespace: service?.namespace ?? '',

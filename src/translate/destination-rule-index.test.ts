@@ -34,7 +34,13 @@ function indexOf(rules: readonly Written[]): DestinationRules {
         resource,
       ]),
     ),
-    registry: { revision: 1, services: new Map(), endpoints: new Map(), workloads: new Map() },
+    registry: {
+      revision: 1,
+      services: new Map(),
+      namesakes: new Map(),
+      endpoints: new Map(),
+      workloads: new Map(),
+    },
     mesh: meshSettingsOf(),
   })
 }

@@ -17,13 +17,26 @@
  */
 import { isDeepStrictEqual } from 'node:util'
 
-import type { Service } from '../registry/service.ts'
+import {
+  allServices,
+  endpointKey,
+  hostOfEndpointKey,
+  servicesOf,
+  type Service,
+} from '../registry/service.ts'
 import { takesStreams } from './between-sidecars.ts'
 import type { MergedRule } from './destination-rule-index.ts'
 import { isCoveredBy, isWildcard } from './host-name.ts'
 import { identitiesOf } from './identity.ts'
 import { isSameEntry, type VirtualService } from './virtual-service-index.ts'
-import { endpointsOf, servedKey, takesMtls, versionsOf, type World } from './world.ts'
+import {
+  endpointsOf,
+  isSameServices,
+  servedKey,
+  takesMtls,
+  versionsOf,
+  type World,
+} from './world.ts'
 
 export interface Dirty {
   readonly everything: boolean
@@ -90,11 +103,14 @@ export function isClean(dirty: Dirty): boolean {
 }
 
 function markServices(marks: Marks, before: World, after: World): void {
-  const old = before.input.registry.services
-  const now = after.input.registry.services
-  if (old === now) return
-  for (const host of new Set([...old.keys(), ...now.keys()])) {
-    if (isSame(old.get(host), now.get(host))) continue
+  const old = before.input.registry
+  const now = after.input.registry
+  if (isSameServices(old, now)) return
+  for (const host of new Set([...old.services.keys(), ...now.services.keys()])) {
+    const isSameHere =
+      isSame(old.services.get(host), now.services.get(host)) &&
+      isSame(old.namesakes.get(host), now.namesakes.get(host))
+    if (isSameHere) continue
     marks.clusters.add(host)
     marks.endpoints.add(host)
     marks.virtualHosts.add(host)
@@ -109,12 +125,12 @@ function markServices(marks: Marks, before: World, after: World): void {
 
 /** Services that could claim a name or an address of this host. */
 function markNamesakes(marks: Marks, world: World, host: string): void {
-  const { services } = world.input.registry
-  for (const other of services.keys())
+  const { registry } = world.input
+  for (const other of registry.services.keys())
     if (other.startsWith(`${host}.`)) marks.virtualHosts.add(other)
-  const addresses = services.get(host)?.addresses ?? []
+  const addresses = servicesOf(registry, host).flatMap((service) => service.addresses)
   if (addresses.length === 0) return
-  for (const service of services.values()) {
+  for (const service of allServices(registry)) {
     if (service.addresses.some((address) => addresses.includes(address))) {
       marks.virtualHosts.add(service.hostname)
     }
@@ -127,10 +143,13 @@ function markEndpoints(marks: Marks, before: World, after: World): void {
   if (old === now) return
   for (const key of new Set([...old.keys(), ...now.keys()])) {
     if (isSame(old.get(key), now.get(key))) continue
-    const host = key.slice(0, key.lastIndexOf('|'))
+    const host = hostOfEndpointKey(key)
     marks.endpoints.add(host)
     for (const world of [before, after]) markSharers(marks, world, host)
-    const service = after.input.registry.services.get(host)
+    const number = Number(key.slice(key.lastIndexOf('|') + 1))
+    const service = servicesOf(after.input.registry, host).find(
+      (one) => endpointKey(one, number) === key,
+    )
     if (service === undefined) continue
     const isInferring = after.subsetReferences.has(host)
     const versionsChanged =
@@ -138,7 +157,7 @@ function markEndpoints(marks: Marks, before: World, after: World): void {
     const changesCluster =
       service.resolution !== 'static' ||
       versionsChanged ||
-      mayChangeHop([before, after], service, Number(key.slice(host.length + 1))) ||
+      mayChangeHop([before, after], service, number) ||
       !isDeepStrictEqual(identitiesOf(before, service), identitiesOf(after, service))
     if (changesCluster) marks.clusters.add(host)
   }
@@ -155,14 +174,14 @@ function mayChangeHop(worlds: readonly World[], service: Service, number: number
 
 /** Services that mean a port of the same workload: what its sidecar takes the port for may have changed. */
 function markSharers(marks: Marks, world: World, host: string): void {
-  const service = world.input.registry.services.get(host)
-  for (const port of service?.ports ?? []) {
-    for (const endpoint of service === undefined ? [] : endpointsOf(world, service, port)) {
-      const key = servedKey(endpoint)
-      const sharers = (key === undefined ? undefined : world.served.get(key)) ?? []
-      if (sharers.length < 2) continue
-      for (const sharer of sharers) marks.clusters.add(sharer.service.hostname)
-    }
+  const endpoints = servicesOf(world.input.registry, host).flatMap((service) =>
+    service.ports.flatMap((port) => endpointsOf(world, service, port)),
+  )
+  for (const endpoint of endpoints) {
+    const key = servedKey(endpoint)
+    const sharers = (key === undefined ? undefined : world.served.get(key)) ?? []
+    if (sharers.length < 2) continue
+    for (const sharer of sharers) marks.clusters.add(sharer.service.hostname)
   }
 }
 
@@ -209,10 +228,9 @@ function markPeerAuthentications(marks: Marks, before: World, after: World): voi
   const now = after.peerAuthentications
   if (old === now || isSameList(old.all, now.all)) return
   marks.workloads = true
-  const { services, endpoints } = after.input.registry
-  for (const service of services.values()) {
+  for (const service of allServices(after.input.registry)) {
     for (const port of service.ports) {
-      const isChanged = (endpoints.get(`${service.hostname}|${port.number}`) ?? []).some(
+      const isChanged = endpointsOf(after, service, port).some(
         (endpoint) => takesMtls(before, port, endpoint) !== takesMtls(after, port, endpoint),
       )
       if (!isChanged) continue
@@ -240,8 +258,7 @@ function markFaults(marks: Marks, before: World, after: World): void {
 function markSidecars(marks: Marks, before: World, after: World): void {
   if (isSameList(before.sidecars.all, after.sidecars.all)) return
   marks.workloads = true
-  const { services } = after.input.registry
-  for (const service of services.values()) {
+  for (const service of allServices(after.input.registry)) {
     const isChanged = service.ports.some((port) =>
       endpointsOf(after, service, port).some(
         (endpoint) => takesStreams(before, port, endpoint) !== takesStreams(after, port, endpoint),

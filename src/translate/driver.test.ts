@@ -6,6 +6,7 @@ import * as fc from 'fast-check'
 
 import { nodeOf, registryOf, resourceFrom } from '../../test/support/translation-case.ts'
 import type { Resource } from '../model/resource.ts'
+import { hostOfEndpointKey } from '../registry/service.ts'
 import { RouteConfiguration } from '../xds/proto/generated/envoy/config/route/v3/route.ts'
 import { Any } from '../xds/proto/generated/google/protobuf/any.ts'
 import { typeUrls, type ResourceView } from '../xds/resource-set.ts'
@@ -593,6 +594,17 @@ const someFaults: readonly InjectedFault[] = [
 
 type Edit = (input: TranslationInput) => TranslationInput
 
+function withoutHost(
+  { services, namesakes, endpoints }: TranslationInput['registry'],
+  host: string,
+) {
+  return {
+    services: new Map([...services].filter(([key]) => key !== host)),
+    namesakes: new Map([...namesakes].filter(([key]) => key !== host)),
+    endpoints: new Map([...endpoints].filter(([key]) => hostOfEndpointKey(key) !== host)),
+  }
+}
+
 const editArbitrary: fc.Arbitrary<Edit> = fc.oneof(
   fc
     .oneof(virtualServiceArbitrary, ruleArbitrary, policyArbitrary, sidecarArbitrary)
@@ -608,30 +620,31 @@ const editArbitrary: fc.Arbitrary<Edit> = fc.oneof(
       resources: new Map([...input.resources].filter(([key]) => key !== gone)),
     }
   }),
-  serviceArbitrary.map((service): Edit => (input) => {
-    const { services, endpoints } = registryOf([service])
-    const { registry } = input
-    const others = [...registry.endpoints].filter(
-      ([key]) => !key.startsWith(`${service.hostname}|`),
-    )
-    return {
-      ...input,
-      registry: {
-        ...registry,
-        services: new Map([...registry.services, ...services]),
-        endpoints: new Map([...others, ...endpoints]),
-      },
-    }
-  }),
+  // One service of the host, or one more in a namespace of its own.
+  fc
+    .record({ service: serviceArbitrary, namespace: fc.constantFrom('other', 'default', '') })
+    .map(({ service, namespace }): Edit => (input) => {
+      const second = {
+        ...service,
+        namespace,
+        isServiceEntry: true,
+        ports: service.ports.slice(0, 1),
+      }
+      const made = registryOf(namespace === '' ? [service] : [service, second])
+      const { services, namesakes, endpoints } = withoutHost(input.registry, service.hostname)
+      return {
+        ...input,
+        registry: {
+          ...input.registry,
+          services: new Map([...services, ...made.services]),
+          namesakes: new Map([...namesakes, ...made.namesakes]),
+          endpoints: new Map([...endpoints, ...made.endpoints]),
+        },
+      }
+    }),
   hostArbitrary.map((host): Edit => (input) => ({
     ...input,
-    registry: {
-      ...input.registry,
-      services: new Map([...input.registry.services].filter(([key]) => key !== host)),
-      endpoints: new Map(
-        [...input.registry.endpoints].filter(([key]) => !key.startsWith(`${host}|`)),
-      ),
-    },
+    registry: { ...input.registry, ...withoutHost(input.registry, host) },
   })),
   fc
     .constantFrom(

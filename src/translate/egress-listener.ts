@@ -21,6 +21,7 @@ import { httpProxyName } from './outbound-listener.ts'
 import { encodeRouteConfiguration, encodeVirtualHost } from './route-configuration.ts'
 import type { Scope } from './scope.ts'
 import { isImportedBy, outboundPolicyOf, type BoundListener } from './sidecar-index.ts'
+import { sourceFilters } from './source-hash.ts'
 import type { tcpFilters } from './tcp-proxy.ts'
 import { sniffedFields } from './tunnel.ts'
 import { catchAllVirtualHost, isHttp, listenerVirtualHost } from './virtual-host.ts'
@@ -61,8 +62,7 @@ function servicesOf(
   { imports, port }: BoundListener,
 ): Service[] {
   const seen = world.imports.of(scope)
-  return [...(seen?.services.values() ?? [])]
-    .filter(({ hostname }) => seen?.inferred.has(hostname) !== true)
+  return [...(seen?.named.values() ?? [])]
     .filter((service) => isImportedBy(imports, service))
     .filter(({ ports }) => port === 0 || ports.some(({ number }) => number === port))
     .sort((left, right) => compareText(left.hostname, right.hostname))
@@ -79,13 +79,14 @@ function translateBound(input: EgressInput, bound: BoundListener): EgressParts {
       statPrefix: `outbound_${name}`,
       routes,
       acceptsConnect: protocol === 'http-proxy',
+      readsGrpcWeb: protocol === 'grpc-web',
       client,
       mesh,
     })
   const forAll = (filters: ReturnType<typeof tcpFilters>) =>
     encodeListener(bound, name, { filterChains: [{ filters }] })
   if (protocol === 'http-proxy' || (port === 0 && isHttp({ protocol }))) {
-    return { listeners: [forAll([manager(httpProxyName)])], routes: [] }
+    return { listeners: [forAll([...sourceFilters(client), manager(httpProxyName)])], routes: [] }
   }
   const services = servicesOf(input, bound)
   if (isHttp({ protocol })) {
@@ -99,7 +100,7 @@ function translateBound(input: EgressInput, bound: BoundListener): EgressParts {
     const policy = outboundPolicyOf(mesh, scope.sidecar)
     const all = [...virtualHosts, catchAllVirtualHost(policy)].map(encodeVirtualHost)
     const routes = [encodeRouteConfiguration(name, all)]
-    return { listeners: [forAll([manager(name)])], routes }
+    return { listeners: [forAll([...sourceFilters(client), manager(name)])], routes }
   }
   const l4 = bytesOf(input, services, { protocol, port })
   if (l4 === undefined) return { listeners: [], routes: [] }

@@ -23,6 +23,7 @@ import { localityPolicyOf } from './locality.ts'
 import { encodeVirtualHost, type EncodedVirtualHost } from './route-configuration.ts'
 import { translateRoutes } from './route.ts'
 import { isSelected, type Scope } from './scope.ts'
+import { withAffinity } from './source-hash.ts'
 import { blocksOf, effectivePolicy } from './traffic-policy.ts'
 import { tunnelOf, type Tunnel } from './tunnel.ts'
 import {
@@ -33,8 +34,9 @@ import {
 } from './virtual-host.ts'
 import { candidatesFor, type VirtualService } from './virtual-service-index.ts'
 import {
-  endpointsOf,
   inferredSubsets,
+  isClusterLocal,
+  reachableEndpoints,
   ruleFor,
   takenNames,
   takesMtls,
@@ -72,7 +74,7 @@ export function translateClusters(input: PartInput): EncodedResource[] {
   }
   return service.ports.flatMap((port) =>
     subsetsOf(input).flatMap((subset) => {
-      const endpoints = endpointsOf(world, service, port)
+      const endpoints = reachableEndpoints(world, scope, { service, port })
       const takes = {
         takesMtls: (endpoint: Endpoint) => takesMtls(world, port, endpoint),
         takesStreams: (endpoint: Endpoint) => takesStreams(world, port, endpoint),
@@ -99,7 +101,7 @@ export function translateAssignments(input: PartInput): EncodedResource[] {
         service,
         port,
         subset,
-        endpoints: endpointsOf(world, service, port),
+        endpoints: reachableEndpoints(world, scope, { service, port }),
         takesMtls: (endpoint) => takesMtls(world, port, endpoint),
         locality: localityPolicyOf({ policy, service, mesh }),
         place: scope.place,
@@ -113,7 +115,9 @@ export function placeKey({ world, scope, service, rule }: PartInput): string {
   const { mesh } = world.input
   const blocks = rule === undefined ? [] : blocksOf(rule)
   const counts =
+    isClusterLocal(world, service) ||
     service.trafficDistribution !== undefined ||
+    service.isNodeLocal === true ||
     mesh.outlierDetection !== undefined ||
     (mesh.localityLb?.distribute ?? []).length > 0 ||
     blocks.some(
@@ -210,7 +214,13 @@ function routesOf(
 }
 
 function hashFor(world: World, scope: Scope): HashOf {
-  return (destination) => consistentHashOf(ruleFor(world, scope, destination.host), destination)
+  return (destination) => {
+    const rule = ruleFor(world, scope, destination.host)
+    const hash = consistentHashOf(rule, destination)
+    if (hash !== undefined) return hash
+    const service = visibleService(world, scope, destination.host)
+    return withAffinity(rule?.trafficPolicy?.loadBalancer, service)?.consistentHash
+  }
 }
 
 /** Virtual hosts for a host that only VirtualServices know; on 80, or on the ports of the services beside it. */

@@ -21,6 +21,8 @@ import { inboundClusterName } from './host-name.ts'
 import { inboundChains, type Spoken } from './inbound-chain.ts'
 import type { MeshSettings, MtlsMode } from './input.ts'
 import { noTimeout, socketAddress } from './message.ts'
+import { translateInboundRetries } from './retry.ts'
+import { altStatName, statName, type StatNameInput } from './stat-name.ts'
 import { tcpFilters } from './tcp-proxy.ts'
 import { serverDownstream } from './tls-context.ts'
 import { effectivePolicy } from './traffic-policy.ts'
@@ -56,15 +58,24 @@ function inboundListener(input: InboundInput): EncodedResource {
   const name = inboundClusterName(meshPort.appPort)
   const protocol = protocolOf(input)
   const routes = isHttp({ protocol }) ? inboundRoutes(input, name) : undefined
+  const named = statNameInput(input)
+  const statPrefix = named && statName(mesh.inboundStatName, named)
   const filters = (security: 'mutual-tls' | 'none', spoken: Spoken) =>
     routes === undefined || spoken === 'tcp'
-      ? tcpFilters({ target: name, reporter: 'destination', client, mesh })
+      ? tcpFilters({
+          target: name,
+          statPrefix,
+          reporter: 'destination',
+          client,
+          mesh,
+        })
       : [
           connectionManager({
             direction: 'inbound',
             statPrefix: `inbound_${client.bindAddress}_${meshPort.appPort}`,
             routes,
             acceptsConnect: false,
+            readsGrpcWeb: protocol === 'grpc-web',
             saysWhoCalls: security === 'mutual-tls',
             client,
             mesh,
@@ -78,7 +89,7 @@ function inboundListener(input: InboundInput): EncodedResource {
       mode,
       protocol: spokenOn(protocol),
       mesh,
-      serverTls: isTerminated(input) ? serverDownstream(input.ingress.tls) : undefined,
+      serverTls: isTerminated(input) ? serverDownstream(input.ingress.tls, mesh) : undefined,
       filters,
     }),
   })
@@ -90,11 +101,12 @@ function spokenOn(protocol: PortProtocol): Spoken | 'auto' {
   return isHttp({ protocol }) ? 'http' : 'tcp'
 }
 
-/** One route for everything. A request that the application's connection lost before it was sent is repeated. */
+/** One route for everything. */
 function inboundRoutes(input: InboundInput, name: string): RouteConfiguration {
   const [first] = input.served
   const port = first?.port.number ?? input.meshPort.servicePort ?? input.meshPort.appPort
   const isGrpc = protocolOf(input) === 'grpc'
+  const retryPolicy = isGrpc ? undefined : translateInboundRetries(input.mesh.inboundRetryPolicy)
   return RouteConfiguration.fromPartial({
     name,
     validateClusters: false,
@@ -116,9 +128,7 @@ function inboundRoutes(input: InboundInput, name: string): RouteConfiguration {
                   maxStreamDuration: noTimeout,
                   grpcTimeoutHeaderMax: noTimeout,
                 },
-                ...(!isGrpc && {
-                  retryPolicy: { retryOn: 'reset-before-request', numRetries: 2 },
-                }),
+                ...(retryPolicy !== undefined && { retryPolicy }),
               },
             },
           },
@@ -135,6 +145,7 @@ function inboundCluster(input: InboundInput): EncodedResource {
   const policy = effectivePolicy({ rule: rule?.trafficPolicy, subset: undefined, port, mesh })
   const message = Cluster.fromPartial({
     name,
+    ...altStatName(mesh.inboundStatName, statNameInput(input)),
     clusterDiscoveryType: { $case: 'type', value: Cluster_DiscoveryType.STATIC },
     ...translateConnectionPool({
       settings: input.ingress?.connectionPool ?? input.inboundPool ?? policy.connectionPool,
@@ -170,6 +181,12 @@ function inboundCluster(input: InboundInput): EncodedResource {
     },
   })
   return encodeResource({ name, typeUrl: typeUrls.cluster, codec: Cluster, message })
+}
+
+/** Undefined while no service is known that could name it. */
+function statNameInput({ served, meshPort }: InboundInput): StatNameInput | undefined {
+  const [first] = served
+  return first && { ...first, targetPort: meshPort.appPort }
 }
 
 /** Where the application listens: on its port, or where a Sidecar says. */

@@ -4,13 +4,15 @@ import type {
   ConnectionPoolSettings,
   LocalityLbSetting,
   OutlierDetection,
+  TcpKeepalive,
 } from '../model/istio/destination-rule.ts'
 import type { HttpFaultInjection, HttpRetry } from '../model/istio/virtual-service.ts'
-import type { MeshConfig, PathNormalization } from '../model/mesh/mesh-config.ts'
+import type { MeshConfig, PathNormalization, TlsConfig } from '../model/mesh/mesh-config.ts'
 import type { MeshSpec } from '../model/mesh/mesh.ts'
 import { trustDomainOf } from '../model/mesh/trust-domain.ts'
 import type { Resource } from '../model/resource.ts'
 import type { RegistrySnapshot } from '../registry/service.ts'
+import { bySpecificity } from './host-name.ts'
 
 export interface TranslationInput {
   /** By resourceKey; kinds that the translation does not read are passed over. A changed resource is a new
@@ -67,6 +69,23 @@ export interface MeshSettings {
   /** For workloads that no PeerAuthentication speaks of. */
   readonly mtlsMode: MtlsMode
   readonly mtlsVersionMin: '1.2' | '1.3'
+  /** Of TLS 1.2 between sidecars; undefined: Istio's. */
+  readonly mtlsCipherSuites: readonly string[] | undefined
+  /** Of TLS with others. */
+  readonly tlsDefaults: TlsConfig
+  /** Patterns; empty: a cluster's own name. */
+  readonly inboundStatName: string
+  readonly outboundStatName: string
+  readonly tcpKeepalive: TcpKeepalive | undefined
+  /** Of requests that have reached their sidecar; undefined: Istio's own policy. */
+  readonly inboundRetryPolicy: HttpRetry | undefined
+  /** Whether callers reach only what runs in their own cluster, by host; the most specific counts. */
+  readonly clusterLocal: readonly ClusterLocalHost[]
+}
+
+export interface ClusterLocalHost {
+  readonly host: string
+  readonly isLocal: boolean
 }
 
 /** What a workload takes: mTLS only, plaintext too, or plaintext only. */
@@ -97,7 +116,26 @@ export function meshSettingsOf(config: MeshConfig = {}): MeshSettings {
     // Istio waits for ever, and who waits for the server to speak first waits as long.
     protocolDetectionTimeoutMs: durationMs(config.protocolDetectionTimeout ?? '5s'),
     ...securityDefaults(config),
+    ...statNames(config),
+    tcpKeepalive: config.tcpKeepalive,
+    inboundRetryPolicy: config.defaultInboundHttpRetryPolicy,
+    clusterLocal: clusterLocalHosts(config),
   }
+}
+
+function statNames({ inboundClusterStatName = '', outboundClusterStatName = '' }: MeshConfig) {
+  return { inboundStatName: inboundClusterStatName, outboundStatName: outboundClusterStatName }
+}
+
+function clusterLocalHosts({ serviceSettings = [] }: MeshConfig): ClusterLocalHost[] {
+  return serviceSettings
+    .flatMap(({ settings, hosts = [] }) =>
+      hosts.map((host) => ({
+        host: host.toLowerCase(),
+        isLocal: settings?.clusterLocal === true,
+      })),
+    )
+    .sort((left, right) => bySpecificity(left.host, right.host))
 }
 
 /** What Istio has no field for. */
@@ -121,6 +159,8 @@ function securityDefaults(config: MeshConfig) {
     mtlsMode: config.mtlsMode ?? ('STRICT' as const),
     mtlsVersionMin:
       config.meshMTLS?.minProtocolVersion === 'TLSV1_2' ? ('1.2' as const) : ('1.3' as const),
+    mtlsCipherSuites: config.meshMTLS?.cipherSuites,
+    tlsDefaults: config.tlsDefaults ?? {},
   }
 }
 

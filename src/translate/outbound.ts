@@ -121,7 +121,7 @@ function differing(
   const hosts = new Set([...before.services.keys(), ...now.services.keys()])
   const isSame = (host: string): boolean =>
     before.services.get(host) === now.services.get(host) &&
-    before.inferred.has(host) === now.inferred.has(host)
+    before.named.get(host) === now.named.get(host)
   return new Set([...hosts].filter((host) => !isSame(host)))
 }
 
@@ -159,12 +159,14 @@ function translateHost(
 /** What clients call the service by. One that only routes lead to is not called by its name. */
 function routedPart(
   { world, scope, shared }: OutboundInput,
-  service: Service,
+  reachable: Service,
   { known, isDirty }: { readonly known: HostPart; readonly isDirty: boolean },
 ): Pick<HostPart, 'virtualHosts' | 'tunnels'> {
   if (!isDirty) return known
-  const { hostname: host } = service
-  if (world.imports.of(scope)?.inferred.has(host) === true) return empty
+  const { hostname: host } = reachable
+  const imports = world.imports.of(scope)
+  const service = imports === undefined ? reachable : imports.named.get(host)
+  if (service === undefined) return empty
   const inputs = virtualHostInputs(world, scope, service)
   return {
     virtualHosts: shared.take('virtualHosts', { host, inputs }, () =>

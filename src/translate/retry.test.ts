@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
 import type { HttpRetry } from '../model/istio/virtual-service.ts'
-import { translateRetries } from './retry.ts'
+import { translateInboundRetries, translateRetries } from './retry.ts'
 
 const defaultOn = 'connect-failure,refused-stream,unavailable,cancelled,retriable-status-codes'
 
@@ -70,4 +70,25 @@ function policyOf(retries: HttpRetry | undefined, isHashed = false) {
   const policy = translateRetries(retries, { isHashed })
   assert.ok(policy !== undefined)
   return policy
+}
+
+for (const [what, retries, expected] of [
+  ['nothing written', undefined, { numRetries: 2, retryOn: 'reset-before-request' }],
+  ['an empty policy', {}, undefined],
+  ['no attempts', { attempts: 0 }, undefined],
+  ['attempts alone', { attempts: 4 }, { numRetries: 4, retryOn: 'reset-before-request' }],
+  [
+    'conditions and codes',
+    { attempts: 1, retryOn: 'reset,503', backoff: '5ms', perTryTimeout: '1s' },
+    {
+      numRetries: 1,
+      retryOn: 'reset,retriable-status-codes',
+      retriableStatusCodes: [503],
+      retryBackOff: { baseInterval: { seconds: 0, nanos: 5_000_000 } },
+    },
+  ],
+] as const) {
+  test(`inbound retries with ${what}`, () => {
+    assert.deepEqual(translateInboundRetries(retries), expected)
+  })
 }

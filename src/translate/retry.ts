@@ -26,6 +26,20 @@ export function translateRetries(retries: HttpRetry | undefined, options: RetryO
   }
 }
 
+/**
+ * Of requests that have reached the sidecar of the application: one whose connection was lost before it was sent is
+ * repeated, unless the mesh says otherwise. Nothing is known there of several hosts.
+ */
+export function translateInboundRetries(retries: HttpRetry | undefined) {
+  const { attempts = 0, retryOn = '', backoff } = retries ?? { attempts: 2 }
+  if (attempts <= 0) return undefined
+  return {
+    numRetries: attempts,
+    ...(retryOn === '' ? { retryOn: 'reset-before-request' } : conditions(retryOn)),
+    ...(backoff !== undefined && { retryBackOff: { baseInterval: durationOfText(backoff) } }),
+  }
+}
+
 function writtenFields(retries: HttpRetry) {
   const { perTryTimeout, backoff, retryRemoteLocalities } = retries
   return {

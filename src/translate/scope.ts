@@ -2,13 +2,12 @@
  * A scope class: all that can change the answer for a client, and never the client itself, so that a thousand
  * alike sidecars cost one. Labels count only as far as some selector in the configuration asks for them.
  */
-import type { LocalityLbSetting } from '../model/istio/destination-rule.ts'
 import { withTopology } from '../registry/label.ts'
 import type { ClientKind } from './ability.ts'
 import type { Client } from './client.ts'
 import type { DestinationRules } from './destination-rule-index.ts'
-import { compareText } from './input.ts'
-import { type ClientPlace, labelsOf, preferenceLabels } from './locality.ts'
+import { compareText, type MeshSettings } from './input.ts'
+import { type ClientPlace, clusterLabel, labelsOf, preferenceLabels } from './locality.ts'
 import type { ClientSidecar, Sidecars } from './sidecar-index.ts'
 import { blocksOf } from './traffic-policy.ts'
 import type { VirtualService, VirtualServices } from './virtual-service-index.ts'
@@ -64,9 +63,10 @@ function sourcesOf({ routes, resource }: VirtualService): (Labels | undefined)[]
 /** Labels that some rule, the mesh or a service's own preference orders endpoints by; sorted. */
 export function placeLabelsOf(
   rules: DestinationRules,
-  mesh: { readonly localityLb: LocalityLbSetting | undefined },
+  mesh: Pick<MeshSettings, 'localityLb' | 'clusterLocal'>,
 ): readonly string[] {
   const labels = new Set([...preferenceLabels, ...labelsOf(mesh.localityLb)])
+  if (mesh.clusterLocal.length > 0) labels.add(clusterLabel)
   for (const { loadBalancer } of rules.all.flatMap(blocksOf)) {
     for (const label of labelsOf(loadBalancer?.localityLbSetting)) labels.add(label)
   }

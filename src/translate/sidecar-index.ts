@@ -28,7 +28,10 @@ export interface OutboundPolicy {
 /** A Sidecar, read for the clients of one namespace. Two with equal keys mean the same. */
 export interface ClientSidecar {
   readonly key: string
+  /** Of all its listeners. */
   readonly imports: readonly HostImport[]
+  /** By listener, in order. */
+  readonly listeners: readonly (readonly HostImport[])[]
   /** Listeners with a place of their own. */
   readonly bound: readonly BoundListener[]
   /** Undefined: the mesh's. */
@@ -116,13 +119,14 @@ function readSidecar(
   id: string,
 ): ClientSidecar {
   const egress = (spec.egress ?? []).length > 0 ? (spec.egress ?? []) : [{ hosts: ['*/*'] }]
-  const imports = egress.flatMap((listener) =>
+  const listeners = egress.map((listener) =>
     listener.hosts.flatMap((host) => importOf(host, namespace, portOf(listener))),
   )
   const ingress = (spec.ingress ?? []).length > 0 ? spec.ingress : undefined
   return {
     key: `${id} ${JSON.stringify(spec)}`,
-    imports,
+    imports: listeners.flat(),
+    listeners,
     bound: (spec.egress ?? []).flatMap((listener) => boundOf(listener, namespace)),
     policy: policyOf(spec.outboundTrafficPolicy, namespace),
     ingress,
@@ -190,7 +194,7 @@ export function outboundPolicyOf(
 }
 
 export function importsVirtualService(
-  { imports }: ClientSidecar,
+  imports: readonly HostImport[],
   { resource, hosts }: VirtualService,
 ): boolean {
   return imports.some(
@@ -199,32 +203,32 @@ export function importsVirtualService(
   )
 }
 
-/** The service as the client sees it: whole, with the ports that are imported, or not at all. */
-export function importedService(
-  { imports }: ClientSidecar,
+/** Ports of a service that are imported, `all` of them perhaps; undefined: it is not imported. */
+export function importedPorts(
+  imports: readonly HostImport[],
   service: Service,
-  trimmed: TrimmedServices,
-): Service | undefined {
+): ReadonlySet<number> | 'all' | undefined {
   const ports = new Set<number>()
   for (const { namespace, host, port } of imports) {
     if (!isOf(namespace, service.namespace) || !isCoveredBy(service.hostname, host)) continue
-    if (port === undefined) return service
-    ports.add(port)
+    if (port === undefined) return 'all'
+    if (service.ports.some(({ number }) => number === port)) ports.add(port)
   }
-  return trimmedService(service, ports, trimmed)
+  return ports.size === 0 ? undefined : ports
 }
 
 function isOf(namespace: string, own: string): boolean {
   return namespace === '*' || namespace === own
 }
 
-function trimmedService(
+/** The service with some of its ports, one of which it has. */
+export function trimmedService(
   service: Service,
-  numbers: ReadonlySet<number>,
+  numbers: ReadonlySet<number> | 'all',
   trimmed: TrimmedServices,
-): Service | undefined {
+): Service {
+  if (numbers === 'all') return service
   const ports = service.ports.filter(({ number }) => numbers.has(number))
-  if (ports.length === 0) return undefined
   if (ports.length === service.ports.length) return service
   let known = trimmed.get(service)
   if (known === undefined) trimmed.set(service, (known = new Map()))

@@ -7,6 +7,7 @@
 import { isIP } from 'node:net'
 
 import type { IngressTls } from '../model/istio/sidecar.ts'
+import { isKnownCurve } from '../model/mesh/mesh-setting-shape.ts'
 import type { TransportSocket } from '../xds/proto/generated/envoy/config/core/v3/base.ts'
 import { TransportSocket as TransportSocketCodec } from '../xds/proto/generated/envoy/config/core/v3/base.ts'
 import {
@@ -33,7 +34,7 @@ export const secretNames = { certificate: 'default', roots: 'ROOTCA' } as const
 const secretCluster = 'sds-grpc'
 
 /** Istio's list for TLS 1.2; 1.3 has suites of its own. */
-const cipherSuites = [
+const istioCipherSuites = [
   'ECDHE-ECDSA-AES256-GCM-SHA384',
   'ECDHE-RSA-AES256-GCM-SHA384',
   'ECDHE-ECDSA-AES128-GCM-SHA256',
@@ -65,14 +66,18 @@ export function mutualDownstream(mesh: MeshSettings, alpn: readonly string[]): T
 }
 
 /** How a sidecar serves the application's own certificate, to callers from outside the mesh. */
-export function serverDownstream(tls: IngressTls): TransportSocket {
+export function serverDownstream(tls: IngressTls, mesh: MeshSettings): TransportSocket {
   const { mode, serverCertificate = '', privateKey = '', caCertificates = '' } = tls
   const verifiesClient = mode === 'MUTUAL' || mode === 'OPTIONAL_MUTUAL'
   return tlsSocket(
     packed(DownstreamTlsContext, 'envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext', {
       commonTlsContext: {
         tlsParams: {
-          tlsMinimumProtocolVersion: tlsVersion(tls.minProtocolVersion) ?? TlsProtocol.TLSv1_2,
+          ...defaultParameters(mesh),
+          tlsMinimumProtocolVersion:
+            tlsVersion(tls.minProtocolVersion) ??
+            tlsVersion(mesh.tlsDefaults.minProtocolVersion) ??
+            TlsProtocol.TLSv1_2,
           tlsMaximumProtocolVersion: tlsVersion(tls.maxProtocolVersion) ?? TlsProtocol.TLSv1_3,
           ...(tls.cipherSuites && { cipherSuites: [...tls.cipherSuites] }),
         },
@@ -135,6 +140,7 @@ export function mutualUpstream(input: MutualUpstreamInput): TransportSocket {
 }
 
 export interface ServerUpstreamInput {
+  readonly mesh: MeshSettings
   readonly sni: string
   readonly alpn: readonly string[]
   readonly clientCertificate: { readonly chain: string; readonly key: string } | undefined
@@ -149,6 +155,8 @@ export function serverUpstream(input: ServerUpstreamInput): TransportSocket {
   return upstreamSocket({
     commonTlsContext: {
       tlsParams: {
+        ...defaultParameters(input.mesh),
+        // The mesh's lowest version is for those who are served, as in Istio.
         tlsMinimumProtocolVersion: TlsProtocol.TLSv1_2,
         tlsMaximumProtocolVersion: TlsProtocol.TLSv1_3,
       },
@@ -197,14 +205,29 @@ function tlsSocket(value: ReturnType<typeof packed>): TransportSocket {
   })
 }
 
-function meshParameters({ mtlsVersionMin }: MeshSettings) {
+function meshParameters({ mtlsVersionMin, mtlsCipherSuites }: MeshSettings) {
+  const cipherSuites = mtlsCipherSuites ?? istioCipherSuites
   return {
     tlsParams: {
       tlsMinimumProtocolVersion: protocols[mtlsVersionMin],
       tlsMaximumProtocolVersion: TlsProtocol.TLSv1_3,
-      ...(mtlsVersionMin === '1.2' && { cipherSuites }),
+      ...(mtlsVersionMin === '1.2' && { cipherSuites: distinct(cipherSuites) }),
     },
   }
+}
+
+/** What the mesh says of TLS with others, of both sides. */
+function defaultParameters({ tlsDefaults }: MeshSettings) {
+  const { cipherSuites = [], ecdhCurves = [] } = tlsDefaults
+  const curves = distinct(ecdhCurves).filter(isKnownCurve)
+  return {
+    ...(cipherSuites.length > 0 && { cipherSuites: distinct(cipherSuites) }),
+    ...(curves.length > 0 && { ecdhCurves: curves }),
+  }
+}
+
+function distinct(values: readonly string[]): string[] {
+  return [...new Set(values)]
 }
 
 function ownCertificate() {

@@ -18,11 +18,19 @@ import { translateHttpProxy, translateTunnel, translateUpstream } from './outbou
 import { modeOfPort } from './peer-authentication-index.ts'
 import { encodeRouteConfiguration, encodeVirtualHost } from './route-configuration.ts'
 import type { Scope } from './scope.ts'
+import { namedAsSource } from './source-hash.ts'
 import { translateTunnelCluster } from './system-cluster.ts'
 import { isUnservable } from './tls-context.ts'
 import type { Tunnel } from './tunnel.ts'
 import { isHttp, singleVirtualHost } from './virtual-host.ts'
-import { byHostname, ruleFor, visibleService, type ServedPort, type World } from './world.ts'
+import {
+  byHostname,
+  ruleFor,
+  serviceSeenFrom,
+  visibleService,
+  type ServedPort,
+  type World,
+} from './world.ts'
 
 export interface WorkloadInput {
   readonly world: World
@@ -40,8 +48,10 @@ export interface WorkloadResources {
   readonly routes: ReadonlyMap<string, EncodedResource>
 }
 
-export function translateWorkload(input: WorkloadInput): WorkloadResources {
-  const { world, client } = input
+export function translateWorkload(written: WorkloadInput): WorkloadResources {
+  const { world } = written
+  const client = namedAsSource(written.client, world.hashesSource)
+  const input = { ...written, client }
   const { mesh } = world.input
   const { isOnDemand = false } = input
   const listeners = [...translateHttpProxy({ client, mesh, isOnDemand })]
@@ -96,6 +106,7 @@ function reach(
     l4: part?.l4 ?? unknownRoutes(clusterName(upstream.port, '', host)),
     routes: virtualHost?.name,
     isSniffed: part?.port.protocol === 'auto',
+    readsGrpcWeb: part?.port.protocol === 'grpc-web',
   })
   const routes =
     virtualHost && encodeRouteConfiguration(virtualHost.name, [encodeVirtualHost(virtualHost)])
@@ -121,6 +132,7 @@ export function workloadInputs(input: WorkloadInput): unknown[] {
     world.input.mesh,
     input.tunnels,
     input.isOnDemand === true,
+    world.hashesSource,
     scope.sidecar?.key,
     ...egressInputs(input),
     JSON.stringify(client.labels),
@@ -146,7 +158,8 @@ function servedBy({ world, client }: WorkloadInput, meshPort: MeshPort): readonl
   const known = world.served.get(`${client.namespace}/${client.workload}|${meshPort.meshPort}`)
   if (known !== undefined) return [...known].sort(byHostname)
   if (client.service === undefined) return []
-  const service = world.input.registry.services.get(resolveHost(client.service, client.namespace))
+  const host = resolveHost(client.service, client.namespace)
+  const service = serviceSeenFrom(world, client.namespace, host)
   const port = service?.ports.find(({ number }) => number === meshPort.servicePort)
   return service === undefined || port === undefined ? [] : [{ service, port }]
 }

@@ -1,16 +1,27 @@
 /** One input with the indexes that every translation of it looks things up in. Immutable. */
 import type { Subset } from '../model/istio/destination-rule.ts'
 import type { Resource } from '../model/resource.ts'
-import type { Endpoint, Service, ServicePort } from '../registry/service.ts'
+import { hostnameLabel } from '../registry/label.ts'
+import {
+  allServices,
+  endpointKey,
+  type Endpoint,
+  type RegistrySnapshot,
+  type Service,
+  type ServicePort,
+} from '../registry/service.ts'
 import { DestinationRules, type MergedRule } from './destination-rule-index.ts'
-import { isWildcard, overlaps } from './host-name.ts'
+import { isCoveredBy, isWildcard, overlaps } from './host-name.ts'
 import { ImportCache } from './import-cache.ts'
 import { sourceSelectors } from './injected-fault.ts'
 import { compareText, type MtlsMode, type TranslationInput } from './input.ts'
+import { asksForNode, clusterLabel } from './locality.ts'
 import { modeOfPort, PeerAuthentications } from './peer-authentication-index.ts'
 import { isSelected, placeLabelsOf, selectorsOf, type Scope, type Selectors } from './scope.ts'
+import { serviceFor } from './service-choice.ts'
 import { namesOf } from './service-name.ts'
 import { Sidecars } from './sidecar-index.ts'
+import { rulesHashSource } from './source-hash.ts'
 import { VirtualServices, type VirtualService } from './virtual-service-index.ts'
 
 export interface World {
@@ -19,8 +30,13 @@ export interface World {
   readonly destinationRules: DestinationRules
   readonly peerAuthentications: PeerAuthentications
   readonly selectors: Selectors
-  /** Labels of clients that endpoints are ordered by. */
+  /** Labels of clients that endpoints are ordered or chosen by. */
   readonly placeLabels: readonly string[]
+  /** Those of them that rules and the mesh name. */
+  readonly ruleLabels: readonly string[]
+  /** Whether some destination hashes by who calls. */
+  readonly hashesSource: boolean
+  readonly hashingRules: boolean
   readonly sidecars: Sidecars
   /** What clients see of it all. */
   readonly imports: ImportCache
@@ -53,15 +69,20 @@ export function buildWorld(input: TranslationInput, previous?: World): World {
   const config = isSameConfig ? previous : buildConfig(input, previous)
   return {
     ...config,
+    ...askedOf(input.registry, { config, before: isSameConfig ? previous : undefined }),
     indexed,
     imports: new ImportCache({ ...config, input }),
     input,
     served: previous?.input.registry === input.registry ? previous.served : servedPorts(input),
     addressOwners:
-      previous?.input.registry.services === input.registry.services
+      previous !== undefined && isSameServices(previous.input.registry, input.registry)
         ? previous.addressOwners
-        : ownersOf(input.registry.services),
+        : ownersOf(input.registry),
   }
+}
+
+export function isSameServices(before: RegistrySnapshot, after: RegistrySnapshot): boolean {
+  return before.services === after.services && before.namesakes === after.namesakes
 }
 
 const indexedKinds = new Set(['VirtualService', 'DestinationRule', 'PeerAuthentication', 'Sidecar'])
@@ -98,7 +119,8 @@ function buildConfig(input: TranslationInput, previous: World | undefined) {
     sidecars: new Sidecars(input, previous?.sidecars),
     subsetReferences,
     virtualServicesTo,
-    placeLabels: placeLabelsOf(destinationRules, input.mesh),
+    ruleLabels: placeLabelsOf(destinationRules, input.mesh),
+    hashingRules: rulesHashSource(destinationRules),
     selectors: selectorsOf(
       virtualServices,
       destinationRules,
@@ -107,9 +129,33 @@ function buildConfig(input: TranslationInput, previous: World | undefined) {
   }
 }
 
+interface AskedInput {
+  readonly config: Pick<World, 'ruleLabels' | 'hashingRules'>
+  /** Of the same configuration. */
+  readonly before: World | undefined
+}
+
+/** What clients have to tell of themselves because of a rule, or of a service. */
+function askedOf(
+  registry: RegistrySnapshot,
+  { config, before }: AskedInput,
+): Pick<World, 'placeLabels' | 'hashesSource'> {
+  if (before !== undefined && isSameServices(before.input.registry, registry)) {
+    const { placeLabels, hashesSource } = before
+    return { placeLabels, hashesSource }
+  }
+  const { ruleLabels, hashingRules } = config
+  const all = [...allServices(registry)]
+  const asked = all.some(asksForNode) && !ruleLabels.includes(hostnameLabel)
+  return {
+    placeLabels: asked ? [...ruleLabels, hostnameLabel].sort() : ruleLabels,
+    hashesSource: hashingRules || all.some(({ hasClientAffinity }) => hasClientAffinity === true),
+  }
+}
+
 function servedPorts(input: TranslationInput): Map<string, ServedPort[]> {
   const served = new Map<string, ServedPort[]>()
-  for (const service of input.registry.services.values()) {
+  for (const service of allServices(input.registry)) {
     for (const port of service.ports) {
       for (const key of workloadPorts(input, service, port)) {
         valueOf(served, key, (): ServedPort[] => []).push({ service, port })
@@ -130,13 +176,13 @@ function valueOf<V>(map: Map<string, V>, key: string, make: () => V): V {
 }
 
 function workloadPorts(input: TranslationInput, service: Service, port: ServicePort): Set<string> {
-  const endpoints = input.registry.endpoints.get(`${service.hostname}|${port.number}`) ?? []
+  const endpoints = input.registry.endpoints.get(endpointKey(service, port.number)) ?? []
   return new Set(endpoints.flatMap((endpoint) => servedKey(endpoint) ?? []))
 }
 
-function ownersOf(services: ReadonlyMap<string, Service>): Map<string, string> {
+function ownersOf(registry: RegistrySnapshot): Map<string, string> {
   const owners = new Map<string, string>()
-  for (const { hostname, addresses } of services.values()) {
+  for (const { hostname, addresses } of allServices(registry)) {
     for (const address of addresses) {
       const owner = owners.get(address)
       if (owner === undefined || hostname < owner) owners.set(address, hostname)
@@ -149,16 +195,20 @@ function ownersOf(services: ReadonlyMap<string, Service>): Map<string, string> {
 export function visibleService(world: World, scope: Scope, host: string): Service | undefined {
   const imports = world.imports.of(scope)
   if (imports !== undefined) return imports.services.get(host)
-  const service = world.input.registry.services.get(host)
-  return service !== undefined && world.imports.isExported(scope, service) ? service : undefined
+  return serviceFor(world.imports.visibility, host, scope.namespace)
 }
 
-export function isVisible(world: World, scope: Scope, service: Service): boolean {
-  return visibleService(world, scope, service.hostname) !== undefined
+/** The service of a host as clients of a namespace mean it, be it by leave or not. */
+export function serviceSeenFrom(
+  { imports, input }: Pick<World, 'imports' | 'input'>,
+  namespace: string,
+  host: string,
+): Service | undefined {
+  return serviceFor(imports.visibility, host, namespace) ?? input.registry.services.get(host)
 }
 
 export function ruleFor(world: World, scope: Scope, host: string): MergedRule | undefined {
-  const service = world.input.registry.services.get(host)
+  const service = visibleService(world, scope, host) ?? world.input.registry.services.get(host)
   return world.destinationRules.find({
     host,
     serviceNamespace: service?.namespace ?? '',
@@ -172,7 +222,25 @@ export function endpointsOf(
   service: Service,
   port: ServicePort,
 ): readonly Endpoint[] {
-  return world.input.registry.endpoints.get(`${service.hostname}|${port.number}`) ?? []
+  return world.input.registry.endpoints.get(endpointKey(service, port.number)) ?? []
+}
+
+/** Whether callers reach only what runs in their own cluster; the most specific host that the mesh names decides. */
+export function isClusterLocal({ input }: Pick<World, 'input'>, { hostname }: Service): boolean {
+  const { clusterLocal } = input.mesh
+  return clusterLocal.find(({ host }) => isCoveredBy(hostname, host))?.isLocal === true
+}
+
+/** Those of them that the scope's clients may call. An endpoint that says no cluster is everybody's. */
+export function reachableEndpoints(
+  world: World,
+  scope: Scope,
+  { service, port }: ServedPort,
+): readonly Endpoint[] {
+  const endpoints = endpointsOf(world, service, port)
+  const own = scope.place.labels[clusterLabel]
+  if (own === undefined || !isClusterLocal(world, service)) return endpoints
+  return endpoints.filter(({ cluster }) => cluster === '' || cluster === own)
 }
 
 /**
@@ -252,8 +320,8 @@ export function versionsOf(world: World, service: Service): ReadonlySet<string> 
 /** Hosts that a VirtualService names and no visible service has. */
 export function isUnregistered(world: World, scope: Scope, host: string): boolean {
   if (!isWildcard(host)) return visibleService(world, scope, host) === undefined
-  for (const service of world.input.registry.services.values()) {
-    if (overlaps(service.hostname, host) && isVisible(world, scope, service)) return false
+  for (const name of world.input.registry.services.keys()) {
+    if (overlaps(name, host) && visibleService(world, scope, name) !== undefined) return false
   }
   return true
 }

@@ -127,6 +127,24 @@ suite('an upgrade', { skip }, () => {
     assert.match(unknown.error, /no workload nobody of mesh my-go-service on this host/)
   })
 
+  test('one that dies after it has taken over is not said to have changed nothing; the workload starts anew', async () => {
+    const socket = join(mesh.home, 'state/my-go-service/default', service, 'agent.sock')
+    const dying = join(import.meta.dirname, '../support/dying-taker.ts')
+    const command = encodeURIComponent(JSON.stringify([process.execPath, dying]))
+    const path = `/upgrade?command=${command}`
+    const started = applicationPids().length
+    const answer = await askAdmin({ address: `unix:${socket}`, path, method: 'POST' })
+    assert.equal(answer.status, 500)
+    assert.match(answer.text, /ended with code 3.*it had taken over, so that nobody listens/)
+    assert.doesNotMatch(answer.text, /the old sidecar goes on/)
+    await eventually(() => applicationPids().length === started + 1, { deadlineMs: 20_000 })
+    await eventually(async () => (await epochOf(service)) === 0, { deadlineMs: 20_000 })
+    await eventually(
+      async () => (await health()).some((line) => line === `${service} healthy connected`),
+      { deadlineMs: 20_000 },
+    )
+  })
+
   test('after it a workload still ends in order, and nothing is left of it', async () => {
     const before = mesh.processes()
     const [address] = mesh.workload(service).ports

@@ -7,11 +7,12 @@ import { parse, parseAllDocuments } from 'yaml'
 
 import type { MeshConfig } from '../../src/model/mesh/mesh-config.ts'
 import { resourceKey, type Resource } from '../../src/model/resource.ts'
-import type {
-  Endpoint,
-  RegistrySnapshot,
-  Service,
-  ServicePort,
+import {
+  endpointKey,
+  type Endpoint,
+  type RegistrySnapshot,
+  type Service,
+  type ServicePort,
 } from '../../src/registry/service.ts'
 import {
   meshSettingsOf,
@@ -135,34 +136,33 @@ function resourceOf(
   }
 }
 
+/** Of several services of one host the first leads. */
 export function registryOf(scene: readonly SceneService[], revision = 1): RegistrySnapshot {
   const services = new Map<string, Service>()
+  const namesakes = new Map<string, readonly Service[]>()
   const endpoints = new Map<string, readonly Endpoint[]>()
-  for (const entry of scene) {
-    const service = serviceOf(entry)
-    services.set(service.hostname, service)
+  for (const [at, entry] of scene.entries()) {
+    const leading = services.get(entry.hostname)
+    const service = serviceOf(entry, leading === undefined ? undefined : `scene ${at}`)
+    const { hostname } = service
+    if (leading === undefined) services.set(hostname, service)
+    else namesakes.set(hostname, [...(namesakes.get(hostname) ?? [leading]), service])
     for (const port of service.ports) {
       const own = (entry.endpoints ?? []).filter(
         ({ servicePort }) => servicePort === undefined || servicePort === port.number,
       )
       endpoints.set(
-        `${service.hostname}|${port.number}`,
+        endpointKey(service, port.number),
         own.map((endpoint, index) => endpointOf(service, port, { endpoint, index })),
       )
     }
   }
-  return { revision, services, endpoints, workloads: new Map() }
+  return { revision, services, namesakes, endpoints, workloads: new Map() }
 }
 
-function serviceOf(entry: SceneService): Service {
-  const { hostname } = entry
-  const [name = hostname, namespace = 'default'] = hostname.endsWith('.svc.cluster.local')
-    ? hostname.split('.')
-    : [hostname]
+function serviceOf(entry: SceneService, variant: string | undefined): Service {
   return {
-    hostname,
-    name: entry.name ?? name,
-    namespace: entry.namespace ?? namespace,
+    ...namesOf(entry),
     ports: entry.ports.map((port) => ({
       number: port.number,
       name: port.name ?? `port-${port.number}`,
@@ -175,8 +175,23 @@ function serviceOf(entry: SceneService): Service {
     exportTo: entry.exportTo ?? [],
     subjectAltNames: entry.subjectAltNames ?? [],
     ...(entry.trafficDistribution && { trafficDistribution: entry.trafficDistribution }),
+    ...(entry.hasClientAffinity && { hasClientAffinity: true }),
+    ...(entry.isNodeLocal && { isNodeLocal: true }),
     declaredBy: 'scene',
+    ...onlyTrue(entry),
+    ...(variant !== undefined && { variant }),
   }
+}
+
+function namesOf({ hostname, ...entry }: SceneService) {
+  const [name = hostname, namespace = 'default'] = hostname.endsWith('.svc.cluster.local')
+    ? hostname.split('.')
+    : [hostname]
+  return { hostname, name: entry.name ?? name, namespace: entry.namespace ?? namespace }
+}
+
+function onlyTrue({ isServiceEntry }: SceneService): Pick<Service, 'isServiceEntry'> {
+  return isServiceEntry === true ? { isServiceEntry } : {}
 }
 
 function endpointOf(

@@ -99,6 +99,18 @@ async function add(
 }
 
 function wishOf(flags: FlagValues, host: string): Omit<FaultWish, 'namespace'> {
+  return {
+    host,
+    name: flags.text('name'),
+    ...effectOf(flags),
+    percent: percentOf(flags.text('percent') ?? '100'),
+    from: flags.text('from'),
+    headers: headersOf(flags.list('header')),
+    forMs: millisecondsOf('for', flags.text('for') ?? `${faultLimits.forMsDefault}ms`),
+  }
+}
+
+function effectOf(flags: FlagValues): Pick<FaultWish, 'delayMs' | 'abort' | 'reset'> {
   const delay = flags.text('delay')
   const abort = flags.text('abort')
   const isReset = flags.isSet('reset')
@@ -110,23 +122,17 @@ function wishOf(flags: FlagValues, host: string): Omit<FaultWish, 'namespace'> {
   if (abort !== undefined && isReset) {
     throw usageError('tulle fault add: --abort answers and --reset does not: give one of them')
   }
-  const percent = Number(flags.text('percent') ?? '100')
-  if (!(percent >= 0.0001 && percent <= 100)) {
-    throw usageError(
-      `--percent: expected a number from 0.0001 to 100, got ${flags.text('percent')}`,
-    )
-  }
   return {
-    host,
-    name: flags.text('name'),
     delayMs: delay === undefined ? undefined : millisecondsOf('delay', delay),
     abort: abort !== undefined && /^\d+$/.test(abort) ? Number(abort) : abort,
     reset: isReset || undefined,
-    percent,
-    from: flags.text('from'),
-    headers: headersOf(flags.list('header')),
-    forMs: millisecondsOf('for', flags.text('for') ?? `${faultLimits.forMsDefault}ms`),
   }
+}
+
+function percentOf(text: string): number {
+  const percent = Number(text)
+  if (percent >= 0.0001 && percent <= 100) return percent
+  throw usageError(`--percent: expected a number from 0.0001 to 100, got ${text}`)
 }
 
 function millisecondsOf(flag: string, text: string): number {

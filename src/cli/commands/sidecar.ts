@@ -82,7 +82,8 @@ function takeOverOf(path: string | undefined, { cwd, supervisor }: CliContext) {
   if (path === undefined) return {}
   // An agent that started it waits for this.
   const onLive = (): void => supervisor?.send({ event: 'sidecar-live' })
-  return { takeOverPath: resolve(cwd, path), onLive }
+  const onReplaced = (): void => supervisor?.send({ event: 'sidecar-replaced' })
+  return { takeOverPath: resolve(cwd, path), onLive, onReplaced }
 }
 
 function readBootstrap(file: string): string {

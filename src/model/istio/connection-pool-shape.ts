@@ -35,14 +35,19 @@ function tcpSettings(): Shape<TcpSettings> {
   return object<TcpSettings>({
     maxConnections: int32(),
     connectTimeout: durationText(),
-    tcpKeepalive: object<TcpKeepalive>({
-      probes: uint32(),
-      time: durationText(),
-      interval: durationText(),
-    }),
+    tcpKeepalive: tcpKeepalive(),
     maxConnectionDuration: durationText(),
     // 0s switches it off, as the API's documentation says.
     idleTimeout: durationText({ isZeroAllowed: true }),
+  })
+}
+
+/** Also the mesh's. */
+export function tcpKeepalive(): Shape<TcpKeepalive> {
+  return object<TcpKeepalive>({
+    probes: uint32(),
+    time: durationText(),
+    interval: durationText(),
   })
 }
 

@@ -1,5 +1,5 @@
 /** meshConfig of the mesh file: Istio's MeshConfig by its own names, and two settings of ours. */
-import { connectionPool, outlierDetection } from '../istio/connection-pool-shape.ts'
+import { connectionPool, outlierDetection, tcpKeepalive } from '../istio/connection-pool-shape.ts'
 import { retries } from '../istio/http-action-shape.ts'
 import { localityLbSetting } from '../istio/locality-shape.ts'
 import { durationText, exportTo } from '../schema/field-shape.ts'
@@ -7,18 +7,17 @@ import { isIstioLabel } from '../schema/host-format.ts'
 import { dnsLabel } from '../schema/name-format.ts'
 import { bool, clip, list, object, objectAlsoKnowing, oneOf, text } from '../schema/shape.ts'
 import type { Check, Shape } from '../schema/shape.ts'
+import { notYetInMesh, withoutMeaningInMesh } from './mesh-config-effect.ts'
 import type { MeshConfig } from './mesh-config.ts'
+import { meshTls, serviceSettings, statName, tlsDefaults } from './mesh-setting-shape.ts'
 import { proxyConfigShape } from './proxy-config-shape.ts'
 
 /** Istio's other fields: known by name, so that a copied MeshConfig is told apart from a misspelt one. */
-export const unreadMeshConfigFields: readonly string[] = (
-  'caCertificates certificates configSources defaultProviders defaultInboundHttpRetryPolicy ' +
-  'disableEnvoyListenerLog discoverySelectors enableEnvoyAccessLogService enablePrometheusMerge ' +
-  'extensionProviders hboneIdleTimeout inboundClusterStatName inboundTrafficPolicy ingressClass ' +
-  'ingressControllerMode ingressSelector ingressService outboundClusterStatName proxyHttpPort ' +
-  'proxyInboundListenPort proxyListenPort serviceScopeConfigs serviceSettings serviceEntryVisibility ' +
-  'tcpKeepalive thriftConfig tlsDefaults verifyCertificateAtClient zoneAwareLbSetting'
-).split(' ')
+export const unreadMeshConfigFields: readonly string[] = [
+  'caCertificates',
+  ...notYetInMesh,
+  ...Object.keys(withoutMeaningInMesh).filter((name) => !/[.=]/.test(name)),
+]
 
 export const checkTrustDomain: Check<string> = (value) => {
   const parts = value.replace(/\.$/, '').split('.')
@@ -57,12 +56,17 @@ export const meshConfigShape: Shape<MeshConfig> = objectAlsoKnowing<MeshConfig>(
     protocolDetectionTimeout: durationText({ isZeroAllowed: true }),
     dnsRefreshRate: durationText(),
     enableAutoMtls: bool(),
-    meshMTLS: objectAlsoKnowing<NonNullable<MeshConfig['meshMTLS']>>(
-      ['ecdhCurves', 'cipherSuites'],
-      {
-        minProtocolVersion: oneOf('TLS_AUTO', 'TLSV1_2', 'TLSV1_3'),
-      },
-    ),
+    meshMTLS: meshTls(),
+    tlsDefaults: tlsDefaults(),
+    verifyCertificateAtClient: bool(),
+    inboundClusterStatName: statName('inbound'),
+    outboundClusterStatName: statName('outbound'),
+    tcpKeepalive: tcpKeepalive(),
+    defaultInboundHttpRetryPolicy: retries(),
+    inboundTrafficPolicy: object<NonNullable<MeshConfig['inboundTrafficPolicy']>>({
+      mode: oneOf('PASSTHROUGH', 'LOCALHOST'),
+    }),
+    serviceSettings: serviceSettings(),
     certificateLifetime: durationText(),
     mtlsMode: oneOf('STRICT', 'PERMISSIVE', 'DISABLE'),
     enableTracing: bool(),

@@ -6,6 +6,7 @@ import type {
   ConnectionPoolSettings,
   LocalityLbSetting,
   OutlierDetection,
+  TcpKeepalive,
 } from '../istio/destination-rule.ts'
 import type { HttpRetry } from '../istio/virtual-service.ts'
 
@@ -32,10 +33,19 @@ export interface MeshConfig {
   readonly protocolDetectionTimeout?: string
   readonly dnsRefreshRate?: string
   readonly enableAutoMtls?: boolean
-  readonly meshMTLS?: {
-    /** Of TLS between sidecars. Absent, and TLS_AUTO: 1.3. */
-    readonly minProtocolVersion?: 'TLS_AUTO' | 'TLSV1_2' | 'TLSV1_3'
-  }
+  /** Of TLS between sidecars; absent version, and TLS_AUTO: 1.3. Curves cannot be chosen there, as in Istio. */
+  readonly meshMTLS?: TlsConfig
+  /** Of TLS with others: what a Sidecar's ingress serves, and what a DestinationRule originates. */
+  readonly tlsDefaults?: TlsConfig
+  readonly verifyCertificateAtClient?: boolean
+  /** Names of clusters in statistics; see stat-name.ts for what may stand in them. */
+  readonly inboundClusterStatName?: string
+  readonly outboundClusterStatName?: string
+  readonly tcpKeepalive?: TcpKeepalive
+  /** Of requests that have reached their sidecar; empty: none. */
+  readonly defaultInboundHttpRetryPolicy?: HttpRetry
+  readonly inboundTrafficPolicy?: { readonly mode?: 'PASSTHROUGH' | 'LOCALHOST' }
+  readonly serviceSettings?: readonly ServiceSettings[]
   /** Ours: how long the certificates of workloads live; they are renewed at half of it. Default 24h. */
   readonly certificateLifetime?: string
   /** Ours: what workloads accept that no PeerAuthentication speaks of. Default STRICT. */
@@ -49,6 +59,22 @@ export interface MeshConfig {
   readonly workloadGracePeriod?: string
   /** Of Istio's ProxyConfig, how a workload ends. */
   readonly defaultConfig?: ProxyConfig
+}
+
+export interface TlsConfig {
+  readonly minProtocolVersion?: 'TLS_AUTO' | 'TLSV1_2' | 'TLSV1_3'
+  /** Of TLS 1.2; those of 1.3 cannot be chosen. */
+  readonly cipherSuites?: readonly string[]
+  readonly ecdhCurves?: readonly string[]
+}
+
+export interface ServiceSettings {
+  readonly settings?: {
+    /** Callers reach only endpoints of their own cluster. */
+    readonly clusterLocal?: boolean
+  }
+  /** Fully qualified; may begin with `*`. The most specific entry counts. */
+  readonly hosts?: readonly string[]
 }
 
 export interface ProxyConfig {

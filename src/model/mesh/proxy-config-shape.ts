@@ -4,16 +4,18 @@
  */
 import { durationText } from '../schema/field-shape.ts'
 import { objectAlsoKnowing, oneOf, type Shape } from '../schema/shape.ts'
+import { notYetInProxy, withoutMeaningInProxy } from './mesh-config-effect.ts'
 import type { ProxyConfig, ProxyMetadata } from './mesh-config.ts'
 
-export const unreadProxyConfigFields: readonly string[] = (
-  'availabilityZone binaryPath caCertificatesPem concurrency configPath controlPlaneAuthPolicy customConfigFile ' +
-  'discoveryAddress discoveryRefreshDelay envoyAccessLogService envoyMetricsService extraStatTags fileFlushInterval ' +
-  'fileFlushMinSizeKb gatewayTopology holdApplicationUntilProxyStarts image interceptionMode meshId ' +
-  'privateKeyProvider proxyAdminPort proxyBootstrapTemplatePath proxyHeaders proxyStatsMatcher readinessProbe ' +
-  'runtimeValues sds serviceCluster statNameLength statsdUdpAddress statusPort tracing tracingServiceName ' +
-  'zipkinAddress'
-).split(' ')
+/** Istio's others. Those that are to be read are in the table of effects as such. */
+export const unreadProxyConfigFields: readonly string[] = [
+  ...notYetInProxy,
+  ...Object.keys(withoutMeaningInProxy),
+  ...(
+    'caCertificatesPem concurrency extraStatTags holdApplicationUntilProxyStarts proxyAdminPort proxyHeaders ' +
+    'proxyStatsMatcher readinessProbe runtimeValues serviceCluster statusPort tracingServiceName'
+  ).split(' '),
+]
 
 /** Variables of Istio's agent; another one is a mistake here, because there is no agent of Istio's to read it. */
 const proxyMetadata: Shape<ProxyMetadata> = objectAlsoKnowing<ProxyMetadata>([], {

@@ -13,7 +13,7 @@ import { addressText } from '../config/message-value.ts'
 import type { CircuitBreaker } from '../resilience/circuit-breaker.ts'
 import { createCircuitBreaker } from '../resilience/create-circuit-breaker.ts'
 import { createOutlierDetector } from '../resilience/create-outlier-detector.ts'
-import type { OutlierDetector } from '../resilience/outlier-detector.ts'
+import type { OutlierDetector, ResponseTest } from '../resilience/outlier-detector.ts'
 import type { OutlierShare } from '../resilience/outlier-share.ts'
 import { createBreakerStats } from '../telemetry/breaker-stats.ts'
 import type { ClusterStats, MembershipStats } from '../telemetry/cluster-stats.ts'
@@ -115,10 +115,10 @@ export class LiveCluster implements Cluster {
   }
 
   #openBreaker(): CircuitBreaker {
-    const { stats: registry } = this.#scope
+    const { stats: registry, clock } = this.#scope
     const { breakerLimits: limits, statName } = this.#config
     const { name, stats } = this
-    const breaker = createCircuitBreaker({ name, slots: registry.slots, limits, stats })
+    const breaker = createCircuitBreaker({ name, slots: registry.slots, clock, limits, stats })
     this.#breakerStats = createBreakerStats(registry, statName, breaker)
     return breaker
   }
@@ -181,6 +181,10 @@ export class LiveCluster implements Cluster {
 
   get outlierDetector(): OutlierDetector | undefined {
     return this.#outlier
+  }
+
+  get isError(): ResponseTest | undefined {
+    return this.#config.isError
   }
 
   /** A host said in an answer that it goes. */

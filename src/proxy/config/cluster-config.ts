@@ -8,7 +8,7 @@ import type { ZoneSettings } from '../balance/zone-routing.ts'
 import type { HealthCheckSettings } from '../health/health-settings.ts'
 import type { Http2Options } from '../http2/settings.ts'
 import type { BreakerLimits } from '../resilience/circuit-breaker.ts'
-import type { OutlierSettings } from '../resilience/outlier-detector.ts'
+import type { OutlierSettings, ResponseTest } from '../resilience/outlier-detector.ts'
 import type { TransportsPlan } from '../tls/upstream-transports.ts'
 import type { ClusterService, Http1Upstream } from '../upstream/cluster.ts'
 import type { KeepaliveProbing } from '../wire/wire.ts'
@@ -88,6 +88,8 @@ export interface ClusterConfig {
   readonly balancing: BalancingConfig
   readonly breakerLimits: BreakerLimits
   readonly outlier: OutlierSettings | undefined
+  /** What outlier detection counts as an error; absent: the statuses from 500 on. */
+  readonly isError?: ResponseTest
   /** Active health checks; undefined: none. */
   readonly healthCheck: HealthCheckSettings | undefined
   /** A host that left its source goes at once, even while its checks pass. */

@@ -43,7 +43,11 @@ const thresholds: MessageRule = {
     maxRetries: used(),
     retryBudget: used({
       type: 'envoy.config.cluster.v3.CircuitBreakers.Thresholds.RetryBudget',
-      fields: { budgetPercent: used(percentRule), minRetryConcurrency: used() },
+      fields: {
+        budgetPercent: used(percentRule),
+        budgetInterval: used(),
+        minRetryConcurrency: used(),
+      },
     }),
     trackRemaining: used(undefined, 'with one thread'),
     maxConnectionPools: refusedField('a limit on connection pools is not implemented'),
@@ -142,6 +146,34 @@ const upstreamNames: MessageRule = {
   },
 }
 
+const neverAsked = 'outlier detection asks about the heads of responses only'
+
+const predicateFields: Record<string, FieldRule> = {
+  anyMatch: used(),
+  httpRequestHeadersMatch: refusedField(neverAsked),
+  httpRequestTrailersMatch: refusedField(neverAsked),
+  httpResponseHeadersMatch: used({
+    type: 'envoy.config.common.matcher.v3.HttpHeadersMatch',
+    fields: { headers: used() },
+  }),
+  httpResponseTrailersMatch: refusedField(neverAsked),
+  httpRequestGenericBodyMatch: refusedField(neverAsked),
+  httpResponseGenericBodyMatch: refusedField(neverAsked),
+}
+
+/** It holds itself, so it is closed after it is made. */
+const predicateRule: MessageRule = {
+  type: 'envoy.config.common.matcher.v3.MatchPredicate',
+  fields: predicateFields,
+}
+const predicateSet: MessageRule = {
+  type: 'envoy.config.common.matcher.v3.MatchPredicate.MatchSet',
+  fields: { rules: used(predicateRule) },
+}
+predicateFields['orMatch'] = used(predicateSet)
+predicateFields['andMatch'] = used(predicateSet)
+predicateFields['notMatch'] = used(predicateRule)
+
 export const upstreamHttpRule: MessageRule = {
   type: 'envoy.extensions.upstreams.http.v3.HttpProtocolOptions',
   fields: {
@@ -166,6 +198,10 @@ export const upstreamHttpRule: MessageRule = {
     autoConfig: refusedField('choosing the protocol by ALPN is not implemented yet'),
     httpFilters: refusedField('HTTP filters of a cluster are not implemented yet'),
     headerValidationConfig: refusedField('custom header validation is not implemented'),
+    outlierDetection: used({
+      type: 'envoy.extensions.upstreams.http.v3.HttpProtocolOptions.OutlierDetection',
+      fields: { errorMatcher: used(predicateRule) },
+    }),
   },
 }
 

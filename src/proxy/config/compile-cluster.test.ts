@@ -67,6 +67,20 @@ circuit_breakers:
   assert.deepEqual(breakerLimits.retryBudget, { budgetPercent: 25, retryConcurrencyMin: 3 })
 })
 
+test('a retry budget may have an interval', () => {
+  const budgetOf = (interval: string) =>
+    compiledCluster(`
+name: c
+circuit_breakers: {thresholds: [{retry_budget: {budget_interval: ${interval}}}]}`).breakerLimits
+      .retryBudget
+  assert.deepEqual(budgetOf('1.5s'), {
+    budgetPercent: 20,
+    retryConcurrencyMin: 3,
+    intervalMs: 1500,
+  })
+  assert.equal(budgetOf('0s')?.intervalMs, undefined)
+})
+
 test('the protocol comes from the typed options, with their limits', () => {
   const cluster = compiledCluster(`
 name: c
@@ -159,6 +173,16 @@ cluster_type:
   assert.equal(cluster.dnsCache.refreshMs, 60_000)
 })
 
+function erring(matcher: string): string {
+  return `
+name: c
+typed_extension_protocol_options:
+  envoy.extensions.upstreams.http.v3.HttpProtocolOptions:
+    "@type": type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions
+    explicit_http_config: {http_protocol_options: {}}
+    outlier_detection: {error_matcher: ${matcher}}`
+}
+
 const refusals: readonly {
   readonly name: string
   readonly text: string
@@ -169,6 +193,33 @@ const refusals: readonly {
     name: 'a connect time-out of nothing',
     text: '{name: c, connect_timeout: 0s}',
     reason: 'connect_timeout: value must be greater than 0s, got 0s',
+  },
+  ...(
+    [
+      ['nothing', '{}', ': rule is required'],
+      [
+        'one rule of many',
+        '{or_match: {rules: [{any_match: true}]}}',
+        '.or_match.rules: value must contain at least 2 item(s)',
+      ],
+      ['a rule inside that is none', '{not_match: {}}', '.not_match: rule is required'],
+    ] as const
+  ).map(([name, matcher, reason]) => ({
+    name: `a matcher of errors with ${name}`,
+    text: erring(matcher),
+    reason: `outlier_detection.error_matcher${reason}`,
+  })),
+  {
+    name: 'a matcher of errors over requests',
+    text: erring('{http_request_headers_match: {headers: [{name: x, present_match: true}]}}'),
+    reason:
+      'typed_extension_protocol_options[envoy.extensions.upstreams.http.v3.HttpProtocolOptions].outlier_detection.error_matcher.http_request_headers_match: outlier detection asks about the heads of responses only (value {"headers":[{"name":"x","headerMatchSpecifier":{"$case":"presentMatch","value...)',
+  },
+  {
+    name: 'an interval of retries before now',
+    text: '{name: c, circuit_breakers: {thresholds: [{retry_budget: {budget_interval: -1s}}]}}',
+    reason:
+      'circuit_breakers.thresholds[0].retry_budget.budget_interval: value must be greater than or equal to 0s, got -1s',
   },
   {
     name: 'a TLS context for servers',

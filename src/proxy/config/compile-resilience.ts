@@ -53,7 +53,16 @@ function compileBudget(
     const here = at(report, 'budget_percent')
     refuse(here, `value must be inside range [0, 100], got ${budgetPercent}`)
   }
-  return { budgetPercent, retryConcurrencyMin: budget.minRetryConcurrency ?? 3 }
+  const intervalMs = durationMs(
+    budget.budgetInterval,
+    { absentMs: 0 },
+    at(report, 'budget_interval'),
+  )
+  return {
+    budgetPercent,
+    retryConcurrencyMin: budget.minRetryConcurrency ?? 3,
+    ...(intervalMs > 0 && { intervalMs }),
+  }
 }
 
 const percentFields = [

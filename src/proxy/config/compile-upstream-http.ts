@@ -13,6 +13,7 @@ import type {
 import { HttpProtocolOptions } from '../../xds/proto/generated/envoy/extensions/upstreams/http/v3/http_protocol_options.ts'
 import type { ClusterConfig } from './cluster-config.ts'
 import { upstreamHttpRule } from './cluster-fields.ts'
+import { compileErrorMatcher } from './compile-error-matcher.ts'
 import { compileHeaderSpelling } from './compile-header-spelling.ts'
 import { compileHttp2 } from './compile-http2.ts'
 import type { SecretSources } from './compile-scope.ts'
@@ -28,6 +29,7 @@ type UpstreamHttp = Pick<
   | 'requestsPerConnectionMax'
   | 'connectionDurationMsMax'
   | 'maxStreamDurationMs'
+  | 'isError'
 >
 
 const optionsKey = 'envoy.extensions.upstreams.http.v3.HttpProtocolOptions'
@@ -60,6 +62,7 @@ export function compileUpstreamHttp(cluster: Cluster, report: FieldReport): Upst
     http2,
     ...http1Upstream(http1Of(cluster, options), common, report),
     ...commonLimits(common, cluster, report),
+    ...errorsOf(options, report),
   }
 }
 
@@ -67,6 +70,16 @@ export function compileUpstreamHttp(cluster: Cluster, report: FieldReport): Upst
 export function upstreamHttpNames(cluster: Cluster): UpstreamHttpProtocolOptions | undefined {
   const options = typedOptions(cluster, { path: '', reasons: [] })
   return options?.upstreamHttpProtocolOptions ?? cluster.upstreamHttpProtocolOptions
+}
+
+function errorsOf(
+  options: HttpProtocolOptions | undefined,
+  report: FieldReport,
+): Pick<UpstreamHttp, 'isError'> {
+  if (options?.outlierDetection === undefined) return {}
+  const here = at(report, 'outlier_detection', 'error_matcher')
+  const isError = compileErrorMatcher(options.outlierDetection.errorMatcher, here)
+  return isError === undefined ? {} : { isError }
 }
 
 function typedOptions(cluster: Cluster, report: FieldReport): HttpProtocolOptions | undefined {

@@ -15,7 +15,15 @@ export interface BreakerLimits {
   /** What is left of each limit is shown among the statistics. */
   readonly tracksRemaining?: boolean
   /** Envoy retry_budget: when set it replaces `retriesMax`. */
-  readonly retryBudget?: { readonly budgetPercent: number; readonly retryConcurrencyMin: number }
+  readonly retryBudget?: RetryBudget
+}
+
+/** Retries at once: a share of the requests that are under way, or of those that began in the last interval. */
+export interface RetryBudget {
+  readonly budgetPercent: number
+  readonly retryConcurrencyMin: number
+  /** Absent: those under way. */
+  readonly intervalMs?: number
 }
 
 export interface CircuitBreaker {

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
+import { FakeClock } from '../../../test/support/fake-clock.ts'
 import { smallSlots } from '../../../test/support/fake-host.ts'
 import { createBreakerStats } from '../telemetry/breaker-stats.ts'
 import { createClusterStats } from '../telemetry/create-stats.ts'
@@ -12,15 +13,17 @@ import type { BreakerLimits, BreakerResource } from './circuit-breaker.ts'
 import { breakerLimitsDefault, createCircuitBreaker } from './create-circuit-breaker.ts'
 
 function scene(limits: Partial<BreakerLimits>) {
+  const clock = new FakeClock()
   const slots = smallSlots()
   const stats = createClusterStats(new StatsRegistry(slots), 'c')
   const breaker = createCircuitBreaker({
     name: 'c',
     slots,
+    clock,
     stats,
     limits: { ...breakerLimitsDefault, ...limits },
   })
-  return { slots, stats, breaker }
+  return { clock, slots, stats, breaker }
 }
 
 const limits = { connectionsMax: 2, pendingMax: 2, requestsMax: 2, retriesMax: 2 }
@@ -51,6 +54,7 @@ test('how a cluster stands to its limits is worked out when somebody looks', () 
     createCircuitBreaker({
       name: 'c',
       slots,
+      clock: new FakeClock(),
       stats,
       limits: { ...breakerLimitsDefault, requestsMax: 2, ...extra },
     })
@@ -79,7 +83,13 @@ test('a limit of nothing is not open before something is there', () => {
   const registry = new StatsRegistry(smallSlots())
   const stats = createClusterStats(registry, 'c')
   const limits = { ...breakerLimitsDefault, requestsMax: 0 }
-  const breaker = createCircuitBreaker({ name: 'c', slots: registry.slots, stats, limits })
+  const breaker = createCircuitBreaker({
+    name: 'c',
+    slots: registry.slots,
+    clock: new FakeClock(),
+    stats,
+    limits,
+  })
   createBreakerStats(registry, 'c', breaker)
   const open = registry.list().find(({ name }) => name.endsWith('.rq_open'))
   assert.equal(open?.value(), 0)
@@ -114,6 +124,51 @@ test('a retry budget is a share of what is in flight, and replaces the number', 
   assert.equal(breaker.tryAcquire('retries'), true, '20 percent of 10 are two')
 })
 
+test('a retry budget with an interval is a share of the requests that began in it', () => {
+  const { breaker, clock } = scene({
+    retryBudget: { budgetPercent: 50, retryConcurrencyMin: 0, intervalMs: 1_000 },
+  })
+  const beginAndEnd = (): void => {
+    breaker.tryAcquire('requests')
+    breaker.release('requests')
+  }
+  assert.equal(breaker.max('retries'), 0)
+  for (let request = 0; request < 4; request += 1) beginAndEnd()
+  assert.equal(breaker.max('retries'), 2, 'they are over, and count')
+  breaker.acquire('pending')
+  assert.equal(breaker.max('retries'), 2, 'what waits is no request yet')
+  clock.advance(500)
+  for (let request = 0; request < 2; request += 1) beginAndEnd()
+  assert.equal(breaker.max('retries'), 3)
+  clock.advance(599)
+  assert.equal(breaker.max('retries'), 3, 'a tenth of the interval is forgotten together')
+  clock.advance(1)
+  assert.equal(breaker.max('retries'), 1, 'those of the first tenth')
+  clock.advance(500)
+  assert.equal(breaker.max('retries'), 0)
+  assert.equal(clock.pendingTimers, 0, 'nothing is left to forget')
+})
+
+test('a change of the interval begins anew, and a closed breaker leaves no timer and no count', () => {
+  const { breaker, clock } = scene({
+    retryBudget: { budgetPercent: 100, retryConcurrencyMin: 0, intervalMs: 1_000 },
+  })
+  breaker.acquire('requests')
+  assert.equal(breaker.max('retries'), 1)
+  const retryBudget = { budgetPercent: 100, retryConcurrencyMin: 0, intervalMs: 2_000 }
+  breaker.setLimits({ ...breakerLimitsDefault, retryBudget })
+  assert.equal(breaker.max('retries'), 0)
+  breaker.acquire('requests')
+  breaker.setLimits({ ...breakerLimitsDefault, requestsMax: 9, retryBudget })
+  assert.equal(breaker.max('retries'), 1, 'the same interval goes on')
+  breaker.setLimits(breakerLimitsDefault)
+  assert.equal(breaker.max('retries'), breakerLimitsDefault.retriesMax)
+  breaker.setLimits({ ...breakerLimitsDefault, retryBudget })
+  breaker.acquire('requests')
+  breaker.close()
+  assert.equal(clock.pendingTimers, 0)
+})
+
 test('threads count under one limit, and not with another cluster', () => {
   const gauges = createGaugeBuffers({ gaugesMax: 256, threads: 2 })
   const open = (thread: number, name: string) => {
@@ -123,6 +178,7 @@ test('threads count under one limit, and not with another cluster', () => {
     return createCircuitBreaker({
       name,
       slots,
+      clock: new FakeClock(),
       stats,
       limits: { ...breakerLimitsDefault, ...limits },
     })

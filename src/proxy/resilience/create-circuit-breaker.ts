@@ -5,9 +5,11 @@
  * themselves are exact.
  */
 import { unreachable } from '../../lib/assert.ts'
+import type { Clock } from '../../lib/clock.ts'
 import type { ClusterStats } from '../telemetry/cluster-stats.ts'
 import type { GaugeSlot, Slots } from '../telemetry/slots.ts'
 import type { BreakerLimits, BreakerResource, CircuitBreaker } from './circuit-breaker.ts'
+import { RetryWindow } from './retry-window.ts'
 
 /** Envoy's defaults for a cluster without `circuit_breakers`. */
 export const breakerLimitsDefault: BreakerLimits = {
@@ -21,6 +23,7 @@ export interface CircuitBreakerOptions {
   /** Of the cluster: what all threads count under. */
   readonly name: string
   readonly slots: Slots
+  readonly clock: Clock
   readonly limits: BreakerLimits
   /** Its overflow counters. */
   readonly stats: Pick<
@@ -35,16 +38,22 @@ export function createCircuitBreaker(options: CircuitBreakerOptions): CircuitBre
 
 class SharedBreaker implements CircuitBreaker {
   readonly #slots: Slots
+  readonly #clock: Clock
+  readonly #name: string
   readonly #stats: CircuitBreakerOptions['stats']
   readonly #connections: GaugeSlot
   readonly #pending: GaugeSlot
   readonly #requests: GaugeSlot
   readonly #retries: GaugeSlot
   #limits: BreakerLimits
+  /** Of a retry budget with an interval. */
+  #window: RetryWindow | undefined
 
   constructor(options: CircuitBreakerOptions) {
     this.#slots = options.slots
     this.#stats = options.stats
+    this.#clock = options.clock
+    this.#name = options.name
     this.#limits = options.limits
     const gauge = (what: string): GaugeSlot =>
       options.slots.gauge(`breaker ${what} ${options.name}`)
@@ -52,6 +61,7 @@ class SharedBreaker implements CircuitBreaker {
     this.#pending = gauge('pending')
     this.#requests = gauge('requests')
     this.#retries = gauge('retries')
+    this.#window = this.#openWindow()
   }
 
   tryAcquire(resource: BreakerResource): boolean {
@@ -61,11 +71,13 @@ class SharedBreaker implements CircuitBreaker {
       return false
     }
     this.#slots.addGauge(slot, 1)
+    if (this.#window !== undefined && resource === 'requests') this.#window.count()
     return true
   }
 
   acquire(resource: BreakerResource): void {
     this.#slots.addGauge(this.#slotOf(resource), 1)
+    if (this.#window !== undefined && resource === 'requests') this.#window.count()
   }
 
   release(resource: BreakerResource): void {
@@ -82,9 +94,19 @@ class SharedBreaker implements CircuitBreaker {
 
   setLimits(limits: BreakerLimits): void {
     this.#limits = limits
+    if (limits.retryBudget?.intervalMs === this.#window?.intervalMs) return
+    this.#window?.close()
+    this.#window = this.#openWindow()
+  }
+
+  #openWindow(): RetryWindow | undefined {
+    const intervalMs = this.#limits.retryBudget?.intervalMs
+    if (intervalMs === undefined) return undefined
+    return new RetryWindow({ name: this.#name, slots: this.#slots, clock: this.#clock, intervalMs })
   }
 
   close(): void {
+    this.#window?.close()
     for (const slot of [this.#connections, this.#pending, this.#requests, this.#retries]) {
       this.#slots.free(slot)
     }
@@ -120,11 +142,12 @@ class SharedBreaker implements CircuitBreaker {
     }
   }
 
-  /** A budget is a share of what is active or waiting now, and never below its floor. */
+  /** A budget is a share of what is active or waiting now, or of what began lately, and never below its floor. */
   #retriesMax(): number {
     const budget = this.#limits.retryBudget
     if (budget === undefined) return this.#limits.retriesMax
     const live =
+      this.#window?.read() ??
       this.#slots.readGauge(this.#requests) + Math.max(0, this.#slots.readGauge(this.#pending))
     return Math.max(Math.floor((budget.budgetPercent / 100) * live), budget.retryConcurrencyMin)
   }

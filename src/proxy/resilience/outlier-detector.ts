@@ -2,6 +2,7 @@
  * Ejects hosts that answer badly (Envoy `cluster.OutlierDetection`). Fed with the end of every attempt;
  * consecutive counts act at once, intervals un-eject and judge success rates.
  */
+import type { HeaderList } from '../http/header-list.ts'
 import type { EjectionKind } from '../telemetry/cluster-stats.ts'
 import type { Host } from '../upstream/host.ts'
 
@@ -14,6 +15,9 @@ export type HostOutcome =
    * (TCP); it then counts as a good answer.
    */
   | { readonly kind: 'connected'; readonly isFinal?: boolean }
+
+/** Whether a response is an error of its host, where the status alone does not say it. */
+export type ResponseTest = (headers: HeaderList, status: number) => boolean
 
 /** Envoy `cluster.OutlierDetection` with every default filled in: percents are whole, 0 never fires or enforces. */
 export interface OutlierSettings {

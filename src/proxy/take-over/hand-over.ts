@@ -9,7 +9,7 @@
 import { renameSync, rmSync } from 'node:fs'
 import { createServer, type Server, type Socket } from 'node:net'
 
-import type { Clock } from '../../lib/clock.ts'
+import type { Clock, Timer } from '../../lib/clock.ts'
 import type { Log } from '../../lib/log.ts'
 import { MeshError, describeError } from '../../lib/mesh-error.ts'
 import { descriptorOf, openDuplicate } from '../worker/duplicate-descriptor.ts'
@@ -51,6 +51,12 @@ const retryMs = 2
 /** One that reads nothing for so long hangs. */
 const patienceMs = 5_000
 
+/**
+ * From the sockets to the word that the other side serves: its first configuration may take Envoy's 15 s for clusters and
+ * for listeners each. One that needs longer hangs, and would keep others from taking over.
+ */
+const startMsMax = 60_000
+
 /** A first line longer than this is no greeting. */
 const helloBytesMax = 4_096
 
@@ -58,6 +64,7 @@ class Offer implements HandOver {
   readonly #options: HandOverOptions
   readonly #server: Server
   #taker: Socket | undefined
+  #deadline: Timer | undefined
   #isReleased = false
 
   constructor(options: HandOverOptions) {
@@ -85,6 +92,7 @@ class Offer implements HandOver {
   }
 
   close(): void {
+    this.#deadline?.cancel()
     this.#taker?.destroy()
     this.#server.close()
     // Closing unlinks the name that it was bound by, which it no longer has.
@@ -100,6 +108,7 @@ class Offer implements HandOver {
     socket.on('close', () => {
       if (this.#taker !== socket) return
       this.#taker = undefined
+      this.#deadline?.cancel()
       if (!this.#isReleased) this.#options.log.warn({}, 'take-over: given up by the other side')
     })
     socket.on('data', (chunk: Buffer) => {
@@ -133,11 +142,22 @@ class Offer implements HandOver {
       this.#taker = socket
       const passing = await openDescriptorPassing()
       const sockets = await this.#sendAll(passing, socket)
+      this.#awaitReady(socket)
       log.info({ sockets, epoch }, 'take-over: sockets handed over')
     } catch (error) {
       log.warn({ error: describeError(error) }, 'take-over: not handed over')
       refuse(describeError(error))
     }
+  }
+
+  #awaitReady(socket: Socket): void {
+    const { clock, log } = this.#options
+    // It may have given up while it was read to.
+    if (this.#taker !== socket) return
+    this.#deadline = clock.setTimer(startMsMax, () => {
+      log.warn({ waitedMs: startMsMax }, 'take-over: the other side does not come to serve')
+      socket.destroy()
+    })
   }
 
   /** Sends copies: a listener may be closed while the other side reads, and its number be that of something else. */
@@ -185,6 +205,7 @@ class Offer implements HandOver {
   async #release(socket: Socket): Promise<void> {
     if (this.#isReleased) return
     this.#isReleased = true
+    this.#deadline?.cancel()
     try {
       await this.#options.release()
     } catch (error) {

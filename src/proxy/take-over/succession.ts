@@ -61,14 +61,20 @@ export class Succession {
     return socket
   }
 
-  /** This sidecar serves: resolves when the old one has let go. */
+  /** This sidecar serves: resolves when the old one has let go; rejects when that one goes on. */
   async confirm(): Promise<void> {
     const before = this.#takeOver
     if (before === undefined || this.#isConfirmed) return
     this.#isConfirmed = true
     const left = [...before.sockets.keys()]
     if (left.length > 0) this.#log.warn({ left }, 'take-over: sockets that no listener wants')
-    await before.confirm()
+    try {
+      await before.confirm()
+    } catch (error) {
+      // What is open here is the old one's, as before.
+      this.#isConfirmed = false
+      throw error
+    }
     this.#log.info({ epoch: this.epoch, from: before.pid }, 'take-over: done')
   }
 

@@ -13,7 +13,10 @@ export interface TakeOver {
   readonly epoch: number
   /** Of the old one. */
   readonly pid: number
-  /** This sidecar serves: the old one lets go. Resolves when it has, or has ended. */
+  /**
+   * This sidecar serves: the old one lets go. Resolves when it has, or has ended; rejects with MESH_TAKE_OVER_FAILED when
+   * it has given this one up and goes on.
+   */
   confirm(): Promise<void>
   /** This sidecar cannot start: the old one goes on. */
   abandon(): void
@@ -41,7 +44,7 @@ export async function takeOver(options: TakeOverOptions): Promise<TakeOver | und
     const hello: Hello = { protocol: protocolVersion, pid: process.pid, version: options.version }
     writeSync(connection, `${JSON.stringify(hello)}\n`)
     const { epoch, pid } = receiveAll(passing, connection, { sockets, path: options.path })
-    return new RunningTakeOver({ connection, passing, sockets, epoch: epoch + 1, pid })
+    return new RunningTakeOver({ ...options, connection, passing, sockets, epoch: epoch + 1, pid })
   } catch (error) {
     for (const { fd } of sockets.values()) passing.close(fd)
     passing.close(connection)
@@ -76,6 +79,7 @@ function failed(path: string, reason: string): MeshError {
 }
 
 interface TakeOverParts {
+  readonly path: string
   readonly connection: number
   readonly passing: DescriptorPassing
   readonly sockets: Map<string, { readonly fd: number }>
@@ -89,8 +93,10 @@ class RunningTakeOver implements TakeOver {
   readonly pid: number
   readonly #passing: DescriptorPassing
   readonly #socket: Socket
+  readonly #path: string
 
   constructor(parts: TakeOverParts) {
+    this.#path = parts.path
     this.sockets = parts.sockets
     this.epoch = parts.epoch
     this.pid = parts.pid
@@ -101,22 +107,33 @@ class RunningTakeOver implements TakeOver {
     })
   }
 
-  confirm(): Promise<void> {
+  async confirm(): Promise<void> {
     // Of listeners that the configuration of today does not have: what waits in their queues is for nobody.
     this.#closeLeft()
+    if (await this.#askToLetGo()) return
+    // The connection has ended without a word. Whoever listens there still is the old one.
+    const connection = this.#passing.connect(this.#path, answerTimeoutMs)
+    if (connection < 0) return
+    this.#passing.close(connection)
+    throw failed(this.#path, 'it has not waited so long')
+  }
+
+  /** False: the connection has ended first. */
+  #askToLetGo(): Promise<boolean> {
     return new Promise((resolve) => {
-      const finish = (): void => {
+      const finish = (hasLetGo: boolean): void => {
         this.#socket.destroy()
-        resolve()
+        resolve(hasLetGo)
       }
       let text = ''
       this.#socket.on('data', (chunk: Buffer) => {
         text += chunk.toString()
-        if (text.includes(released)) finish()
+        if (text.includes(released)) finish(true)
       })
-      this.#socket.on('close', finish)
+      this.#socket.on('close', () => finish(false))
+      if (this.#socket.closed) finish(false)
       // One that hangs holds its own descriptors, and nothing up here.
-      this.#socket.setTimeout(answerTimeoutMs, finish)
+      this.#socket.setTimeout(answerTimeoutMs, () => finish(true))
       this.#socket.write(ready)
     })
   }

@@ -6,7 +6,7 @@ import type { Balancer } from '../balance/balancer.ts'
 import type { HeaderSpelling } from '../http1/spelling.ts'
 import type { Http2Options } from '../http2/settings.ts'
 import type { CircuitBreaker } from '../resilience/circuit-breaker.ts'
-import type { OutlierDetector } from '../resilience/outlier-detector.ts'
+import type { OutlierDetector, ResponseTest } from '../resilience/outlier-detector.ts'
 import type { ClusterStats } from '../telemetry/cluster-stats.ts'
 import type { ProxyAddresses } from '../wire/proxy-protocol.ts'
 import type { ConnectOptions, KeepaliveProbing, WireTransport } from '../wire/wire.ts'
@@ -38,6 +38,8 @@ export interface Cluster {
   readonly balancer: Balancer
   readonly breaker: CircuitBreaker
   readonly outlierDetector: OutlierDetector | undefined
+  /** What counts as an error for it; absent: the statuses from 500 on. */
+  readonly isError?: ResponseTest | undefined
   readonly stats: ClusterStats
   readonly hosts: readonly Host[]
   /**

@@ -26,6 +26,25 @@ const ok = 'do=echo'
 const status = (...numbers: number[]): readonly string[] =>
   numbers.map((number) => `do=status&n=${number}`)
 
+const noPanic = 'common_lb_config: { healthy_panic_threshold: { value: 0 } }'
+const protocolOptions = 'envoy.extensions.upstreams.http.v3.HttpProtocolOptions'
+
+/** Counts what the predicate says, and nothing else, as an error. */
+function errorsAre(predicate: string): string {
+  return `${noPanic}
+    typed_extension_protocol_options:
+      ${protocolOptions}:
+        "@type": type.googleapis.com/${protocolOptions}
+        explicit_http_config: { http_protocol_options: {} }
+        outlier_detection: { error_matcher: ${predicate} }`
+}
+
+const statusIs = (match: string): string =>
+  `{ http_response_headers_match: { headers: [{ name: ":status", ${match} }] } }`
+const serverErrors = statusIs('range_match: { start: 500, end: 600 }')
+const tooMany = statusIs('string_match: { exact: "429" }')
+const serverErrorsAnd429 = `{ or_match: { rules: [${serverErrors}, ${tooMany}] } }`
+
 export const ejectionStories: readonly EjectionStory[] = [
   {
     name: 'three errors in a row eject, and nobody is left',
@@ -39,6 +58,76 @@ export const ejectionStories: readonly EjectionStory[] = [
     cluster: 'four-xx',
     requests: status(500, 500, 404, 500, 500, 429, 500),
     outlier: 'consecutive_5xx: 3, max_ejection_percent: 100',
+    ejects: false,
+  },
+  {
+    name: 'a client’s error counts as a bad answer where a matcher says so',
+    cluster: 'matched',
+    requests: [...status(429, 404), ...status(429, 503, 429), ok],
+    settings: errorsAre(serverErrorsAnd429),
+    outlier: 'consecutive_5xx: 3, max_ejection_percent: 100',
+    ejects: true,
+  },
+  {
+    name: 'what a matcher does not name is a good answer, whatever its status',
+    cluster: 'unmatched',
+    requests: status(500, 503, 500, 503, 429, 500, 429),
+    settings: errorsAre(tooMany),
+    outlier: 'consecutive_5xx: 2, max_ejection_percent: 100',
+    ejects: false,
+  },
+  {
+    name: 'what is matched keeps a status of 5xx, and is no gateway error otherwise',
+    cluster: 'matched-gateway',
+    requests: status(429, 502, 429, 502, 503, 504),
+    settings: errorsAre(serverErrorsAnd429),
+    outlier:
+      'consecutive_5xx: 99, consecutive_gateway_failure: 3, enforcing_consecutive_gateway_failure: 100, max_ejection_percent: 100',
+    ejects: true,
+  },
+  {
+    name: 'a matcher may say no, and, and anything',
+    cluster: 'not-matched',
+    requests: [...status(204, 418), ok, ...status(418, 418)],
+    settings: errorsAre(
+      `{ and_match: { rules: [{ not_match: ${statusIs('string_match: { prefix: "2" }')} }, { any_match: true }] } }`,
+    ),
+    outlier: 'consecutive_5xx: 2, max_ejection_percent: 100',
+    ejects: true,
+  },
+  {
+    name: 'a gRPC status counts whatever a matcher says',
+    cluster: 'matched-grpc',
+    headers: 'content-type: application/grpc\r\n',
+    requests: ['do=grpc&n=14', 'do=grpc&n=14', 'do=grpc&n=14'],
+    settings: errorsAre(tooMany),
+    outlier: 'consecutive_5xx: 2, max_ejection_percent: 100',
+    ejects: true,
+  },
+  {
+    name: 'a budget of retries over an interval grows with the requests that have been',
+    cluster: 'budget',
+    requests: status(500, 500, 500, 500),
+    settings: `${noPanic}
+    circuit_breakers:
+      thresholds:
+      - retry_budget: { budget_percent: { value: 50 }, budget_interval: 600s, min_retry_concurrency: 0 }`,
+    route:
+      'retry_policy: { retry_on: 5xx, num_retries: 1, retry_back_off: { base_interval: 0.001s } }',
+    outlier: 'consecutive_5xx: 99, max_ejection_percent: 100',
+    ejects: false,
+  },
+  {
+    name: 'a budget of retries without an interval is a share of what is under way',
+    cluster: 'budget-now',
+    requests: status(500, 500, 500, 500),
+    settings: `${noPanic}
+    circuit_breakers:
+      thresholds:
+      - retry_budget: { budget_percent: { value: 50 }, min_retry_concurrency: 0 }`,
+    route:
+      'retry_policy: { retry_on: 5xx, num_retries: 1, retry_back_off: { base_interval: 0.001s } }',
+    outlier: 'consecutive_5xx: 99, max_ejection_percent: 100',
     ejects: false,
   },
   {
@@ -256,7 +345,6 @@ function clusterOf(story: EjectionStory, ports: EjectionPorts): string {
       `{ endpoint: { address: { socket_address: { address: 127.0.0.1, port_value: ${ports[endpoint]} } } } }`,
   )
   const interval = story.comesBack === true ? '0.1s' : '600s'
-  const noPanic = 'common_lb_config: { healthy_panic_threshold: { value: 0 } }'
   return `  - name: ${story.cluster}
     connect_timeout: 1s
     ${story.settings ?? noPanic}

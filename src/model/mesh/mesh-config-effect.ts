@@ -1,0 +1,79 @@
+/**
+ * Fields of Istio's MeshConfig and ProxyConfig that change nothing here, now or later, and why: they speak of what only a
+ * Kubernetes cluster has, of captured traffic, or of the host that Istio's agent runs on. And those that are still to come.
+ */
+
+type Reasons = Readonly<Record<string, string>>
+
+const ingress = "Kubernetes' Ingress resources are not read; use a Gateway or a VirtualService"
+const captured = 'no connection is captured: each port of an application has a mesh port of its own'
+const agentsOwn =
+  'the agent writes the bootstrap itself, and knows where its files and programs are'
+
+/** By name below `spec.meshConfig`. */
+export const withoutMeaningInMesh: Reasons = {
+  certificates: "Kubernetes' certificate API is not there",
+  configSources: 'the mesh file says by `config` where configuration is read from',
+  discoverySelectors:
+    'namespaces are no objects here, and have no labels; what is in the files is read',
+  ingressClass: ingress,
+  ingressControllerMode: ingress,
+  ingressSelector: ingress,
+  ingressService: ingress,
+  'inboundTrafficPolicy.mode=PASSTHROUGH':
+    'the application is called on 127.0.0.1, where it listens; a Sidecar can name another place by defaultEndpoint',
+  ...Object.fromEntries(
+    ['perTryTimeout', 'retryRemoteLocalities', 'retryIgnorePreviousHosts'].map((name) => [
+      `defaultInboundHttpRetryPolicy.${name}`,
+      'Istio does not read it either: there is one application behind a sidecar',
+    ]),
+  ),
+  proxyHttpPort: 'each workload has a port of its own, which its environment names',
+  proxyInboundListenPort: captured,
+  proxyListenPort: captured,
+  serviceScopeConfigs: 'it is for several clusters in ambient mode',
+  thriftConfig: 'Istio does not read it any more either',
+  'verifyCertificateAtClient=false':
+    'servers are always verified; a DestinationRule can say insecureSkipVerify',
+}
+
+/** By name below a ProxyConfig. */
+export const withoutMeaningInProxy: Reasons = {
+  availabilityZone: 'Istio does not read it any more either; a workload says its locality',
+  binaryPath: agentsOwn,
+  configPath: agentsOwn,
+  controlPlaneAuthPolicy: 'the control plane is always called with TLS',
+  customConfigFile: agentsOwn,
+  discoveryAddress: 'the agent knows the control plane of its mesh',
+  discoveryRefreshDelay: 'Istio does not read it any more either',
+  gatewayTopology: 'it is for gateways, which are not there yet',
+  image: 'there is no container to take it for',
+  interceptionMode: captured,
+  meshId: 'the mesh file names the mesh',
+  privateKeyProvider: 'keys are held in memory, by the program itself',
+  proxyBootstrapTemplatePath: agentsOwn,
+  sds: 'Istio does not read it any more either',
+  statNameLength: 'names of statistics are not cut; Istio does not read it any more either',
+}
+
+/** Of later work: telemetry and gateways. */
+export const notYetInMesh: readonly string[] = [
+  'defaultProviders',
+  'disableEnvoyListenerLog',
+  'enableEnvoyAccessLogService',
+  'enablePrometheusMerge',
+  'extensionProviders',
+  'hboneIdleTimeout',
+  'serviceEntryVisibility',
+  'zoneAwareLbSetting',
+]
+
+export const notYetInProxy: readonly string[] = [
+  'envoyAccessLogService',
+  'envoyMetricsService',
+  'fileFlushInterval',
+  'fileFlushMinSizeKb',
+  'statsdUdpAddress',
+  'tracing',
+  'zipkinAddress',
+]
