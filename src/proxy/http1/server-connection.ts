@@ -25,6 +25,8 @@ import { respell, type HeaderSpelling } from './spelling.ts'
 export interface ServerConnectionOptions {
   readonly wire: Wire
   readonly clock: Clock
+  /** What the process holds (listener/overload.ts). */
+  readonly held: { bufferedBytes: number }
   readonly parser: RequestParserOptions
   /** 0 = off, as are all time-outs. Without a request in flight. */
   readonly idleTimeoutMs: number
@@ -174,7 +176,7 @@ export class ServerConnection implements WireEvents, DownstreamStream, RequestSi
 
   onClose(): void {
     this.#noteEnd('remote')
-    this.#held = undefined
+    this.#keep(undefined)
     this.#abort()
     this.#isClosed = true
     this.#phase = 'closing'
@@ -381,15 +383,20 @@ export class ServerConnection implements WireEvents, DownstreamStream, RequestSi
   }
 
   #hold(rest: Buffer): void {
-    this.#held = rest
+    this.#keep(rest)
     if (rest.length > heldBytesMax && !this.#isPausedByExchange) this.#wire.destroy()
     else this.#updatePause()
+  }
+
+  #keep(bytes: Buffer | undefined): void {
+    this.#options.held.bufferedBytes += (bytes?.length ?? 0) - (this.#held?.length ?? 0)
+    this.#held = bytes
   }
 
   #pumpHeld(): void {
     const held = this.#held
     if (held === undefined || this.#isClosed || this.#isPumping || this.#isPausedByExchange) return
-    this.#held = undefined
+    this.#keep(undefined)
     this.#pump(held)
     this.#updatePause()
     if (!this.#isEndHeld || this.#held !== undefined) return
@@ -443,7 +450,7 @@ export class ServerConnection implements WireEvents, DownstreamStream, RequestSi
   #startClosing(): void {
     this.#phase = 'closing'
     this.#noteEnd('local')
-    this.#held = undefined
+    this.#keep(undefined)
     this.#isPausedByExchange = false
     this.#updatePause()
     // Without a delay, too, what was sent needs a moment to leave.

@@ -106,6 +106,7 @@ function openHttp1({ wire, host, managers, onClose }: HttpConnectionScope): Serv
   const connection = new ServerConnection({
     wire,
     clock: host.runtime.clock,
+    held: host.runtime.overload,
     parser: {
       names: host.names,
       limits: { headBytesMax: first.headersBytesMax, headersCountMax: first.headersCountMax },
