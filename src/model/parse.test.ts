@@ -362,6 +362,13 @@ test('what only a cluster can use is skipped with a note', () => {
       [undefined, 'TUL0008', 'info'],
     ],
   )
+  const [deployment, account] = documents.map(({ issues }) => issues[0])
+  assert.equal(
+    deployment?.message,
+    'Deployment of apps has no effect here: only a Kubernetes cluster can use it',
+  )
+  assert.match(deployment.remedy, /`tulle analyze` reads names and labels/)
+  assert.equal(account?.remedy, 'Nothing: nobody reads it.')
 })
 
 test('a kind that is known by name is kept as written, with a warning', () => {
