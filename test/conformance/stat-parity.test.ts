@@ -24,7 +24,10 @@ const known: readonly (readonly [names: RegExp, why: string])[] = [
     'a request beyond max_requests opens no connection; in Envoy it does first',
   ],
   [/^cluster\.empty\.lb_healthy_panic$/, 'without any host there is nothing to panic over'],
-  [/\.downstream_cx_delayed_close_timeout$/, 'FIN comes before the wait for the client’s, in Envoy behind it'],
+  [
+    /\.downstream_cx_delayed_close_timeout$/,
+    'FIN comes before the wait for the client’s, in Envoy behind it',
+  ],
   [
     /^http\.main\.downstream_rq_rx_reset$/,
     'the client of a websocket may end its direction; in Envoy that ends both',

@@ -12,6 +12,7 @@ const head = 'POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 1000000\r\n\r\n'
 
 /** One connection whose request is told to `heard`. */
 function openScene() {
+  const clock = new FakeClock()
   const heard: string[] = []
   const held = { bufferedBytes: 0 }
   const wire = { isPaused: false, events: undefined as WireEvents | undefined }
@@ -38,7 +39,7 @@ function openScene() {
   }
   void new ServerConnection({
     wire: stub,
-    clock: new FakeClock(),
+    clock,
     held,
     parser: {
       names: new HeaderNames(),
@@ -73,12 +74,14 @@ function openScene() {
   const say = (text: string): void => wire.events?.onData(Buffer.from(text))
   say(head)
   assert.ok(stream !== undefined)
-  return { heard, held, wire, stream, say, leave: () => wire.events?.onEnd() }
+  return { clock, heard, held, wire, stream, say, leave: () => wire.events?.onEnd() }
 }
 
-test('a client that leaves while its request is paused is seen at once', () => {
-  const { heard, wire, stream, say, leave, held } = openScene()
+test('a client that leaves while its request is paused is seen soon', () => {
+  const { clock, heard, wire, stream, say, leave, held } = openScene()
   stream.pauseRequest()
+  assert.equal(wire.isPaused, true)
+  clock.advance(100)
   say('some of it')
   assert.deepEqual(heard, [])
   assert.equal(wire.isPaused, false)
@@ -89,8 +92,9 @@ test('a client that leaves while its request is paused is seen at once', () => {
 })
 
 test('what is read of a paused request has a ceiling, and comes in order when it goes on', async () => {
-  const { heard, wire, stream, say, held } = openScene()
+  const { clock, heard, wire, stream, say, held } = openScene()
   stream.pauseRequest()
+  clock.advance(100)
   say('a'.repeat(40_000))
   assert.equal(wire.isPaused, false)
   say('b'.repeat(40_000))

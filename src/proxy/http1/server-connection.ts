@@ -2,7 +2,7 @@
  * One client's HTTP/1.1 connection: requests are read and answered one after the other, in order.
  *
  * While one is being answered, or its body is paused, what the client sends is held up to a bound, and then the wire is
- * paused: a client that leaves meanwhile is seen at once, unless it has sent more than that. A connection ends after a response that said so, after a request that was refused,
+ * paused: a client that leaves meanwhile is seen soon, unless it has sent more than that. A connection ends after a response that said so, after a request that was refused,
  * and after a response that began before its request was complete (as in Envoy: the rest is not waited for).
  */
 import { unreachable } from '../../lib/assert.ts'
@@ -68,8 +68,12 @@ export type ConnectionLimit = 'idle' | 'duration' | 'requests' | 'close'
 const flushTimeMs = 1_000
 /** Held behind a request that is being answered, or that is paused. */
 const heldBytesMax = 256 * 1024
-/** Up to here what is held is read, so that the end of a client is seen that stands behind it; then the wire is paused. */
+/**
+ * Up to here what is held is read, so that the end of a client is seen that stands behind it; then the wire is paused. Of
+ * a request that is paused, when that lasts: a body that flows is not copied.
+ */
 const readAheadBytesMax = 64 * 1024
+const lookAfterMs = 100
 
 /** The connection ended in the middle of a head. */
 const leftInHead: RequestRefusal = { reason: 'closed', failure: 'downstream-disconnect' }
@@ -99,6 +103,10 @@ export class ServerConnection implements WireEvents, DownstreamStream, RequestSi
   #isDraining = false
   #held: Buffer | undefined
   #isPausedByExchange = false
+  /** Made when a request is first paused. */
+  #lookTimer: LazyTimer | undefined
+  /** A pause lasts: reads on, up to its bound. */
+  #isLooking = false
   #isPaused = false
   /** Of a tunnel: the client has ended its side, behind what is held. */
   #isEndHeld = false
@@ -138,6 +146,7 @@ export class ServerConnection implements WireEvents, DownstreamStream, RequestSi
     this.#isClosed = true
     this.#phase = 'closing'
     this.#timer.close()
+    this.#lookTimer?.close()
     this.#lifetime?.close()
   }
 
@@ -181,6 +190,7 @@ export class ServerConnection implements WireEvents, DownstreamStream, RequestSi
     this.#isClosed = true
     this.#phase = 'closing'
     this.#timer.close()
+    this.#lookTimer?.close()
     this.#lifetime?.close()
     this.#options.owner.onConnectionClose()
   }
@@ -296,12 +306,17 @@ export class ServerConnection implements WireEvents, DownstreamStream, RequestSi
   }
 
   pauseRequest(): void {
+    if (this.#isPausedByExchange || this.#isClosed) return
     this.#isPausedByExchange = true
+    const { clock } = this.#options
+    this.#lookTimer ??= new LazyTimer(clock, () => this.#look())
+    this.#lookTimer.set(lookAfterMs, clock.monotonicMs())
+    this.#updatePause()
   }
 
   resumeRequest(): void {
     if (!this.#isPausedByExchange) return
-    this.#isPausedByExchange = false
+    this.#endPause()
     // A wire, too, says nothing more of what it has read than in its own turn.
     if (this.#held !== undefined) process.nextTick(() => this.#pumpHeld())
   }
@@ -388,6 +403,18 @@ export class ServerConnection implements WireEvents, DownstreamStream, RequestSi
     else this.#updatePause()
   }
 
+  #look(): void {
+    this.#isLooking = this.#isPausedByExchange
+    this.#updatePause()
+  }
+
+  #endPause(): void {
+    this.#isPausedByExchange = false
+    this.#isLooking = false
+    this.#lookTimer?.clear()
+    this.#updatePause()
+  }
+
   #keep(bytes: Buffer | undefined): void {
     this.#options.held.bufferedBytes += (bytes?.length ?? 0) - (this.#held?.length ?? 0)
     this.#held = bytes
@@ -405,7 +432,9 @@ export class ServerConnection implements WireEvents, DownstreamStream, RequestSi
   }
 
   #updatePause(): void {
-    const isPaused = (this.#held?.length ?? 0) >= readAheadBytesMax && !this.#isClosed
+    const isFull = (this.#held?.length ?? 0) >= readAheadBytesMax
+    const waits = this.#isPausedByExchange && !this.#isLooking
+    const isPaused = (isFull || waits) && !this.#isClosed
     if (isPaused === this.#isPaused) return
     this.#isPaused = isPaused
     if (isPaused) this.#wire.pause()
@@ -429,7 +458,7 @@ export class ServerConnection implements WireEvents, DownstreamStream, RequestSi
       this.#closeGracefully()
       return
     }
-    this.#isPausedByExchange = false
+    if (this.#isPausedByExchange) this.#endPause()
     this.#phase = 'idle'
     this.#startTimer(this.#options.idleTimeoutMs)
     if (!this.#isPumping && this.#held !== undefined) process.nextTick(() => this.#pumpHeld())
@@ -451,8 +480,7 @@ export class ServerConnection implements WireEvents, DownstreamStream, RequestSi
     this.#phase = 'closing'
     this.#noteEnd('local')
     this.#keep(undefined)
-    this.#isPausedByExchange = false
-    this.#updatePause()
+    this.#endPause()
     // Without a delay, too, what was sent needs a moment to leave.
     if (!this.#isClosed) this.#startTimer(this.#options.delayedCloseTimeoutMs || flushTimeMs)
   }

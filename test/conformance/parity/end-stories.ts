@@ -1,5 +1,5 @@
-import { errorCodes, frameTypes, goawayFrame, resetFrame } from '../../../src/proxy/http2/frame.ts'
 /** Ends of connections: half of them, whole, in time and too early, by the client and by the origin. */
+import { errorCodes, frameTypes, goawayFrame, resetFrame } from '../../../src/proxy/http2/frame.ts'
 import type { RawEnd } from './connection-ends.ts'
 import type { ConnectionStory } from './connection-story.ts'
 import { answerAt, answering, chunked, get, ok, post, requestFields } from './story-parts.ts'
