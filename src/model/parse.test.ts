@@ -6,13 +6,23 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 
 import { describe, expectIssue, expectWellSaid } from '../../test/support/issue-table.ts'
-import { parseFile, parseText, validate } from './parse.ts'
+import { runToEnd } from '../lib/steps.ts'
+import { parseFile, parseText, parseTextInSteps, validate } from './parse.ts'
 import type { ParsedDocument } from './parse.ts'
 
 function specOf(document: ParsedDocument | undefined): Readonly<Record<string, unknown>> {
   assert.ok(document?.resource)
   return document.resource.spec as Readonly<Record<string, unknown>>
 }
+
+test('a text is parsed a document at a time', () => {
+  const text = ['a', 'b', 'c'].map((name) => `kind: ${name}\n`).join('---\n')
+  assert.equal([...parseTextInSteps(text, 'a.yaml')].length, 3)
+  assert.deepEqual(
+    runToEnd(parseTextInSteps(text, 'a.yaml')).map(({ position }) => position.line),
+    [1, 3, 5],
+  )
+})
 
 const exercise = `apiVersion: networking.istio.io/v1alpha3
 kind: VirtualService
