@@ -32,6 +32,7 @@ export function tcpFilters({ target, statPrefix, reporter, client, mesh }: TcpIn
           ? clusterFields(target)
           : targetFields(allowed(target, client))),
         ...(statPrefix !== undefined && { statPrefix }),
+        ...idleTimeoutOf(target, client),
         accessLog: accessLogs(mesh),
       }),
     },
@@ -62,6 +63,14 @@ function targetFields(target: L4Target) {
     }),
     ...(target.hashesSourceIp && { hashPolicy: [sourceIp] }),
   }
+}
+
+/** A rule's word goes before the proxy's own. */
+function idleTimeoutOf(target: TcpInput['target'], client: Client) {
+  const isSaid = typeof target !== 'string' && target.idleTimeout !== undefined
+  return isSaid || client.idleTimeout === undefined
+    ? {}
+    : { idleTimeout: durationOfText(client.idleTimeout) }
 }
 
 const sourceIp = { policySpecifier: { $case: 'sourceIp' as const, value: {} } }

@@ -16,6 +16,7 @@ import type { L4Routes } from './l4-route.ts'
 import { clustersOfRoute, l4Clusters } from './on-demand.ts'
 import { translateHttpProxy, translateTunnel, translateUpstream } from './outbound-listener.ts'
 import { modeOfPort } from './peer-authentication-index.ts'
+import { keyOfHeaders, withHeaders } from './proxy-header.ts'
 import { encodeRouteConfiguration, encodeVirtualHost } from './route-configuration.ts'
 import type { Scope } from './scope.ts'
 import { translateTunnelCluster } from './system-cluster.ts'
@@ -105,7 +106,10 @@ function reach(
     isSniffed: part?.port.protocol === 'auto',
   })
   const routes =
-    virtualHost && encodeRouteConfiguration(virtualHost.name, [encodeVirtualHost(virtualHost)])
+    virtualHost &&
+    encodeRouteConfiguration(virtualHost.name, [
+      encodeVirtualHost(withHeaders(virtualHost, scope.headers)),
+    ])
   return { listener, routes }
 }
 
@@ -129,6 +133,8 @@ export function workloadInputs(input: WorkloadInput): unknown[] {
     input.tunnels,
     input.isOnDemand === true,
     scope.sidecar?.key,
+    keyOfHeaders(scope.headers),
+    JSON.stringify(client.proxyHeaders),
     ...egressInputs(input),
     JSON.stringify(client.labels),
     ...client.meshPorts.flatMap((meshPort) => {
