@@ -14,6 +14,7 @@ import { openEnvoySidecar } from './envoy-sidecar.ts'
 import { OwnSidecar } from './own-sidecar.ts'
 import type { OpenSidecar, OpenSidecarOptions, WorkloadSidecar } from './sidecar.ts'
 import { agentSocketPath } from './socket-path.ts'
+import { threadsOf } from './thread-count.ts'
 import type { WorkloadAddresses, WorkloadPlan } from './workload-plan.ts'
 
 export const openSidecar: OpenSidecar = (options) =>
@@ -23,7 +24,8 @@ async function openOwnSidecar(options: OpenSidecarOptions): Promise<WorkloadSide
   const { plan, addresses, bootstrapFile, clock, random, log, onFailure } = options
   const listenSockets = await bindPorts(plan, addresses)
   const bootstrap = { file: bootstrapFile, text: readFileSync(bootstrapFile, 'utf8') }
-  const { drainTimeMs, concurrency = 1 } = plan.proxy
+  const { drainTimeMs } = plan.proxy
+  const concurrency = threadsOf(plan.proxy)
   const parts = { bootstrap, clock, random, log, listenSockets }
   const takeOverPath = agentSocketPath(plan.stateFolder, 'take-over.sock')
   // What a run before has left: nobody is to be taken over from.

@@ -111,6 +111,7 @@ export const effects: Readonly<Record<string, EffectTable>> = {
     ...poolOf('spec.inboundConnectionPool'),
   },
   PeerAuthentication: { spec: 'effective' },
+  ProxyConfig: { spec: 'effective', 'spec.image': 'by-design' },
   Service: {
     spec: 'effective',
     'spec.type=NodePort': 'cluster-only',
@@ -151,6 +152,7 @@ function reasonsBelow(path: string, table: Readonly<Record<string, string>>) {
 const reasons: Readonly<Record<string, string>> = {
   ...reasonsBelow('spec.meshConfig', withoutMeaningInMesh),
   ...reasonsBelow('spec.meshConfig.defaultConfig', withoutMeaningInProxy),
+  'spec.image': withoutMeaningInProxy['image'] ?? '',
   'spec.ingress[].bind':
     "callers come by the workload's mesh port, which is bound where the workload says",
   'spec.ingress[].captureMode':

@@ -78,7 +78,7 @@ function readAnnotation(
   for (const problem of document?.problems ?? []) report('', problem)
   if (others.length > 0) report('', oneDocument)
   const root = document?.root
-  if (root === undefined || isNull(root)) return undefined
+  if (root === undefined || document?.isBroken === true || isNull(root)) return undefined
   const reading = innerReading(root, report)
   const written = { node: root, shape: proxyConfigShape }
   reportBelow(

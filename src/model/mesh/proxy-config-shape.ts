@@ -35,6 +35,8 @@ const agentSwitches: Readonly<Record<string, Shape<string>>> = {
   MINIMUM_DRAIN_DURATION: durationText({ isZeroAllowed: true }),
   ISTIO_META_IDLE_TIMEOUT: durationText({ isZeroAllowed: true }),
   ISTIO_META_HTTP10: oneOf('', '0', '1'),
+  ISTIO_META_CLUSTER_ID: text(),
+  ISTIO_META_NETWORK: text(),
 }
 
 /** What the agent itself says in its node's metadata: a text in its place would break what is made of it. */
@@ -60,6 +62,10 @@ const environmentName: Check<string> = (name) =>
         remedy: 'Use letters, digits and "_", not beginning with a digit.',
       }
 
+export function concurrency(): Shape<number> {
+  return int({ min: 0, max: concurrencyMax })
+}
+
 /** Also a ProxyConfig's `environmentVariables`. */
 export function proxyMetadata(): Shape<Readonly<Record<string, string>>> {
   const shape = mapOf(looseText(), environmentName)
@@ -70,27 +76,31 @@ export function proxyMetadata(): Shape<Readonly<Record<string, string>>> {
       if (node.type !== 'map') return value
       for (const [name, field] of node.fields) {
         const at = keyPath(path, name)
-        agentSwitches[name]?.read(field.node, at, reading)
-        if (ownMetadata.has(name.replace(/^ISTIO_META_/, '')) && name.startsWith('ISTIO_META_')) {
-          reading.report(at, {
-            message: `${name} is said by the agent itself`,
-            remedy: 'Remove it; the mesh file has a field for it.',
-          })
-        } else if (agentSwitches[name] === undefined && !name.startsWith('ISTIO_META_')) {
-          reading.report(at, forEnvoyOnly(name))
-        }
+        const agentSwitch = agentSwitches[name]
+        if (agentSwitch === undefined) reading.report(at, unreadVariable(name))
+        else agentSwitch.read(field.node, at, reading)
       }
       return value
     },
   }
 }
 
-function forEnvoyOnly(name: string): Problem {
+function unreadVariable(name: string): Problem {
+  const prefix = 'ISTIO_META_'
+  if (ownMetadata.has(name.slice(prefix.length)) && name.startsWith(prefix)) {
+    return {
+      message: `${name} is said by the agent itself`,
+      remedy: 'Remove it; the mesh file has a field for it.',
+    }
+  }
+  const where = name.startsWith(prefix)
+    ? "the metadata of the node, and a real Envoy's environment"
+    : 'the environment of a real Envoy'
   return {
     code: 'IST0133',
     severity: 'warning',
-    message: `${name} is put into the environment of a real Envoy, and nothing of ours reads it`,
-    remedy: 'Remove it, or write it as ISTIO_META_NAME to have it in the metadata of the node.',
+    message: `${name} is put into ${where}; nothing of ours reads it`,
+    remedy: `Remove it, or write one of ${Object.keys(agentSwitches).join(', ')}.`,
   }
 }
 
@@ -178,7 +188,7 @@ const certificate: Check<string> = (value) =>
 export const proxyConfigShape: Shape<ProxyConfig> = objectAlsoKnowing<ProxyConfig>(
   unreadProxyConfigFields,
   {
-    concurrency: int({ min: 0, max: concurrencyMax }),
+    concurrency: concurrency(),
     drainDuration: durationText(),
     terminationDrainDuration: durationText({ isZeroAllowed: true }),
     proxyMetadata: proxyMetadata(),
