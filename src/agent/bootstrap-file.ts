@@ -16,6 +16,8 @@ export interface BootstrapOptions {
   readonly plan: WorkloadPlan
   readonly addresses: WorkloadAddresses
   readonly relayAddress: string
+  /** Name of the machine; absent: it is not told. */
+  readonly node?: string
 }
 
 export function nodeId(plan: WorkloadPlan): string {
@@ -24,13 +26,16 @@ export function nodeId(plan: WorkloadPlan): string {
 }
 
 export function createBootstrap(options: BootstrapOptions): Record<string, Json> {
-  const { plan, addresses, relayAddress } = options
+  const { plan, addresses, relayAddress, node } = options
   const [region = '', zone = '', subZone = ''] = plan.locality.split('/')
   return {
     node: {
       id: nodeId(plan),
       cluster: plan.proxy.cluster ?? `${plan.labels['app'] ?? plan.workload}.${plan.namespace}`,
-      metadata: nodeMetadata(plan, addresses),
+      metadata: {
+        ...nodeMetadata(plan, addresses),
+        ...(node === undefined ? {} : { NODE_NAME: node }),
+      },
       ...(plan.locality === '' ? {} : { locality: { region, zone, sub_zone: subZone } }),
     },
     admin: { address: envoyAddress(addresses.admin) },

@@ -10,6 +10,7 @@ import { createServer, type Server } from 'node:net'
 
 import { describeError, MeshError } from '../lib/mesh-error.ts'
 import { openSidecar as openProxy } from '../proxy/sidecar.ts'
+import { EarlyConnections } from './early-connections.ts'
 import { openEnvoySidecar } from './envoy-sidecar.ts'
 import { OwnSidecar } from './own-sidecar.ts'
 import type { OpenSidecar, OpenSidecarOptions, WorkloadSidecar } from './sidecar.ts'
@@ -22,7 +23,8 @@ export const openSidecar: OpenSidecar = (options) =>
 
 async function openOwnSidecar(options: OpenSidecarOptions): Promise<WorkloadSidecar> {
   const { plan, addresses, bootstrapFile, clock, random, log, onFailure } = options
-  const listenSockets = await bindPorts(plan, addresses)
+  const early = new EarlyConnections({ clock, log })
+  const listenSockets = await bindPorts(plan, addresses, early)
   const bootstrap = { file: bootstrapFile, text: readFileSync(bootstrapFile, 'utf8') }
   const { drainTimeMs } = plan.proxy
   const concurrency = threadsOf(plan.proxy)
@@ -30,7 +32,7 @@ async function openOwnSidecar(options: OpenSidecarOptions): Promise<WorkloadSide
   const takeOverPath = agentSocketPath(plan.stateFolder, 'take-over.sock')
   // What a run before has left: nobody is to be taken over from.
   rmSync(takeOverPath, { force: true })
-  const own = new OwnSidecar(options, listenSockets)
+  const own = new OwnSidecar(options, listenSockets, early)
   const sidecar = await own.open((events) =>
     openProxy({ ...parts, ...events, drainTimeMs, concurrency, takeOverPath }),
   )
@@ -43,6 +45,7 @@ async function openOwnSidecar(options: OpenSidecarOptions): Promise<WorkloadSide
 async function bindPorts(
   plan: WorkloadPlan,
   addresses: WorkloadAddresses,
+  early: EarlyConnections,
 ): Promise<Map<string, Server>> {
   const wanted = [
     ...addresses.ports.map(({ meshPort }) => ({ host: plan.bindAddress, port: meshPort })),
@@ -50,7 +53,11 @@ async function bindPorts(
     ...addresses.upstreams.map(({ localPort }) => ({ host: '127.0.0.1', port: localPort })),
   ]
   const servers = new Map<string, Server>()
-  for (const { host, port } of wanted) servers.set(`${host}:${port}`, await bind(host, port))
+  for (const { host, port } of wanted) {
+    const server = await bind(host, port)
+    early.hold(server)
+    servers.set(`${host}:${port}`, server)
+  }
   return servers
 }
 

@@ -12,6 +12,7 @@ import { dirname } from 'node:path'
 import type { Clock } from '../lib/clock.ts'
 import { MeshError } from '../lib/mesh-error.ts'
 import type { Sidecar } from '../proxy/sidecar.ts'
+import type { EarlyConnections } from './early-connections.ts'
 import { ProcessGroup } from './process/process-group.ts'
 import type { OpenSidecarOptions, WorkloadSidecar } from './sidecar.ts'
 import { agentSocketPath } from './socket-path.ts'
@@ -28,14 +29,20 @@ export class OwnSidecar implements WorkloadSidecar {
   /** The one in this process; closed by itself once another has taken over and what was open has ended. */
   #first: Sidecar | undefined
   readonly #listenSockets: ReadonlyMap<string, Server>
+  readonly #early: EarlyConnections
   /** The newest, and those that still drain. */
   readonly #groups = new Set<ProcessGroup>()
   #newest: ProcessGroup | undefined
   #upgrade: Upgrade | undefined
   #isClosing = false
 
-  constructor(options: OpenSidecarOptions, listenSockets: ReadonlyMap<string, Server>) {
+  constructor(
+    options: OpenSidecarOptions,
+    listenSockets: ReadonlyMap<string, Server>,
+    early: EarlyConnections,
+  ) {
     this.#options = options
+    this.#early = early
     this.#listenSockets = listenSockets
   }
 
@@ -76,6 +83,7 @@ export class OwnSidecar implements WorkloadSidecar {
       this.#first?.[Symbol.asyncDispose](),
       ...[...this.#groups].map((group) => group.stop(stopGraceMs)),
     ])
+    this.#early[Symbol.dispose]()
     // Those that no listener has ever taken.
     for (const server of this.#listenSockets.values()) if (server.listening) server.close()
   }

@@ -14,6 +14,7 @@
  */
 import type { StdioOptions } from 'node:child_process'
 import { mkdirSync, rmSync } from 'node:fs'
+import { hostname } from 'node:os'
 import { join } from 'node:path'
 
 import type { CaptureMode } from '../capture/environment.ts'
@@ -172,7 +173,12 @@ export class RunningWorkload {
     })
     // Nobody is to call a service that has not started.
     if (plan.ports.length > 0) this.#relay.reportHealth(false, 'the application is starting')
-    const bootstrap = createBootstrap({ plan, addresses, relayAddress: this.#relay.address })
+    const bootstrap = createBootstrap({
+      plan,
+      addresses,
+      relayAddress: this.#relay.address,
+      node: hostname(),
+    })
     const bootstrapFile = join(plan.stateFolder, 'bootstrap.json')
     writeBootstrap(bootstrapFile, bootstrap)
     this.#sidecar = await openSidecar({

@@ -182,7 +182,12 @@ function bootstrapsOf(
     [...plan.services, ...plan.clients].map((workload) => {
       const addresses = standInAddresses(workload, nextPort)
       const relayAddress = 'unix:/tulle/relay.sock'
-      const bootstrap = createBootstrap({ plan: workload, addresses, relayAddress })
+      const bootstrap = createBootstrap({
+        plan: workload,
+        addresses,
+        relayAddress,
+        node: 'localhost',
+      })
       return [workload.instance, { plan: workload, bootstrap }] as const
     }),
   )

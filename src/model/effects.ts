@@ -118,10 +118,8 @@ export const effects: Readonly<Record<string, EffectTable>> = {
     'spec.type=LoadBalancer': 'cluster-only',
     'spec.ports[].nodePort': 'cluster-only',
     'spec.externalIPs': 'cluster-only',
-    'spec.sessionAffinity=ClientIP': 'not-yet',
-    'spec.sessionAffinityConfig': 'not-yet',
+    'spec.sessionAffinityConfig.clientIP.timeoutSeconds': 'by-design',
     'spec.externalTrafficPolicy': 'cluster-only',
-    'spec.internalTrafficPolicy=Local': 'not-yet',
     'spec.healthCheckNodePort': 'cluster-only',
     'spec.ipFamilies': 'cluster-only',
     'spec.ipFamilyPolicy': 'cluster-only',
@@ -158,6 +156,8 @@ const reasons: Readonly<Record<string, string>> = {
   'spec.ingress[].captureMode':
     "callers come by the workload's mesh port, and no connection is captured",
   'spec.egress[].captureMode': 'no connection is captured',
+  'spec.sessionAffinityConfig.clientIP.timeoutSeconds':
+    'affinity is a hash over who calls, which is not forgotten',
 }
 
 /** What happens instead of the field's effect, where that is more than nothing. */

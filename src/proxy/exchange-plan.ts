@@ -131,6 +131,7 @@ export function requestHash(
   plan.hash = hashRequest(record.request, {
     remoteAddressText: record.downstreamRemoteAddress,
     localAddressText: scope.localAddressText,
+    filterState: scope.manager.filterState,
     addCookie: (text) => (plan.setCookies ??= []).push(text),
   })
   return plan.hash

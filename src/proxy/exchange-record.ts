@@ -78,7 +78,10 @@ export function finishRecord(
   if (record.isGrpc) {
     record.messages = stream.messages
     record.grpcStatus ??= grpcStatusOf(record.response?.headers)
-    if (record.details === 'via_upstream') record.upstreamGrpcStatus = record.grpcStatus
+    const isUpstreams = record.details === 'via_upstream'
+    if (isUpstreams && stream.translation?.hasOwnStatus !== true) {
+      record.upstreamGrpcStatus = record.grpcStatus
+    }
     record.grpcStatus ??= statusMeant(record.status)
   } else record.grpcStatus = undefined
   record.durationMs = runtime.clock.monotonicMs() - record.beginMs

@@ -11,6 +11,7 @@ import { stripAuthority } from './http/authority.ts'
 import type { HeaderList } from './http/header-list.ts'
 import type { RequestHead } from './http/message.ts'
 import { normalizePath } from './http/path.ts'
+import { sanitizeReferer } from './http/referer.ts'
 import type { ClientCertForwarding, HttpConnectionManager } from './listener/listener-config.ts'
 
 /** What shaping found out. */
@@ -21,7 +22,9 @@ export type ShapedRequest =
       /** The client waits for 100 Continue; its Expect is gone from the headers. */
       readonly expectsContinue: boolean
     }
-  | { readonly kind: 'bad-path' | 'relative-path' | 'missing-host' | 'no-route' }
+  | {
+      readonly kind: 'bad-path' | 'relative-path' | 'missing-host' | 'no-route' | 'forbidden-scheme'
+    }
   | { readonly kind: 'redirect'; readonly location: string }
 
 /** What shaping reads of a connection. */
@@ -50,9 +53,8 @@ export function shapeRequest(head: RequestHead, scope: ShapeScope): ShapedReques
       trailingDot: manager.stripTrailingHostDot === true,
     })
   }
-  if (head.authority === '') return { kind: 'missing-host' }
-  if (head.path.includes('#')) return { kind: 'bad-path' }
-  if (isRelative(head)) return { kind: 'relative-path' }
+  const fault = faultOf(head, scope)
+  if (fault !== undefined) return { kind: fault }
   if (rewritesPaths(manager) && head.path.startsWith('/')) {
     const result = normalizePath(head.path, manager)
     head.path = result.path
@@ -63,6 +65,21 @@ export function shapeRequest(head: RequestHead, scope: ShapeScope): ShapedReques
     }
   }
   return shapeHeaders(head, scope)
+}
+
+type Fault = Exclude<ShapedRequest['kind'], 'ok' | 'redirect'>
+
+function faultOf(head: RequestHead, scope: ShapeScope): Fault | undefined {
+  if (head.authority === '') return 'missing-host'
+  if (head.hasScheme === true && claimsEncryption(head, scope)) return 'forbidden-scheme'
+  if (head.path.includes('#')) return 'bad-path'
+  return isRelative(head) ? 'relative-path' : undefined
+}
+
+/** As Envoy: an edge believes nobody who speaks plaintext and says https. */
+function claimsEncryption({ scheme }: RequestHead, { manager, security }: ShapeScope): boolean {
+  const isEdge = manager.useRemoteAddress && manager.xffTrustedHops === 0
+  return isEdge && scheme === 'https' && security === undefined
 }
 
 /** CONNECT has no path. */
@@ -82,6 +99,7 @@ interface Seen {
   clientCert: boolean
   envoy: boolean
   expect: boolean
+  referer: boolean
 }
 
 /** One look at each header finds what the rest decides on. */
@@ -93,11 +111,13 @@ function look(fields: readonly string[]): Seen {
     clientCert: false,
     envoy: false,
     expect: false,
+    referer: false,
   }
   for (let index = 0; index < fields.length; index += 2) {
     const name = fields[index] as string // in bounds
     const initial = name.charCodeAt(0)
     if (initial === 0x65 && name === 'expect') seen.expect = true
+    else if (initial === 0x72 && name === 'referer') seen.referer = true
     if (initial !== 0x78) continue
     if (name === 'x-forwarded-for') seen.forwardedFor += 1
     else if (name === 'x-forwarded-proto') seen.forwardedProto = true
@@ -114,8 +134,9 @@ function shapeHeaders(head: RequestHead, scope: ShapeScope): ShapedRequest {
   const seen = look(headers.fields)
   const remote = readRemote(forwardedFor(headers, seen), scope)
   addForwarded(headers, scope, seen)
-  if (manager.scheme !== undefined) setScheme(head, manager.scheme)
+  shapeScheme(head, scope, seen)
   if (seen.forwardedProto && cameByNothing(headers)) return { kind: 'no-route' }
+  if (seen.referer) sanitizeReferer(headers)
   if (seen.clientCert || scope.security !== undefined) {
     shapeClientCert(headers, manager.clientCert ?? sanitizing, scope)
   }
@@ -141,9 +162,22 @@ function cameByNothing(headers: HeaderList): boolean {
   return headers.get('x-forwarded-proto') === ''
 }
 
-function setScheme(head: RequestHead, scheme: RequestHead['scheme']): void {
-  head.scheme = scheme
-  head.headers.set('x-forwarded-proto', scheme)
+function shapeScheme(head: RequestHead, scope: ShapeScope, seen: Seen): void {
+  const { scheme } = scope.manager
+  if (scheme !== undefined) {
+    head.scheme = scheme
+    head.headers.set('x-forwarded-proto', scheme)
+  } else if (head.protocol !== 'HTTP/2' && head.hasScheme !== true) {
+    head.scheme = schemeOf(head.headers, scope, seen)
+  }
+}
+
+/** A request that does not say its scheme came by that which the first proxy saw, else by the connection's. */
+function schemeOf(headers: HeaderList, scope: ShapeScope, seen: Seen): RequestHead['scheme'] {
+  const own = scope.security === undefined ? 'http' : 'https'
+  if (!seen.forwardedProto) return own
+  const forwarded = headers.get('x-forwarded-proto')?.toLowerCase()
+  return forwarded === 'http' || forwarded === 'https' ? forwarded : own
 }
 
 /** Envoy answers 100 itself and lets nothing of it go upstream; other expectations pass. */

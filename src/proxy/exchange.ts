@@ -66,36 +66,14 @@ import type { FilterContext, LocalReply } from './filter/http-filter.ts'
 import type { FilterSetting } from './filter/route-config.ts'
 import type { HeaderList } from './http/header-list.ts'
 import type { RequestHead, ResponseHead } from './http/message.ts'
-import type { DownstreamStream, RequestEvents, RequestRefusal } from './http/stream.ts'
+import type { DownstreamStream, RequestEvents, RequestRefusal, Translation } from './http/stream.ts'
 import type { OpenReply } from './open-reply.ts'
 import type { AttemptOutcome } from './resilience/retry-policy.ts'
 import type { ForwardAction, MatchedRoute, PickedCluster } from './route/route-table.ts'
 import type { RequestRecord } from './telemetry/request-record.ts'
 import type { Host } from './upstream/host.ts'
 
-/** A request that the codec has read: starts its exchange. */
-export function openExchange(
-  scope: ExchangeScope,
-  head: RequestHead,
-  stream: DownstreamStream,
-): RequestEvents {
-  const exchange = new Exchange(scope, head, stream)
-  exchange.start()
-  return exchange
-}
-
-/** A request that the codec refused: answers it and tells the observers. */
-export function refuseExchange(
-  scope: ExchangeScope,
-  head: RequestHead,
-  refusal: { readonly stream: DownstreamStream; readonly why: RequestRefusal },
-): RequestEvents {
-  const exchange = new Exchange(scope, head, refusal.stream)
-  exchange.onRequestInvalid(refusal.why)
-  return exchange
-}
-
-class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExchange {
+export class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExchange {
   readonly #scope: ExchangeScope
   readonly #stream: DownstreamStream
   readonly request: RequestHead
@@ -190,6 +168,19 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
 
   holdRequest(bytesMax: number): void {
     this.#body.limit(bytesMax + 1)
+  }
+
+  get translation(): Translation | undefined {
+    return this.#stream.translation
+  }
+
+  reject(reply: LocalReply): void {
+    this.#abort('reset')
+    this.#fail(reply.failure, reply)
+  }
+
+  changeHeld(change: (chunk: Uint8Array) => Uint8Array): void {
+    this.#body.changeHeld(change)
   }
 
   get clusterName(): string {

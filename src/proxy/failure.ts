@@ -13,11 +13,13 @@ export type Failure =
   | 'bad-path'
   | 'relative-path'
   | 'missing-host'
+  | 'forbidden-scheme'
   | 'headers-too-large'
   | 'too-many-headers'
   | 'unsupported-transfer-encoding'
   | 'unsupported-version'
   | 'payload-too-large'
+  | 'bad-grpc-web'
   | 'request-timeout'
   | 'downstream-disconnect'
   | 'downstream-reset'
@@ -71,6 +73,7 @@ export const failureReplies: Readonly<Record<Failure, FailureReply>> = {
   'bad-path': row(400, 13, '-', 'path_normalization_failed', '', 'close'),
   'relative-path': row(404, 12, '-', 'absolute_path_rejected', '', 'keep'),
   'missing-host': row(400, 13, '-', 'missing_host_header', '', 'close'),
+  'forbidden-scheme': row(403, 7, 'DPE', 'http1.invalid_scheme', 'Forbidden', 'close'),
   'headers-too-large': row(431, 2, 'DPE', 'request_headers_too_large', headTooLarge, 'close'),
   'too-many-headers': row(431, 2, 'DPE', 'request_headers_too_many', headTooLarge, 'close'),
   'unsupported-transfer-encoding': row(
@@ -83,6 +86,14 @@ export const failureReplies: Readonly<Record<Failure, FailureReply>> = {
   ),
   'unsupported-version': row(426, 2, '-', 'low_version', 'Upgrade Required', 'close'),
   'payload-too-large': row(413, 2, '-', 'request_payload_too_large', 'Payload Too Large', 'close'),
+  'bad-grpc-web': row(
+    400,
+    13,
+    '-',
+    'grpc_base_64_decode_failed',
+    'Bad gRPC-web request, invalid base64 data.',
+    'close',
+  ),
   'request-timeout': row(408, 2, '-', 'request_overall_timeout', 'request timeout', 'close'),
   'downstream-disconnect': row(0, 1, 'DC', 'downstream_remote_disconnect', '', 'close'),
   'downstream-reset': row(0, 1, 'DR', 'http2.remote_reset', '', 'keep'),

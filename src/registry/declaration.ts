@@ -28,6 +28,8 @@ export interface Declaration {
   readonly exportTo: readonly string[]
   readonly subjectAltNames: readonly string[]
   readonly trafficDistribution?: TrafficDistribution
+  readonly hasClientAffinity?: boolean
+  readonly isNodeLocal?: boolean
   readonly declaredBy: string
   /** Absent for an ad-hoc one. */
   readonly resource: Resource | undefined

@@ -49,6 +49,8 @@ export function declareService(resource: Resource<ServiceSpec>): Declared {
     exportTo: exportToOf(metadata.annotations),
     subjectAltNames: [],
     ...distributionOf(spec.trafficDistribution, metadata.annotations),
+    ...(spec.sessionAffinity === 'ClientIP' && { hasClientAffinity: true }),
+    ...(spec.internalTrafficPolicy === 'Local' && { isNodeLocal: true }),
     declaredBy: describeResource(resource),
     resource,
     path: 'metadata.name',

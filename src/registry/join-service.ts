@@ -107,6 +107,8 @@ function joinService(declarations: Group, variant: Declaration | undefined): Ser
     exportTo: first.exportTo,
     subjectAltNames: union(declarations.map(({ subjectAltNames }) => subjectAltNames)),
     ...(first.trafficDistribution && { trafficDistribution: first.trafficDistribution }),
+    ...(first.hasClientAffinity === true && { hasClientAffinity: true }),
+    ...(first.isNodeLocal === true && { isNodeLocal: true }),
     declaredBy: first.declaredBy,
     ...(first.kind === 'ServiceEntry' && { isServiceEntry: true }),
     ...(variant !== undefined && { variant: variant.declaredBy }),

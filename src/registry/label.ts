@@ -52,6 +52,16 @@ export function withTopology(labels: Labels, topology: Topology): Labels {
   return { ...labels, ...Object.fromEntries(added) }
 }
 
+/** The label by which a machine is known, in Kubernetes too. */
+export const hostnameLabel = 'kubernetes.io/hostname'
+
+/** With the machine that a sidecar says it runs on (NODE_NAME), unless a label says it. */
+export function withNode(labels: Labels, node: string | undefined): Labels {
+  return node === undefined || node === '' || labels[hostnameLabel] !== undefined
+    ? labels
+    : { ...labels, [hostnameLabel]: node }
+}
+
 /** Locality by label, where a workload's own field is empty. Labels cannot hold `/`, so a dot stands for it. */
 export function localityOf(own: string | undefined, labels: Labels): string {
   if (own !== undefined && own !== '') return own

@@ -2,7 +2,7 @@
  * What a joining sidecar says of itself in `Node.metadata`, in Istio's words where Istio has them.
  *
  * Node id: `sidecar~IP~name.namespace~namespace.svc.cluster.local`. Metadata keys of Istio's agent: NAMESPACE,
- * WORKLOAD_NAME, SERVICE_ACCOUNT, LABELS, CLUSTER_ID, MESH_ID, NETWORK, AUTO_REGISTER_GROUP. Ours, because the
+ * WORKLOAD_NAME, NODE_NAME, SERVICE_ACCOUNT, LABELS, CLUSTER_ID, MESH_ID, NETWORK, AUTO_REGISTER_GROUP. Ours, because the
  * agent assigns ports where several sidecars share one host:
  *
  * | key | value |

@@ -164,3 +164,16 @@ test('all that is wrong is said at once', () => {
   assert.ok(!parsed.ok)
   assert.equal(parsed.issues.length, 4)
 })
+
+test('the machine that a sidecar names is a label, unless it has that label', () => {
+  const labelsOf = (metadata: Record<string, unknown>) => {
+    const parsed = parseNode(id, metadata)
+    return parsed.ok ? parsed.value.metadata.labels : undefined
+  }
+  const label = 'kubernetes.io/hostname'
+  assert.deepEqual(labelsOf({ NODE_NAME: 'alpha' }), { [label]: 'alpha' })
+  assert.deepEqual(labelsOf({ NODE_NAME: 'alpha', LABELS: { [label]: 'beta' } }), {
+    [label]: 'beta',
+  })
+  assert.deepEqual(labelsOf({ NODE_NAME: '' }), {})
+})

@@ -7,6 +7,7 @@
 import { isIP } from 'node:net'
 
 import type { Issue, Parsed } from '../model/issue.ts'
+import { withNode } from './label.ts'
 import type { MeshPort, NodeMetadata, Upstream } from './node-metadata.ts'
 
 export const nodeLimits = {
@@ -45,7 +46,7 @@ export function parseNode(id: string, metadata: Metadata): Parsed<ParsedNode> {
     namespace,
     workloadName: reader.text(metadata, 'WORKLOAD_NAME') ?? group ?? identity.instance,
     serviceAccount: reader.text(metadata, 'SERVICE_ACCOUNT') ?? '',
-    labels: readLabels(reader, metadata['LABELS']),
+    labels: withNode(readLabels(reader, metadata['LABELS']), reader.text(metadata, 'NODE_NAME')),
     clusterId: reader.text(metadata, 'CLUSTER_ID') ?? '',
     meshId: reader.text(metadata, 'MESH_ID') ?? '',
     network: reader.text(metadata, 'NETWORK') ?? '',

@@ -609,6 +609,23 @@ test('a Service’s preference for near endpoints is read, from its field or the
   assert.deepEqual(found, ['same-zone', 'same-node', 'same-node', undefined])
 })
 
+test('a Service’s affinity and its restriction to the caller’s node are read', async () => {
+  const ports = 'selector: { a: b }, ports: [{ port: 80, name: http }]'
+  const scene = await openScene(
+    service(`{ sessionAffinity: ClientIP, internalTrafficPolicy: Local, ${ports} }`, 'both') +
+      service(`{ sessionAffinity: None, internalTrafficPolicy: Cluster, ${ports} }`, 'none'),
+  )
+  const { services } = scene.registry.snapshot
+  const found = ['both', 'none'].map((name) => {
+    const { hasClientAffinity, isNodeLocal } = services.get(host(name)) ?? {}
+    return { hasClientAffinity, isNodeLocal }
+  })
+  assert.deepEqual(found, [
+    { hasClientAffinity: true, isNodeLocal: true },
+    { hasClientAffinity: undefined, isNodeLocal: undefined },
+  ])
+})
+
 test('listeners hear what changed, once a turn, and what did not change is the same object', async () => {
   const scene = await openScene(
     mesh + service('{ selector: { a: b }, ports: [{ port: 80, name: http }] }', 'other'),

@@ -44,6 +44,10 @@ export interface Service {
   readonly subjectAltNames: readonly string[]
   /** Absent: no preference. */
   readonly trafficDistribution?: TrafficDistribution
+  /** Calls of one client go to one endpoint, where no rule says otherwise; absent: they do not. */
+  readonly hasClientAffinity?: boolean
+  /** Only endpoints on the caller's node serve; absent: all do. */
+  readonly isNodeLocal?: boolean
   /** What declared it, for messages: `Service default/reviews`, `mesh.yaml:12`. */
   readonly declaredBy: string
   /** Made of ServiceEntries: as in Istio, one of these gives way to other services of its host. Absent: it is not. */

@@ -3,7 +3,7 @@ import { parseDurationMs } from '../model/duration.ts'
 import { proxyHeadersShape } from '../model/mesh/proxy-config-shape.ts'
 import type { ProxyHeaders } from '../model/mesh/proxy-config.ts'
 import { nodeOfValue } from '../model/schema/source-node.ts'
-import { localityOf } from '../registry/label.ts'
+import { localityOf, withNode } from '../registry/label.ts'
 import type { MeshPort, Upstream } from '../registry/node-metadata.ts'
 import type { RegistrySnapshot } from '../registry/service.ts'
 import type { StreamNode } from '../xds/resource-set.ts'
@@ -15,6 +15,8 @@ export interface Client {
   readonly kind: ClientKind
   readonly namespace: string
   readonly workload: string
+  /** One of several of a workload: the name in its node id. */
+  readonly instance: string
   readonly labels: Readonly<Record<string, string>>
   readonly cluster: string
   readonly network: string
@@ -23,6 +25,8 @@ export interface Client {
   /** Name of the service that an ad-hoc workload says it serves. */
   readonly service: string | undefined
   readonly address: string
+  /** What destinations that hash by source hash; absent: none does. */
+  readonly hashedAs?: string
   readonly bindAddress: string
   readonly meshPorts: readonly MeshPort[]
   readonly httpProxyPort: number | undefined
@@ -60,7 +64,8 @@ export function clientOf(node: StreamNode): Client {
     kind: node.userAgentName === 'envoy' ? 'envoy' : 'tulle',
     namespace: text(metadata['NAMESPACE']) ?? (dot < 0 ? 'default' : name.slice(dot + 1)),
     workload: text(metadata['WORKLOAD_NAME']) ?? text(metadata['AUTO_REGISTER_GROUP']) ?? instance,
-    labels: labelsOf(metadata['LABELS']),
+    instance,
+    labels: withNode(labelsOf(metadata['LABELS']), text(metadata['NODE_NAME'])),
     ...whereOf(node),
     service: text(metadata['SERVICE']),
     address,

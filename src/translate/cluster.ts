@@ -35,6 +35,7 @@ import { adsSource, durationOf } from './message.ts'
 import { translateOutlierDetection } from './outlier-detection.ts'
 import { configPath } from './provenance.ts'
 import { toldOf } from './proxy-protocol.ts'
+import { withAffinity } from './source-hash.ts'
 import { altStatName } from './stat-name.ts'
 import { effectivePolicy, type EffectivePolicy } from './traffic-policy.ts'
 
@@ -63,8 +64,8 @@ export interface ClusterInput {
 
 /** Undefined when a service resolved by DNS has no endpoint (in this subset), as in Istio. */
 export function translateCluster(written: ClusterInput): EncodedResource | undefined {
-  const { port, rule, subset, mesh } = written
-  const policy = effectivePolicy({ rule: rule?.trafficPolicy, subset, port: port.number, mesh })
+  const { port, subset, mesh } = written
+  const policy = policyOf(written)
   const service = asBalanced(written.service, policy)
   const input = { ...written, service }
   const name = clusterName(port.number, subset?.name ?? '', service.hostname)
@@ -111,6 +112,11 @@ export function translateCluster(written: ClusterInput): EncodedResource | undef
     metadata: { filterMetadata: { istio: istioMetadata(input) } },
   })
   return encodeResource({ name, typeUrl: typeUrls.cluster, codec: Cluster, message })
+}
+
+function policyOf({ service, port, rule, subset, mesh }: ClusterInput): EffectivePolicy {
+  const policy = effectivePolicy({ rule: rule?.trafficPolicy, subset, port: port.number, mesh })
+  return { ...policy, loadBalancer: withAffinity(policy.loadBalancer, service) }
 }
 
 /** A cluster that resolves the name that a request asked for speaks TLS, if any, with that name; it has no localities. */

@@ -6,6 +6,7 @@ import { Filter as FilterCodec } from '../xds/proto/generated/envoy/config/liste
 import type { RouteConfiguration } from '../xds/proto/generated/envoy/config/route/v3/route.ts'
 import { Cors } from '../xds/proto/generated/envoy/extensions/filters/http/cors/v3/cors.ts'
 import { HTTPFault } from '../xds/proto/generated/envoy/extensions/filters/http/fault/v3/fault.ts'
+import { GrpcWeb } from '../xds/proto/generated/envoy/extensions/filters/http/grpc_web/v3/grpc_web.ts'
 import { OnDemand } from '../xds/proto/generated/envoy/extensions/filters/http/on_demand/v3/on_demand.ts'
 import { Router } from '../xds/proto/generated/envoy/extensions/filters/http/router/v3/router.ts'
 import {
@@ -38,6 +39,8 @@ export interface ManagerInput {
   readonly saysWhoCalls?: boolean
   /** Routes and clusters come when they are first called. */
   readonly isOnDemand?: boolean
+  /** The port is one of `grpc-web`: browsers' calls become gRPC. */
+  readonly readsGrpcWeb?: boolean
   readonly client: Client
   readonly mesh: MeshSettings
 }
@@ -112,12 +115,23 @@ function onDemandFilter() {
   }
 }
 
-function httpFilters({ direction, client, mesh, isOnDemand = false }: ManagerInput) {
+function grpcWebFilter() {
+  const name = 'envoy.extensions.filters.http.grpc_web.v3.GrpcWeb'
+  return {
+    name: 'envoy.filters.http.grpc_web',
+    configType: { $case: 'typedConfig' as const, value: packed(GrpcWeb, name, {}) },
+  }
+}
+
+function httpFilters(input: ManagerInput) {
+  const { direction, client, mesh, isOnDemand = false, readsGrpcWeb = false } = input
   const { envoyDebugHeaders } = proxyHeadersOf(client, mesh)
   const suppressEnvoyHeaders = envoyDebugHeaders?.disabled === true
   return [
     ...(isOnDemand ? [onDemandFilter()] : []),
     ...(direction === 'outbound' ? [dynamicForwardProxyFilter()] : []),
+    // Before faults and CORS, as Istio.
+    ...(readsGrpcWeb ? [grpcWebFilter()] : []),
     {
       name: faultFilterName,
       configType: { $case: 'typedConfig', value: packed(HTTPFault, faultTypeName, {}) },

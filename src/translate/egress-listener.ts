@@ -22,6 +22,7 @@ import { withHeaders } from './proxy-header.ts'
 import { encodeRouteConfiguration, encodeVirtualHost } from './route-configuration.ts'
 import type { Scope } from './scope.ts'
 import { isImportedBy, outboundPolicyOf, type BoundListener } from './sidecar-index.ts'
+import { sourceFilters } from './source-hash.ts'
 import type { tcpFilters } from './tcp-proxy.ts'
 import { sniffedFields } from './tunnel.ts'
 import { catchAllVirtualHost, isHttp, listenerVirtualHost } from './virtual-host.ts'
@@ -79,13 +80,14 @@ function translateBound(input: EgressInput, bound: BoundListener): EgressParts {
       statPrefix: `outbound_${name}`,
       routes,
       acceptsConnect: protocol === 'http-proxy',
+      readsGrpcWeb: protocol === 'grpc-web',
       client,
       mesh,
     })
   const forAll = (filters: ReturnType<typeof tcpFilters>) =>
     encodeListener(bound, name, { filterChains: [{ filters }] })
   if (protocol === 'http-proxy' || (port === 0 && isHttp({ protocol }))) {
-    return { listeners: [forAll([manager(httpProxyName)])], routes: [] }
+    return { listeners: [forAll([...sourceFilters(client), manager(httpProxyName)])], routes: [] }
   }
   const services = servicesOf(input, bound)
   if (isHttp({ protocol })) {
@@ -101,7 +103,7 @@ function translateBound(input: EgressInput, bound: BoundListener): EgressParts {
       encodeVirtualHost(withHeaders(virtualHost, scope.headers)),
     )
     const routes = [encodeRouteConfiguration(name, all)]
-    return { listeners: [forAll([manager(name)])], routes }
+    return { listeners: [forAll([...sourceFilters(client), manager(name)])], routes }
   }
   const l4 = bytesOf(input, services, { protocol, port })
   if (l4 === undefined) return { listeners: [], routes: [] }

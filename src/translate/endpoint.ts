@@ -18,7 +18,7 @@ import {
 import { typeUrls, type EncodedResource } from '../xds/resource-set.ts'
 import { clusterName } from './host-name.ts'
 import { compareText } from './input.ts'
-import { type ClientPlace, type LocalityPolicy, placeGroups } from './locality.ts'
+import { type ClientPlace, isServing, type LocalityPolicy, placeGroups } from './locality.ts'
 import { socketAddress } from './message.ts'
 
 export interface EndpointInput {
@@ -58,6 +58,7 @@ export function localitiesOf(input: EndpointInput): LocalityLbEndpoints[] {
   const byLocality = new Map<string, Endpoint[]>()
   for (const endpoint of input.endpoints) {
     if (endpoint.health !== 'healthy' || !hasLabels(endpoint, input.subset?.labels)) continue
+    if (!isServing(endpoint, input.service, input.place)) continue
     const list = byLocality.get(endpoint.locality)
     if (list === undefined) byLocality.set(endpoint.locality, [endpoint])
     else list.push(endpoint)

@@ -4,6 +4,7 @@ import type { Destination } from '../model/istio/virtual-service.ts'
 import { RouteAction_HashPolicy } from '../xds/proto/generated/envoy/config/route/v3/route_components.ts'
 import type { MergedRule } from './destination-rule-index.ts'
 import { durationOfText } from './message.ts'
+import { sourceHashPolicies } from './source-hash.ts'
 
 /** Hashing that applies to a destination whose host is fully qualified. */
 export type HashOf = (destination: Destination) => ConsistentHash | undefined
@@ -27,9 +28,12 @@ function hashOf(policy: TrafficPolicy | undefined, port: number | undefined) {
   return settings?.loadBalancer?.consistentHash ?? policy?.loadBalancer?.consistentHash
 }
 
-export function hashPolicyOf(hash: ConsistentHash | undefined): RouteAction_HashPolicy | undefined {
+export function hashPoliciesOf(hash: ConsistentHash | undefined): RouteAction_HashPolicy[] {
   const policySpecifier = specifierOf(hash)
-  return policySpecifier && RouteAction_HashPolicy.fromPartial({ policySpecifier })
+  if (policySpecifier !== undefined) {
+    return [RouteAction_HashPolicy.fromPartial({ policySpecifier })]
+  }
+  return hash?.useSourceIp === true ? sourceHashPolicies() : []
 }
 
 function specifierOf(hash: ConsistentHash | undefined): RouteAction_HashPolicy['policySpecifier'] {
@@ -52,9 +56,8 @@ function specifierOf(hash: ConsistentHash | undefined): RouteAction_HashPolicy['
     }
     return { $case: 'cookie', value }
   }
-  if (hash?.useSourceIp === true) {
-    return { $case: 'connectionProperties', value: { sourceIp: true } }
-  }
+  // Istio's order; sourceHashPolicies has what follows.
+  if (hash?.useSourceIp === true) return undefined
   if (hash?.httpQueryParameterName !== undefined) {
     return { $case: 'queryParameter', value: { name: hash.httpQueryParameterName } }
   }

@@ -24,6 +24,7 @@ import { keyOfHeaders, withHeaders } from './proxy-header.ts'
 import { encodeVirtualHost, type EncodedVirtualHost } from './route-configuration.ts'
 import { translateRoutes } from './route.ts'
 import { isSelected, type Scope } from './scope.ts'
+import { withAffinity } from './source-hash.ts'
 import { blocksOf, effectivePolicy } from './traffic-policy.ts'
 import { tunnelOf, type Tunnel } from './tunnel.ts'
 import {
@@ -118,6 +119,7 @@ export function placeKey({ world, scope, service, rule }: PartInput): string {
   const counts =
     isClusterLocal(world, service) ||
     service.trafficDistribution !== undefined ||
+    service.isNodeLocal === true ||
     mesh.outlierDetection !== undefined ||
     (mesh.localityLb?.distribute ?? []).length > 0 ||
     blocks.some(
@@ -216,7 +218,13 @@ function routesOf(
 }
 
 function hashFor(world: World, scope: Scope): HashOf {
-  return (destination) => consistentHashOf(ruleFor(world, scope, destination.host), destination)
+  return (destination) => {
+    const rule = ruleFor(world, scope, destination.host)
+    const hash = consistentHashOf(rule, destination)
+    if (hash !== undefined) return hash
+    const service = visibleService(world, scope, destination.host)
+    return withAffinity(rule?.trafficPolicy?.loadBalancer, service)?.consistentHash
+  }
 }
 
 /** Virtual hosts for a host that only VirtualServices know; on 80, or on the ports of the services beside it. */

@@ -76,6 +76,7 @@ function inboundListener(input: InboundInput): EncodedResource {
             statPrefix: `inbound_${client.bindAddress}_${meshPort.appPort}`,
             routes,
             acceptsConnect: false,
+            readsGrpcWeb: protocol === 'grpc-web',
             saysWhoCalls: security === 'mutual-tls',
             client,
             mesh,

@@ -22,6 +22,7 @@ import type { MergedRule } from './destination-rule-index.ts'
 import { clusterName, resolveHost } from './host-name.ts'
 import { isSelected, type Scope } from './scope.ts'
 import { outboundPolicyOf } from './sidecar-index.ts'
+import { withAffinity } from './source-hash.ts'
 import { statName } from './stat-name.ts'
 import { systemClusters } from './system-cluster.ts'
 import { l4CandidatesFor, type VirtualService } from './virtual-service-index.ts'
@@ -157,7 +158,7 @@ function ownTarget({ world, scope, service, port }: L4Input): L4Target {
   const name = clusterName(port.number, '', service.hostname)
   const rule = ruleFor(world, scope, service.hostname)
   const statPrefix = statName(world.input.mesh.outboundStatName, { service, port }) ?? name
-  return { statPrefix, clusters: [{ name, weight: 1 }], ...settingsOf(rule, '') }
+  return { statPrefix, clusters: [{ name, weight: 1 }], ...settingsOf({ rule, service }, '') }
 }
 
 function routedTarget(
@@ -177,27 +178,30 @@ function routedTarget(
   })
   const [first] = targets
   if (first === undefined) return nowhere
-  const rule = ruleFor(world, scope, first.host)
+  const { service, subset } = first
+  const to = { rule: ruleFor(world, scope, first.host), service }
   if (targets.length === 1) {
     const clusters = [{ name: first.name, weight: 1 }]
-    const { service, subset } = first
     const pattern = world.input.mesh.outboundStatName
     const own = service && statName(pattern, { service, port, subset: { name: subset } })
-    return { statPrefix: own ?? first.name, clusters, ...settingsOf(rule, first.subset) }
+    return { statPrefix: own ?? first.name, clusters, ...settingsOf(to, subset) }
   }
   const clusters = targets
     .filter(({ weight }) => weight > 0)
     .map((target) => ({ name: target.name, weight: target.weight }))
   if (clusters.length === 0) return nowhere
-  return { statPrefix: `${name}.${namespace}`, clusters, ...settingsOf(rule, '') }
+  return { statPrefix: `${name}.${namespace}`, clusters, ...settingsOf(to, '') }
 }
 
 /** As in Istio, the rule's own settings count, and not those of a subset or a port; a subset may hash otherwise. */
-function settingsOf(rule: MergedRule | undefined, subsetName: string) {
+function settingsOf(
+  { rule, service }: { rule: MergedRule | undefined; service: Service | undefined },
+  subsetName: string,
+) {
   const policy = rule?.trafficPolicy ?? {}
   const { idleTimeout, maxConnectionDuration } = policy.connectionPool?.tcp ?? {}
   const subset = rule?.subsets.find(({ name }) => name === subsetName)?.trafficPolicy ?? {}
-  const balancer = subset.loadBalancer ?? policy.loadBalancer
+  const balancer = withAffinity(subset.loadBalancer ?? policy.loadBalancer, service)
   return {
     idleTimeout,
     maxConnectionDuration,

@@ -10,6 +10,7 @@ import type {
   LocalityFailover,
   LocalityLbSetting,
 } from '../model/istio/destination-rule.ts'
+import { hostnameLabel } from '../registry/label.ts'
 import type { Endpoint, Service, TrafficDistribution } from '../registry/service.ts'
 import type { LocalityLbEndpoints } from '../xds/proto/generated/envoy/config/endpoint/v3/endpoint_components.ts'
 import type { EffectivePolicy } from './traffic-policy.ts'
@@ -73,11 +74,27 @@ const sameZone = [
 const preferences: Readonly<Record<TrafficDistribution | 'any', readonly string[] | undefined>> = {
   any: undefined,
   'same-zone': sameZone,
-  'same-node': [...sameZone, 'topology.istio.io/subzone', 'kubernetes.io/hostname'],
+  'same-node': [...sameZone, 'topology.istio.io/subzone', hostnameLabel],
 }
 
-/** Labels that services' own preferences ask about. */
-export const preferenceLabels: readonly string[] = preferences['same-node'] ?? []
+/** Labels that services' own preferences ask about, besides the machine. */
+export const preferenceLabels: readonly string[] = (preferences['same-node'] ?? []).filter(
+  (label) => label !== hostnameLabel,
+)
+
+/** Whether the machine that a caller runs on decides what it gets of a service. */
+export function asksForNode({ trafficDistribution, isNodeLocal }: Service): boolean {
+  return trafficDistribution === 'same-node' || isNodeLocal === true
+}
+
+/** Endpoints that serve a caller in that place: all, or those on its machine. */
+export function isServing(
+  { labels }: Pick<Endpoint, 'labels'>,
+  { isNodeLocal }: Pick<Service, 'isNodeLocal'>,
+  place: ClientPlace,
+): boolean {
+  return isNodeLocal !== true || labels[hostnameLabel] === place.labels[hostnameLabel]
+}
 
 /** The names of the labels in `failoverPriority`, less those whose value stands beside them. */
 export function labelsOf(setting: LocalityLbSetting | undefined): readonly string[] {

@@ -13,6 +13,7 @@ import { connectionManager } from './connection-manager.ts'
 import type { MeshSettings } from './input.ts'
 import type { L4Routes } from './l4-route.ts'
 import { socketAddress } from './message.ts'
+import { sourceFilters } from './source-hash.ts'
 import { systemClusters } from './system-cluster.ts'
 import { tcpFilters } from './tcp-proxy.ts'
 import { sniffedFields, type Tunnel } from './tunnel.ts'
@@ -47,11 +48,11 @@ export function translateHttpProxy(input: ListenerInput): EncodedResource[] {
     encodeListener({
       name: httpProxyName,
       address: socketAddress(loopback, httpProxyPort),
-      filters: [filterFor(`outbound_${loopback}_${httpProxyPort}`)],
+      filters: [...sourceFilters(client), filterFor(`outbound_${loopback}_${httpProxyPort}`)],
     }),
     encodeListener({
       name: systemClusters.tunnel,
-      filters: [filterFor(systemClusters.tunnel)],
+      filters: [...sourceFilters(client), filterFor(systemClusters.tunnel)],
     }),
   ]
 }
@@ -69,7 +70,7 @@ export function translateTunnel(tunnel: Tunnel, input: ListenerInput): EncodedRe
     client,
     mesh,
   })
-  const httpFilters = isHttpPossible ? [manager] : undefined
+  const httpFilters = isHttpPossible ? [...sourceFilters(client), manager] : undefined
   return encodeListener({ name, fields: sniffedFields({ routes, httpFilters, client, mesh }) })
 }
 
@@ -81,13 +82,17 @@ export interface UpstreamInput extends ListenerInput {
   readonly routes: string | undefined
   /** HTTP only where the first bytes say so. */
   readonly isSniffed: boolean
+  readonly readsGrpcWeb: boolean
 }
 
 export function translateUpstream(input: UpstreamInput): EncodedResource {
   const { client, mesh, upstream, l4, routes, isSniffed } = input
   const name = `${loopback}_${upstream.localPort}`
   const address = socketAddress(loopback, upstream.localPort)
-  const httpFilters = routes === undefined ? undefined : [upstreamManager(name, routes, input)]
+  const httpFilters =
+    routes === undefined
+      ? undefined
+      : [...sourceFilters(client), upstreamManager(name, routes, input)]
   if (isSniffed || l4.named.length > 0) {
     const fields = sniffedFields({ routes: l4, httpFilters, client, mesh })
     return encodeListener({ name, address, fields })
@@ -97,12 +102,14 @@ export function translateUpstream(input: UpstreamInput): EncodedResource {
   return encodeListener({ name, address, filters })
 }
 
-function upstreamManager(name: string, routes: string, { client, mesh }: ListenerInput): Filter {
+function upstreamManager(name: string, routes: string, input: UpstreamInput): Filter {
+  const { client, mesh, readsGrpcWeb } = input
   return connectionManager({
     direction: 'outbound',
     statPrefix: `outbound_${name}`,
     routes,
     acceptsConnect: false,
+    readsGrpcWeb,
     client,
     mesh,
   })

@@ -18,7 +18,7 @@ import {
 } from '../xds/proto/generated/envoy/config/route/v3/route_components.ts'
 import type { Abilities } from './ability.ts'
 import type { PlacedRoute } from './delegate.ts'
-import { hashPolicyOf, type HashOf } from './hash-policy.ts'
+import { hashPoliciesOf, type HashOf } from './hash-policy.ts'
 import {
   headerFields,
   joinChanges,
@@ -136,7 +136,7 @@ function forwardAction(
   const hashes = destinations.map(({ destination }) =>
     input.hashOf({ ...destination, host: resolveHost(destination.host, namespace) }),
   )
-  const hashPolicy = hashes.flatMap((hash) => hashPolicyOf(hash) ?? [])
+  const hashPolicy = hashes.flatMap(hashPoliciesOf)
   const timeout = durationOfText(http.timeout) ?? noTimeout
   const retryPolicy = translateRetries(http.retries ?? input.mesh.retryPolicy, {
     isHashed: isSingle && hashes[0] !== undefined,

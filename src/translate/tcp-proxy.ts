@@ -8,6 +8,7 @@ import type { Client } from './client.ts'
 import type { MeshSettings } from './input.ts'
 import type { L4Target } from './l4-route.ts'
 import { durationOfText, packed } from './message.ts'
+import { sourceFilters, sourceHashOfBytes } from './source-hash.ts'
 import { tcpStatsFilter, type Reporter } from './stats-filter.ts'
 import { systemClusters } from './system-cluster.ts'
 
@@ -30,14 +31,19 @@ export function tcpFilters({ target, statPrefix, reporter, client, mesh }: TcpIn
       value: packed(TcpProxy, 'envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy', {
         ...(typeof target === 'string'
           ? clusterFields(target)
-          : targetFields(allowed(target, client))),
+          : targetFields(allowed(target, client), client)),
         ...(statPrefix !== undefined && { statPrefix }),
         ...idleTimeoutOf(target, client),
         accessLog: accessLogs(mesh),
       }),
     },
   }
-  const filters = abilities.tcpStats ? [tcpStatsFilter(reporter, client), proxy] : [proxy]
+  const hashes = typeof target !== 'string' && target.hashesSourceIp
+  const filters = [
+    ...(hashes ? sourceFilters(client) : []),
+    ...(abilities.tcpStats ? [tcpStatsFilter(reporter, client)] : []),
+    proxy,
+  ]
   return filters.map((filter) => FilterCodec.fromPartial(filter))
 }
 
@@ -45,7 +51,7 @@ function clusterFields(cluster: string) {
   return { statPrefix: cluster, clusterSpecifier: { $case: 'cluster' as const, value: cluster } }
 }
 
-function targetFields(target: L4Target) {
+function targetFields(target: L4Target, client: Client) {
   const { statPrefix, clusters, idleTimeout, maxConnectionDuration } = target
   const [only] = clusters
   const isSingle = clusters.length === 1 && only !== undefined
@@ -61,7 +67,7 @@ function targetFields(target: L4Target) {
     ...(target.tunnel !== undefined && {
       tunnelingConfig: { hostname: target.tunnel.target, usePost: target.tunnel.usesPost },
     }),
-    ...(target.hashesSourceIp && { hashPolicy: [sourceIp] }),
+    ...(target.hashesSourceIp && { hashPolicy: [sourceHashOfBytes(client)] }),
   }
 }
 
@@ -72,8 +78,6 @@ function idleTimeoutOf(target: TcpInput['target'], client: Client) {
     ? {}
     : { idleTimeout: durationOfText(client.idleTimeout) }
 }
-
-const sourceIp = { policySpecifier: { $case: 'sourceIp' as const, value: {} } }
 
 /** Our own proxy has no tunnels by POST: nothing leaves rather than without the tunnel. */
 function allowed(target: L4Target, { kind }: Client): L4Target {

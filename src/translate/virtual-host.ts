@@ -16,7 +16,7 @@ import {
   VirtualHost,
 } from '../xds/proto/generated/envoy/config/route/v3/route_components.ts'
 import type { Abilities } from './ability.ts'
-import { hashPolicyOf, type HashOf } from './hash-policy.ts'
+import { hashPoliciesOf, type HashOf } from './hash-policy.ts'
 import { clusterName } from './host-name.ts'
 import { injectFaults } from './injected-fault.ts'
 import type { InjectedFault, MeshSettings } from './input.ts'
@@ -145,7 +145,7 @@ function bracketed(host: string): string {
 
 function defaultRoute({ service, port, hashOf, mesh }: ServiceHostInput): Route {
   const hash = hashOf({ host: service.hostname, port: { number: port.number } })
-  const hashPolicy = hashPolicyOf(hash)
+  const hashPolicy = hashPoliciesOf(hash)
   // As in Istio, hashing does not stop a default route from retrying elsewhere.
   const retryPolicy = translateRetries(mesh.retryPolicy, { isHashed: false })
   return Route.fromPartial({
@@ -162,7 +162,7 @@ function defaultRoute({ service, port, hashOf, mesh }: ServiceHostInput): Route 
         timeout: noTimeout,
         maxGrpcTimeout: noTimeout,
         ...(retryPolicy !== undefined && { retryPolicy }),
-        hashPolicy: hashPolicy === undefined ? [] : [hashPolicy],
+        hashPolicy: hashPolicy,
       },
     },
   })

@@ -19,6 +19,7 @@ import { modeOfPort } from './peer-authentication-index.ts'
 import { keyOfHeaders, withHeaders } from './proxy-header.ts'
 import { encodeRouteConfiguration, encodeVirtualHost } from './route-configuration.ts'
 import type { Scope } from './scope.ts'
+import { namedAsSource } from './source-hash.ts'
 import { translateTunnelCluster } from './system-cluster.ts'
 import { isUnservable } from './tls-context.ts'
 import type { Tunnel } from './tunnel.ts'
@@ -48,8 +49,10 @@ export interface WorkloadResources {
   readonly routes: ReadonlyMap<string, EncodedResource>
 }
 
-export function translateWorkload(input: WorkloadInput): WorkloadResources {
-  const { world, client } = input
+export function translateWorkload(written: WorkloadInput): WorkloadResources {
+  const { world } = written
+  const client = namedAsSource(written.client, world.hashesSource)
+  const input = { ...written, client }
   const { mesh } = world.input
   const { isOnDemand = false } = input
   const listeners = [...translateHttpProxy({ client, mesh, isOnDemand })]
@@ -104,6 +107,7 @@ function reach(
     l4: part?.l4 ?? unknownRoutes(clusterName(upstream.port, '', host)),
     routes: virtualHost?.name,
     isSniffed: part?.port.protocol === 'auto',
+    readsGrpcWeb: part?.port.protocol === 'grpc-web',
   })
   const routes =
     virtualHost &&
@@ -132,6 +136,7 @@ export function workloadInputs(input: WorkloadInput): unknown[] {
     world.input.mesh,
     input.tunnels,
     input.isOnDemand === true,
+    world.hashesSource,
     scope.sidecar?.key,
     keyOfHeaders(scope.headers),
     JSON.stringify(client.proxyHeaders),

@@ -1,6 +1,8 @@
 /** One input with the indexes that every translation of it looks things up in. Immutable. */
+import { runToEnd, type Steps } from '../lib/steps.ts'
 import type { Subset } from '../model/istio/destination-rule.ts'
 import type { Resource } from '../model/resource.ts'
+import { hostnameLabel } from '../registry/label.ts'
 import {
   allServices,
   endpointKey,
@@ -14,12 +16,13 @@ import { isCoveredBy, isWildcard, overlaps } from './host-name.ts'
 import { ImportCache } from './import-cache.ts'
 import { sourceSelectors } from './injected-fault.ts'
 import { compareText, type MtlsMode, type TranslationInput } from './input.ts'
-import { clusterLabel } from './locality.ts'
+import { asksForNode, clusterLabel } from './locality.ts'
 import { modeOfPort, PeerAuthentications } from './peer-authentication-index.ts'
 import { isSelected, placeLabelsOf, selectorsOf, type Scope, type Selectors } from './scope.ts'
 import { serviceFor } from './service-choice.ts'
 import { namesOf } from './service-name.ts'
 import { Sidecars } from './sidecar-index.ts'
+import { rulesHashSource } from './source-hash.ts'
 import { VirtualServices, type VirtualService } from './virtual-service-index.ts'
 
 export interface World {
@@ -28,8 +31,13 @@ export interface World {
   readonly destinationRules: DestinationRules
   readonly peerAuthentications: PeerAuthentications
   readonly selectors: Selectors
-  /** Labels of clients that endpoints are ordered by. */
+  /** Labels of clients that endpoints are ordered or chosen by. */
   readonly placeLabels: readonly string[]
+  /** Those of them that rules and the mesh name. */
+  readonly ruleLabels: readonly string[]
+  /** Whether some destination hashes by who calls. */
+  readonly hashesSource: boolean
+  readonly hashingRules: boolean
   readonly sidecars: Sidecars
   /** What clients see of it all. */
   readonly imports: ImportCache
@@ -51,6 +59,10 @@ export interface ServedPort {
 }
 
 export function buildWorld(input: TranslationInput, previous?: World): World {
+  return runToEnd(buildWorldInSteps(input, previous))
+}
+
+export function* buildWorldInSteps(input: TranslationInput, previous?: World): Steps<World> {
   const indexed =
     previous?.input.resources === input.resources ? previous.indexed : indexedOf(input)
   // Services and endpoints change most often, and no index is made of them.
@@ -59,9 +71,11 @@ export function buildWorld(input: TranslationInput, previous?: World): World {
     isSameList(previous.indexed, indexed) &&
     previous.input.mesh === input.mesh &&
     previous.input.faults === input.faults
-  const config = isSameConfig ? previous : buildConfig(input, previous)
+  const config = isSameConfig ? previous : yield* buildConfig(input, previous)
+  yield
   return {
     ...config,
+    ...askedOf(input.registry, { config, before: isSameConfig ? previous : undefined }),
     indexed,
     imports: new ImportCache({ ...config, input }),
     input,
@@ -90,9 +104,11 @@ function isSameList(left: readonly unknown[], right: readonly unknown[]): boolea
   )
 }
 
-function buildConfig(input: TranslationInput, previous: World | undefined) {
+function* buildConfig(input: TranslationInput, previous: World | undefined) {
   const virtualServices = new VirtualServices(input, previous?.virtualServices)
+  yield
   const destinationRules = new DestinationRules(input, previous?.destinationRules)
+  yield
   const subsetReferences = new Map<string, Set<string>>()
   const virtualServicesTo = new Map<string, VirtualService[]>()
   for (const virtualService of virtualServices.all) {
@@ -111,12 +127,37 @@ function buildConfig(input: TranslationInput, previous: World | undefined) {
     sidecars: new Sidecars(input, previous?.sidecars),
     subsetReferences,
     virtualServicesTo,
-    placeLabels: placeLabelsOf(destinationRules, input.mesh),
+    ruleLabels: placeLabelsOf(destinationRules, input.mesh),
+    hashingRules: rulesHashSource(destinationRules),
     selectors: selectorsOf(
       virtualServices,
       destinationRules,
       (input.faults ?? []).flatMap(sourceSelectors),
     ),
+  }
+}
+
+interface AskedInput {
+  readonly config: Pick<World, 'ruleLabels' | 'hashingRules'>
+  /** Of the same configuration. */
+  readonly before: World | undefined
+}
+
+/** What clients have to tell of themselves because of a rule, or of a service. */
+function askedOf(
+  registry: RegistrySnapshot,
+  { config, before }: AskedInput,
+): Pick<World, 'placeLabels' | 'hashesSource'> {
+  if (before !== undefined && isSameServices(before.input.registry, registry)) {
+    const { placeLabels, hashesSource } = before
+    return { placeLabels, hashesSource }
+  }
+  const { ruleLabels, hashingRules } = config
+  const all = [...allServices(registry)]
+  const asked = all.some(asksForNode) && !ruleLabels.includes(hostnameLabel)
+  return {
+    placeLabels: asked ? [...ruleLabels, hostnameLabel].sort() : ruleLabels,
+    hashesSource: hashingRules || all.some(({ hasClientAffinity }) => hasClientAffinity === true),
   }
 }
 

@@ -33,6 +33,7 @@ export class Load implements AsyncDisposable {
   readonly #options: LoadOptions
   readonly #done: Promise<unknown>
   readonly #wanted: number
+  readonly #owed = new Map<Connection, number>()
   #sent = 0
   #isStopping = false
 
@@ -63,6 +64,14 @@ export class Load implements AsyncDisposable {
     return this.answers.filter((answer) => answer.atMs >= atMs)
   }
 
+  /** Local ports of connections on which an answer is owed for longer than that. */
+  owedFor(longerThanMs: number): readonly number[] {
+    const nowMs = performance.now()
+    return [...this.#owed].flatMap(([connection, sinceMs]) =>
+      nowMs - sinceMs > longerThanMs ? [connection.localPort] : [],
+    )
+  }
+
   async #runConnection(): Promise<void> {
     const { hostname, port } = new URL(this.#options.proxy)
     while (this.#takeTurn()) {
@@ -70,7 +79,9 @@ export class Load implements AsyncDisposable {
       // One request is owed; the connection then takes more for as long as it is kept.
       let isKept = true
       do {
+        this.#owed.set(connection, performance.now())
         const answer = await connection.ask(this.#request())
+        this.#owed.delete(connection)
         this.answers.push(answer)
         isKept = answer.status !== 0 && !connection.isTold
         const { pauseMs = 0 } = this.#options
@@ -115,6 +126,10 @@ class Connection {
       this.#received += chunk
       this.#readAnswer()
     })
+  }
+
+  get localPort(): number {
+    return this.#socket.localPort ?? 0
   }
 
   ask(request: string): Promise<Answer> {

@@ -175,6 +175,8 @@ function serviceOf(entry: SceneService, variant: string | undefined): Service {
     exportTo: entry.exportTo ?? [],
     subjectAltNames: entry.subjectAltNames ?? [],
     ...(entry.trafficDistribution && { trafficDistribution: entry.trafficDistribution }),
+    ...(entry.hasClientAffinity && { hasClientAffinity: true }),
+    ...(entry.isNodeLocal && { isNodeLocal: true }),
     declaredBy: 'scene',
     ...onlyTrue(entry),
     ...(variant !== undefined && { variant }),

@@ -89,9 +89,9 @@ testIssues({ apiVersion: 'v1', kind: 'Service' }, [
     'ports: [{port: 80}]\ntype: LoadBalancer # HERE',
   ],
   [
-    'session affinity has no effect yet',
+    'affinity has no end',
     'TUL0011',
-    'spec.sessionAffinity',
-    'ports: [{port: 80}]\nsessionAffinity: ClientIP # HERE',
+    'spec.sessionAffinityConfig.clientIP.timeoutSeconds',
+    'ports: [{port: 80}]\nsessionAffinity: ClientIP\nsessionAffinityConfig: {clientIP: {timeoutSeconds: 60}} # HERE',
   ],
 ])

@@ -74,7 +74,7 @@ function readAnnotation(
   text: string,
   report: (path: string, problem: Problem) => void,
 ): ProxyConfig | undefined {
-  const [document, ...others] = readYaml(text)
+  const [document, ...others] = Array.from(readYaml(text)).flat()
   for (const problem of document?.problems ?? []) report('', problem)
   if (others.length > 0) report('', oneDocument)
   const root = document?.root

@@ -305,3 +305,75 @@ for (const [claim, text, reason] of refusals) {
     )
   })
 }
+
+function state(values: string): string {
+  return `{name: state, typed_config: {"@type": type.googleapis.com/envoy.extensions.filters.network.set_filter_state.v3.Config, on_new_connection: [${values}]}}`
+}
+
+const hashable = 'factory_key: envoy.hashable_string'
+const who = `{object_key: who, ${hashable}, format_string: {text_format_source: {inline_string: me}}}`
+
+test('what filters say of a connection stands beside the settings; the last word counts', () => {
+  const { settings } = httpPlan(
+    listenerWith(`${state(who)}, ${state(who.replace('me', 'you'))}, ${manager(routes)}`),
+  )
+  assert.deepEqual(settings.filterState, { who: 'you' })
+  assert.equal(httpPlan(listenerWith(manager(routes))).settings.filterState, undefined)
+})
+
+test('connections are hashed by what a filter says, by their client, or not at all', () => {
+  const hashes = (policy: string) => {
+    const proxy = `{name: tcp, typed_config: {"@type": type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy, stat_prefix: s, cluster: c, hash_policy: [${policy}]}}`
+    const result = compileListener(
+      envoyMessage.listener(listenerWith(`${state(who)}, ${proxy}`)),
+      scope,
+    )
+    assert.ok(result.ok, result.ok ? '' : result.reasons.join('; '))
+    const network = result.value.chains[0]?.network
+    return network?.kind === 'tcp' ? network.settings.hashes : undefined
+  }
+  assert.deepEqual(hashes('{filter_state: {key: who}}'), { text: 'me' })
+  assert.equal(hashes('{filter_state: {key: nobody}}'), undefined)
+  assert.equal(hashes('{source_ip: {}}'), 'source-ip')
+  assert.equal(hashes(''), undefined)
+})
+
+for (const [name, value, reason] of [
+  [
+    'without a key',
+    `{${hashable}, format_string: {text_format: x}}`,
+    '.object_key: value length must be at least 1 characters',
+  ],
+  [
+    'that nobody hashes',
+    '{object_key: k, factory_key: envoy.string, format_string: {text_format: x}}',
+    '.factory_key: objects of "envoy.string" are not implemented, only of envoy.hashable_string',
+  ],
+  [
+    'of a kind by its key',
+    '{object_key: k, format_string: {text_format: x}}',
+    '.object_key: objects of "k" are not implemented, only of envoy.hashable_string',
+  ],
+  ['without text', `{object_key: k, ${hashable}}`, '.format_string: text is required'],
+  [
+    'with operators',
+    `{object_key: k, ${hashable}, format_string: {text_format: "%START_TIME%"}}`,
+    '.format_string: operators are not implemented, got "%START_TIME%"',
+  ],
+  [
+    'from a file',
+    `{object_key: k, ${hashable}, format_string: {text_format_source: {filename: /x}}}`,
+    '.format_string.text_format_source.filename: text from files is not implemented (value "/x")',
+  ],
+  [
+    'that goes on upstream',
+    `{object_key: k, ${hashable}, shared_with_upstream: ONCE, format_string: {text_format: x}}`,
+    '.shared_with_upstream: sharing state with upstream connections is not implemented (value 1)',
+  ],
+] as const) {
+  test(`state ${name} is refused`, () => {
+    const reasons = reasonsOf(listenerWith(`${state(value)}, ${manager(routes)}`))
+    const place = 'filter_chains[0].filters[0].typed_config.on_new_connection[0]'
+    assert.deepEqual(reasons, [`${place}${reason}`])
+  })
+}

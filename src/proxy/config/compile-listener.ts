@@ -10,10 +10,12 @@ import type {
   FilterChain,
 } from '../../xds/proto/generated/envoy/config/listener/v3/listener_components.ts'
 import type { ConnectionGate } from '../listener/connection-gate.ts'
+import type { FilterState } from '../listener/listener-config.ts'
 import type { TcpObserver } from '../telemetry/request-record.ts'
 import type { WireAddress } from '../wire/wire.ts'
 import { compileChainMatch, matchKey } from './compile-chain-match.ts'
 import { compileConnectionManager } from './compile-connection-manager.ts'
+import { compileFilterState, isFilterState } from './compile-filter-state.ts'
 import { compileGate, isGate } from './compile-gate.ts'
 import { compileIstioTcpStats } from './compile-istio-stats.ts'
 import { compileInspection } from './compile-listener-filter.ts'
@@ -184,10 +186,11 @@ function compileNetwork(
     return undefined
   }
   const observers = before.flatMap((filter, index) => {
-    if (isGate(typedConfig(filter))) return []
+    if (isGate(typedConfig(filter)) || isFilterState(typedConfig(filter))) return []
     const observer = compileObserver(filter, at(report, 'filters', index))
     return observer === undefined ? [] : [observer]
   })
+  const state = compileState({ chain, report })
   const here = at(report, 'filters', before.length, 'typed_config')
   const any = typedConfig(last)
   switch (typeNameOf(any?.typeUrl ?? '')) {
@@ -198,13 +201,29 @@ function compileNetwork(
           'network filters before an HTTP connection manager are not implemented',
         )
       }
-      return any && compileConnectionManager(any, scope, here)
+      return withState(any && compileConnectionManager(any, scope, here), state)
     case tcpProxyRule.type:
-      return any && compileTcpProxy(any, { scope, observers }, here)
+      return any && compileTcpProxy(any, { scope, observers, state }, here)
     default:
       refuse(at(report, 'filters', before.length), `${filterText(last)} is not implemented`)
       return undefined
   }
+}
+
+/** What the filters before the last one say of a connection. */
+function compileState({ chain, report }: ChainAt): FilterState {
+  const states = chain.filters.slice(0, -1).map((filter, index) => {
+    const any = typedConfig(filter)
+    if (any === undefined || !isFilterState(any)) return {}
+    return compileFilterState(any, at(report, 'filters', index, 'typed_config'))
+  })
+  return Object.assign({}, ...states)
+}
+
+/** Plans of chains whose filters say nothing stay as they are. */
+function withState(plan: HttpPlan | undefined, filterState: FilterState): HttpPlan | undefined {
+  if (plan === undefined || Object.keys(filterState).length === 0) return plan
+  return { ...plan, settings: { ...plan.settings, filterState } }
 }
 
 function compileObserver(filter: Filter, report: FieldReport): Opener<TcpObserver> | undefined {

@@ -1,6 +1,7 @@
 /** TcpProxy → TcpPlan. */
 import { TcpProxy } from '../../xds/proto/generated/envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy.ts'
 import type { Any } from '../../xds/proto/generated/google/protobuf/any.ts'
+import type { FilterState, TcpProxyConfig } from '../listener/listener-config.ts'
 import type { TcpObserver } from '../telemetry/request-record.ts'
 import { compileTcpAccessLogs } from './compile-access-log.ts'
 import type { CompileScope } from './compile-scope.ts'
@@ -13,11 +14,13 @@ export interface TcpProxyScope {
   readonly scope: CompileScope
   /** Those of the network filters before the proxy (istio.stats). */
   readonly observers: readonly Opener<TcpObserver>[]
+  /** What they say of the connection. */
+  readonly state: FilterState
 }
 
 export function compileTcpProxy(
   any: Any,
-  { scope, observers }: TcpProxyScope,
+  { scope, observers, state }: TcpProxyScope,
   report: FieldReport,
 ): TcpPlan | undefined {
   const proxy = decodeTyped(any, TcpProxy, report)
@@ -43,7 +46,7 @@ export function compileTcpProxy(
         at(report, 'idle_timeout'),
       ),
       connectAttemptsMax,
-      hashesSourceIp: compileHash(proxy, report),
+      hashes: compileHash(proxy, state, report),
       tunnel: compileTunnel(proxy, report),
       maxDurationMs: durationMs(
         proxy.maxDownstreamConnectionDuration,
@@ -55,15 +58,28 @@ export function compileTcpProxy(
   }
 }
 
-/** At most one policy, as in Envoy; it is the client's address or refused. */
-function compileHash({ hashPolicy }: TcpProxy, report: FieldReport): boolean {
+/** At most one policy, as in Envoy. Of a state that nobody set there is no hash. */
+function compileHash(
+  { hashPolicy }: TcpProxy,
+  state: FilterState,
+  report: FieldReport,
+): TcpProxyConfig['hashes'] {
   const here = at(report, 'hash_policy')
   if (hashPolicy.length > 1) refuse(here, 'value must contain no more than 1 item(s)')
   const [policy] = hashPolicy
-  if (policy !== undefined && policy.policySpecifier === undefined) {
+  if (policy === undefined) return undefined
+  const specifier = policy.policySpecifier
+  if (specifier === undefined) {
     refuse(at(here, 0, 'policy_specifier'), 'is required')
+    return undefined
   }
-  return policy?.policySpecifier?.$case === 'sourceIp'
+  if (specifier.$case === 'sourceIp') return 'source-ip'
+  const { key } = specifier.value
+  if (key === '') {
+    refuse(at(here, 0, 'filter_state', 'key'), 'value length must be at least 1 characters')
+  }
+  const text = state[key]
+  return text === undefined ? undefined : { text }
 }
 
 /** Placeholders, which Envoy fills from the connection, are refused: the target is what is written. */

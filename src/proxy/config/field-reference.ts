@@ -17,13 +17,14 @@ import {
 } from './balancing-fields.ts'
 import { bootstrapRule } from './bootstrap-fields.ts'
 import { clusterRule, forwardProxyClusterRule, upstreamHttpRule } from './cluster-fields.ts'
+import { networkStateRule } from './compile-filter-state.ts'
 import { connectionLimitRule, networkRateLimitRule } from './compile-gate.ts'
 import { filterFeatures, forwardProxyFilterRule } from './compile-http-filter.ts'
 import { proxyProtocolRule } from './compile-listener-filter.ts'
 import { assignmentRule } from './endpoint-fields.ts'
 import { type FieldRule, type MessageRule, snakeCase } from './field-rule.ts'
 import { connectionManagerRule, listenerRule, routerRule, tcpProxyRule } from './listener-fields.ts'
-import { grpcStatsRule } from './plan-filters.ts'
+import { grpcStatsRule, grpcWebRule } from './plan-filters.ts'
 import { proxyTransportRule } from './tls-fields.ts'
 
 interface Section {
@@ -40,6 +41,7 @@ const sections: readonly Section[] = [
       proxyProtocolRule,
       connectionLimitRule,
       networkRateLimitRule,
+      networkStateRule,
       connectionManagerRule,
       tcpProxyRule,
     ],
@@ -52,6 +54,7 @@ const sections: readonly Section[] = [
       faultRule,
       corsPolicyRule,
       healthCheckFilterRule,
+      grpcWebRule,
       grpcStatsRule,
       localRateLimitRule,
       bufferRule,

@@ -288,7 +288,10 @@ export const tcpProxyRule: MessageRule = {
       type: 'envoy.type.v3.HashPolicy',
       fields: {
         sourceIp: used(),
-        filterState: refusedField('no filter here leaves state to hash'),
+        filterState: used({
+          type: 'envoy.type.v3.HashPolicy.FilterState',
+          fields: { key: used() },
+        }),
       },
     }),
     tunnelingConfig: used({

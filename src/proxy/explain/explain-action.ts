@@ -124,6 +124,7 @@ function hashKeysOf(message: RouteMessage | undefined): readonly string[] {
       case 'connectionProperties':
         return 'source address'
       case 'filterState':
+        return `state ${policy.value.key}`
       case undefined:
       default:
         return []

@@ -78,6 +78,7 @@ function headOf({ method, url, isTunnel, headers }: HeadParts, form: RequestForm
     path: isTunnel ? '' : url.path,
     authority: isTunnel && !hasPort ? `${url.authority}:${url.port}` : authority,
     scheme: 'http',
+    hasScheme: form !== 'origin',
     protocol: 'HTTP/1.1',
     headers: fields,
     bodyLength: 0,

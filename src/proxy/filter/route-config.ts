@@ -9,6 +9,9 @@ export interface RouteFilterConfig {
 /** In the place of a configuration: the filter is switched off here (`route.v3.FilterConfig`). */
 export const switchedOff: unique symbol = Symbol('switched off')
 
+/** In the place of a configuration: the filter is switched on here, and told nothing. */
+export const switchedOn: RouteFilterConfig = { kind: 'switched on' }
+
 export type FilterSetting = RouteFilterConfig | typeof switchedOff
 
 /** By filter name. */

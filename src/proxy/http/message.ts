@@ -18,6 +18,8 @@ export interface RequestHead {
   /** Host of the target, lower case, with the port if one was given. Empty only for HTTP/1.0. */
   authority: string
   scheme: 'http' | 'https'
+  /** The target says the scheme itself (HTTP/1.1, absolute form). */
+  hasScheme?: boolean
   protocol: HttpProtocol
   headers: HeaderList
   /** 0 means no body. */
@@ -26,6 +28,8 @@ export interface RequestHead {
   upgrade: string | undefined
   /** Whether the client asked for the connection to end after this exchange. */
   wantsClose: boolean
+  /** What a filter has made gRPC of; absent: nothing. */
+  translatedFrom?: 'grpc-web'
 }
 
 export interface ResponseHead {

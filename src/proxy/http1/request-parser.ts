@@ -256,6 +256,7 @@ export class RequestParser {
     head.path = rest.startsWith('/') ? rest : `/${rest}`
     if (end === -1 && head.method === 'OPTIONS') head.path = '*' // RFC 9112 §3.2.4
     head.scheme = scheme[1]?.toLowerCase() === 'https' ? 'https' : 'http'
+    head.hasScheme = true
     this.#isAbsolute = true
     return undefined
   }
@@ -401,6 +402,7 @@ function emptyHead(): RequestHead {
     path: '',
     authority: '',
     scheme: 'http',
+    hasScheme: false,
     protocol: 'HTTP/1.1',
     headers: new HeaderList(),
     bodyLength: 0,

@@ -1,6 +1,6 @@
 /** Joins one downstream wire to the exchanges of its HTTP connection manager, by HTTP/1 or by HTTP/2. */
+import { openExchange, refuseExchange } from '../exchange-open.ts'
 import type { ExchangeScope } from '../exchange-scope.ts'
-import { openExchange, refuseExchange } from '../exchange.ts'
 import { ServerConnection } from '../http1/server-connection.ts'
 import type { DownstreamStats } from '../telemetry/cluster-stats.ts'
 import type { Wire } from '../wire/wire.ts'

@@ -2,9 +2,9 @@
  * Joins one HTTP/2 connection to its exchanges. They share what is known of the connection, and each has timers of its
  * own; timers of exchanges that are over are used again, so that a request makes none.
  */
+import { openExchange, refuseExchange } from '../exchange-open.ts'
 import { isGrpc } from '../exchange-response.ts'
 import { ExchangeTimers, type ExchangeScope } from '../exchange-scope.ts'
-import { openExchange, refuseExchange } from '../exchange.ts'
 import { Http2ServerConnection } from '../http2/server-connection.ts'
 import {
   connectionLimits,

@@ -115,6 +115,8 @@ export interface HttpConnectionManager {
   readonly filtersAreRouteOnly?: boolean
   /** Some filter has something to do where there is no route, or no cluster. */
   readonly filtersRunOnMiss?: boolean
+  /** Some filter reads gRPC-Web; absent: none. */
+  readonly readsGrpcWeb?: boolean
   readonly observers: readonly RequestObserver[]
   readonly stats: DownstreamStats
   readonly headersBytesMax: number
@@ -173,6 +175,8 @@ export interface HttpConnectionManager {
   readonly defaultHostHttp10?: string
   /** Envoy `max_stream_duration`; absent or 0: none. */
   readonly maxStreamDurationMs?: number
+  /** What network filters say of every connection, for hash policies; absent: nothing. */
+  readonly filterState?: FilterState
   /** What becomes of x-forwarded-client-cert; absent: removed (Envoy's SANITIZE). */
   readonly clientCert?: ClientCertForwarding
   /** Of its listener: requests are served whatever the process is short of. */
@@ -193,6 +197,9 @@ export interface DownstreamHttp2 {
   readonly stats: Http2Stats
 }
 
+/** Texts by key (Envoy `set_filter_state`). */
+export type FilterState = Readonly<Record<string, string>>
+
 export interface TcpProxyConfig {
   readonly statPrefix: string
   readonly pickCluster: (draw: number) => string
@@ -200,8 +207,8 @@ export interface TcpProxyConfig {
   readonly observers: readonly TcpObserver[]
   readonly idleTimeoutMs: number
   readonly connectAttemptsMax: number
-  /** A hashing balancer gets the hash of the client's IP. */
-  readonly hashesSourceIp?: boolean
+  /** What a hashing balancer gets the hash of: the client's IP, or a text; absent: nothing. */
+  readonly hashes?: 'source-ip' | { readonly text: string } | undefined
   /** Hosts are HTTP proxies, which are asked for a tunnel first. */
   readonly tunnel?: TunnelSettings | undefined
   readonly maxDurationMs: number

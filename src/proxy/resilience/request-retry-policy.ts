@@ -57,18 +57,20 @@ export function requestRetryPolicy(
   head: RequestHead,
 ): RetryPolicy | undefined {
   const { headers } = head
-  const own = route?.isMeant?.(head) === false ? { ...route, conditions: noConditions } : route
+  // A route that limits its retries to some requests limits those that a request asks for too.
+  const isMeant = route?.isMeant?.(head) !== false
+  const own = isMeant ? route : { ...route, conditions: noConditions }
   if (!hasEnvoyHeaders(headers)) return own
   const retryOn = headers.getAll('x-envoy-retry-on')
   const retryGrpcOn = headers.getAll('x-envoy-retry-grpc-on')
   const perTryMs = unsigned(headers.get('x-envoy-upstream-rq-per-try-timeout-ms'))
   if (own === undefined && retryOn === undefined && retryGrpcOn === undefined) return undefined
   const base = own ?? emptyRetryPolicy
-  const conditions = new Set<RetryCondition>([
-    ...base.conditions,
+  const asked = [
     ...namedConditions(retryOn, httpConditions),
     ...namedConditions(retryGrpcOn, grpcConditions),
-  ])
+  ]
+  const conditions = isMeant ? new Set([...base.conditions, ...asked]) : noConditions
   return {
     ...base,
     conditions,
@@ -77,16 +79,20 @@ export function requestRetryPolicy(
     retriableStatusCodes: new Set([
       ...base.retriableStatusCodes,
       ...list(headers.getAll('x-envoy-retriable-status-codes'))
-        .map(Number)
-        .filter(Number.isInteger),
+        .filter((code) => /^\d{1,9}$/.test(code))
+        .map(Number),
     ]),
     retriableHeaders: [
       ...base.retriableHeaders,
-      ...list(headers.getAll('x-envoy-retriable-header-names')).map(
-        (name) => (response: HeaderList) => response.has(name.toLowerCase()),
-      ),
+      ...list(headers.getAll('x-envoy-retriable-header-names')).map(presence),
     ],
   }
+}
+
+/** The status is a header to Envoy, which every response has. */
+function presence(name: string): (response: HeaderList) => boolean {
+  const lower = name.toLowerCase()
+  return lower === ':status' ? () => true : (response) => response.has(lower)
 }
 
 /** Envoy consumes these, so that they do not act again one hop further. */

@@ -46,8 +46,14 @@ function askedWaitMs(
   for (const { name, format } of backoff.headers) {
     const text = headers.get(name)
     if (text === undefined || !/^\d{1,15}$/.test(text)) continue
-    const ms = format === 'seconds' ? Number(text) * 1000 : Number(text) * 1000 - clock.nowMs()
-    if (ms > 0 && ms <= backoff.maxMs) return ms
+    const seconds = format === 'seconds' ? Number(text) : Number(text) - wholeSeconds(clock)
+    const ms = seconds * 1000
+    if (ms >= 0 && ms <= backoff.maxMs) return ms
   }
   return undefined
+}
+
+/** As Envoy: a time-stamp of this second is no time away. */
+function wholeSeconds(clock: Clock): number {
+  return Math.floor(clock.nowMs() / 1000)
 }

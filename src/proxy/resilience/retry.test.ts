@@ -209,7 +209,7 @@ test('headers that were read do not reach the upstream', () => {
   assert.deepEqual(list.fields, ['other', 'stays'])
 })
 
-test('a policy for some requests leaves others to what they ask for themselves', () => {
+test('a policy for some requests tries no others again, whatever they ask for', () => {
   const { policy: route, reasons } = compile({
     retry_on: '5xx',
     num_retries: 3,
@@ -224,7 +224,38 @@ test('a policy for some requests leaves others to what they ask for themselves',
   ]
   assert.deepEqual(conditions({ 'x-again': '' }), ['5xx'])
   assert.deepEqual(conditions({}), [])
-  assert.deepEqual(conditions({ 'x-envoy-retry-on': 'reset' }), ['reset'])
+  assert.deepEqual(conditions({ 'x-envoy-retry-on': 'reset' }), [])
+  assert.deepEqual(conditions({ 'x-again': '', 'x-envoy-retry-on': 'reset' }), ['5xx', 'reset'])
+})
+
+test('names of retriable headers may name the status, and codes that are none are skipped', () => {
+  const policy = requestRetryPolicy(
+    undefined,
+    withHeaders({
+      'x-envoy-retry-on': 'retriable-headers',
+      'x-envoy-retriable-header-names': 'X-Again,, :status ',
+      'x-envoy-retriable-status-codes': ' 418 junk,0x10, 200,x201',
+    }),
+  )
+  const response = headers({ 'x-again': 'no' })
+  const none = headers({})
+  const matches = (list: HeaderList) => policy?.retriableHeaders.map((test) => test(list, 200))
+  assert.deepEqual(matches(response), [true, true])
+  assert.deepEqual(matches(none), [false, true])
+  assert.deepEqual([...(policy?.retriableStatusCodes ?? [])], [200])
+})
+
+test('a time-stamp of this second is no time away, and one before it is not believed', () => {
+  const wait = (value: string) =>
+    retryWait(limited, {
+      retry: 1,
+      random: () => 0.5,
+      clock: new FakeClock(1_000_000_700),
+      responseHeaders: headers({ 'x-ratelimit-reset': value }),
+    })
+  assert.deepEqual(wait('1000000'), { delayMs: 0, isAsked: true })
+  assert.deepEqual(wait('1000002'), { delayMs: 2500, isAsked: true })
+  assert.equal(wait('999999').isAsked, false)
 })
 
 test('property: a response that is ordinary at one look is one that no policy would try again', () => {

@@ -451,7 +451,7 @@ const refusals: readonly {
         regex_rewrite: { pattern: { regex: 'a' }, substitution: 'b' },
       },
     },
-    reason: `${at}.route: only one of prefix_rewrite and regex_rewrite may be set`,
+    reason: `${at}.route: only one of prefix_rewrite, regex_rewrite and path_rewrite_policy may be set`,
   },
   {
     name: 'a separated prefix that ends in a slash',
@@ -472,9 +472,14 @@ const refusals: readonly {
     reason: `${at}.direct_response.body: has 5000 bytes, at most 4096 are allowed`,
   },
   {
-    name: 'a body from a file',
-    route: { ...prefix, direct_response: { status: 200, body: { filename: '/etc/hosts' } } },
-    reason: `${at}.direct_response.body: only inline_string and inline_bytes are implemented`,
+    name: 'a body from a file that is not there',
+    route: { ...prefix, direct_response: { status: 200, body: { filename: '/nowhere/body' } } },
+    reason: `${at}.direct_response.body.filename: ENOENT: no such file or directory, open '/nowhere/body'`,
+  },
+  {
+    name: 'a body from the environment',
+    route: { ...prefix, direct_response: { status: 200, body: { environment_variable: 'BODY' } } },
+    reason: `${at}.direct_response.body: environment variables are not implemented`,
   },
   {
     name: 'an unknown retry condition',

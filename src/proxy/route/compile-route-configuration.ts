@@ -2,6 +2,9 @@
  * Envoy's RouteConfiguration → the table that the request path looks up. Every reason against it is collected, with the
  * path of its field; nothing is worked out per request that can be worked out here.
  */
+import { readFileSync } from 'node:fs'
+
+import { describeError } from '../../lib/mesh-error.ts'
 import { systemRandom } from '../../lib/random.ts'
 import type { RouteConfiguration } from '../../xds/proto/generated/envoy/config/route/v3/route.ts'
 import {
@@ -187,20 +190,28 @@ function compileVirtualHost(
   const find = createRouteIndex<MatchInput, RouteEntry>(routes)
   const findRoute: HostMatcher = (path, input) => find(path, input)?.matched
   if (host.requireTls === TlsRequirement.NONE) return findRoute
-  return requireTls(host.name, findRoute)
+  return requireTls(host, findRoute)
 }
 
-/** No address counts as internal, so EXTERNAL_ONLY asks for what ALL asks. */
-function requireTls(virtualHost: string, findRoute: HostMatcher): HostMatcher {
+/** Whether a request is internal is what the connection manager says of its addresses, in a header of its own. */
+function requireTls(
+  { name, requireTls: wanted }: VirtualHost,
+  findRoute: HostMatcher,
+): HostMatcher {
   const route: Route = {
     name: '',
     action: { kind: 'redirect', redirect: tlsRedirect },
     editRequest: undefined,
     editResponse: undefined,
   }
-  const redirected = { virtualHost, route }
-  return (path, input) =>
-    forwardedScheme(input.head) === 'https' ? findRoute(path, input) : redirected
+  const redirected = { virtualHost: name, route }
+  const sparesInternal = wanted === TlsRequirement.EXTERNAL_ONLY
+  return (path, input) => {
+    const { head } = input
+    if (forwardedScheme(head) === 'https') return findRoute(path, input)
+    const isSpared = sparesInternal && head.headers.get('x-envoy-internal') === 'true'
+    return isSpared ? findRoute(path, input) : redirected
+  }
 }
 
 interface HostContext {
@@ -324,9 +335,20 @@ function compileBody(action: DirectResponseAction, report: FieldReport): Uint8Ar
     case 'inlineBytes':
       return specifier.value
     case 'filename':
+      return readBody(specifier.value, at(report, 'filename'))
     case 'environmentVariable':
     default:
-      refuse(report, 'only inline_string and inline_bytes are implemented')
+      refuse(report, 'environment variables are not implemented')
       return new Uint8Array()
+  }
+}
+
+/** Read when the table comes; not watched. */
+function readBody(file: string, report: FieldReport): Uint8Array {
+  try {
+    return readFileSync(file)
+  } catch (error) {
+    refuse(report, describeError(error))
+    return new Uint8Array()
   }
 }

@@ -1,5 +1,6 @@
 /** A condition of a route's match in words: what it is about, what it wants, and what a request has there. */
 import { unreachable } from '../../lib/assert.ts'
+import type { TypedExtensionConfig } from '../../xds/proto/generated/envoy/config/core/v3/extension.ts'
 import type {
   HeaderMatcher,
   QueryParameterMatcher,
@@ -8,6 +9,7 @@ import type {
 import type { StringMatcher } from '../../xds/proto/generated/envoy/type/matcher/v3/string.ts'
 import type { RequestHead } from '../http/message.ts'
 import { requestReader } from './header-matcher.ts'
+import { compileTemplateMatch } from './path-template.ts'
 import { queryParameter } from './query-matcher.ts'
 import { type MatchCondition, type MatchInput, denominatorOf } from './route-matcher.ts'
 
@@ -86,10 +88,16 @@ function pathText(match: RouteMatch, { head, path }: MatchInput): ConditionText 
     case 'safeRegex':
       return { subject: 'path', wanted: `regex ${quoted(specifier.value.regex)}`, got }
     case 'pathMatchPolicy':
+      return { subject: 'path', wanted: templateText(specifier.value), got }
     case undefined:
     default:
       return { subject: 'path', wanted: 'something that is not implemented', got }
   }
+}
+
+function templateText(policy: TypedExtensionConfig): string {
+  const template = compileTemplateMatch(policy, { path: '', reasons: [] })
+  return `URI template ${quoted(template?.text ?? '')}`
 }
 
 function headerText(matcher: HeaderMatcher, head: RequestHead): ConditionText {

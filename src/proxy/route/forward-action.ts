@@ -5,6 +5,7 @@ import {
   type VirtualHost,
 } from '../../xds/proto/generated/envoy/config/route/v3/route_components.ts'
 import { type FieldReport, at, refuse } from '../config/field-rule.ts'
+import { checkHeaderText } from '../config/header-text.ts'
 import { durationMs } from '../config/message-value.ts'
 import type { FilterConfigs } from '../filter/route-config.ts'
 import type { RequestHead } from '../http/message.ts'
@@ -177,11 +178,13 @@ function compileAuthority(action: RouteActionMessage, report: FieldReport): Auth
     case undefined:
       return none
     case 'hostRewriteLiteral':
+      checkHeaderText(specifier.value, at(report, 'host_rewrite_literal'))
       return { rewriteAuthority: specifier.value || undefined, appendForwardedHost }
     case 'autoHostRewrite':
       return { ...none, autoHostRewrite: specifier.value === true }
     case 'hostRewriteHeader': {
       const name = specifier.value.toLowerCase()
+      checkHeaderText(name, at(report, 'host_rewrite_header'))
       const read =
         name.startsWith(':') || name === 'host'
           ? requestReader(name)

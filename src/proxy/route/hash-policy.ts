@@ -10,6 +10,7 @@ import type {
   RouteAction_HashPolicy_Header as HeaderPolicy,
 } from '../../xds/proto/generated/envoy/config/route/v3/route_components.ts'
 import { type FieldReport, at, refuse } from '../config/field-rule.ts'
+import { checkHeaderText } from '../config/header-text.ts'
 import { isIp } from '../config/message-value.ts'
 import type { HeaderList } from '../http/header-list.ts'
 import type { RequestHead } from '../http/message.ts'
@@ -21,6 +22,8 @@ export interface HashSource {
   /** Of the client, as logs print it: `ip:port`. */
   readonly remoteAddressText: string
   readonly localAddressText: string
+  /** Texts by key that filters say of the connection; absent: nothing. */
+  readonly filterState?: Readonly<Record<string, string>> | undefined
   /** Asks for a `set-cookie` on the response. */
   addCookie(setCookie: string): void
 }
@@ -66,9 +69,14 @@ function compilePolicy(policy: HashPolicy, report: FieldReport): HashRequest | u
         return value === undefined ? undefined : xxHash64(value)
       }
     }
-    case 'filterState':
-      // Refused by its field rule.
-      return undefined
+    case 'filterState': {
+      const { key } = specifier.value
+      if (key === '') refuse(at(report, 'filter_state', 'key'), required)
+      return (_head, { filterState }) => {
+        const text = filterState?.[key]
+        return text === undefined ? undefined : xxHash64(text)
+      }
+    }
     case undefined:
       refuse(report, 'policy_specifier is required')
       return undefined
@@ -82,6 +90,7 @@ const required = 'value length must be at least 1 characters'
 function compileHeader(policy: HeaderPolicy, report: FieldReport): HashRequest {
   const name = policy.headerName.toLowerCase()
   if (name === '') refuse(at(report, 'header_name'), required)
+  checkHeaderText(name, at(report, 'header_name'))
   const rewrite = policy.regexRewrite && compileRegexRewrite(policy.regexRewrite)
   if (rewrite?.ok === false) {
     for (const reason of rewrite.reasons) refuse(at(report, 'regex_rewrite'), reason)
@@ -151,7 +160,7 @@ function cookieOf({ fields }: HeaderList, name: string): string {
     for (const part of (fields[index + 1] ?? '').split(';')) {
       const equals = part.indexOf('=')
       if (equals < 0 || part.slice(0, equals).trimStart() !== name) continue
-      const value = part.slice(equals + 1)
+      const value = part.slice(equals + 1).trimEnd()
       const isQuoted = value.length >= 2 && value.startsWith('"') && value.endsWith('"')
       return isQuoted ? value.slice(1, -1) : value
     }

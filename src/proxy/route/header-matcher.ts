@@ -7,6 +7,7 @@
  */
 import { type HeaderMatcher } from '../../xds/proto/generated/envoy/config/route/v3/route_components.ts'
 import { type Compiled, compiled, refused } from '../config/compiled.ts'
+import { endsLine } from '../config/header-text.ts'
 import type { HeaderList } from '../http/header-list.ts'
 import type { RequestHead } from '../http/message.ts'
 import { type TextMatch, compileRegex } from './regex.ts'
@@ -80,6 +81,9 @@ function compileMatcher<Message>(
   field: FieldTest<Message>,
 ): Compiled<HeaderMatch<Message>> {
   if (matcher.name === '') return refused('name: is required')
+  if (endsLine(matcher.name)) {
+    return refused('name: may hold no NUL, line feed or carriage return')
+  }
   const { invertMatch, treatMissingHeaderAsEmpty, headerMatchSpecifier } = matcher
   if (headerMatchSpecifier === undefined || headerMatchSpecifier.$case === 'presentMatch') {
     const wanted = (headerMatchSpecifier?.value ?? true) !== invertMatch

@@ -11,6 +11,7 @@ import {
   refuse,
   used,
 } from '../config/field-rule.ts'
+import { checkHeaderText } from '../config/header-text.ts'
 import { runtimeFractionRule } from '../config/runtime-fields.ts'
 import { type Fraction, always, fractionOf } from '../filter/fraction.ts'
 import type { RequestHead } from '../http/message.ts'
@@ -41,6 +42,7 @@ function compileMirror(message: MirrorMessage, report: FieldReport): MirrorPolic
   if ((cluster === '') === (clusterHeader === '')) {
     refuse(report, 'exactly one of cluster and cluster_header must be set')
   }
+  checkHeaderText(clusterHeader, at(report, 'cluster_header'))
   return {
     clusterOf: cluster === '' ? readCluster(clusterHeader) : () => cluster,
     share: compileShare(message, report),

@@ -1,6 +1,9 @@
 /** New paths: the matched part replaced, or a regular expression over the path. The query always stays. */
+import type { TypedExtensionConfig } from '../../xds/proto/generated/envoy/config/core/v3/extension.ts'
 import type { RegexMatchAndSubstitute } from '../../xds/proto/generated/envoy/type/matcher/v3/regex.ts'
 import { type FieldReport, at, refuse } from '../config/field-rule.ts'
+import { checkHeaderText } from '../config/header-text.ts'
+import { compileTemplateRewrite } from './path-template.ts'
 import { pathOnly } from './query-matcher.ts'
 import { compileRegexRewrite } from './regex-rewrite.ts'
 import type { MatchedPart } from './route-matcher.ts'
@@ -8,6 +11,7 @@ import type { MatchedPart } from './route-matcher.ts'
 export interface PathRewriteFields {
   readonly prefixRewrite: string
   readonly regexRewrite: RegexMatchAndSubstitute | undefined
+  readonly pathRewritePolicy?: TypedExtensionConfig | undefined
 }
 
 export type PathRewrite = (path: string) => string
@@ -17,11 +21,22 @@ export function compilePathRewrite(
   matched: MatchedPart,
   report: FieldReport,
 ): PathRewrite | undefined {
-  const { prefixRewrite, regexRewrite } = fields
-  if (prefixRewrite !== '' && regexRewrite !== undefined) {
-    refuse(report, 'only one of prefix_rewrite and regex_rewrite may be set')
+  const { prefixRewrite, regexRewrite, pathRewritePolicy } = fields
+  const set = [prefixRewrite || undefined, regexRewrite, pathRewritePolicy]
+  if (set.filter((one) => one !== undefined).length > 1) {
+    refuse(report, 'only one of prefix_rewrite, regex_rewrite and path_rewrite_policy may be set')
   }
-  if (prefixRewrite !== '') return replaceMatched(prefixRewrite, matched)
+  checkHeaderText(prefixRewrite, at(report, 'prefix_rewrite'))
+  if (pathRewritePolicy !== undefined) {
+    const template = matched.kind === 'template' ? matched.template : undefined
+    return compileTemplateRewrite(pathRewritePolicy, template, at(report, 'path_rewrite_policy'))
+  }
+  if (prefixRewrite !== '') {
+    if (matched.kind === 'template') {
+      refuse(at(report, 'prefix_rewrite'), 'a route with a path_match_policy has no prefix')
+    }
+    return replaceMatched(prefixRewrite, matched)
+  }
   if (regexRewrite === undefined) return undefined
   const rewrite = compileRegexRewrite(regexRewrite)
   if (!rewrite.ok) {

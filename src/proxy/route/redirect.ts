@@ -3,7 +3,8 @@ import {
   type RedirectAction,
   RedirectAction_RedirectResponseCode as ResponseCode,
 } from '../../xds/proto/generated/envoy/config/route/v3/route_components.ts'
-import type { FieldReport } from '../config/field-rule.ts'
+import { type FieldReport, at } from '../config/field-rule.ts'
+import { checkHeaderText } from '../config/header-text.ts'
 import type { RequestHead } from '../http/message.ts'
 import { type PathRewrite, compilePathRewrite } from './path-rewrite.ts'
 import type { MatchedPart } from './route-matcher.ts'
@@ -24,13 +25,16 @@ export function compileRedirect(
 ): (head: RequestHead) => RedirectReply {
   const status = statuses[action.responseCode] ?? 301
   const { hostRedirect } = action
+  checkHeaderText(hostRedirect, at(report, 'host_redirect'))
   const schemeOf = compileScheme(action)
   const pathOf = compilePath(action, matched, report)
   const port = action.portRedirect === 0 ? '' : `:${action.portRedirect}`
   return (head) => {
     const scheme = schemeOf(head)
     const host = hostRedirect === '' ? requestHost(head, scheme, port) : hostRedirect
-    return { status, location: `${scheme}://${host}${port}${pathOf(head.path)}` }
+    const path = pathOf(head.path)
+    const slash = path.startsWith('/') ? '' : '/'
+    return { status, location: `${scheme}://${host}${port}${slash}${path}` }
   }
 }
 
@@ -77,6 +81,7 @@ function compilePath(
   const { stripQuery, pathRewriteSpecifier: specifier } = action
   if (specifier?.$case === 'pathRedirect' && specifier.value !== '') {
     const target = specifier.value
+    checkHeaderText(target, at(report, 'path_redirect'))
     if (target.includes('?') || stripQuery) return () => target
     return (path) => target + queryOf(path)
   }

@@ -4,6 +4,7 @@
  */
 import type { RegexMatchAndSubstitute } from '../../xds/proto/generated/envoy/type/matcher/v3/regex.ts'
 import { type Compiled, compiled, refused } from '../config/compiled.ts'
+import { endsLine } from '../config/header-text.ts'
 import { compileEngine } from './regex.ts'
 
 export type TextRewrite = (text: string) => string
@@ -16,6 +17,9 @@ export function compileRegexRewrite(rewrite: RegexMatchAndSubstitute): Compiled<
   const engine = compileEngine(pattern)
   if (!engine.ok) return engine
   const re2 = engine.value
+  if (endsLine(rewrite.substitution)) {
+    return refused('substitution may hold no NUL, line feed or carriage return')
+  }
   const pieces = parseSubstitution(rewrite.substitution)
   if (!pieces.ok) return pieces
   const groupMax = Math.max(0, ...pieces.value.map((piece) => ('group' in piece ? piece.group : 0)))

@@ -7,7 +7,12 @@ import type { Any } from '../../xds/proto/generated/google/protobuf/any.ts'
 import { type Compiled, compiled, refused } from '../config/compiled.ts'
 import { type FieldReport, at, refuse } from '../config/field-rule.ts'
 import { decodeTyped } from '../config/message-value.ts'
-import { type FilterConfigs, type FilterSetting, switchedOff } from '../filter/route-config.ts'
+import {
+  type FilterConfigs,
+  type FilterSetting,
+  switchedOff,
+  switchedOn,
+} from '../filter/route-config.ts'
 import type { RouteNames, RouteStats } from '../telemetry/route-stats.ts'
 import { compileHeaderEdit } from './header-edit.ts'
 import type { HeaderEdit } from './route-table.ts'
@@ -105,6 +110,8 @@ function compileFilterConfig(
     // Envoy's own words.
     return refused(`Empty route/virtual host per filter configuration for ${name} filter`)
   }
+  // An empty one switches the filter on, whatever a level above says.
+  if (wrapper.config.typeUrl === '') return compiled(switchedOn)
   const result = compileTyped(name, wrapper.config, context)
   return !result.ok && wrapper.isOptional ? undefined : result
 }
@@ -132,6 +139,7 @@ export function mergeConfigs(
 }
 
 function inherited(inner: FilterSetting, outer: FilterSetting | undefined): FilterSetting {
+  if (inner === switchedOn && typeof outer === 'object') return outer
   if (typeof inner !== 'object' || typeof outer !== 'object' || inner.kind !== outer.kind) {
     return inner
   }

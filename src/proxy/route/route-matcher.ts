@@ -1,4 +1,5 @@
 /** Envoy's `RouteMatch`, compiled: a test over one request, and what the index may use of its path. */
+import { unreachable } from '../../lib/assert.ts'
 import type { RouteMatch } from '../../xds/proto/generated/envoy/config/route/v3/route_components.ts'
 import {
   FractionalPercent_DenominatorType as Denominator,
@@ -8,6 +9,7 @@ import { type FieldReport, at, refuse } from '../config/field-rule.ts'
 import type { ConnectionSecurity } from '../connection-security.ts'
 import type { RequestHead } from '../http/message.ts'
 import { compileRequestMatcher } from './header-matcher.ts'
+import { type PathTemplate, compileTemplateMatch } from './path-template.ts'
 import { compileQueryMatcher } from './query-matcher.ts'
 import { certainStart, compileRegex } from './regex.ts'
 import type { PathKey } from './route-index.ts'
@@ -31,6 +33,7 @@ export type MatchedPart =
   | { readonly kind: 'start'; readonly length: number }
   /** The whole path up to its query. */
   | { readonly kind: 'path' }
+  | { readonly kind: 'template'; readonly template: PathTemplate }
 
 export interface RouteMatcher {
   readonly key: PathKey
@@ -131,10 +134,17 @@ function compilePath(match: RouteMatch, report: FieldReport): RouteMatcher {
         matches: (input) => input.head.method === 'CONNECT',
         matchedPart: { kind: 'path' },
       }
-    case 'pathMatchPolicy':
+    case 'pathMatchPolicy': {
+      const template = compileTemplateMatch(specifier.value, at(report, 'path_match_policy'))
+      if (template === undefined) return nothing
+      return {
+        key: other,
+        matches: (input) => hasPath(input) && template.matches(input.path),
+        matchedPart: { kind: 'template', template },
+      }
+    }
     default:
-      // The table of fields has refused it.
-      return nothing
+      return unreachable(specifier)
   }
 }
 

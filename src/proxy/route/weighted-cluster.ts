@@ -6,6 +6,7 @@ import type {
   WeightedCluster_ClusterWeight as ClusterWeight,
 } from '../../xds/proto/generated/envoy/config/route/v3/route_components.ts'
 import { type FieldReport, at, refuse } from '../config/field-rule.ts'
+import { checkHeaderText } from '../config/header-text.ts'
 import type { FilterConfigs } from '../filter/route-config.ts'
 import type { RequestHead } from '../http/message.ts'
 import { requestReader } from './header-matcher.ts'
@@ -35,6 +36,7 @@ export function compileClusters(
       return () => picked
     }
     case 'clusterHeader':
+      checkHeaderText(specifier.value, at(report, 'cluster_header'))
       return pickByHeader(specifier.value)
     case 'weightedClusters':
       return compileWeighted(specifier.value, context, at(report, 'weighted_clusters'))
@@ -81,6 +83,7 @@ function compileWeighted(
     refuse(at(report, 'clusters'), 'value must contain at least 1 item(s)')
   } else if (sum === 0) refuse(report, 'the sum of the weights must be greater than 0')
   if (sum > weightSumMax) refuse(report, `the sum of the weights must be at most ${weightSumMax}`)
+  checkHeaderText(split.randomValueSpecifier?.value ?? '', at(report, 'header_name'))
   const drawOf = compileDraw(split, sum)
   return (random, head) => {
     const draw = drawOf(random, head)
@@ -110,10 +113,12 @@ function compilePart(part: ClusterWeight, context: ClusterContext, report: Field
   if ((part.name === '') === (part.clusterHeader === '')) {
     refuse(report, 'exactly one of name and cluster_header must be set')
   }
+  checkHeaderText(part.clusterHeader, at(report, 'cluster_header'))
   const edits = compiler.edits(part, report)
   const own = compiler.filterConfigs(part.typedPerFilterConfig, report)
   const filterConfigs = own && mergeConfigs(context.filterConfigs, own)
   const rewriteAuthority = part.hostRewriteSpecifier?.value ?? ''
+  checkHeaderText(rewriteAuthority, at(report, 'host_rewrite_literal'))
   const rest = {
     ...edits,
     ...(rewriteAuthority !== '' && { rewriteAuthority }),

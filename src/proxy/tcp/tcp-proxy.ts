@@ -5,7 +5,7 @@
  * The client is not read until the upstream connection stands, so nothing is buffered for a host that is not
  * there, and a failed connect can go to another host.
  */
-import { xxHash64 } from '../../lib/xx-hash.ts'
+import { type Hash64, xxHash64 } from '../../lib/xx-hash.ts'
 import { failureReplies, type Failure } from '../failure.ts'
 import type { ConnectionHost, OpenConnection } from '../listener/connection.ts'
 import type { TcpProxyConfig } from '../listener/listener-config.ts'
@@ -108,7 +108,7 @@ class TcpConnection implements OpenConnection {
     const host = cluster.balancer.pick({
       avoid: this.#tried,
       avoidAttemptsMax: 3,
-      hash: this.#config.hashesSourceIp ? xxHash64(this.#downstream.remoteAddress) : undefined,
+      hash: this.#hash(),
     })
     if (host === undefined) {
       cluster.stats.cxNoneHealthy.add(1)
@@ -133,6 +133,12 @@ class TcpConnection implements OpenConnection {
         this.#onConnect(result, cluster, host)
       },
     )
+  }
+
+  #hash(): Hash64 | undefined {
+    const { hashes } = this.#config
+    if (hashes === undefined) return undefined
+    return xxHash64(hashes === 'source-ip' ? this.#downstream.remoteAddress : hashes.text)
   }
 
   #onConnect(result: ConnectResult, cluster: Cluster, host: Host): void {

@@ -130,9 +130,9 @@ export class ListenBroker {
     const isServer = adopt !== undefined && 'listen' in adopt
     // Unread: what has arrived is read by whoever serves it.
     const server = isServer ? adopt : createServer({ allowHalfOpen: true, pauseOnConnect: true })
-    // A server that was made by somebody else would read.
-    Object.assign(server, { pauseOnConnect: true })
     server.on('connection', (socket) => this.#hand(listener, shared, socket))
+    // A server that was made by somebody else would read, from now on if not before.
+    Object.assign(server, { pauseOnConnect: true })
     if (!server.listening) await listen(server, address, isServer ? undefined : adopt)
     server.on('error', (error) => log.warn({ listener, error: error.message }, 'accept failed'))
     shared.server = server

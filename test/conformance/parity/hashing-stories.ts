@@ -18,6 +18,8 @@ export interface HashingStory {
   readonly requests: readonly HashingRequest[]
   /** Requests without a hash go anywhere. */
   readonly isRandom?: boolean
+  /** All requests go to one endpoint. */
+  readonly isOne?: boolean
   readonly answers?: boolean
 }
 
@@ -197,6 +199,22 @@ export const hashingStories: readonly HashingStory[] = [
       headers: { 'x-forwarded-for': index % 4 === 0 ? `2001:db8::${index}` : `10.1.2.${index}` },
     })),
   },
+  story('what a filter says of the connection, and a header', {
+    hashPolicy: '[{filter_state: {key: who}}, {header: {header_name: x-key}}]',
+  }),
+  story('what a filter says under the name of its kind, and a header', {
+    hashPolicy: '[{filter_state: {key: envoy.hashable_string}}, {header: {header_name: x-key}}]',
+  }),
+  story('what no filter says, and a header', {
+    hashPolicy:
+      '[{filter_state: {key: nobody}, terminal: true}, {filter_state: {key: empty}, terminal: true}, {header: {header_name: x-key}}]',
+  }),
+  {
+    ...story('what a filter says, and nothing else', {
+      hashPolicy: '[{filter_state: {key: who}, terminal: true}, {header: {header_name: x-key}}]',
+    }),
+    isOne: true,
+  },
   {
     name: 'headers that the route adds',
     hashPolicy: '[{header: {header_name: x-key}}, {header: {header_name: x-other}}]',
@@ -253,6 +271,13 @@ static_resources:
     address: {socket_address: {address: 127.0.0.1, port_value: 0}}
     filter_chains:
     - filters:
+      - name: envoy.filters.network.set_filter_state
+        typed_config:
+          "@type": type.googleapis.com/envoy.extensions.filters.network.set_filter_state.v3.Config
+          on_new_connection:
+          - {object_key: who, factory_key: envoy.hashable_string, format_string: {text_format_source: {inline_string: 10.9.8.7}}}
+          - {object_key: envoy.hashable_string, format_string: {text_format: the first}}
+          - {object_key: empty, factory_key: envoy.hashable_string, skip_if_empty: true, format_string: {text_format_source: {inline_string: ""}}}
       - name: envoy.filters.network.http_connection_manager
         typed_config:
           "@type": type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager

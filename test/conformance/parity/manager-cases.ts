@@ -45,6 +45,9 @@ const spelling = ['plain', 'proper-case', 'preserve-case'] as const
 const get = (fields: string, line = 'GET /x HTTP/1.1'): string =>
   `${line}\r\nHost: app.test\r\n${fields}\r\n`
 
+const joinedReferers = 'several are removed, as Envoy does where nothing has it join them'
+const silentLog = 'of a head that was refused, the log holds what had been read'
+
 const websocket = { connection: 'upgrade', upgrade: 'websocket' }
 
 export const managerCases: readonly ManagerCase[] = [
@@ -170,6 +173,75 @@ export const managerCases: readonly ManagerCase[] = [
   ].flatMap(([what, headers]) =>
     each(tracing, what as string, { path: '/x', headers: headers as Record<string, string> }),
   ),
+  // Where the client came from, by its own word.
+  ...[
+    'http://a.test',
+    'HTTP://A.test/x?y=z',
+    'http://a.test/x#part',
+    'http://a.test#part',
+    'http://u:p@a.test/x',
+    'http://u@a.test/x',
+    'http://[::1]:80/x',
+    'http://a.test:99999/',
+    'http://a.test:0/',
+    'http://a.test:/',
+    'http://a_b.test/',
+    'http://a%20b.test/',
+    'http://a.test?x',
+    'http:///x',
+    'http://',
+    'http:x',
+    'htp:/a.test',
+    'android-app+1.0://a.test/',
+    'android-app://a.test/',
+    '1http://a.test/',
+    'about:blank',
+    '//a.test/x',
+    '/x/y?z=1',
+    '/x:y',
+    'x:y',
+    'x.html',
+    'x#part',
+    'x"y',
+    'x<y>',
+    'x[1]',
+    'x y',
+    'http://a.test/x y',
+    'http://a.test/x"y|z',
+    'http://a.test/\u00e4',
+    '\u00e4',
+    'fo\\0o',
+    '?',
+    '*',
+    '',
+  ].map((referer): ManagerCase => ({
+    name: `plain: the referer ${referer}`,
+    listener: 'plain',
+    path: '/x',
+    headers: { referer },
+  })),
+  ...each(['plain'], 'two referers', {
+    differs: { upstream: joinedReferers, log: joinedReferers },
+    raw: get('Referer: http://a.test/\r\nReferer: http://b.test/\r\n'),
+  }),
+  ...[
+    ['capitals', 'HTTPS'],
+    ['ftp', 'ftp'],
+    ['http', 'http'],
+    ['https', 'https'],
+  ].flatMap(([name, proto = '']) =>
+    each(['plain', 'remote', 'remote-hops'], `a redirect of ${name}`, {
+      path: '/redirect',
+      headers: { 'x-forwarded-proto': proto },
+    }),
+  ),
+  ...each(['plain', 'remote'], 'a redirect of an absolute target', {
+    differs: { log: silentLog },
+    raw: `GET https://app.test/redirect HTTP/1.1\r\nHost: app.test\r\n\r\n`,
+  }),
+  ...each(['plain'], 'a proxy-connection that closes', {
+    raw: get('Proxy-Connection: close\r\n'),
+  }),
   // Request ids.
   ...each(ids, 'no request id', { path: '/x' }),
   ...each(ids, 'a request id', { path: '/x', headers: { 'x-request-id': 'mine' } }),

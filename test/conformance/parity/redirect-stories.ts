@@ -32,6 +32,10 @@ export const redirects: readonly RouteStory[] = [
     path('/a?b=c'),
   ]),
   redirect('path with a fragment', { path_redirect: '/new#x' }, [path('/a?b=c')]),
+  redirect('path without a slash', { path_redirect: 'new' }, [path('/a?b=c')]),
+  redirect('prefix without a slash', { prefix_rewrite: 'new' }, [path('/a?b=c')]),
+  redirect('query for a path', { path_redirect: '?x=1' }, [path('/a?b=c')]),
+  redirect('host of IPv6', { host_redirect: '[fe80::2]', port_redirect: 8080 }, [path('/a?b=c')]),
   redirect('stripped', { strip_query: true, https_redirect: true }, [path('/a?b=c')]),
   {
     name: 'prefix redirect',

@@ -3,6 +3,7 @@ import { limits } from './limit-stories.ts'
 import { matching } from './match-stories.ts'
 import { edits, redirects, rewrites, splits } from './redirect-stories.ts'
 import { type RouteStory, inGroup } from './route-story.ts'
+import { templates } from './template-stories.ts'
 
 export const routeStories: readonly RouteStory[] = [
   ...inGroup('match', matching),
@@ -11,4 +12,5 @@ export const routeStories: readonly RouteStory[] = [
   ...inGroup('split', splits),
   ...inGroup('edit', edits),
   ...inGroup('limit', limits),
+  ...inGroup('template', templates),
 ]

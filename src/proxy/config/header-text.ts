@@ -1,0 +1,16 @@
+/** What a configuration may not put into a header or a path: it would end the line, or the text to those who read C. */
+import { type FieldReport, refuse, showValue } from './field-rule.ts'
+
+// oxlint-disable-next-line no-control-regex
+const lineEnds = /[\u0000\n\r]/
+
+/** Envoy's rule for header names and values in its configuration, not the stricter one of HTTP. */
+export function endsLine(text: string): boolean {
+  return lineEnds.test(text)
+}
+
+export function checkHeaderText(text: string, report: FieldReport): void {
+  if (endsLine(text)) {
+    refuse(report, `may hold no NUL, line feed or carriage return (value ${showValue(text)})`)
+  }
+}
