@@ -68,6 +68,7 @@ export interface ClusterStats {
   readonly cxProtocolError: Counter
   readonly cxConnectAttemptsExceeded: Counter
   readonly cxHttp1Total: Counter
+  readonly cxIdleTimeout: Counter
   readonly cxMaxRequests: Counter
   /** Connections that were as old as they may be. */
   readonly cxMaxDuration: Counter
@@ -95,6 +96,8 @@ export interface ClusterStats {
   readonly rqRetryLimitExceeded: Counter
   readonly rqTxReset: Counter
   readonly rqRxReset: Counter
+  /** Given up before they had a connection. */
+  readonly rqCancelled: Counter
   /** All answers; those to requests that began inside of the mesh, and outside; those that were retried. */
   readonly answers: ResponseCounters
   readonly internalAnswers: ResponseCounters
@@ -172,6 +175,11 @@ export interface DownstreamStats {
   readonly cxDestroyLocalActiveRq: Counter
   readonly cxDestroyRemoteActiveRq: Counter
   readonly cxProtocolError: Counter
+  readonly cxIdleTimeout: Counter
+  readonly cxMaxDurationReached: Counter
+  readonly cxMaxRequestsReached: Counter
+  /** Clients that did not end their side in time, behind the last response. */
+  readonly cxDelayedCloseTimeout: Counter
   readonly cxHttp1Total: Counter
   readonly cxHttp1Active: Gauge
   readonly cxUpgradesTotal: Counter
