@@ -70,6 +70,14 @@ export class RequestBody {
     return isBelow
   }
 
+  /** What is held takes another form. */
+  changeHeld(change: (chunk: Uint8Array) => Uint8Array): void {
+    const changed: Uint8Array[] = []
+    this.#chunks.forEach((chunk) => changed.push(change(chunk)))
+    this.close()
+    for (const chunk of changed) this.hold(chunk)
+  }
+
   forEachHeld(visit: (chunk: Uint8Array) => void): void {
     this.#chunks.forEach(visit)
   }

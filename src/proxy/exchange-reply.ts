@@ -2,6 +2,7 @@
 import { isGrpc } from './exchange-response.ts'
 import { failureReplies, type Failure } from './failure.ts'
 import type { LocalReply } from './filter/http-filter.ts'
+import { encodeGrpcMessage } from './http/grpc-message.ts'
 import { HeaderList } from './http/header-list.ts'
 import type { RequestHead, ResponseHead } from './http/message.ts'
 import type { RequestRefusal } from './http/stream.ts'
@@ -36,7 +37,7 @@ export function buildFailureReply(
   const status = reply.status ?? row.status
   const isMapped = row.grpcStatus === httpAsGrpcStatus(row.status)
   const grpcStatus = reply.grpcStatus ?? (isMapped ? httpAsGrpcStatus(status) : row.grpcStatus)
-  const built = openReply(status, text, isGrpc(request) ? grpcStatus : undefined)
+  const built = openReply(status, text, asksInGrpc(request) ? grpcStatus : undefined)
   if (failure === 'overflow') built.head.headers.append('x-envoy-overloaded', 'true')
   for (const [name, value] of reply.headers ?? []) built.head.headers.append(name, value)
   return {
@@ -120,7 +121,7 @@ export function directReply(
 ): OpenReply {
   if (action.kind === 'redirect') return redirectReply(action.redirect(request), request)
   const { status, body } = action
-  const reply = openReply(status, body, isGrpc(request) ? httpAsGrpcStatus(status) : undefined)
+  const reply = openReply(status, body, asksInGrpc(request) ? httpAsGrpcStatus(status) : undefined)
   // As Envoy: a status that has a Location names the request's own address.
   if (status === 201 || (status >= 300 && status < 400)) {
     const { scheme, authority, path } = request
@@ -129,10 +130,15 @@ export function directReply(
   return reply
 }
 
+/** What became gRPC on its way is answered as what it was. */
+function asksInGrpc(request: RequestHead): boolean {
+  return isGrpc(request) && request.translatedFrom === undefined
+}
+
 /** Envoy makes gRPC replies of redirects too. */
 export function redirectReply(redirect: RedirectReply, request: RequestHead): OpenReply {
   const { status } = redirect
-  const reply = openReply(status, '', isGrpc(request) ? httpAsGrpcStatus(status) : undefined)
+  const reply = openReply(status, '', asksInGrpc(request) ? httpAsGrpcStatus(status) : undefined)
   reply.head.headers.append('location', redirect.location)
   return reply
 }
@@ -178,7 +184,7 @@ export function sealReply(reply: OpenReply, { method }: RequestHead): PlainReply
   headers.set('content-type', 'application/grpc')
   if (!headers.has('grpc-status')) headers.append('grpc-status', String(grpcStatus))
   if (message !== '' && method !== 'HEAD') {
-    headers.set('grpc-message', encodeGrpcMessage(message))
+    headers.set('grpc-message', encodeGrpcMessage(Buffer.from(message)))
   }
   return { head, body: noBody }
 }
@@ -202,14 +208,4 @@ function sealPlain({ head, text, contentType, isRetyped }: OpenReply): PlainRepl
     if (isRetyped || !headers.has('content-type')) headers.set('content-type', contentType)
   }
   return { head, body }
-}
-
-/** Percent-encodes what is not printable ASCII. */
-function encodeGrpcMessage(message: string): string {
-  return message.replaceAll(/[^ -$&-~]/g, (char) =>
-    Array.from(
-      Buffer.from(char),
-      (octet) => `%${octet.toString(16).toUpperCase().padStart(2, '0')}`,
-    ).join(''),
-  )
 }

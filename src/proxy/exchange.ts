@@ -20,6 +20,7 @@ import { pickHost } from './exchange-host.ts'
 import { openMirrors, type Mirrors } from './exchange-mirror.ts'
 import {
   addHashCookies,
+  countInterim,
   noteAnswer,
   editResponse,
   pickTarget,
@@ -31,7 +32,6 @@ import {
 } from './exchange-plan.ts'
 import {
   countRefusal,
-  countUpgrade,
   createRecord,
   countTimeout,
   finishRecord,
@@ -42,6 +42,7 @@ import {
   noteServed,
   noteUpstream,
   noteWire,
+  startUpgrade,
 } from './exchange-record.ts'
 import {
   brokenOffDetails,
@@ -61,41 +62,19 @@ import { addServiceTime } from './exchange-response.ts'
 import { RetryState, attemptOutcome, tellTimeoutRetry } from './exchange-retry.ts'
 import type { ExchangeScope, TimedExchange } from './exchange-scope.ts'
 import { acceptsTunnel, createTunnelSource, isRefusedHandshake } from './exchange-tunnel.ts'
-import type { Failure } from './failure.ts'
+import { failureReplies, type Failure } from './failure.ts'
 import type { FilterContext, LocalReply } from './filter/http-filter.ts'
 import type { FilterSetting } from './filter/route-config.ts'
 import type { HeaderList } from './http/header-list.ts'
 import type { RequestHead, ResponseHead } from './http/message.ts'
-import type { DownstreamStream, RequestEvents, RequestRefusal } from './http/stream.ts'
+import type { DownstreamStream, RequestEvents, RequestRefusal, Translation } from './http/stream.ts'
 import type { OpenReply } from './open-reply.ts'
 import type { AttemptOutcome } from './resilience/retry-policy.ts'
 import type { ForwardAction, MatchedRoute, PickedCluster } from './route/route-table.ts'
 import type { RequestRecord } from './telemetry/request-record.ts'
 import type { Host } from './upstream/host.ts'
 
-/** A request that the codec has read: starts its exchange. */
-export function openExchange(
-  scope: ExchangeScope,
-  head: RequestHead,
-  stream: DownstreamStream,
-): RequestEvents {
-  const exchange = new Exchange(scope, head, stream)
-  exchange.start()
-  return exchange
-}
-
-/** A request that the codec refused: answers it and tells the observers. */
-export function refuseExchange(
-  scope: ExchangeScope,
-  head: RequestHead,
-  refusal: { readonly stream: DownstreamStream; readonly why: RequestRefusal },
-): RequestEvents {
-  const exchange = new Exchange(scope, head, refusal.stream)
-  exchange.onRequestInvalid(refusal.why)
-  return exchange
-}
-
-class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExchange {
+export class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExchange {
   readonly #scope: ExchangeScope
   readonly #stream: DownstreamStream
   readonly request: RequestHead
@@ -147,7 +126,7 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
     const { record } = this
     record.originalPath = this.request.path
     record.downstreamRemoteAddress = shaped.remoteAddressText
-    if (shaped.expectsContinue) this.#stream.sendInformational(continueHead())
+    if (shaped.expectsContinue) this.#answer.inform(continueHead())
     this.clearRoute()
     const target = { route: this.route, picked: this.#picked, cluster: record.cluster }
     this.#answer.filters = openFilters(this.#scope.manager, target)
@@ -190,6 +169,19 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
 
   holdRequest(bytesMax: number): void {
     this.#body.limit(bytesMax + 1)
+  }
+
+  get translation(): Translation | undefined {
+    return this.#stream.translation
+  }
+
+  reject(reply: LocalReply): void {
+    this.#abort('reset')
+    this.#fail(reply.failure, reply)
+  }
+
+  changeHeld(change: (chunk: Uint8Array) => Uint8Array): void {
+    this.#body.changeHeld(change)
   }
 
   get clusterName(): string {
@@ -247,6 +239,7 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
       return
     }
     this.#plan = plan
+    if (this.#isTunnel) startUpgrade(this.record, manager.stats)
     this.#source ??= runtime.pools
     this.#body.limit(plan.forward.requestBufferLimitBytes)
     if (plan.retryPolicy !== undefined) {
@@ -364,8 +357,9 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
 
   onAttemptInformational(head: ResponseHead): void {
     // As Envoy, which drops every interim response that it was not told to pass.
-    if (this.#answer.isStarted || this.#scope.manager.proxies100Continue !== true) return
-    this.#stream.sendInformational(head)
+    if (this.#answer.isStarted) return
+    countInterim(head.status, this.record, this.#plan)
+    if (this.#scope.manager.proxies100Continue === true) this.#answer.inform(head)
   }
 
   onAttemptHead(attempt: Attempt, head: ResponseHead, isEnd: boolean): void {
@@ -414,7 +408,6 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
   #acceptTunnel(attempt: Attempt): void {
     this.#isAccepted = true
     attempt.isTunnel = true
-    countUpgrade(this.#scope.manager.stats, 1)
     this.#scope.timers.clearRoute()
     this.#sendHeld(attempt)
   }
@@ -472,10 +465,10 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
 
   onRequestInvalid(refusal: RequestRefusal): void {
     if (this.#isOver) return
-    countRefusal(this.#scope.manager.stats, refusal)
     this.record.requestEndMs = 0
+    countRefusal(this.#scope.manager.stats, refusal)
     // HTTP/2 has nobody to answer where a message is malformed: its stream is reset.
-    if (refusal.failure === 'messaging-error') this.onDownstreamClose(refusal)
+    if (failureReplies[refusal.failure].status === 0) this.onDownstreamClose(refusal)
     else {
       this.#abort('reset')
       this.#fail(refusal.failure, refusalReply(refusal))
@@ -581,7 +574,6 @@ class Exchange implements RequestEvents, AttemptOwner, FilterContext, TimedExcha
     this.#body.close()
     if (this.#isTunnel && this.#body.isEnded && this.#answer.isEnded) this.#attempt?.complete()
     this.#abort('reset')
-    if (this.#isAccepted) countUpgrade(this.#scope.manager.stats, -1)
     this.#scope.timers.clear()
     finishRecord(this.record, this.#stream, this.#scope)
     this.#answer.filters?.onEnd(this)

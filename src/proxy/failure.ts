@@ -19,6 +19,7 @@ export type Failure =
   | 'unsupported-transfer-encoding'
   | 'unsupported-version'
   | 'payload-too-large'
+  | 'bad-grpc-web'
   | 'request-timeout'
   | 'downstream-disconnect'
   | 'downstream-reset'
@@ -83,8 +84,16 @@ export const failureReplies: Readonly<Record<Failure, FailureReply>> = {
     'Not Implemented',
     'close',
   ),
-  'unsupported-version': row(426, 2, '-', 'low_version', 'Upgrade Required', 'close'),
+  'unsupported-version': row(426, 2, 'DPE', 'low_version', 'Upgrade Required', 'close'),
   'payload-too-large': row(413, 2, '-', 'request_payload_too_large', 'Payload Too Large', 'close'),
+  'bad-grpc-web': row(
+    400,
+    13,
+    '-',
+    'grpc_base_64_decode_failed',
+    'Bad gRPC-web request, invalid base64 data.',
+    'close',
+  ),
   'request-timeout': row(408, 2, '-', 'request_overall_timeout', 'request timeout', 'close'),
   'downstream-disconnect': row(0, 1, 'DC', 'downstream_remote_disconnect', '', 'close'),
   'downstream-reset': row(0, 1, 'DR', 'http2.remote_reset', '', 'keep'),

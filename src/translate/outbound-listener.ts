@@ -82,6 +82,7 @@ export interface UpstreamInput extends ListenerInput {
   readonly routes: string | undefined
   /** HTTP only where the first bytes say so. */
   readonly isSniffed: boolean
+  readonly readsGrpcWeb: boolean
 }
 
 export function translateUpstream(input: UpstreamInput): EncodedResource {
@@ -101,12 +102,14 @@ export function translateUpstream(input: UpstreamInput): EncodedResource {
   return encodeListener({ name, address, filters })
 }
 
-function upstreamManager(name: string, routes: string, { client, mesh }: ListenerInput): Filter {
+function upstreamManager(name: string, routes: string, input: UpstreamInput): Filter {
+  const { client, mesh, readsGrpcWeb } = input
   return connectionManager({
     direction: 'outbound',
     statPrefix: `outbound_${name}`,
     routes,
     acceptsConnect: false,
+    readsGrpcWeb,
     client,
     mesh,
   })

@@ -16,6 +16,7 @@ import type { L4Routes } from './l4-route.ts'
 import { clustersOfRoute, l4Clusters } from './on-demand.ts'
 import { translateHttpProxy, translateTunnel, translateUpstream } from './outbound-listener.ts'
 import { modeOfPort } from './peer-authentication-index.ts'
+import { keyOfHeaders, withHeaders } from './proxy-header.ts'
 import { encodeRouteConfiguration, encodeVirtualHost } from './route-configuration.ts'
 import type { Scope } from './scope.ts'
 import { namedAsSource } from './source-hash.ts'
@@ -106,9 +107,13 @@ function reach(
     l4: part?.l4 ?? unknownRoutes(clusterName(upstream.port, '', host)),
     routes: virtualHost?.name,
     isSniffed: part?.port.protocol === 'auto',
+    readsGrpcWeb: part?.port.protocol === 'grpc-web',
   })
   const routes =
-    virtualHost && encodeRouteConfiguration(virtualHost.name, [encodeVirtualHost(virtualHost)])
+    virtualHost &&
+    encodeRouteConfiguration(virtualHost.name, [
+      encodeVirtualHost(withHeaders(virtualHost, scope.headers)),
+    ])
   return { listener, routes }
 }
 
@@ -133,6 +138,8 @@ export function workloadInputs(input: WorkloadInput): unknown[] {
     input.isOnDemand === true,
     world.hashesSource,
     scope.sidecar?.key,
+    keyOfHeaders(scope.headers),
+    JSON.stringify(client.proxyHeaders),
     ...egressInputs(input),
     JSON.stringify(client.labels),
     ...client.meshPorts.flatMap((meshPort) => {
@@ -223,9 +230,10 @@ function targetOf({ world, scope, client }: WorkloadInput, upstream: Upstream): 
     ? resolveHost(name, namespace)
     : resolveHost(upstream.host, client.namespace)
   const host = services.has(upstream.host.toLowerCase()) ? upstream.host.toLowerCase() : expanded
-  const service = visibleService(world, scope, host)
+  const owner = services.has(host) ? host : (world.addressOwners.get(host) ?? host)
+  const service = visibleService(world, scope, owner)
   const port = service?.ports.find(({ number }) => number === upstream.port)
-  return { host, served: service && port && { service, port } }
+  return { host: owner, served: service && port && { service, port } }
 }
 
 /** A cluster that may come to be. */

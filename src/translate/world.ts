@@ -1,4 +1,5 @@
 /** One input with the indexes that every translation of it looks things up in. Immutable. */
+import { runToEnd, type Steps } from '../lib/steps.ts'
 import type { Subset } from '../model/istio/destination-rule.ts'
 import type { Resource } from '../model/resource.ts'
 import { hostnameLabel } from '../registry/label.ts'
@@ -44,7 +45,7 @@ export interface World {
   readonly subsetReferences: ReadonlyMap<string, ReadonlySet<string>>
   /** VirtualServices that send requests to a host. */
   readonly virtualServicesTo: ReadonlyMap<string, readonly VirtualService[]>
-  /** Host that an address belongs to: the first by name, where several claim it. */
+  /** Host that an address, or another name, belongs to: the first by name, where several claim it. */
   readonly addressOwners: ReadonlyMap<string, string>
   /** Service ports that a workload's mesh port serves, by `namespace/workload|port`. */
   readonly served: ReadonlyMap<string, readonly ServedPort[]>
@@ -58,6 +59,10 @@ export interface ServedPort {
 }
 
 export function buildWorld(input: TranslationInput, previous?: World): World {
+  return runToEnd(buildWorldInSteps(input, previous))
+}
+
+export function* buildWorldInSteps(input: TranslationInput, previous?: World): Steps<World> {
   const indexed =
     previous?.input.resources === input.resources ? previous.indexed : indexedOf(input)
   // Services and endpoints change most often, and no index is made of them.
@@ -66,7 +71,8 @@ export function buildWorld(input: TranslationInput, previous?: World): World {
     isSameList(previous.indexed, indexed) &&
     previous.input.mesh === input.mesh &&
     previous.input.faults === input.faults
-  const config = isSameConfig ? previous : buildConfig(input, previous)
+  const config = isSameConfig ? previous : yield* buildConfig(input, previous)
+  yield
   return {
     ...config,
     ...askedOf(input.registry, { config, before: isSameConfig ? previous : undefined }),
@@ -98,9 +104,11 @@ function isSameList(left: readonly unknown[], right: readonly unknown[]): boolea
   )
 }
 
-function buildConfig(input: TranslationInput, previous: World | undefined) {
+function* buildConfig(input: TranslationInput, previous: World | undefined) {
   const virtualServices = new VirtualServices(input, previous?.virtualServices)
+  yield
   const destinationRules = new DestinationRules(input, previous?.destinationRules)
+  yield
   const subsetReferences = new Map<string, Set<string>>()
   const virtualServicesTo = new Map<string, VirtualService[]>()
   for (const virtualService of virtualServices.all) {
@@ -182,8 +190,8 @@ function workloadPorts(input: TranslationInput, service: Service, port: ServiceP
 
 function ownersOf(registry: RegistrySnapshot): Map<string, string> {
   const owners = new Map<string, string>()
-  for (const { hostname, addresses } of allServices(registry)) {
-    for (const address of addresses) {
+  for (const { hostname, addresses, aliases = [] } of allServices(registry)) {
+    for (const address of [...addresses, ...aliases]) {
       const owner = owners.get(address)
       if (owner === undefined || hostname < owner) owners.set(address, hostname)
     }
@@ -330,7 +338,7 @@ export function isUnregistered(world: World, scope: Scope, host: string): boolea
 export function isTaken(world: World, scope: Scope, owned: { name: string; by: string }): boolean {
   if (visibleService(world, scope, owned.name) !== undefined) return owned.name !== owned.by
   const owner = world.addressOwners.get(owned.name)
-  if (owner !== undefined) return owner !== owned.by
+  if (owner !== undefined && owner !== owned.by) return true
   const index = world.imports.virtualServices(scope)
   return index.byHost.has(owned.name) && owned.name !== owned.by
 }

@@ -47,7 +47,14 @@ import type { CompileFilter, FilterInput, FilterScope } from './filter-input.ts'
 import { routerRule } from './listener-fields.ts'
 import type { HttpFilterPlan } from './listener-plan.ts'
 import { decodeTyped } from './message-value.ts'
-import { grpcStatsRule, planBuffer, planGrpcStats, planLocalRateLimit } from './plan-filters.ts'
+import {
+  grpcStatsRule,
+  grpcWebRule,
+  planBuffer,
+  planGrpcStats,
+  planGrpcWeb,
+  planLocalRateLimit,
+} from './plan-filters.ts'
 
 export interface HttpFilterChain {
   /** Without the router. */
@@ -113,6 +120,7 @@ const known: Readonly<Record<string, CompileFilter>> = {
   [faultRule.type]: planFault,
   [corsFilterRule.type]: planCors,
   [onDemandRule.type]: planOnDemand,
+  [grpcWebRule.type]: planGrpcWeb,
   [grpcStatsRule.type]: planGrpcStats,
   [localRateLimitRule.type]: planLocalRateLimit,
   [bufferRule.type]: planBuffer,

@@ -24,7 +24,7 @@ import { proxyProtocolRule } from './compile-listener-filter.ts'
 import { assignmentRule } from './endpoint-fields.ts'
 import { type FieldRule, type MessageRule, snakeCase } from './field-rule.ts'
 import { connectionManagerRule, listenerRule, routerRule, tcpProxyRule } from './listener-fields.ts'
-import { grpcStatsRule } from './plan-filters.ts'
+import { grpcStatsRule, grpcWebRule } from './plan-filters.ts'
 import { proxyTransportRule } from './tls-fields.ts'
 
 interface Section {
@@ -54,6 +54,7 @@ const sections: readonly Section[] = [
       faultRule,
       corsPolicyRule,
       healthCheckFilterRule,
+      grpcWebRule,
       grpcStatsRule,
       localRateLimitRule,
       bufferRule,

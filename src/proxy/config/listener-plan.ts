@@ -66,6 +66,7 @@ export interface HttpSettings extends Omit<
   | 'filters'
   | 'filtersAreRouteOnly'
   | 'filtersRunOnMiss'
+  | 'readsGrpcWeb'
   | 'observers'
   | 'stats'
   | 'http2'

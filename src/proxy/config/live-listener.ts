@@ -182,8 +182,9 @@ export class LiveListener {
     const routes = this.#openRoutes(plan)
     const filtersAreRouteOnly = filters.every((filter) => filter.isRouteOnly === true)
     const filtersRunOnMiss = filters.some((filter) => filter.runsOnMiss === true)
+    const readsGrpcWeb = filters.some((filter) => filter.readsGrpcWeb === true)
     const { bypassesOverload } = this.plan
-    const run = { filtersAreRouteOnly, filtersRunOnMiss }
+    const run = { filtersAreRouteOnly, filtersRunOnMiss, readsGrpcWeb }
     const parts = { routes, filters, ...run, observers, stats, bypassesOverload }
     const { http2, ...settings } = plan.settings
     if (http2 === undefined) return { kind: 'http', manager: { ...settings, ...parts } }

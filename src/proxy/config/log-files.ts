@@ -5,6 +5,7 @@
 import type { Clock } from '../../lib/clock.ts'
 import type { Log } from '../../lib/log.ts'
 import { describeError } from '../../lib/mesh-error.ts'
+import { Notice } from '../../lib/notice.ts'
 import type { Counter } from '../telemetry/cluster-stats.ts'
 import { type LogWriter, openLogWriter } from '../telemetry/log-writer.ts'
 import type { StatsRegistry } from '../telemetry/stats-registry.ts'
@@ -35,8 +36,20 @@ export class LogFiles {
   use(path: string): UsedLogFile {
     let entry = this.#byPath.get(path)
     if (entry === undefined) {
-      const droppedCounter = this.#counter('write_dropped')
-      entry = { writer: openLogWriter({ path, clock: this.#clock, droppedCounter }), users: 0 }
+      const dropped = this.#counter('write_dropped')
+      let lastReason = ''
+      const notice = new Notice({
+        clock: this.#clock,
+        say: (lines) => {
+          this.#log.warn({ path, lines, reason: lastReason }, 'access log lines are dropped')
+        },
+      })
+      const onDropped = (lines: number, reason: string): void => {
+        dropped.add(lines)
+        lastReason = reason
+        notice.note(lines)
+      }
+      entry = { writer: openLogWriter({ path, clock: this.#clock, onDropped }), users: 0 }
       this.#byPath.set(path, entry)
     }
     const used = entry

@@ -1,9 +1,11 @@
-/** Filters that stand by themselves → stages of a connection manager: gRPC statistics, local rate limits, buffers. */
+/** Filters that stand by themselves → stages of a connection manager: gRPC-Web, gRPC statistics, rate limits, buffers. */
 import { FilterConfig as GrpcStatsConfig } from '../../xds/proto/generated/envoy/extensions/filters/http/grpc_stats/v3/config.ts'
+import { GrpcWeb } from '../../xds/proto/generated/envoy/extensions/filters/http/grpc_web/v3/grpc_web.ts'
 import { BufferFilter, compileBuffer } from '../filter/buffer-filter.ts'
+import { GrpcWebFilter } from '../filter/grpc-web-filter.ts'
 import { LocalRateLimitFilter, compileLocalRateLimit } from '../filter/local-rate-limit.ts'
 import { type LocalRateLimitStats, createLocalRateLimitStats } from '../telemetry/filter-stats.ts'
-import { GrpcStats, type GrpcStatsOptions } from '../telemetry/grpc-stats.ts'
+import { GrpcStats, GrpcWebStats, type GrpcStatsOptions } from '../telemetry/grpc-stats.ts'
 import {
   type FieldReport,
   type MessageRule,
@@ -46,6 +48,7 @@ export function planGrpcStats(
   checkFields(config, grpcStatsRule, here)
   const options: GrpcStatsOptions = {
     hasOwnStats: methodsOf(config, here),
+    countsMethodsOnly: countsAll(config),
     replacesDots: config.replaceDotsInGrpcServiceName,
     hasTimes: config.enableUpstreamStats,
   }
@@ -58,6 +61,10 @@ export function planGrpcStats(
       },
     },
   ]
+}
+
+function countsAll({ perMethodStatSpecifier: specifier }: GrpcStatsConfig): boolean {
+  return specifier?.$case === 'statsForAllMethods' && specifier.value === true
 }
 
 function methodsOf(config: GrpcStatsConfig, report: FieldReport): GrpcStatsOptions['hasOwnStats'] {
@@ -74,6 +81,29 @@ function methodsOf(config: GrpcStatsConfig, report: FieldReport): GrpcStatsOptio
     for (const method of methodNames) listed.add(`${name}/${method}`)
   })
   return (service, method) => listed.has(`${service}/${method}`)
+}
+
+export const grpcWebRule: MessageRule = {
+  type: 'envoy.extensions.filters.http.grpc_web.v3.GrpcWeb',
+  fields: {},
+}
+
+export function planGrpcWeb(
+  { filter, any }: FilterInput,
+  report: FieldReport,
+): readonly HttpFilterPlan[] {
+  if (decodeTyped(any, GrpcWeb, at(report, 'typed_config')) === undefined) return []
+  const { name, disabled: isOffByDefault } = filter
+  return [
+    {
+      name,
+      openFilter({ stats: registry }) {
+        const stats = new GrpcWebStats(registry)
+        const value = new GrpcWebFilter({ name, isOffByDefault, stats })
+        return { value, close: () => stats.close() }
+      },
+    },
+  ]
 }
 
 export function planLocalRateLimit(

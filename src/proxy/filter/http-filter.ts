@@ -5,6 +5,7 @@
  */
 import type { Failure } from '../failure.ts'
 import type { RequestHead, ResponseHead } from '../http/message.ts'
+import type { Translation } from '../http/stream.ts'
 import type { MatchedRoute } from '../route/route-table.ts'
 import type { RequestRecord } from '../telemetry/request-record.ts'
 import type { FilterSetting } from './route-config.ts'
@@ -42,6 +43,12 @@ export interface FilterContext {
   limitResponse?(kibPerSecond: number): void
   /** So many bytes of the request may be held while it is suspended. */
   holdRequest?(bytesMax: number): void
+  /** For a filter that changes the form of both bodies; absent where there is none. */
+  readonly translation?: Translation | undefined
+  /** For what has come of the body, and waits. */
+  changeHeld?(change: (chunk: Uint8Array) => Uint8Array): void
+  /** Ends the request with a reply, whatever it is doing. */
+  reject?(reply: LocalReply): void
   /** What route, virtual host or the chosen part of a split say to a filter by its name; undefined: nothing. */
   filterConfig(name: string): FilterSetting | undefined
   /** Continues a suspended request; a reply ends it. Ignored when the exchange has ended meanwhile. */
@@ -59,6 +66,8 @@ export interface HttpFilter {
   readonly runsOnMiss?: boolean
   /** `disabled` in `http_filters`: runs only where a route says something to it. */
   readonly isOffByDefault?: boolean
+  /** Some requests come in gRPC-Web; see grpc-web/. */
+  readonly readsGrpcWeb?: boolean
   onRequest?(context: FilterContext): FilterVerdict
   /** Bytes of the request's body have come; they are held while the request is suspended. */
   onRequestData?(context: FilterContext, bytes: number): void

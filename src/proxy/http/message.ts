@@ -28,6 +28,8 @@ export interface RequestHead {
   upgrade: string | undefined
   /** Whether the client asked for the connection to end after this exchange. */
   wantsClose: boolean
+  /** What a filter has made gRPC of; absent: nothing. */
+  translatedFrom?: 'grpc-web'
 }
 
 export interface ResponseHead {

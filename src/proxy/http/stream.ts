@@ -17,6 +17,8 @@ export interface DownstreamStream {
   readonly wireBytesSent: number
   /** Of a gRPC call whose codec counts them. */
   readonly messages?: MessageCounts | undefined
+  /** Of a request whose upstream may speak another protocol: a filter begins it. */
+  readonly translation?: Translation | undefined
   /** 1xx other than 101; ignored where the protocol of the client has none. */
   sendInformational(head: ResponseHead): void
   sendHead(head: ResponseHead, isEnd: boolean): void
@@ -31,6 +33,31 @@ export interface DownstreamStream {
   reset(): void
   pauseRequest(): void
   resumeRequest(): void
+}
+
+/** Both bodies of an exchange in another form, from here on. */
+export interface Translation {
+  /** The status of the response is of its making: what answered knew none. */
+  readonly hasOwnStatus: boolean
+  /** What is wrong with what has come of the request, or undefined. */
+  begin(call: TranslatedCall): Unreadable | undefined
+}
+
+/** Why a request cannot be translated. */
+export interface Unreadable {
+  readonly failure: Failure
+  readonly details: string
+}
+
+/** The exchange, as its translation sees it. */
+export interface TranslatedCall {
+  readonly record: { bytesReceived: number; bytesSent: number }
+  /** The request came whole before its translation began. */
+  readonly isWhole: boolean
+  changeHeld(change: (chunk: Uint8Array) => Uint8Array): void
+  reject(reason: Unreadable): void
+  /** What the call ended with, where its response says so. */
+  onStatus(headers: HeaderList): void
 }
 
 /** gRPC messages of one call. */

@@ -115,6 +115,8 @@ export interface HttpConnectionManager {
   readonly filtersAreRouteOnly?: boolean
   /** Some filter has something to do where there is no route, or no cluster. */
   readonly filtersRunOnMiss?: boolean
+  /** Some filter reads gRPC-Web; absent: none. */
+  readonly readsGrpcWeb?: boolean
   readonly observers: readonly RequestObserver[]
   readonly stats: DownstreamStats
   readonly headersBytesMax: number

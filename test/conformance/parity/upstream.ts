@@ -134,6 +134,11 @@ const actions: Readonly<Record<string, Action>> = {
     scene.seen.set(key, count)
     echo(scene, exchange, count <= exchange.number ? 503 : 200)
   },
+  // Whatever the request wants, in base64.
+  told: ({ socket }, { head }) => {
+    const answer = head.headers.find(([name]) => name === 'x-answer')?.[1] ?? ''
+    socket.write(Buffer.from(answer, 'base64'))
+  },
   close: ({ socket }) => socket.end(),
   reset: ({ socket }) => socket.resetAndDestroy(),
   continue: (scene, exchange) => {
