@@ -20,6 +20,7 @@ import { pickHost } from './exchange-host.ts'
 import { openMirrors, type Mirrors } from './exchange-mirror.ts'
 import {
   addHashCookies,
+  countInterim,
   noteAnswer,
   editResponse,
   pickTarget,
@@ -31,7 +32,6 @@ import {
 } from './exchange-plan.ts'
 import {
   countRefusal,
-  countUpgrade,
   createRecord,
   countTimeout,
   finishRecord,
@@ -42,6 +42,7 @@ import {
   noteServed,
   noteUpstream,
   noteWire,
+  startUpgrade,
 } from './exchange-record.ts'
 import {
   brokenOffDetails,
@@ -61,7 +62,7 @@ import { addServiceTime } from './exchange-response.ts'
 import { RetryState, attemptOutcome, tellTimeoutRetry } from './exchange-retry.ts'
 import type { ExchangeScope, TimedExchange } from './exchange-scope.ts'
 import { acceptsTunnel, createTunnelSource, isRefusedHandshake } from './exchange-tunnel.ts'
-import type { Failure } from './failure.ts'
+import { failureReplies, type Failure } from './failure.ts'
 import type { FilterContext, LocalReply } from './filter/http-filter.ts'
 import type { FilterSetting } from './filter/route-config.ts'
 import type { HeaderList } from './http/header-list.ts'
@@ -125,7 +126,7 @@ export class Exchange implements RequestEvents, AttemptOwner, FilterContext, Tim
     const { record } = this
     record.originalPath = this.request.path
     record.downstreamRemoteAddress = shaped.remoteAddressText
-    if (shaped.expectsContinue) this.#stream.sendInformational(continueHead())
+    if (shaped.expectsContinue) this.#answer.inform(continueHead())
     this.clearRoute()
     const target = { route: this.route, picked: this.#picked, cluster: record.cluster }
     this.#answer.filters = openFilters(this.#scope.manager, target)
@@ -238,6 +239,7 @@ export class Exchange implements RequestEvents, AttemptOwner, FilterContext, Tim
       return
     }
     this.#plan = plan
+    if (this.#isTunnel) startUpgrade(this.record, manager.stats)
     this.#source ??= runtime.pools
     this.#body.limit(plan.forward.requestBufferLimitBytes)
     if (plan.retryPolicy !== undefined) {
@@ -355,8 +357,9 @@ export class Exchange implements RequestEvents, AttemptOwner, FilterContext, Tim
 
   onAttemptInformational(head: ResponseHead): void {
     // As Envoy, which drops every interim response that it was not told to pass.
-    if (this.#answer.isStarted || this.#scope.manager.proxies100Continue !== true) return
-    this.#stream.sendInformational(head)
+    if (this.#answer.isStarted) return
+    countInterim(head.status, this.record, this.#plan)
+    if (this.#scope.manager.proxies100Continue === true) this.#answer.inform(head)
   }
 
   onAttemptHead(attempt: Attempt, head: ResponseHead, isEnd: boolean): void {
@@ -405,7 +408,6 @@ export class Exchange implements RequestEvents, AttemptOwner, FilterContext, Tim
   #acceptTunnel(attempt: Attempt): void {
     this.#isAccepted = true
     attempt.isTunnel = true
-    countUpgrade(this.#scope.manager.stats, 1)
     this.#scope.timers.clearRoute()
     this.#sendHeld(attempt)
   }
@@ -463,10 +465,10 @@ export class Exchange implements RequestEvents, AttemptOwner, FilterContext, Tim
 
   onRequestInvalid(refusal: RequestRefusal): void {
     if (this.#isOver) return
-    countRefusal(this.#scope.manager.stats, refusal)
     this.record.requestEndMs = 0
+    countRefusal(this.#scope.manager.stats, refusal)
     // HTTP/2 has nobody to answer where a message is malformed: its stream is reset.
-    if (refusal.failure === 'messaging-error') this.onDownstreamClose(refusal)
+    if (failureReplies[refusal.failure].status === 0) this.onDownstreamClose(refusal)
     else {
       this.#abort('reset')
       this.#fail(refusal.failure, refusalReply(refusal))
@@ -572,7 +574,6 @@ export class Exchange implements RequestEvents, AttemptOwner, FilterContext, Tim
     this.#body.close()
     if (this.#isTunnel && this.#body.isEnded && this.#answer.isEnded) this.#attempt?.complete()
     this.#abort('reset')
-    if (this.#isAccepted) countUpgrade(this.#scope.manager.stats, -1)
     this.#scope.timers.clear()
     finishRecord(this.record, this.#stream, this.#scope)
     this.#answer.filters?.onEnd(this)
