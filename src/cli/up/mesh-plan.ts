@@ -221,10 +221,9 @@ export function identityPlanOf(
     certificateLifetime,
     caCertificates = [],
   } = spec?.meshConfig ?? {}
-  const names = [trustDomainOf(spec), ...trustDomainAliases]
+  const names = new Set([trustDomainOf(spec), ...trustDomainAliases])
   const moreRootsPem = caCertificates.flatMap(({ pem, trustDomains = [] }) =>
-    pem !== undefined &&
-    (trustDomains.length === 0 || trustDomains.some((name) => names.includes(name)))
+    pem !== undefined && (trustDomains.length === 0 || trustDomains.some((name) => names.has(name)))
       ? [pem]
       : [],
   )
