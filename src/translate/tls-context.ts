@@ -89,7 +89,7 @@ export function serverDownstream(tls: IngressTls, mesh: MeshSettings): Transport
             $case: 'validationContext',
             value: {
               trustedCa: fileSource(caCertificates),
-              ...(tls.caCrl !== undefined && tls.caCrl !== '' && { crl: fileSource(tls.caCrl) }),
+              ...revokedIn(tls.caCrl),
               verifyCertificateSpki: [...(tls.verifyCertificateSpki ?? [])],
               verifyCertificateHash: [...(tls.verifyCertificateHash ?? [])],
             },
@@ -100,6 +100,11 @@ export function serverDownstream(tls: IngressTls, mesh: MeshSettings): Transport
       requireClientCertificate: mode === 'MUTUAL',
     }),
   )
+}
+
+/** The file of revocation lists, where one is named. */
+function revokedIn(file: string | undefined) {
+  return file === undefined || file === '' ? {} : { crl: fileSource(file) }
 }
 
 /** What cannot be served: no certificate is named. */
@@ -176,7 +181,7 @@ export function serverUpstream(input: ServerUpstreamInput): TransportSocket {
           $case: 'validationContext',
           value: {
             trustedCa: fileSource(caFile),
-            ...(crlFile !== undefined && { crl: fileSource(crlFile) }),
+            ...revokedIn(crlFile),
             matchTypedSubjectAltNames: input.subjectAltNames.map(exactMatcher),
           },
         },

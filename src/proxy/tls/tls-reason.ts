@@ -69,35 +69,30 @@ export interface TlsRefusal {
   readonly message: string
 }
 
+const verifyCodes: Readonly<Record<string, TlsReason>> = {
+  CERT_HAS_EXPIRED: 'expired',
+  CERT_NOT_YET_VALID: 'not-yet-valid',
+  CERT_REVOKED: 'revoked',
+  UNABLE_TO_GET_CRL: 'revocation-unknown',
+  UNABLE_TO_GET_CRL_ISSUER: 'revocation-unknown',
+  UNABLE_TO_DECRYPT_CRL_SIGNATURE: 'revocation-unknown',
+  CRL_SIGNATURE_FAILURE: 'revocation-unknown',
+  CRL_NOT_YET_VALID: 'revocation-unknown',
+  CRL_HAS_EXPIRED: 'revocation-unknown',
+  ERROR_IN_CRL_LAST_UPDATE_FIELD: 'revocation-unknown',
+  ERROR_IN_CRL_NEXT_UPDATE_FIELD: 'revocation-unknown',
+  UNABLE_TO_GET_ISSUER_CERT: 'unknown-ca',
+  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: 'unknown-ca',
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: 'unknown-ca',
+  SELF_SIGNED_CERT_IN_CHAIN: 'unknown-ca',
+  DEPTH_ZERO_SELF_SIGNED_CERT: 'unknown-ca',
+  CERT_SIGNATURE_FAILURE: 'unknown-ca',
+  CERT_UNTRUSTED: 'unknown-ca',
+}
+
 /** OpenSSL's verdict on a chain (Node's `authorizationError` codes) in our words. */
 export function verifyCodeReason(code: string): TlsReason {
-  switch (code) {
-    case 'CERT_HAS_EXPIRED':
-      return 'expired'
-    case 'CERT_NOT_YET_VALID':
-      return 'not-yet-valid'
-    case 'CERT_REVOKED':
-      return 'revoked'
-    case 'UNABLE_TO_GET_CRL':
-    case 'UNABLE_TO_GET_CRL_ISSUER':
-    case 'UNABLE_TO_DECRYPT_CRL_SIGNATURE':
-    case 'CRL_SIGNATURE_FAILURE':
-    case 'CRL_NOT_YET_VALID':
-    case 'CRL_HAS_EXPIRED':
-    case 'ERROR_IN_CRL_LAST_UPDATE_FIELD':
-    case 'ERROR_IN_CRL_NEXT_UPDATE_FIELD':
-      return 'revocation-unknown'
-    case 'UNABLE_TO_GET_ISSUER_CERT':
-    case 'UNABLE_TO_GET_ISSUER_CERT_LOCALLY':
-    case 'UNABLE_TO_VERIFY_LEAF_SIGNATURE':
-    case 'SELF_SIGNED_CERT_IN_CHAIN':
-    case 'DEPTH_ZERO_SELF_SIGNED_CERT':
-    case 'CERT_SIGNATURE_FAILURE':
-    case 'CERT_UNTRUSTED':
-      return 'unknown-ca'
-    default:
-      return 'invalid-chain'
-  }
+  return verifyCodes[code] ?? 'invalid-chain'
 }
 
 /** An error of a TLS socket before its handshake was done. */
