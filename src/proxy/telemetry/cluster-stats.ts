@@ -138,6 +138,16 @@ export interface OutlierStats {
   /** An outlier was seen, whether or not chance or the ceiling let it be ejected. */
   readonly detected: Readonly<Record<EjectionKind, Counter>>
   readonly enforced: Readonly<Record<EjectionKind, Counter>>
+  /** Envoy's names of old, which dashboards still ask for. */
+  readonly legacy: LegacyOutlierStats
+}
+
+export interface LegacyOutlierStats {
+  /** 5xx in a row and success rates within the ceiling, whether or not chance let the host be ejected. */
+  readonly ejectionsTotal: Counter
+  /** Detected ones; those of local origin are in the success rates. */
+  readonly consecutive5xx: Counter
+  readonly successRate: Counter
 }
 
 /** `cluster.<name>.lb_…`, of zone-aware routing. */

@@ -168,6 +168,11 @@ function outlierStats(scope: StatScope): OutlierStats {
     ejectionsOverflow: scope.counter('outlier_detection.ejections_overflow'),
     detected: byKind('detected'),
     enforced: byKind('enforced'),
+    legacy: {
+      ejectionsTotal: scope.counter('outlier_detection.ejections_total'),
+      consecutive5xx: scope.counter('outlier_detection.ejections_consecutive_5xx'),
+      successRate: scope.counter('outlier_detection.ejections_success_rate'),
+    },
   }
 }
 
