@@ -88,12 +88,15 @@ export function finishRecord(
   record.wireBytesReceived = stream.wireBytesReceived
   record.wireBytesSent = stream.wireBytesSent
   stats.rqActive.add(-1)
-  if (record.status !== 0) {
+  // Of an answer that was followed the client hears nothing: what it gets is counted with the exchange that goes on.
+  const isFollowed = record.details === 'internal_redirect'
+  if (record.status !== 0 && !isFollowed) {
     stats.answers.add(record.status)
     stats.listenerAnswers?.add(record.status)
   }
   countEnd(record, stats)
   stats.rqTime.record(record.durationMs)
+  if (isFollowed) return
   stats.rxBytes.add(record.wireBytesReceived)
   stats.txBytes.add(record.wireBytesSent)
 }
