@@ -24,7 +24,7 @@ import { runLoad, type LoadResult } from './load.ts'
 import { listPairs, type Caller, type Pair } from './pairs.ts'
 import { MeasuredProcess, cores, freePort, pinned } from './process.ts'
 import { nginxOrigin } from './subjects.ts'
-import { median, printTable, quartiles, type Row } from './table.ts'
+import { median, medianRatio, printTable, quartiles, type Row } from './table.ts'
 
 const execute = promisify(execFile)
 
@@ -113,7 +113,7 @@ async function measureAll(
     process.stderr.write(`round ${String(round)} of ${String(settings.rounds)}\n`)
     await measureRound(all, settings, caller)
   }
-  return all.map((samples) => toRow(samples, all[0] ?? samples, settings.bodyBytes))
+  return all.map((samples) => toRow(samples, all, settings.bodyBytes))
 }
 
 const warmSeconds = 2
@@ -214,20 +214,25 @@ async function idleKilobytes(
   return kilobytes
 }
 
-function toRow(samples: Samples, reference: Samples, bodyBytes: number): Row {
+function bothMicros({ clientMicros, serverMicros }: Samples): readonly number[] {
+  return clientMicros.map((micros, turn) => micros + (serverMicros[turn] ?? 0))
+}
+
+function toRow(samples: Samples, all: readonly Samples[], bodyBytes: number): Row {
   const { pair, clientMicros, serverMicros, loads, handshakeMicros: handshakes } = samples
-  const sums = clientMicros.map((micros, turn) => micros + (serverMicros[turn] ?? 0))
-  const others = reference.clientMicros.map(
-    (micros, turn) => micros + (reference.serverMicros[turn] ?? 0),
-  )
-  const ratios = sums.map((micros, turn) => micros / (others[turn] ?? 1))
+  const sums = bothMicros(samples)
+  const ratioTo = (name: string): string => {
+    const other = all.find((found) => found.pair.name.startsWith(name))
+    return medianRatio(sums, other && bothMicros(other))
+  }
   const [low, high] = quartiles(sums)
   const handshake = median(handshakes)
   return {
     name: pair.name,
     'CPU µs/request, both': median(sums),
     'middle half': `${low.toFixed(1)}–${high.toFixed(1)}`,
-    [`× ${reference.pair.name}`]: median(ratios).toFixed(2),
+    '× HAProxy': ratioTo('HAProxy'),
+    '× Envoy': ratioTo('Envoy'),
     ...(bodyBytes > 4096 && { 'CPU ms/GB, both': (median(sums) / bodyBytes) * 1e6 }),
     'client side': median(clientMicros),
     'server side': median(serverMicros),

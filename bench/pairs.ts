@@ -4,16 +4,9 @@ import { join } from 'node:path'
 
 import { createTestAuthority, type TestLeaf } from '../test/support/test-certificate.ts'
 import { downstreamJson, upstreamJson } from '../test/support/transport-socket.ts'
+import { allFeatures, type SubjectOptions } from './bootstrap.ts'
 import { freePort } from './process.ts'
-import {
-  allFeatures,
-  envoy,
-  haproxyHop,
-  tulle,
-  type HopFiles,
-  type Subject,
-  type SubjectOptions,
-} from './subjects.ts'
+import { envoy, haproxyHop, tulle, type HopFiles, type Subject } from './subjects.ts'
 
 /** Two proxies of one kind; requests enter at `client` and leave at `server`. */
 export interface Pair {

@@ -13,18 +13,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 
+import { allFeatures, lastRoutePath, type RouteKind, type Scale } from './bootstrap.ts'
 import { runLoad } from './load.ts'
 import { MeasuredProcess, cores, freePort } from './process.ts'
-import {
-  allFeatures,
-  envoy,
-  lastRoutePath,
-  nginxOrigin,
-  tulle,
-  type RouteKind,
-  type Scale,
-  type Subject,
-} from './subjects.ts'
+import { envoy, nginxOrigin, tulle, type Subject } from './subjects.ts'
 import { median, printTable, type Row } from './table.ts'
 
 const kinds: readonly RouteKind[] = ['prefix', 'exact', 'regex']

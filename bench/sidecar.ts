@@ -5,9 +5,10 @@
  * the other. A round starts every subject afresh, because what a JIT makes of a program differs from start to start,
  * and warms each of them. Then many short turns alternate over all, so that whatever the machine does meets all
  * alike. Printed are medians over all turns, the middle half's spread, and the ratio to the reference within a turn,
- * which holds better from machine to machine than figures do.
+ * which holds better from machine to machine than figures do. Latency is that of one connection, less what it is without
+ * a proxy, in half as many short turns; the bench `open` has that of many at a fixed rate.
  *
- * npm run bench -- sidecar [--rounds N] [--turns N] [--seconds S] [--connections C] [--features]
+ * npm run bench -- sidecar [--rounds N] [--turns N] [--seconds S] [--warm S] [--connections C]
  *                          [--only REGEX] [--against CHECKOUT] [-o json]
  *
  * `--against` adds the Tulle of another checkout, for a change and what was before it.
@@ -18,20 +19,21 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 
 import { findProgram } from '../test/support/programs.ts'
+import { allFeatures } from './bootstrap.ts'
 import { runLoad, type LoadResult } from './load.ts'
 import { MeasuredProcess, cores, freePort } from './process.ts'
-import { allFeatures, envoy, haproxy, nginx, nginxOrigin, tulle, type Subject } from './subjects.ts'
-import { median, printTable, quartiles, type Row } from './table.ts'
+import { envoy, haproxy, nginx, nginxOrigin, tulle, type Subject } from './subjects.ts'
+import { median, medianRatio, printTable, quartiles, type Row } from './table.ts'
 
 interface Settings {
   readonly rounds: number
   readonly turns: number
   readonly seconds: number
+  readonly warmSeconds: number
   readonly connections: number
 }
 
 interface Selection {
-  readonly byFeature: boolean
   readonly only: RegExp
   readonly against: string | undefined
 }
@@ -53,8 +55,8 @@ async function benchSidecar(): Promise<void> {
       rounds: { type: 'string', default: '3' },
       turns: { type: 'string', default: '6' },
       seconds: { type: 'string', default: '1' },
+      warm: { type: 'string', default: '2' },
       connections: { type: 'string', default: '64' },
-      features: { type: 'boolean', default: false },
       only: { type: 'string', default: '' },
       against: { type: 'string' },
       output: { type: 'string', short: 'o', default: 'table' },
@@ -64,10 +66,10 @@ async function benchSidecar(): Promise<void> {
     rounds: Number(values.rounds),
     turns: Number(values.turns),
     seconds: Number(values.seconds),
+    warmSeconds: Number(values.warm),
     connections: Number(values.connections),
   }
-  const { against, features: byFeature } = values
-  const selection = { byFeature, only: new RegExp(values.only), against }
+  const selection = { only: new RegExp(values.only), against: values.against }
   if (findProgram('wrk') === undefined || findProgram('nginx') === undefined) {
     throw new Error('this bench needs wrk and nginx (Debian: apt-get install wrk nginx-light)')
   }
@@ -101,25 +103,27 @@ async function measureAll(
   const direct: LoadResult[] = []
   for (let round = 1; round <= settings.rounds; round++) {
     process.stderr.write(`round ${String(round)} of ${String(settings.rounds)}\n`)
-    direct.push(await load(originPort, { connections: 1, seconds: 1 }))
-    await measureRound(all, settings)
+    await measureRound(all, settings, async () => {
+      direct.push(await load(originPort, lone))
+    })
   }
-  const reference = all.find(({ subject }) => subject.name === referenceName) ?? all[0]
-  return all.map((samples) => toRow(samples, { reference, direct }))
+  return all.map((samples) => toRow(samples, { all, direct }))
 }
 
-/** The subject that the others are divided by. */
-const referenceName = 'HAProxy'
-const warmSeconds = 2
+const lone = { connections: 1, seconds: 1 }
 
-async function measureRound(all: readonly Samples[], settings: Settings): Promise<void> {
+async function measureRound(
+  all: readonly Samples[],
+  settings: Settings,
+  measureDirect: () => Promise<void>,
+): Promise<void> {
   await using stack = new AsyncDisposableStack()
   const running: { readonly samples: Samples; readonly proxy: MeasuredProcess }[] = []
   for (const samples of all) {
     const { subject } = samples
     const proxy = stack.use(await MeasuredProcess.start({ ...subject, core: cores.proxy }))
     samples.startMs.push(proxy.startMs)
-    await load(subject.port, { ...settings, seconds: warmSeconds })
+    await load(subject.port, { ...settings, seconds: settings.warmSeconds })
     running.push({ samples, proxy })
   }
   for (let turn = 0; turn < settings.turns; turn++) {
@@ -133,7 +137,10 @@ async function measureRound(all: readonly Samples[], settings: Settings): Promis
   }
   for (const { samples, proxy } of running) {
     samples.residentMegabytes.push(proxy.residentMegabytes())
-    samples.lone.push(await load(samples.subject.port, { connections: 1, seconds: 1 }))
+  }
+  for (let turn = 0; turn < settings.turns; turn += 2) {
+    await measureDirect()
+    for (const { samples } of running) samples.lone.push(await load(samples.subject.port, lone))
   }
 }
 
@@ -148,7 +155,7 @@ function load(
 async function listSubjects(
   folder: string,
   originPort: number,
-  { byFeature, only, against }: Selection,
+  { only, against }: Selection,
 ): Promise<readonly Subject[]> {
   const next = async (): Promise<{ folder: string; originPort: number; port: number }> => ({
     folder,
@@ -165,13 +172,6 @@ async function listSubjects(
     tulle(await next(), { features: [], name: 'Tulle, plain' }),
     tulle(await next(), { features: allFeatures, name: 'Tulle, default features' }),
   ]
-  for (const feature of byFeature ? allFeatures : []) {
-    ours.push(tulle(await next(), { features: [feature], name: `Tulle, plain and ${feature}` }))
-  }
-  if (byFeature) {
-    const name = 'Tulle, default features on net'
-    ours.push(tulle(await next(), { features: allFeatures, name, flags: ['--wire', 'net'] }))
-  }
   if (against !== undefined) {
     const other = { features: allFeatures, checkout: against }
     ours.push(tulle(await next(), { ...other, name: 'Tulle of the other checkout' }))
@@ -182,21 +182,23 @@ async function listSubjects(
 }
 
 interface Comparison {
-  readonly reference: Samples | undefined
+  readonly all: readonly Samples[]
   readonly direct: readonly LoadResult[]
 }
 
-function toRow(samples: Samples, { reference, direct }: Comparison): Row {
+function toRow(samples: Samples, { all, direct }: Comparison): Row {
   const { cpuMicrosPerRequest: cpu, loads, lone } = samples
   const added = (pick: (result: LoadResult) => number): number =>
     median(lone.map(pick)) - median(direct.map(pick))
   const [low, high] = quartiles(cpu)
-  const ratios = cpu.map((micros, turn) => micros / (reference?.cpuMicrosPerRequest[turn] ?? 1))
+  const ratioTo = (name: string): string =>
+    medianRatio(cpu, all.find(({ subject }) => subject.name === name)?.cpuMicrosPerRequest)
   return {
     name: samples.subject.name,
     'CPU µs/request': median(cpu),
     'middle half': `${low.toFixed(1)}–${high.toFixed(1)}`,
-    [`× ${reference?.subject.name ?? ''}`]: median(ratios).toFixed(2),
+    '× HAProxy': ratioTo('HAProxy'),
+    '× Envoy, as Istio': ratioTo('Envoy, as Istio sets it up'),
     'requests/s': Math.round(median(loads.map((result) => result.requestsPerSecond))),
     'added p50 µs': Math.round(added((result) => result.p50Micros)),
     'added p99 µs': Math.round(added((result) => result.p99Micros)),

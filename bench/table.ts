@@ -17,6 +17,12 @@ export function quartiles(values: readonly number[]): readonly [low: number, hig
   return [at(0.25), at(0.75)]
 }
 
+/** The median of the ratios to what was measured in the same turn. */
+export function medianRatio(values: readonly number[], to: readonly number[] | undefined): string {
+  if (to === undefined) return '–'
+  return median(values.map((value, turn) => value / (to[turn] ?? value))).toFixed(2)
+}
+
 export function printTable(rows: readonly Row[], format: 'table' | 'json'): void {
   if (format === 'json') {
     process.stdout.write(`${JSON.stringify(rows, undefined, 2)}\n`)

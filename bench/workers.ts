@@ -18,9 +18,10 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 
 import { findProgram } from '../test/support/programs.ts'
+import { allFeatures } from './bootstrap.ts'
 import { type LoadResult, runLoad } from './load.ts'
 import { MeasuredProcess, freePort } from './process.ts'
-import { type Subject, allFeatures, envoy, nginxOrigin, tulle } from './subjects.ts'
+import { type Subject, envoy, nginxOrigin, tulle } from './subjects.ts'
 import { median, printTable, type Row } from './table.ts'
 
 interface Settings {

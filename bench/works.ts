@@ -1,41 +1,42 @@
 /**
- * What other kinds of work cost a sidecar, beside its peers in one run: HTTP/2 shaped like gRPC, a new connection for
- * each request, bodies of three sizes, TCP, and memory when idle.
+ * What other kinds of work cost a sidecar, beside its peers in one run: HTTP/2 shaped like gRPC, gRPC streams, a new
+ * connection for each request, bodies of four sizes, a mix of them, and TCP.
  *
  * Each proxy has one core with one worker to itself while it is measured; load and origin share the other. Turns
  * alternate over all proxies, as in the bench of one sidecar. Envoy and Tulle run from one bootstrap file with the
  * default features.
  *
- * npm run bench -- works [--work REGEX] [--turns N] [--seconds S] [--only REGEX] [--against CHECKOUT] [-o json]
+ * npm run bench -- works [--work REGEX] [--turns N] [--seconds S] [--warm S] [--only REGEX]
+ *                        [--against CHECKOUT] [-o json]
  */
 import { execFile } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { connect, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { setTimeout } from 'node:timers/promises'
 import { parseArgs, promisify } from 'node:util'
 
+import { buildGo } from '../test/support/build-go.ts'
 import { findProgram } from '../test/support/programs.ts'
+import { allFeatures, type SubjectOptions } from './bootstrap.ts'
 import { runLoad } from './load.ts'
 import { MeasuredProcess, cores, freePort, pinned } from './process.ts'
 import {
-  allFeatures,
   envoy,
   haproxy,
   haproxyOrigin,
+  nginx,
   nginxOrigin,
   tulle,
   type Subject,
-  type SubjectOptions,
 } from './subjects.ts'
-import { median, printTable, quartiles, type Row } from './table.ts'
+import { median, medianRatio, printTable, quartiles, type Row } from './table.ts'
 
 const execute = promisify(execFile)
 
 interface Settings {
   readonly turns: number
   readonly seconds: number
+  readonly warmSeconds: number
   readonly only: RegExp
   readonly against: string | undefined
 }
@@ -55,8 +56,12 @@ interface Work {
   readonly scale: number
   readonly origin: (folder: string, port: number) => Subject | undefined
   readonly subject: Partial<Pick<SubjectOptions, 'isTcp' | 'isUpstreamHttp2'>>
+  /** It ends a connection on which an answer comes before the request's body, as this origin's do. */
+  readonly leavesNginxOut?: boolean
   readonly haproxy?: { readonly bind?: string; readonly server?: string }
-  readonly run: (port: number, seconds: number) => Promise<Done>
+  /** Whether origin and load are programs in Go. */
+  readonly needsGo?: boolean
+  readonly run: (port: number, seconds: number, folder: string) => Promise<Done>
 }
 
 /** Bytes of the answers of a mix: nine in ten, nine in a hundred, one in a hundred. */
@@ -65,15 +70,22 @@ const mixed = [1_024, 65_536, 1_048_576] as const
 const micros = { unit: 'CPU µs/request', scale: 1 }
 const perGigabyte = { unit: 'CPU ms/GB', scale: 1_000 }
 
+const grpcShape = {
+  subject: { isUpstreamHttp2: true },
+  haproxy: { bind: 'proto h2', server: 'proto h2' },
+}
+
 const works: readonly Work[] = [
   {
     ...micros,
+    ...grpcShape,
     name: 'gRPC-shaped HTTP/2, 10 connections of 10 streams',
     origin: haproxyOrigin,
-    subject: { isUpstreamHttp2: true },
-    haproxy: { bind: 'proto h2', server: 'proto h2' },
+    leavesNginxOut: true,
     run: runGrpcShaped,
   },
+  streams('server-streaming gRPC, messages of 64 bytes, 10 × 10 streams', 'download'),
+  streams('bidirectional gRPC, a message for each, 10 × 10 streams', 'chat'),
   {
     ...micros,
     name: 'a new connection for each request, 64 at once',
@@ -95,10 +107,34 @@ const works: readonly Work[] = [
     subject: {},
     run: runMix,
   },
+  {
+    ...micros,
+    name: 'bodies of 1 KB, 64 connections',
+    origin: (folder, port) => nginxOrigin(folder, port, 1_024),
+    subject: {},
+    run: (port, seconds) => runWrk(port, { seconds }),
+  },
   bodies('64 KB', 65_536, 64),
   bodies('1 MiB', 1_048_576, 16),
   bodies('10 MB', 10_000_000, 4),
 ]
+
+/** Origin and load are grpc-go; what is counted are messages. */
+function streams(name: string, kind: 'download' | 'chat'): Work {
+  return {
+    ...grpcShape,
+    name,
+    unit: 'CPU µs/message',
+    scale: 1,
+    needsGo: true,
+    origin: (folder, port) => ({
+      name: 'origin',
+      command: [grpcGo(folder), 'server', String(port)],
+      port,
+    }),
+    run: (port, seconds, folder) => runStreams(grpcGo(folder), { port, seconds, kind }),
+  }
+}
 
 /** Answers of one size; counted in what the client got of bodies. */
 function bodies(size: string, bytes: number, connections: number): Work {
@@ -119,7 +155,8 @@ async function benchWorks(): Promise<void> {
     options: {
       work: { type: 'string', default: '' },
       turns: { type: 'string', default: '5' },
-      seconds: { type: 'string', default: '2' },
+      seconds: { type: 'string', default: '1' },
+      warm: { type: 'string', default: '2' },
       only: { type: 'string', default: '' },
       against: { type: 'string' },
       output: { type: 'string', short: 'o', default: 'table' },
@@ -131,16 +168,18 @@ async function benchWorks(): Promise<void> {
   const settings: Settings = {
     turns: Number(values.turns),
     seconds: Number(values.seconds),
+    warmSeconds: Number(values.warm),
     only: new RegExp(values.only),
     against: values.against,
   }
   const format = values.output === 'json' ? 'json' : 'table'
   const chosen = new RegExp(values.work)
   for (const work of works.filter(({ name }) => chosen.test(name))) {
-    await inFolder(async (folder) => printTable(await measureWork(folder, work, settings), format))
-  }
-  if (chosen.test('idle memory')) {
-    await inFolder(async (folder) => printTable(await measureIdle(folder, settings), format))
+    await inFolder(async (folder) => {
+      const lack = work.needsGo === true && (await buildGo(grpcGoSource, grpcGo(folder)))
+      if (lack === false) printTable(await measureWork(folder, work, settings), format)
+      else process.stderr.write(`left out: ${work.name}: ${lack}\n`)
+    })
   }
 }
 
@@ -161,12 +200,10 @@ interface Samples {
   errors: number
 }
 
-const warmSeconds = 2
-
 async function measureWork(
   folder: string,
   work: Work,
-  { turns, seconds, only, against }: Settings,
+  { turns, seconds, warmSeconds, only, against }: Settings,
 ): Promise<readonly Row[]> {
   process.stderr.write(`${work.name}\n`)
   const originPort = await freePort()
@@ -178,34 +215,38 @@ async function measureWork(
   for (const subject of await subjectsOf({ folder, originPort, ...work.subject }, work, against)) {
     if (!only.test(subject.name)) continue
     const proxy = stack.use(await MeasuredProcess.start({ ...subject, core: cores.proxy }))
-    await work.run(subject.port, warmSeconds)
+    await work.run(subject.port, warmSeconds, folder)
     all.push({ subject, proxy, cpu: [], units: [], errors: 0 })
   }
   for (let turn = 0; turn < turns; turn += 1) {
     for (const samples of all) {
       const before = samples.proxy.cpuMicros()
-      const { units, errors } = await work.run(samples.subject.port, seconds)
+      const { units, errors } = await work.run(samples.subject.port, seconds, folder)
       const cpu = samples.proxy.cpuMicros() - before
       samples.cpu.push(cpu / work.scale / Math.max(units, 1e-9))
       samples.units.push(units / seconds)
       samples.errors += errors
     }
   }
-  const [reference] = all
-  return all.map((samples) => toRow(samples, work, reference))
+  return all.map((samples) => toRow(samples, work, all))
 }
 
-function toRow(samples: Samples, work: Work, reference: Samples | undefined): Row {
+function toRow(samples: Samples, work: Work, all: readonly Samples[]): Row {
   const { cpu, units, errors, subject, proxy } = samples
   const [low, high] = quartiles(cpu)
-  const ratios = cpu.map((figure, turn) => figure / (reference?.cpu[turn] ?? 1))
+  const ratioTo = (name: string): string =>
+    medianRatio(cpu, all.find((other) => other.subject.name.startsWith(name))?.cpu)
   const isBulk = work.scale !== 1
+  const unitName = work.unit.split('/').at(-1) ?? ''
   return {
     [work.name]: subject.name,
-    [work.unit]: median(cpu),
+    [work.unit]: median(cpu) < 10 ? median(cpu).toFixed(2) : median(cpu),
     'middle half': `${low.toFixed(1)}–${high.toFixed(1)}`,
-    [`× ${reference?.subject.name ?? ''}`]: median(ratios).toFixed(2),
-    [isBulk ? 'GB/s' : 'requests/s']: isBulk ? median(units).toFixed(2) : Math.round(median(units)),
+    '× HAProxy': ratioTo('HAProxy'),
+    '× Envoy': ratioTo('Envoy'),
+    [isBulk ? 'GB/s' : `${unitName}s/s`]: isBulk
+      ? median(units).toFixed(2)
+      : Math.round(median(units)),
     'memory MB': Math.round(proxy.residentMegabytes()),
     errors,
   }
@@ -213,13 +254,14 @@ function toRow(samples: Samples, work: Work, reference: Samples | undefined): Ro
 
 async function subjectsOf(
   options: Omit<SubjectOptions, 'port'>,
-  work: Pick<Work, 'haproxy'>,
+  work: Pick<Work, 'haproxy' | 'leavesNginxOut'>,
   against?: string,
 ): Promise<readonly Subject[]> {
   const next = async (): Promise<SubjectOptions> => ({ ...options, port: await freePort() })
   const features = allFeatures
   const all = [
     haproxy(await next(), work.haproxy),
+    work.leavesNginxOut === true ? undefined : nginx(await next()),
     envoy(await next(), features),
     tulle(await next(), { features, name: 'Tulle, default features' }),
   ]
@@ -298,53 +340,32 @@ async function runGrpcShaped(port: number, seconds: number): Promise<Done> {
   }
 }
 
-// Memory.
+const grpcGoSource = join(import.meta.dirname, '../test/support/grpc-go')
 
-const idleConnections = 1_000
-/** What was used for starting is given back when nothing happens for a while. */
-const settleMs = 15_000
-
-/** What a process takes before its first request, and what a connection adds that had one answer and waits. */
-async function measureIdle(folder: string, { only, against }: Settings): Promise<readonly Row[]> {
-  process.stderr.write('idle memory\n')
-  const originPort = await freePort()
-  const origin = nginxOrigin(folder, originPort)
-  if (origin === undefined) throw new Error('nginx, which is the origin, is not installed')
-  await using _ = await MeasuredProcess.start({ ...origin, core: cores.load })
-  const rows: Row[] = []
-  for (const subject of await subjectsOf({ folder, originPort }, {}, against)) {
-    if (!only.test(subject.name)) continue
-    await using proxy = await MeasuredProcess.start({ ...subject, core: cores.proxy })
-    await setTimeout(settleMs)
-    const idle = proxy.residentMegabytes()
-    // The first connections make room that later ones use.
-    const first = await openIdle(subject.port, idleConnections)
-    const before = proxy.residentMegabytes()
-    const second = await openIdle(subject.port, idleConnections)
-    const kilobytes = ((proxy.residentMegabytes() - before) * 1024) / idleConnections
-    for (const socket of [...first, ...second]) socket.destroy()
-    rows.push({
-      'idle memory': subject.name,
-      'MB before the first request': Math.round(idle),
-      'KB/idle connection': kilobytes,
-    })
-  }
-  return rows
+function grpcGo(folder: string): string {
+  return join(folder, 'grpc-go')
 }
 
-async function openIdle(port: number, count: number): Promise<readonly Socket[]> {
-  const sockets: Socket[] = []
-  while (sockets.length < count) sockets.push(await openOne(port))
-  return sockets
+interface StreamOptions {
+  readonly port: number
+  readonly seconds: number
+  readonly kind: 'download' | 'chat'
 }
 
-function openOne(port: number): Promise<Socket> {
-  return new Promise((resolve, reject) => {
-    const socket = connect(port, '127.0.0.1')
-    socket.once('error', reject)
-    socket.once('data', () => resolve(socket))
-    socket.write('GET / HTTP/1.1\r\nHost: origin\r\n\r\n')
-  })
+/** What grpc-go prints. */
+interface StreamsSeen {
+  readonly messages: number
+  readonly errors: number
+  readonly lastError: string | null
+}
+
+async function runStreams(program: string, { port, seconds, kind }: StreamOptions): Promise<Done> {
+  const args = ['load', `127.0.0.1:${String(port)}`, kind, String(seconds)]
+  const [command = '', ...rest] = pinned([program, ...args], cores.load)
+  const { stdout } = await execute(command, rest)
+  const { messages, errors, lastError } = JSON.parse(stdout) as StreamsSeen
+  if (errors > 0) process.stderr.write(`${String(errors)} errors, of them: ${String(lastError)}\n`)
+  return { units: messages, errors }
 }
 
 await benchWorks()

@@ -5,7 +5,7 @@
  */
 import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
@@ -25,12 +25,25 @@ export function setUp() {
   const node = findNode()
   step({
     name: 'protos',
-    inputs: ['package-lock.json', 'scripts/generate-protos.mjs', 'scripts/message-table.mjs'],
+    inputs: [
+      'package-lock.json',
+      'scripts/generate-protos.mjs',
+      'scripts/message-table.mjs',
+      ...protoFiles('proto'),
+    ],
     output: join(root, 'src', 'xds', 'proto', 'generated', 'envoy'),
     says: 'generating protobuf codecs for the xDS messages (about five seconds)',
     run: () => run(node, [join(root, 'scripts', 'generate-protos.mjs')]),
   })
   return node
+}
+
+/** Of messages that are written here. */
+function protoFiles(folder) {
+  return readdirSync(join(root, folder), { withFileTypes: true })
+    .map((entry) => ({ entry, path: join(folder, entry.name) }))
+    .flatMap(({ entry, path }) => (entry.isDirectory() ? protoFiles(path) : [path]))
+    .sort()
 }
 
 /** The packaged Node 26 where its platform package exists, else this one if it is new enough. */

@@ -6,8 +6,30 @@ import { flushCompileCache } from 'node:module'
 import { getHeapStatistics, setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 
+import type { Clock } from '../lib/clock.ts'
+
 /** A larger heap is in use by the work, and collecting it would stop the work for long; 30 MB are 1 000 clusters. */
 const heapBytesMax = 128 * 1024 * 1024
+
+/** By then a sidecar has its configuration; most other commands have ended. */
+const startMs = 3_000
+const lookMs = 1_000
+const busyMsMax = 100
+
+/**
+ * Settles when the start is over and for a second little was done: the collection stops everything for 40 ms, which a
+ * request would feel.
+ */
+export function settleWhenIdle(clock: Clock, cpuMs: () => number, settle: () => unknown): void {
+  const look = (): void => {
+    const beforeMs = cpuMs()
+    clock.setTimer(lookMs, () => {
+      if (cpuMs() - beforeMs > busyMsMax) look()
+      else settle()
+    })
+  }
+  clock.setTimer(startMs - lookMs, look)
+}
 
 export async function settle(): Promise<void> {
   flushCompileCache()

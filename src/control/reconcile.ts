@@ -96,6 +96,8 @@ export class ReconcileLoop implements AsyncDisposable {
 
   async #run(): Promise<void> {
     while (this.#isDue && !this.#isClosed) {
+      // In a turn of its own: whoever woke us has done work in this one.
+      await new Promise((resolve) => setImmediate(resolve))
       this.#isDue = false
       const { log, onResult } = this.#options
       try {

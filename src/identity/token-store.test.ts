@@ -162,6 +162,25 @@ test('lifetime and uses have ceilings', async () => {
   }
 })
 
+test('one that is made for a single start is forgotten sooner', async () => {
+  using scene = new Scene()
+  await scene.create({ serviceAccount: 'brief', ttlMs: hour, rememberedMs: hour })
+  await scene.create({ serviceAccount: 'usual', ttlMs: hour })
+  const left = async (): Promise<string> => {
+    await scene.create({ serviceAccount: 'new' })
+    scene.open()
+    return scene.store
+      .list()
+      .map(({ serviceAccount }) => serviceAccount)
+      .filter((name) => name !== 'new')
+      .join()
+  }
+  scene.clock.advance(2 * hour)
+  assert.equal(await left(), 'usual,brief')
+  scene.clock.advance(1)
+  assert.equal(await left(), 'usual')
+})
+
 test('what is over is remembered for a week, newest first', async () => {
   using scene = new Scene()
   await scene.create({ serviceAccount: 'first' })

@@ -4,7 +4,7 @@
  * A use is taken before the certificate is made, and is on the disk before anybody learns of it, so that a crash
  * never gives a use twice. The same key may come again within `retryMs`, because an answer can be lost: it does not
  * cost another use, and gives nothing to anybody who does not hold that key. What is used up, expired or revoked is
- * remembered for a week, so that a refusal can say why. Bounds: tokens, their lifetime and their uses.
+ * remembered for a week (or as long as its maker says), so that a refusal can say why. Bounds: tokens, their lifetime and their uses.
  */
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto'
 import { join } from 'node:path'
@@ -28,6 +28,8 @@ export interface TokenOptions extends TokenGrant {
   readonly rootHashes: readonly string[]
   /** Who asked for it: `tulle token create`, `tulle up`. */
   readonly madeBy: string
+  /** How long it is remembered once it is of no use any more; a week unless said otherwise. */
+  readonly rememberedMs?: number
 }
 
 export type TokenState = 'valid' | 'used-up' | 'expired' | 'revoked'
@@ -84,6 +86,7 @@ interface StoredToken {
   readonly expiresAtMs: number
   readonly rootHashes: readonly string[]
   readonly madeBy: string
+  readonly rememberedMs?: number
   revokedAtMs?: number
   /** One for each use that was taken: hash of the key that took it. */
   uses: { readonly keyHash: string; readonly atMs: number }[]
@@ -96,7 +99,7 @@ export const tokenLimits = {
   ttlMsMax: 7 * 86_400_000,
 }
 
-const rememberedMs = 7 * 86_400_000
+const rememberedDefaultMs = 7 * 86_400_000
 const retryMs = 600_000
 const fileName = 'tokens.json'
 
@@ -129,6 +132,7 @@ export class TokenStore {
       throw refused(`there are ${tokenLimits.tokensMax} tokens, which is the ceiling`)
     }
     const { namespace, serviceAccount, group, ttlMs, usesMax, rootHashes, madeBy } = options
+    const { rememberedMs } = options
     const id = randomBytes(6).toString('hex')
     const secret = randomBytes(32).toString('base64url')
     const createdAtMs = this.#clock.nowMs()
@@ -141,6 +145,7 @@ export class TokenStore {
       expiresAtMs: createdAtMs + ttlMs,
       rootHashes,
       madeBy,
+      ...(rememberedMs === undefined ? {} : { rememberedMs }),
       uses: [],
     }
     this.#tokens.set(id, token)
@@ -216,7 +221,8 @@ export class TokenStore {
   #forgetOld(): void {
     const nowMs = this.#clock.nowMs()
     for (const token of this.#tokens.values()) {
-      if (nowMs - token.expiresAtMs > rememberedMs) this.#tokens.delete(token.id)
+      const { expiresAtMs, rememberedMs = rememberedDefaultMs } = token
+      if (nowMs - expiresAtMs > rememberedMs) this.#tokens.delete(token.id)
     }
     for (const token of this.#tokens.values()) {
       if (this.#tokens.size < tokenLimits.tokensMax) break

@@ -85,6 +85,19 @@ function unknownKind(kind: string, group: string, nearest: string | undefined): 
   }
 }
 
+/** Those from which the analysis learns what would run in a cluster, and where. */
+const describingKinds: ReadonlySet<string> = new Set([
+  'Pod',
+  'Deployment',
+  'StatefulSet',
+  'DaemonSet',
+  'ReplicaSet',
+  'ReplicationController',
+  'Job',
+  'CronJob',
+  'Namespace',
+])
+
 function skipped(kind: string, group: string): KindLookup {
   const name = group === '' ? kind : `${clip(kind)} of ${clip(group)}`
   return {
@@ -93,8 +106,10 @@ function skipped(kind: string, group: string): KindLookup {
     problem: {
       code: 'TUL0008',
       severity: 'info',
-      message: `${name} is not a kind that Tulle reads; it is skipped`,
-      remedy: 'Nothing: only a Kubernetes cluster can use it.',
+      message: `${name} has no effect here: only a Kubernetes cluster can use it`,
+      remedy: describingKinds.has(kind)
+        ? 'Nothing: `tulle analyze` reads names and labels from it, and nobody else does.'
+        : 'Nothing: nobody reads it.',
     },
   }
 }

@@ -102,7 +102,10 @@ const own = {
     'metadata that Kubernetes would refuse: name, namespace, labels, annotations',
   ),
   TUL0007: code('UnknownKind', 'a kind or version that does not exist'),
-  TUL0008: code('SkippedKind', 'a resource that only a Kubernetes cluster can use; it is not read'),
+  TUL0008: code(
+    'SkippedKind',
+    'a resource that only a Kubernetes cluster can use; of pods and namespaces the analysis reads names and labels',
+  ),
   TUL0009: code('KindNotImplemented', 'a kind that is known and has no effect in this version'),
   TUL0010: code('UnknownField', 'a field that the kind does not have'),
   TUL0011: code(

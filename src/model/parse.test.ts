@@ -6,13 +6,23 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 
 import { describe, expectIssue, expectWellSaid } from '../../test/support/issue-table.ts'
-import { parseFile, parseText, validate } from './parse.ts'
+import { runToEnd } from '../lib/steps.ts'
+import { parseFile, parseText, parseTextInSteps, validate } from './parse.ts'
 import type { ParsedDocument } from './parse.ts'
 
 function specOf(document: ParsedDocument | undefined): Readonly<Record<string, unknown>> {
   assert.ok(document?.resource)
   return document.resource.spec as Readonly<Record<string, unknown>>
 }
+
+test('a text is parsed a document at a time', () => {
+  const text = ['a', 'b', 'c'].map((name) => `kind: ${name}\n`).join('---\n')
+  assert.equal([...parseTextInSteps(text, 'a.yaml')].length, 3)
+  assert.deepEqual(
+    runToEnd(parseTextInSteps(text, 'a.yaml')).map(({ position }) => position.line),
+    [1, 3, 5],
+  )
+})
 
 const exercise = `apiVersion: networking.istio.io/v1alpha3
 kind: VirtualService
@@ -362,6 +372,13 @@ test('what only a cluster can use is skipped with a note', () => {
       [undefined, 'TUL0008', 'info'],
     ],
   )
+  const [deployment, account] = documents.map(({ issues }) => issues[0])
+  assert.equal(
+    deployment?.message,
+    'Deployment of apps has no effect here: only a Kubernetes cluster can use it',
+  )
+  assert.match(deployment.remedy, /`tulle analyze` reads names and labels/)
+  assert.equal(account?.remedy, 'Nothing: nobody reads it.')
 })
 
 test('a kind that is known by name is kept as written, with a warning', () => {

@@ -14,6 +14,8 @@
  */
 import { readFileSync } from 'node:fs'
 
+import { runToEnd } from '../lib/steps.ts'
+import type { Steps } from '../lib/steps.ts'
 import { reportUnimplemented } from './effects.ts'
 import { lookUpKind, readMetadata } from './envelope.ts'
 import { Findings } from './findings.ts'
@@ -54,8 +56,22 @@ export function parseText(
   file: string,
   options: ParseOptions = {},
 ): readonly ParsedDocument[] {
+  return runToEnd(parseTextInSteps(text, file, options))
+}
+
+/** The same, document by document, for whoever has others to serve meanwhile. */
+export function* parseTextInSteps(
+  text: string,
+  file: string,
+  options: ParseOptions = {},
+): Steps<readonly ParsedDocument[]> {
   const source = { file, index: new TextIndex(text), namespace: options.namespace ?? 'default' }
-  return readYaml(text).flatMap((document) => parseDocument(document, source))
+  const parsed: ParsedDocument[] = []
+  for (const documents of readYaml(text)) {
+    for (const document of documents) parsed.push(...parseDocument(document, source))
+    yield
+  }
+  return parsed
 }
 
 export function parseFile(path: string, options: ParseOptions = {}): readonly ParsedDocument[] {

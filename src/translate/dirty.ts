@@ -17,6 +17,7 @@
  */
 import { isDeepStrictEqual } from 'node:util'
 
+import type { Steps } from '../lib/steps.ts'
 import {
   allServices,
   endpointKey,
@@ -56,6 +57,14 @@ class Marks implements Dirty {
   readonly clusters = new Set<string>()
   readonly endpoints = new Set<string>()
   readonly virtualHosts = new Set<string>()
+  readonly #names = new Map<World, Set<string>>()
+
+  /** Hosts of which others may claim a name or an address. */
+  namesOf(world: World): Set<string> {
+    let names = this.#names.get(world)
+    if (names === undefined) this.#names.set(world, (names = new Set()))
+    return names
+  }
 }
 
 export function everythingDirty(): Dirty {
@@ -65,7 +74,7 @@ export function everythingDirty(): Dirty {
   return marks
 }
 
-export function compareWorlds(before: World, after: World): Dirty {
+export function* compareWorlds(before: World, after: World): Steps<Dirty> {
   const marks = new Marks()
   if (
     !isSame(before.input.mesh, after.input.mesh) ||
@@ -74,14 +83,23 @@ export function compareWorlds(before: World, after: World): Dirty {
   ) {
     return everythingDirty()
   }
-  markServices(marks, before, after)
-  markEndpoints(marks, before, after)
-  markVirtualServices(marks, before, after)
-  markRules(marks, before, after)
-  markPeerAuthentications(marks, before, after)
-  markSidecars(marks, before, after)
-  markWorkloads(marks, before, after)
-  markFaults(marks, before, after)
+  for (const mark of [
+    markServices,
+    markEndpoints,
+    markVirtualServices,
+    markRules,
+    markPeerAuthentications,
+    markSidecars,
+    markWorkloads,
+    markFaults,
+  ]) {
+    mark(marks, before, after)
+    yield
+  }
+  for (const world of [before, after]) {
+    markNamesakes(marks, world, marks.namesOf(world))
+    yield
+  }
   return marks
 }
 
@@ -118,23 +136,34 @@ function markServices(marks: Marks, before: World, after: World): void {
     for (const world of [before, after]) {
       markRoutesTo(marks, world, host)
       markSharers(marks, world, host)
-      markNamesakes(marks, world, host)
+      marks.namesOf(world).add(host)
     }
   }
 }
 
-/** Services that could claim a name or an address of this host. */
-function markNamesakes(marks: Marks, world: World, host: string): void {
+/** Services that could claim a name or an address of one of these hosts: one pass, however many they are. */
+function markNamesakes(marks: Marks, world: World, hosts: ReadonlySet<string>): void {
+  if (hosts.size === 0) return
   const { registry } = world.input
-  for (const other of registry.services.keys())
-    if (other.startsWith(`${host}.`)) marks.virtualHosts.add(other)
-  const addresses = servicesOf(registry, host).flatMap((service) => service.addresses)
-  if (addresses.length === 0) return
-  for (const service of allServices(registry)) {
-    if (service.addresses.some((address) => addresses.includes(address))) {
-      marks.virtualHosts.add(service.hostname)
+  const addresses = new Set<string>()
+  for (const host of hosts) {
+    for (const service of servicesOf(registry, host)) {
+      for (const address of service.addresses) addresses.add(address)
     }
   }
+  for (const service of allServices(registry)) {
+    const { hostname } = service
+    const isSharing = addresses.size > 0 && service.addresses.some((one) => addresses.has(one))
+    if (isSharing || hasPrefixIn(hostname, hosts)) marks.virtualHosts.add(hostname)
+  }
+}
+
+/** Whether a name begins with one of the hosts and a dot. */
+function hasPrefixIn(name: string, hosts: ReadonlySet<string>): boolean {
+  for (let dot = name.indexOf('.'); dot >= 0; dot = name.indexOf('.', dot + 1)) {
+    if (hosts.has(name.slice(0, dot))) return true
+  }
+  return false
 }
 
 function markEndpoints(marks: Marks, before: World, after: World): void {
@@ -309,7 +338,7 @@ function markRoutesTo(marks: Marks, world: World, host: string): void {
 function markHostsOf(marks: Marks, world: World, entry: VirtualService): void {
   for (const host of entry.hosts) {
     for (const covered of coveredHosts(world, host)) marks.virtualHosts.add(covered)
-    markNamesakes(marks, world, host)
+    marks.namesOf(world).add(host)
   }
 }
 

@@ -14,7 +14,7 @@ import { analyzeInSteps } from './analyze.ts'
 import { clientOf, withRegisteredLabels, type Client } from './client.ts'
 import { compareWorlds, everythingDirty, isClean, type Dirty } from './dirty.ts'
 import type { TranslationInput } from './input.ts'
-import { admit, type Admission } from './last-good.ts'
+import { admit, admitInSteps, type Admission } from './last-good.ts'
 import { DemandTranslation, demandedRoutes, isOnDemand } from './on-demand.ts'
 import { keepSame, translateOutbound, type OutboundState } from './outbound.ts'
 import { scopeOf, type Scope } from './scope.ts'
@@ -129,8 +129,9 @@ class Driver implements Translation {
   }
 
   async #translate(input: TranslationInput): Promise<void> {
-    const admission = admit(input, this.#admission)
-    const dirty = compareWorlds(this.#admission.world, admission.world)
+    const admission = await runInSlices(admitInSteps(input, this.#admission), this.#slices)
+    const comparison = compareWorlds(this.#admission.world, admission.world)
+    const dirty = await runInSlices(comparison, this.#slices)
     this.#shared.forget(dirty)
     const states = isClean(dirty)
       ? this.#states

@@ -6,11 +6,12 @@
  * version in force did not name it too: a first version, and a host that goes away later, behave as in Istio.
  * It also makes the order of files in one change irrelevant: a route waits for its DestinationRule.
  */
+import { runToEnd, type Steps } from '../lib/steps.ts'
 import type { Resource } from '../model/resource.ts'
 import { danglingReferences, referencesOf, type Reference } from './dangling.ts'
 import type { TranslationInput } from './input.ts'
 import { isVirtualService } from './virtual-service-index.ts'
-import { buildWorld, type World } from './world.ts'
+import { buildWorldInSteps, type World } from './world.ts'
 
 export interface Admission {
   /** The input as it came. */
@@ -24,7 +25,16 @@ export interface Admission {
 }
 
 export function admit(input: TranslationInput, previous: Admission | undefined): Admission {
-  const world = buildWorld(input, previous?.world)
+  return runToEnd(admitInSteps(input, previous))
+}
+
+/** The same, for a control plane that has others to serve meanwhile. */
+export function* admitInSteps(
+  input: TranslationInput,
+  previous: Admission | undefined,
+): Steps<Admission> {
+  const world = yield* buildWorldInSteps(input, previous?.world)
+  yield
   const held = new Set<Resource>()
   const inForce = previous?.effective.resources
   if (inForce === undefined || inForce === input.resources) {
@@ -35,6 +45,7 @@ export function admit(input: TranslationInput, previous: Admission | undefined):
     const current = inForce.get(key)
     if (current === undefined || current === resource) continue
     if (!isVirtualService(resource) || !isVirtualService(current)) continue
+    yield
     const known = new Set(referencesOf(current).map(referenceKey))
     if (danglingReferences(world, resource).every((one) => known.has(referenceKey(one)))) continue
     held.add(resource)
@@ -43,7 +54,8 @@ export function admit(input: TranslationInput, previous: Admission | undefined):
   if (held.size === 0) return { newest: input, effective: input, held, world }
   const resources = new Map([...input.resources, ...replaced])
   const effective = { ...input, resources }
-  return { newest: input, effective, held, world: buildWorld(effective, world) }
+  const worldInForce = yield* buildWorldInSteps(effective, world)
+  return { newest: input, effective, held, world: worldInForce }
 }
 
 function referenceKey({ kind, host, subset }: Reference): string {

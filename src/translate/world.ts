@@ -1,4 +1,5 @@
 /** One input with the indexes that every translation of it looks things up in. Immutable. */
+import { runToEnd, type Steps } from '../lib/steps.ts'
 import type { Subset } from '../model/istio/destination-rule.ts'
 import type { Resource } from '../model/resource.ts'
 import { hostnameLabel } from '../registry/label.ts'
@@ -58,6 +59,10 @@ export interface ServedPort {
 }
 
 export function buildWorld(input: TranslationInput, previous?: World): World {
+  return runToEnd(buildWorldInSteps(input, previous))
+}
+
+export function* buildWorldInSteps(input: TranslationInput, previous?: World): Steps<World> {
   const indexed =
     previous?.input.resources === input.resources ? previous.indexed : indexedOf(input)
   // Services and endpoints change most often, and no index is made of them.
@@ -66,7 +71,8 @@ export function buildWorld(input: TranslationInput, previous?: World): World {
     isSameList(previous.indexed, indexed) &&
     previous.input.mesh === input.mesh &&
     previous.input.faults === input.faults
-  const config = isSameConfig ? previous : buildConfig(input, previous)
+  const config = isSameConfig ? previous : yield* buildConfig(input, previous)
+  yield
   return {
     ...config,
     ...askedOf(input.registry, { config, before: isSameConfig ? previous : undefined }),
@@ -98,9 +104,11 @@ function isSameList(left: readonly unknown[], right: readonly unknown[]): boolea
   )
 }
 
-function buildConfig(input: TranslationInput, previous: World | undefined) {
+function* buildConfig(input: TranslationInput, previous: World | undefined) {
   const virtualServices = new VirtualServices(input, previous?.virtualServices)
+  yield
   const destinationRules = new DestinationRules(input, previous?.destinationRules)
+  yield
   const subsetReferences = new Map<string, Set<string>>()
   const virtualServicesTo = new Map<string, VirtualService[]>()
   for (const virtualService of virtualServices.all) {

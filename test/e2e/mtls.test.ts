@@ -203,7 +203,7 @@ suite('mutual TLS', { skip }, () => {
     const second = await joinAs('shop')
     assert.notEqual(second.code, 0)
     assert.match(second.error, /used-up/)
-    const { out } = await mesh.tulle('token', 'list')
+    const { out } = await mesh.tulle('token', 'list', '--all')
     assert.match(out, new RegExp(`${shown.id}.*used-up`))
     assert.doesNotMatch(out, /tulle-1/)
   })

@@ -38,7 +38,7 @@ const steps: readonly Step[] = [
   { block: 'home=', prints: /"version":"v1"/, isLook: true },
   { block: '(umask 077; bin/tulle token create', prints: /^$/ },
   { block: 'home=', prints: /"version":"v[12]"/ },
-  { block: 'bin/tulle token list', prints: /used-up +default +shop +- +0\/1/ },
+  { block: 'bin/tulle token list --all', prints: /used-up +default +shop +- +0\/1/ },
   { block: 'bin/tulle ca root add', prints: /is believed/ },
   { block: 'new=', prints: /signs/ },
   { block: 'old=', prints: /no longer believed/ },

@@ -103,8 +103,16 @@ suite('commands inside a running mesh', { skip }, () => {
     const failing = await mesh.tulle('run', 'sh', '-c', 'echo why >&2; exit 3')
     assert.deepEqual(failing, { code: 3, out: '', error: 'why\n' })
     const missing = await mesh.tulle('run', '--', 'no-such-program')
-    assert.equal(missing.code, 1)
+    assert.equal(missing.code, 127)
     assert.match(missing.error, /cannot start no-such-program: no such program on PATH/)
+    for (const [word, reason] of [
+      ['./mesh-node.yaml', /cannot start .*: it may not be executed.*\n +next: chmod \+x/],
+      ['/', /cannot start \/: it is a folder/],
+    ] as const) {
+      const refused = await mesh.tulle('run', '--', word.replace('.', mesh.folder))
+      assert.equal(refused.code, 126)
+      assert.match(refused.error, reason)
+    }
   })
 
   for (const [name, command] of [

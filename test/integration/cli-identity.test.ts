@@ -62,7 +62,11 @@ test('tokens are listed without their secret, and revoked', async () => {
   assert.match(listed.out, new RegExp(`${id}  valid  shop +default +cart-v1  1/1`))
   assert.equal(listed.out.includes(secret), false)
   assert.match((await scene.run('token', 'revoke', id)).out, /is revoked/)
-  assert.match((await scene.run('token', 'list', '-o', 'json')).out, /"state": "revoked"/)
+  const left = await scene.run('token', 'list')
+  assert.match(left.out, /there is no valid token; --all shows 1 others/)
+  assert.equal((await scene.run('token', 'list', '-o', 'json')).out, '[]\n')
+  const all = await scene.run('token', 'list', '--all', '-o', 'json')
+  assert.match(all.out, /"state": "revoked"/)
 })
 
 test('what makes no sense is refused as misuse, or by the control plane', async () => {

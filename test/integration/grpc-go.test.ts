@@ -14,31 +14,16 @@ import { promisify } from 'node:util'
 
 import type { ServiceError } from '@grpc/grpc-js'
 
+import { buildGo } from '../support/build-go.ts'
 import { eventually } from '../support/eventually.ts'
 import { EchoClient, grpcStatus, startGrpcEcho } from '../support/grpc-echo.ts'
-import { findProgram } from '../support/programs.ts'
 import { startSidecarHop } from '../support/sidecar-hop.ts'
 
 const execute = promisify(execFile)
 const folder = mkdtempSync(join(tmpdir(), 'tulle-grpc-go-'))
 after(() => rmSync(folder, { recursive: true }))
 const program = join(folder, 'grpc-go')
-const skip = await build()
-
-/** A reason for not having it. */
-async function build(): Promise<string | false> {
-  const go = findProgram('go')
-  if (go === undefined) return 'go is not installed'
-  const cwd = join(import.meta.dirname, '../support/grpc-go')
-  const env = { ...process.env, CGO_ENABLED: '0' }
-  try {
-    // The first time it downloads and compiles; later Go's caches have everything.
-    await execute(go, ['build', '-o', program, '.'], { cwd, env, timeout: 180_000 })
-    return false
-  } catch (error) {
-    return `the Go program cannot be built: ${String(error)}`
-  }
-}
+const skip = await buildGo(join(import.meta.dirname, '../support/grpc-go'), program)
 
 interface Outcome {
   readonly unary: string

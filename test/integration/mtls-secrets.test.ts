@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { Agent } from 'node:http'
 import { test } from 'node:test'
+import type { Worker } from 'node:worker_threads'
 
 import { eventually } from '../support/eventually.ts'
 import {
@@ -10,7 +11,7 @@ import {
   secretServerCluster,
 } from '../support/mtls-bootstrap.ts'
 import { type RunningProxy, runApp, runEnvoy, runTulle } from '../support/mtls-scene.ts'
-import { findEnvoy, skipUnless } from '../support/programs.ts'
+import { findEnvoy, skipUnless, skipWithoutHandOver } from '../support/programs.ts'
 import { type SecretServer, openSecretServer } from '../support/secret-server.ts'
 import { httpGet } from '../support/sidecar-scene.ts'
 import { type TestAuthority, createTestAuthority } from '../support/test-certificate.ts'
@@ -116,6 +117,45 @@ test('a hundred rotations and a new root while requests flow, and none fails', a
   const certificates = await inbound.get('/certs')
   assert.equal((JSON.parse(certificates) as { certificates: object[] }).certificates.length, 1)
 })
+
+test(
+  'two threads at each end rotate together, and one that takes the place of another has what is in force',
+  { skip: await skipWithoutHandOver() },
+  async () => {
+    const workers: Worker[] = []
+    const note = (worker: Worker): void => void workers.push(worker)
+    process.on('worker', note)
+    await using app = await runApp()
+    await using inboundSecrets = await openSecretServer()
+    await using outboundSecrets = await openSecretServer()
+    const servers = [inboundSecrets, outboundSecrets]
+    await give(servers, { by: authority, trusts: [authority] })
+    await using inbound = await runTulle(inboundText(app.port, inboundSecrets), 2)
+    await using outbound = await runTulle(outboundText(inbound.port, outboundSecrets), 2)
+    process.off('worker', note)
+    const rotate = async (): Promise<void> => {
+      for (let count = 0; count < 10; count += 1) {
+        await give(servers, { by: authority, trusts: [authority, next] })
+      }
+    }
+    const load = startLoad(outbound)
+    await rotate()
+    await eventually(() => load.count() > 200, { deadlineMs: 20_000 })
+    assert.deepEqual((await load.stop()).failures, [])
+    assert.equal(workers.length, 4)
+    for (const [index, worker] of workers.entries()) {
+      const end = index < 2 ? inbound : outbound
+      await worker.terminate()
+      await eventually(async () => (await end.stat('server.worker_deaths')) === 1 + (index % 2))
+      await eventually(async () => (await end.stat('server.workers_serving')) === 2)
+    }
+    // Nobody is left of those that were given secrets by the server.
+    const after = startLoad(outbound)
+    await eventually(() => after.count() > 200, { deadlineMs: 20_000 })
+    await rotate()
+    assert.deepEqual((await after.stop()).failures, [])
+  },
+)
 
 test(
   'Envoy takes the same secrets, and rotates with us at the other end',

@@ -61,16 +61,23 @@ test('what a program leaves behind when it exits is ended', async () => {
   await eventually(() => !isRunning(left))
 })
 
-for (const [name, command, cwd, message] of [
-  ['a missing program', ['no-such-program'], folder, /no such program on PATH/],
-  ['a missing file', ['./nothing'], folder, /no such program in /],
-  ['a missing folder', ['true'], join(folder, 'nowhere'), /nowhere is not a folder/],
+const notFound = 'MESH_COMMAND_NOT_FOUND'
+const notExecutable = 'MESH_COMMAND_NOT_EXECUTABLE'
+
+for (const [name, command, cwd, code, message] of [
+  ['a missing program', ['no-such-program'], folder, notFound, /no such program on PATH/],
+  ['a missing file', ['./nothing'], folder, notFound, /no such program in /],
+  ['a path through a file', ['./plain/x'], folder, notFound, /no such program in /],
+  ['a folder', [folder], folder, notExecutable, /it is a folder/],
+  ['a plain file', ['./plain'], folder, notExecutable, /it may not be executed/],
+  ['a missing cwd', ['true'], join(folder, 'nowhere'), 'MESH_COMMAND_FAILED', /is not a folder/],
 ] as const) {
   test(`${name} is named`, async () => {
     await using reaper = new Reaper({ graceMs: 1_000 })
+    writeFileSync(join(folder, 'plain'), '', { mode: 0o600 })
     await assert.rejects(startGroup(command, reaper, cwd), (error) => {
       assert.ok(error instanceof MeshError)
-      assert.equal(error.code, 'MESH_COMMAND_FAILED')
+      assert.equal(error.code, code)
       assert.match(error.message, message)
       return true
     })

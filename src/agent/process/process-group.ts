@@ -5,11 +5,11 @@
  * own group; we decide what is passed on. When the leader exits, what it left behind is ended too.
  */
 import { spawn, type ChildProcess, type StdioOptions } from 'node:child_process'
-import { accessSync, constants, statSync } from 'node:fs'
+import { accessSync, constants, type Stats, statSync } from 'node:fs'
 import { delimiter, isAbsolute, join, resolve } from 'node:path'
 
 import type { Clock } from '../../lib/clock.ts'
-import { MeshError } from '../../lib/mesh-error.ts'
+import { MeshError, type MeshErrorCode } from '../../lib/mesh-error.ts'
 import type { Reaper } from './reaper.ts'
 
 export interface ProcessGroupOptions {
@@ -137,20 +137,37 @@ function describeStartFailure(
   options: ProcessGroupOptions,
   cause: unknown,
 ): MeshError {
-  const because = (message: string, remedy: string) =>
-    new MeshError('MESH_COMMAND_FAILED', message, { cause, remedy })
+  const because = (message: string, remedy: string, code: MeshErrorCode = 'MESH_COMMAND_FAILED') =>
+    new MeshError(code, message, { cause, remedy })
   if (!isFolder(options.cwd)) {
     return because(`cannot start ${program}: ${options.cwd} is not a folder`, 'correct cwd')
   }
   if (findExecutable(program, options) === undefined) {
     const where = program.includes('/') ? `in ${options.cwd}` : 'on PATH'
-    return because(`cannot start ${program}: no such program ${where}`, 'build or install it')
+    const found = program.includes('/') ? statOf(resolve(options.cwd, program)) : undefined
+    if (found === undefined) {
+      const message = `cannot start ${program}: no such program ${where}`
+      return because(message, 'build or install it', 'MESH_COMMAND_NOT_FOUND')
+    }
+    const what = found.isDirectory() ? 'is a folder' : 'may not be executed'
+    const remedy = found.isDirectory() ? 'name a program' : `chmod +x ${program}`
+    return because(`cannot start ${program}: it ${what}`, remedy, 'MESH_COMMAND_NOT_EXECUTABLE')
   }
   return because(`cannot start ${program} in ${options.cwd}`, 'run the command there by hand')
 }
 
 function isFolder(path: string): boolean {
-  return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false
+  return statOf(path)?.isDirectory() ?? false
+}
+
+/** Undefined: nothing is there, or nobody may look. */
+function statOf(path: string): Stats | undefined {
+  try {
+    return statSync(path, { throwIfNoEntry: false })
+  } catch {
+    // A file stands where a folder of the path should be, or a folder may not be entered.
+    return undefined
+  }
 }
 
 /** Full path of what would be run, or undefined. */
@@ -163,7 +180,7 @@ export function findExecutable(
     const path = isAbsolute(program) ? program : resolve(cwd, join(folder, program))
     try {
       accessSync(path, constants.X_OK)
-      return path
+      if (!isFolder(path)) return path
     } catch {
       // Not here, or not executable.
     }

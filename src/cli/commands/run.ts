@@ -18,6 +18,7 @@ import type {
 } from '../../agent/workload-plan.ts'
 import { systemClock } from '../../lib/clock.ts'
 import { createLog, type LogLevel } from '../../lib/log.ts'
+import { MeshError, type MeshErrorCode } from '../../lib/mesh-error.ts'
 import { systemRandom, type Random } from '../../lib/random.ts'
 import {
   meshFlags,
@@ -29,6 +30,7 @@ import {
   type FlagValues,
 } from '../command.ts'
 import { findMesh, tulleHome, type RunningMesh } from '../home.ts'
+import { printError } from '../program.ts'
 import type { Terminal } from '../terminal.ts'
 import { parseUpstream } from '../up/mesh-plan.ts'
 
@@ -157,7 +159,11 @@ export const runCommand: Command = {
       onEvent: tellWhatIsWaitedFor(input.context.terminal),
     })
     using _stop = stopOnSignals(input.context, workload)
-    return { exitCode: await workload.run() }
+    try {
+      return { exitCode: await workload.run() }
+    } catch (error) {
+      return { exitCode: exitCodeOf(error, input.context.terminal) }
+    }
   },
 }
 
@@ -176,6 +182,19 @@ export function tellWhatIsWaitedFor(
     last = event.message
     terminal.writeError(`tulle: waiting, Ctrl-C ends it: ${event.message}\n`)
   }
+}
+
+/** What a shell would end with, had it been asked to run the command; throws what has to do with the mesh. */
+function exitCodeOf(error: unknown, terminal: Terminal): number {
+  const code = error instanceof MeshError ? shellCodes[error.code] : undefined
+  if (code === undefined) throw error
+  printError(error, terminal)
+  return code
+}
+
+const shellCodes: Partial<Record<MeshErrorCode, number>> = {
+  MESH_COMMAND_NOT_FOUND: 127,
+  MESH_COMMAND_NOT_EXECUTABLE: 126,
 }
 
 /** The first Ctrl-C is the command's own affair, as it would be without us. */

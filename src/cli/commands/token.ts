@@ -38,6 +38,7 @@ export const tokenCommand: Command = {
     },
     { flags: '--ttl <duration>', summary: 'with create: how long it is valid', default: '1h' },
     { flags: '--uses <count>', summary: 'with create: how many may join by it', default: '1' },
+    { flags: '--all', summary: 'with list: also those that are used up, expired or revoked' },
     ...meshFlags.slice(0, 1),
   ],
   examples: [
@@ -48,6 +49,10 @@ export const tokenCommand: Command = {
     {
       command: 'tulle token create --group cart-v1 --ttl 30m --uses 3',
       does: 'three replicas of a group may join within half an hour',
+    },
+    {
+      command: 'tulle token list --all',
+      does: 'who may still join, and who could in the last week',
     },
     { command: 'tulle token revoke 4f21c09b7a6e', does: 'nobody joins by it any more' },
   ],
@@ -93,9 +98,13 @@ async function create({ flags, context }: CommandInput): Promise<CommandResult> 
 async function list({ flags, context }: CommandInput): Promise<CommandResult> {
   const client = identityClient(flags, context)
   const { items } = await client.call<IdentityList<TokenObject>>('GET /tokens')
+  const shown = flags.isSet('all') ? items : items.filter(({ state }) => state === 'valid')
+  const left = items.length - shown.length
+  const empty =
+    left === 0 ? 'there are no tokens' : `there is no valid token; --all shows ${left} others`
   return {
     exitCode: 0,
-    output: { data: items, view: { kind: 'table', table: tokenTable(items) } },
+    output: { data: shown, view: { kind: 'table', table: { ...tokenTable(shown), empty } } },
   }
 }
 
@@ -107,7 +116,7 @@ async function revoke({ flags, context }: CommandInput, id: string): Promise<Com
   return { exitCode: 0, output: { data: revoked, view: { kind: 'text', text } } }
 }
 
-function tokenTable(tokens: readonly TokenObject[]): Table {
+function tokenTable(tokens: readonly TokenObject[]): Omit<Table, 'empty'> {
   return {
     columns: ['ID', 'STATE', 'NAMESPACE', 'SERVICE ACCOUNT', 'GROUP', 'USES LEFT', 'EXPIRES'],
     rows: tokens.map((token) => [
@@ -119,6 +128,5 @@ function tokenTable(tokens: readonly TokenObject[]): Table {
       `${token.usesLeft}/${token.usesMax}`,
       token.expiresAt,
     ]),
-    empty: 'there are no tokens',
   }
 }

@@ -19,6 +19,8 @@ export interface AdminRouteOptions {
 
 /** Of the hand-over: as long as a workload takes to start. */
 const handOverTtlMs = 60_000
+/** Every start of a workload has one: a week of them would fill the list. */
+const handOverRememberedMs = 3_600_000
 
 export function createAdminRoutes(
   options: AdminRouteOptions,
@@ -29,7 +31,8 @@ export function createAdminRoutes(
   return {
     'POST /token': async ({ body }) => {
       const wish = new Fields(body)
-      const granted = { ...wish.grant(), ttlMs: handOverTtlMs, usesMax: 1, madeBy: 'hand-over' }
+      const made = { usesMax: 1, madeBy: 'hand-over', rememberedMs: handOverRememberedMs }
+      const granted = { ...wish.grant(), ...made, ttlMs: handOverTtlMs }
       return { token: (await service.createToken(granted)).text }
     },
     'GET /tokens': () => ({ items: tokens.list().map(tokenObject) }),

@@ -34,10 +34,10 @@ export interface SourceDocument {
   readonly offset: number
 }
 
-/** Every document that is not empty, in order. */
-export function readYaml(text: string): readonly SourceDocument[] {
-  if (text.length > textCharsMax) return [tooLarge(0, 'the text', text.length, textCharsMax)]
-  return piecesOf(text).flatMap((piece) => readPiece(piece))
+/** Every document that is not empty, in order: a piece of the text at a time. */
+export function* readYaml(text: string): Generator<readonly SourceDocument[], void> {
+  if (text.length > textCharsMax) yield [tooLarge(0, 'the text', text.length, textCharsMax)]
+  else for (const piece of piecesOf(text)) yield readPiece(piece)
 }
 
 interface Piece {
@@ -45,14 +45,14 @@ interface Piece {
   readonly offset: number
 }
 
-function piecesOf(text: string): readonly Piece[] {
+function* piecesOf(text: string): Generator<Piece, void> {
   const cuts = [0, ...Array.from(text.matchAll(/^---(?=\s|$)/gm), (match) => match.index)]
-  return cuts.flatMap((start, index) => {
+  for (const [index, start] of cuts.entries()) {
     const piece = text.slice(start, cuts[index + 1] ?? text.length)
     // Comments, blank lines and directives alone are no document.
     const isEmpty = piece.split('\n').every((line) => /^\uFEFF?\s*(?:[#%]|$)/.test(line))
-    return isEmpty ? [] : [{ text: piece, offset: start }]
-  })
+    if (!isEmpty) yield { text: piece, offset: start }
+  }
 }
 
 function readPiece(piece: Piece): readonly SourceDocument[] {

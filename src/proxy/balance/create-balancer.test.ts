@@ -89,7 +89,11 @@ test('at any moment no two items are further apart than a pick of each', () => {
 
 /** Envoy's scheduler written down naively: a list that is searched for the earliest deadline. */
 function referencePicks(weights: readonly number[], picks: number): readonly number[] {
-  const queue = weights.map((weight, index) => ({ index, deadline: 1 / weight, order: index }))
+  const queue = weights.map((weight, index) => ({
+    index,
+    deadline: 1 / (weight + 1e-13),
+    order: index,
+  }))
   let order = weights.length
   return Array.from({ length: picks }, () => {
     queue.sort((a, b) => a.deadline - b.deadline || a.order - b.order)

@@ -11,18 +11,36 @@ interface Entry<T> {
   readonly item: T
 }
 
+/** Beyond that the deadlines would lose precision. */
+const picksMax = 429_496_729
+/** Envoy’s: of entries whose weights are multiples of each other, the lighter one is first. */
+const tieBreak = 1e-13
+
 export class EdfSchedule<T> {
   readonly #weightOf: (item: T) => number
   readonly #heap: Entry<T>[] = []
   #now = 0
   #order = 0
 
-  constructor(items: readonly T[], weightOf: (item: T) => number) {
+  /** Stands as if `picks` had been made; that costs no more than a pick of each. */
+  constructor(items: readonly T[], weightOf: (item: T) => number, picks = 0) {
     this.#weightOf = weightOf
-    for (const item of items) {
-      const weight = weightOf(item)
-      if (weight > 0) this.#add({ deadline: 1 / weight, order: this.#order++, item })
+    const entries = items
+      .map((item) => ({ item, weight: weightOf(item) }))
+      .filter(({ weight }) => weight > 0)
+      .map(({ item, weight }) => ({ item, weight: weight + tieBreak }))
+    const weightSum = entries.reduce((sum, { weight }) => sum + weight, 0)
+    let left = entries.length === 0 ? 0 : picks % picksMax
+    const time = left / weightSum
+    for (const { item, weight } of entries) {
+      // Its share of the picks at that time, rounded down; what is left is picked one by one.
+      const share = Math.floor(time * weight)
+      const made = share > 0 && share / weight >= time ? share - 1 : share
+      left -= made
+      this.#now = Math.max(this.#now, made / weight)
+      this.#add({ deadline: (made + 1) / weight, order: this.#order++, item })
     }
+    for (; left > 0; left -= 1) this.pick()
   }
 
   /** The next item, or undefined when none has weight. */

@@ -78,11 +78,16 @@ function hasEqualWeights(hosts: readonly Host[]): boolean {
   return hosts.every((host) => host.weight === weight)
 }
 
-/** Turned on by as many picks as the round stands, so that many proxies do not all begin with the same host. */
+/**
+ * Stands where the round stands, so that many proxies do not all begin with the same host, and a host of little weight
+ * is not passed over each time that hosts change.
+ */
 function scheduled(hosts: readonly Host[], round: Round, weightOf: WeightOf): HostPicker {
-  const schedule = new EdfSchedule(hosts, weightOf)
-  for (let turns = round.next % hosts.length; turns > 0; turns -= 1) schedule.pick()
-  return () => schedule.pick()
+  const schedule = new EdfSchedule(hosts, weightOf, round.next)
+  return () => {
+    round.next += 1
+    return schedule.pick()
+  }
 }
 
 function biasedWeight(host: Host, bias: number): number {

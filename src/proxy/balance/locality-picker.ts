@@ -17,6 +17,7 @@ export interface LocalityPickerOptions {
   readonly usable: readonly Host[]
   readonly overprovisioningPercent: number
   readonly settings: PickerSettings
+  /** Of the hosts of a locality; `among localities` is how the localities take turns. */
   readonly roundOf: (locality: string) => Round
 }
 
@@ -34,8 +35,12 @@ export function createLocalityPicker(options: LocalityPickerOptions): HostPicker
       weighted.push({ weight, pick: createHostPicker(group, settings, roundOf(locality)) })
   }
   if (weighted.length === 0) return undefined
-  const schedule = new EdfSchedule(weighted, (entry) => entry.weight)
-  return () => schedule.pick()?.pick()
+  const round = roundOf('among localities')
+  const schedule = new EdfSchedule(weighted, (entry) => entry.weight, round.next)
+  return () => {
+    round.next += 1
+    return schedule.pick()?.pick()
+  }
 }
 
 function groupByLocality(hosts: readonly Host[]): ReadonlyMap<string, readonly Host[]> {

@@ -307,6 +307,11 @@ const refusals: readonly {
       'outlier_detection.max_ejection_percent: value must be less than or equal to 100, got 101',
   },
   {
+    name: 'a longest ejection below the base',
+    text: '{name: c, outlier_detection: {base_ejection_time: 10s, max_ejection_time: 3s}}',
+    reason: 'outlier_detection.max_ejection_time: cannot be smaller than base_ejection_time',
+  },
+  {
     name: 'EDS settings on a static cluster',
     text: '{name: c, type: STATIC, eds_cluster_config: {eds_config: {ads: {}}}}',
     reason: 'eds_cluster_config: set in a non-EDS cluster',

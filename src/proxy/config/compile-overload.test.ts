@@ -69,6 +69,15 @@ test('monitors, actions, load-shed points and the ceiling of connections are rea
   assert.match(warnings.join(), /shrink_heap has no effect/)
 })
 
+test('the memory of the container is held against its own limit, or against one that is given', () => {
+  const plansOf = (field: string) =>
+    parse(monitor('m', 'cgroup_memory.v3.CgroupMemoryConfig', field)).overload.monitors
+  const plan = { kind: 'cgroup-memory', name: 'm' }
+  assert.deepEqual(plansOf(''), [{ ...plan, bytesMax: undefined }])
+  assert.deepEqual(plansOf(', max_memory_bytes: 1000'), [{ ...plan, bytesMax: 1_000 }])
+  assert.deepEqual(plansOf(', max_memory_bytes: 0'), [{ ...plan, bytesMax: undefined }])
+})
+
 test('a second between two looks unless it is said', () => {
   assert.equal(parse('{}').overload.refreshIntervalMs, 1_000)
 })

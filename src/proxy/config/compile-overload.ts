@@ -5,6 +5,7 @@ import type {
   ResourceMonitor,
   Trigger,
 } from '../../xds/proto/generated/envoy/config/overload/v3/overload.ts'
+import { CgroupMemoryConfig } from '../../xds/proto/generated/envoy/extensions/resource_monitors/cgroup_memory/v3/cgroup_memory.ts'
 import { DownstreamConnectionsConfig } from '../../xds/proto/generated/envoy/extensions/resource_monitors/downstream_connections/v3/downstream_connections.ts'
 import { FixedHeapConfig } from '../../xds/proto/generated/envoy/extensions/resource_monitors/fixed_heap/v3/fixed_heap.ts'
 import { InjectedResourceConfig } from '../../xds/proto/generated/envoy/extensions/resource_monitors/injected_resource/v3/injected_resource.ts'
@@ -76,6 +77,8 @@ function compileMonitor(
   switch (type) {
     case `${monitorTypes}fixed_heap.v3.FixedHeapConfig`:
       return fixedHeap(name, any, here)
+    case `${monitorTypes}cgroup_memory.v3.CgroupMemoryConfig`:
+      return cgroupMemory(name, any, here)
     case `${monitorTypes}injected_resource.v3.InjectedResourceConfig`:
       return injectedResource(name, any, here)
     case `${monitorTypes}downstream_connections.v3.DownstreamConnectionsConfig`:
@@ -93,6 +96,12 @@ function fixedHeap(name: string, any: Any, report: FieldReport): MonitorPlan {
   const bytesMax = decodeTyped(any, FixedHeapConfig, report)?.maxHeapSizeBytes ?? 0
   if (bytesMax === 0) refuse(at(report, 'max_heap_size_bytes'), 'value must be greater than 0')
   return { kind: 'fixed-heap', name, bytesMax }
+}
+
+function cgroupMemory(name: string, any: Any, report: FieldReport): MonitorPlan {
+  const bytesMax = decodeTyped(any, CgroupMemoryConfig, report)?.maxMemoryBytes ?? 0
+  // As Envoy takes it: 0 is as good as nothing.
+  return { kind: 'cgroup-memory', name, bytesMax: bytesMax === 0 ? undefined : bytesMax }
 }
 
 function injectedResource(name: string, any: Any, report: FieldReport): MonitorPlan {

@@ -99,11 +99,15 @@ function outlierTimes(value: OutlierDetection, report: FieldReport): OutlierTime
   const read = (name: 'interval' | 'baseEjectionTime' | 'maxEjectionTime', absentMs: number) =>
     durationMs(value[name], { absentMs, least: 'positive' }, at(report, snakeCase(name)))
   const baseEjectionTimeMs = read('baseEjectionTime', 30_000)
+  // Envoy: the default of 300 s, or the base if that is larger.
+  const maxEjectionTimeMs = read('maxEjectionTime', Math.max(300_000, baseEjectionTimeMs))
+  if (maxEjectionTimeMs < baseEjectionTimeMs) {
+    refuse(at(report, 'max_ejection_time'), 'cannot be smaller than base_ejection_time')
+  }
   return {
     intervalMs: read('interval', 10_000),
     baseEjectionTimeMs,
-    // Envoy: the default of 300 s, or the base if that is larger.
-    maxEjectionTimeMs: read('maxEjectionTime', Math.max(300_000, baseEjectionTimeMs)),
+    maxEjectionTimeMs,
     maxEjectionTimeJitterMs: durationMs(
       value.maxEjectionTimeJitter,
       { absentMs: 0 },

@@ -1,10 +1,11 @@
 /** Log files of a sidecar are opened again one by one. */
 import assert from 'node:assert/strict'
-import { mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
 
+import { eventually } from '../../../test/support/eventually.ts'
 import { FakeClock } from '../../../test/support/fake-clock.ts'
 import { silentLog } from '../../lib/log.ts'
 import { createSlots } from '../telemetry/shared-slots.ts'
@@ -31,3 +32,40 @@ test('a file that cannot be opened again goes on into the old one, and the next 
   const failed = stats.list().find(({ name }) => name === 'access_log_file.reopen_failed')
   assert.equal(failed?.value(), 1)
 })
+
+const fullDisk = '/dev/full'
+const skip = existsSync(fullDisk) ? false : `there is no ${fullDisk} here`
+
+test(
+  'lines that a full disk loses are counted, and said at once and every ten seconds',
+  { skip },
+  async () => {
+    const stats = new StatsRegistry(createSlots())
+    const clock = new FakeClock()
+    const said: object[] = []
+    const log = { ...silentLog, warn: (fields: object) => void said.push(fields) }
+    const files = new LogFiles(clock, stats, log)
+    const { writer } = files.use(fullDisk)
+    const counted = (): number =>
+      stats
+        .list()
+        .find(({ name }) => name === 'access_log_file.write_dropped')
+        ?.value() ?? 0
+    const lose = async (line: number): Promise<void> => {
+      writer.write(`${line}\n`)
+      clock.advance(250)
+      await eventually(() => counted() === line)
+    }
+    const reason = 'ENOSPC: no space left on device, write'
+    await lose(1)
+    assert.deepEqual(said, [{ path: fullDisk, lines: 1, reason }])
+    await lose(2)
+    await lose(3)
+    assert.equal(said.length, 1)
+    clock.advance(10_000)
+    assert.deepEqual(said.slice(1), [{ path: fullDisk, lines: 2, reason }])
+    clock.advance(20_000)
+    assert.equal(said.length, 2)
+    files.close()
+  },
+)

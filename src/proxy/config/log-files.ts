@@ -35,8 +35,13 @@ export class LogFiles {
   use(path: string): UsedLogFile {
     let entry = this.#byPath.get(path)
     if (entry === undefined) {
-      const droppedCounter = this.#counter('write_dropped')
-      entry = { writer: openLogWriter({ path, clock: this.#clock, droppedCounter }), users: 0 }
+      const dropped = this.#counter('write_dropped')
+      const notice = new DropNotice(path, this.#clock, this.#log)
+      const onDropped = (lines: number, reason: string): void => {
+        dropped.add(lines)
+        notice.note(lines, reason)
+      }
+      entry = { writer: openLogWriter({ path, clock: this.#clock, onDropped }), users: 0 }
       this.#byPath.set(path, entry)
     }
     const used = entry
@@ -72,5 +77,41 @@ export class LogFiles {
   close(): void {
     for (const { writer } of this.#byPath.values()) writer.close()
     this.#byPath.clear()
+  }
+}
+
+/** From one line about lost lines to the next, for each file. */
+const noticeMs = 10_000
+
+/** Says that lines are lost: at once, and then every ten seconds how many were since. */
+class DropNotice {
+  readonly #path: string
+  readonly #clock: Clock
+  readonly #log: Log
+  #lines = 0
+  #reason = ''
+  #isQuiet = false
+
+  constructor(path: string, clock: Clock, log: Log) {
+    this.#path = path
+    this.#clock = clock
+    this.#log = log
+  }
+
+  note(lines: number, reason: string): void {
+    this.#lines += lines
+    this.#reason = reason
+    if (!this.#isQuiet) this.#say()
+  }
+
+  #say(): void {
+    const fields = { path: this.#path, lines: this.#lines, reason: this.#reason }
+    this.#log.warn(fields, 'access log lines are dropped')
+    this.#lines = 0
+    this.#isQuiet = true
+    this.#clock.setTimer(noticeMs, () => {
+      this.#isQuiet = false
+      if (this.#lines > 0) this.#say()
+    })
   }
 }

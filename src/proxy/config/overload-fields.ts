@@ -29,7 +29,7 @@ export const overloadRule: MessageRule = {
         name: used(),
         typedConfig: used(
           undefined,
-          'fixed_heap (what the process has resident), injected_resource and global_downstream_max_connections',
+          'fixed_heap (what the process has resident), cgroup_memory, injected_resource and global_downstream_max_connections',
         ),
       },
     }),

@@ -33,7 +33,7 @@ function createScene(plan: Partial<OverloadPlan> = {}, clock?: Clock) {
     clock: clock ?? fake,
     log: silentLog,
     stats,
-    gauges: { heap: () => heap, residentBytes: () => resident.bytes },
+    gauges: { heap: () => heap, residentBytes: () => resident.bytes, cgroupMemory: () => 'none' },
   })
   const stat = (name: string): number | undefined =>
     stats

@@ -6,6 +6,12 @@ import type { OverloadAction } from '../listener/overload.ts'
 
 export type MonitorPlan =
   | { readonly kind: 'fixed-heap'; readonly name: string; readonly bytesMax: number }
+  /** What the container has, page cache and children too; undefined: held against the cgroup's own limit. */
+  | {
+      readonly kind: 'cgroup-memory'
+      readonly name: string
+      readonly bytesMax: number | undefined
+    }
   | { readonly kind: 'injected'; readonly name: string; readonly file: string }
   /** The JavaScript heap of the thread, as a share of its limit. */
   | { readonly kind: 'heap'; readonly name: string }

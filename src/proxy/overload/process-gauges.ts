@@ -1,6 +1,7 @@
 /** What is measured of this process and thread. */
 import { getHeapStatistics } from 'node:v8'
 
+import { readCgroupMemory } from './cgroup-memory.ts'
 import type { ProcessGauges } from './read-pressure.ts'
 
 export const processGauges: ProcessGauges = {
@@ -9,4 +10,5 @@ export const processGauges: ProcessGauges = {
     return { usedBytes, limitBytes }
   },
   residentBytes: () => process.memoryUsage.rss(),
+  cgroupMemory: () => readCgroupMemory(),
 }

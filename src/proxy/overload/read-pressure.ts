@@ -11,6 +11,14 @@ export interface ProcessGauges {
   heap(): { readonly usedBytes: number; readonly limitBytes: number }
   /** Of the process, all threads together, in memory. */
   residentBytes(): number
+  /** Of the container that the process runs in; the reason, where that cannot be told. */
+  cgroupMemory(): CgroupMemory | string
+}
+
+export interface CgroupMemory {
+  readonly usedBytes: number
+  /** Undefined: there is none. */
+  readonly limitBytes: number | undefined
 }
 
 export interface PressureSource {
@@ -26,6 +34,8 @@ export function readPressure(monitor: MonitorPlan, source: PressureSource): numb
   switch (monitor.kind) {
     case 'fixed-heap':
       return source.gauges.residentBytes() / monitor.bytesMax
+    case 'cgroup-memory':
+      return cgroupPressure(source.gauges.cgroupMemory(), monitor.bytesMax)
     case 'injected':
       return readInjected(monitor.file)
     case 'heap': {
@@ -39,6 +49,16 @@ export function readPressure(monitor: MonitorPlan, source: PressureSource): numb
     default:
       return unreachable(monitor)
   }
+}
+
+/** As in Envoy: without any limit there is no pressure. */
+function cgroupPressure(
+  memory: CgroupMemory | string,
+  bytesMax: number | undefined,
+): number | string {
+  if (typeof memory === 'string') return memory
+  const limitBytes = bytesMax ?? memory.limitBytes
+  return limitBytes === undefined ? 0 : memory.usedBytes / limitBytes
 }
 
 /** The file holds one number. */

@@ -160,7 +160,7 @@ function cookieOf({ fields }: HeaderList, name: string): string {
     for (const part of (fields[index + 1] ?? '').split(';')) {
       const equals = part.indexOf('=')
       if (equals < 0 || part.slice(0, equals).trimStart() !== name) continue
-      const value = part.slice(equals + 1)
+      const value = part.slice(equals + 1).trimEnd()
       const isQuoted = value.length >= 2 && value.startsWith('"') && value.endsWith('"')
       return isQuoted ? value.slice(1, -1) : value
     }

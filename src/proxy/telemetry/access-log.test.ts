@@ -161,6 +161,14 @@ for (const [format, expected, fields] of operators) {
 
 const wantsArgument = /^REQ$|^RESP$|_HEADER$|TRAILER$|^QUERY_PARAM$|WITHOUT_QUERY$|^DYNAMIC_/
 
+test('a unique id is another one each time', () => {
+  const [first, second, ...more] = text('%UNIQUE_ID% %UNIQUE_ID%').split(' ')
+  assert.match(first ?? '', /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/)
+  assert.equal(first?.length, second?.length)
+  assert.notEqual(first, second)
+  assert.deepEqual(more, [])
+})
+
 test('every operator that is listed compiles', () => {
   for (const name of operatorNames) {
     const argument = wantsArgument.test(name) ? '(x)' : ''

@@ -2,6 +2,8 @@
  * The command operators of Envoy's format strings (`%REQ(:METHOD)%`), by name. What is not here is refused when the
  * format is compiled, so that a log never silently lacks a field.
  */
+import { randomUUID } from 'node:crypto'
+
 import { type Compiled, compiled, refused } from '../config/compiled.ts'
 import type { HeaderList } from '../http/header-list.ts'
 import type { RequestHead } from '../http/message.ts'
@@ -180,6 +182,8 @@ const plainOperators: Readonly<Record<string, LogOperator>> = {
   UPSTREAM_REQUEST_ATTEMPT_COUNT: (source) => source.attempts ?? 0,
   CONNECTION_ID: (source) => source.connectionId ?? 0,
   STREAM_ID: (source) => source.request?.headers.get('x-request-id') ?? source.streamId,
+  // Another one wherever it stands, as in Envoy.
+  UNIQUE_ID: () => randomUUID(),
   GRPC_STATUS_NUMBER: (source) => source.grpcStatus,
   LOCAL_REPLY_BODY: (source) => source.localReplyBody,
   UPSTREAM_PROTOCOL: (source) => source.upstreamProtocol,

@@ -52,14 +52,14 @@ test('closing writes what is left', () => {
 
 test('lines past the ceiling are dropped and counted', () => {
   const path = newPath()
-  let counted = 0
-  const droppedCounter = { add: (amount: number) => void (counted += amount), value: () => counted }
+  const heard: string[] = []
+  const onDropped = (lines: number, reason: string): void => void heard.push(`${lines} ${reason}`)
   const clock = new FakeClock()
-  const writer = openLogWriter({ path, clock, pendingMaxBytes: 10, droppedCounter })
+  const writer = openLogWriter({ path, clock, pendingMaxBytes: 10, onDropped })
   writer.write('12345678\n')
   writer.write('too much\n')
   assert.equal(writer.dropped, 1)
-  assert.equal(counted, 1)
+  assert.deepEqual(heard, ['1 more lines come than can be written'])
   writer.close()
   assert.equal(readFileSync(path, 'utf8'), '12345678\n')
 })

@@ -12,7 +12,6 @@ import { close, openSync, write, writeSync } from 'node:fs'
 
 import type { Clock, Timer } from '../../lib/clock.ts'
 import { MeshError } from '../../lib/mesh-error.ts'
-import type { Counter } from './cluster-stats.ts'
 
 export interface LogWriter {
   /** One whole line with its end, or several. */
@@ -34,8 +33,8 @@ export interface LogWriterOptions {
   readonly clock: Clock
   readonly flushIntervalMs?: number
   readonly pendingMaxBytes?: number
-  /** Counts dropped lines, beside `dropped`. */
-  readonly droppedCounter?: Counter
+  /** Lines are lost, and why: hears of each loss, as often as it happens. */
+  readonly onDropped?: (lines: number, reason: string) => void
 }
 
 const flushIntervalDefaultMs = 250
@@ -81,8 +80,7 @@ class FileWriter implements LogWriter {
   write(line: string): void {
     if (this.#isClosed) return
     if (this.#waitingBytes + this.#used + line.length > this.#pendingMax) {
-      this.dropped += 1
-      this.#options.droppedCounter?.add(1)
+      this.#drop(1, 'more lines come than can be written')
       return
     }
     const bytesMax = line.length * unitBytesMax
@@ -160,7 +158,7 @@ class FileWriter implements LogWriter {
         this.#writeSome(fd, bytes.subarray(written))
         return
       }
-      if (error !== null) this.#countLost(bytes)
+      if (error !== null) this.#countLost(bytes, error.message)
       this.#onWritten(fd)
     })
   }
@@ -178,10 +176,13 @@ class FileWriter implements LogWriter {
     else if (this.#used > 0) this.#timer ??= this.#startTimer()
   }
 
-  #countLost(bytes: Buffer): void {
-    const lines = bytes.toString('latin1').split('\n').length - 1
+  #countLost(bytes: Buffer, reason: string): void {
+    this.#drop(bytes.toString('latin1').split('\n').length - 1, reason)
+  }
+
+  #drop(lines: number, reason: string): void {
     this.dropped += lines
-    this.#options.droppedCounter?.add(lines)
+    this.#options.onDropped?.(lines, reason)
   }
 }
 

@@ -35,15 +35,40 @@ test('text that cannot be taken apart names nobody', () => {
   assert.deepEqual(parseAltNames('URI:"a" b, DNS:c').dns, [])
 })
 
-test('a wildcard stands for one whole first label', () => {
-  assert.ok(dnsMatches('*.a.test', 'x.a.test'))
-  assert.ok(dnsMatches('A.test', 'a.TEST'))
-  for (const [pattern, host] of [
-    ['*.a.test', 'a.test'],
-    ['*.a.test', 'x.y.a.test'],
-    ['x*.a.test', 'xy.a.test'],
-    ['a.test', 'b.a.test'],
-  ] as const) {
+const nameMatches: readonly [pattern: string, host: string][] = [
+  ['*.a.test', 'x.a.test'],
+  ['A.test', 'a.TEST'],
+  ['*.a.TEST', 'x.A.test'],
+  ['x*.a.test', 'xy.a.test'],
+  ['x*.a.test', 'x.a.test'],
+  ['*yz.test', 'xyz.test'],
+  ['*xyz.test', 'xyz.test'],
+  ['x*z.test', 'x-y-z.test'],
+]
+
+const nameMismatches: readonly [pattern: string, host: string][] = [
+  ['*.a.test', 'a.test'],
+  ['*.a.test', 'xa.test'],
+  ['*.a.test', 'x.y.a.test'],
+  ['*.a.test', 'x.a.test.b'],
+  ['a.test', 'b.a.test'],
+  ['x*x.a.test', 'x.a.test'],
+  ['x?z.test', 'xyz.test'],
+  ['**xyz.test', 'xyz.test'],
+  ['x**z.test', 'xyz.test'],
+  ['xyz.te*t', 'xyz.test'],
+  ['*yz.te*t', 'xyz.test'],
+  ['*xyz.test', '.xyz.test'],
+  ['*xyz.test', ''],
+  ['xn--*.test', 'xn--a.test'],
+  ['*', 'test'],
+  ['', 'test'],
+  ['', ''],
+]
+
+test('a wildcard stands for the first label or a part of it, as Envoy’s does', () => {
+  for (const [pattern, host] of nameMatches) assert.ok(dnsMatches(pattern, host), pattern)
+  for (const [pattern, host] of nameMismatches) {
     assert.equal(dnsMatches(pattern, host), false, `${pattern} ${host}`)
   }
 })

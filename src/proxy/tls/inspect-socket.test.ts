@@ -73,18 +73,13 @@ test('a hello with broken lengths is no TLS, and reads past nothing', () => {
 
 const plain = { transportProtocol: 'raw_buffer', serverName: undefined, applicationProtocols: [] }
 
+const http10 = { ...plain, applicationProtocols: ['http/1.0'] } as Inspection
+const http11 = { ...plain, applicationProtocols: ['http/1.1'] } as Inspection
+
 const firstBytes: readonly [name: string, bytes: string, seen: Inspection | 'more'][] = [
-  [
-    'HTTP/1.1',
-    'GET / HTTP/1.1\r\n',
-    { ...plain, applicationProtocols: ['http/1.1'] } as Inspection,
-  ],
-  ['HTTP/1.0', 'GET / HTTP/1.0\n', { ...plain, applicationProtocols: ['http/1.0'] } as Inspection],
-  [
-    'a custom method',
-    'BREW /pot HTTP/1.1\r\n',
-    { ...plain, applicationProtocols: ['http/1.1'] } as Inspection,
-  ],
+  ['HTTP/1.1', 'GET / HTTP/1.1\r\n', http11],
+  ['HTTP/1.0', 'GET / HTTP/1.0\n', http10],
+  ['a custom method', 'BREW /pot HTTP/1.1\r\n', http11],
   [
     'the preface of HTTP/2',
     'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n',
@@ -93,7 +88,15 @@ const firstBytes: readonly [name: string, bytes: string, seen: Inspection | 'mor
   ['half of the preface', 'PRI * HTT', 'more'],
   ['half of a request line', 'GET /inde', 'more'],
   ['a greeting of another protocol', '220 ready\r\n', plain as unknown as Inspection],
-  ['a request line of HTTP/3', 'GET / HTTP/3.0\r\n', plain as unknown as Inspection],
+  ['a request line of another version', 'GET / HTTP/3.0\r\n', http10],
+  ['a request line of HTTP/0.9', 'GET / HTTP/0.9\r\n', http10],
+  ['a request line without a version', 'GET /\r\n', http10],
+  ['a request line with spare blanks', 'GET  /  HTTP/1.1 \r\n', http11],
+  ['a request line with a whole URI', 'GET http://a/ HTTP/1.1\r\n', http11],
+  ['a tunnel', 'CONNECT a:443 HTTP/1.1\r\n', http11],
+  ['a target that is none', 'GET a HTTP/1.1\r\n', plain as unknown as Inspection],
+  ['a fourth word', 'GET / HTTP/1.1 more\r\n', plain as unknown as Inspection],
+  ['an empty first line', '\r\nGET / HTTP/1.1\r\n', plain as unknown as Inspection],
   ['octets of no text', '\u0000\u0001\u0002', plain as unknown as Inspection],
   ['an alert record', '\u0015\u0003\u0001\u0000\u0002', plain as unknown as Inspection],
 ]

@@ -165,17 +165,22 @@ export function inspectBytes(bytes: Buffer, needsHttp: boolean): Inspection | 'm
 }
 
 const preface = 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'
-const requestLine = /^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,32} [!-~]+ HTTP\/1\.([01])\r?$/
-const mayBeRequest = /^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,32}(?: |$)/
+// More lenient than the codec, as Envoy's is: the codec of the chain answers a bad line with 400, where a chain of plain
+// TCP would pass it on.
+const requestLine =
+  /^([!#$%&'*+.^_`|~0-9A-Za-z-]{1,32})[ \t]+([!-~]+)(?:[ \t]+HTTP\/(\d\.\d))?[ \t]*\r?$/
+const mayBeRequest = /^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,32}(?:[ \t]|$)/
+const mayBeTarget = /^(?:[/*]|[A-Za-z]+:\/\/)/
 
-/** Of a request line, as Envoy's http_inspector names it. */
+/** Of a request line, as Envoy's http_inspector names it: whatever is HTTP and not 1.1 is 1.0. */
 function httpProtocol(bytes: Buffer): 'h2c' | 'http/1.0' | 'http/1.1' | 'more' | undefined {
   const text = bytes.toString('latin1')
   if (text.startsWith(preface)) return 'h2c'
   if (preface.startsWith(text)) return 'more'
   const end = text.indexOf('\n')
   if (end === -1) return mayBeRequest.test(text) ? 'more' : undefined
-  const minor = requestLine.exec(text.slice(0, end))?.[1]
-  if (minor === undefined) return undefined
-  return minor === '0' ? 'http/1.0' : 'http/1.1'
+  const [, method, target = '', version] = requestLine.exec(text.slice(0, end)) ?? []
+  if (method === undefined) return undefined
+  if (method !== 'CONNECT' && !mayBeTarget.test(target)) return undefined
+  return version === '1.1' ? 'http/1.1' : 'http/1.0'
 }

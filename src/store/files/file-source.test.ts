@@ -263,6 +263,37 @@ for (const { claim, text: mistake, line } of mistakes) {
   })
 }
 
+test('a file of thousands of documents lets others have their turn, and takes effect as one', async () => {
+  const documents = (weight: number) =>
+    Array.from(
+      { length: 1_000 },
+      (_, at) => `apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: { name: route-${at} }
+spec: { hosts: [h${at}.test], http: [{ timeout: ${weight}s, route: [{ destination: { host: a.test } }] }] }
+`,
+    ).join('---\n')
+  await using scene = await openScene({ 'a.yaml': documents(1) }, { parse: createDocumentParser() })
+  const seen = new Set<string>()
+  let turns = 0
+  using stop = new DisposableStack()
+  let isDone = false
+  stop.defer(() => (isDone = true))
+  const look = () => {
+    turns += 1
+    const specs = [...scene.source.list().resources.values()].map(
+      ({ resource }) => JSON.stringify(resource.spec).match(/"timeout":"(\d)s"/)?.[1],
+    )
+    seen.add([...new Set(specs)].join())
+    if (!isDone) setImmediate(look)
+  }
+  await scene.put('a.yaml', documents(2))
+  look()
+  await eventually(() => seen.has('2'), { deadlineMs: 20_000 })
+  assert.deepEqual([...seen], ['1', '2'])
+  assert.ok(turns > 10, `${turns} turns`)
+})
+
 test('a folder that vanishes as a whole keeps the mesh, with an issue', async () => {
   await using scene = await openScene({ 'a.yaml': text('a', 1) })
   await rename(scene.folder, `${scene.folder}-away`)

@@ -10,13 +10,15 @@
  */
 import { systemClock } from '../../lib/clock.ts'
 import type { Clock, Timer } from '../../lib/clock.ts'
+import { runInSlices } from '../../lib/steps.ts'
+import type { Steps } from '../../lib/steps.ts'
 import type { Issue } from '../../model/issue.ts'
 import { compareText } from '../identity.ts'
 import { SnapshotPublisher } from '../publisher.ts'
 import type { Source, SourceSnapshot, StoredResource } from '../source.ts'
 import { FolderWatch } from './folder-watch.ts'
 import { declaredTwice, LoadedFile } from './loaded-file.ts'
-import type { ParseText, SettleTimes } from './loaded-file.ts'
+import type { ParseText, Prepared, SettleTimes } from './loaded-file.ts'
 import { createDocumentParser } from './parse-documents.ts'
 import { isHidden, readConfigFile, scanPaths } from './scan.ts'
 import type { Content, FileRead, ScanLimits } from './scan.ts'
@@ -62,6 +64,9 @@ const defaultTimes: FileSourceTimes = {
   emptyMs: 2_000,
   pollMs: 2_000,
 }
+
+/** How long parsing keeps others from their turn. */
+const sliceMsMax = 10
 
 /** Resolves when everything that is there has been loaded once. */
 export async function openFileSource(options: FileSourceOptions): Promise<FileSource> {
@@ -177,10 +182,15 @@ class WatchedFiles implements FileSource {
       this.#remember(path, read)
       found.set(path, read.content)
     }
+    const prepared = await runInSlices(this.#prepare(found), {
+      pause: () => new Promise((resolve) => setImmediate(resolve)),
+      sliceMsMax,
+      monotonicMs: () => this.#clock.monotonicMs(),
+    })
     // Not awaited from here on: what was seen takes effect as one.
     const nowMs = this.#clock.monotonicMs()
     this.#scanIssues = scan.issues
-    for (const [path, content] of found) this.#fileAt(path).observe(content, nowMs)
+    for (const [file, made] of prepared) file.observe(made.content, nowMs, made)
     for (const [path, file] of this.#files) {
       if (scan.files.has(path) || isHidden(path, scan)) continue
       this.#fingerprints.delete(path)
@@ -188,6 +198,16 @@ class WatchedFiles implements FileSource {
     }
     // What happened in a new folder before its watch was open is seen by one more look.
     if (!this.#isClosed && this.#watch.update(scan.folders)) this.#wasAskedWhileLooking = true
+  }
+
+  /** Parses what was found. Nothing else looks meanwhile, so files stay as they are. */
+  *#prepare(found: ReadonlyMap<string, Content>): Steps<ReadonlyMap<LoadedFile, Prepared>> {
+    const prepared = new Map<LoadedFile, Prepared>()
+    for (const [path, content] of found) {
+      const file = this.#fileAt(path)
+      prepared.set(file, yield* file.prepare(content))
+    }
+    return prepared
   }
 
   #remember(path: string, read: FileRead): void {

@@ -82,6 +82,32 @@ test('a broken document keeps its last good version, marked stale; its neighbour
   )
 })
 
+for (const { claim, text, said } of [
+  {
+    claim: 'a resource that is broken',
+    text: `${document('a')}---\n${document('b')}  broken: true\n`,
+    said: /; the last good version of this VirtualService stays in force$/,
+  },
+  {
+    claim: 'a text that is no YAML',
+    text: 'a: [\n',
+    said: /; the last good version of what this file declared stays in force$/,
+  },
+]) {
+  test(`the error of ${claim} says what stays in force`, () => {
+    const file = loaded(`${document('a')}---\n${document('b')}`)
+    file.observe({ kind: 'text', text }, 0)
+    file.believe()
+    assert.match(file.issues[0]?.message ?? '', said)
+  })
+}
+
+test('the error of a file that was bad from the start speaks of nothing that stays', () => {
+  const file = loaded(`${document('b')}  broken: true\n`)
+  assert.equal(file.issues.length, 1)
+  assert.equal(file.issues[0]?.message.includes('in force'), false)
+})
+
 test('a document that was taken out goes, though another in the file is broken', () => {
   const file = loaded(`${document('a')}---\n${document('b')}`)
   file.observe({ kind: 'text', text: `${document('b')}  broken: true\n` }, 0)

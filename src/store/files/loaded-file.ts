@@ -16,6 +16,8 @@
  * A file that is believed and has errors keeps the last good version of what is broken in it.
  */
 import { describeError } from '../../lib/mesh-error.ts'
+import { runToEnd } from '../../lib/steps.ts'
+import type { Steps } from '../../lib/steps.ts'
 import type { Issue } from '../../model/issue.ts'
 import { describeResource } from '../../model/resource.ts'
 import type { Resource } from '../../model/resource.ts'
@@ -40,16 +42,24 @@ export interface ParsedText {
   readonly isUnreadable?: boolean
 }
 
-export type ParseText = (text: string, file: string) => ParsedText
+/** All at once, or in steps: a file may hold thousands of documents. */
+export type ParseText = (text: string, file: string) => ParsedText | Steps<ParsedText>
 
-interface Candidate {
+/** What was found in a file, worked out as far as it can be before it is believed. */
+export interface Prepared {
   readonly content: Content
   readonly parsed: ParsedText
+  readonly revisions: ReadonlyMap<Resource, string>
+}
+
+interface Candidate extends Prepared {
   readonly sinceMs: number
   readonly settleMs: number
 }
 
 const nothing: ParsedText = { resources: [], issues: [] }
+
+const noRevisions: ReadonlyMap<Resource, string> = new Map()
 
 export class LoadedFile {
   readonly path: string
@@ -90,15 +100,30 @@ export class LoadedFile {
     return this.#candidate && this.#candidate.sinceMs + this.#candidate.settleMs
   }
 
-  observe(content: Content, nowMs: number): void {
-    if (isSameContent(content, this.#content)) {
+  /** The work that a look at the file is, without effect yet; a text that is known already costs none. */
+  *prepare(content: Content): Steps<Prepared> {
+    const { content: known, parsed, revisions } = this.#candidate ?? unprepared
+    if (content.kind === 'text' && isSameContent(content, known))
+      return { content, parsed, revisions }
+    const isNew = content.kind === 'text' && !isSameContent(content, this.#content)
+    if (!isNew) return { content, parsed: nothing, revisions: noRevisions }
+    const made = yield* this.#parsed(content.text)
+    const found = new Map<Resource, string>()
+    for (const resource of made.resources) {
+      found.set(resource, contentRevision(resource))
+      yield
+    }
+    return { content, parsed: made, revisions: found }
+  }
+
+  observe(found: Content, nowMs: number, prepared = runToEnd(this.prepare(found))): void {
+    if (isSameContent(found, this.#content)) {
       this.#candidate = undefined
       return
     }
-    if (this.#candidate !== undefined && isSameContent(content, this.#candidate.content)) return
-    const parsed = content.kind === 'text' ? this.#parsed(content.text) : nothing
-    const settleMs = this.#settleMs(content, parsed)
-    this.#candidate = { content, parsed, sinceMs: nowMs, settleMs }
+    if (this.#candidate !== undefined && isSameContent(found, this.#candidate.content)) return
+    const settleMs = this.#settleMs(found, prepared.parsed)
+    this.#candidate = { ...prepared, sinceMs: nowMs, settleMs }
   }
 
   /** Brings the candidate into force, settled or not. */
@@ -108,16 +133,17 @@ export class LoadedFile {
     this.#candidate = undefined
     this.#content = candidate.content
     if (candidate.content.kind === 'unreadable') {
-      this.#issues = [candidate.content.issue]
       this.#stale = new Set(this.#resources.keys())
+      this.#issues = withConsequence([candidate.content.issue], this.#resources, this.#stale)
       return
     }
-    this.#load(candidate.parsed)
+    this.#load(candidate)
   }
 
-  #parsed(text: string): ParsedText {
+  *#parsed(text: string): Steps<ParsedText> {
     try {
-      return this.#parse(text, this.path)
+      const parsed = this.#parse(text, this.path)
+      return 'resources' in parsed ? parsed : yield* parsed
     } catch (error) {
       // A parser that throws is our bug; a file must not be able to end the control plane by it.
       return { resources: [], issues: [parserFailed(this.path, error)] }
@@ -142,13 +168,14 @@ export class LoadedFile {
     return [...this.#resources.keys()].some((key) => !keys.has(key))
   }
 
-  #load(parsed: ParsedText): void {
+  #load({ parsed, revisions }: Prepared): void {
     const resources = new Map<string, StoredResource>()
     const issues = [...parsed.issues]
     for (const resource of parsed.resources) {
       const key = keyOf(resource)
       const first = resources.get(key)
-      if (first === undefined) resources.set(key, this.#stored(key, resource))
+      if (first === undefined)
+        resources.set(key, this.#stored(key, resource, revisions.get(resource)))
       else issues.push(declaredTwice(first.resource, resource))
     }
     const stale = new Set<string>()
@@ -160,11 +187,11 @@ export class LoadedFile {
     }
     this.#resources = resources
     this.#stale = stale
-    this.#issues = issues
+    this.#issues = withConsequence(issues, resources, stale)
   }
 
-  #stored(key: string, resource: Resource): StoredResource {
-    const revision = contentRevision(resource)
+  #stored(key: string, resource: Resource, known: string | undefined): StoredResource {
+    const revision = known ?? contentRevision(resource)
     const last = this.#resources.get(key)
     const isSame =
       last?.revision === revision &&
@@ -172,6 +199,34 @@ export class LoadedFile {
       last.resource.origin.column === resource.origin.column
     return isSame ? last : { resource, revision }
   }
+}
+
+const unprepared: Prepared = {
+  content: { kind: 'missing' },
+  parsed: nothing,
+  revisions: noRevisions,
+}
+
+/** Errors that keep a resource's last good version in force say so; one that names no resource speaks of the file's. */
+function withConsequence(
+  issues: readonly Issue[],
+  resources: ReadonlyMap<string, StoredResource>,
+  stale: ReadonlySet<string>,
+): readonly Issue[] {
+  if (stale.size === 0) return issues
+  const kept = new Set<string>()
+  const good = new Set<string>()
+  for (const [key, { resource }] of resources) {
+    const names = stale.has(key) ? kept : good
+    names.add(describeResource(resource))
+  }
+  return issues.map((issue) => {
+    if (issue.severity !== 'error' || good.has(issue.resource)) return issue
+    const what = kept.has(issue.resource)
+      ? `of this ${issue.resource.split(' ')[0] ?? ''}`
+      : 'of what this file declared'
+    return { ...issue, message: `${issue.message}; the last good version ${what} stays in force` }
+  })
 }
 
 function parserFailed(file: string, error: unknown): Issue {

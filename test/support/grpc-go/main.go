@@ -1,7 +1,8 @@
 // A gRPC service of the four kinds and a client for it, by grpc-go, whose messages are plain text: the like of grpc-echo.ts.
 //
-//	grpc-go server          prints its port, then a line for each call that was given up
-//	grpc-go client TARGET   holds each kind of call, and prints what came of it as JSON
+//	grpc-go server [PORT]              prints its port, then a line for each call that was given up
+//	grpc-go client TARGET              holds each kind of call, and prints what came of it as JSON
+//	grpc-go load TARGET KIND SECONDS   100 streams over 10 connections; prints how many messages went over them as JSON
 package main
 
 import (
@@ -40,15 +41,22 @@ func (text) Unmarshal(data mem.BufferSlice, value any) error {
 
 func main() {
 	encoding.RegisterCodecV2(text{})
-	if os.Args[1] == "server" {
-		serve()
-	} else {
+	switch os.Args[1] {
+	case "server":
+		port := "0"
+		if len(os.Args) > 2 {
+			port = os.Args[2]
+		}
+		serve(port)
+	case "load":
+		load(os.Args[2], os.Args[3], os.Args[4])
+	default:
 		call(os.Args[2])
 	}
 }
 
-func serve() {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+func serve(port string) {
+	listener, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", port))
 	check(err)
 	server := grpc.NewServer()
 	server.RegisterService(&grpc.ServiceDesc{
@@ -85,13 +93,17 @@ func unary(_ any, ctx context.Context, decode func(any) error, _ grpc.UnaryServe
 }
 
 func download(_ any, stream grpc.ServerStream) error {
-	var count string
-	if err := stream.RecvMsg(&count); err != nil {
+	var asked string
+	if err := stream.RecvMsg(&asked); err != nil {
 		return err
 	}
+	count, body, isGiven := strings.Cut(asked, " ")
 	number, _ := strconv.Atoi(count)
 	for index := range number {
-		part := fmt.Sprintf("part %d", index)
+		part := body
+		if !isGiven {
+			part = fmt.Sprintf("part %d", index)
+		}
 		if err := stream.SendMsg(&part); err != nil {
 			return err
 		}

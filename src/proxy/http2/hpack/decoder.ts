@@ -8,6 +8,7 @@
 import { DynamicTable } from './dynamic-table.ts'
 import { fieldName, isValidValue, trimmed, type FieldName } from './field-name.ts'
 import { decodeHuffman } from './huffman.ts'
+import { LiteralMemo } from './literal-memo.ts'
 import { entryOverhead, staticTable } from './static-table.ts'
 
 export interface FieldSink {
@@ -33,6 +34,9 @@ export class HpackDecoder {
   /** Our SETTINGS made the table smaller: the next block must say that it knows (§4.2). */
   #awaitsUpdate = false
   readonly #names = new Map<string, FieldName>()
+  readonly #memo = new LiteralMemo()
+  /** Of the block, those that are not kept in the table. */
+  #literals = 0
   #scratch = Buffer.alloc(0)
   #block: Buffer = Buffer.alloc(0)
   /** Of the block, where any of its strings was asked for. */
@@ -59,6 +63,7 @@ export class HpackDecoder {
     this.#block = block
     this.#text = ''
     this.#position = 0
+    this.#literals = 0
     this.#error = undefined
     let isBegun = false
     while (this.#position < block.length && this.#error === undefined) {
@@ -70,7 +75,8 @@ export class HpackDecoder {
         if (this.#awaitsUpdate) return 'table-size'
         isBegun = true
         if ((first & 0x80) !== 0) this.#readIndexed(sink)
-        else this.#readLiteral(first, sink)
+        else if ((first & 0x40) !== 0) this.#readKept(sink)
+        else this.#readLiteral(sink)
       }
     }
     this.#block = noBytes
@@ -93,21 +99,49 @@ export class HpackDecoder {
     if (entry !== undefined) sink.onField(entry.name, entry.value, entry.isValueValid)
   }
 
-  #readLiteral(first: number, sink: FieldSink): void {
-    const isKept = (first & 0xc0) === 0x40
-    const index = this.#readInteger(isKept ? 6 : 4)
-    if (this.#error !== undefined) return
-    const name = index === 0 ? this.#readName() : this.#entryAt(index)?.name
-    if (name === undefined) return
-    const raw = this.#readString(isKept)
-    if (raw === undefined) return
+  /** §6.2.1 */
+  #readKept(sink: FieldSink): void {
+    const name = this.#nameAt(this.#readInteger(6))
+    const raw = name && this.#readString(true)
+    if (name === undefined || raw === undefined) return
     const value = trimmed(raw)
     const isValueValid = isValidValue(value)
-    if (isKept) {
-      const size = name.text.length + raw.length + entryOverhead
-      this.#table.add({ name, value, isValueValid, size })
+    const size = name.text.length + raw.length + entryOverhead
+    this.#table.add({ name, value, isValueValid, size })
+    sink.onField(name, value, isValueValid)
+  }
+
+  /** §6.2.2, §6.2.3 */
+  #readLiteral(sink: FieldSink): void {
+    const start = this.#position
+    const place = this.#literals
+    this.#literals += 1
+    const known = this.#memo.find(place, this.#block, start)
+    if (known !== undefined) {
+      this.#position += this.#memo.length
+      sink.onField(known.name, known.value, known.isValueValid)
+      return
+    }
+    const index = this.#readInteger(4)
+    const name = this.#nameAt(index)
+    const raw = name && this.#readString(false)
+    if (name === undefined || raw === undefined) return
+    const value = trimmed(raw)
+    const isValueValid = isValidValue(value)
+    // What an index of the dynamic table stands for changes.
+    if (index <= staticTable.length) {
+      this.#memo.keep(
+        place,
+        { block: this.#block, start, end: this.#position },
+        { name, value, isValueValid },
+      )
     }
     sink.onField(name, value, isValueValid)
+  }
+
+  #nameAt(index: number): FieldName | undefined {
+    if (this.#error !== undefined) return undefined
+    return index === 0 ? this.#readName() : this.#entryAt(index)?.name
   }
 
   #readName(): FieldName | undefined {

@@ -1,0 +1,3 @@
+module tulle.dev/open-loop
+
+go 1.24.0
