@@ -27,7 +27,9 @@ suite('redirects that are followed', () => {
       else if (url.startsWith('/end')) {
         let body = ''
         request.on('data', (chunk: Buffer) => (body += chunk.toString()))
-        request.on('end', () => response.end(`${url} ${body} ${headers['x-envoy-original-url']}`))
+        request.on('end', () =>
+          response.end(`${url} ${body} ${String(headers['x-envoy-original-url'])}`),
+        )
       } else {
         const to = url.replace('/start', headers['x-to']?.toString() ?? '/end')
         request.resume()
