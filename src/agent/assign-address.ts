@@ -25,7 +25,7 @@ export async function assignAddresses(
     upstreams.push({ host, port, localPort: await lease(`upstream/${host}:${port}`) })
   }
   return {
-    admin: `127.0.0.1:${await lease('admin')}`,
+    admin: `127.0.0.1:${plan.proxy.adminPort ?? (await lease('admin'))}`,
     httpProxyPort: await lease('http-proxy'),
     ports,
     upstreams,

@@ -8,6 +8,7 @@ import { test } from 'node:test'
 import { promisify } from 'node:util'
 
 import { findEnvoy, skipUnless } from '../../test/support/programs.ts'
+import { parseBootstrap } from '../proxy/config/bootstrap.ts'
 import { createBootstrap, writeBootstrap } from './bootstrap-file.ts'
 import type { WorkloadAddresses, WorkloadPlan } from './workload-plan.ts'
 
@@ -100,17 +101,91 @@ test('without an identity there is no mark of mTLS, and nobody to ask for secret
   )
 })
 
+const rich: WorkloadPlan = {
+  ...plan,
+  proxy: {
+    ...plan.proxy,
+    cluster: 'mine',
+    config: { concurrency: 2 },
+    metadata: { CLUSTER_ID: 'east', IDLE_TIMEOUT: '30s', NAMESPACE: 'not mine' },
+    runtime: {
+      'overload.global_downstream_max_connections': '1000',
+      gone: '',
+      'a.feature': 'true',
+    },
+    stats: {
+      inclusion: { prefixes: ['http.inbound_{pod_ip}_'], suffixes: ['rq_time'], regexps: ['a.*b'] },
+      tags: ['dlp.status'],
+    },
+  },
+}
+
+test('a ProxyConfig is in the metadata, the statistics and the runtime', () => {
+  const bootstrap = createBootstrap({ plan: rich, addresses, relayAddress: '127.0.0.1:1' })
+  const { cluster, metadata } = bootstrap['node'] as {
+    cluster: string
+    metadata: Record<string, unknown>
+  }
+  assert.equal(cluster, 'mine')
+  assert.equal(metadata['CLUSTER_ID'], 'east')
+  assert.equal(metadata['IDLE_TIMEOUT'], '30s')
+  assert.equal(metadata['NAMESPACE'], 'shop', 'the agent knows better')
+  assert.deepEqual(metadata['PROXY_CONFIG'], { concurrency: 2 })
+  const { stats_matcher: matcher, stats_tags: tags } = bootstrap['stats_config'] as {
+    stats_matcher: { inclusion_list: { patterns: unknown[] } }
+    stats_tags: unknown
+  }
+  const { patterns } = matcher.inclusion_list
+  assert.deepEqual(patterns.slice(0, 2), [
+    { prefix: 'http.inbound_127.0.0.1_' },
+    { prefix: 'reporter=' },
+  ])
+  assert.deepEqual(patterns.slice(-2), [
+    { safe_regex: { regex: 'a.*b' } },
+    { safe_regex: { regex: 'vhost\\..*\\.route\\..*' } },
+  ])
+  // What a drain waits for.
+  assert.ok(patterns.some((pattern) => JSON.stringify(pattern).includes('downstream_rq_active')))
+  assert.deepEqual(tags, [{ tag_name: 'dlp.status', regex: '(dlp\\.status=\\.=(.*?);\\.;)' }])
+  assert.deepEqual(bootstrap['layered_runtime'], {
+    layers: [
+      {
+        name: 'global config',
+        static_layer: {
+          'overload.global_downstream_max_connections': '1000',
+          'a.feature': true,
+        },
+      },
+      { name: 'admin', admin_layer: {} },
+    ],
+  })
+})
+
+test('our own sidecar reads it, and says which keys of the runtime it does not know', () => {
+  const text = JSON.stringify(
+    createBootstrap({ plan: rich, addresses, relayAddress: '127.0.0.1:1' }),
+  )
+  const { statsPolicy, warnings } = parseBootstrap({ text, file: 'bootstrap.json' })
+  assert.equal(statsPolicy?.isShown('http.inbound_127.0.0.1_8080.rq_total'), true)
+  assert.equal(statsPolicy?.isShown('cluster.a.upstream_cx_total'), false)
+  assert.deepEqual(warnings, ['runtime key a.feature has no effect'])
+})
+
 const envoy = findEnvoy()
-for (const relayAddress of ['127.0.0.1:20005', 'unix:/run/tulle/relay.sock']) {
+for (const [relayAddress, own] of [
+  ['127.0.0.1:20005', plan],
+  ['unix:/run/tulle/relay.sock', plan],
+  ['127.0.0.1:20005', rich],
+] as const) {
   test(
-    `Envoy accepts it with the relay at ${relayAddress}`,
+    `Envoy accepts it with the relay at ${relayAddress}${own === rich ? ', and a ProxyConfig' : ''}`,
     {
       skip: skipUnless(envoy, 'Envoy'),
     },
     async () => {
       const folder = mkdtempSync(join(tmpdir(), 'tulle-bootstrap-'))
       const path = join(folder, 'bootstrap.json')
-      writeBootstrap(path, createBootstrap({ plan, addresses, relayAddress }))
+      writeBootstrap(path, createBootstrap({ plan: own, addresses, relayAddress }))
       const run = promisify(execFile)
       const { stderr, stdout } = await run(envoy ?? '', ['--mode', 'validate', '-c', path])
       assert.match(`${stdout}${stderr}`, /configuration .* OK/i)

@@ -7,7 +7,9 @@
 import { mkdirSync, renameSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 
-import type { WorkloadAddresses, WorkloadPlan } from './workload-plan.ts'
+import type { Json } from './bootstrap-json.ts'
+import { statsConfig } from './bootstrap-stats.ts'
+import type { ProxyPlan, WorkloadAddresses, WorkloadPlan } from './workload-plan.ts'
 
 /** Where the relay listens: `/path/of/socket` or `127.0.0.1:port`. */
 export interface BootstrapOptions {
@@ -17,8 +19,6 @@ export interface BootstrapOptions {
   /** Name of the machine; absent: it is not told. */
   readonly node?: string
 }
-
-type Json = string | number | boolean | readonly Json[] | { readonly [key: string]: Json }
 
 export function nodeId(plan: WorkloadPlan): string {
   const { instance, namespace } = plan
@@ -31,7 +31,7 @@ export function createBootstrap(options: BootstrapOptions): Record<string, Json>
   return {
     node: {
       id: nodeId(plan),
-      cluster: `${plan.labels['app'] ?? plan.workload}.${plan.namespace}`,
+      cluster: plan.proxy.cluster ?? `${plan.labels['app'] ?? plan.workload}.${plan.namespace}`,
       metadata: {
         ...nodeMetadata(plan, addresses),
         ...(node === undefined ? {} : { NODE_NAME: node }),
@@ -49,6 +49,8 @@ export function createBootstrap(options: BootstrapOptions): Record<string, Json>
       },
     ],
     overload_manager: overloadManager,
+    ...statsConfig(plan),
+    ...layeredRuntime(plan.proxy),
     dynamic_resources: dynamicResources(),
     static_resources: { clusters: staticClusters(plan, relayAddress) },
   }
@@ -64,14 +66,15 @@ export function writeBootstrap(path: string, bootstrap: Record<string, unknown>)
 
 function nodeMetadata(plan: WorkloadPlan, addresses: WorkloadAddresses): Record<string, Json> {
   return {
+    CLUSTER_ID: 'Kubernetes',
+    MESH_ID: plan.mesh.trustDomain,
+    NETWORK: '',
+    ...plan.proxy.metadata,
     NAMESPACE: plan.namespace,
     WORKLOAD_NAME: plan.workload,
     NAME: plan.instance,
     SERVICE_ACCOUNT: plan.serviceAccount,
     LABELS: labelsOf(plan),
-    CLUSTER_ID: 'Kubernetes',
-    MESH_ID: plan.mesh.trustDomain,
-    NETWORK: '',
     BIND_ADDRESS: plan.bindAddress,
     ADMIN_ADDRESS: addresses.admin,
     HTTP_PROXY_PORT: addresses.httpProxyPort,
@@ -83,6 +86,7 @@ function nodeMetadata(plan: WorkloadPlan, addresses: WorkloadAddresses): Record<
       meshPort: port.meshPort,
     })),
     UPSTREAMS: addresses.upstreams.map(({ host, port, localPort }) => ({ host, port, localPort })),
+    ...(plan.proxy.config === undefined ? {} : { PROXY_CONFIG: plan.proxy.config as Json }),
     ...(plan.group === undefined ? {} : { AUTO_REGISTER_GROUP: plan.group }),
     ...(plan.service === undefined ? {} : { SERVICE: plan.service }),
   }
@@ -112,6 +116,26 @@ const overloadManager: Json = {
       },
     },
   ],
+}
+
+/** A layer of its own, so that what Envoy's defaults are can be seen beside it. */
+function layeredRuntime({ runtime = {} }: ProxyPlan): Record<string, Json> {
+  const written = Object.entries(runtime).filter(([, value]) => value !== '')
+  if (written.length === 0) return {}
+  const values = written.map(([key, value]) => [key, runtimeValue(value)] as const)
+  return {
+    layered_runtime: {
+      layers: [
+        { name: 'global config', static_layer: Object.fromEntries(values) },
+        { name: 'admin', admin_layer: {} },
+      ],
+    },
+  }
+}
+
+/** Envoy takes a feature's switch as a boolean only. */
+function runtimeValue(text: string): Json {
+  return text === 'true' || text === 'false' ? text === 'true' : text
 }
 
 function dynamicResources(): Json {

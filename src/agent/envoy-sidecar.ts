@@ -4,13 +4,14 @@ import { dirname } from 'node:path'
 import { MeshError } from '../lib/mesh-error.ts'
 import { ProcessGroup } from './process/process-group.ts'
 import type { OpenSidecarOptions, WorkloadSidecar } from './sidecar.ts'
+import { threadsOf } from './thread-count.ts'
 
 const flags = ['--use-dynamic-base-id', '--log-level', 'error']
 const stopGraceMs = 1_000
 
 export async function openEnvoySidecar(options: OpenSidecarOptions): Promise<WorkloadSidecar> {
   const { plan, bootstrapFile, env, reaper, clock, onFailure } = options
-  const { program = 'envoy', concurrency = 1, drainTimeMs } = plan.proxy
+  const { program = 'envoy', drainTimeMs, environment } = plan.proxy
   const drainTime = ['--drain-time-s', String(Math.ceil(drainTimeMs / 1_000))]
   const group = await ProcessGroup.start({
     command: [
@@ -18,12 +19,12 @@ export async function openEnvoySidecar(options: OpenSidecarOptions): Promise<Wor
       '-c',
       bootstrapFile,
       '--concurrency',
-      String(concurrency),
+      String(threadsOf(plan.proxy)),
       ...drainTime,
       ...flags,
     ],
     cwd: dirname(bootstrapFile),
-    env,
+    env: { ...env, ...environment },
     // Its access log goes to standard output, its own log to standard error.
     stdio: ['ignore', 'inherit', 'inherit'],
     reaper,

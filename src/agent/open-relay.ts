@@ -11,7 +11,7 @@ import { nodeId } from './bootstrap-file.ts'
 import { watchTrust } from './identity/trust-watch.ts'
 import type { OpenRelay, OpenRelayOptions, WorkloadRelay } from './sidecar.ts'
 import { agentSocketPath } from './socket-path.ts'
-import { openStatusServer } from './status-server.ts'
+import { openStatusPort, openStatusServer } from './status-server.ts'
 
 export const openRelay: OpenRelay = async (options) => {
   const { plan, identity, clock, random, log } = options
@@ -33,18 +33,18 @@ export const openRelay: OpenRelay = async (options) => {
     log,
   })
   stack.use(relay)
-  stack.use(
-    await openStatusServer({
-      path: agentSocketPath(plan.stateFolder, 'agent.sock'),
-      upgrade: options.upgrade,
-      status: () => ({
-        identity: identity?.status(),
-        relay: relay.status(),
-        isEnding: options.isEnding(),
-      }),
-      clock,
-    }),
-  )
+  const status = () => ({
+    identity: identity?.status(),
+    relay: relay.status(),
+    isEnding: options.isEnding(),
+  })
+  const path = agentSocketPath(plan.stateFolder, 'agent.sock')
+  stack.use(await openStatusServer({ path, upgrade: options.upgrade, status, clock }))
+  const { statusPort: port } = plan.proxy
+  if (port !== undefined) {
+    const { adminAddress } = options
+    stack.use(await openStatusPort({ port, adminAddress, status, clock }))
+  }
   if (identity !== undefined) {
     stack.use(identity.onRenewed(() => relay.reopen('the certificate was renewed')))
     stack.use(

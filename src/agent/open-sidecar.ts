@@ -15,6 +15,7 @@ import { openEnvoySidecar } from './envoy-sidecar.ts'
 import { OwnSidecar } from './own-sidecar.ts'
 import type { OpenSidecar, OpenSidecarOptions, WorkloadSidecar } from './sidecar.ts'
 import { agentSocketPath } from './socket-path.ts'
+import { threadsOf } from './thread-count.ts'
 import type { WorkloadAddresses, WorkloadPlan } from './workload-plan.ts'
 
 export const openSidecar: OpenSidecar = (options) =>
@@ -25,7 +26,8 @@ async function openOwnSidecar(options: OpenSidecarOptions): Promise<WorkloadSide
   const early = new EarlyConnections({ clock, log })
   const listenSockets = await bindPorts(plan, addresses, early)
   const bootstrap = { file: bootstrapFile, text: readFileSync(bootstrapFile, 'utf8') }
-  const { drainTimeMs, concurrency = 1 } = plan.proxy
+  const { drainTimeMs } = plan.proxy
+  const concurrency = threadsOf(plan.proxy)
   const parts = { bootstrap, clock, random, log, listenSockets }
   const takeOverPath = agentSocketPath(plan.stateFolder, 'take-over.sock')
   // What a run before has left: nobody is to be taken over from.

@@ -16,6 +16,7 @@ import type { EarlyConnections } from './early-connections.ts'
 import { ProcessGroup } from './process/process-group.ts'
 import type { OpenSidecarOptions, WorkloadSidecar } from './sidecar.ts'
 import { agentSocketPath } from './socket-path.ts'
+import { threadsOf } from './thread-count.ts'
 
 /** From the start of the new process until it serves; its configuration comes from the relay beside it. */
 const upgradeMsMax = 30_000
@@ -89,11 +90,11 @@ export class OwnSidecar implements WorkloadSidecar {
 
   async #start(command: readonly string[]): Promise<ProcessGroup> {
     const { plan, bootstrapFile, env, log, reaper, clock } = this.#options
-    const { concurrency = 1, drainTimeMs } = plan.proxy
+    const { drainTimeMs } = plan.proxy
     const flags = {
       '--config-path': bootstrapFile,
       '--take-over': agentSocketPath(plan.stateFolder, 'take-over.sock'),
-      '--concurrency': String(concurrency),
+      '--concurrency': String(threadsOf(plan.proxy)),
       '--drain-time-s': String(Math.ceil(drainTimeMs / 1_000)),
       '--log-level': sidecarLevels.has(log.level) ? log.level : 'warn',
     }

@@ -167,6 +167,7 @@ export class RunningWorkload {
       log,
       clock,
       random,
+      adminAddress: addresses.admin,
       isEnding,
       upgrade: (command) => this.upgrade(command),
     })

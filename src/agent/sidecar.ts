@@ -33,6 +33,8 @@ export interface OpenRelayOptions {
   readonly log: Log
   readonly clock: Clock
   readonly random: Random
+  /** Of the sidecar that will stand beside it. */
+  readonly adminAddress: string
   /** The workload has been told to end: it is not ready any more. */
   readonly isEnding: () => boolean
   /** Somebody asks for another sidecar (WorkloadSidecar.upgrade). */

@@ -1,14 +1,17 @@
 /** What an agent says of its certificate. */
 import assert from 'node:assert/strict'
 import { mkdtempSync, rmSync, statSync } from 'node:fs'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 
 import { FakeClock } from '../../test/support/fake-clock.ts'
+import { freePort } from '../../test/support/on-demand-scene.ts'
 import { askAdmin } from './admin-client.ts'
 import type { IdentityStatus } from './identity/workload-identity.ts'
-import { openStatusServer, type AgentStatus } from './status-server.ts'
+import { openStatusPort, openStatusServer, type AgentStatus } from './status-server.ts'
 
 async function scene() {
   const folder = mkdtempSync(join(tmpdir(), 'tulle-status-'))
@@ -110,4 +113,42 @@ test('the socket is for its owner, and other paths are unknown', async () => {
   assert.equal(statSync(here.path).mode & 0o777, 0o600)
   assert.equal((await here.ask('/other')).status, 404)
   assert.equal(JSON.parse((await here.ask('/status')).text).identity.serial, '1')
+})
+
+test('on its port the agent is ready when its sidecar is too, and shows the metrics of both', async () => {
+  await using here = await scene()
+  const { clock, state } = here
+  const answers: Record<string, readonly [number, string]> = {
+    '/ready': [200, 'LIVE\n'],
+    '/stats/prometheus': [200, 'envoy_server_live 1\n'],
+  }
+  const sidecar = createServer((request, response) => {
+    const [code, text] = answers[request.url ?? ''] ?? [404, '']
+    response.writeHead(code).end(text)
+  })
+  await new Promise<void>((resolve) => sidecar.listen(0, '127.0.0.1', resolve))
+  try {
+    const adminAddress = `127.0.0.1:${(sidecar.address() as AddressInfo).port}`
+    const port = await freePort()
+    const options = { port, adminAddress, status: () => state.status, clock }
+    await using _open = await openStatusPort(options)
+    const ask = (path: string) => askAdmin({ address: `127.0.0.1:${port}`, path })
+    const ready = await ask('/healthz/ready')
+    assert.equal(ready.status, 200)
+    assert.match(ready.text, /sidecar: LIVE/)
+    const metrics = await ask('/stats/prometheus')
+    assert.match(metrics.text, /envoy_server_live 1\n[^]*istio_agent_cert_expiry_seconds/)
+    assert.equal((await ask('/other')).status, 404)
+    state.status = { ...state.status, isEnding: true }
+    assert.equal((await ask('/healthz/ready')).status, 503)
+    state.status = { ...state.status, isEnding: false }
+    answers['/ready'] = [503, 'INITIALIZING\n']
+    assert.equal((await ask('/healthz/ready')).status, 503)
+    sidecar.close()
+    sidecar.closeAllConnections()
+    assert.match((await ask('/healthz/ready')).text, /sidecar at 127/)
+    await assert.rejects(openStatusPort(options), /listen on 127\.0\.0\.1:\d+, the statusPort/)
+  } finally {
+    sidecar.close()
+  }
 })

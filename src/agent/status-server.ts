@@ -7,6 +7,13 @@
  * | /metrics | Prometheus text, under the names of Istio's agent |
  * | /status | the same as JSON, for `tulle status` |
  * | POST /upgrade?command=JSON | a sidecar that this command starts takes over, for `tulle upgrade` |
+ *
+ * And on loopback, where a ProxyConfig's `statusPort` says so, what Istio's agent answers there:
+ *
+ * | path | what |
+ * | --- | --- |
+ * | /healthz/ready | 200 while the sidecar can route and the workload is ready, else 503 with the reason |
+ * | /stats/prometheus | metrics of the sidecar and of the agent |
  */
 import { chmodSync, mkdirSync, rmSync } from 'node:fs'
 import type { ServerResponse } from 'node:http'
@@ -16,6 +23,7 @@ import type { Clock } from '../lib/clock.ts'
 import { describeError, MeshError } from '../lib/mesh-error.ts'
 import { createServer } from '../lib/node-http.ts'
 import type { AdsRelayStatus } from '../xds/ads-relay.ts'
+import { askAdmin } from './admin-client.ts'
 import type { IdentityStatus } from './identity/workload-identity.ts'
 
 export interface AgentStatus {
@@ -55,6 +63,68 @@ export async function openStatusServer(options: StatusServerOptions): Promise<As
     server.listen(path, resolve)
   })
   chmodSync(path, 0o600)
+  return closing(server)
+}
+
+export interface StatusPortOptions {
+  readonly port: number
+  /** The sidecar's admin interface. */
+  readonly adminAddress: string
+  readonly status: () => AgentStatus
+  readonly clock: Clock
+}
+
+/** Rejections: MESH_LISTEN_FAILED. */
+export async function openStatusPort(options: StatusPortOptions): Promise<AsyncDisposable> {
+  const { port } = options
+  const server = createServer((request, response) => {
+    response.on('error', () => response.destroy())
+    const { pathname = '' } = URL.parse(request.url ?? '', 'http://agent') ?? {}
+    if (pathname === '/healthz/ready') void answerReady(response, options)
+    else if (pathname === '/stats/prometheus') void answerMetrics(response, options)
+    else response.writeHead(404).end('expected /healthz/ready or /stats/prometheus\n')
+  })
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', (cause) => {
+      const remedy = 'end what listens there, or choose another statusPort'
+      const message = `listen on 127.0.0.1:${port}, the statusPort`
+      reject(new MeshError('MESH_LISTEN_FAILED', message, { cause, remedy }))
+    })
+    server.listen(port, '127.0.0.1', resolve)
+  })
+  return closing(server)
+}
+
+async function answerReady(
+  response: ServerResponse,
+  { adminAddress, status, clock }: StatusPortOptions,
+): Promise<void> {
+  const own = readinessOf(status(), clock.nowMs())
+  try {
+    const sidecar = await askAdmin({ address: adminAddress, path: '/ready', timeoutMs: 1_000 })
+    const isReady = own.isReady && sidecar.status === 200
+    response.writeHead(isReady ? 200 : 503, { 'content-type': 'text/plain' })
+    response.end(`${own.lines.join('\n')}\nsidecar: ${sidecar.text.trim()}\n`)
+  } catch (error) {
+    response.writeHead(503, { 'content-type': 'text/plain' }).end(`${describeError(error)}\n`)
+  }
+}
+
+async function answerMetrics(
+  response: ServerResponse,
+  { adminAddress, status, clock }: StatusPortOptions,
+): Promise<void> {
+  const { identity } = status()
+  const own = identity === undefined ? '' : metricsText(identity, clock.nowMs())
+  try {
+    const { text } = await askAdmin({ address: adminAddress, path: '/stats/prometheus' })
+    response.writeHead(200, { 'content-type': 'text/plain; version=0.0.4' }).end(`${text}${own}`)
+  } catch (error) {
+    response.writeHead(503, { 'content-type': 'text/plain' }).end(`${describeError(error)}\n`)
+  }
+}
+
+function closing(server: ReturnType<typeof createServer>): AsyncDisposable {
   return {
     [Symbol.asyncDispose]: () =>
       new Promise((resolve) => {
@@ -89,11 +159,9 @@ function parseCommand(text: string): readonly string[] {
 type Page = (response: ServerResponse, status: AgentStatus, nowMs: number) => void
 
 const pages: Readonly<Record<string, Page>> = {
-  '/ready': (response, { identity, relay, isEnding }, nowMs) => {
-    const isExpired = identity?.notAfterMs !== undefined && identity.notAfterMs <= nowMs
-    const lines = [...certificateLines(identity, nowMs), `control plane: ${relayText(relay)}`]
-    if (isEnding) lines.unshift('workload: draining')
-    response.writeHead(isExpired || isEnding ? 503 : 200, { 'content-type': 'text/plain' })
+  '/ready': (response, status, nowMs) => {
+    const { isReady, lines } = readinessOf(status, nowMs)
+    response.writeHead(isReady ? 200 : 503, { 'content-type': 'text/plain' })
     response.end(`${lines.join('\n')}\n`)
   },
   '/metrics': (response, { identity }, nowMs) => {
@@ -104,6 +172,13 @@ const pages: Readonly<Record<string, Page>> = {
     response.writeHead(200, { 'content-type': 'application/json' })
     response.end(JSON.stringify(status))
   },
+}
+
+function readinessOf({ identity, relay, isEnding }: AgentStatus, nowMs: number) {
+  const isExpired = identity?.notAfterMs !== undefined && identity.notAfterMs <= nowMs
+  const lines = [...certificateLines(identity, nowMs), `control plane: ${relayText(relay)}`]
+  if (isEnding) lines.unshift('workload: draining')
+  return { isReady: !isExpired && !isEnding, lines }
 }
 
 function certificateLines(identity: IdentityStatus | undefined, nowMs: number): readonly string[] {

@@ -66,6 +66,8 @@ export interface IdentityPlan {
   readonly rootsFile: string | undefined
   /** Socket of the control plane on this host that hands tokens over to its owner. */
   readonly handOver: string | undefined
+  /** PEM of more roots that the trust domain is believed by. */
+  readonly moreRootsPem?: readonly string[]
 }
 
 export interface PlannedPort {
@@ -108,12 +110,41 @@ export interface ProxyPlan {
   readonly kind: 'tulle' | 'envoy'
   /** Path of the program, for `envoy`. */
   readonly program: string | undefined
-  /** Threads that carry traffic; 1 unless given. */
+  /** Threads that carry traffic; 1 unless given, 0: as many as the machine has cores. */
   readonly concurrency?: number
   /** Whether it fetches virtual hosts and clusters when it first calls them; `auto`, unless given: as the mesh says. */
   readonly onDemand?: 'auto' | 'on' | 'off'
   /** How long connections of a listener that has gone, or of a sidecar that was replaced, may go on (Istio's `drainDuration`). */
   readonly drainTimeMs: number
+  /** Port of the admin interface; one that is free unless given. */
+  readonly adminPort?: number
+  /** Where the agent says on loopback whether the workload is ready; only on its own socket unless given. */
+  readonly statusPort?: number
+  /** Its whole ProxyConfig, by Istio's names: part of its metadata. */
+  readonly config?: Readonly<Record<string, unknown>>
+  /** More of its metadata. */
+  readonly metadata?: Readonly<Record<string, string>>
+  /** Added to the environment of a real Envoy. */
+  readonly environment?: Readonly<Record<string, string>>
+  /** What is shown of its statistics; all unless given. */
+  readonly stats?: StatsPlan
+  /** Keys of Envoy's runtime; an empty text takes a default away. */
+  readonly runtime?: Readonly<Record<string, string>>
+  /** `node.cluster`; the label `app` and the namespace unless given. */
+  readonly cluster?: string
+}
+
+export interface StatsPlan {
+  /** Undefined: all. */
+  readonly inclusion:
+    | {
+        readonly prefixes: readonly string[]
+        readonly suffixes: readonly string[]
+        readonly regexps: readonly string[]
+      }
+    | undefined
+  /** Taken from names of statistics. */
+  readonly tags: readonly string[]
 }
 
 /** Addresses that the agent has assigned; told to whoever started it. */

@@ -19,6 +19,7 @@ import { join } from 'node:path'
 import { isAlive } from '../agent/process/port-lease.ts'
 import type { IdentityPlan } from '../agent/workload-plan.ts'
 import { MeshError } from '../lib/mesh-error.ts'
+import type { ProxyConfig } from '../model/mesh/proxy-config.ts'
 
 export interface RunningMesh {
   readonly name: string
@@ -32,6 +33,8 @@ export interface RunningMesh {
   readonly trustDomain: string
   /** How workloads that join on this host come to a certificate. */
   readonly identity: MeshHandOver
+  /** The mesh's defaultConfig, for workloads that join on this host. */
+  readonly proxyConfig?: ProxyConfig
   /** The mesh file; empty for a control plane without one. */
   readonly file: string
   readonly startedAt: string

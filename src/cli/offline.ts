@@ -21,6 +21,7 @@ import { meshSettingsOfSpec, type TranslationInput } from '../translate/input.ts
 import { usageError } from './command.ts'
 import { isMesh } from './up/mesh-file.ts'
 import { planMesh } from './up/mesh-plan.ts'
+import { proxyConfigsIn } from './up/read-proxy-configs.ts'
 
 export interface OfflineMesh {
   readonly input: TranslationInput
@@ -55,7 +56,9 @@ export async function loadOffline(options: OfflineOptions): Promise<OfflineMesh>
   const isComplete = own.length === 0 && namespace === 'default'
   const { snapshot, texts } = isComplete ? first : await readOnce(all, namespace)
   const bootstraps =
-    mesh === undefined ? new Map<string, OfflineBootstrap>() : bootstrapsOf(mesh, folder)
+    mesh === undefined
+      ? new Map<string, OfflineBootstrap>()
+      : bootstrapsOf(mesh, { folder, snapshot })
   return joinAll(snapshot, { mesh, bootstraps, texts })
 }
 
@@ -156,8 +159,13 @@ export function nodeOf(bootstrap: Readonly<Record<string, unknown>>): OfflineNod
   return bootstrap['node'] as ReturnType<typeof nodeOf>
 }
 
-function bootstrapsOf(mesh: Resource<MeshSpec>, folder: string): Map<string, OfflineBootstrap> {
+function bootstrapsOf(
+  mesh: Resource<MeshSpec>,
+  { folder, snapshot }: { readonly folder: string; readonly snapshot: SourceSnapshot },
+): Map<string, OfflineBootstrap> {
+  const resources = [...snapshot.resources.values()].map(({ resource }) => resource)
   const plan = planMesh({
+    proxyConfigs: proxyConfigsIn(resources),
     mesh: mesh.metadata.name,
     namespace: mesh.metadata.namespace,
     spec: mesh.spec,

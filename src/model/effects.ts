@@ -111,6 +111,7 @@ export const effects: Readonly<Record<string, EffectTable>> = {
     ...poolOf('spec.inboundConnectionPool'),
   },
   PeerAuthentication: { spec: 'effective' },
+  ProxyConfig: { spec: 'effective', 'spec.image': 'by-design' },
   Service: {
     spec: 'effective',
     'spec.type=NodePort': 'cluster-only',
@@ -149,6 +150,7 @@ function reasonsBelow(path: string, table: Readonly<Record<string, string>>) {
 const reasons: Readonly<Record<string, string>> = {
   ...reasonsBelow('spec.meshConfig', withoutMeaningInMesh),
   ...reasonsBelow('spec.meshConfig.defaultConfig', withoutMeaningInProxy),
+  'spec.image': withoutMeaningInProxy['image'] ?? '',
   'spec.ingress[].bind':
     "callers come by the workload's mesh port, which is bound where the workload says",
   'spec.ingress[].captureMode':
@@ -193,7 +195,21 @@ interface Written {
 
 /** Warns of each field that is written and has no effect; of the topmost only, not of what lies in it. */
 export function reportUnimplemented(kind: string, spec: Written, reading: Reading): void {
-  walk(spec, { path: 'spec', pattern: 'spec' })
+  reportBelow({ kind, path: 'spec', pattern: 'spec' }, spec, reading)
+}
+
+export interface EffectPlace {
+  readonly kind: string
+  /** Where it is written. */
+  readonly path: string
+  /** What it is to the table of effects. */
+  readonly pattern: string
+}
+
+/** The same of what is written elsewhere than in a spec. */
+export function reportBelow(place: EffectPlace, written: Written, reading: Reading): void {
+  const { kind, path, pattern } = place
+  walk(written, { path, pattern })
 
   function walk({ node, shape }: Written, at: { path: string; pattern: string }): void {
     if (isNull(node)) return

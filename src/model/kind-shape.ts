@@ -1,6 +1,7 @@
 /** Shape of the spec of each kind that is read in full. */
 import { destinationRuleShape } from './istio/destination-rule-shape.ts'
 import { peerAuthenticationShape } from './istio/peer-authentication-shape.ts'
+import { proxyConfigResourceShape } from './istio/proxy-config-shape.ts'
 import { serviceEntryShape } from './istio/service-entry-shape.ts'
 import { sidecarShape } from './istio/sidecar-shape.ts'
 import { virtualServiceShape } from './istio/virtual-service-shape.ts'
@@ -20,6 +21,7 @@ const shapes: ReadonlyMap<string, Shape<unknown>> = new Map<string, Shape<unknow
   ['WorkloadGroup', workloadGroupShape],
   ['PeerAuthentication', peerAuthenticationShape],
   ['Sidecar', sidecarShape],
+  ['ProxyConfig', proxyConfigResourceShape],
   ['Service', serviceShape],
   ['Mesh', meshShape],
   ['RouteTest', routeTestShape],

@@ -37,7 +37,7 @@ export const kinds: readonly Kind[] = [
   known(networking, 'Gateway', v1ToAlpha3, 'gateways', ['gw']),
   full(networking, 'Sidecar', v1ToAlpha3, 'sidecars', []),
   known(networking, 'EnvoyFilter', ['v1alpha3'], 'envoyfilters', []),
-  known(networking, 'ProxyConfig', ['v1beta1'], 'proxyconfigs', []),
+  full(networking, 'ProxyConfig', ['v1beta1'], 'proxyconfigs', []),
   guard(security, 'AuthorizationPolicy', ['v1', 'v1beta1'], 'authorizationpolicies', ['ap']),
   {
     ...full(security, 'PeerAuthentication', ['v1', 'v1beta1'], 'peerauthentications', ['pa']),

@@ -6,6 +6,7 @@
  */
 import type { FilterRun } from './exchange-filters.ts'
 import { PacedResponse } from './exchange-pace.ts'
+import { countInformed } from './exchange-record.ts'
 import { sealReply, type PlainReply } from './exchange-reply.ts'
 import { shapeResponse } from './exchange-response.ts'
 import type { ExchangeScope } from './exchange-scope.ts'
@@ -28,6 +29,12 @@ export class Answer {
   constructor(scope: ExchangeScope, stream: DownstreamStream) {
     this.#scope = scope
     this.#stream = stream
+  }
+
+  /** An interim response. */
+  inform(head: ResponseHead): void {
+    countInformed(this.#scope.manager.stats, head.status)
+    this.#stream.sendInformational(head)
   }
 
   sendHead(context: FilterContext, head: ResponseHead, isEnd: boolean): void {

@@ -49,6 +49,7 @@ export class Attempt implements StreamWaiter {
   #stream: UpstreamStream | undefined
   #isOver = false
   #isCounted = false
+  #isRequestSent = false
   hasResponse = false
   /** Bytes in both directions: the end of one does not end the attempt. */
   isTunnel = false
@@ -116,6 +117,7 @@ export class Attempt implements StreamWaiter {
   }
 
   sendHead(head: RequestHead, isEnd: boolean): void {
+    this.#isRequestSent = isEnd
     this.#stream?.sendHead(head, isEnd)
   }
 
@@ -124,6 +126,7 @@ export class Attempt implements StreamWaiter {
   }
 
   sendEnd(trailers: HeaderList | undefined): void {
+    this.#isRequestSent = true
     this.#stream?.sendEnd(trailers)
   }
 
@@ -139,13 +142,16 @@ export class Attempt implements StreamWaiter {
   abort(reason: 'timeout' | 'reset'): void {
     if (this.#isOver) return
     const stream = this.#stream
-    if (stream === undefined) this.#source.cancel(this.host, this)
+    if (stream === undefined) {
+      this.cluster.stats.rqCancelled.add(1)
+      this.#source.cancel(this.host, this)
+    }
     if (reason === 'timeout') {
       this.host.stats.rqTimeout.add(1)
       this.host.stats.rqError.add(1)
       this.cluster.outlierDetector?.report(this.host, { kind: 'local-failure', reason: 'timeout' })
     }
-    if (stream?.protocol === 'HTTP/2') this.cluster.stats.rqTxReset.add(1)
+    this.#countGivenUp()
     this.#finish()
     stream?.reset()
   }
@@ -209,6 +215,8 @@ export class Attempt implements StreamWaiter {
 
   onResponseEnd(trailers: HeaderList | undefined): void {
     if (this.#isOver) return
+    // The codec gives up the rest of a request that is answered.
+    if (!this.#isRequestSent && !this.isTunnel) this.#countGivenUp()
     if (!this.isTunnel) this.#finish()
     this.#owner.onAttemptEnd(trailers)
   }
@@ -224,6 +232,10 @@ export class Attempt implements StreamWaiter {
     if (!this.hasResponse) this.#reportLocal('reset')
     this.#finish()
     this.#owner.onAttemptFailure(this, reset.failure, reset)
+  }
+
+  #countGivenUp(): void {
+    if (this.#stream?.protocol === 'HTTP/2') this.cluster.stats.rqTxReset.add(1)
   }
 
   /** Of HTTP/1 there is no reset but the end of its connection. */

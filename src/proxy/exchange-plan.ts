@@ -297,6 +297,16 @@ export function countAnswer({ stats }: Cluster, request: RequestHead, status: nu
   else stats.externalAnswers.add(status)
 }
 
+/** An interim response of the upstream, whether or not the client gets it. */
+export function countInterim(
+  status: number,
+  { request, routeStats }: RequestRecord,
+  plan: ForwardPlan | undefined,
+): void {
+  if (plan !== undefined) countAnswer(plan.cluster, request, status)
+  routeStats?.answers.add(status)
+}
+
 type AnsweredRequest = Pick<RequestRecord, 'status' | 'attempts' | 'request' | 'routeStats'>
 
 /**

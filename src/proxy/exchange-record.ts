@@ -18,6 +18,7 @@ export function createRecord(scope: ExchangeScope, request: RequestHead): Reques
     startMs: scope.runtime.clock.nowMs(),
     durationMs: 0,
     isBrokenOff: false,
+    isUpgrade: false,
     beginMs: scope.runtime.clock.monotonicMs(),
     requestEndMs: 0,
     attemptStartMs: 0,
@@ -94,6 +95,7 @@ export function finishRecord(
     stats.answers.add(record.status)
     stats.listenerAnswers?.add(record.status)
   }
+  if (record.isUpgrade) stats.cxUpgradesActive.add(-1)
   countEnd(record, stats)
   stats.rqTime.record(record.durationMs)
   if (isFollowed) return
@@ -101,10 +103,17 @@ export function finishRecord(
   stats.txBytes.add(record.wireBytesSent)
 }
 
-/** One more tunnel or websocket is open, or one less. */
-export function countUpgrade(stats: DownstreamStats, change: 1 | -1): void {
-  if (change === 1) stats.cxUpgradesTotal.add(1)
-  stats.cxUpgradesActive.add(change)
+/** An interim response that the client gets. */
+export function countInformed(stats: DownstreamStats, status: number): void {
+  stats.answers.add(status)
+  stats.listenerAnswers?.add(status)
+}
+
+/** One more tunnel or websocket is asked for, and may be; it counts as one until the exchange is over. */
+export function startUpgrade(record: RequestRecord, stats: DownstreamStats): void {
+  record.isUpgrade = true
+  stats.cxUpgradesTotal.add(1)
+  stats.cxUpgradesActive.add(1)
 }
 
 /** What is counted once of an exchange, by how it ended. */
@@ -112,16 +121,19 @@ function countEnd(record: RequestRecord, stats: DownstreamStats): void {
   const { failure } = record
   if (record.request.protocol !== 'HTTP/2') stats.rqHttp1Total.add(1)
   if (record.details === 'direct_response') stats.router.rqDirectResponse.add(1)
+  if (isReset(record)) stats.rqRxReset.add(1)
   if (failure === undefined) return
   endCounters[failure]?.(stats, record)
-  if (!record.isBrokenOff) return
-  stats.rqTxReset.add(1)
-  stats.rqRxReset.add(1)
+  if (record.isBrokenOff) stats.rqTxReset.add(1)
+}
+
+/** As Envoy, which counts all streams that its codec is told to reset: also those that end before their request does. */
+function isReset({ requestEndMs, isBrokenOff, status, failure }: RequestRecord): boolean {
+  if (isBrokenOff || status === 0 || requestEndMs === 0) return true
+  return failure !== undefined && failureReplies[failure].status === 0
 }
 
 type CountEnd = (stats: DownstreamStats, record: RequestRecord) => void
-
-const countReset: CountEnd = (stats) => stats.rqRxReset.add(1)
 
 const endCounters: Readonly<Partial<Record<Failure, CountEnd>>> = {
   'no-route': ({ router }) => router.noRoute.add(1),
@@ -132,9 +144,6 @@ const endCounters: Readonly<Partial<Record<Failure, CountEnd>>> = {
     details === 'request_header_timeout' ? stats.rqHeaderTimeout.add(1) : stats.rqTimeout.add(1),
   'relative-path': (stats) => stats.rqNonRelativePath.add(1),
   'upgrade-refused': (stats) => stats.rqWsOnNonWsRoute.add(1),
-  'downstream-disconnect': countReset,
-  'downstream-reset': countReset,
-  'bad-request': countReset,
 }
 
 /** A gRPC client takes a response without a status for what its HTTP status stands for. */
@@ -239,10 +248,15 @@ export function addFlag(record: RequestRecord, flag: string): void {
   record.flags = record.flags === '-' ? flag : `${record.flags},${flag}`
 }
 
+/** Nobody broke a rule of HTTP/1.1; of HTTP/2 the connection counts it itself. */
+const isNoFault: ReadonlySet<Failure> = new Set(['request-timeout', 'messaging-error'])
+
 /** A request that is no valid message. */
 export function countRefusal(stats: DownstreamStats, refusal: RequestRefusal): void {
+  // It was not refused: its client has left.
+  if (refusal.failure === 'downstream-disconnect') return
   stats.rejected(refusal.reason).add(1)
-  stats.cxProtocolError.add(1)
+  if (!isNoFault.has(refusal.failure)) stats.cxProtocolError.add(1)
   if (refusal.failure === 'headers-too-large') stats.rqTooLarge.add(1)
 }
 

@@ -190,7 +190,7 @@ function schemeOf(headers: HeaderList, scope: ShapeScope, seen: Seen): RequestHe
 /** Envoy answers 100 itself and lets nothing of it go upstream; other expectations pass. */
 function takeExpectation(headers: HeaderList, manager: ShapeScope['manager'], seen: Seen): boolean {
   if (!seen.expect || manager.proxies100Continue === true) return false
-  if (headers.get('expect')?.toLowerCase() !== '100-continue') return false
+  if (headers.getAll('expect')?.toLowerCase() !== '100-continue') return false
   headers.remove('expect')
   return true
 }

@@ -27,7 +27,7 @@ import { addServiceTime } from './exchange-response.ts'
 import { RetryState, attemptOutcome, tellTimeoutRetry } from './exchange-retry.ts'
 import type { ExchangeScope, TimedExchange } from './exchange-scope.ts'
 import { acceptsTunnel, createTunnelSource, isRefusedHandshake } from './exchange-tunnel.ts'
-import type { Failure } from './failure.ts'
+import { failureReplies, type Failure } from './failure.ts'
 import type { FilterContext, LocalReply } from './filter/http-filter.ts'
 import type { FilterSetting } from './filter/route-config.ts'
 import type { HeaderList } from './http/header-list.ts'
@@ -94,7 +94,7 @@ export class Exchange implements RequestEvents, AttemptOwner, FilterContext, Tim
     const { record } = this
     record.originalPath = this.request.path
     record.downstreamRemoteAddress = shaped.remoteAddressText
-    if (shaped.expectsContinue) this.#stream.sendInformational(replies.continueHead())
+    if (shaped.expectsContinue) this.#answer.inform(replies.continueHead())
     this.#begin()
   }
 
@@ -223,6 +223,7 @@ export class Exchange implements RequestEvents, AttemptOwner, FilterContext, Tim
       return
     }
     this.#plan = plan
+    if (this.#isTunnel) records.startUpgrade(this.record, manager.stats)
     this.#source ??= runtime.pools
     this.#body.limit(plan.forward.requestBufferLimitBytes)
     if (plan.retryPolicy !== undefined) {
@@ -342,8 +343,9 @@ export class Exchange implements RequestEvents, AttemptOwner, FilterContext, Tim
 
   onAttemptInformational(head: ResponseHead): void {
     // As Envoy, which drops every interim response that it was not told to pass.
-    if (this.#answer.isStarted || this.#scope.manager.proxies100Continue !== true) return
-    this.#stream.sendInformational(head)
+    if (this.#answer.isStarted) return
+    plans.countInterim(head.status, this.record, this.#plan)
+    if (this.#scope.manager.proxies100Continue === true) this.#answer.inform(head)
   }
 
   onAttemptHead(attempt: Attempt, head: ResponseHead, isEnd: boolean): void {
@@ -412,7 +414,6 @@ export class Exchange implements RequestEvents, AttemptOwner, FilterContext, Tim
   #acceptTunnel(attempt: Attempt): void {
     this.#isAccepted = true
     attempt.isTunnel = true
-    records.countUpgrade(this.#scope.manager.stats, 1)
     this.#scope.timers.clearRoute()
     this.#sendHeld(attempt)
   }
@@ -471,10 +472,10 @@ export class Exchange implements RequestEvents, AttemptOwner, FilterContext, Tim
 
   onRequestInvalid(refusal: RequestRefusal): void {
     if (this.#isOver) return
-    records.countRefusal(this.#scope.manager.stats, refusal)
     this.record.requestEndMs = 0
+    records.countRefusal(this.#scope.manager.stats, refusal)
     // HTTP/2 has nobody to answer where a message is malformed: its stream is reset.
-    if (refusal.failure === 'messaging-error') this.onDownstreamClose(refusal)
+    if (failureReplies[refusal.failure].status === 0) this.onDownstreamClose(refusal)
     else {
       this.#abort('reset')
       this.#fail(refusal.failure, replies.refusalReply(refusal))
@@ -581,7 +582,6 @@ export class Exchange implements RequestEvents, AttemptOwner, FilterContext, Tim
     this.#body.close()
     if (this.#isTunnel && this.#body.isEnded && this.#answer.isEnded) this.#attempt?.complete()
     this.#abort('reset')
-    if (this.#isAccepted) records.countUpgrade(this.#scope.manager.stats, -1)
     this.#scope.timers.clear(hasSuccessor)
     records.finishRecord(this.record, this.#stream, this.#scope)
     this.#answer.filters?.onEnd(this)

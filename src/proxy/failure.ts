@@ -84,7 +84,7 @@ export const failureReplies: Readonly<Record<Failure, FailureReply>> = {
     'Not Implemented',
     'close',
   ),
-  'unsupported-version': row(426, 2, '-', 'low_version', 'Upgrade Required', 'close'),
+  'unsupported-version': row(426, 2, 'DPE', 'low_version', 'Upgrade Required', 'close'),
   'payload-too-large': row(413, 2, '-', 'request_payload_too_large', 'Payload Too Large', 'close'),
   'bad-grpc-web': row(
     400,

@@ -49,6 +49,7 @@ import { processGauges } from './overload/process-gauges.ts'
 import { adminKey } from './take-over/message.ts'
 import { Succession } from './take-over/succession.ts'
 import { createSlots } from './telemetry/shared-slots.ts'
+import { ShownStats } from './telemetry/shown-stats.ts'
 import { StatsRegistry, type StatsView } from './telemetry/stats-registry.ts'
 import { type WireKind, chooseWire } from './wire/choose-wire.ts'
 import type { HandleInternals } from './wire/node-handle.ts'
@@ -143,6 +144,10 @@ interface SidecarParts {
   readonly succession: Succession | undefined
 }
 
+function shownStats(stats: StatsView, { statsPolicy }: BootstrapConfig): StatsView {
+  return statsPolicy === undefined ? stats : new ShownStats(stats, statsPolicy)
+}
+
 class RunningSidecar implements Sidecar {
   readonly stats: StatsView
   readonly #ownStats = new StatsRegistry(createSlots())
@@ -190,7 +195,7 @@ class RunningSidecar implements Sidecar {
     if (duplicate !== undefined) {
       const group = this.#openWorkers(duplicate, events)
       this.#plane = group
-      this.stats = group.stats
+      this.stats = shownStats(group.stats, bootstrap)
       this.#store = new ResourceStore(clock, [group])
       return
     }
@@ -212,7 +217,7 @@ class RunningSidecar implements Sidecar {
       events,
     })
     this.#plane = plane
-    this.stats = this.#ownStats
+    this.stats = shownStats(this.#ownStats, bootstrap)
     this.#store = new ResourceStore(clock, [plane])
     this.#overload = new OverloadManager({
       overload: plane.runtime.overload,

@@ -78,7 +78,8 @@ test('labels that nothing asks for make no scope class of their own', () => {
   const input = { resources: new Map(), registry: registryOf([]), mesh: meshSettingsOf() }
   const { selectors } = buildWorld(input)
   const keys = ['a', 'b'].map(
-    (app) => scopeOf(clientOf(nodeOf({ labels: { app } })), { selectors, placeLabels: [] }).key,
+    (app) =>
+      scopeOf(clientOf(nodeOf({ labels: { app } })), { input, selectors, placeLabels: [] }).key,
   )
   assert.equal(keys[0], keys[1])
 })

@@ -1,4 +1,8 @@
 /** What the translation reads of a client: its node id and the metadata of registry/node-metadata.ts. */
+import { parseDurationMs } from '../model/duration.ts'
+import { proxyHeadersShape } from '../model/mesh/proxy-config-shape.ts'
+import type { ProxyHeaders } from '../model/mesh/proxy-config.ts'
+import { nodeOfValue } from '../model/schema/source-node.ts'
 import { localityOf, withNode } from '../registry/label.ts'
 import type { MeshPort, Upstream } from '../registry/node-metadata.ts'
 import type { RegistrySnapshot } from '../registry/service.ts'
@@ -27,6 +31,12 @@ export interface Client {
   readonly meshPorts: readonly MeshPort[]
   readonly httpProxyPort: number | undefined
   readonly upstreams: readonly Upstream[]
+  /** Of its own ProxyConfig; undefined: it says none, and the mesh's counts. */
+  readonly proxyHeaders: ProxyHeaders | undefined
+  /** How long a connection may be idle, where it says so (ISTIO_META_IDLE_TIMEOUT). */
+  readonly idleTimeout: string | undefined
+  /** Whether it takes HTTP/1.0 (ISTIO_META_HTTP10). */
+  readonly takesHttp10: boolean
   /** File of the authorities that its host trusts. */
   readonly systemRoots: string
   /** Undefined: it cannot fetch what it first calls. */
@@ -63,10 +73,29 @@ export function clientOf(node: StreamNode): Client {
     meshPorts: list(metadata['MESH_PORTS']).flatMap(meshPortOf),
     httpProxyPort: port(metadata['HTTP_PROXY_PORT']),
     upstreams: list(metadata['UPSTREAMS']).flatMap(upstreamOf),
+    ...proxySettingsOf(metadata),
     systemRoots: text(metadata['SYSTEM_ROOTS']) ?? systemRootsDefault,
     onDemand: onDemandWishes.find((wish) => wish === metadata['ON_DEMAND']),
     rememberedHosts: texts(metadata['ON_DEMAND_HOSTS']).slice(0, rememberedMax),
   }
+}
+
+function proxySettingsOf(metadata: StreamNode['metadata']) {
+  const idleTimeout = text(metadata['IDLE_TIMEOUT'])
+  return {
+    proxyHeaders: proxyHeadersOf(metadata['PROXY_CONFIG']),
+    idleTimeout: (parseDurationMs(idleTimeout ?? '') ?? -1) < 0 ? undefined : idleTimeout,
+    takesHttp10: metadata['HTTP10'] === '1',
+  }
+}
+
+/** What is not of the shape counts as absent. */
+function proxyHeadersOf(config: unknown): ProxyHeaders | undefined {
+  if (!isRecord(config)) return undefined
+  const headers = config['proxyHeaders']
+  if (!isRecord(headers)) return {}
+  const reading = { namespace: '', report: () => {}, isPresent: () => false }
+  return proxyHeadersShape.read(nodeOfValue(headers), '', reading)
 }
 
 function whereOf({

@@ -58,6 +58,8 @@ export interface ClusterInput {
   readonly takesStreams: (endpoint: Endpoint) => boolean
   /** Where the client is. */
   readonly place: ClientPlace
+  /** Whether names of headers go on as they came. */
+  readonly preservesCase: boolean
 }
 
 /** Undefined when a service resolved by DNS has no endpoint (in this subset), as in Istio. */
@@ -78,6 +80,7 @@ export function translateCluster(written: ClusterInput): EncodedResource | undef
     port,
     mesh,
     direction: 'outbound',
+    preservesCase: written.preservesCase,
     isBetweenSidecars: isBetweenSidecars(input, policy.tls),
   }
   const tls = isTlsRefused(policy.tls)

@@ -1,5 +1,6 @@
 /** Envoy's HTTP connection manager as Istio sets it up in a sidecar. */
 import { unreachable } from '../lib/assert.ts'
+import type { ProxyHeaders } from '../model/mesh/proxy-config.ts'
 import type { Filter } from '../xds/proto/generated/envoy/config/listener/v3/listener_components.ts'
 import { Filter as FilterCodec } from '../xds/proto/generated/envoy/config/listener/v3/listener_components.ts'
 import type { RouteConfiguration } from '../xds/proto/generated/envoy/config/route/v3/route.ts'
@@ -10,7 +11,6 @@ import { OnDemand } from '../xds/proto/generated/envoy/extensions/filters/http/o
 import { Router } from '../xds/proto/generated/envoy/extensions/filters/http/router/v3/router.ts'
 import {
   HttpConnectionManager,
-  HttpConnectionManager_ForwardClientCertDetails as ForwardDetails,
   HttpConnectionManager_PathWithEscapedSlashesAction as EscapedSlashes,
   HttpConnectionManager_ServerHeaderTransformation as ServerHeader,
 } from '../xds/proto/generated/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager.ts'
@@ -18,7 +18,13 @@ import { accessLogs } from './access-log.ts'
 import type { Client } from './client.ts'
 import { dynamicForwardProxyFilter } from './dynamic-forward-proxy.ts'
 import type { MeshSettings } from './input.ts'
-import { adsSource, noTimeout, packed } from './message.ts'
+import { adsSource, durationOfText, noTimeout, packed } from './message.ts'
+import {
+  forwardedCertificate,
+  proxyHeadersOf,
+  sharedHeadersOf,
+  spellingOf,
+} from './proxy-header.ts'
 import { corsFilterName, faultFilterName, faultTypeName } from './route-filter.ts'
 import { httpStatsFilter } from './stats-filter.ts'
 
@@ -43,7 +49,8 @@ const managerName =
   'envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager'
 
 export function connectionManager(input: ManagerInput): Filter {
-  const { direction, mesh, routes } = input
+  const { direction, mesh, routes, client } = input
+  const headers = proxyHeadersOf(client, mesh)
   return FilterCodec.fromPartial({
     name: 'envoy.filters.network.http_connection_manager',
     configType: {
@@ -54,17 +61,23 @@ export function connectionManager(input: ManagerInput): Filter {
           typeof routes === 'string'
             ? { $case: 'rds', value: { configSource: adsSource(), routeConfigName: routes } }
             : { $case: 'routeConfig', value: routes },
-        serverName: 'istio-envoy',
-        serverHeaderTransformation:
-          direction === 'inbound' ? ServerHeader.PASS_THROUGH : ServerHeader.OVERWRITE,
+        ...serverHeader(headers, direction),
         // A hop in HTTP/2 would carry trailers in any case, so that they are kept at its ends.
-        httpProtocolOptions: { allowAbsoluteUrl: true, enableTrailers: true },
+        httpProtocolOptions: {
+          allowAbsoluteUrl: true,
+          enableTrailers: true,
+          ...(client.takesHttp10 && { acceptHttp10: true }),
+          ...spellingOf(sharedHeadersOf(headers).preservesCase),
+        },
+        ...(client.idleTimeout !== undefined && {
+          commonHttpProtocolOptions: { idleTimeout: durationOfText(client.idleTimeout) },
+        }),
         // Where a hop between sidecars is HTTP/2, an upgrade crosses it as extended CONNECT (RFC 8441).
         ...(direction === 'inbound' && { http2ProtocolOptions: { allowConnect: true } }),
         ...normalization(mesh),
         useRemoteAddress: false,
-        ...(input.saysWhoCalls === true && forwardedCertificate),
-        generateRequestId: true,
+        ...(direction === 'inbound' && forwardedCertificate(headers, input.saysWhoCalls === true)),
+        generateRequestId: headers.requestId?.disabled !== true,
         // 100 and 103 are the application's, never this proxy's.
         proxy100Continue: true,
         streamIdleTimeout: noTimeout,
@@ -79,10 +92,15 @@ export function connectionManager(input: ManagerInput): Filter {
   })
 }
 
-/** Istio's choice of what is said of the caller's certificate. */
-const forwardedCertificate = {
-  forwardClientCertDetails: ForwardDetails.APPEND_FORWARD,
-  setCurrentClientCertDetails: { subject: true, dns: true, uri: true },
+/** A name that is asked for is told on both sides; without a word an application's own passes inbound. */
+function serverHeader({ server }: ProxyHeaders, direction: ManagerInput['direction']) {
+  const { disabled = false, value = '' } = server ?? {}
+  if (disabled) return { serverHeaderTransformation: ServerHeader.PASS_THROUGH }
+  const passesOn = direction === 'inbound' && value === ''
+  return {
+    serverName: value || 'istio-envoy',
+    serverHeaderTransformation: passesOn ? ServerHeader.PASS_THROUGH : ServerHeader.OVERWRITE,
+  }
 }
 
 /** As long as for a virtual host, in our proxy; Envoy waits for one of those without an end. */
@@ -106,7 +124,9 @@ function grpcWebFilter() {
 }
 
 function httpFilters(input: ManagerInput) {
-  const { direction, client, isOnDemand = false, readsGrpcWeb = false } = input
+  const { direction, client, mesh, isOnDemand = false, readsGrpcWeb = false } = input
+  const { envoyDebugHeaders } = proxyHeadersOf(client, mesh)
+  const suppressEnvoyHeaders = envoyDebugHeaders?.disabled === true
   return [
     ...(isOnDemand ? [onDemandFilter()] : []),
     ...(direction === 'outbound' ? [dynamicForwardProxyFilter()] : []),
@@ -128,7 +148,9 @@ function httpFilters(input: ManagerInput) {
       name: 'envoy.filters.http.router',
       configType: {
         $case: 'typedConfig',
-        value: packed(Router, 'envoy.extensions.filters.http.router.v3.Router', {}),
+        value: packed(Router, 'envoy.extensions.filters.http.router.v3.Router', {
+          suppressEnvoyHeaders,
+        }),
       },
     },
   ]

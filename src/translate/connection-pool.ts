@@ -12,6 +12,7 @@ import type { ServicePort } from '../registry/service.ts'
 import { HttpProtocolOptions } from '../xds/proto/generated/envoy/extensions/upstreams/http/v3/http_protocol_options.ts'
 import type { MeshSettings } from './input.ts'
 import { durationOf, durationOfText, packed } from './message.ts'
+import { spellingOf } from './proxy-header.ts'
 
 export interface PoolInput {
   readonly settings: ConnectionPoolSettings
@@ -20,6 +21,8 @@ export interface PoolInput {
   readonly direction: 'inbound' | 'outbound'
   /** Whether every endpoint is a sidecar that is called with mTLS (between-sidecars.ts). */
   readonly isBetweenSidecars?: boolean
+  /** Whether names of headers of HTTP/1.1 go on as they came. */
+  readonly preservesCase?: boolean
   /** In place of a fixed number of retries. */
   readonly retryBudget?: RetryBudget | undefined
   /** Of its `outlierDetectionHttpErrorCodes` the protocol's options tell. */
@@ -105,7 +108,7 @@ function protocolOptions(input: PoolInput): object | undefined {
     ...(errorMatcher !== undefined && { outlierDetection: { errorMatcher } }),
     upstreamProtocolOptions: upstreamProtocolOptions ?? {
       $case: 'explicitHttpConfig',
-      value: { protocolConfig: { $case: 'httpProtocolOptions', value: keepsTrailers } },
+      value: { protocolConfig: { $case: 'httpProtocolOptions', value: http1Options(input) } },
     },
   }
 }
@@ -173,7 +176,7 @@ export function httpVersionOf(input: PoolInput): HttpVersion {
 function upstreamProtocol(input: PoolInput): object | undefined {
   const { settings } = input
   const version = httpVersionOf(input)
-  if (version === 'client') return downstreamProtocol()
+  if (version === 'client') return downstreamProtocol(input)
   if (version === 'http/2') {
     const maxConcurrentStreams = positive(settings.http?.maxConcurrentStreams)
     const value = {
@@ -189,9 +192,12 @@ function upstreamProtocol(input: PoolInput): object | undefined {
 }
 
 /** A rule's word holds everywhere, as in Istio; without one, streams are for where they are understood and lose nothing. */
-function isUpgraded({ settings, port, mesh, isBetweenSidecars = false }: PoolInput): boolean {
+function isUpgraded(input: PoolInput): boolean {
+  const { settings, port, mesh, isBetweenSidecars = false, preservesCase = false } = input
   const policy = settings.http?.h2UpgradePolicy ?? 'DEFAULT'
   if (policy !== 'DEFAULT') return policy === 'UPGRADE'
+  // In HTTP/2 every name is in lower case.
+  if (preservesCase) return false
   if (!mesh.isHttp2Upgraded || port.protocol !== 'http') return false
   return isBetweenSidecars && !limitsConnections(settings)
 }
@@ -215,10 +221,10 @@ function keepalivePings(http: HttpSettings | undefined) {
   }
 }
 
-function downstreamProtocol(): object {
+function downstreamProtocol(input: PoolInput): object {
   return {
     $case: 'useDownstreamProtocolConfig',
-    value: { httpProtocolOptions: keepsTrailers, http2ProtocolOptions: {} },
+    value: { httpProtocolOptions: http1Options(input), http2ProtocolOptions: {} },
   }
 }
 
@@ -227,7 +233,9 @@ function isHttp2({ protocol }: Pick<ServicePort, 'protocol'>): boolean {
 }
 
 /** Envoy drops the trailers of HTTP/1.1 otherwise: what comes from streams or goes to them would lose its end. */
-const keepsTrailers = { enableTrailers: true }
+function http1Options({ preservesCase = false }: PoolInput) {
+  return { enableTrailers: true, ...spellingOf(preservesCase) }
+}
 
 function isHttp({ protocol }: Pick<ServicePort, 'protocol'>): boolean {
   return protocol === 'http' || protocol === 'auto'

@@ -18,6 +18,7 @@ import { compareText } from './input.ts'
 import { isTls, l4RoutesOf, nowhere, type L4Routes } from './l4-route.ts'
 import { socketAddress } from './message.ts'
 import { httpProxyName } from './outbound-listener.ts'
+import { withHeaders } from './proxy-header.ts'
 import { encodeRouteConfiguration, encodeVirtualHost } from './route-configuration.ts'
 import type { Scope } from './scope.ts'
 import { isImportedBy, outboundPolicyOf, type BoundListener } from './sidecar-index.ts'
@@ -98,7 +99,9 @@ function translateBound(input: EgressInput, bound: BoundListener): EgressParts {
         ),
     )
     const policy = outboundPolicyOf(mesh, scope.sidecar)
-    const all = [...virtualHosts, catchAllVirtualHost(policy)].map(encodeVirtualHost)
+    const all = [...virtualHosts, catchAllVirtualHost(policy)].map((virtualHost) =>
+      encodeVirtualHost(withHeaders(virtualHost, scope.headers)),
+    )
     const routes = [encodeRouteConfiguration(name, all)]
     return { listeners: [forAll([...sourceFilters(client), manager(name)])], routes }
   }

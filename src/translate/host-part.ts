@@ -20,6 +20,7 @@ import { faultsFor, injectFaults } from './injected-fault.ts'
 import { l4Inputs, l4RoutesOf } from './l4-route.ts'
 import { isPassthrough } from './load-balancer.ts'
 import { localityPolicyOf } from './locality.ts'
+import { keyOfHeaders, withHeaders } from './proxy-header.ts'
 import { encodeVirtualHost, type EncodedVirtualHost } from './route-configuration.ts'
 import { translateRoutes } from './route.ts'
 import { isSelected, type Scope } from './scope.ts'
@@ -71,6 +72,7 @@ export function translateClusters(input: PartInput): EncodedResource[] {
     identities: identitiesOf(world, service),
     systemRoots: scope.systemRoots,
     place: scope.place,
+    preservesCase: scope.headers.preservesCase,
   }
   return service.ports.flatMap((port) =>
     subsetsOf(input).flatMap((subset) => {
@@ -142,7 +144,9 @@ export function translateVirtualHosts(
     .filter(({ protocol }) => protocol !== 'udp')
     .flatMap((port) => {
       const virtualHost = serviceVirtualHost(hostInput(world, scope, { service, port }))
-      return virtualHost === undefined ? [] : [encodeVirtualHost(virtualHost)]
+      return virtualHost === undefined
+        ? []
+        : [encodeVirtualHost(withHeaders(virtualHost, scope.headers))]
     })
 }
 
@@ -237,7 +241,12 @@ export function translateUnregistered(
       if (made.has(port)) continue
       const routes = injectFaults(routesOf(world, scope, { virtualService, port }), faults)
       if (routes.length > 0) {
-        made.set(port, encodeVirtualHost(unregisteredVirtualHost(host, port, routes)))
+        made.set(
+          port,
+          encodeVirtualHost(
+            withHeaders(unregisteredVirtualHost(host, port, routes), scope.headers),
+          ),
+        )
       }
     }
   }
@@ -264,6 +273,7 @@ export function virtualHostInputs(world: World, scope: Scope, service: Service):
   return [
     service,
     scope.kind,
+    keyOfHeaders(scope.headers),
     service.namespace === scope.namespace,
     takenNames(world, scope, service).join(),
     ...candidates.flatMap((candidate) => [

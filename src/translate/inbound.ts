@@ -21,6 +21,7 @@ import { inboundClusterName } from './host-name.ts'
 import { inboundChains, type Spoken } from './inbound-chain.ts'
 import type { MeshSettings, MtlsMode } from './input.ts'
 import { noTimeout, socketAddress } from './message.ts'
+import { proxyHeadersOf, sharedHeadersOf } from './proxy-header.ts'
 import { translateInboundRetries } from './retry.ts'
 import { altStatName, statName, type StatNameInput } from './stat-name.ts'
 import { tcpFilters } from './tcp-proxy.ts'
@@ -139,7 +140,7 @@ function inboundRoutes(input: InboundInput, name: string): RouteConfiguration {
 }
 
 function inboundCluster(input: InboundInput): EncodedResource {
-  const { meshPort, mesh, rule, served } = input
+  const { meshPort, mesh, rule, served, client } = input
   const name = inboundClusterName(meshPort.appPort)
   const port = served[0]?.port.number ?? meshPort.servicePort ?? meshPort.appPort
   const policy = effectivePolicy({ rule: rule?.trafficPolicy, subset: undefined, port, mesh })
@@ -152,6 +153,7 @@ function inboundCluster(input: InboundInput): EncodedResource {
       port: { protocol: protocolOf(input) },
       mesh,
       direction: 'inbound',
+      preservesCase: sharedHeadersOf(proxyHeadersOf(client, mesh)).preservesCase,
     }),
     loadAssignment: {
       clusterName: name,

@@ -9,6 +9,7 @@ import type {
 import type { HttpFaultInjection, HttpRetry } from '../model/istio/virtual-service.ts'
 import type { MeshConfig, PathNormalization, TlsConfig } from '../model/mesh/mesh-config.ts'
 import type { MeshSpec } from '../model/mesh/mesh.ts'
+import type { ProxyHeaders } from '../model/mesh/proxy-config.ts'
 import { trustDomainOf } from '../model/mesh/trust-domain.ts'
 import type { Resource } from '../model/resource.ts'
 import type { RegistrySnapshot } from '../registry/service.ts'
@@ -77,6 +78,8 @@ export interface MeshSettings {
   readonly inboundStatName: string
   readonly outboundStatName: string
   readonly tcpKeepalive: TcpKeepalive | undefined
+  /** Of sidecars that do not say their own. */
+  readonly proxyHeaders: ProxyHeaders
   /** Of requests that have reached their sidecar; undefined: Istio's own policy. */
   readonly inboundRetryPolicy: HttpRetry | undefined
   /** Whether callers reach only what runs in their own cluster, by host; the most specific counts. */
@@ -117,7 +120,14 @@ export function meshSettingsOf(config: MeshConfig = {}): MeshSettings {
     protocolDetectionTimeoutMs: durationMs(config.protocolDetectionTimeout ?? '5s'),
     ...securityDefaults(config),
     ...statNames(config),
+    ...connectionDefaults(config),
+  }
+}
+
+function connectionDefaults(config: MeshConfig) {
+  return {
     tcpKeepalive: config.tcpKeepalive,
+    proxyHeaders: config.defaultConfig?.proxyHeaders ?? {},
     inboundRetryPolicy: config.defaultInboundHttpRetryPolicy,
     clusterLocal: clusterLocalHosts(config),
   }

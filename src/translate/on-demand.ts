@@ -22,6 +22,7 @@ import type { L4Routes } from './l4-route.ts'
 import { adsSource } from './message.ts'
 import { httpProxyName } from './outbound-listener.ts'
 import type { OutboundState } from './outbound.ts'
+import { usualHeaders, withHeaders } from './proxy-header.ts'
 import { virtualHostBytes, type EncodedVirtualHost } from './route-configuration.ts'
 import type { Scope } from './scope.ts'
 import { translateSystemClusters } from './system-cluster.ts'
@@ -107,7 +108,7 @@ export class DemandTranslation {
   #find({ outbound, mesh, client, demand }: DemandInput) {
     const directory = this.#directoryOf(outbound)
     const policy = { isAllowed: mesh.isOutboundAllowed, egressProxy: undefined }
-    const unknown = () => catchAllVirtualHost(policy)
+    const unknown = () => withHeaders(catchAllVirtualHost(policy), outbound.scope.headers)
     const found = new Map<string, { readonly part: HostPart; readonly aliases: string[] }>()
     const remembered = client.rememberedHosts.filter((name) => !demand.droppedHosts.has(name))
     for (const alias of new Set([...remembered, ...demand.hosts])) {
@@ -135,7 +136,7 @@ export class DemandTranslation {
   #systemNames(mesh: MeshSettings): readonly string[] {
     let names = this.#system.get(mesh)
     if (names === undefined) {
-      names = translateSystemClusters(mesh).map(({ name }) => name)
+      names = translateSystemClusters(mesh, usualHeaders).map(({ name }) => name)
       this.#system.set(mesh, names)
     }
     return names

@@ -21,6 +21,7 @@ import {
 } from './host-part.ts'
 import type { Imports } from './import-cache.ts'
 import { httpProxyName } from './outbound-listener.ts'
+import { keyOfHeaders, withHeaders } from './proxy-header.ts'
 import {
   encodeRouteConfiguration,
   encodeVirtualHost,
@@ -143,7 +144,8 @@ function translateHost(
   const part: PartInput = { world, scope, service, ...rules }
   const inferred = rules.inferred.map(({ name }) => name).join()
   const routed = routedPart(input, service, { known, isDirty: needs(dirty.virtualHosts) })
-  const byRule = [service, rules.rule, inferred, scope.kind, scope.systemRoots, placeKey(part)]
+  const own = [scope.kind, scope.systemRoots, keyOfHeaders(scope.headers)]
+  const byRule = [service, rules.rule, inferred, ...own, placeKey(part)]
   return {
     clusters: needs(dirty.clusters)
       ? shared.take('clusters', { host, inputs: byRule }, () => translateClusters(part))
@@ -233,8 +235,9 @@ function mapOf(
   return keepSame(map, previous[kind])
 }
 
-function wholeMap(kind: 'clusters' | 'endpoints', { world, parts }: Parts): ResourceMap {
-  const system = kind === 'clusters' ? translateSystemClusters(world.input.mesh) : []
+function wholeMap(kind: 'clusters' | 'endpoints', { world, scope, parts }: Parts): ResourceMap {
+  const { mesh } = world.input
+  const system = kind === 'clusters' ? translateSystemClusters(mesh, scope.headers) : []
   return byName([...system, ...[...parts.values()].flatMap((part) => part[kind])])
 }
 
@@ -251,9 +254,8 @@ function routesOf(state: Parts, { previous, changed }: Before): ResourceMap {
       (host) => previous.parts.get(host)?.virtualHosts === state.parts.get(host)?.virtualHosts,
     )
   if (isUnchanged) return previous.routes
-  const catchAll = encodeVirtualHost(
-    catchAllVirtualHost(outboundPolicyOf(state.world.input.mesh, state.scope.sidecar)),
-  )
+  const policy = outboundPolicyOf(state.world.input.mesh, state.scope.sidecar)
+  const catchAll = encodeVirtualHost(withHeaders(catchAllVirtualHost(policy), state.scope.headers))
   const resource = encodeRouteConfiguration(httpProxyName, [...virtualHostsOf(state), catchAll])
   return keepSame(new Map([[httpProxyName, resource]]), previous?.routes)
 }

@@ -8,6 +8,12 @@ import type { Client } from './client.ts'
 import type { DestinationRules } from './destination-rule-index.ts'
 import { compareText, type MeshSettings } from './input.ts'
 import { type ClientPlace, clusterLabel, labelsOf, preferenceLabels } from './locality.ts'
+import {
+  keyOfHeaders,
+  proxyHeadersOf,
+  sharedHeadersOf,
+  type SharedHeaders,
+} from './proxy-header.ts'
 import type { ClientSidecar, Sidecars } from './sidecar-index.ts'
 import { blocksOf } from './traffic-policy.ts'
 import type { VirtualService, VirtualServices } from './virtual-service-index.ts'
@@ -22,6 +28,8 @@ export interface Scope {
   readonly systemRoots: string
   /** Where its clients are, and the labels of theirs that rules order endpoints by. */
   readonly place: ClientPlace
+  /** Which headers its clients add in routes and clusters. */
+  readonly headers: SharedHeaders
   /** Keys of the selectors that the client's labels satisfy. */
   readonly satisfied: ReadonlySet<string>
   /** The Sidecar that speaks for the clients. */
@@ -84,13 +92,16 @@ function placeOf(client: Client, names: readonly string[]): ClientPlace {
 
 /** What decides on a client's scope class besides the client. */
 export interface ScopeSources {
+  readonly input: { readonly mesh: MeshSettings }
   readonly selectors: Selectors
   /** Labels that order endpoints. */
   readonly placeLabels: readonly string[]
   readonly sidecars?: Pick<Sidecars, 'of'>
 }
 
-export function scopeOf(client: Client, { selectors, placeLabels, sidecars }: ScopeSources): Scope {
+export function scopeOf(client: Client, sources: ScopeSources): Scope {
+  const { selectors, placeLabels, sidecars, input } = sources
+  const headers = sharedHeadersOf(proxyHeadersOf(client, input.mesh))
   const place = placeOf(client, placeLabels)
   const sidecar = sidecars?.of(client)
   const own = { ...client.labels, [workloadKey]: client.workload }
@@ -106,11 +117,13 @@ export function scopeOf(client: Client, { selectors, placeLabels, sidecars }: Sc
       satisfied,
       sidecar?.key,
       place,
+      keyOfHeaders(headers),
     ]),
     namespace: client.namespace,
     kind: client.kind,
     systemRoots: client.systemRoots,
     place,
+    headers,
     satisfied: new Set(satisfied),
     sidecar,
   }

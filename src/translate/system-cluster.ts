@@ -10,6 +10,7 @@ import { translateConnectionPool } from './connection-pool.ts'
 import { dynamicForwardProxy } from './dynamic-forward-proxy.ts'
 import type { MeshSettings } from './input.ts'
 import { durationOf } from './message.ts'
+import type { SharedHeaders } from './proxy-header.ts'
 
 export const systemClusters = {
   /** Unknown hosts, by name. */
@@ -23,9 +24,12 @@ export const systemClusters = {
 /** Istio's idle time-out for connections to hosts outside. */
 const passthroughIdleMs = 300_000
 
-export function translateSystemClusters(mesh: MeshSettings): EncodedResource[] {
+export function translateSystemClusters(
+  mesh: MeshSettings,
+  headers: SharedHeaders,
+): EncodedResource[] {
   return [
-    ...[passthroughCluster(mesh), blackHoleCluster(mesh)].map(encodeCluster),
+    ...[passthroughCluster(mesh, headers), blackHoleCluster(mesh)].map(encodeCluster),
     translateTunnelCluster(systemClusters.tunnel, mesh),
   ]
 }
@@ -44,7 +48,7 @@ function encodeCluster(message: Cluster): EncodedResource {
   })
 }
 
-function passthroughCluster(mesh: MeshSettings): Cluster {
+function passthroughCluster(mesh: MeshSettings, { preservesCase }: SharedHeaders): Cluster {
   return Cluster.fromPartial({
     name: systemClusters.passthrough,
     clusterDiscoveryType: dynamicForwardProxy(),
@@ -54,6 +58,7 @@ function passthroughCluster(mesh: MeshSettings): Cluster {
       port: { protocol: 'auto' },
       mesh,
       direction: 'outbound',
+      preservesCase,
       autoSni: true,
       autoSanValidation: true,
     }),

@@ -33,6 +33,7 @@ export function tcpFilters({ target, statPrefix, reporter, client, mesh }: TcpIn
           ? clusterFields(target)
           : targetFields(allowed(target, client), client)),
         ...(statPrefix !== undefined && { statPrefix }),
+        ...idleTimeoutOf(target, client),
         accessLog: accessLogs(mesh),
       }),
     },
@@ -68,6 +69,14 @@ function targetFields(target: L4Target, client: Client) {
     }),
     ...(target.hashesSourceIp && { hashPolicy: [sourceHashOfBytes(client)] }),
   }
+}
+
+/** A rule's word goes before the proxy's own. */
+function idleTimeoutOf(target: TcpInput['target'], client: Client) {
+  const isSaid = typeof target !== 'string' && target.idleTimeout !== undefined
+  return isSaid || client.idleTimeout === undefined
+    ? {}
+    : { idleTimeout: durationOfText(client.idleTimeout) }
 }
 
 /** Our own proxy has no tunnels by POST: nothing leaves rather than without the tunnel. */

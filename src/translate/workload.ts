@@ -16,6 +16,7 @@ import type { L4Routes } from './l4-route.ts'
 import { clustersOfRoute, l4Clusters } from './on-demand.ts'
 import { translateHttpProxy, translateTunnel, translateUpstream } from './outbound-listener.ts'
 import { modeOfPort } from './peer-authentication-index.ts'
+import { keyOfHeaders, withHeaders } from './proxy-header.ts'
 import { encodeRouteConfiguration, encodeVirtualHost } from './route-configuration.ts'
 import type { Scope } from './scope.ts'
 import { namedAsSource } from './source-hash.ts'
@@ -109,7 +110,10 @@ function reach(
     readsGrpcWeb: part?.port.protocol === 'grpc-web',
   })
   const routes =
-    virtualHost && encodeRouteConfiguration(virtualHost.name, [encodeVirtualHost(virtualHost)])
+    virtualHost &&
+    encodeRouteConfiguration(virtualHost.name, [
+      encodeVirtualHost(withHeaders(virtualHost, scope.headers)),
+    ])
   return { listener, routes }
 }
 
@@ -134,6 +138,8 @@ export function workloadInputs(input: WorkloadInput): unknown[] {
     input.isOnDemand === true,
     world.hashesSource,
     scope.sidecar?.key,
+    keyOfHeaders(scope.headers),
+    JSON.stringify(client.proxyHeaders),
     ...egressInputs(input),
     JSON.stringify(client.labels),
     ...client.meshPorts.flatMap((meshPort) => {

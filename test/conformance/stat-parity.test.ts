@@ -16,11 +16,18 @@ const known: readonly (readonly [names: RegExp, why: string])[] = [
     'the rest of a retried response is read, and its connection used again; Envoy ends it',
   ],
   [
+    /^cluster\.a\.upstream_cx_destroy_remote(_with_active_rq)?$/,
+    'to Envoy it is its own end when the last bytes of half an answer come together with the end, and not when that comes later',
+  ],
+  [
     /^cluster\.overflow\.upstream_(cx_active|cx_http1_total|cx_total|rq_pending_total)$/,
     'a request beyond max_requests opens no connection; in Envoy it does first',
   ],
   [/^cluster\.empty\.lb_healthy_panic$/, 'without any host there is nothing to panic over'],
-  [/\.downstream_cx_delayed_close_timeout$/, 'not counted'],
+  [
+    /\.downstream_cx_delayed_close_timeout$/,
+    'FIN comes before the wait for the client’s, in Envoy behind it',
+  ],
   [
     /^http\.main\.downstream_rq_rx_reset$/,
     'the client of a websocket may end its direction; in Envoy that ends both',

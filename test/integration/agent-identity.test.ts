@@ -133,6 +133,7 @@ async function openSide(server: AuthorityServer, side: Side) {
       ...common,
       plan,
       identity,
+      adminAddress: '127.0.0.1:1',
       isEnding: () => false,
       upgrade: () => Promise.resolve(),
     }),

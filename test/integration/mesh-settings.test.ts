@@ -1,6 +1,7 @@
 /** What the mesh says for all sidecars, as it works in one: names in statistics, retries before the application, TLS. */
 import assert from 'node:assert/strict'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer as createHttpServer } from 'node:http'
 import { createServer } from 'node:net'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -168,4 +169,81 @@ spec:
   } finally {
     rmSync(folder, { recursive: true, force: true })
   }
+})
+
+interface Seen {
+  readonly rawHeaders: readonly string[]
+}
+
+/** What the application was asked, and what its caller got, by a sidecar on each side: here the same one. */
+async function callWith(proxyHeaders: string) {
+  const seen: Seen[] = []
+  const app = createHttpServer((request, response) => {
+    seen.push({ rawHeaders: request.rawHeaders })
+    response.writeHead(200, { Server: 'the application', 'X-Its-Own': '1' }).end('ok')
+  })
+  await new Promise<void>((resolve) => app.listen(0, '127.0.0.1', resolve))
+  try {
+    await using scene = await openSidecarScene({ resources: {} })
+    const { port: appPort } = app.address() as AddressInfo // it listens on TCP
+    const text = reviews({
+      meshConfig: `{ defaultConfig: { proxyHeaders: ${proxyHeaders} } }`,
+      app: appPort,
+    })
+    const direct = text.replace('port: 21000 } ]\n', `port: ${appPort} } ]\n`)
+    const withRule = `${direct}---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: { name: reviews }
+spec:
+  hosts: [reviews]
+  http:
+  - rewrite: { authority: rewritten }
+    route: [ { destination: { host: reviews } } ]
+`
+    const port = await serve(scene, withRule, 'http_proxy')
+    const headers = { host: 'reviews:9080', 'X-Mixed-Case': '1' }
+    const answer = await httpGet({ port, path: 'http://reviews:9080/', headers })
+    assert.equal(answer.body, 'ok')
+    const [first] = seen
+    assert.ok(first)
+    const sent = new Map<string, string>()
+    for (let at = 0; at < first.rawHeaders.length; at += 2) {
+      sent.set(first.rawHeaders[at] ?? '', first.rawHeaders[at + 1] ?? '')
+    }
+    return { sent, got: answer.headers }
+  } finally {
+    app.close()
+    app.closeAllConnections()
+  }
+}
+
+test('unless somebody says otherwise a sidecar adds its headers, in lower case', async () => {
+  const { sent, got } = await callWith('{}')
+  assert.equal(sent.get('x-envoy-attempt-count'), '1')
+  assert.ok(sent.has('x-request-id'))
+  assert.ok(sent.has('x-mixed-case'))
+  assert.ok(!sent.has('x-forwarded-host'))
+  assert.equal(got['server'], 'istio-envoy')
+  assert.ok('x-envoy-upstream-service-time' in got)
+})
+
+test('each of them can be switched off', async () => {
+  const off = '{ disabled: true }'
+  const { sent, got } = await callWith(
+    `{ attemptCount: ${off}, requestId: ${off}, server: ${off}, envoyDebugHeaders: ${off} }`,
+  )
+  assert.ok(!sent.has('x-envoy-attempt-count'))
+  assert.ok(!sent.has('x-request-id'))
+  assert.equal(got['server'], 'the application')
+  assert.ok(!('x-envoy-upstream-service-time' in got))
+})
+
+test('a server has another name, a host that was rewritten is told, and names keep their case', async () => {
+  const { sent, got } = await callWith(
+    '{ server: { value: ours }, xForwardedHost: { enabled: true }, preserveHttp1HeaderCase: true }',
+  )
+  assert.equal(got['server'], 'ours')
+  assert.equal(sent.get('x-forwarded-host'), 'reviews:9080')
+  assert.ok(sent.has('X-Mixed-Case'))
 })

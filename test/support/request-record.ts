@@ -14,6 +14,7 @@ export function requestRecord(fields: Partial<RequestRecord> = {}): RequestRecor
     startMs: Date.UTC(2026, 0, 2, 3, 4, 5, 678),
     durationMs: 12.7,
     isBrokenOff: false,
+    isUpgrade: false,
     upstreamServiceTimeMs: 11.9,
     request: {
       method: 'GET',

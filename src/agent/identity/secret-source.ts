@@ -18,15 +18,29 @@ import type { Credentials } from './credentials.ts'
 
 const ownSecretName = 'default'
 
+/** Roots that the configuration names beside those of the authority. */
+export interface MoreRoots {
+  readonly trustDomain: string
+  readonly pem: readonly string[]
+}
+
 const none: ReadonlyMap<string, EncodedResource> = new Map()
 
 export class SecretSource implements ViewSource {
+  readonly #more: MoreRoots
   readonly #listeners = new Set<() => void>()
   #view: ResourceView = { revision: '0', resources: () => none }
 
+  constructor(more: MoreRoots = { trustDomain: '', pem: [] }) {
+    this.#more = more
+  }
+
   set(credentials: Credentials): void {
     const secrets = new Map(
-      [ownSecret(credentials), rootsSecret(credentials)].map((secret) => [secret.name, secret]),
+      [ownSecret(credentials), rootsSecret(credentials, this.#more)].map((secret) => [
+        secret.name,
+        secret,
+      ]),
     )
     this.#view = {
       revision: [...secrets.values()].map(({ version }) => version).join('-'),
@@ -57,11 +71,16 @@ function ownSecret({ keyPem, chainPem }: Credentials): EncodedResource {
   return encodeResource({ name, typeUrl: typeUrls.secret, codec: Secret, message })
 }
 
-function rootsSecret({ bundle }: Credentials): EncodedResource {
+function rootsSecret({ bundle }: Credentials, more: MoreRoots): EncodedResource {
   return encodeTrustSecret(
     bundle.trustDomains.map((trustDomain) => ({
       trustDomain,
-      rootsPem: bundle.rootsOf(trustDomain).map(String).join(''),
+      rootsPem: [
+        ...bundle.rootsOf(trustDomain).map(String),
+        ...(trustDomain === more.trustDomain ? more.pem : []),
+      ]
+        .map((pem) => `${pem.trim()}\n`)
+        .join(''),
     })),
   )
 }

@@ -77,7 +77,7 @@ const rootsChangedMs = 2_000
 
 export class WorkloadIdentity implements Disposable {
   readonly holder: Holder
-  readonly secrets = new SecretSource()
+  readonly secrets: SecretSource
   readonly #options: WorkloadIdentityOptions
   readonly #files: CredentialFiles
   readonly #renewal: Renewal
@@ -97,6 +97,7 @@ export class WorkloadIdentity implements Disposable {
     const { trustDomain } = plan.mesh
     const { namespace, serviceAccount } = plan
     this.#options = options
+    this.secrets = new SecretSource({ trustDomain, pem: identity.moreRootsPem ?? [] })
     this.holder = {
       spiffeId: spiffeIdOf({ trustDomain, namespace, serviceAccount }),
       trustDomains: [...new Set([trustDomain, ...identity.trustDomainAliases])],

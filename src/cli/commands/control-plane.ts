@@ -203,6 +203,9 @@ function announceAlone(
     pid: process.pid,
     trustDomain: meshIdentityOf(mesh.name, meshFile?.spec).trustDomain,
     identity: { ...identityPlanOf(meshFile?.spec), handOver },
+    ...(meshFile?.spec.meshConfig?.defaultConfig && {
+      proxyConfig: meshFile.spec.meshConfig.defaultConfig,
+    }),
     file: meshFile?.path ?? '',
     startedAt: new Date(systemClock.nowMs()).toISOString(),
   })

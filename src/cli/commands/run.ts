@@ -20,6 +20,7 @@ import { systemClock } from '../../lib/clock.ts'
 import { createLog, type LogLevel } from '../../lib/log.ts'
 import { MeshError, type MeshErrorCode } from '../../lib/mesh-error.ts'
 import { systemRandom, type Random } from '../../lib/random.ts'
+import { mergeProxyConfigs, type ProxyConfig } from '../../model/mesh/proxy-config.ts'
 import {
   meshFlags,
   namespaceFlag,
@@ -33,6 +34,10 @@ import { findMesh, tulleHome, type RunningMesh } from '../home.ts'
 import { printError } from '../program.ts'
 import type { Terminal } from '../terminal.ts'
 import { parseUpstream } from '../up/mesh-plan.ts'
+import { planDrain, planProxy } from '../up/proxy-plan.ts'
+
+/** Of the time from a signal to the end. */
+const drainDefaultMs = 5_000
 
 export const runCommand: Command = {
   name: 'run',
@@ -79,8 +84,7 @@ export const runCommand: Command = {
     },
     {
       flags: '--concurrency <number>',
-      summary: 'threads of the sidecar that carry traffic',
-      default: '1',
+      summary: 'threads of the sidecar that carry traffic (default: as the mesh says, else 1)',
     },
     {
       flags: '--on-demand <when>',
@@ -96,8 +100,8 @@ export const runCommand: Command = {
     },
     {
       flags: '--drain-s <seconds>',
-      summary: 'how much of it may go to requests and connections under way',
-      default: '5',
+      summary:
+        'how much of it may go to requests and connections under way (default: as the mesh says, else 5)',
     },
     {
       flags: '--control-plane <host:port>',
@@ -217,21 +221,26 @@ export function planRun(input: CommandInput, random: Random): WorkloadPlan {
   const mesh = meshToJoin(flags, context)
   const { workload, instance } = nameWorkload(flags, words, random)
   const namespace = flags.text('namespace') ?? mesh.namespace
+  const config = proxyConfigOf(flags, mesh)
+  const labels = { app: service ?? workload, ...parseLabels(flags.list('label')) }
   return {
     mesh: { name: mesh.name, trustDomain: mesh.trustDomain },
-    identity: planIdentity(input, mesh),
+    identity: {
+      ...planIdentity(input, mesh),
+      ...(config.caCertificatesPem && { moreRootsPem: config.caCertificatesPem }),
+    },
     instance,
     workload,
     namespace,
     serviceAccount: flags.text('serviceAccount') ?? 'default',
-    labels: { app: service ?? workload, ...parseLabels(flags.list('label')) },
+    labels,
     group: undefined,
     service,
     ports,
     upstreams: flags.list('upstream').map((text) => parseUpstream(workload, text)),
     locality: '',
     bindAddress: '127.0.0.1',
-    application: planApplication(input),
+    application: planApplication(input, config),
     controlPlane: mesh.xds,
     stateFolder: join(home.stateOf(mesh.name), namespace, instance),
     isStateKept: flags.text('name') !== undefined,
@@ -239,16 +248,27 @@ export function planRun(input: CommandInput, random: Random): WorkloadPlan {
     proxy: {
       kind: flags.text('proxy') === 'envoy' ? 'envoy' : 'tulle',
       program: flags.text('envoy'),
-      concurrency: flags.number('concurrency', { low: 1, high: 1_024 }) ?? 1,
       onDemand: onDemandWishes.find((wish) => wish === flags.text('onDemand')) ?? 'auto',
-      drainTimeMs: 45_000,
+      ...planProxy(config, { workload, namespace, labels }),
     },
-    termination: {
+    termination: planDrain(config, {
       deadlineMs: (flags.number('gracePeriodS', { low: 0, high: 86_400 }) ?? 10) * 1_000,
-      drainMs: (flags.number('drainS', { low: 0, high: 86_400 }) ?? 5) * 1_000,
-      zeroConnectionsMinMs: undefined,
-    },
+      drainMs: drainDefaultMs,
+    }),
   }
+}
+
+/** What the mesh says of every sidecar; the command line goes before it. */
+function proxyConfigOf(flags: FlagValues, { proxyConfig = {} }: MeshToJoin): ProxyConfig {
+  // Ports of the host are for the one workload that was meant.
+  const { statusPort: _status, proxyAdminPort: _admin, ...shared } = proxyConfig
+  const concurrency = flags.number('concurrency', { low: 0, high: 1_024 })
+  const drainS = flags.number('drainS', { low: 0, high: 86_400 })
+  return mergeProxyConfigs([
+    shared,
+    concurrency === undefined ? undefined : { concurrency },
+    drainS === undefined ? undefined : { terminationDrainDuration: `${drainS}s` },
+  ])
 }
 
 function parseService(flags: FlagValues): Pick<WorkloadPlan, 'service' | 'ports'> {
@@ -272,7 +292,10 @@ function nameWorkload(
   return { workload, instance: `${workload}-${draw.toString(36).padStart(5, '0')}` }
 }
 
-function planApplication({ arguments: words, flags, context }: CommandInput): ApplicationPlan {
+function planApplication(
+  { arguments: words, flags, context }: CommandInput,
+  { holdApplicationUntilProxyStarts = true }: ProxyConfig,
+): ApplicationPlan {
   return {
     command: words,
     // The shell that we were called from has replaced what was to be replaced.
@@ -282,7 +305,7 @@ function planApplication({ arguments: words, flags, context }: CommandInput): Ap
     probe: planProbePath(flags.text('probePath')),
     restart: 'never',
     stopGraceMs: 5_000,
-    isHeldUntilProxyStarts: true,
+    isHeldUntilProxyStarts: holdApplicationUntilProxyStarts,
   }
 }
 
@@ -304,7 +327,10 @@ function planIdentity({ flags, context }: CommandInput, { identity }: MeshToJoin
   }
 }
 
-type MeshToJoin = Pick<RunningMesh, 'name' | 'xds' | 'namespace' | 'trustDomain' | 'identity'>
+type MeshToJoin = Pick<
+  RunningMesh,
+  'name' | 'xds' | 'namespace' | 'trustDomain' | 'identity' | 'proxyConfig'
+>
 
 function meshToJoin(flags: FlagValues, context: CliContext): MeshToJoin {
   const xds = flags.text('controlPlane')

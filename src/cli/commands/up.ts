@@ -18,6 +18,7 @@ import { identityPlanOf, meshIdentityOf, planMesh, type MeshPlan } from '../up/m
 import { MeshSupervisor } from '../up/mesh-supervisor.ts'
 import { nextSteps } from '../up/next-steps.ts'
 import { createJsonLog, createTextLog, type ProcessLog } from '../up/process-log.ts'
+import { readProxyConfigs } from '../up/read-proxy-configs.ts'
 import { readyEvent } from '../up/ready-event.ts'
 
 /** The mesh is being ended by force; what it started has this long to end by itself. */
@@ -89,6 +90,7 @@ async function prepare(
   const stateFolder = join(home.stateOf(name), 'control-plane')
   const handOver = handOverSocket(stateFolder)
   const plan = planMesh({
+    proxyConfigs: await readProxyConfigs(meshFile),
     mesh: name,
     namespace,
     spec,
@@ -110,6 +112,7 @@ async function prepare(
     namespace,
     trustDomain: meshIdentityOf(name, spec).trustDomain,
     identity: { ...identityPlanOf(spec), handOver },
+    ...(spec.meshConfig?.defaultConfig && { proxyConfig: spec.meshConfig.defaultConfig }),
     file: path,
     startedAt: new Date(systemClock.nowMs()).toISOString(),
   }

@@ -3,7 +3,10 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
 import { MeshError } from '../../lib/mesh-error.ts'
+import type { ProxyConfigSpec } from '../../model/istio/proxy-config.ts'
 import type { MeshSpec, MeshWorkload } from '../../model/mesh/mesh.ts'
+import type { ProxyConfig } from '../../model/mesh/proxy-config.ts'
+import type { Resource } from '../../model/resource.ts'
 import { planMesh } from './mesh-plan.ts'
 
 const options = {
@@ -170,4 +173,81 @@ test('EXIT_ON_ZERO_ACTIVE_CONNECTIONS waits for the last connection, as long as 
   })
   const [own] = plan(spec({ MINIMUM_DRAIN_DURATION: '2s' })).services
   assert.equal(own?.termination.zeroConnectionsMinMs, 2_000)
+})
+
+const rootPem = '-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----'
+
+test('a ProxyConfig says what its sidecar is: of the mesh, of resources, of the annotation', () => {
+  const defaultConfig: ProxyConfig = {
+    concurrency: 2,
+    holdApplicationUntilProxyStarts: false,
+    readinessProbe: { httpGet: { path: '/health' }, periodSeconds: 3 },
+    proxyMetadata: { ISTIO_META_IDLE_TIMEOUT: '30s', OTHER: 'x' },
+    proxyStatsMatcher: { inclusionPrefixes: ['cluster.'] },
+    runtimeValues: { 'a.b': 'true' },
+    caCertificatesPem: [rootPem],
+    tracingServiceName: 'CANONICAL_NAME_AND_NAMESPACE',
+    proxyHeaders: { requestId: { disabled: true } },
+  }
+  const annotations = {
+    'proxy.istio.io/config':
+      'concurrency: 0\nstatusPort: 15020\nproxyAdminPort: 15000\nproxyHeaders: {server: {value: x}}',
+  }
+  const spec: MeshSpec = { ...service({ annotations }), meshConfig: { defaultConfig } }
+  const [workload] = plan(spec).services
+  assert.ok(workload)
+  const { proxy, application, identity } = workload
+  assert.equal(application.isHeldUntilProxyStarts, false)
+  assert.equal(application.probe?.periodMs, 3_000)
+  assert.deepEqual(identity?.moreRootsPem, [rootPem])
+  const { config, ...rest } = proxy
+  assert.deepEqual(rest, {
+    kind: 'tulle',
+    program: undefined,
+    drainTimeMs: 45_000,
+    concurrency: 0,
+    adminPort: 15_000,
+    statusPort: 15_020,
+    runtime: { 'a.b': 'true' },
+    stats: { inclusion: { prefixes: ['cluster.'], suffixes: [], regexps: [] }, tags: [] },
+    cluster: 's.default',
+    metadata: { IDLE_TIMEOUT: '30s' },
+    environment: { ISTIO_META_IDLE_TIMEOUT: '30s', OTHER: 'x' },
+  })
+  assert.deepEqual(config?.['proxyHeaders'], {
+    requestId: { disabled: true },
+    server: { value: 'x' },
+  })
+})
+
+test('a workload’s own probe goes before that of its ProxyConfig', () => {
+  const readinessProbe = { tcpSocket: {}, periodSeconds: 3 }
+  const spec: MeshSpec = {
+    ...service({ probe: { tcpSocket: {}, periodSeconds: 7 } }),
+    meshConfig: { defaultConfig: { readinessProbe } },
+  }
+  assert.equal(plan(spec).services[0]?.application.probe?.periodMs, 7_000)
+})
+
+test('a resource that selects a workload goes before its annotations, they before the namespace’s', () => {
+  const resource = (namespace: string, spec: ProxyConfigSpec) =>
+    ({ kind: 'ProxyConfig', metadata: { namespace }, spec }) as Resource<ProxyConfigSpec>
+  const forAll = [
+    resource('istio-system', { concurrency: 1, environmentVariables: { ISTIO_META_A: 'root' } }),
+    resource('default', { concurrency: 2 }),
+  ]
+  const selecting = resource('default', {
+    selector: { matchLabels: { app: 's' } },
+    concurrency: 4,
+  })
+  const annotated = service({ annotations: { 'proxy.istio.io/config': 'concurrency: 3' } })
+  const threads = (spec: MeshSpec, proxyConfigs: readonly Resource<ProxyConfigSpec>[]) =>
+    planMesh({ ...options, spec, proxyConfigs }).services[0]?.proxy.concurrency
+  assert.equal(threads(service({}), []), undefined)
+  assert.equal(threads(service({}), forAll.slice(0, 1)), 1)
+  assert.equal(threads(service({}), forAll), 2)
+  assert.equal(threads(annotated, forAll), 3)
+  assert.equal(threads(annotated, [...forAll, selecting]), 4)
+  const [workload] = planMesh({ ...options, spec: annotated, proxyConfigs: forAll }).services
+  assert.deepEqual(workload?.proxy.metadata, { A: 'root' })
 })

@@ -15,9 +15,14 @@ import type {
 } from '../../agent/workload-plan.ts'
 import { MeshError } from '../../lib/mesh-error.ts'
 import { durationMs } from '../../model/duration.ts'
+import { proxyConfigLevels, type ProxyConfigSpec } from '../../model/istio/proxy-config.ts'
 import type { MeshService, MeshSpec, MeshWorkload } from '../../model/mesh/mesh.ts'
+import { proxyConfigOfAnnotations } from '../../model/mesh/proxy-config-annotation.ts'
+import { mergeProxyConfigs, type ProxyConfig } from '../../model/mesh/proxy-config.ts'
 import { trustDomainOf } from '../../model/mesh/trust-domain.ts'
+import type { Resource } from '../../model/resource.ts'
 import { planProbe } from './probe-plan.ts'
+import { planDrain, planProxy } from './proxy-plan.ts'
 
 export interface MeshPlanOptions {
   readonly mesh: string
@@ -32,6 +37,8 @@ export interface MeshPlanOptions {
   readonly stateFolder: string
   readonly portFolder: string
   readonly proxy: Pick<WorkloadPlan['proxy'], 'kind' | 'program'>
+  /** Resources of kind ProxyConfig. */
+  readonly proxyConfigs?: readonly Resource<ProxyConfigSpec>[]
 }
 
 export interface MeshPlan {
@@ -51,9 +58,6 @@ export interface Build {
 const deadlineDefaultMs = 3_000
 const drainDefaultMs = 1_000
 const stopGraceMs = 2_000
-/** Istio's. */
-const drainDurationDefaultMs = 45_000
-const minimumDrainDefaultMs = 5_000
 
 export function planMesh(options: MeshPlanOptions): MeshPlan {
   const { spec } = options
@@ -120,15 +124,18 @@ function planReplicas(options: MeshPlanOptions, member: Member): readonly Worklo
 }
 
 function planWorkload(options: MeshPlanOptions, member: Member, instance: string): WorkloadPlan {
-  const { service, workload } = member
+  const { workload } = member
   const namespace = namespaceOf(options, member)
+  const config = proxyConfigOf(options, member)
+  const labels = labelsOf(member)
+  const probe = workload.probe ?? config.readinessProbe
   return {
     mesh: meshIdentityOf(options.mesh, options.spec),
     instance,
     workload: workload.name,
     namespace,
     serviceAccount: workload.serviceAccount ?? 'default',
-    labels: { app: service?.name ?? workload.name, ...workload.labels },
+    labels,
     group: workload.name,
     service: undefined,
     ports: planPorts(member),
@@ -140,10 +147,10 @@ function planWorkload(options: MeshPlanOptions, member: Member, instance: string
       isExpanded: true,
       cwd: resolve(options.folder, workload.cwd ?? '.'),
       env: { INSTANCE: instance, ...workload.env },
-      probe: workload.probe === undefined ? undefined : planProbe(workload.name, workload.probe),
+      probe: probe === undefined ? undefined : planProbe(workload.name, probe),
       restart: 'always',
       stopGraceMs,
-      isHeldUntilProxyStarts: true,
+      isHeldUntilProxyStarts: config.holdApplicationUntilProxyStarts ?? true,
     },
     controlPlane: options.controlPlane,
     identity: {
@@ -151,35 +158,44 @@ function planWorkload(options: MeshPlanOptions, member: Member, instance: string
       tokenFile: undefined,
       rootsFile: undefined,
       handOver: options.handOver,
+      ...(config.caCertificatesPem && { moreRootsPem: config.caCertificatesPem }),
     },
     stateFolder: resolve(options.stateFolder, namespace, instance),
     isStateKept: true,
     portFolder: options.portFolder,
-    proxy: { ...options.proxy, drainTimeMs: drainTimeOf(options.spec) },
-    termination: terminationOf(options.spec, workload),
+    proxy: {
+      ...options.proxy,
+      ...planProxy(config, { workload: workload.name, namespace, labels }),
+    },
+    termination: terminationOf(config, workload),
   }
 }
 
-function drainTimeOf({ meshConfig }: MeshSpec): number {
-  const { drainDuration } = meshConfig?.defaultConfig ?? {}
-  return drainDuration === undefined ? drainDurationDefaultMs : durationMs(drainDuration)
+/** As Istio lays them: a resource that selects the workload goes before its annotations, they before the namespace's. */
+function proxyConfigOf(options: MeshPlanOptions, member: Member): ProxyConfig {
+  const { spec, proxyConfigs = [] } = options
+  const levels = proxyConfigLevels(proxyConfigs, {
+    labels: labelsOf(member),
+    namespace: namespaceOf(options, member),
+    rootNamespace: spec.meshConfig?.rootNamespace ?? 'istio-system',
+  })
+  return mergeProxyConfigs([
+    spec.meshConfig?.defaultConfig,
+    levels.root,
+    levels.namespace,
+    proxyConfigOfAnnotations(member.workload.annotations),
+    levels.workload,
+  ])
 }
 
-function terminationOf({ meshConfig }: MeshSpec, workload: MeshWorkload): TerminationPlan {
-  const { terminationDrainDuration, proxyMetadata = {} } = meshConfig?.defaultConfig ?? {}
-  const { EXIT_ON_ZERO_ACTIVE_CONNECTIONS, MINIMUM_DRAIN_DURATION: minimum } = proxyMetadata
-  const waitsForZero = EXIT_ON_ZERO_ACTIVE_CONNECTIONS === 'true'
+function labelsOf({ service, workload }: Member): Readonly<Record<string, string>> {
+  return { app: service?.name ?? workload.name, ...workload.labels }
+}
+
+function terminationOf(config: ProxyConfig, workload: MeshWorkload): TerminationPlan {
   const seconds = workload.terminationGracePeriodSeconds
   const deadlineMs = seconds === undefined ? deadlineDefaultMs : seconds * 1_000
-  const drainMs =
-    terminationDrainDuration === undefined ? drainDefaultMs : durationMs(terminationDrainDuration)
-  const minimumMs = minimum === undefined ? minimumDrainDefaultMs : durationMs(minimum)
-  return {
-    deadlineMs,
-    // As in Istio, the last connection is then waited for as long as there is time at all.
-    drainMs: waitsForZero ? deadlineMs : drainMs,
-    zeroConnectionsMinMs: waitsForZero ? minimumMs : undefined,
-  }
+  return planDrain(config, { deadlineMs, drainMs: drainDefaultMs })
 }
 
 export function meshIdentityOf(name: string, spec: MeshSpec | undefined): MeshIdentity {

@@ -46,7 +46,10 @@ export const withoutMeaningInProxy: Reasons = {
   customConfigFile: agentsOwn,
   discoveryAddress: 'the agent knows the control plane of its mesh',
   discoveryRefreshDelay: 'Istio does not read it any more either',
-  gatewayTopology: 'it is for gateways, which are not there yet',
+  'proxyHeaders.metadataExchangeHeaders':
+    'sidecars exchange no metadata in headers: labels of the other side come from its endpoint',
+  'proxyHeaders.xForwardedPort':
+    'Envoy adds it where it is the first proxy on the way, which a sidecar is not',
   image: 'there is no container to take it for',
   interceptionMode: captured,
   meshId: 'the mesh file names the mesh',
@@ -73,6 +76,7 @@ export const notYetInProxy: readonly string[] = [
   'envoyMetricsService',
   'fileFlushInterval',
   'fileFlushMinSizeKb',
+  'gatewayTopology',
   'statsdUdpAddress',
   'tracing',
   'zipkinAddress',

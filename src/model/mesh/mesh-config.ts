@@ -9,6 +9,7 @@ import type {
   TcpKeepalive,
 } from '../istio/destination-rule.ts'
 import type { HttpRetry } from '../istio/virtual-service.ts'
+import type { ProxyConfig } from './proxy-config.ts'
 
 export interface MeshConfig {
   readonly outboundTrafficPolicy?: { readonly mode?: OutboundTrafficMode }
@@ -57,7 +58,7 @@ export interface MeshConfig {
   readonly onDemand?: 'AUTO' | 'ON' | 'OFF'
   /** Ours: how long a workload stays after its stream ended. Default 10s. */
   readonly workloadGracePeriod?: string
-  /** Of Istio's ProxyConfig, how a workload ends. */
+  /** Of every sidecar, unless a ProxyConfig or an annotation of its workload says otherwise. */
   readonly defaultConfig?: ProxyConfig
 }
 
@@ -75,21 +76,6 @@ export interface ServiceSettings {
   }
   /** Fully qualified; may begin with `*`. The most specific entry counts. */
   readonly hosts?: readonly string[]
-}
-
-export interface ProxyConfig {
-  /** How long connections of a listener that has gone may go on. Default 45s. */
-  readonly drainDuration?: string
-  /** Ceiling of the time that a sidecar waits for what is under way when its workload ends. */
-  readonly terminationDrainDuration?: string
-  readonly proxyMetadata?: ProxyMetadata
-}
-
-export interface ProxyMetadata {
-  /** Wait for the last connection, not only for what is under way. */
-  readonly EXIT_ON_ZERO_ACTIVE_CONNECTIONS?: 'true' | 'false'
-  /** And no less than so long. Default 5s. */
-  readonly MINIMUM_DRAIN_DURATION?: string
 }
 
 export type OutboundTrafficMode = 'ALLOW_ANY' | 'REGISTRY_ONLY' | 'ALLOW_ANY_DYNAMIC_DNS'

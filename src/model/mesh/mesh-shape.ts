@@ -21,9 +21,14 @@ import {
   uint32Max,
 } from '../schema/shape.ts'
 import type { Check, Reading, Rule, Shape } from '../schema/shape.ts'
-import { itemPath } from '../schema/source-node.ts'
+import { itemPath, keyPath } from '../schema/source-node.ts'
 import { checkTrustDomain, meshConfigShape } from './mesh-config-shape.ts'
 import type { MeshService, MeshServicePort, MeshSpec, MeshWorkload } from './mesh.ts'
+import {
+  checkProxyAnnotations,
+  proxyConfigAnnotation,
+  proxyConfigOfAnnotations,
+} from './proxy-config-annotation.ts'
 
 /** More replicas on one host are a slip. */
 const replicasMax = 1000
@@ -181,6 +186,36 @@ const checkReplicas: Rule<MeshSpec> = (value, path, reading) => {
   }
 }
 
+const checkAnnotations: Rule<MeshSpec> = (value, path, reading) => {
+  for (const { entry, path: at } of placesOfWorkloads(value, path)) {
+    checkProxyAnnotations(entry.annotations, `${at}.annotations`, reading)
+  }
+}
+
+/** A port of the host that is the same for every workload can belong to one only. */
+const checkFixedPorts: Rule<MeshSpec> = (value, path, reading) => {
+  const placed = placesOfWorkloads(value, path)
+  const replicas = placed.reduce((sum, { entry }) => sum + (entry.replicas ?? 1), 0)
+  for (const name of ['statusPort', 'proxyAdminPort'] as const) {
+    if (value.meshConfig?.defaultConfig?.[name] !== undefined && replicas > 1) {
+      reading.report(`${path}.meshConfig.defaultConfig.${name}`, oneCanHave(name, replicas))
+    }
+    for (const { entry, path: at } of placed) {
+      const own = proxyConfigOfAnnotations(entry.annotations)?.[name]
+      if (own === undefined || (entry.replicas ?? 1) < 2) continue
+      const place = keyPath(`${at}.annotations`, proxyConfigAnnotation)
+      reading.report(place, oneCanHave(name, entry.replicas ?? 1))
+    }
+  }
+}
+
+function oneCanHave(name: string, replicas: number): { message: string; remedy: string } {
+  return {
+    message: `${name} is a port of the host, and ${String(replicas)} sidecars cannot all have it`,
+    remedy: `Set ${name} in the annotation ${proxyConfigAnnotation} of one workload, or leave it out.`,
+  }
+}
+
 /** Both places are read; two answers would be a riddle. */
 const checkTrustDomains: Rule<MeshSpec> = (value, path, reading) => {
   const other = value.meshConfig?.trustDomain
@@ -202,5 +237,7 @@ export const meshShape: Shape<MeshSpec> = object<MeshSpec>(
   checkNames,
   checkAppLabels,
   checkReplicas,
+  checkAnnotations,
+  checkFixedPorts,
   checkTrustDomains,
 )

@@ -207,20 +207,14 @@ testIssues({ apiVersion: 'tulle.dev/v1alpha1', kind: 'Mesh' }, [
   [
     'a switch of Istio’s agent is a text',
     'IST0106',
-    'spec.meshConfig.defaultConfig.proxyMetadata.EXIT_ON_ZERO_ACTIVE_CONNECTIONS',
+    'spec.meshConfig.defaultConfig.proxyMetadata[EXIT_ON_ZERO_ACTIVE_CONNECTIONS]',
     'meshConfig: {defaultConfig: {proxyMetadata: {EXIT_ON_ZERO_ACTIVE_CONNECTIONS: true}}} # HERE',
   ],
   [
     'another variable of Istio’s agent is read by nobody',
-    'TUL0010',
-    'spec.meshConfig.defaultConfig.proxyMetadata.ISTIO_META_DNS_CAPTURE',
+    'IST0133',
+    'spec.meshConfig.defaultConfig.proxyMetadata[ISTIO_META_DNS_CAPTURE]',
     'meshConfig: {defaultConfig: {proxyMetadata: {ISTIO_META_DNS_CAPTURE: "true"}}} # HERE',
-  ],
-  [
-    'a setting of Istio’s sidecars that has no effect yet',
-    'TUL0011',
-    'spec.meshConfig.defaultConfig.concurrency',
-    'meshConfig: {defaultConfig: {concurrency: 2}} # HERE',
   ],
   [
     'the default retry policy has no perTryTimeout',

@@ -6,6 +6,36 @@ import { overloadRule } from './overload-fields.ts'
 
 const noResolver = 'DNS servers of one’s own are not implemented: the system’s resolver is used'
 
+const patterns: MessageRule = {
+  type: 'envoy.type.matcher.v3.ListStringMatcher',
+  fields: { patterns: used() },
+}
+
+const statsConfigRule: MessageRule = {
+  type: 'envoy.config.metrics.v3.StatsConfig',
+  fields: {
+    statsTags: used({
+      type: 'envoy.config.metrics.v3.TagSpecifier',
+      fields: {
+        tagName: used(),
+        regex: used(undefined, 'in ECMAScript’s grammar, as in Envoy'),
+        fixedValue: used(),
+      },
+    }),
+    useAllDefaultTags: ignored('Envoy’s own tags are labels in any case'),
+    statsMatcher: used(
+      {
+        type: 'envoy.config.metrics.v3.StatsMatcher',
+        fields: { rejectAll: used(), exclusionList: used(patterns), inclusionList: used(patterns) },
+      },
+      'what it leaves out is counted and not shown',
+    ),
+    histogramBucketSettings: refusedField(
+      'buckets of one’s own are not implemented: they are Envoy’s',
+    ),
+  },
+}
+
 const apiConfigSource: MessageRule = {
   type: 'envoy.config.core.v3.ApiConfigSource',
   fields: {
@@ -103,7 +133,7 @@ export const bootstrapRule: MessageRule = {
     flagsPath: ignored('nothing reads flags'),
     statsSinks: refusedField('pushing statistics is not implemented yet: scrape /stats/prometheus'),
     deferredStatOptions: ignored('it only concerns memory'),
-    statsConfig: ignored('every statistic is kept, with its name and labels'),
+    statsConfig: used(statsConfigRule),
     statsFlushInterval: ignored('there are no sinks to flush to'),
     statsFlushOnAdmin: ignored('there are no sinks to flush to'),
     watchdog: ignored('the event loop’s delay is watched by the overload state'),

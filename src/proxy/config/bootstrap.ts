@@ -16,10 +16,12 @@ import {
   type ConfigSource,
 } from '../../xds/proto/generated/envoy/config/core/v3/config_source.ts'
 import type { OverloadPlan } from '../overload/overload-plan.ts'
+import type { StatsPolicy } from '../telemetry/shown-stats.ts'
 import type { WireAddress } from '../wire/wire.ts'
 import { bootstrapRule } from './bootstrap-fields.ts'
 import { type BootstrapText, invalid, readBootstrap } from './bootstrap-text.ts'
 import { compileOverload } from './compile-overload.ts'
+import { compileStats } from './compile-stats.ts'
 import { type FieldReport, at, checkFields, refuse, showValue } from './field-rule.ts'
 import { durationMs, isIp, socketHostPort, wireAddress } from './message-value.ts'
 import { type ManagerValues, type RuntimeValues, noManager, readRuntime } from './runtime-values.ts'
@@ -50,6 +52,8 @@ export interface BootstrapConfig {
   readonly runtime: RuntimeValues
   /** What the overload manager watches, beside the sidecar's own limits. */
   readonly overload: OverloadPlan
+  /** What is shown of the statistics; undefined: all. */
+  readonly statsPolicy: StatsPolicy | undefined
   /** What was accepted and has no effect that the reader might expect. */
   readonly warnings: readonly string[]
   /** `file:line:column` of a field, by its path. */
@@ -116,6 +120,7 @@ function compileBootstrap(
     ldsInitialFetchTimeoutMs: fetchTimeout(dynamic?.ldsConfig, 'lds_config'),
     runtime: { ...runtime.values, manager: managerValues(message) },
     overload: overload.plan,
+    statsPolicy: compileStats(message.statsConfig, at(report, 'stats_config')),
     warnings: [
       ...runtime.unread.map((key) => `runtime key ${key} has no effect`),
       ...overload.warnings,

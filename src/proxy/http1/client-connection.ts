@@ -180,11 +180,8 @@ export class ClientConnection implements WireEvents, UpstreamStream, ResponseSin
       return
     }
     const failure = this.#endFailure()
-    if (failure === 'upstream-protocol-error') {
-      // As Envoy: what is not a whole message is a broken one, and it is we who end over it.
-      this.endedBy = 'local'
-      this.#owner.onProtocolError?.()
-    }
+    // As Envoy: what is not a whole message is a broken one.
+    if (failure === 'upstream-protocol-error') this.#owner.onProtocolError?.()
     this.#fail(failure, 'connection ended by the upstream')
   }
 
@@ -196,7 +193,9 @@ export class ClientConnection implements WireEvents, UpstreamStream, ResponseSin
     if (this.isUsable) this.endedBy = 'remote'
     this.#isClosed = true
     const message = error?.message ?? 'connection closed'
-    this.#fail(this.#endFailure(), message)
+    const failure = this.#endFailure()
+    if (failure === 'upstream-protocol-error') this.#owner.onProtocolError?.()
+    this.#fail(failure, message)
     this.#owner.onConnectionClose(this)
   }
 
@@ -255,6 +254,9 @@ export class ClientConnection implements WireEvents, UpstreamStream, ResponseSin
   #afterResponse(hasExtraBytes: boolean): void {
     if (this.#isTunnel || !this.#isBusy) return
     if (hasExtraBytes || !this.#isRequestEnded || !this.#parser.keepsAlive) {
+      // As Envoy: more than was asked for is a fault, and a request that is still being sent is on the connection.
+      if (hasExtraBytes) this.#owner.onProtocolError?.()
+      this.wasBusy = !this.#isRequestEnded
       this.#isBusy = false
       this.close()
       return

@@ -138,6 +138,26 @@ test('an upgrade stops the parser until it is known what follows', () => {
   assert.deepEqual(result.messages, [])
 })
 
+test('of an upgrade with a body the body is read, and the next request behind it', () => {
+  const asking = 'POST / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n'
+  const next = 'GET /next HTTP/1.1\r\nHost: a\r\n\r\n'
+  for (const body of [
+    'Content-Length: 5\r\n\r\nhello',
+    'Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n',
+  ]) {
+    const { heads } = read(whole(`${asking}${body}${next}`))
+    assert.deepEqual(
+      heads.map(({ path, upgrade }) => [path, upgrade]),
+      [
+        ['/', undefined],
+        ['/next', undefined],
+      ],
+    )
+  }
+  const empty = read(whole(`${asking}Content-Length: 0\r\n\r\n`))
+  assert.equal(empty.heads[0]?.upgrade, 'websocket')
+})
+
 test('Upgrade without Connection: upgrade is no upgrade', () => {
   assert.equal(headOf('GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\n\r\n').upgrade, undefined)
 })

@@ -55,6 +55,7 @@ export class ResponseParser {
   #contentLength = -1
   #transferEncoding: string | undefined
   readonly #connection = noOptions()
+  #endsWithConnection = false
   #nominated: string[] = []
   /** Bytes of the current response so far, informational ones included. */
   messageBytes = 0
@@ -87,13 +88,14 @@ export class ResponseParser {
   /** Whether the connection may carry another request after this response. */
   get keepsAlive(): boolean {
     if (this.state !== 'ended') return false
-    if (this.#connection.hasClose) return false
+    if (this.#connection.hasClose || this.#endsWithConnection) return false
     return this.#head.protocol === 'HTTP/1.1' || this.#connection.hasKeepAlive
   }
 
   /** The upstream ends the connection after this response. */
   get saysClose(): boolean {
-    return this.#connection.hasClose
+    const { hasClose, hasKeepAlive } = this.#connection
+    return hasClose || (this.#head.protocol === 'HTTP/1.0' && !hasKeepAlive)
   }
 
   get bodyRemaining(): number {
@@ -133,7 +135,7 @@ export class ResponseParser {
   /** The upstream ended its direction. False when the response is not complete by that. */
   endOfInput(): boolean {
     if (this.state !== 'body' && this.state !== 'raw') return this.state === 'ended'
-    this.#connection.hasClose = true
+    this.#endsWithConnection = true
     return this.#body.endOfInput()
   }
 
@@ -270,7 +272,7 @@ export class ResponseParser {
       return
     }
     const isChunked = this.#transferEncoding !== undefined
-    if (head.bodyLength === 'until-end' && !isChunked) this.#connection.hasClose = true
+    this.#endsWithConnection = head.bodyLength === 'until-end' && !isChunked
     this.state = 'body'
     this.#body.start(head.bodyLength, isChunked)
     this.#sink.onResponseHead(head)

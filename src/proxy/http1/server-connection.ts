@@ -1,8 +1,8 @@
 /**
  * One client's HTTP/1.1 connection: requests are read and answered one after the other, in order.
  *
- * While one is being answered, what the client pipelined behind it waits unread: at most one chunk is held,
- * then the wire is paused. A connection ends after a response that said so, after a request that was refused,
+ * While one is being answered, or its body is paused, what the client sends is held up to a bound, and then the wire is
+ * paused: a client that leaves meanwhile is seen soon, unless it has sent more than that. A connection ends after a response that said so, after a request that was refused,
  * and after a response that began before its request was complete (as in Envoy: the rest is not waited for).
  */
 import { unreachable } from '../../lib/assert.ts'
@@ -25,6 +25,8 @@ import { respell, type HeaderSpelling } from './spelling.ts'
 export interface ServerConnectionOptions {
   readonly wire: Wire
   readonly clock: Clock
+  /** What the process holds (listener/overload.ts). */
+  readonly held: { bufferedBytes: number }
   readonly parser: RequestParserOptions
   /** 0 = off, as are all time-outs. Without a request in flight. */
   readonly idleTimeoutMs: number
@@ -54,11 +56,27 @@ export interface ServerConnectionOwner {
   ): RequestEvents
   /** Asked at each response head: whether the connection should end after it (drain, overload). */
   wantsClose(): boolean
+  /** One of the connection's limits was reached. */
+  onLimit(limit: ConnectionLimit): void
   onConnectionClose(): void
 }
 
-/** Held behind a request that is being answered; the wire is paused meanwhile. */
+/** `close`: the peer did not end its side in time. */
+export type ConnectionLimit = 'idle' | 'duration' | 'requests' | 'close'
+
+/** For what was sent to leave, where nothing else says how long that may take. */
+const flushTimeMs = 1_000
+/** Held behind a request that is being answered, or that is paused. */
 const heldBytesMax = 256 * 1024
+/**
+ * Up to here what is held is read, so that the end of a client is seen that stands behind it; then the wire is paused. Of
+ * a request that is paused, when that lasts: a body that flows is not copied.
+ */
+const readAheadBytesMax = 64 * 1024
+const lookAfterMs = 100
+
+/** The connection ended in the middle of a head. */
+const leftInHead: RequestRefusal = { reason: 'closed', failure: 'downstream-disconnect' }
 
 type Phase = 'idle' | 'head' | 'exchange' | 'closing'
 
@@ -85,7 +103,13 @@ export class ServerConnection implements WireEvents, DownstreamStream, RequestSi
   #isDraining = false
   #held: Buffer | undefined
   #isPausedByExchange = false
+  /** Made when a request is first paused. */
+  #lookTimer: LazyTimer | undefined
+  /** A pause lasts: reads on, up to its bound. */
+  #isLooking = false
   #isPaused = false
+  /** Of a tunnel: the client has ended its side, behind what is held. */
+  #isEndHeld = false
   wireBytesSent = 0
   /** How it ended: by whom, and whether a request was on it. */
   endedBy: 'local' | 'remote' | undefined
@@ -122,6 +146,7 @@ export class ServerConnection implements WireEvents, DownstreamStream, RequestSi
     this.#isClosed = true
     this.#phase = 'closing'
     this.#timer.close()
+    this.#lookTimer?.close()
     this.#lifetime?.close()
   }
 
@@ -136,18 +161,20 @@ export class ServerConnection implements WireEvents, DownstreamStream, RequestSi
   onData(chunk: Uint8Array): void {
     if (this.#phase === 'closing') return
     const bytes = chunk as Buffer // Wires hand out Buffers; the contract only promises their base.
-    if (this.#held === undefined) this.#pump(bytes)
-    else this.#hold(Buffer.concat([this.#held, bytes]))
+    if (this.#held !== undefined) this.#hold(Buffer.concat([this.#held, bytes]))
+    else if (this.#isPausedByExchange) this.#hold(Buffer.from(bytes))
+    else this.#pump(bytes)
   }
 
   onEnd(): void {
     if (this.#isTunnel) {
-      this.#parser.endOfInput()
+      if (this.#held === undefined) this.#parser.endOfInput()
+      else this.#isEndHeld = true
       return
     }
     this.#noteEnd('remote')
     // As Envoy: a client that ends its direction is gone, even when its request was complete.
-    this.#abortExchange()
+    this.#abort()
     this.#wire.end()
     if (this.#phase !== 'closing') this.#startClosing()
   }
@@ -158,12 +185,13 @@ export class ServerConnection implements WireEvents, DownstreamStream, RequestSi
 
   onClose(): void {
     this.#noteEnd('remote')
+    this.#keep(undefined)
+    this.#abort()
     this.#isClosed = true
     this.#phase = 'closing'
     this.#timer.close()
+    this.#lookTimer?.close()
     this.#lifetime?.close()
-    this.#held = undefined
-    this.#abortExchange()
     this.#options.owner.onConnectionClose()
   }
 
@@ -278,13 +306,19 @@ export class ServerConnection implements WireEvents, DownstreamStream, RequestSi
   }
 
   pauseRequest(): void {
+    if (this.#isPausedByExchange || this.#isClosed) return
     this.#isPausedByExchange = true
+    const { clock } = this.#options
+    this.#lookTimer ??= new LazyTimer(clock, () => this.#look())
+    this.#lookTimer.set(lookAfterMs, clock.monotonicMs())
     this.#updatePause()
   }
 
   resumeRequest(): void {
-    this.#isPausedByExchange = false
-    this.#updatePause()
+    if (!this.#isPausedByExchange) return
+    this.#endPause()
+    // A wire, too, says nothing more of what it has read than in its own turn.
+    if (this.#held !== undefined) process.nextTick(() => this.#pumpHeld())
   }
 
   // Inner life.
@@ -322,7 +356,7 @@ export class ServerConnection implements WireEvents, DownstreamStream, RequestSi
   #pump(chunk: Buffer): void {
     let position = 0
     this.#isPumping = true
-    while (position < chunk.length && this.#canRead()) {
+    while (position < chunk.length && !this.#isPausedByExchange && this.#canRead()) {
       if (this.#phase === 'idle') this.#startHead()
       position = this.#parser.feed(chunk, position)
     }
@@ -364,21 +398,43 @@ export class ServerConnection implements WireEvents, DownstreamStream, RequestSi
   }
 
   #hold(rest: Buffer): void {
-    this.#held = rest
-    if (rest.length > heldBytesMax) this.#wire.destroy()
+    this.#keep(rest)
+    if (rest.length > heldBytesMax && !this.#isPausedByExchange) this.#wire.destroy()
     else this.#updatePause()
+  }
+
+  #look(): void {
+    this.#isLooking = this.#isPausedByExchange
+    this.#updatePause()
+  }
+
+  #endPause(): void {
+    this.#isPausedByExchange = false
+    this.#isLooking = false
+    this.#lookTimer?.clear()
+    this.#updatePause()
+  }
+
+  #keep(bytes: Buffer | undefined): void {
+    this.#options.held.bufferedBytes += (bytes?.length ?? 0) - (this.#held?.length ?? 0)
+    this.#held = bytes
   }
 
   #pumpHeld(): void {
     const held = this.#held
-    if (held === undefined || this.#isClosed || this.#isPumping) return
-    this.#held = undefined
+    if (held === undefined || this.#isClosed || this.#isPumping || this.#isPausedByExchange) return
+    this.#keep(undefined)
     this.#pump(held)
     this.#updatePause()
+    if (!this.#isEndHeld || this.#held !== undefined) return
+    this.#isEndHeld = false
+    this.#parser.endOfInput()
   }
 
   #updatePause(): void {
-    const isPaused = (this.#isPausedByExchange || this.#held !== undefined) && !this.#isClosed
+    const isFull = (this.#held?.length ?? 0) >= readAheadBytesMax
+    const waits = this.#isPausedByExchange && !this.#isLooking
+    const isPaused = (isFull || waits) && !this.#isClosed
     if (isPaused === this.#isPaused) return
     this.#isPaused = isPaused
     if (isPaused) this.#wire.pause()
@@ -388,7 +444,10 @@ export class ServerConnection implements WireEvents, DownstreamStream, RequestSi
   #endsAfter(request: RequestHead): boolean {
     const { requestsMax, owner } = this.#options
     if (request.wantsClose || this.#isDraining || !this.#isRequestEnded) return true
-    if (requestsMax !== 0 && this.#requests >= requestsMax) return true
+    if (requestsMax !== 0 && this.#requests >= requestsMax) {
+      owner.onLimit('requests')
+      return true
+    }
     return owner.wantsClose()
   }
 
@@ -399,17 +458,11 @@ export class ServerConnection implements WireEvents, DownstreamStream, RequestSi
       this.#closeGracefully()
       return
     }
-    this.#resumeAfterExchange()
+    if (this.#isPausedByExchange) this.#endPause()
     this.#phase = 'idle'
     this.#startTimer(this.#options.idleTimeoutMs)
     if (!this.#isPumping && this.#held !== undefined) process.nextTick(() => this.#pumpHeld())
     else if (!this.#isPumping) this.#nextMessage()
-  }
-
-  #resumeAfterExchange(): void {
-    if (!this.#isPausedByExchange) return
-    this.#isPausedByExchange = false
-    this.#updatePause()
   }
 
   #endTunnel(): void {
@@ -426,22 +479,27 @@ export class ServerConnection implements WireEvents, DownstreamStream, RequestSi
   #startClosing(): void {
     this.#phase = 'closing'
     this.#noteEnd('local')
-    this.#held = undefined
-    this.#isPausedByExchange = false
-    this.#updatePause()
-    if (!this.#isClosed) this.#startTimer(this.#options.delayedCloseTimeoutMs)
+    this.#keep(undefined)
+    this.#endPause()
+    // Without a delay, too, what was sent needs a moment to leave.
+    if (!this.#isClosed) this.#startTimer(this.#options.delayedCloseTimeoutMs || flushTimeMs)
   }
 
   #noteEnd(by: 'local' | 'remote'): void {
     if (this.endedBy !== undefined) return
     this.endedBy = by
-    this.wasBusy = this.#phase === 'exchange'
+    this.wasBusy = this.#phase === 'exchange' || this.#phase === 'head'
   }
 
-  #abortExchange(): void {
+  /** The client is gone: what it was asking for is over, be it a part of a head. */
+  #abort(): void {
     const exchange = this.#exchange
     this.#exchange = undefined
     exchange?.onDownstreamClose()
+    if (this.#phase !== 'head') return
+    const head = this.#parser.partialHead
+    this.#startExchange(head)
+    this.#options.owner.onRefusedRequest(leftInHead, head, this)
   }
 
   #startTimer(delayMs: number): void {
@@ -456,17 +514,33 @@ export class ServerConnection implements WireEvents, DownstreamStream, RequestSi
       return
     }
     this.#isDraining = true
-    const { drainTimeoutMs, clock } = this.#options
+    const { drainTimeoutMs, clock, owner } = this.#options
+    owner.onLimit('duration')
     this.#lifetime?.set(drainTimeoutMs, clock.monotonicMs())
+  }
+
+  /** As Envoy: a connection that has carried requests is drained first, so that one that is just coming is not lost. */
+  #onIdle(): void {
+    const { owner, drainTimeoutMs } = this.#options
+    if (!this.#isDraining) {
+      owner.onLimit('idle')
+      this.#isDraining = this.#requests > 0
+      if (this.#isDraining && drainTimeoutMs !== 0) {
+        this.#startTimer(drainTimeoutMs)
+        return
+      }
+    }
+    this.#closeGracefully()
   }
 
   #onTimeout(): void {
     switch (this.#phase) {
       case 'closing':
+        this.#options.owner.onLimit('close')
         this.#wire.destroy()
         return
       case 'idle':
-        this.#closeGracefully()
+        this.#onIdle()
         return
       case 'head':
         this.#parser.state = 'refused'

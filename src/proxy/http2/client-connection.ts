@@ -328,10 +328,7 @@ export class Http2ClientConnection implements SessionOwner, ClientStreamOwner {
     const { malformed, headers } = this.#fields
     if (malformed !== undefined) this.#refuse(one, malformed)
     else if (!isEnd) this.#refuse(one, 'trailers-open')
-    else {
-      this.#options.stats.trailers.add(1)
-      this.#session.endRemote(stream, headers)
-    }
+    else this.#session.endRemote(stream, headers)
   }
 
   #refuse(one: ClientStream, reason: string): void {

@@ -63,6 +63,9 @@ export interface Http2ServerOwner extends Omit<ServerConnectionOwner, 'onRequest
 /** `drain`: told to open no more. `last`: told which stream is the last. `closing`: FIN is out. */
 type Phase = 'open' | 'drain' | 'last' | 'closing'
 
+/** As Envoy: a body of another length than was promised, and what was configured, concern nobody else. */
+const aloneReasons: ReadonlySet<string> = new Set(['body-length', 'underscore'])
+
 const drainPing = 'tulle-go'
 
 export class Http2ServerConnection implements SessionOwner, ServerStreamOwner {
@@ -80,6 +83,11 @@ export class Http2ServerConnection implements SessionOwner, ServerStreamOwner {
   /** Answered before their request was whole, in the read that goes on. */
   readonly #unfinished: Http2Stream[] = []
   #phase: Phase = 'open'
+  /** How it ended: by whom, and whether a request was on it. */
+  endedBy: 'local' | 'remote' | undefined
+  wasBusy = false
+  /** The client broke a rule. */
+  hasFailed = false
   #requests = 0
   #isClosed = false
 
@@ -127,6 +135,7 @@ export class Http2ServerConnection implements SessionOwner, ServerStreamOwner {
   }
 
   destroy(): void {
+    this.#noteConnectionEnd('local')
     this.#wire.destroy()
   }
 
@@ -215,8 +224,14 @@ export class Http2ServerConnection implements SessionOwner, ServerStreamOwner {
 
   onFailure(code: ErrorCode, _reason: string): void {
     if (code !== errorCodes.noError) this.#options.owner.onProtocolError()
+    this.#noteConnectionEnd('local')
     this.#wire.end()
     this.#startClosing()
+  }
+
+  onBeforeEnd(by: 'failure' | 'peer'): void {
+    this.hasFailed = by === 'failure'
+    this.#noteConnectionEnd(by === 'peer' ? 'remote' : 'local')
   }
 
   onEnd(): void {
@@ -259,8 +274,7 @@ export class Http2ServerConnection implements SessionOwner, ServerStreamOwner {
     const { allowsConnect } = this.#options.http2
     const read = readRequest(fields, { isEnd, allowsConnect })
     if (read.kind === 'malformed') {
-      this.#logRefusal(stream, read.reason)
-      this.#refuse(stream, read.reason)
+      this.#refuse(stream, read.reason, true)
       return
     }
     this.#open(stream, read.head, isEnd)
@@ -296,8 +310,10 @@ export class Http2ServerConnection implements SessionOwner, ServerStreamOwner {
   }
 
   #limitRequests(): void {
-    const { requestsMax } = this.#options
-    if (requestsMax !== 0 && this.#requests >= requestsMax) this.closeWhenIdle()
+    const { requestsMax, owner } = this.#options
+    if (requestsMax === 0 || this.#requests < requestsMax) return
+    if (this.#requests === requestsMax) owner.onLimit('requests')
+    this.closeWhenIdle()
   }
 
   #onTrailers(stream: Http2Stream, isEnd: boolean): void {
@@ -314,8 +330,11 @@ export class Http2ServerConnection implements SessionOwner, ServerStreamOwner {
   }
 
   /** A message that is none. */
-  #refuse(stream: Http2Stream, reason: string): void {
+  #refuse(stream: Http2Stream, reason: string, isHead = false): void {
     const { stats, http2 } = this.#options
+    const isAlone = http2.endsStreamOnInvalidMessage || aloneReasons.has(reason)
+    if (!isAlone) this.#noteConnectionEnd('local')
+    if (isHead) this.#logRefusal(stream, reason)
     if (reason === 'underscore') {
       stats.requestsRejectedWithUnderscores.add(1)
       this.#cut(stream, errorCodes.internalError, reason)
@@ -323,8 +342,7 @@ export class Http2ServerConnection implements SessionOwner, ServerStreamOwner {
     }
     stats.rxMessagingError.add(1)
     this.#cut(stream, errorCodes.protocolError, reason)
-    // As Envoy: a body of another length than was promised concerns nobody else.
-    if (http2.endsStreamOnInvalidMessage || reason === 'body-length') return
+    if (isAlone) return
     this.session.fail(errorCodes.protocolError, `malformed message: ${reason}`)
   }
 
@@ -362,7 +380,7 @@ export class Http2ServerConnection implements SessionOwner, ServerStreamOwner {
       sendPing: (payload) => this.session.sender.sendControl(pingFrame(payload, false)),
       onTimeout: () => {
         stats.keepaliveTimeout.add(1)
-        this.#wire.destroy()
+        this.destroy()
       },
     })
   }
@@ -381,11 +399,20 @@ export class Http2ServerConnection implements SessionOwner, ServerStreamOwner {
   }
 
   #onDrainTimer(): void {
-    if (this.#phase === 'open') this.closeWhenIdle()
-    else this.#nameLast()
+    if (this.#phase === 'open') {
+      this.#options.owner.onLimit('duration')
+      this.closeWhenIdle()
+    } else this.#nameLast()
+  }
+
+  #noteConnectionEnd(by: 'local' | 'remote'): void {
+    if (this.endedBy !== undefined) return
+    this.endedBy = by
+    this.wasBusy = this.session.streams.size !== 0
   }
 
   #closeGracefully(): void {
+    this.#noteConnectionEnd('local')
     this.session.stop('connection closed')
     this.#wire.end()
     this.#startClosing()
@@ -402,13 +429,16 @@ export class Http2ServerConnection implements SessionOwner, ServerStreamOwner {
   }
 
   #onTimeout(): void {
+    const { owner } = this.#options
     if (this.#phase === 'closing') {
+      owner.onLimit('close')
       this.#wire.destroy()
       return
     }
     if (this.session.streams.size !== 0) return
-    this.session.sendGoaway(this.session.lastPeerStreamId, errorCodes.noError)
-    this.#closeGracefully()
+    owner.onLimit('idle')
+    // In two steps, so that a request that is just coming is not lost.
+    this.closeWhenIdle()
   }
 
   /** Answers that the client does not read. */

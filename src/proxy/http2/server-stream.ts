@@ -11,6 +11,8 @@ import { lastBytes, type Http2Stream, type StreamEvents, type StreamReset } from
 
 export interface ServerStreamOwner {
   readonly session: Http2Session
+  /** The connection is over, because the client broke a rule of HTTP/2. */
+  readonly hasFailed: boolean
   /** A response is about to begin. */
   onResponse(): void
   /** The whole answer is there, and the client does not take it yet. */
@@ -154,7 +156,8 @@ export class ServerStream implements DownstreamStream, StreamEvents {
   onStreamReset(reset: StreamReset): void {
     const exchange = this.#exchange
     this.#exchange = undefined
-    if (reset.by === 'connection') exchange?.onDownstreamClose()
+    const isGone = reset.by === 'connection' && !this.#owner.hasFailed
+    if (isGone) exchange?.onDownstreamClose()
     else {
       const failure = reset.by === 'peer' ? 'downstream-reset' : 'messaging-error'
       exchange?.onDownstreamClose({ reason: reset.message, failure })

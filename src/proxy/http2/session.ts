@@ -64,6 +64,8 @@ export interface SessionOwner {
   onLocalEnd(stream: Http2Stream): void
   onStreamClosed(stream: Http2Stream): void
   onPeerReset(stream: Http2Stream): void
+  /** Its streams are about to be cut. */
+  onBeforeEnd?(by: 'failure' | 'peer'): void
   /** The session has ended by an error of the peer; GOAWAY is written. */
   onFailure(code: ErrorCode, reason: string): void
   onPingAck(payload: string): void
@@ -200,7 +202,7 @@ export class Http2Session implements WireEvents, FrameSink, StreamOwner {
     this.#isFailing = true
     this.sender.sendControl(goawayFrame(this.lastPeerStreamId, code, reason))
     this.#options.stats.goawaySent.add(1)
-    this.#endAll(reason)
+    this.#endAll(reason, 'failure')
     this.#owner.onFailure(code, reason)
   }
 
@@ -569,16 +571,16 @@ export class Http2Session implements WireEvents, FrameSink, StreamOwner {
     return false
   }
 
-  #endAll(message: string): void {
+  #endAll(message: string, by: 'failure' | 'peer' = 'peer'): void {
     if (this.isOver) return
     this.isOver = true
+    this.#owner.onBeforeEnd?.(by)
     this.#reader.stop()
     this.sender.stop()
     this.#settingsTimer.close()
-    const code = errorCodes.noError
     for (const { stream } of this.streams.list()) {
       this.#closeStream(stream, true)
-      stream.cut({ code, by: 'connection', message })
+      stream.cut({ code: errorCodes.noError, by: 'connection', message })
     }
   }
 }

@@ -1,6 +1,8 @@
 /** What a connection of an HTTP connection manager stands on, whichever HTTP it speaks. */
 import { peerPrincipal } from '../connection-security.ts'
 import { ExchangeTimers, type ExchangeScope } from '../exchange-scope.ts'
+import type { ConnectionLimit } from '../http1/server-connection.ts'
+import type { DownstreamStats } from '../telemetry/cluster-stats.ts'
 import { endText } from '../wire/end-text.ts'
 import type { Wire } from '../wire/wire.ts'
 import type { ConnectionHost } from './connection.ts'
@@ -24,6 +26,23 @@ export interface HttpConnectionScope {
   readonly host: ConnectionHost
   readonly managers: ConnectionManagers
   readonly onClose: (end: DownstreamEnd) => void
+}
+
+/** What a connection has had enough of. */
+export function countLimit(stats: DownstreamStats, limit: ConnectionLimit): void {
+  switch (limit) {
+    case 'idle':
+      stats.cxIdleTimeout.add(1)
+      return
+    case 'duration':
+      stats.cxMaxDurationReached.add(1)
+      return
+    case 'requests':
+      stats.cxMaxRequestsReached.add(1)
+      return
+    case 'close':
+      stats.cxDelayedCloseTimeout.add(1)
+  }
 }
 
 /** What proved the client has ended: it should connect anew. */

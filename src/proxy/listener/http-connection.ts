@@ -6,6 +6,7 @@ import type { DownstreamStats } from '../telemetry/cluster-stats.ts'
 import type { Wire } from '../wire/wire.ts'
 import {
   connectionLimits,
+  countLimit,
   createExchangeScope,
   isLeaving,
   type ConnectionManagers,
@@ -105,6 +106,7 @@ function openHttp1({ wire, host, managers, onClose }: HttpConnectionScope): Serv
   const connection = new ServerConnection({
     wire,
     clock: host.runtime.clock,
+    held: host.runtime.overload,
     parser: {
       names: host.names,
       limits: { headBytesMax: first.headersBytesMax, headersCountMax: first.headersCountMax },
@@ -131,6 +133,7 @@ function openHttp1({ wire, host, managers, onClose }: HttpConnectionScope): Serv
         return refuseExchange(currentScope(), head, { stream, why })
       },
       wantsClose: () => manager() === undefined || host.wantsClose() || isLeaving(wire),
+      onLimit: (limit) => countLimit(first.stats, limit),
       onConnectionClose() {
         scope.timers.close()
         if (isCounted) first.stats.cxHttp1Active.add(-1)

@@ -8,6 +8,7 @@ import { ExchangeTimers, type ExchangeScope } from '../exchange-scope.ts'
 import { Http2ServerConnection } from '../http2/server-connection.ts'
 import {
   connectionLimits,
+  countLimit,
   createExchangeScope,
   isLeaving,
   type HttpConnectionScope,
@@ -27,7 +28,7 @@ export function openHttp2(options: HttpConnectionScope): Http2ServerConnection {
   const stats = first.stats.http2
   stats.cxTotal.add(1)
   stats.cxActive.add(1)
-  return new Http2ServerConnection({
+  const connection = new Http2ServerConnection({
     wire,
     clock: runtime.clock,
     random: runtime.random,
@@ -50,15 +51,17 @@ export function openHttp2(options: HttpConnectionScope): Http2ServerConnection {
         return refuseExchange(scopes.take(), head, { stream, why })
       },
       wantsClose: () => manager() === undefined || host.wantsClose() || isLeaving(wire),
+      onLimit: (limit) => countLimit(first.stats, limit),
       onTooManyResets: () => stats.tooManyResets.add(1),
       onProtocolError: () => first.stats.cxProtocolError.add(1),
       onConnectionClose() {
         scopes.close()
         stats.cxActive.add(-1)
-        onClose({ endedBy: 'remote', wasBusy: false })
+        onClose(connection)
       },
     },
   })
+  return connection
 }
 
 class ExchangeScopes {

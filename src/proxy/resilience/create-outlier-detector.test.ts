@@ -5,7 +5,7 @@ import { test } from 'node:test'
 import { FakeClock } from '../../../test/support/fake-clock.ts'
 import { fakeHosts, smallSlots } from '../../../test/support/fake-host.ts'
 import type { Random } from '../../lib/random.ts'
-import type { ClusterStats } from '../telemetry/cluster-stats.ts'
+import type { ClusterStats, OutlierStats } from '../telemetry/cluster-stats.ts'
 import { createClusterStats } from '../telemetry/create-stats.ts'
 import { StatsRegistry } from '../telemetry/stats-registry.ts'
 import type { Host } from '../upstream/host.ts'
@@ -121,7 +121,26 @@ test('five 5xx in a row eject a host at once', () => {
   assert.equal(stats.outlier.ejectionsActive.value(), 1)
   assert.equal(stats.outlier.ejectionsEnforcedTotal.value(), 1)
   assert.equal(stats.outlier.enforced.consecutive_5xx.value(), 1)
+  assert.deepEqual(legacyOf(stats.outlier), [1, 1, 0])
 })
+
+test('the counters of old have 5xx and success rates, enforced or not, and no gateway failures', () => {
+  const { answer, host, stats } = scene({
+    enforcingConsecutive5xx: 0,
+    enforcingConsecutiveGatewayFailure: 100,
+  })
+  answer(host, 500, 5)
+  assert.equal(host.isEjected, false)
+  assert.deepEqual(legacyOf(stats.outlier), [1, 1, 0])
+  answer(host, 200)
+  answer(host, 503, 4)
+  assert.deepEqual(legacyOf(stats.outlier), [1, 1, 0])
+})
+
+/** All, 5xx in a row, success rates. */
+function legacyOf({ legacy }: OutlierStats): readonly number[] {
+  return [legacy.ejectionsTotal.value(), legacy.consecutive5xx.value(), legacy.successRate.value()]
+}
 
 test('a judgement over an interval is told with what it compared', () => {
   const one = scene({ consecutive5xx: 999, enforcingFailurePercentage: 0 }, 5)
@@ -348,6 +367,7 @@ test('a host far below the others is ejected by its success rate', () => {
     [true, false, false, false, false],
   )
   assert.equal(stats.outlier.enforced.success_rate.value(), 1)
+  assert.deepEqual([legacyOf(stats.outlier)[0], legacyOf(stats.outlier)[2]], [1, 1])
   assert.equal(detector.state(hosts[1] as Host)?.successRate, 100)
 })
 

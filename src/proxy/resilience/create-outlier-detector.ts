@@ -203,10 +203,17 @@ class Detector implements OutlierDetector {
 
   #onConsecutive(host: Host, monitor: HostMonitor, kind: EjectionKind): void {
     if (!monitor.isEjected) {
-      this.#options.stats().detected[kind].add(1)
+      this.#countDetected(kind)
       this.#eject(host, monitor, kind)
     }
     monitor.restart(kind)
+  }
+
+  #countDetected(kind: EjectionKind): void {
+    const { detected, legacy } = this.#options.stats()
+    detected[kind].add(1)
+    if (kind === 'consecutive_5xx') legacy.consecutive5xx.add(1)
+    else if (kind.endsWith('success_rate')) legacy.successRate.add(1)
   }
 
   #eject(host: Host, monitor: HostMonitor, kind: EjectionKind): void {
@@ -217,6 +224,7 @@ class Detector implements OutlierDetector {
       stats.ejectionsOverflow.add(1)
       return
     }
+    if (kind === 'consecutive_5xx' || kind === 'success_rate') stats.legacy.ejectionsTotal.add(1)
     const enforced = Math.floor(random() * 100) < enforcingPercent(settings, kind)
     const tell = (): void => onEvent?.(this.#ejection({ host, monitor, kind, enforced }))
     if (!enforced) {
@@ -310,7 +318,7 @@ class Detector implements OutlierDetector {
     for (const { subject, kind } of judgements) {
       const { host, monitor } = subject
       const named = nameKind(kind, origin)
-      this.#options.stats().detected[named].add(1)
+      this.#countDetected(named)
       // The other judgement may have ejected it a moment ago.
       if (!monitor.isEjected) this.#eject(host, monitor, named)
     }

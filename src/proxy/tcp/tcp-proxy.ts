@@ -46,6 +46,7 @@ class TcpConnection implements OpenConnection {
   #isAnnounced = false
   #isOver = false
   #openWires = 1
+  #isDownstreamEnded = false
   /** Who ended the upstream connection first. */
   #endedBy: 'local' | 'remote' = 'local'
 
@@ -216,7 +217,8 @@ class TcpConnection implements OpenConnection {
         if (!this.#downstream.write(chunk)) upstream.pause()
       },
       onEnd: () => {
-        this.#endedBy = 'remote'
+        // Where the client has ended its side already, this is the end of the whole.
+        if (this.#isDownstreamEnded) this.#endedBy = 'remote'
         this.#downstream.end()
       },
       onDrain: () => this.#downstream.resume(),
@@ -225,7 +227,7 @@ class TcpConnection implements OpenConnection {
         count(cluster, host, -1)
         if (error !== undefined && !this.#isOver) this.#endedBy = 'remote'
         countConnectionEnd(cluster, { endedBy: this.#endedBy, wasBusy: true })
-        if (error !== undefined) this.#end('UR', 'upstream_reset')
+        if (error !== undefined) this.#cut(this.#downstream, 'UR', 'upstream_reset')
         this.#onWireClose()
       },
     })
@@ -241,12 +243,15 @@ class TcpConnection implements OpenConnection {
         this.#touch()
         if (this.#upstream?.write(chunk) === false) this.#downstream.pause()
       },
-      onEnd: () => this.#upstream?.end(),
+      onEnd: () => {
+        this.#isDownstreamEnded = true
+        this.#upstream?.end()
+      },
       onDrain: () => this.#upstream?.resume(),
       onClose: (error) => {
-        if (error !== undefined || this.#upstream === undefined) {
-          this.#end('DC', 'downstream_remote_disconnect')
-        }
+        // As Envoy: only where there is no upstream yet is it worth a flag.
+        if (this.#upstream === undefined) this.#end('DC', 'downstream_remote_disconnect')
+        else if (error !== undefined) this.#cut(this.#upstream, '-', '')
         this.#onWireClose()
       },
     }
@@ -266,6 +271,13 @@ class TcpConnection implements OpenConnection {
   #fail(failure: Failure, extraFlag?: string): void {
     const { flag, details } = failureReplies[failure]
     this.#end(extraFlag === undefined ? flag : `${flag},${extraFlag}`, details)
+  }
+
+  /** One side was cut: the other must not take that for an end (Envoy passes resets on). */
+  #cut(other: Wire, flags: string, details: string): void {
+    if (this.#isOver) return
+    other.reset?.()
+    this.#end(flags, details)
   }
 
   /** Cuts both sides; the record keeps the first reason. */

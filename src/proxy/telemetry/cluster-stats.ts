@@ -68,6 +68,7 @@ export interface ClusterStats {
   readonly cxProtocolError: Counter
   readonly cxConnectAttemptsExceeded: Counter
   readonly cxHttp1Total: Counter
+  readonly cxIdleTimeout: Counter
   readonly cxMaxRequests: Counter
   /** Connections that were as old as they may be. */
   readonly cxMaxDuration: Counter
@@ -97,6 +98,8 @@ export interface ClusterStats {
   readonly internalRedirectFailed: Counter
   readonly rqTxReset: Counter
   readonly rqRxReset: Counter
+  /** Given up before they had a connection. */
+  readonly rqCancelled: Counter
   /** All answers; those to requests that began inside of the mesh, and outside; those that were retried. */
   readonly answers: ResponseCounters
   readonly internalAnswers: ResponseCounters
@@ -137,6 +140,16 @@ export interface OutlierStats {
   /** An outlier was seen, whether or not chance or the ceiling let it be ejected. */
   readonly detected: Readonly<Record<EjectionKind, Counter>>
   readonly enforced: Readonly<Record<EjectionKind, Counter>>
+  /** Envoy's names of old, which dashboards still ask for. */
+  readonly legacy: LegacyOutlierStats
+}
+
+export interface LegacyOutlierStats {
+  /** 5xx in a row and success rates within the ceiling, whether or not chance let the host be ejected. */
+  readonly ejectionsTotal: Counter
+  /** Detected ones; those of local origin are in the success rates. */
+  readonly consecutive5xx: Counter
+  readonly successRate: Counter
 }
 
 /** `cluster.<name>.lb_…`, of zone-aware routing. */
@@ -174,6 +187,11 @@ export interface DownstreamStats {
   readonly cxDestroyLocalActiveRq: Counter
   readonly cxDestroyRemoteActiveRq: Counter
   readonly cxProtocolError: Counter
+  readonly cxIdleTimeout: Counter
+  readonly cxMaxDurationReached: Counter
+  readonly cxMaxRequestsReached: Counter
+  /** Clients that did not end their side in time, behind the last response. */
+  readonly cxDelayedCloseTimeout: Counter
   readonly cxHttp1Total: Counter
   readonly cxHttp1Active: Gauge
   readonly cxUpgradesTotal: Counter

@@ -73,6 +73,7 @@ export function createClusterStats(registry: StatsRegistry, clusterName: string)
     cxProtocolError: counter('upstream_cx_protocol_error'),
     cxConnectAttemptsExceeded: counter('upstream_cx_connect_attempts_exceeded'),
     cxHttp1Total: counter('upstream_cx_http1_total'),
+    cxIdleTimeout: counter('upstream_cx_idle_timeout'),
     cxMaxRequests: counter('upstream_cx_max_requests'),
     cxMaxDuration: counter('upstream_cx_max_duration_reached'),
     cxHttp2Total: counter('upstream_cx_http2_total'),
@@ -98,6 +99,7 @@ export function createClusterStats(registry: StatsRegistry, clusterName: string)
     internalRedirectFailed: counter('upstream_internal_redirect_failed_total'),
     rqTxReset: counter('upstream_rq_tx_reset'),
     rqRxReset: counter('upstream_rq_rx_reset'),
+    rqCancelled: counter('upstream_rq_cancelled'),
     answers: answers('upstream_rq'),
     internalAnswers: answers('internal.upstream_rq'),
     externalAnswers: answers('external.upstream_rq'),
@@ -168,6 +170,11 @@ function outlierStats(scope: StatScope): OutlierStats {
     ejectionsOverflow: scope.counter('outlier_detection.ejections_overflow'),
     detected: byKind('detected'),
     enforced: byKind('enforced'),
+    legacy: {
+      ejectionsTotal: scope.counter('outlier_detection.ejections_total'),
+      consecutive5xx: scope.counter('outlier_detection.ejections_consecutive_5xx'),
+      successRate: scope.counter('outlier_detection.ejections_success_rate'),
+    },
   }
 }
 
@@ -313,6 +320,10 @@ function connectionStats(scope: StatScope) {
     cxDestroyLocalActiveRq: scope.counter('downstream_cx_destroy_local_active_rq'),
     cxDestroyRemoteActiveRq: scope.counter('downstream_cx_destroy_remote_active_rq'),
     cxProtocolError: scope.counter('downstream_cx_protocol_error'),
+    cxIdleTimeout: scope.counter('downstream_cx_idle_timeout'),
+    cxMaxDurationReached: scope.counter('downstream_cx_max_duration_reached'),
+    cxMaxRequestsReached: scope.counter('downstream_cx_max_requests_reached'),
+    cxDelayedCloseTimeout: scope.counter('downstream_cx_delayed_close_timeout'),
     cxHttp1Total: scope.counter('downstream_cx_http1_total'),
     cxHttp1Active: scope.gauge('downstream_cx_http1_active'),
     cxUpgradesTotal: scope.counter('downstream_cx_upgrades_total'),

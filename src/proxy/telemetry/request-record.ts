@@ -18,6 +18,8 @@ export interface RequestRecord {
   durationMs: number
   /** The response began, and did not come to its end. */
   isBrokenOff: boolean
+  /** Asks for a tunnel, and may. */
+  isUpgrade: boolean
   /** From the request's end to the first byte of the upstream's response; undefined without an upstream. */
   upstreamServiceTimeMs: number | undefined
   request: RequestHead

@@ -216,7 +216,10 @@ export class Http1HostPool implements HostPool, ClientConnectionOwner {
       spelling: http1?.spelling,
       sendsUrl: http1?.sendsUrl === true,
     })
-    const idleTimer = new LazyTimer(this.#options.clock, () => connection.close())
+    const idleTimer = new LazyTimer(this.#options.clock, () => {
+      cluster.stats.cxIdleTimeout.add(1)
+      connection.close()
+    })
     const generation = this.#generation
     const lifetime = startLifetime(cluster, this.#options.clock, () => this.#onOver(connection))
     this.#connections.set(connection, {

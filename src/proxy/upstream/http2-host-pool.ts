@@ -224,7 +224,10 @@ export class Http2HostPool implements HostPool, Http2ClientOwner {
       limits: responseLimits,
       owner: this,
     })
-    const idleTimer = new LazyTimer(clock, () => connection.drain())
+    const idleTimer = new LazyTimer(clock, () => {
+      cluster.stats.cxIdleTimeout.add(1)
+      connection.drain()
+    })
     const lifetime = startLifetime(cluster, clock, () => connection.drain())
     this.#connections.set(connection, { breaker, cluster, idleTimer, lifetime, wire })
     this.onRoom(connection)

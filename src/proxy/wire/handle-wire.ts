@@ -236,6 +236,10 @@ class HandleWire implements Wire, HandleReader {
     this.#close(undefined)
   }
 
+  reset(): void {
+    this.#close(undefined, true)
+  }
+
   // What libuv says.
 
   onRead(lengthOrError: number): void {
@@ -330,18 +334,21 @@ class HandleWire implements Wire, HandleReader {
 
   // The end.
 
-  #close(error: Error | undefined): void {
+  #close(error: Error | undefined, isReset = false): void {
     if (this.#isClosed) return
     this.#isClosed = true
     this.#isEnding = true
     this.#pending.clear()
     if (this.#heldBytes !== 0) this.#hold(0)
-    this.#handle.close(() => {
+    const done = (): void => {
       const events = this.#events
       this.#events = ignored
       this.#isOver = true
       this.#inTurn(() => events.onClose(error))
-    })
+    }
+    // What is being shut down already cannot be reset.
+    if (isReset && this.#handle.reset?.(done) === 0) return
+    this.#handle.close(done)
   }
 
   #inTurn(run: () => void): void {

@@ -135,6 +135,18 @@ export class NetWire implements Wire {
     this.#socket.destroy()
   }
 
+  reset(): void {
+    if (this.#isClosed) return
+    this.#pending.clear()
+    this.#isEnding = true
+    try {
+      this.#socket.resetAndDestroy()
+    } catch {
+      // TLS and Unix sockets know no reset.
+      this.#socket.destroy()
+    }
+  }
+
   /** A chunk from the kernel; valid during the call only. */
   receive(chunk: Uint8Array): void {
     if (this.#isClosed) return

@@ -27,6 +27,8 @@ export interface StreamHandle {
   writev(request: WriteRequest, chunks: readonly unknown[], isAllBuffers: boolean): number
   shutdown(request: ShutdownRequest): number
   close(done: () => void): void
+  /** Closes with RST in place of FIN; of TCP only. */
+  reset?(done: () => void): number
   /** Of TCP only, as the next two. */
   setNoDelay?(isOn: boolean): number
   getsockname?(into: EndNames): number

@@ -49,6 +49,8 @@ export interface Wire {
   end(): void
   /** Closes at once; what was written and not sent is lost. */
   destroy(): void
+  /** The same, and the peer sees that the connection was cut (RST); absent where there is no word for it. */
+  reset?(): void
 }
 
 /**

@@ -1,0 +1,321 @@
+/** Time-outs of connections and of streams, and how they end what they end. */
+import { frameTypes } from '../../../src/proxy/http2/frame.ts'
+import type { ConnectionStory } from './connection-story.ts'
+import { answerAt, answering, chunked, get, ok, requestFields } from './story-parts.ts'
+
+const named = answering((path) => ok(path))
+
+export const timeoutStories: readonly ConnectionStory[] = [
+  {
+    name: 'a connection that says nothing is idle',
+    listener: 'idle',
+    async play({ open }) {
+      await (await open()).left()
+    },
+  },
+  {
+    name: 'a connection is idle again behind its request',
+    listener: 'idle',
+    origin: named,
+    async play({ open }) {
+      const client = await open()
+      client.send(get('/a'))
+      await client.left()
+    },
+  },
+  {
+    name: 'a connection with a request is not idle',
+    listener: 'idle',
+    origin: async (connection) => {
+      await connection.until('/a')
+      setTimeout(() => connection.send(ok()), 500)
+    },
+    async play({ open }) {
+      const client = await open()
+      client.send(get('/a'))
+      await client.until('ok')
+    },
+  },
+  {
+    name: 'an HTTP/2 connection that says nothing is idle',
+    listener: 'idle',
+    async play({ openHttp2 }) {
+      await openHttp2().closed()
+    },
+  },
+  {
+    name: 'an HTTP/2 connection is idle again behind its request',
+    listener: 'idle',
+    origin: named,
+    async play({ openHttp2 }) {
+      const client = openHttp2()
+      client.request(1, requestFields('/a'))
+      await client.closed()
+    },
+  },
+  {
+    name: 'a stream that waits for its answer',
+    listener: 'stream-idle',
+    origin: answerAt('never', ''),
+    async play({ open, pause }) {
+      const client = await open()
+      client.send(get('/a'))
+      await client.until('stream timeout')
+      await pause(30)
+    },
+  },
+  {
+    name: 'a stream that waits for its body',
+    listener: 'stream-idle',
+    origin: answerAt('never', ''),
+    async play({ open }) {
+      const client = await open()
+      client.send(chunked('/a'))
+      await client.left()
+    },
+  },
+  {
+    name: 'a stream that stands still in its answer',
+    listener: 'stream-idle',
+    origin: answerAt('/a', 'HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhalf'),
+    async play({ open }) {
+      const client = await open()
+      client.send(get('/a'))
+      await client.left()
+    },
+  },
+  {
+    name: 'a stream that stands still in its answer in chunks',
+    listener: 'stream-idle',
+    origin: answerAt('/a', 'HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n4\r\nhalf\r\n'),
+    async play({ open }) {
+      const client = await open()
+      client.send(get('/a'))
+      await client.left()
+    },
+  },
+  {
+    name: 'an HTTP/2 stream that waits for its answer',
+    listener: 'stream-idle',
+    origin: answerAt('never', ''),
+    async play({ openHttp2 }) {
+      const client = openHttp2()
+      client.request(1, requestFields('/a'))
+      await client.frame(({ flags, streamId }) => streamId === 1 && (flags & 1) === 1)
+    },
+  },
+  {
+    name: 'an HTTP/2 stream that waits for its body',
+    listener: 'stream-idle',
+    origin: answerAt('never', ''),
+    async play({ openHttp2, pause }) {
+      const client = openHttp2()
+      client.request(1, requestFields('/a', [], 'POST'), false)
+      await client.frame(({ flags, streamId }) => streamId === 1 && (flags & 1) === 1)
+      await pause(30)
+    },
+  },
+  {
+    name: 'an HTTP/2 stream that stands still in its answer',
+    listener: 'stream-idle',
+    origin: answerAt('/a', 'HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhalf'),
+    async play({ openHttp2 }) {
+      const client = openHttp2()
+      client.request(1, requestFields('/a'))
+      await client.frame(({ type }) => type === frameTypes.rstStream)
+    },
+  },
+  {
+    name: 'a route that lets its streams stand still for less long',
+    origin: answerAt('never', ''),
+    async play({ open }) {
+      const client = await open()
+      client.send(get('/stream-idle'))
+      await client.until('stream timeout')
+    },
+  },
+  {
+    name: 'a head that does not come to its end',
+    listener: 'timely',
+    async play({ open }) {
+      const client = await open()
+      client.send('GET /a HTTP/1.1\r\nhost: app')
+      await client.left()
+    },
+  },
+  {
+    name: 'a body that does not come to its end',
+    listener: 'timely',
+    origin: answerAt('never', ''),
+    async play({ open }) {
+      const client = await open()
+      client.send(`${chunked('/a')}3\r\nabc\r\n`)
+      await client.left()
+    },
+  },
+  {
+    name: 'an HTTP/2 body that does not come to its end',
+    listener: 'timely',
+    origin: answerAt('never', ''),
+    async play({ openHttp2, pause }) {
+      const client = openHttp2()
+      client.request(1, requestFields('/a', [], 'POST'), false)
+      await client.frame(({ flags, streamId }) => streamId === 1 && (flags & 1) === 1)
+      await pause(30)
+    },
+  },
+  {
+    name: 'a connection without requests lasts too long',
+    listener: 'max-duration',
+    async play({ open }) {
+      await (await open()).left()
+    },
+  },
+  {
+    name: 'a connection that lasts too long ends with its next response',
+    listener: 'max-duration',
+    origin: named,
+    async play({ open, pause }) {
+      const client = await open()
+      client.send(get('/a'))
+      await client.until('/a')
+      await pause(350)
+      client.send(get('/b'))
+      await client.left()
+    },
+  },
+  {
+    name: 'a connection that lasts too long waits for the response on its way',
+    listener: 'max-duration',
+    origin: async (connection) => {
+      await connection.until('/a')
+      setTimeout(() => connection.send(ok()), 700)
+    },
+    async play({ open }) {
+      const client = await open()
+      client.send(get('/a'))
+      await client.left()
+    },
+  },
+  {
+    name: 'an HTTP/2 connection that lasts too long',
+    listener: 'max-duration',
+    origin: named,
+    async play({ openHttp2 }) {
+      const client = openHttp2()
+      client.request(1, requestFields('/a'))
+      await client.closed()
+    },
+  },
+  {
+    name: 'an HTTP/2 connection that lasts too long waits for the response on its way',
+    listener: 'max-duration',
+    origin: async (connection) => {
+      await connection.until('/a')
+      setTimeout(() => connection.send(ok()), 800)
+    },
+    async play({ openHttp2 }) {
+      const client = openHttp2()
+      client.request(1, requestFields('/a'))
+      await client.closed()
+    },
+  },
+  {
+    name: 'a client that does not end its side is cut off a little later',
+    listener: 'delayed',
+    origin: named,
+    async play({ open, pause, note }) {
+      const client = await open()
+      client.send(get('/a', { connection: 'close' }))
+      await client.left()
+      await pause(150)
+      note(`soon: ${client.peer}`)
+      await pause(600)
+      client.send('more')
+      await pause(50)
+      client.send('more')
+      await pause(50)
+      note(`late: ${client.peer}`)
+    },
+  },
+  {
+    name: 'a client that ends its side is not waited for',
+    listener: 'delayed',
+    origin: named,
+    async play({ open, pause }) {
+      const client = await open()
+      client.send(get('/a', { connection: 'close' }))
+      await client.left()
+      client.end()
+      await pause(100)
+    },
+  },
+  {
+    name: 'a client is cut off at once where nothing delays it',
+    listener: 'undelayed',
+    origin: named,
+    async play({ open, pause }) {
+      const client = await open()
+      client.send(get('/a', { connection: 'close' }))
+      await client.left()
+      await pause(50)
+      client.send('more')
+      await pause(50)
+    },
+  },
+  {
+    name: 'a bad request is answered before the client is cut off',
+    listener: 'delayed',
+    async play({ open, pause }) {
+      const client = await open()
+      client.send('GET / HTTP/1.1\r\nhost: a b\r\n\r\n')
+      await client.left()
+      await pause(700)
+    },
+  },
+  {
+    name: 'a connection to an origin that is idle is ended',
+    origin: named,
+    async play({ open, pause }) {
+      const client = await open()
+      client.send(get('/up-idle'))
+      await client.until('/up-idle')
+      await pause(500)
+    },
+  },
+  {
+    name: 'an origin gets one request a connection where it wants no more',
+    origin: named,
+    async play({ open }) {
+      const client = await open()
+      client.send(get('/up-few/a'))
+      await client.until('/up-few/a')
+      client.send(get('/up-few/b'))
+      await client.until('/up-few/b')
+    },
+  },
+  {
+    name: 'the last request that a connection may have',
+    listener: 'few',
+    origin: named,
+    async play({ open }) {
+      const client = await open()
+      client.send(get('/a'))
+      await client.until('/a')
+      client.send(get('/b'))
+      await client.left()
+    },
+  },
+  {
+    name: 'the last request that an HTTP/2 connection may have',
+    listener: 'few',
+    origin: named,
+    async play({ openHttp2 }) {
+      const client = openHttp2()
+      client.request(1, requestFields('/a'))
+      await client.frame(({ flags, streamId }) => streamId === 1 && (flags & 1) === 1)
+      client.request(3, requestFields('/b'))
+      await client.frame(({ flags, streamId }) => streamId === 3 && (flags & 1) === 1)
+    },
+  },
+]
