@@ -28,9 +28,13 @@ export interface Declaration {
   readonly exportTo: readonly string[]
   readonly subjectAltNames: readonly string[]
   readonly trafficDistribution?: TrafficDistribution
+  /** Another name for that host: of a service of the mesh, if there is one, else outside. */
+  readonly aliasOf?: string
   readonly hasClientAffinity?: boolean
   readonly isNodeLocal?: boolean
   readonly declaredBy: string
+  /** What to say when nobody gives it endpoints. */
+  readonly withoutEndpoints?: readonly Issue[]
   /** Absent for an ad-hoc one. */
   readonly resource: Resource | undefined
   /** Path of what is declared in the resource: `spec.services[2]`. */

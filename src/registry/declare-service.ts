@@ -17,16 +17,18 @@ import type { ServicePort, TrafficDistribution } from './service.ts'
 export function declareService(resource: Resource<ServiceSpec>): Declared {
   const { metadata, spec } = resource
   const issues: Issue[] = []
+  const unselected: Issue[] = []
   if (spec.type === 'ExternalName') return declareExternalName(resource)
   const hasSelector = Object.keys(spec.selector ?? {}).length > 0
   if (!hasSelector) {
-    issues.push(
+    // Not told where a ServiceEntry gives the endpoints (index-issue.ts).
+    unselected.push(
       issueAt(resource, 'spec.selector', {
         code: 'TUL0011',
         severity: 'warning',
         message:
-          'a Service without selector gets its endpoints by hand, which is not implemented yet',
-        remedy: 'Give it a selector, or declare a ServiceEntry with endpoints.',
+          'a Service without selector gets its endpoints by hand, and Kubernetes’ Endpoints and EndpointSlice are not read',
+        remedy: `Give it a selector, or declare a ServiceEntry for ${hostnameOf(metadata.name, metadata.namespace)} in this namespace with the endpoints and with ports of the same names.`,
       }),
     )
   }
@@ -54,23 +56,18 @@ export function declareService(resource: Resource<ServiceSpec>): Declared {
     declaredBy: describeResource(resource),
     resource,
     path: 'metadata.name',
+    ...(unselected.length > 0 && { withoutEndpoints: unselected }),
   }
   return { declarations: [declaration], issues }
 }
 
-/** Another name for a host outside: resolved by DNS, called on the ports that are written. */
+/**
+ * Another name for a host. If that is a service of the mesh, the name is one more of that service's, on its ports. Else it
+ * is outside: resolved by DNS, called on the ports that are written.
+ */
 function declareExternalName(resource: Resource<ServiceSpec>): Declared {
   const { metadata, spec } = resource
   const host = (spec.externalName ?? '').toLowerCase().replace(/\.$/, '')
-  if (host.endsWith(`.svc.${serviceDomain}`)) {
-    const issue = issueAt(resource, 'spec.externalName', {
-      code: 'TUL0011',
-      severity: 'warning',
-      message: `an ExternalName for a service of the mesh (${host}) is not implemented yet, so ${metadata.name} is not in the mesh`,
-      remedy: `Call ${host}, or send ${metadata.name} there by a VirtualService.`,
-    })
-    return { declarations: [], issues: [issue] }
-  }
   const ports = (spec.ports ?? []).map((port) => ({
     ...servicePortOf(port),
     targetPort: port.port,
@@ -88,6 +85,7 @@ function declareExternalName(resource: Resource<ServiceSpec>): Declared {
     isMeshExternal: true,
     exportTo: exportToOf(metadata.annotations),
     subjectAltNames: [],
+    aliasOf: host,
     declaredBy: describeResource(resource),
     resource,
     path: 'metadata.name',
@@ -95,7 +93,12 @@ function declareExternalName(resource: Resource<ServiceSpec>): Declared {
   return { declarations: [declaration], issues: [] }
 }
 
-function hostEndpoint(address: string): FixedEndpoint {
+/** Whether a host can only be one of the mesh. */
+export function isMeshHost(host: string): boolean {
+  return host.endsWith(`.svc.${serviceDomain}`)
+}
+
+export function hostEndpoint(address: string): FixedEndpoint {
   return {
     address,
     ports: {},

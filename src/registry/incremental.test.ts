@@ -72,6 +72,14 @@ const written = fc.oneof(
       return { ...made, metadata: { ...made.metadata, namespace } }
     }),
   fc
+    .record({ n: fc.constantFrom('a', 'b', 'e'), of: fc.constantFrom('a', 'b', 'd', 'e') })
+    .map(({ n, of }) =>
+      resource('Service', n, {
+        type: 'ExternalName',
+        externalName: `${of}.default.svc.cluster.local`,
+      }),
+    ),
+  fc
     .record({ n: slot, labels: selector })
     .map(({ n, labels }) =>
       resource('WorkloadEntry', `vm-${n}`, { address: `10.0.0.${n}`, labels }),

@@ -7,6 +7,7 @@ import { isDeepStrictEqual } from 'node:util'
 import type { Issue } from '../model/issue.ts'
 import { issueAt, placeOf } from './declaration.ts'
 import type { Declaration } from './declaration.ts'
+import { isMeshHost } from './declare-service.ts'
 import { memberEndpoint } from './endpoint.ts'
 import { groupDeclarations, isOverruled } from './join-service.ts'
 import type { Group } from './join-service.ts'
@@ -17,7 +18,10 @@ export function indexIssues(index: ServiceIndex): Issue[] {
   for (const declared of index.declared()) {
     const inForce = declared.filter((declaration) => !isOverruled(declaration, declared))
     issues.push(...overruled(declared), ...conflictingProtocols(declared), ...shadowed(inForce))
-    for (const declaration of inForce) issues.push(...unservedPorts(declaration, index))
+    for (const declaration of inForce) {
+      issues.push(...unservedPorts(declaration, index), ...lostAlias(declaration, index))
+      issues.push(...withoutEndpoints(declaration, inForce))
+    }
   }
   return issues
 }
@@ -49,7 +53,8 @@ function shadowed(declared: readonly Declaration[]): Issue[] {
         other !== group && other[0].namespace === own.namespace && isBefore(other, group, groups),
     )
     const first = rivals.find(([rival]) => areVisibleTogether(rival, own))?.[0]
-    if (first === undefined) return []
+    // It gives the Service its endpoints, and is there for that.
+    if (first === undefined || first.withoutEndpoints !== undefined) return []
     return group.flatMap(({ resource, hostname, path }) => {
       if (resource === undefined) return []
       return issueAt(resource, path, {
@@ -82,6 +87,34 @@ function differenceOf(declaration: Declaration, first: Declaration): string {
     return 'with another exportTo'
   }
   return 'with other labels'
+}
+
+/** An ExternalName that names a service of the mesh which is not there. */
+function lostAlias({ aliasOf, resource, hostname }: Declaration, index: ServiceIndex): Issue[] {
+  if (aliasOf === undefined || resource === undefined) return []
+  const target = index.targetOf(hostname)
+  if (target !== undefined && (target.isService || !isMeshHost(target.host))) return []
+  const issue = issueAt(resource, 'spec.externalName', {
+    code: 'IST0101',
+    severity: 'warning',
+    message:
+      target === undefined
+        ? `${hostname} is another name for ${aliasOf}, which leads back to it; nobody is reached by it`
+        : `${hostname} is another name for ${target.host}, and there is no such service; nobody is reached by it`,
+    remedy: 'Correct externalName, or declare the service.',
+  })
+  return [issue]
+}
+
+/** A Service without selector, unless a ServiceEntry for its host gives it endpoints. */
+function withoutEndpoints(
+  declaration: Declaration,
+  inForce: readonly Declaration[],
+): readonly Issue[] {
+  const isGiven = inForce.some(
+    ({ kind, namespace }) => kind === 'ServiceEntry' && namespace === declaration.namespace,
+  )
+  return isGiven ? [] : (declaration.withoutEndpoints ?? [])
 }
 
 /** IST0177: ServiceEntries that are visible together give one port different protocols. One issue for each. */

@@ -15,10 +15,16 @@ import type { Labels } from './label.ts'
 import type { Service, ServicePort } from './service.ts'
 
 /** Services of a host, from its declarations in order. The one that leads has no variant. */
-export function joinDeclarations(declarations: readonly Declaration[]): readonly Service[] {
+export function joinDeclarations(
+  declarations: readonly Declaration[],
+  aliases: readonly string[],
+): readonly Service[] {
   const groups = groupDeclarations(declarations)
   const leading = leadingGroup(groups)
-  return groups.map((group) => joinService(group, group === leading ? undefined : group[0]))
+  return groups.map((group) => ({
+    ...joinService(group, group === leading ? undefined : group[0]),
+    ...(aliases.length > 0 && { aliases }),
+  }))
 }
 
 /** Where nothing else decides: what is no ServiceEntry, else the oldest. */

@@ -499,9 +499,9 @@ test('one host with two resolutions follows the first, and the other is told', a
 
 const told: readonly { claim: string; text: string; code: string; path: string }[] = [
   {
-    claim: 'an ExternalName for a service of the mesh',
+    claim: 'an ExternalName for a service of the mesh that is not there',
     text: service('{ type: ExternalName, externalName: x.default.svc.cluster.local }'),
-    code: 'TUL0011',
+    code: 'IST0101',
     path: 'spec.externalName',
   },
   {
@@ -573,6 +573,71 @@ test('an ExternalName is another name for a host outside, on the ports that are 
   const [endpoint] = scene.registry.snapshot.endpoints.get(`${made.hostname}|80`) ?? []
   assert.equal(endpoint?.address, 'x.test')
   assert.equal(endpoint.port, 80)
+})
+
+const alias = (name: string, externalName: string) =>
+  service(`{ type: ExternalName, externalName: ${externalName} }`, name)
+
+test('an ExternalName for a service of the mesh is one more name of it, through others too', async () => {
+  const web = service('{ selector: { a: b }, ports: [{ port: 80, name: http }] }')
+  const both = alias('one', host('web')) + alias('two', `${host('one')}.`)
+  const scene = await openScene(both)
+  const { registry } = scene
+  assert.equal(registry.snapshot.services.size, 0)
+  assert.deepEqual(scene.codes(), ['IST0101', 'IST0101'])
+  assert.match(scene.issue('IST0101').message, /there is no such service/)
+  const aliasesOf = () => registry.snapshot.services.get(host('web'))?.aliases
+  const set = (text: string) => {
+    registry.setResources(resourcesOf(text))
+    registry.flush()
+  }
+  set(both + web)
+  assert.deepEqual([...registry.snapshot.services.keys()], [host('web')])
+  assert.deepEqual(aliasesOf(), [host('one'), host('two')])
+  assert.deepEqual(scene.codes(), [])
+  set(alias('two', host('one')) + web)
+  assert.equal(aliasesOf(), undefined)
+  assert.match(scene.issue('IST0101').message, /one\.default.*no such service/)
+})
+
+test('ExternalNames that lead back to themselves reach nobody, and are told', async () => {
+  const scene = await openScene(alias('one', host('two')) + alias('two', host('one')))
+  assert.equal(scene.registry.snapshot.services.size, 0)
+  assert.match(scene.issue('IST0101').message, /leads back to it/)
+})
+
+test('an ExternalName follows its host into the mesh and out of it', async () => {
+  const outside = service(
+    '{ type: ExternalName, externalName: a.test, ports: [{ port: 80, name: http }] }',
+    'out',
+  )
+  const entry = serviceEntry('{ hosts: [a.test], ports: [{ number: 81, name: http }] }')
+  const scene = await openScene(outside)
+  const keys = () => [...scene.registry.snapshot.services.keys()]
+  assert.deepEqual(keys(), [host('out')])
+  assert.deepEqual(scene.addresses(`${host('out')}|80`), ['a.test:80'])
+  scene.registry.setResources(resourcesOf(outside + entry))
+  scene.registry.flush()
+  assert.deepEqual(keys(), ['a.test'])
+  assert.deepEqual(scene.registry.snapshot.services.get('a.test')?.aliases, [host('out')])
+  scene.registry.setResources(resourcesOf(outside))
+  scene.registry.flush()
+  assert.deepEqual(keys(), [host('out')])
+})
+
+test('a Service without selector gets endpoints from a ServiceEntry for its host', async () => {
+  const unselected = service('{ ports: [{ port: 80, name: http }] }')
+  const alone = await openScene(unselected)
+  assert.match(alone.issue('TUL0011').message, /EndpointSlice are not read/)
+  assert.match(alone.issue('TUL0011').remedy, /a ServiceEntry for web\.default\.svc/)
+  const given = await openScene(
+    unselected +
+      serviceEntry(
+        `{ hosts: [${host('web')}], resolution: STATIC, ports: [{ number: 80, name: http, targetPort: 8080 }], endpoints: [{ address: 10.0.0.1 }] }`,
+      ),
+  )
+  assert.deepEqual(given.codes(), [])
+  assert.deepEqual(given.addresses(`${host('web')}|80`), ['10.0.0.1:8080'])
 })
 
 test('a Service’s exportTo annotation, addresses and headlessness are read', async () => {

@@ -15,6 +15,7 @@ import { isDeepStrictEqual } from 'node:util'
 
 import { compareText } from '../store/identity.ts'
 import type { Declaration } from './declaration.ts'
+import { hostEndpoint, isMeshHost } from './declare-service.ts'
 import { fixedEndpoint, isUsable, memberEndpoint } from './endpoint.ts'
 import type { Member } from './endpoint.ts'
 import {
@@ -70,6 +71,8 @@ export class ServiceIndex {
   readonly #held = new Map<string, Held>()
   readonly #idsByLabel = new Map<string, Set<string>>()
   readonly #idsByDirectHost = new Map<string, Set<string>>()
+  /** Hosts that are another name for a host. */
+  readonly #aliases = new Map<string, Set<string>>()
   readonly #dirtyHosts = new Set<string>()
   readonly #dirtyWorkloads = new Set<string>()
 
@@ -149,7 +152,7 @@ export class ServiceIndex {
     const endpoints = new Draft(previous.endpoints)
     const workloads = new Draft(previous.workloads)
     const drafts = { services, namesakes, endpoints }
-    for (const host of this.#dirtyHosts) this.#computeHost(host, drafts)
+    for (const host of this.#withAliases(this.#dirtyHosts)) this.#computeHost(host, drafts)
     for (const id of this.#dirtyWorkloads) {
       const workload = this.#held.get(id)?.member.workload
       const known = previous.workloads.get(id)
@@ -180,6 +183,9 @@ export class ServiceIndex {
     const entry: Entry = { declaration, members: [] }
     addTo(this.#entriesByHost, declaration.hostname, entry)
     this.#dirtyHosts.add(declaration.hostname)
+    if (declaration.aliasOf !== undefined) {
+      addTo(this.#aliases, declaration.aliasOf, declaration.hostname)
+    }
     const key = selectorKey(declaration)
     if (key === undefined) return entry
     addTo(this.#entriesByLabel, key, entry)
@@ -197,6 +203,10 @@ export class ServiceIndex {
     const { declaration } = entry
     removeFrom(this.#entriesByHost, declaration.hostname, entry)
     this.#dirtyHosts.add(declaration.hostname)
+    if (declaration.aliasOf !== undefined) {
+      removeFrom(this.#aliases, declaration.aliasOf, declaration.hostname)
+      this.#dirtyHosts.add(declaration.aliasOf)
+    }
     const key = selectorKey(declaration)
     if (key !== undefined) removeFrom(this.#entriesByLabel, key, entry)
     for (const id of entry.members) this.#held.get(id)?.entries.delete(entry)
@@ -217,7 +227,11 @@ export class ServiceIndex {
   #computeHost(host: string, { services, namesakes, endpoints }: HostDrafts): void {
     const entries = this.#inForce(host)
     const before = servicesOf(this.#snapshot, host)
-    const made = joinDeclarations(entries.map(({ declaration }) => declaration))
+    const aliases = entries.length === 0 ? [] : this.#aliasesOf(host)
+    const made = joinDeclarations(
+      entries.map(({ declaration }) => declaration),
+      aliases,
+    )
     const all = made.map(
       (service) => before.find((known) => isDeepStrictEqual(known, service)) ?? service,
     )
@@ -242,12 +256,60 @@ export class ServiceIndex {
   /** The declarations of a host that count; an ad-hoc one when nothing else declares it. */
   #inForce(host: string): readonly Entry[] {
     const ranked = this.#ranked(host)
-    if (ranked.length > 0) {
-      const declarations = ranked.map(({ declaration }) => declaration)
-      return ranked.filter(({ declaration }) => !isOverruled(declaration, declarations))
+    const own = ranked.filter(({ declaration }) => declaration.aliasOf === undefined)
+    if (own.length > 0) {
+      const declarations = own.map(({ declaration }) => declaration)
+      return own.filter(({ declaration }) => !isOverruled(declaration, declarations))
     }
     const direct = this.#direct(host)
-    return direct.length === 0 ? [] : [{ declaration: adHocService(host, direct), members: [] }]
+    if (direct.length > 0) return [{ declaration: adHocService(host, direct), members: [] }]
+    const [alias] = ranked
+    const target = alias && this.targetOf(host)
+    if (alias === undefined || target === undefined || target.isService) return []
+    if (isMeshHost(target.host)) return []
+    const fixed = [hostEndpoint(target.host)]
+    return [{ ...alias, declaration: { ...alias.declaration, fixed } }]
+  }
+
+  /** Whom a host that is another name means in the end; undefined: it leads back to itself. */
+  targetOf(host: string): { readonly host: string; readonly isService: boolean } | undefined {
+    const seen = new Set<string>()
+    for (let current = host; !seen.has(current);) {
+      seen.add(current)
+      const ranked = this.#ranked(current)
+      const isService =
+        ranked.some(({ declaration }) => declaration.aliasOf === undefined) ||
+        this.#idsByDirectHost.has(current)
+      const next = ranked[0]?.declaration.aliasOf
+      if (isService || next === undefined) return { host: current, isService }
+      current = next
+    }
+    return undefined
+  }
+
+  /** Sorted. */
+  #aliasesOf(host: string): readonly string[] {
+    if (this.#aliases.size === 0) return []
+    const found = this.#followed([host], (current) => this.#aliases.get(current) ?? [])
+    return [...found]
+      .filter((alias) => alias !== host && this.targetOf(alias)?.host === host)
+      .sort(compareText)
+  }
+
+  /** With whom they are another name for, and with other names for them. */
+  #withAliases(hosts: ReadonlySet<string>): ReadonlySet<string> {
+    if (this.#aliases.size === 0) return hosts
+    return this.#followed(hosts, (host) => [
+      ...(this.#aliases.get(host) ?? []),
+      ...this.#ranked(host).flatMap(({ declaration }) => declaration.aliasOf ?? []),
+    ])
+  }
+
+  #followed(hosts: Iterable<string>, next: (host: string) => Iterable<string>): Set<string> {
+    const found = new Set(hosts)
+    // A set that grows while it is walked is walked to its new end.
+    for (const host of found) for (const other of next(host)) found.add(other)
+    return found
   }
 
   #direct(host: string): readonly Member[] {

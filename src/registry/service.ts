@@ -50,6 +50,8 @@ export interface Service {
   readonly isNodeLocal?: boolean
   /** What declared it, for messages: `Service default/reviews`, `mesh.yaml:12`. */
   readonly declaredBy: string
+  /** Hosts that are other names for it, sorted. Absent: none. */
+  readonly aliases?: readonly string[]
   /** Made of ServiceEntries: as in Istio, one of these gives way to other services of its host. Absent: it is not. */
   readonly isServiceEntry?: boolean
   /** What tells it from the leading service of its host; absent for that one. */

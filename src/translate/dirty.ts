@@ -154,7 +154,10 @@ function markNamesakes(marks: Marks, world: World, hosts: ReadonlySet<string>): 
   for (const service of allServices(registry)) {
     const { hostname } = service
     const isSharing = addresses.size > 0 && service.addresses.some((one) => addresses.has(one))
-    if (isSharing || hasPrefixIn(hostname, hosts)) marks.virtualHosts.add(hostname)
+    const others = [...service.addresses, ...(service.aliases ?? [])]
+    const isNamesake = [hostname, ...others].some((name) => hasPrefixIn(name, hosts))
+    const isTaken = others.some((name) => hosts.has(name))
+    if (isSharing || isNamesake || isTaken) marks.virtualHosts.add(hostname)
   }
 }
 

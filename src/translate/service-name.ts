@@ -6,10 +6,14 @@ import { shortNamesOf } from './host-name.ts'
 
 /** Names under which clients of a namespace may call a service, its own first. */
 export function namesOf(service: Service, clientNamespace: string): string[] {
+  const { hostname, aliases = [] } = service
+  const names = [hostname, ...aliases].flatMap((host) => [
+    host,
+    ...(isIP(host) === 0 ? [`${host}.`] : []),
+    ...shortNamesOf(host, clientNamespace),
+  ])
   return [
-    service.hostname,
-    ...(isIP(service.hostname) === 0 ? [`${service.hostname}.`] : []),
-    ...shortNamesOf(service.hostname, clientNamespace),
+    ...names,
     ...service.addresses.filter((address) => address !== '0.0.0.0' && !address.includes('/')),
   ]
 }

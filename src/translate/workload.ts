@@ -230,9 +230,10 @@ function targetOf({ world, scope, client }: WorkloadInput, upstream: Upstream): 
     ? resolveHost(name, namespace)
     : resolveHost(upstream.host, client.namespace)
   const host = services.has(upstream.host.toLowerCase()) ? upstream.host.toLowerCase() : expanded
-  const service = visibleService(world, scope, host)
+  const owner = services.has(host) ? host : (world.addressOwners.get(host) ?? host)
+  const service = visibleService(world, scope, owner)
   const port = service?.ports.find(({ number }) => number === upstream.port)
-  return { host, served: service && port && { service, port } }
+  return { host: owner, served: service && port && { service, port } }
 }
 
 /** A cluster that may come to be. */

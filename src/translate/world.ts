@@ -45,7 +45,7 @@ export interface World {
   readonly subsetReferences: ReadonlyMap<string, ReadonlySet<string>>
   /** VirtualServices that send requests to a host. */
   readonly virtualServicesTo: ReadonlyMap<string, readonly VirtualService[]>
-  /** Host that an address belongs to: the first by name, where several claim it. */
+  /** Host that an address, or another name, belongs to: the first by name, where several claim it. */
   readonly addressOwners: ReadonlyMap<string, string>
   /** Service ports that a workload's mesh port serves, by `namespace/workload|port`. */
   readonly served: ReadonlyMap<string, readonly ServedPort[]>
@@ -190,8 +190,8 @@ function workloadPorts(input: TranslationInput, service: Service, port: ServiceP
 
 function ownersOf(registry: RegistrySnapshot): Map<string, string> {
   const owners = new Map<string, string>()
-  for (const { hostname, addresses } of allServices(registry)) {
-    for (const address of addresses) {
+  for (const { hostname, addresses, aliases = [] } of allServices(registry)) {
+    for (const address of [...addresses, ...aliases]) {
       const owner = owners.get(address)
       if (owner === undefined || hostname < owner) owners.set(address, hostname)
     }
@@ -338,7 +338,7 @@ export function isUnregistered(world: World, scope: Scope, host: string): boolea
 export function isTaken(world: World, scope: Scope, owned: { name: string; by: string }): boolean {
   if (visibleService(world, scope, owned.name) !== undefined) return owned.name !== owned.by
   const owner = world.addressOwners.get(owned.name)
-  if (owner !== undefined) return owner !== owned.by
+  if (owner !== undefined && owner !== owned.by) return true
   const index = world.imports.virtualServices(scope)
   return index.byHost.has(owned.name) && owned.name !== owned.by
 }

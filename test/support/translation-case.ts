@@ -178,7 +178,7 @@ function serviceOf(entry: SceneService, variant: string | undefined): Service {
     ...(entry.hasClientAffinity && { hasClientAffinity: true }),
     ...(entry.isNodeLocal && { isNodeLocal: true }),
     declaredBy: 'scene',
-    ...onlyTrue(entry),
+    ...onlyPresent(entry),
     ...(variant !== undefined && { variant }),
   }
 }
@@ -190,8 +190,11 @@ function namesOf({ hostname, ...entry }: SceneService) {
   return { hostname, name: entry.name ?? name, namespace: entry.namespace ?? namespace }
 }
 
-function onlyTrue({ isServiceEntry }: SceneService): Pick<Service, 'isServiceEntry'> {
-  return isServiceEntry === true ? { isServiceEntry } : {}
+function onlyPresent({
+  isServiceEntry,
+  aliases,
+}: SceneService): Pick<Service, 'isServiceEntry' | 'aliases'> {
+  return { ...(isServiceEntry === true && { isServiceEntry }), ...(aliases && { aliases }) }
 }
 
 function endpointOf(

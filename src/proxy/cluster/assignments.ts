@@ -24,8 +24,20 @@ export class Assignments {
     return [...this.#byName.keys()]
   }
 
-  /** Calls `watcher` now if there is an assignment, and on every later one, until the returned function is called. */
-  watch(name: string, watcher: Watcher): () => void {
+  /** The last good one, while somebody refers to it. */
+  kept(name: string): ResolvedList | undefined {
+    return this.#byName.get(name)?.list
+  }
+
+  /**
+   * Calls `watcher` now if there is an assignment and it takes one that is kept, and on every later one, until the
+   * returned function is called.
+   */
+  watch(
+    name: string,
+    watcher: Watcher,
+    { takesKept }: { readonly takesKept: boolean },
+  ): () => void {
     let entry = this.#byName.get(name)
     if (entry === undefined) {
       entry = { list: undefined, watchers: new Set() }
@@ -34,7 +46,7 @@ export class Assignments {
     }
     const { watchers } = entry
     watchers.add(watcher)
-    if (entry.list !== undefined) watcher(entry.list)
+    if (takesKept && entry.list !== undefined) watcher(entry.list)
     return () => {
       watchers.delete(watcher)
       if (watchers.size > 0) return

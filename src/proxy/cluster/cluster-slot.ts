@@ -7,6 +7,7 @@
  * not, a new one takes its place and the old one drains.
  */
 import type { ClusterConfig } from '../config/cluster-config.ts'
+import { addressText } from '../config/message-value.ts'
 import { createUpstreamTlsStats } from '../telemetry/create-tls-stats.ts'
 import { UpstreamTransports } from '../tls/upstream-transports.ts'
 import {
@@ -24,6 +25,8 @@ interface Phase {
   config: ClusterConfig
   readonly sourceKey: string
   list: ResolvedList
+  /** What the cluster that serves was given of it. */
+  shown: ResolvedList
   source: EndpointSource | undefined
   /** Until the cluster that is made of them takes them. */
   transports: UpstreamTransports | undefined
@@ -60,20 +63,25 @@ export class ClusterSlot {
   apply(config: ClusterConfig): void {
     // New transport sockets wait for their secrets, so they need a phase of their own too.
     const sourceKey = `${endpointSourceKey(config)} ${config.transports?.key ?? ''}`
+    const active = this.#active
+    if (active?.sourceKey === sourceKey && !this.#isOtherOfSame(config)) {
+      this.#stopWarming()
+      active.config = config
+      this.#serve(active)
+      return
+    }
     if (this.#warming?.sourceKey === sourceKey) {
       this.#reconfigure(this.#warming, config)
       return
     }
     this.#stopWarming()
-    if (this.#active?.sourceKey === sourceKey) {
-      this.#active.config = config
-      this.#serve(this.#active)
-      return
-    }
+    // What was held back for other settings is not held back for these, unless they call endpoints in another way too.
+    if (active !== undefined && !this.#isOtherOfSame(config)) this.#show(active)
     this.#warm({
       config,
       sourceKey,
       list: emptyList,
+      shown: emptyList,
       source: undefined,
       transports: undefined,
       hasEndpoints: false,
@@ -93,9 +101,10 @@ export class ClusterSlot {
     this.#warming = phase
     phase.transports = this.#openTransports(phase)
     const source = openEndpointSource(phase.config, this.#scope, {
+      waitsForNew: this.#isOtherOfSame(phase.config),
       onEndpoints: (list) => {
         phase.list = list
-        if (this.#active === phase) this.#live?.setEndpoints(list)
+        if (this.#active === phase) this.#show(phase)
         else phase.live?.setEndpoints(list)
       },
       onWarm: () => {
@@ -104,6 +113,23 @@ export class ClusterSlot {
       },
     })
     phase.source = source
+  }
+
+  /** Whether the same endpoints are to be called in another way. */
+  #isOtherOfSame(config: ClusterConfig): boolean {
+    const now = this.#active?.config
+    return now?.type === 'eds' && now.edsName === config.edsName && !this.#goesOn(config)
+  }
+
+  /**
+   * While another way to call them warms, endpoints that come with it are not called in the old way: a host that speaks
+   * no HTTP/2, or no TLS, must not be asked for it in between. Those that go, go at once.
+   */
+  #show(phase: Phase): void {
+    const { list, shown } = phase
+    const isHolding = this.#warming !== undefined && this.#isOtherOfSame(this.#warming.config)
+    phase.shown = isHolding ? commonOf(shown, list) : list
+    this.#live?.setEndpoints(phase.shown)
   }
 
   #openTransports(phase: Phase): UpstreamTransports | undefined {
@@ -171,6 +197,7 @@ export class ClusterSlot {
     if (before !== undefined && phase.live === undefined && this.#goesOn(config)) {
       before.configure(config)
       if (config.dnsCache === undefined) before.setEndpoints(phase.list)
+      phase.shown = phase.list
       // The living cluster has the same ones already.
       phase.transports?.close()
       phase.transports = undefined
@@ -178,6 +205,7 @@ export class ClusterSlot {
     }
     const live = phase.live ?? this.#open(phase)
     phase.live = undefined
+    phase.shown = phase.list
     this.#live = live
     this.#onActive(live)
     before?.remove()
@@ -189,4 +217,11 @@ export class ClusterSlot {
     this.#warming?.live?.remove()
     this.#warming = undefined
   }
+}
+
+/** Of the endpoints before, those that are still there. */
+function commonOf(before: ResolvedList, now: ResolvedList): ResolvedList {
+  const addresses = new Set(now.endpoints.map(({ address }) => addressText(address)))
+  const endpoints = before.endpoints.filter(({ address }) => addresses.has(addressText(address)))
+  return { ...now, endpoints }
 }

@@ -80,20 +80,83 @@ test('new settings reach the same cluster, whose hosts stay', () => {
   assert.deepEqual(scene.drained, [])
 })
 
-test('connections of another protocol need another cluster, and the old one drains', () => {
+const http2 =
+  eds(`typed_extension_protocol_options: {envoy.extensions.upstreams.http.v3.HttpProtocolOptions: {
+  "@type": type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions, explicit_http_config: {http2_protocol_options: {}}}}`)
+
+test('connections of another protocol need another cluster, which waits for its assignment, and the old one drains', () => {
   const scene = new Scene()
   scene.table.apply(eds())
   scene.table.setAssignment('c', endpoints(1))
   const before = scene.table.get('c')
-  scene.table.apply(
-    eds(`typed_extension_protocol_options: {envoy.extensions.upstreams.http.v3.HttpProtocolOptions: {
-      "@type": type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions, use_downstream_protocol_config: {}}}`),
-  )
+  scene.table.apply(http2)
+  assert.equal(scene.table.get('c'), before)
+  assert.deepEqual(scene.table.warming, ['c'])
+  scene.table.setAssignment('c', endpoints(1))
   const after = scene.table.get('c')
   assert.notEqual(after, before)
   assert.equal(before?.removed.aborted, true)
   assert.equal(after?.removed.aborted, false)
   assert.equal(after?.hosts.length, 1)
+})
+
+for (const { claim, first, last } of [
+  { claim: 'one that leaves as the cluster turns to HTTP/2', first: [1, 2], last: [2] },
+  { claim: 'one that comes as the cluster turns away from HTTP/2', first: [2], last: [1, 2] },
+]) {
+  test(`an endpoint is called in its own way only: ${claim}`, () => {
+    const scene = new Scene()
+    const turnsToHttp2 = last.length === 1
+    // Port 1 speaks HTTP/1.1 only.
+    const check = (): void => {
+      const cluster = scene.table.get('c')
+      const isHttp2 = cluster?.config.transportKey === http2.transportKey
+      assert.ok(!isHttp2 || !scene.addresses('c').includes('10.0.0.1:1'))
+    }
+    const settings = turnsToHttp2 ? [eds(), http2] : [http2, eds()]
+    for (const [at, list] of [first, last].entries()) {
+      scene.table.apply(settings[at] ?? eds())
+      check()
+      scene.table.setAssignment('c', endpoints(...list))
+      check()
+    }
+    assert.deepEqual(scene.addresses('c').length, last.length)
+    assert.deepEqual(scene.table.warming, [])
+  })
+}
+
+test('while other settings wait for secrets, endpoints that come are held back, and those that go, go', () => {
+  const scene = new Scene()
+  scene.table.apply(http2)
+  scene.table.setAssignment('c', endpoints(1, 2))
+  const secured = eds(`transport_socket: {name: tls, typed_config: {
+    "@type": type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext,
+    common_tls_context: {tls_certificate_sds_secret_configs: [{name: never, sds_config: {ads: {}}}]}}}`)
+  scene.table.apply(secured)
+  scene.table.setAssignment('c', endpoints(2, 3))
+  assert.deepEqual(scene.table.warming, ['c'])
+  assert.deepEqual(scene.addresses('c'), ['10.0.0.1:2'])
+  scene.table.apply(http2)
+  assert.deepEqual(scene.addresses('c'), ['10.0.0.1:2', '10.0.0.1:3'])
+  assert.deepEqual(scene.table.warming, [])
+})
+
+test('a server that names the endpoints of a changed cluster no more is waited for 15 s', () => {
+  for (const timeout of ['', ', initial_fetch_timeout: 0s']) {
+    const scene = new Scene()
+    const first = config(
+      `{name: c, type: EDS, eds_cluster_config: {eds_config: {ads: {}${timeout}}}}`,
+    )
+    scene.table.apply(first)
+    scene.table.setAssignment('c', endpoints(1))
+    const before = scene.table.get('c')
+    scene.table.apply({ ...http2, edsInitialFetchTimeoutMs: first.edsInitialFetchTimeoutMs })
+    scene.clock.advance(14_999)
+    assert.equal(scene.table.get('c'), before)
+    scene.clock.advance(1)
+    assert.notEqual(scene.table.get('c'), before)
+    assert.deepEqual(scene.addresses('c'), ['10.0.0.1:1'])
+  }
 })
 
 test('the old endpoints serve until the new source is warm', () => {

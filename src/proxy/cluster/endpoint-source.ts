@@ -13,6 +13,8 @@ export interface EndpointSourceScope extends DnsScope {
 }
 
 export interface EndpointSourceEvents {
+  /** Whether endpoints that EDS gave before are no good: what is known of them may not fit how they are called now. */
+  readonly waitsForNew: boolean
   onEndpoints(list: ResolvedList): void
   onWarm(): void
 }
@@ -49,6 +51,12 @@ export function openEndpointSource(
   return { close: () => {} }
 }
 
+/**
+ * As in Envoy a changed cluster waits for EDS to name it again. A server that does not leaves it with the endpoints that
+ * it had: after the time that EDS has for a first answer, or this one where that is without end.
+ */
+const newListWaitMsMax = 15_000
+
 function openEds(
   config: ClusterConfig,
   scope: EndpointSourceScope,
@@ -60,13 +68,22 @@ function openEds(
     isWarm = true
     events.onWarm()
   }
-  const timeoutMs = config.edsInitialFetchTimeoutMs
-  const timer = timeoutMs > 0 ? scope.clock.setTimer(timeoutMs, warm) : undefined
-  const stop = scope.assignments.watch(config.edsName, (list) => {
+  const { edsName, edsInitialFetchTimeoutMs } = config
+  const { assignments, clock } = scope
+  const takesKept = !events.waitsForNew
+  const timeoutMs = edsInitialFetchTimeoutMs || (takesKept ? 0 : newListWaitMsMax)
+  const giveUp = (): void => {
+    const kept = assignments.kept(edsName)
+    if (kept !== undefined) events.onEndpoints(kept)
+    warm()
+  }
+  const timer = timeoutMs > 0 ? clock.setTimer(timeoutMs, giveUp) : undefined
+  const onList = (list: ResolvedList): void => {
     timer?.cancel()
     events.onEndpoints(list)
     warm()
-  })
+  }
+  const stop = assignments.watch(edsName, onList, { takesKept })
   return {
     close() {
       timer?.cancel()
