@@ -79,7 +79,7 @@ class FileRegistrationLog implements RegistrationLog {
       if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return []
       throw new MeshError('MESH_STORE_UNAVAILABLE', `read registrations from ${this.#path}`, {
         cause: error,
-        remedy: 'Check the rights of the file, or move it away to start without registrations.',
+        remedy: 'check the rights of the file, or move it away to start without registrations',
       })
     }
     const parsed = parseRegistrations(text)

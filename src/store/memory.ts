@@ -54,7 +54,7 @@ class MemoryStore implements Store {
       throw new MeshError(
         'MESH_STORE_UNAVAILABLE',
         `put ${describeResource(resource)}: ${this.name} holds ${this.#resourcesMax} resources, its ceiling`,
-        { remedy: 'Delete resources that are not needed, or raise resourcesMax.' },
+        { remedy: 'delete resources that are not needed, or raise resourcesMax' },
       )
     }
     const revision = `m${++this.#writes}`
@@ -94,7 +94,7 @@ function checkExpectation({ what, stored, expect }: Expectation): void {
       'MESH_STORE_EXISTS',
       `${what} exists already, at revision ${stored.revision}`,
       {
-        remedy: 'Update it instead, or choose another name.',
+        remedy: 'update it instead, or choose another name',
       },
     )
   }
@@ -102,13 +102,13 @@ function checkExpectation({ what, stored, expect }: Expectation): void {
   throw new MeshError(
     'MESH_STORE_CONFLICT',
     `${what} is at revision ${stored.revision}, expected ${expect}`,
-    { remedy: 'Read it again and repeat the change.' },
+    { remedy: 'read it again and repeat the change' },
   )
 }
 
 function notFound(what: string): MeshError {
   return new MeshError('MESH_STORE_NOT_FOUND', `${what} is not in the store`, {
-    remedy: 'Check kind, namespace and name.',
+    remedy: 'check kind, namespace and name',
   })
 }
 

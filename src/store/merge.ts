@@ -118,7 +118,7 @@ export function guardOwned(store: Store, files: Source): Store {
     throw new MeshError(
       'MESH_STORE_OWNED_BY_FILE',
       `${describeResource(owned.resource)} is declared in ${origin.file}:${origin.line}`,
-      { remedy: 'Edit that file; the change takes effect when it is saved.' },
+      { remedy: 'edit that file; the change takes effect when it is saved' },
     )
   }
   return {

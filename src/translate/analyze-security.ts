@@ -48,7 +48,7 @@ function reportIgnored(world: World, policy: PeerAuthentication): Issue[] {
       path: 'spec.selector',
       message: `the policy has no effect: "${namespace}" is the root namespace, where a policy with a selector is ignored`,
       remedy:
-        'move the policy to the namespace of the workloads, or remove the selector to speak for the mesh',
+        'Move the policy to the namespace of the workloads, or remove the selector to speak for the mesh.',
     }),
   ]
 }
@@ -70,7 +70,7 @@ function reportTwin(world: World, policy: PeerAuthentication): Issue[] {
       message:
         `the policy has no effect: ${describeResource(older)} (${file}:${line}) is older ` +
         `and speaks for the same workloads`,
-      remedy: 'join the two policies, or remove one',
+      remedy: 'Join the two policies, or remove one.',
     }),
   ]
 }
@@ -99,7 +99,7 @@ function reportNobody(world: World, policy: PeerAuthentication): Issue[] {
       message:
         `no workload of namespace "${namespace}" has the labels ` +
         labelsText(policy.spec.selector?.matchLabels ?? {}),
-      remedy: 'correct the labels, or start a workload that has them',
+      remedy: 'Correct the labels, or start a workload that has them.',
     }),
   ]
 }
@@ -172,7 +172,7 @@ function reportSystemRoots(resource: Resource<DestinationRuleSpec>): Issue[] {
           `mode ${tls.mode} without caCertificates: ` +
           'the server is verified by the authorities that the host trusts',
         remedy:
-          'name the file of the authorities in caCertificates, or write "system" to mean the host\'s',
+          'Name the file of the authorities in caCertificates, or write "system" to mean the host\'s.',
       }),
     )
 }

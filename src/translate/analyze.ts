@@ -137,19 +137,19 @@ function describeDangling({ kind, path, host, subset }: Reference, consequence: 
       return {
         path: `${path}.host`,
         message: `referenced host not found: "${host}"; ${consequence}`,
-        remedy: `declare a Service or ServiceEntry for ${host}, export it to this namespace, or correct the host`,
+        remedy: `Declare a Service or ServiceEntry for ${host}, export it to this namespace, or correct the host.`,
       }
     case 'subset':
       return {
         path: `${path}.subset`,
         message: `referenced host+subset in destinationrule not found: "${host}+${subset}"; ${consequence}`,
-        remedy: `add the subset ${subset} to a DestinationRule for ${host}, or correct the name`,
+        remedy: `Add the subset ${subset} to a DestinationRule for ${host}, or correct the name.`,
       }
     case 'delegate':
       return {
         path,
         message: `referenced delegate not found: "${host}"; ${consequence}`,
-        remedy: `declare a VirtualService ${host} without hosts, or correct the name`,
+        remedy: `Declare a VirtualService ${host} without hosts, or correct the name.`,
       }
     default:
       return unreachable(kind)
@@ -171,7 +171,7 @@ function reportPorts(world: World, resource: Resource<VirtualServiceSpec>): Issu
         message:
           `referenced host:port not found: "${destination.host}:${wanted}"; ` +
           `the service has ${numbers.join(', ')}`,
-        remedy: 'name one of the ports of the service, or add the port to it',
+        remedy: 'Name one of the ports of the service, or add the port to it.',
       })
     }
     if (wanted !== 0 || numbers.length < 2) return []
@@ -182,7 +182,7 @@ function reportPorts(world: World, resource: Resource<VirtualServiceSpec>): Issu
       message:
         `destination "${destination.host}" has ${ports.length} ports (${numbers.join(', ')}) ` +
         'and the route names none; the port that the request was for is used',
-      remedy: 'name one with destination.port.number',
+      remedy: 'Name one with destination.port.number.',
     })
   })
 }
@@ -200,7 +200,7 @@ function reportDelegates(world: World, { resource, fallback }: VirtualService): 
         message:
           `delegate "${problem.delegate}" is not exported to namespace ${resource.metadata.namespace}; ` +
           consequences.delegate,
-        remedy: `add ${resource.metadata.namespace} or "*" to the exportTo of ${problem.delegate}`,
+        remedy: `Add ${resource.metadata.namespace} or "*" to the exportTo of ${problem.delegate}.`,
       })
     }
     return issueOf(problem.resource, {
@@ -211,7 +211,7 @@ function reportDelegates(world: World, { resource, fallback }: VirtualService): 
         `this route is left out: it matches requests that ${describeResource(resource)} does not delegate ` +
         `(${resource.origin.file}:${String(resource.origin.positionOf(problem.from).line)})`,
       remedy:
-        'narrow its matches to those of the delegating route; regular expressions never agree',
+        'Narrow its matches to those of the delegating route; regular expressions never agree.',
     })
   })
 }
@@ -229,8 +229,8 @@ function reportInferred(world: World, { resource }: VirtualService): Issue[] {
         `no DestinationRule defines subset "${subset}" of ${host}; ` +
         `its workloads with the label version=${subset} are meant`,
       remedy:
-        `define the subset in a DestinationRule, as Istio requires, or switch this off with ` +
-        'meshConfig.inferSubsets: false',
+        `Define the subset in a DestinationRule, as Istio requires, or switch this off with ` +
+        'meshConfig.inferSubsets: false.',
     })
   })
 }
@@ -265,7 +265,7 @@ function reportUnknownHost(world: World, resource: Resource<DestinationRuleSpec>
       severity: 'warning',
       path: 'spec.host',
       message: `host "${resource.spec.host}" matches no service of the mesh`,
-      remedy: `declare a Service or ServiceEntry for ${host}, or correct the host`,
+      remedy: `Declare a Service or ServiceEntry for ${host}, or correct the host.`,
     }),
   ]
 }
@@ -292,7 +292,7 @@ function reportEmptySubsets(
       message:
         `subset "${subset.name}" selects no workload of ${host} ` +
         `(labels ${labelsText(subset.labels ?? {}) || 'none'})${isUsed ? '' : ', and no route leads to it'}`,
-      remedy: 'correct the labels, or start a workload that has them',
+      remedy: 'Correct the labels, or start a workload that has them.',
     })
   })
 }

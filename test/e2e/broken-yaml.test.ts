@@ -74,7 +74,7 @@ const cases: readonly Case[] = [
     line: 11,
     path: `${route}[0].destination.host`,
     message: /"my-goo-service\.default\.svc\.cluster\.local"/,
-    remedy: /declare a Service or ServiceEntry/,
+    remedy: /Declare a Service or ServiceEntry/,
   },
   {
     title: 'a subset that nobody names',

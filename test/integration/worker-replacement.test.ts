@@ -108,6 +108,7 @@ suite('a thread that is replaced', { skip: await skipWithoutHandOver() }, () => 
   test('one that refuses what is in force gets no connection until it has caught up', async () => {
     await using scene = await open(logs)
     await scene.sidecar.ready
+    const port = await scene.portOf('in')
     renameSync(logFolder, hidden)
     await kill(scene, 0)
     await eventually(() => statistic(scene, 'worker_replay_failed') > 0)
@@ -118,6 +119,9 @@ suite('a thread that is replaced', { skip: await skipWithoutHandOver() }, () => 
     await eventually(async () => (await scene.admin('/ready')).status === 503)
     await eventually(() => statistic(scene, 'worker_replay_failed') > 2)
     assert.equal(statistic(scene, 'workers_serving'), 0)
+    // Nobody can take it: it is closed, and counted.
+    await assert.rejects(httpGet({ port, path: '/', headers: oneRequest }))
+    assert.equal(statistic(scene, 'connections_not_handed_over'), 1)
     renameSync(hidden, logFolder)
     await eventually(() => statistic(scene, 'workers_serving') === 2, { deadlineMs: 10_000 })
     assert.deepEqual(await scene.admin('/ready').then(({ body }) => body), 'LIVE\n')

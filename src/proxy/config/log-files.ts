@@ -5,6 +5,7 @@
 import type { Clock } from '../../lib/clock.ts'
 import type { Log } from '../../lib/log.ts'
 import { describeError } from '../../lib/mesh-error.ts'
+import { Notice } from '../../lib/notice.ts'
 import type { Counter } from '../telemetry/cluster-stats.ts'
 import { type LogWriter, openLogWriter } from '../telemetry/log-writer.ts'
 import type { StatsRegistry } from '../telemetry/stats-registry.ts'
@@ -36,10 +37,17 @@ export class LogFiles {
     let entry = this.#byPath.get(path)
     if (entry === undefined) {
       const dropped = this.#counter('write_dropped')
-      const notice = new DropNotice(path, this.#clock, this.#log)
+      let lastReason = ''
+      const notice = new Notice({
+        clock: this.#clock,
+        say: (lines) => {
+          this.#log.warn({ path, lines, reason: lastReason }, 'access log lines are dropped')
+        },
+      })
       const onDropped = (lines: number, reason: string): void => {
         dropped.add(lines)
-        notice.note(lines, reason)
+        lastReason = reason
+        notice.note(lines)
       }
       entry = { writer: openLogWriter({ path, clock: this.#clock, onDropped }), users: 0 }
       this.#byPath.set(path, entry)
@@ -77,41 +85,5 @@ export class LogFiles {
   close(): void {
     for (const { writer } of this.#byPath.values()) writer.close()
     this.#byPath.clear()
-  }
-}
-
-/** From one line about lost lines to the next, for each file. */
-const noticeMs = 10_000
-
-/** Says that lines are lost: at once, and then every ten seconds how many were since. */
-class DropNotice {
-  readonly #path: string
-  readonly #clock: Clock
-  readonly #log: Log
-  #lines = 0
-  #reason = ''
-  #isQuiet = false
-
-  constructor(path: string, clock: Clock, log: Log) {
-    this.#path = path
-    this.#clock = clock
-    this.#log = log
-  }
-
-  note(lines: number, reason: string): void {
-    this.#lines += lines
-    this.#reason = reason
-    if (!this.#isQuiet) this.#say()
-  }
-
-  #say(): void {
-    const fields = { path: this.#path, lines: this.#lines, reason: this.#reason }
-    this.#log.warn(fields, 'access log lines are dropped')
-    this.#lines = 0
-    this.#isQuiet = true
-    this.#clock.setTimer(noticeMs, () => {
-      this.#isQuiet = false
-      if (this.#lines > 0) this.#say()
-    })
   }
 }

@@ -19,7 +19,7 @@ export async function listen(
       reject(
         new MeshError('MESH_LISTEN_FAILED', `listen on ${addressText(address)}`, {
           cause: error,
-          remedy: 'Free the port, or give the listener another one.',
+          remedy: 'free the port, or give the listener another one',
         }),
       )
     }

@@ -7,7 +7,9 @@
  */
 import { createServer, type Server, type Socket } from 'node:net'
 
+import type { Clock } from '../../lib/clock.ts'
 import type { Log } from '../../lib/log.ts'
+import { Notice } from '../../lib/notice.ts'
 import { socketKey } from '../config/listener-table.ts'
 import { boundAddress, closeHandedOver, closeServer, listen } from '../listener/listen.ts'
 import type { WireAddress } from '../wire/wire.ts'
@@ -24,6 +26,7 @@ export interface ListenBrokerOptions {
   /** Sockets that listen already, by `ip:port` or path; each is used once. */
   readonly sockets: Map<string, Server | { readonly fd: number }>
   readonly duplicate: DuplicateDescriptor
+  readonly clock: Clock
   readonly log: Log
   /** A connection was closed, since no worker could take it. */
   readonly onNotHanded: () => void
@@ -36,6 +39,9 @@ interface Shared {
   server: Server | undefined
   readonly takers: ConnectionTaker[]
   next: number
+  /** Of connections that nobody could take. */
+  readonly notice: Notice
+  reason: string
 }
 
 export class ListenBroker {
@@ -106,6 +112,7 @@ export class ListenBroker {
   }
 
   #open(listener: string, address: WireAddress): Shared {
+    const { clock, log } = this.#options
     const ready = Promise.withResolvers<WireAddress>()
     // The listener's name, and where it is to listen, as the worker put them together.
     const name = listener.slice(0, -JSON.stringify(address).length - 1)
@@ -117,6 +124,14 @@ export class ListenBroker {
       server: undefined,
       takers: [],
       next: 0,
+      notice: new Notice({
+        clock,
+        say: (connections) => {
+          const { reason } = shared
+          log.warn({ listener, reason, connections }, 'connections not handed over')
+        },
+      }),
+      reason: '',
     }
     this.#byListener.set(listener, shared)
     this.#listen(listener, address, shared).then(ready.resolve, ready.reject)
@@ -140,7 +155,7 @@ export class ListenBroker {
   }
 
   #hand(listener: string, shared: Shared, socket: Socket): void {
-    const { duplicate, log, onNotHanded } = this.#options
+    const { duplicate, onNotHanded } = this.#options
     socket.on('error', () => {
       // It is somebody else's, or about to be closed.
     })
@@ -149,8 +164,8 @@ export class ListenBroker {
     const handed = taker === undefined || descriptor === undefined ? -1 : duplicate(descriptor)
     if (handed < 0) {
       onNotHanded()
-      const reason = taker === undefined ? 'no worker serves it' : 'no descriptor is left'
-      log.warn({ listener, reason }, 'connection not handed over')
+      shared.reason = taker === undefined ? 'no worker serves it' : 'no descriptor is left'
+      shared.notice.note(1)
     } else taker?.take(listener, handed)
     // The other descriptor keeps the connection.
     socket.destroy()

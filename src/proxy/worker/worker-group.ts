@@ -88,6 +88,7 @@ export class WorkerGroup implements DataPlane {
     this.#broker = new ListenBroker({
       sockets,
       duplicate,
+      clock: options.clock,
       log,
       onNotHanded: () => this.#counts.notHanded.add(1),
     })

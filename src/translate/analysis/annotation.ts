@@ -123,7 +123,7 @@ function reportAnnotation(resource: Resource, name: string): Issue[] {
         severity: 'warning',
         path,
         message: `unknown annotation "${name}"`,
-        remedy: 'correct the name, or remove the annotation',
+        remedy: 'Correct the name, or remove the annotation.',
       }),
     ]
   }
@@ -134,7 +134,7 @@ function reportAnnotation(resource: Resource, name: string): Issue[] {
         severity: 'warning',
         path,
         message: `annotation "${name}" belongs on ${homes.join(', ')}, not on a ${resource.kind}`,
-        remedy: 'move the annotation, or remove it',
+        remedy: 'Move the annotation, or remove it.',
       }),
     ]
   }
@@ -145,7 +145,7 @@ function reportAnnotation(resource: Resource, name: string): Issue[] {
       severity: 'info',
       path,
       message: `annotation "${name}" is deprecated and may not work in future versions of Istio`,
-      remedy: 'remove the annotation',
+      remedy: 'Remove the annotation.',
     }),
   ]
 }

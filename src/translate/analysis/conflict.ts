@@ -48,7 +48,7 @@ function claimed({ resource }: VirtualService, { host, rival, isOlder }: Rivalry
     severity: 'error',
     path: pathOf(resource, host),
     message: `host "${host}" is also claimed by ${placeOf(rival.resource)}, ${used}`,
-    remedy: 'merge the routes into one VirtualService: the mesh does not',
+    remedy: 'Merge the routes into one VirtualService: the mesh does not.',
   })
 }
 
@@ -81,7 +81,7 @@ function overlapping(own: VirtualService, { claims, wildcards }: Claims): Issue[
       message:
         `host "${host}" overlaps with "${other.host}" of ${placeOf(other.virtualService.resource)}; ` +
         'for each request the more specific of the two applies, alone',
-      remedy: 'nothing, if that is meant; else merge the routes into one VirtualService',
+      remedy: 'Nothing, if that is meant; else merge the routes into one VirtualService.',
     })
   })
 }

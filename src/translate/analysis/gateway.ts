@@ -82,7 +82,7 @@ function reportNames(
       message:
         `none of the hosts ${(resource.spec.hosts ?? []).join(', ')} is one of ` +
         describeResource(gateway.resource),
-      remedy: 'add the host to a server of the gateway, or correct it',
+      remedy: 'Add the host to a server of the gateway, or correct it.',
     })
   })
 }
@@ -100,7 +100,7 @@ function notFound(resource: Resource, name: string, path: string): Issue {
     severity: 'error',
     path,
     message: `referenced gateway not found: "${name}"`,
-    remedy: `declare the Gateway ${name}, or correct the name`,
+    remedy: `Declare the Gateway ${name}, or correct the name.`,
   })
 }
 
@@ -134,7 +134,7 @@ function reportConflict(own: GatewayFacts, all: readonly GatewayFacts[]): Issue[
       message:
         `port ${server.port} with hosts ${server.hosts.join(', ')} is also claimed by ` +
         rivals.map(({ resource }) => describeResource(resource)).join(', '),
-      remedy: 'give the gateways different hosts, ports or selectors, or merge them',
+      remedy: 'Give the gateways different hosts, ports or selectors, or merge them.',
     })
   })
 }

@@ -36,7 +36,7 @@ export function reportNamespaces(
             severity,
             path,
             message: `referenced namespace not found: "${name}"`,
-            remedy: 'correct the name, or declare the namespace',
+            remedy: 'Correct the name, or declare the namespace.',
           }),
         ),
     )

@@ -106,7 +106,7 @@ function reportTwins(one: Selecting, all: readonly Selecting[]): Issue[] {
       message:
         `${namesOf(others)} of namespace "${namespace}" has no workload selector either; ` +
         'which of them applies is not defined',
-      remedy: 'keep one without a selector, and give the others one',
+      remedy: 'Keep one without a selector, and give the others one.',
     }),
   ]
 }
@@ -143,7 +143,7 @@ function reportOverlap(
       severity: overlap === 'TUL0016' ? 'warning' : 'error',
       path,
       message: `${namesOf(others)} selects ${what} too; only one of them applies to it`,
-      remedy: 'let each workload be selected by one of them',
+      remedy: 'Let each workload be selected by one of them.',
     }),
   ]
 }
@@ -182,7 +182,7 @@ function reportNobody(
       message: isReference
         ? `referenced selector not found: "${labelsText(labels)}": no workload of namespace "${namespace}" has these labels`
         : `no workload of ${isEverywhere ? 'the mesh' : `namespace "${namespace}"`} has the labels ${labelsText(labels)}`,
-      remedy: 'correct the labels, or start a workload that has them',
+      remedy: 'Correct the labels, or start a workload that has them.',
     }),
   ]
 }

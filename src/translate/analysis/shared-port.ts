@@ -82,7 +82,7 @@ function conflictingProtocols(services: readonly Service[]): SharedPort[] {
         code: 'IST0116',
         severity: 'warning',
         message: `services ${namesOf(ports)} use port ${number} with different protocols: ${[...protocols].join(', ')}`,
-        remedy: 'give the port one protocol in all services of the workload',
+        remedy: 'Give the port one protocol in all services of the workload.',
       },
     }
   })
@@ -103,7 +103,7 @@ function conflictingTargets(services: readonly Service[]): SharedPort[] {
         code: 'IST0137',
         severity: 'warning',
         message: `services ${namesOf(ports)} lead to target port ${target} from different ports: ${[...numbers].join(', ')}`,
-        remedy: 'use one port for a target port in all services of the workload',
+        remedy: 'Use one port for a target port in all services of the workload.',
       },
     }
   })
