@@ -9,6 +9,7 @@ import { AccessLogFilter } from '../../xds/proto/generated/envoy/config/accesslo
 import { FileAccessLog } from '../../xds/proto/generated/envoy/extensions/access_loggers/file/v3/file.ts'
 import { createAccessLog, createTcpAccessLog } from './access-log.ts'
 import { compileFileFormat, compileLogFilter } from './compile-access-log.ts'
+import { grpcStatusOf } from './grpc-status.ts'
 import type { LogText } from './log-format.ts'
 import { operatorNames } from './log-operator.ts'
 import { compileTextLog } from './log-text.ts'
@@ -147,6 +148,8 @@ const operators: readonly (readonly [format: string, expected: string, Partial<R
       { grpcStatus: 4 },
     ],
     ['%GRPC_STATUS%', '99', { grpcStatus: 99 }],
+    ['%GRPC_STATUS% %GRPC_STATUS_NUMBER%', '-1 -1', { grpcStatus: -1 }],
+    ['%GRPC_STATUS% %GRPC_STATUS(SNAKE_STRING)%', 'Canceled CANCELLED', { grpcStatus: 1 }],
     ['%PATH(NQ)% %PATH(WQ:PATH)% %PATH(NQ:ORIG)%', '/asked /rewritten?q=1 /asked'],
     ['%HOSTNAME%', 'machine'],
     ['%START_TIME(%s.%3f)%', '1767323045.678'],
@@ -169,6 +172,18 @@ test('a unique id is another one each time', () => {
   assert.deepEqual(more, [])
 })
 
+test('a gRPC status is what its field says, and -1 when that is no number', () => {
+  for (const [value, status] of [
+    ['0', 0],
+    ['42738', 42738],
+    ['-1', -1],
+    ['x', -1],
+    ['', undefined],
+  ] as const) {
+    assert.equal(grpcStatusOf(headerList({ 'grpc-status': value })), status)
+  }
+})
+
 test('every operator that is listed compiles', () => {
   for (const name of operatorNames) {
     const argument = wantsArgument.test(name) ? '(x)' : ''
@@ -179,6 +194,8 @@ test('every operator that is listed compiles', () => {
 
 for (const { format, reason } of [
   { format: '%NO_SUCH%', reason: '%NO_SUCH%: not implemented' },
+  { format: '%REQ(\n)%', reason: '%REQ%: no header has a name of two lines' },
+  { format: '%RESP(a?\0)%', reason: '%RESP%: no header has a name of two lines' },
   { format: '%FILTER_STATE(a)%', reason: '%FILTER_STATE%: not implemented' },
   { format: '%METADATA(ROUTE:a)%', reason: '%METADATA(ROUTE:a)%: only DYNAMIC is implemented' },
   {

@@ -45,13 +45,17 @@ function nameOf(status: number | undefined): string | undefined {
 }
 
 function snake(name: string | undefined): string | undefined {
-  return name?.replaceAll(/(?<=[a-z])(?=[A-Z])/g, '_').toUpperCase()
+  // gRPC itself spells this one with two letters, and its libraries with one.
+  return name === 'Canceled'
+    ? 'CANCELLED'
+    : name?.replaceAll(/(?<=[a-z])(?=[A-Z])/g, '_').toUpperCase()
 }
 
-/** `grpc-status` among header fields, or undefined. */
+/** `grpc-status` among header fields, or undefined; -1 for what is no number, as in Envoy. */
 export function grpcStatusOf(headers: HeaderList | undefined): number | undefined {
   const text = headers?.get('grpc-status')
-  return text !== undefined && /^\d{1,2}$/.test(text) ? Number(text) : undefined
+  if (text === undefined || text === '') return undefined
+  return /^\d{1,15}$/.test(text) ? Number(text) : -1
 }
 
 /** gRPC status of a local reply with this HTTP status (Envoy `httpToGrpcStatus`). */

@@ -56,6 +56,7 @@ function headerOperator(call: OperatorCall, fieldOf: FieldOf): Compiled<LogOpera
   const [first = '', second, ...rest] = argument.split('?')
   if (first === '') return refused(`%${name}()%: the name of a header is required`)
   if (rest.length > 0) return refused(`%${name}(${argument})%: at most two headers`)
+  if (/[\0\r\n]/.test(argument)) return refused(`%${name}%: no header has a name of two lines`)
   const main = fieldOf(first.toLowerCase())
   if (second === undefined || second === '') return compiled(main)
   const other = fieldOf(second.toLowerCase())
