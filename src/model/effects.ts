@@ -131,6 +131,7 @@ export const effects: Readonly<Record<string, EffectTable>> = {
     ...all('spec.meshConfig.defaultConfig', unreadProxyConfigFields, 'not-yet'),
     ...all('spec.meshConfig.defaultConfig', Object.keys(withoutMeaningInProxy), 'by-design'),
     'spec.meshConfig.enableTracing': 'not-yet',
+    'spec.meshConfig.caCertificates[].spiffeBundleUrl': 'not-yet',
     ...prefixed('spec.meshConfig.defaultTrafficPolicy', poolEffects),
   },
 }
