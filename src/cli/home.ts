@@ -40,7 +40,10 @@ export interface RunningMesh {
   readonly startedAt: string
 }
 
-export type MeshHandOver = Pick<IdentityPlan, 'trustDomainAliases' | 'ttlMs' | 'handOver'>
+export type MeshHandOver = Pick<
+  IdentityPlan,
+  'trustDomainAliases' | 'ttlMs' | 'handOver' | 'moreRootsPem'
+>
 
 export interface TulleHome {
   readonly folder: string

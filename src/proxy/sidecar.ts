@@ -523,6 +523,7 @@ class RunningSidecar implements Sidecar {
       stats: this.stats,
       log,
       version: this.#options.version ?? 'unknown',
+      concurrency: this.#options.concurrency ?? 1,
       drainTimeMs: this.#options.drainTimeMs ?? drainTimeDefaultMs,
       state: () => this.#state,
       uptimeMs: () => clock.nowMs() - this.#startedMs,

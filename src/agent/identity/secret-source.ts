@@ -20,7 +20,8 @@ const ownSecretName = 'default'
 
 /** Roots that the configuration names beside those of the authority. */
 export interface MoreRoots {
-  readonly trustDomain: string
+  /** Names of the domain that they speak for. */
+  readonly trustDomains: readonly string[]
   readonly pem: readonly string[]
 }
 
@@ -31,7 +32,7 @@ export class SecretSource implements ViewSource {
   readonly #listeners = new Set<() => void>()
   #view: ResourceView = { revision: '0', resources: () => none }
 
-  constructor(more: MoreRoots = { trustDomain: '', pem: [] }) {
+  constructor(more: MoreRoots = { trustDomains: [], pem: [] }) {
     this.#more = more
   }
 
@@ -77,7 +78,7 @@ function rootsSecret({ bundle }: Credentials, more: MoreRoots): EncodedResource 
       trustDomain,
       rootsPem: [
         ...bundle.rootsOf(trustDomain).map(String),
-        ...(trustDomain === more.trustDomain ? more.pem : []),
+        ...(more.trustDomains.includes(trustDomain) ? more.pem : []),
       ]
         .map((pem) => `${pem.trim()}\n`)
         .join(''),

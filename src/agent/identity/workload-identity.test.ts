@@ -7,6 +7,7 @@ import { test } from 'node:test'
 import { eventually } from '../../../test/support/eventually.ts'
 import { FakeClock } from '../../../test/support/fake-clock.ts'
 import { IdentityScene } from '../../../test/support/identity-scene.ts'
+import { createTestAuthority } from '../../../test/support/test-certificate.ts'
 import { readCertificates } from '../../identity/certificate.ts'
 import { formatJoinToken, rootHashOf } from '../../identity/join-token.ts'
 import { spiffeIdOf } from '../../identity/spiffe-id.ts'
@@ -47,8 +48,9 @@ class Scene implements AsyncDisposable {
     return new Scene(clock, await IdentityScene.open({ clock, leafLifetimeMs, trustDomainAliases }))
   }
 
-  create(): WorkloadIdentity {
+  create(moreRootsPem: readonly string[] = []): WorkloadIdentity {
     const identity = {
+      moreRootsPem,
       trustDomainAliases: ['old.example'],
       ttlMs: undefined,
       tokenFile: undefined,
@@ -267,4 +269,16 @@ test('a new root comes with the next renewal, which does not wait for its time',
     'two roots for each of two names, one for the third',
   )
   assert.match(text, /old\.example[^]*other\.example/, 'others stay')
+})
+
+test('roots that the configuration names are believed for every name of its own trust domain', async () => {
+  await using scene = await Scene.open()
+  const { rootPem } = await createTestAuthority()
+  const identity = scene.create([rootPem])
+  await identity.start(new AbortController().signal)
+  const roots = secretsOf(identity).get('ROOTCA')?.type
+  assert.ok(roots?.$case === 'validationContext')
+  const text = String(roots.value.customValidatorConfig?.typedConfig?.value)
+  const [line = ''] = rootPem.trim().split('\n').slice(1)
+  assert.equal(text.split(line).length - 1, 2, 'of cluster.local and of old.example')
 })

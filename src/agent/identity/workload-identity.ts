@@ -97,11 +97,12 @@ export class WorkloadIdentity implements Disposable {
     const { trustDomain } = plan.mesh
     const { namespace, serviceAccount } = plan
     this.#options = options
-    this.secrets = new SecretSource({ trustDomain, pem: identity.moreRootsPem ?? [] })
     this.holder = {
       spiffeId: spiffeIdOf({ trustDomain, namespace, serviceAccount }),
       trustDomains: [...new Set([trustDomain, ...identity.trustDomainAliases])],
     }
+    const { trustDomains } = this.holder
+    this.secrets = new SecretSource({ trustDomains, pem: identity.moreRootsPem ?? [] })
     this.#files = new CredentialFiles(join(plan.stateFolder, 'identity'))
     this.#renewal = new Renewal({
       clock,

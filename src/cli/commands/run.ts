@@ -33,7 +33,7 @@ import {
 import { findMesh, tulleHome, type RunningMesh } from '../home.ts'
 import { printError } from '../program.ts'
 import type { Terminal } from '../terminal.ts'
-import { parseUpstream } from '../up/mesh-plan.ts'
+import { parseUpstream, withRoots } from '../up/mesh-plan.ts'
 import { planDrain, planProxy } from '../up/proxy-plan.ts'
 
 /** Of the time from a signal to the end. */
@@ -227,7 +227,7 @@ export function planRun(input: CommandInput, random: Random): WorkloadPlan {
     mesh: { name: mesh.name, trustDomain: mesh.trustDomain },
     identity: {
       ...planIdentity(input, mesh),
-      ...(config.caCertificatesPem && { moreRootsPem: config.caCertificatesPem }),
+      ...withRoots(mesh.identity, config),
     },
     instance,
     workload,

@@ -220,6 +220,23 @@ test('a ProxyConfig says what its sidecar is: of the mesh, of resources, of the 
   })
 })
 
+test('roots of the mesh and of a ProxyConfig are believed, those of another trust domain are not', () => {
+  const spec: MeshSpec = {
+    ...service({}),
+    meshConfig: {
+      trustDomainAliases: ['old.example'],
+      caCertificates: [
+        { pem: 'one' },
+        { pem: 'two', trustDomains: ['other.example'] },
+        { pem: 'three', trustDomains: ['old.example'] },
+        { spiffeBundleUrl: 'https://a' },
+      ],
+      defaultConfig: { caCertificatesPem: ['four'] },
+    },
+  }
+  assert.deepEqual(plan(spec).services[0]?.identity?.moreRootsPem, ['one', 'three', 'four'])
+})
+
 test('a workload’s own probe goes before that of its ProxyConfig', () => {
   const readinessProbe = { tcpSocket: {}, periodSeconds: 3 }
   const spec: MeshSpec = {

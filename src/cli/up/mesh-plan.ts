@@ -129,6 +129,7 @@ function planWorkload(options: MeshPlanOptions, member: Member, instance: string
   const config = proxyConfigOf(options, member)
   const labels = labelsOf(member)
   const probe = workload.probe ?? config.readinessProbe
+  const own = identityPlanOf(options.spec)
   return {
     mesh: meshIdentityOf(options.mesh, options.spec),
     instance,
@@ -154,11 +155,11 @@ function planWorkload(options: MeshPlanOptions, member: Member, instance: string
     },
     controlPlane: options.controlPlane,
     identity: {
-      ...identityPlanOf(options.spec),
+      ...own,
       tokenFile: undefined,
       rootsFile: undefined,
       handOver: options.handOver,
-      ...(config.caCertificatesPem && { moreRootsPem: config.caCertificatesPem }),
+      ...withRoots(own, config),
     },
     stateFolder: resolve(options.stateFolder, namespace, instance),
     isStateKept: true,
@@ -198,6 +199,15 @@ function terminationOf(config: ProxyConfig, workload: MeshWorkload): Termination
   return planDrain(config, { deadlineMs, drainMs: drainDefaultMs })
 }
 
+/** The roots of a ProxyConfig beside those of the mesh. */
+export function withRoots(
+  { moreRootsPem = [] }: Pick<IdentityPlan, 'moreRootsPem'>,
+  { caCertificatesPem = [] }: ProxyConfig,
+): Pick<IdentityPlan, 'moreRootsPem'> {
+  const all = [...moreRootsPem, ...caCertificatesPem]
+  return all.length === 0 ? {} : { moreRootsPem: all }
+}
+
 export function meshIdentityOf(name: string, spec: MeshSpec | undefined): MeshIdentity {
   return { name, trustDomain: trustDomainOf(spec) }
 }
@@ -205,10 +215,20 @@ export function meshIdentityOf(name: string, spec: MeshSpec | undefined): MeshId
 /** What the mesh file says of certificates. */
 export function identityPlanOf(
   spec: MeshSpec | undefined,
-): Pick<IdentityPlan, 'trustDomainAliases' | 'ttlMs'> {
-  const { trustDomainAliases = [], certificateLifetime } = spec?.meshConfig ?? {}
+): Pick<IdentityPlan, 'trustDomainAliases' | 'ttlMs' | 'moreRootsPem'> {
+  const {
+    trustDomainAliases = [],
+    certificateLifetime,
+    caCertificates = [],
+  } = spec?.meshConfig ?? {}
+  const names = new Set([trustDomainOf(spec), ...trustDomainAliases])
+  const moreRootsPem = caCertificates.flatMap(({ pem, trustDomains = [] }) =>
+    pem !== undefined && (trustDomains.length === 0 || trustDomains.some((name) => names.has(name)))
+      ? [pem]
+      : [],
+  )
   const ttlMs = certificateLifetime === undefined ? undefined : durationMs(certificateLifetime)
-  return { trustDomainAliases, ttlMs }
+  return { trustDomainAliases, ttlMs, ...(moreRootsPem.length > 0 && { moreRootsPem }) }
 }
 
 /** `port` is the application's port for the service's first one; further ones are picked. */

@@ -12,6 +12,7 @@ const agentsOwn =
 
 /** By name below `spec.meshConfig`. */
 export const withoutMeaningInMesh: Reasons = {
+  'caCertificates[].certSigners': 'there are no signers of Kubernetes to choose from',
   certificates: "Kubernetes' certificate API is not there",
   configSources: 'the mesh file says by `config` where configuration is read from',
   discoverySelectors:

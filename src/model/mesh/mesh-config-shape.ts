@@ -5,16 +5,16 @@ import { localityLbSetting } from '../istio/locality-shape.ts'
 import { durationText, exportTo } from '../schema/field-shape.ts'
 import { isIstioLabel } from '../schema/host-format.ts'
 import { dnsLabel } from '../schema/name-format.ts'
+import { exactlyOne } from '../schema/rule.ts'
 import { bool, clip, list, object, objectAlsoKnowing, oneOf, text } from '../schema/shape.ts'
 import type { Check, Shape } from '../schema/shape.ts'
 import { notYetInMesh, withoutMeaningInMesh } from './mesh-config-effect.ts'
-import type { MeshConfig } from './mesh-config.ts'
+import type { CaCertificate, MeshConfig } from './mesh-config.ts'
 import { meshTls, serviceSettings, statName, tlsDefaults } from './mesh-setting-shape.ts'
-import { proxyConfigShape } from './proxy-config-shape.ts'
+import { certificate, proxyConfigShape } from './proxy-config-shape.ts'
 
 /** Istio's other fields: known by name, so that a copied MeshConfig is told apart from a misspelt one. */
 export const unreadMeshConfigFields: readonly string[] = [
-  'caCertificates',
   ...notYetInMesh,
   ...Object.keys(withoutMeaningInMesh).filter((name) => !/[.=]/.test(name)),
 ]
@@ -56,6 +56,17 @@ export const meshConfigShape: Shape<MeshConfig> = objectAlsoKnowing<MeshConfig>(
     protocolDetectionTimeout: durationText({ isZeroAllowed: true }),
     dnsRefreshRate: durationText(),
     enableAutoMtls: bool(),
+    caCertificates: list(
+      object<CaCertificate>(
+        {
+          pem: text(certificate),
+          spiffeBundleUrl: text(),
+          certSigners: list(text()),
+          trustDomains: list(text(checkTrustDomain)),
+        },
+        exactlyOne<CaCertificate>('pem', 'spiffeBundleUrl'),
+      ),
+    ),
     meshMTLS: meshTls(),
     tlsDefaults: tlsDefaults(),
     verifyCertificateAtClient: bool(),

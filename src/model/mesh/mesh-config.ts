@@ -34,6 +34,8 @@ export interface MeshConfig {
   readonly protocolDetectionTimeout?: string
   readonly dnsRefreshRate?: string
   readonly enableAutoMtls?: boolean
+  /** More roots that workloads are believed by. */
+  readonly caCertificates?: readonly CaCertificate[]
   /** Of TLS between sidecars; absent version, and TLS_AUTO: 1.3. Curves cannot be chosen there, as in Istio. */
   readonly meshMTLS?: TlsConfig
   /** Of TLS with others: what a Sidecar's ingress serves, and what a DestinationRule originates. */
@@ -67,6 +69,14 @@ export interface TlsConfig {
   /** Of TLS 1.2; those of 1.3 cannot be chosen. */
   readonly cipherSuites?: readonly string[]
   readonly ecdhCurves?: readonly string[]
+}
+
+export interface CaCertificate {
+  readonly pem?: string
+  readonly spiffeBundleUrl?: string
+  readonly certSigners?: readonly string[]
+  /** Absent: the mesh's own. */
+  readonly trustDomains?: readonly string[]
 }
 
 export interface ServiceSettings {

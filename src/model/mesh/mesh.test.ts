@@ -156,6 +156,24 @@ testIssues({ apiVersion: 'tulle.dev/v1alpha1', kind: 'Mesh' }, [
     'meshConfig: {serviceSettings: [{hosts: [a.b]}, {hosts: [a.b]}]} # HERE',
   ],
   [
+    'a root is a certificate',
+    'IST0106',
+    'spec.meshConfig.caCertificates[0].pem',
+    'meshConfig: {caCertificates: [{pem: x}]} # HERE',
+  ],
+  [
+    'a root is somewhere',
+    'IST0106',
+    'spec.meshConfig.caCertificates[0]',
+    'meshConfig: {caCertificates: [{trustDomains: [a.example]}]} # HERE',
+  ],
+  [
+    'bundles are not fetched yet',
+    'TUL0011',
+    'spec.meshConfig.caCertificates[0].spiffeBundleUrl',
+    'meshConfig: {caCertificates: [{spiffeBundleUrl: "https://a"}]} # HERE',
+  ],
+  [
     'servers are verified',
     'TUL0011',
     'spec.meshConfig.verifyCertificateAtClient',

@@ -177,7 +177,7 @@ const tagName: Check<string> = (value) =>
         remedy: 'Use letters, digits, "_" and ".", not beginning with a digit.',
       }
 
-const certificate: Check<string> = (value) =>
+export const certificate: Check<string> = (value) =>
   value.includes('-----BEGIN CERTIFICATE-----') && value.includes('-----END CERTIFICATE-----')
     ? undefined
     : {

@@ -7,6 +7,8 @@ import { type AdminPage, adminPage, isSet, jsonReply, textReply } from './admin-
 export type ServerState = 'LIVE' | 'DRAINING' | 'PRE_INITIALIZING' | 'INITIALIZING'
 
 export interface ServerPageSource {
+  /** Threads that carry traffic. */
+  readonly concurrency: number
   readonly version: string
   readonly node: object
   readonly log: Log
@@ -155,7 +157,7 @@ function serverInfo(source: ServerPageSource): object {
     uptime_all_epochs: uptime,
     hot_restart_version: 'disabled',
     command_line_options: {
-      concurrency: 1,
+      concurrency: source.concurrency,
       drain_time: `${source.drainTimeMs / 1000}s`,
       drain_strategy: source.drainStrategy === 'gradual' ? 'Gradual' : 'Immediate',
       mode: 'Serve',
