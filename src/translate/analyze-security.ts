@@ -150,7 +150,7 @@ function reportRefused(resource: Resource<DestinationRuleSpec>): Issue[] {
         message:
           `${field} is not implemented yet; requests to the destination get 503 ` +
           'rather than leave with less protection',
-        remedy: 'use the files clientCertificate, privateKey and caCertificates',
+        remedy: 'Use the files clientCertificate, privateKey and caCertificates.',
       }),
     ),
   )
