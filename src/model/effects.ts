@@ -94,15 +94,10 @@ export const effects: Readonly<Record<string, EffectTable>> = {
     ...trafficPolicy('spec.trafficPolicy'),
     ...trafficPolicy('spec.subsets[].trafficPolicy'),
   },
-  ServiceEntry: {
-    spec: 'effective',
-    'spec.endpoints[].network': 'not-yet',
-  },
-  WorkloadEntry: { spec: 'effective', 'spec.network': 'not-yet' },
-  WorkloadGroup: {
-    spec: 'effective',
-    'spec.template.network': 'not-yet',
-  },
+  // A network is a label of the endpoint, as in Istio where no network has a gateway.
+  ServiceEntry: { spec: 'effective' },
+  WorkloadEntry: { spec: 'effective' },
+  WorkloadGroup: { spec: 'effective' },
   Sidecar: {
     spec: 'effective',
     'spec.ingress[].bind': 'by-design',

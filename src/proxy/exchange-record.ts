@@ -89,13 +89,18 @@ export function finishRecord(
   record.wireBytesReceived = stream.wireBytesReceived
   record.wireBytesSent = stream.wireBytesSent
   stats.rqActive.add(-1)
+  if (record.details !== 'internal_redirect') countGiven(record, stats)
+  if (record.isUpgrade) stats.cxUpgradesActive.add(-1)
+  countEnd(record, stats)
+  stats.rqTime.record(record.durationMs)
+}
+
+/** Of an answer that was followed the client hears nothing: the exchange that goes on counts for both. */
+function countGiven(record: RequestRecord, stats: DownstreamStats): void {
   if (record.status !== 0) {
     stats.answers.add(record.status)
     stats.listenerAnswers?.add(record.status)
   }
-  if (record.isUpgrade) stats.cxUpgradesActive.add(-1)
-  countEnd(record, stats)
-  stats.rqTime.record(record.durationMs)
   stats.rxBytes.add(record.wireBytesReceived)
   stats.txBytes.add(record.wireBytesSent)
 }

@@ -45,6 +45,13 @@ export interface ShapeScope extends Pick<
 
 /** Changes `head` in place, before any filter or route sees it. */
 export function shapeRequest(head: RequestHead, scope: ShapeScope): ShapedRequest {
+  return shapeTarget(head, scope) ?? shapeHeaders(head, scope)
+}
+
+export type RefusedShape = Exclude<ShapedRequest, { kind: 'ok' }>
+
+/** Host and path alone; what is wrong with them, or undefined. */
+export function shapeTarget(head: RequestHead, scope: ShapeScope): RefusedShape | undefined {
   const { manager } = scope
   if (manager.stripPort !== 'none' || manager.stripTrailingHostDot === true) {
     head.authority = stripAuthority(head.authority, {
@@ -64,7 +71,7 @@ export function shapeRequest(head: RequestHead, scope: ShapeScope): ShapedReques
       return isGrpc(head) ? { kind: 'bad-path' } : { kind: 'redirect', location: result.path }
     }
   }
-  return shapeHeaders(head, scope)
+  return undefined
 }
 
 type Fault = Exclude<ShapedRequest['kind'], 'ok' | 'redirect'>

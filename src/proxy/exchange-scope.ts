@@ -148,15 +148,15 @@ export class ExchangeTimers {
     this.#duration.set(durationMs, startMs)
   }
 
-  /** The exchange is over. */
-  clear(): void {
+  /** The exchange is over. `hasSuccessor`: another one of the same request has the timers next. */
+  clear(hasSuccessor = false): void {
     this.#owner = undefined
     this.#idleMs = 0
     this.endTry()
     this.#route?.clear()
     this.#idle?.clear()
     this.#duration?.clear()
-    this.#onFree?.()
+    if (!hasSuccessor) this.#onFree?.()
   }
 
   /** The connection is over. */

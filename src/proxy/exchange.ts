@@ -18,46 +18,11 @@ import { RequestBody } from './exchange-body.ts'
 import { filterConfigOf, openFilters } from './exchange-filters.ts'
 import { pickHost } from './exchange-host.ts'
 import { openMirrors, type Mirrors } from './exchange-mirror.ts'
-import {
-  addHashCookies,
-  countInterim,
-  noteAnswer,
-  editResponse,
-  pickTarget,
-  planForward,
-  requestHash,
-  shapeAttempt,
-  shapeUpstreamRequest,
-  type ForwardPlan,
-} from './exchange-plan.ts'
-import {
-  countRefusal,
-  createRecord,
-  countTimeout,
-  finishRecord,
-  noteGone,
-  noteReset,
-  noteAttempt,
-  noteFailure,
-  noteServed,
-  noteUpstream,
-  noteWire,
-  startUpgrade,
-} from './exchange-record.ts'
-import {
-  brokenOffDetails,
-  gone,
-  buildFailureReply,
-  continueHead,
-  directReply,
-  endsConnection,
-  refusalReply,
-  refusedHandshake,
-  redirectReply,
-  upstreamReply,
-  type PlainReply,
-} from './exchange-reply.ts'
-import { shapeRequest, type ShapedRequest } from './exchange-request.ts'
+import * as plans from './exchange-plan.ts'
+import * as records from './exchange-record.ts'
+import * as redirects from './exchange-redirect.ts'
+import * as replies from './exchange-reply.ts'
+import { shapeRequest, shapeTarget, type RefusedShape } from './exchange-request.ts'
 import { addServiceTime } from './exchange-response.ts'
 import { RetryState, attemptOutcome, tellTimeoutRetry } from './exchange-retry.ts'
 import type { ExchangeScope, TimedExchange } from './exchange-scope.ts'
@@ -79,11 +44,11 @@ export class Exchange implements RequestEvents, AttemptOwner, FilterContext, Tim
   readonly #stream: DownstreamStream
   readonly request: RequestHead
   readonly record: RequestRecord
-  readonly #body: RequestBody
+  #body: RequestBody
   readonly #answer: Answer
   route: MatchedRoute | undefined
   #picked: PickedCluster | undefined
-  #plan: ForwardPlan | undefined
+  #plan: plans.ForwardPlan | undefined
   #source: StreamSource | undefined
   #retry: RetryState | undefined
   #mirrors: Mirrors | undefined
@@ -93,13 +58,16 @@ export class Exchange implements RequestEvents, AttemptOwner, FilterContext, Tim
   /** The reply that is being made is the router's, which counts its attempts. */
   #isRouterReply = false
   #isOver = false
+  #trail: redirects.RedirectTrail | undefined
+  /** Goes on with the request where a redirect was followed. */
+  #successor: Exchange | undefined
 
   constructor(scope: ExchangeScope, head: RequestHead, stream: DownstreamStream) {
     const { manager, timers } = scope
     this.#scope = scope
     this.#stream = stream
     this.request = head
-    this.record = createRecord(scope, head)
+    this.record = records.createRecord(scope, head)
     this.#isTunnel = head.method === 'CONNECT' || head.upgrade !== undefined
     this.#body = new RequestBody(scope, head.bodyLength === 0 && !this.#isTunnel)
     this.#answer = new Answer(scope, stream)
@@ -126,14 +94,30 @@ export class Exchange implements RequestEvents, AttemptOwner, FilterContext, Tim
     const { record } = this
     record.originalPath = this.request.path
     record.downstreamRemoteAddress = shaped.remoteAddressText
-    if (shaped.expectsContinue) this.#answer.inform(continueHead())
+    if (shaped.expectsContinue) this.#answer.inform(replies.continueHead())
+    this.#begin()
+  }
+
+  /** Of a request that was shaped before, and leads somewhere else now. */
+  restart(before: redirects.RedirectedFrom): void {
+    this.#body = before.body
+    this.#trail = before.trail
+    redirects.noteTakenOver(this.record, before.record)
+    const refused = shapeTarget(this.request, this.#scope)
+    this.record.originalPath = this.request.path
+    if (refused === undefined) this.#begin()
+    else this.#refuseShape(refused)
+  }
+
+  #begin(): void {
+    const { record } = this
     this.clearRoute()
     const target = { route: this.route, picked: this.#picked, cluster: record.cluster }
     this.#answer.filters = openFilters(this.#scope.manager, target)
     this.#runFilters()
   }
 
-  #refuseShape(shaped: Exclude<ShapedRequest, { kind: 'ok' }>): void {
+  #refuseShape(shaped: RefusedShape): void {
     this.record.originalPath = this.request.path
     if (shaped.kind !== 'redirect') {
       this.#scope.manager.stats.rejected('path').add(1)
@@ -141,7 +125,7 @@ export class Exchange implements RequestEvents, AttemptOwner, FilterContext, Tim
       return
     }
     this.record.details = 'path_normalization_failed'
-    this.#respond(redirectReply({ status: 307, location: shaped.location }, this.request))
+    this.#respond(replies.redirectReply({ status: 307, location: shaped.location }, this.request))
   }
 
   #runFilters(): void {
@@ -195,7 +179,7 @@ export class Exchange implements RequestEvents, AttemptOwner, FilterContext, Tim
   /** Matches, and draws the cluster, so that logs know both whoever answers in the end. */
   clearRoute(): void {
     this.route = this.#scope.manager.routes()?.match(this.request, this.#scope.security)
-    this.#picked = pickTarget(this.route, this.#scope, this.record)
+    this.#picked = plans.pickTarget(this.route, this.#scope, this.record)
   }
 
   resume(reply?: LocalReply): void {
@@ -225,7 +209,7 @@ export class Exchange implements RequestEvents, AttemptOwner, FilterContext, Tim
         return
       case 'redirect':
       case 'direct':
-        this.#answerWith('direct_response', directReply(action, this.request))
+        this.#answerWith('direct_response', replies.directReply(action, this.request))
     }
   }
 
@@ -233,13 +217,13 @@ export class Exchange implements RequestEvents, AttemptOwner, FilterContext, Tim
     const { runtime, manager, timers } = this.#scope
     // Drawn when the route was matched.
     const picked = this.#picked as PickedCluster
-    const plan = planForward(this.#scope, this.request, { forward, picked })
+    const plan = plans.planForward(this.#scope, this.request, { forward, picked })
     if ('failure' in plan) {
       this.#fail(plan.failure, plan.reply)
       return
     }
     this.#plan = plan
-    if (this.#isTunnel) startUpgrade(this.record, manager.stats)
+    if (this.#isTunnel) records.startUpgrade(this.record, manager.stats)
     this.#source ??= runtime.pools
     this.#body.limit(plan.forward.requestBufferLimitBytes)
     if (plan.retryPolicy !== undefined) {
@@ -247,7 +231,7 @@ export class Exchange implements RequestEvents, AttemptOwner, FilterContext, Tim
     }
     const suppressEnvoyHeaders = manager.suppressEnvoyHeaders === true
     const shape = { route: matched.route, record: this.record, suppressEnvoyHeaders }
-    shapeUpstreamRequest(this.request, plan, shape)
+    plans.shapeUpstreamRequest(this.request, plan, shape)
     const { idleTimeoutMs } = plan.forward
     if (idleTimeoutMs !== undefined) timers.setIdle(idleTimeoutMs)
     timers.limitDuration(plan.durationMs, this.record.beginMs)
@@ -256,7 +240,7 @@ export class Exchange implements RequestEvents, AttemptOwner, FilterContext, Tim
   }
 
   /** A dynamic forward proxy asks the resolver, every other cluster its balancer. */
-  #findHost(plan: ForwardPlan): void {
+  #findHost(plan: plans.ForwardPlan): void {
     const { cluster } = plan
     if (cluster.resolveHost !== undefined) {
       cluster.resolveHost(this.request.authority, (host) => {
@@ -266,7 +250,7 @@ export class Exchange implements RequestEvents, AttemptOwner, FilterContext, Tim
       })
       return
     }
-    const host = pickHost(cluster, this.#retry, requestHash(plan, this.record, this.#scope))
+    const host = pickHost(cluster, this.#retry, plans.requestHash(plan, this.record, this.#scope))
     if (host === undefined) {
       // As Envoy, which counts the attempt before it knows whether there is a host for it.
       this.record.attempts += 1
@@ -274,14 +258,14 @@ export class Exchange implements RequestEvents, AttemptOwner, FilterContext, Tim
     } else this.#startAttempt(plan, host)
   }
 
-  #startAttempt(plan: ForwardPlan, host: Host): void {
+  #startAttempt(plan: plans.ForwardPlan, host: Host): void {
     const { cluster } = plan
-    noteAttempt(this.record, host, this.#nowMs())
+    records.noteAttempt(this.record, host, this.#nowMs())
     this.#retry?.addTried(host)
     if (plan.forward.mirrors !== undefined && this.record.attempts === 1) {
       this.#mirrors = openMirrors(this.#scope, { plan, head: this.request, body: this.#body })
     }
-    shapeAttempt(this.record, plan, this.#scope)
+    plans.shapeAttempt(this.record, plan, this.#scope)
     const source = this.#source as StreamSource // `#act` and `#forward` come before any attempt
     const target = { cluster, host, source, request: this.request }
     this.#attempt = new Attempt(this, target, this.#scope.downstream)
@@ -329,11 +313,13 @@ export class Exchange implements RequestEvents, AttemptOwner, FilterContext, Tim
   }
 
   #mayRetry(): boolean {
-    return this.#retry !== undefined && !this.#answer.isStarted && !this.#isTunnel
+    if (this.#retry === undefined && this.#plan?.forward.internalRedirect === undefined)
+      return false
+    return !this.#answer.isStarted && !this.#isTunnel
   }
 
   onAttemptReady(attempt: Attempt): void {
-    noteUpstream(this.record, attempt, this.#nowMs())
+    records.noteUpstream(this.record, attempt, this.#nowMs())
     const { isEnded, isEmpty, trailers } = this.#body
     const isWhole = isEnded && isEmpty && trailers === undefined
     if (isEnded) this.#scope.timers.startTry(this.#plan)
@@ -358,7 +344,7 @@ export class Exchange implements RequestEvents, AttemptOwner, FilterContext, Tim
   onAttemptInformational(head: ResponseHead): void {
     // As Envoy, which drops every interim response that it was not told to pass.
     if (this.#answer.isStarted) return
-    countInterim(head.status, this.record, this.#plan)
+    plans.countInterim(head.status, this.record, this.#plan)
     if (this.#scope.manager.proxies100Continue === true) this.#answer.inform(head)
   }
 
@@ -366,22 +352,42 @@ export class Exchange implements RequestEvents, AttemptOwner, FilterContext, Tim
     const isAccepting = this.#isTunnel && acceptsTunnel(this.request, head.status)
     if (this.#isTunnel && isRefusedHandshake(this.request, head.status)) {
       this.#isTunnel = false
-      this.#answerWith('websocket_handshake_unsuccessful', refusedHandshake(head))
+      this.#answerWith('websocket_handshake_unsuccessful', replies.refusedHandshake(head))
       return
     }
     if (!isAccepting && this.#retriesResponse(attempt, head)) return
+    if (this.#redirects(attempt, head)) return
     this.#settle(attempt, head)
     addServiceTime(head, this.#scope, this.record.upstreamServiceTimeMs)
     this.#editResponse(head)
-    noteAnswer(head, this.#plan, this.record)
+    plans.noteAnswer(head, this.#plan, this.record)
     if (isAccepting) this.#stream.openTunnel()
     else if (this.#isTunnel) this.#isTunnel = false
     this.#answer.sendHead(this, head, isEnd)
     if (isAccepting) this.#acceptTunnel(attempt)
   }
 
+  /** Where the route follows redirects itself, another exchange goes on. */
+  #redirects(attempt: Attempt, head: ResponseHead): boolean {
+    const plan = this.#plan
+    if (plan?.forward.internalRedirect === undefined || this.#isTunnel) return false
+    const call = { plan, request: this.request, route: this.route, body: this.#body }
+    const trail = redirects.followRedirect(this.#scope, { ...call, trail: this.#trail }, head)
+    if (trail === undefined) return false
+    redirects.noteRedirected(this.record, head)
+    const before = { body: this.#body, trail, record: this.record }
+    this.#body = new RequestBody(this.#scope, true)
+    this.#attempt = undefined
+    records.noteWire(this.record, attempt)
+    attempt.discard()
+    this.#finish(true)
+    this.#successor = new Exchange(this.#scope, this.request, this.#stream)
+    this.#successor.restart(before)
+    return true
+  }
+
   /** Without a failure, and with the route's edits. */
-  #answerWith(details: string, reply: OpenReply | PlainReply): void {
+  #answerWith(details: string, reply: OpenReply | replies.PlainReply): void {
     this.record.details = details
     this.#editResponse(reply.head)
     this.#respond(reply)
@@ -395,14 +401,14 @@ export class Exchange implements RequestEvents, AttemptOwner, FilterContext, Tim
       timers.settleTry()
     }
     const nowMs = this.#nowMs()
-    addHashCookies(head, this.#plan)
-    noteServed(this.record, attempt.cluster, { status: head.status, nowMs })
+    plans.addHashCookies(head, this.#plan)
+    records.noteServed(this.record, attempt.cluster, { status: head.status, nowMs })
     timers.touch()
   }
 
   /** The route's edits: also of replies that we give ourselves. */
   #editResponse(head: ResponseHead): void {
-    editResponse(head, { route: this.route, picked: this.#picked }, this.record)
+    plans.editResponse(head, { route: this.route, picked: this.#picked }, this.record)
   }
 
   #acceptTunnel(attempt: Attempt): void {
@@ -417,6 +423,7 @@ export class Exchange implements RequestEvents, AttemptOwner, FilterContext, Tim
   }
 
   onDownstreamDrain(): void {
+    this.#successor?.onDownstreamDrain()
     if (this.#answer.onDrain()) this.#attempt?.resumeResponse()
   }
 
@@ -432,7 +439,7 @@ export class Exchange implements RequestEvents, AttemptOwner, FilterContext, Tim
 
   onAttemptFailure(attempt: Attempt, failure: Failure, reset: AttemptReset): void {
     if (this.#isOver) return
-    noteReset(this.record, { failure, message: reset.message }, this.#scope.runtime)
+    records.noteReset(this.record, { failure, message: reset.message }, this.#scope.runtime)
     if (this.#retries(attempt, this.#outcome(failure, reset.requestSent))) return
     this.#failUpstream(failure)
   }
@@ -466,24 +473,25 @@ export class Exchange implements RequestEvents, AttemptOwner, FilterContext, Tim
   onRequestInvalid(refusal: RequestRefusal): void {
     if (this.#isOver) return
     this.record.requestEndMs = 0
-    countRefusal(this.#scope.manager.stats, refusal)
+    records.countRefusal(this.#scope.manager.stats, refusal)
     // HTTP/2 has nobody to answer where a message is malformed: its stream is reset.
     if (failureReplies[refusal.failure].status === 0) this.onDownstreamClose(refusal)
     else {
       this.#abort('reset')
-      this.#fail(refusal.failure, refusalReply(refusal))
+      this.#fail(refusal.failure, replies.refusalReply(refusal))
     }
   }
 
-  onDownstreamClose(why: RequestRefusal = gone): void {
+  onDownstreamClose(why: RequestRefusal = replies.gone): void {
+    this.#successor?.onDownstreamClose(why)
     if (this.#isOver) return
     this.#abort('reset')
-    noteGone(this.record, why.failure, refusalReply(why).details)
+    records.noteGone(this.record, why.failure, replies.refusalReply(why).details)
     this.#finish()
   }
 
   onRouteTimeout(): void {
-    countTimeout(this.record, this.#plan?.cluster)
+    records.countTimeout(this.record, this.#plan?.cluster)
     this.#abort('timeout')
     this.#failUpstream('upstream-timeout', this.#plan?.timeoutReply)
   }
@@ -521,40 +529,40 @@ export class Exchange implements RequestEvents, AttemptOwner, FilterContext, Tim
     const attempt = this.#attempt
     this.#attempt = undefined
     if (attempt === undefined) return
-    noteWire(this.record, attempt)
+    records.noteWire(this.record, attempt)
     attempt.abort(reason)
   }
 
   /** What the router says of its last attempt. */
   #failUpstream(failure: Failure, reply: Partial<LocalReply> = {}): void {
     this.#isRouterReply = true
-    this.#fail(failure, { ...upstreamReply(failure, this.record), ...reply })
+    this.#fail(failure, { ...replies.upstreamReply(failure, this.record), ...reply })
   }
 
   /** A reply of ours in place of the upstream's; a response that has begun is broken off, for the client to see. */
   #fail(failure: Failure, reply: Partial<LocalReply> = {}): void {
     if (this.#isOver) return
     const { record } = this
-    noteFailure(record, failure)
+    records.noteFailure(record, failure)
     if (this.#answer.isStarted || failure === 'fault-reset') {
-      record.details = brokenOffDetails(failure, reply)
+      record.details = replies.brokenOffDetails(failure, reply)
       record.isBrokenOff = true
       this.#stream.reset()
       this.#finish()
       return
     }
-    const built = buildFailureReply(failure, reply, this.request)
+    const built = replies.buildFailureReply(failure, reply, this.request)
     record.details = built.details
     // As Envoy: a route that answers by itself edits its own answers only.
     if (this.#picked !== undefined) this.#editResponse(built.head)
     if (this.#isRouterReply) {
-      noteAnswer(built.head, this.#plan, { ...record, status: built.status })
+      plans.noteAnswer(built.head, this.#plan, { ...record, status: built.status })
     }
-    if (endsConnection(built, failure, this.#scope)) this.#stream.closeAfterResponse()
+    if (replies.endsConnection(built, failure, this.#scope)) this.#stream.closeAfterResponse()
     this.#respond(built)
   }
 
-  #respond(reply: OpenReply | PlainReply): void {
+  #respond(reply: OpenReply | replies.PlainReply): void {
     this.#answer.reply(this, reply)
     this.#finish()
   }
@@ -565,7 +573,7 @@ export class Exchange implements RequestEvents, AttemptOwner, FilterContext, Tim
 
   // The end.
 
-  #finish(): void {
+  #finish(hasSuccessor = false): void {
     if (this.#isOver) return
     this.#isOver = true
     this.#retry?.close()
@@ -574,8 +582,8 @@ export class Exchange implements RequestEvents, AttemptOwner, FilterContext, Tim
     this.#body.close()
     if (this.#isTunnel && this.#body.isEnded && this.#answer.isEnded) this.#attempt?.complete()
     this.#abort('reset')
-    this.#scope.timers.clear()
-    finishRecord(this.record, this.#stream, this.#scope)
+    this.#scope.timers.clear(hasSuccessor)
+    records.finishRecord(this.record, this.#stream, this.#scope)
     this.#answer.filters?.onEnd(this)
     for (const observer of this.#scope.manager.observers) observer.onEnd(this.record)
   }

@@ -640,6 +640,21 @@ test('a Service without selector gets endpoints from a ServiceEntry for its host
   assert.deepEqual(given.addresses(`${host('web')}|80`), ['10.0.0.1:8080'])
 })
 
+test('endpoints of any network are called directly, and their network is a label; one without address is told', async () => {
+  const scene = await openScene(
+    serviceEntry(
+      `{ hosts: [a.test], resolution: STATIC, ports: [{ number: 80, name: http }], endpoints: [{ address: 10.0.0.1, network: far }, { address: 10.0.0.2 }, { network: far }] }`,
+    ),
+  )
+  assert.deepEqual(scene.addresses('a.test|80'), ['10.0.0.1:80', '10.0.0.2:80'])
+  const endpoints = scene.registry.snapshot.endpoints.get('a.test|80') ?? []
+  assert.deepEqual(
+    endpoints.map(({ labels }) => labels['topology.istio.io/network']),
+    ['far', undefined],
+  )
+  assert.equal(scene.issue('TUL0011').path, 'spec.endpoints[2].address')
+})
+
 test('a Service’s exportTo annotation, addresses and headlessness are read', async () => {
   const scene = await openScene(
     '---\napiVersion: v1\nkind: Service\nmetadata: { name: web, annotations: { networking.istio.io/exportTo: "., x" } }\n' +

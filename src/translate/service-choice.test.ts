@@ -191,6 +191,31 @@ for (const { claim, text, expected, named } of [
     expected: 'b 80',
   },
   {
+    claim: 'a namespace that is named for other hosts does not keep the wildcard from this one',
+    text: entry('a', 1) + sidecar(hosts('*/*', 'a/other.test')),
+    expected: 'a 80',
+  },
+  {
+    claim:
+      'without egress it is as without a Sidecar, and a Service goes before older ServiceEntries',
+    text: entry('a', 1) + service(2) + entry('b', 3) + sidecar(),
+    expected: 'home 80',
+  },
+  {
+    claim: 'ServiceEntries of a namespace add up, and others do not, in one listener',
+    text:
+      entry('a', 1, { ports: '80 81' }) +
+      entry('a', 2, { ports: '82' }) +
+      entry('b', 3, { ports: '83' }) +
+      sidecar(hosts('*/*')),
+    expected: 'a 80+81+82',
+  },
+  {
+    claim: 'a name that is not the service’s whole name imports nothing',
+    text: entry('a', 1) + sidecar(hosts('a/home.svc.cluster.local')),
+    expected: undefined,
+  },
+  {
     claim: 'where only a route leads, the client’s own counts, and nobody calls it by name',
     text: three + routeTo() + sidecar(hosts('./virtual.test')),
     expected: 'c 80',

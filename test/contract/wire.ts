@@ -176,6 +176,20 @@ export function testWire(contract: WireContract): void {
     assert.equal(farEvents.callsAfterClose, 0)
   })
 
+  claim('a wire that is reset breaks the peer off with an error, if it can', async (ends) => {
+    const { near, nearEvents, farEvents } = ends
+    const isKnown = near.reset !== undefined
+    if (near.reset === undefined) near.destroy()
+    else near.reset()
+    await eventually(() => nearEvents.closes === 1)
+    await eventually(() => farEvents.closes === 1 || farEvents.ends === 1)
+    assert.equal(nearEvents.callsAfterClose, 0)
+    // Unix sockets and TLS know no reset; those that have one are closed.
+    if (isKnown && near.remotePort !== 0 && near.security === undefined) {
+      assert.ok(farEvents.error instanceof Error)
+    }
+  })
+
   claim('writing to a peer that is gone ends in one close', async ({ near, far, farEvents }) => {
     near.destroy()
     await eventually(

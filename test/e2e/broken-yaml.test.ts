@@ -84,7 +84,7 @@ const cases: readonly Case[] = [
     line: 16,
     path: `${route}[1].destination.subset`,
     message: /my-go-service\.default\.svc\.cluster\.local\+v3/,
-    remedy: /add the subset v3/,
+    remedy: /Add the subset v3/,
   },
   {
     title: 'a file that ends in the middle of a name',

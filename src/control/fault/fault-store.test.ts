@@ -75,6 +75,16 @@ test('a fault is in force until its end, and its end is told', async () => {
   assert.equal(clock.pendingTimers, 0)
 })
 
+test('a reset is kept over a restart, and is a 503 for who cannot reset', async () => {
+  await using scene = new Scene()
+  await scene.store.add({ ...wish, name: 'cut', delayMs: undefined, reset: true }, host)
+  await scene.restart()
+  const [fault] = scene.store.injected()
+  assert.equal(fault?.isReset, true)
+  assert.deepEqual(fault.fault, { abort: { httpStatus: 503, percentage: { value: 50 } } })
+  assert.equal(scene.store.list()[0]?.reset, true)
+})
+
 test('a restart brings back what has not ended meanwhile', async () => {
   await using scene = new Scene()
   await scene.store.add({ ...wish, name: 'short' }, host)
@@ -147,7 +157,9 @@ for (const { fields, reason } of [
     fields: { abort: 'GONE' },
     reason: 'abort: must be a status from 200 to 599 or the name of a gRPC status, got "GONE"',
   },
-  { fields: { delayMs: undefined }, reason: 'a fault delays, or aborts, or both: say which' },
+  { fields: { delayMs: undefined }, reason: 'a fault delays, aborts or resets: say which' },
+  { fields: { abort: 503, reset: true }, reason: 'a request is answered or reset, not both' },
+  { fields: { reset: 1 }, reason: 'reset: must be true or false, got 1' },
   { fields: { headers: { 'a b': 'x' } }, reason: 'headers: "a b" is no name of a header' },
   {
     fields: { name: 'A' },

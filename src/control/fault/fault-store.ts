@@ -177,7 +177,14 @@ function faultObject(fault: KeptFault): FaultObject {
 }
 
 function injectedFault({ name, host, from, headers = {}, ...rest }: KeptFault): InjectedFault {
-  return { name, host, from, headers, fault: faultSpec(rest), isReset: rest.reset === true }
+  return {
+    name,
+    host,
+    from,
+    headers,
+    fault: faultSpec(rest),
+    ...(rest.reset === true && { isReset: true }),
+  }
 }
 
 /** Of those that share a request, a delay comes before an abort, each with its own draw: both as often as asked. */

@@ -14,3 +14,15 @@ export function checkHeaderText(text: string, report: FieldReport): void {
     refuse(report, `may hold no NUL, line feed or carriage return (value ${showValue(text)})`)
   }
 }
+
+const token = /^[!#$%&'*+\-.^_`|~0-9a-z]+$/
+
+/** A name that may be changed, in lower case. */
+export function checkHeaderName(name: string, verb: string, report: FieldReport): string {
+  if (name.startsWith(':') || name === 'host') {
+    refuse(report, `:-prefixed or host headers may not be ${verb} (value ${JSON.stringify(name)})`)
+  } else if (!token.test(name)) {
+    refuse(report, `${JSON.stringify(name)} is not a header name`)
+  }
+  return name
+}

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
 import { FakeClock } from '../../../test/support/fake-clock.ts'
+import { HeaderList } from '../http/header-list.ts'
 import type { DownstreamStream, RequestEvents } from '../http/stream.ts'
 import type { Wire, WireEvents } from '../wire/wire.ts'
 import { HeaderNames } from './header-names.ts'
@@ -11,7 +12,7 @@ import { ServerConnection } from './server-connection.ts'
 const head = 'POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 1000000\r\n\r\n'
 
 /** One connection whose request is told to `heard`. */
-function openScene() {
+function openScene({ bytes = head, isRefused = false } = {}) {
   const clock = new FakeClock()
   const heard: string[] = []
   const held = { bufferedBytes: 0 }
@@ -63,16 +64,24 @@ function openScene() {
     owner: {
       onRequest(_head, opened) {
         stream = opened
+        if (!isRefused) return exchange
+        heard.push('answered')
+        opened.closeAfterResponse()
+        const headers = new HeaderList()
+        opened.sendHead({ status: 400, headers, bodyLength: 0, protocol: 'HTTP/1.1' }, true)
         return exchange
       },
-      onRefusedRequest: () => exchange,
+      onRefusedRequest({ reason }) {
+        heard.push(`refused ${reason}`)
+        return exchange
+      },
       wantsClose: () => false,
       onLimit() {},
       onConnectionClose() {},
     },
   })
   const say = (text: string): void => wire.events?.onData(Buffer.from(text))
-  say(head)
+  say(bytes)
   assert.ok(stream !== undefined)
   return { clock, heard, held, wire, stream, say, leave: () => wire.events?.onEnd() }
 }
@@ -89,6 +98,12 @@ test('a client that leaves while its request is paused is seen soon', () => {
   leave()
   assert.deepEqual(heard, ['gone'])
   assert.equal(held.bufferedBytes, 0)
+})
+
+test('what is refused behind the last response is answered by nobody', () => {
+  const chunked = 'POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n'
+  const { heard } = openScene({ bytes: `${chunked}no size\r\n`, isRefused: true })
+  assert.deepEqual(heard, ['answered'])
 })
 
 test('what is read of a paused request has a ceiling, and comes in order when it goes on', async () => {

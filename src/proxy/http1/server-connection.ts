@@ -217,6 +217,8 @@ export class ServerConnection implements WireEvents, DownstreamStream, RequestSi
   }
 
   onRefused(refusal: Refusal): void {
+    // Behind the last response, in what is read of the same chunk.
+    if (this.#phase === 'closing') return
     const reason = { reason: refusal, failure: requestFailure(refusal) }
     this.#isLast = true
     this.#timer.clear()

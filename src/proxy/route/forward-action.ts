@@ -13,6 +13,7 @@ import { compileRetryPolicy } from '../resilience/compile-retry-policy.ts'
 import type { RetryPolicy } from '../resilience/retry-policy.ts'
 import { compileHashPolicies } from './hash-policy.ts'
 import { requestReader } from './header-matcher.ts'
+import { compileInternalRedirect } from './internal-redirect.ts'
 import { compileMirrors } from './mirror-policy.ts'
 import { compilePathRewrite } from './path-rewrite.ts'
 import { pathOnly } from './query-matcher.ts'
@@ -86,6 +87,7 @@ export function compileForward(
     action.requestMirrorPolicies,
     at(report, 'request_mirror_policies'),
   )
+  const internalRedirect = compileInternalRedirect(action, report)
   const forward: ForwardAction = {
     ...host.fields,
     ...(requestBufferLimitBytes !== undefined && { requestBufferLimitBytes }),
@@ -96,6 +98,7 @@ export function compileForward(
     clusterNotFoundStatus: notFoundStatuses[action.clusterNotFoundResponseCode] ?? 503,
     retryPolicy,
     rewritePath: compilePathRewrite(action, context.matched, report),
+    ...(internalRedirect && { internalRedirect }),
     upgrades: upgrades.allowed,
     refusedUpgrades: upgrades.refused,
     ...(hashRequest !== undefined && { hashRequest }),

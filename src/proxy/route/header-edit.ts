@@ -8,6 +8,7 @@ import {
   HeaderValueOption_HeaderAppendAction as AppendAction,
 } from '../../xds/proto/generated/envoy/config/core/v3/base.ts'
 import { type FieldReport, at, refuse } from '../config/field-rule.ts'
+import { checkHeaderName } from '../config/header-text.ts'
 import type { HeaderList } from '../http/header-list.ts'
 import { type LogText, compilePieces, joinPieces } from '../telemetry/log-format.ts'
 import type { LogSource } from '../telemetry/log-source.ts'
@@ -42,7 +43,7 @@ export function compileHeaderEdit(
 ): HeaderEdit | undefined {
   const [addField, removeField] = changes.fields
   const removals = changes.remove.map((name, index) =>
-    checkName(lowerAscii(name), 'removed', at(report, removeField, index)),
+    checkHeaderName(lowerAscii(name), 'removed', at(report, removeField, index)),
   )
   const additions: Addition[] = []
   changes.add.forEach((option, index) => {
@@ -110,7 +111,7 @@ function compileAddition(
   report: FieldReport,
 ): Addition | undefined {
   const key = option.header?.key ?? ''
-  const name = checkName(lowerAscii(key), 'changed', at(report, 'header', 'key'))
+  const name = checkHeaderName(lowerAscii(key), 'changed', at(report, 'header', 'key'))
   const action = actionOf(option, report)
   const raw = option.header?.rawValue
   const text =
@@ -145,17 +146,6 @@ function actionOf(option: HeaderValueOption, report: FieldReport): Action {
   if (action === undefined)
     refuse(at(report, 'append_action'), `unknown value ${option.appendAction}`)
   return action ?? 'append'
-}
-
-const token = /^[!#$%&'*+\-.^_`|~0-9a-z]+$/
-
-function checkName(name: string, verb: string, report: FieldReport): string {
-  if (name.startsWith(':') || name === 'host') {
-    refuse(report, `:-prefixed or host headers may not be ${verb} (value ${JSON.stringify(name)})`)
-  } else if (!token.test(name)) {
-    refuse(report, `${JSON.stringify(name)} is not a header name`)
-  }
-  return name
 }
 
 function hasControls(text: string): boolean {

@@ -12,6 +12,7 @@ import {
 } from '../config/field-rule.ts'
 import { runtimeFractionRule } from '../config/runtime-fields.ts'
 import { retryPolicyRule } from '../resilience/retry-fields.ts'
+import { internalRedirectRule } from './internal-redirect.ts'
 import { mirrorRule } from './mirror-policy.ts'
 import { virtualClusterRule } from './virtual-cluster.ts'
 
@@ -139,9 +140,9 @@ const routeActionRule: MessageRule = {
     maxGrpcTimeout: used(),
     grpcTimeoutOffset: used(),
     upgradeConfigs: used(upgradeRule),
-    internalRedirectPolicy: refusedField('internal redirects are not implemented'),
-    internalRedirectAction: refusedField('internal redirects are not implemented'),
-    maxInternalRedirects: refusedField('internal redirects are not implemented'),
+    internalRedirectPolicy: used(internalRedirectRule),
+    internalRedirectAction: used(),
+    maxInternalRedirects: used(),
     hedgePolicy: refusedField('hedging is not implemented'),
     maxStreamDuration: used(),
   },
@@ -243,5 +244,6 @@ export const routeRules: readonly MessageRule[] = [
   routeActionRule,
   clusterWeightRule,
   upgradeRule,
+  internalRedirectRule,
   retryPolicyRule,
 ]

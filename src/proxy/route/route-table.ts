@@ -14,6 +14,7 @@ import type { RetryPolicy } from '../resilience/retry-policy.ts'
 import type { RequestRecord } from '../telemetry/request-record.ts'
 import type { RouteStats } from '../telemetry/route-stats.ts'
 import type { HashRequest } from './hash-policy.ts'
+import type { InternalRedirectPolicy } from './internal-redirect.ts'
 
 export interface RouteTable {
   readonly name: string
@@ -111,6 +112,8 @@ export interface ForwardAction {
   readonly includeAttemptCountInResponse?: boolean
   /** Envoy `request_mirror_policies`; absent: none. */
   readonly mirrors?: readonly MirrorPolicy[]
+  /** Which redirects of the upstream are followed here; absent: none. */
+  readonly internalRedirect?: InternalRedirectPolicy
   /** A retry after a per-try time-out says so in x-envoy-is-timeout-retry. */
   readonly includeTimeoutRetryHeader?: boolean
 }

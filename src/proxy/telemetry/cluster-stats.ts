@@ -94,6 +94,8 @@ export interface ClusterStats {
   readonly rqRetryBackoffRatelimited: Counter
   readonly rqRetryOverflow: Counter
   readonly rqRetryLimitExceeded: Counter
+  readonly internalRedirectSucceeded: Counter
+  readonly internalRedirectFailed: Counter
   readonly rqTxReset: Counter
   readonly rqRxReset: Counter
   /** Given up before they had a connection. */
@@ -230,7 +232,16 @@ export interface RouterStats {
   readonly noCluster: Counter
   readonly rqTotal: Counter
   readonly rqDirectResponse: Counter
+  /** Redirects that were to be followed here, and went to the client. */
+  readonly redirectRefused: Readonly<Record<RedirectRefusal, Counter>>
 }
+
+export type RedirectRefusal =
+  | 'bad-location'
+  | 'unsafe-scheme'
+  | 'too-many-redirects'
+  | 'no-route'
+  | 'predicate'
 
 /** What of a connection manager's work is HTTP/2. */
 export interface DownstreamHttp2Stats {

@@ -95,6 +95,8 @@ export function createClusterStats(registry: StatsRegistry, clusterName: string)
     rqRetryBackoffRatelimited: counter('upstream_rq_retry_backoff_ratelimited'),
     rqRetryOverflow: counter('upstream_rq_retry_overflow'),
     rqRetryLimitExceeded: counter('upstream_rq_retry_limit_exceeded'),
+    internalRedirectSucceeded: counter('upstream_internal_redirect_succeeded_total'),
+    internalRedirectFailed: counter('upstream_internal_redirect_failed_total'),
     rqTxReset: counter('upstream_rq_tx_reset'),
     rqRxReset: counter('upstream_rq_rx_reset'),
     rqCancelled: counter('upstream_rq_cancelled'),
@@ -347,11 +349,19 @@ function requestStats(scope: StatScope) {
 }
 
 function routerStats(scope: StatScope): RouterStats {
+  const redirect = (reason: string) => scope.counter(`passthrough_internal_redirect_${reason}`)
   return {
     noRoute: scope.counter('no_route'),
     noCluster: scope.counter('no_cluster'),
     rqTotal: scope.counter('rq_total'),
     rqDirectResponse: scope.counter('rq_direct_response'),
+    redirectRefused: {
+      'bad-location': redirect('bad_location'),
+      'unsafe-scheme': redirect('unsafe_scheme'),
+      'too-many-redirects': redirect('too_many_redirects'),
+      'no-route': redirect('no_route'),
+      predicate: redirect('predicate'),
+    },
   }
 }
 

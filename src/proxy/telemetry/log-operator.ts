@@ -185,7 +185,7 @@ const plainOperators: Readonly<Record<string, LogOperator>> = {
   // Another one wherever it stands, as in Envoy.
   UNIQUE_ID: () => randomUUID(),
   GRPC_STATUS_NUMBER: (source) => source.grpcStatus,
-  LOCAL_REPLY_BODY: (source) => source.localReplyBody,
+  LOCAL_REPLY_BODY: (source) => source.localReplyBody ?? '',
   UPSTREAM_PROTOCOL: (source) => source.upstreamProtocol,
   UPSTREAM_WIRE_BYTES_RECEIVED: (source) => source.upstreamWireBytesReceived ?? 0,
   UPSTREAM_WIRE_BYTES_SENT: (source) => source.upstreamWireBytesSent ?? 0,

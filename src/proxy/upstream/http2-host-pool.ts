@@ -247,7 +247,10 @@ export class Http2HostPool implements HostPool, Http2ClientOwner {
       this.#serveWaiters()
       return
     }
-    for (const waiter of this.#waiters.empty(this.#cluster)) waiter.onNoStream(failure)
+    for (const waiter of this.#waiters.empty(this.#cluster)) {
+      cluster.stats.rqPendingFailureEject.add(1)
+      waiter.onNoStream(failure)
+    }
   }
 
   #watchRemoval(cluster: Cluster): void {

@@ -8,6 +8,7 @@ import { seededRandom } from '../../lib/random.ts'
 import { HeaderList } from '../http/header-list.ts'
 import type { RequestHead } from '../http/message.ts'
 import type { UpstreamStream } from '../http/stream.ts'
+import { defaultHttp2Options } from '../http2/settings.ts'
 import { CopyBuffers } from '../wire/copy-buffer.ts'
 import type { ConnectOptions, ConnectResult, Connector, Wire, WireEvents } from '../wire/wire.ts'
 import type { Cluster } from './cluster.ts'
@@ -329,3 +330,19 @@ test('a connection that is lost tells its request', () => {
   assert.equal(waiter.reset, 'read ECONNRESET')
   assert.equal(run.cluster.breaker.active('connections'), 0)
 })
+
+for (const [version, settings] of [
+  ['HTTP/1', {}],
+  ['HTTP/2', { http2: defaultHttp2Options }],
+] as const) {
+  test(`each request that waits for a connection of ${version} that fails is counted`, () => {
+    const scene = start({}, settings)
+    const { cluster } = scene
+    const waiters = [scene.ask(), scene.ask(), scene.ask()]
+    assert.equal(cluster.stats.rqPendingFailureEject.value(), 0)
+    scene.fail()
+    const failures = waiters.filter(({ failure }) => failure?.failure === 'connect-failure').length
+    assert.equal(cluster.stats.rqPendingFailureEject.value(), failures)
+    assert.equal(failures, 3)
+  })
+}

@@ -83,6 +83,11 @@ export class ReplayWire implements Wire {
     this.#inner.destroy()
   }
 
+  reset(): void {
+    if (this.#inner.reset === undefined) this.#inner.destroy()
+    else this.#inner.reset()
+  }
+
   /** The end of the turn: what is held goes out first, and only then is the wire below read again. */
   flush(): void {
     this.#isScheduled = false

@@ -127,6 +127,8 @@ const plain = [
   'DYNAMIC_METADATA(x:y:z):3',
   'METADATA(DYNAMIC:x:y)',
   'START_TIME(%%)',
+  'START_TIME(%%%%)',
+  'LOCAL_REPLY_BODY',
   'START_TIME(x)',
 ]
 
