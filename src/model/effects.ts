@@ -6,7 +6,12 @@
  * their parent. A field without effect gives an issue that names it, and an entry in the "not yet" column of
  * docs/reference/resources.md, which is made from this table.
  */
-import { withoutMeaningInMesh, withoutMeaningInProxy } from './mesh/mesh-config-effect.ts'
+import {
+  notYetInMesh,
+  notYetInProxy,
+  withoutMeaningInMesh,
+  withoutMeaningInProxy,
+} from './mesh/mesh-config-effect.ts'
 import { unreadMeshConfigFields } from './mesh/mesh-config-shape.ts'
 import { unreadProxyConfigFields } from './mesh/proxy-config-shape.ts'
 import { clip } from './schema/shape.ts'
@@ -128,8 +133,7 @@ export const effects: Readonly<Record<string, EffectTable>> = {
     ...all('spec.meshConfig', Object.keys(withoutMeaningInMesh), 'by-design'),
     ...all('spec.meshConfig.defaultConfig', unreadProxyConfigFields, 'not-yet'),
     ...all('spec.meshConfig.defaultConfig', Object.keys(withoutMeaningInProxy), 'by-design'),
-    'spec.meshConfig.enableTracing': 'not-yet',
-    'spec.meshConfig.caCertificates[].spiffeBundleUrl': 'not-yet',
+    ...all('spec.meshConfig', Object.keys(notYetInMesh), 'not-yet'),
     ...prefixed('spec.meshConfig.defaultTrafficPolicy', poolEffects),
   },
 }
@@ -156,6 +160,8 @@ const reasons: Readonly<Record<string, string>> = {
 
 /** What happens instead of the field's effect, where that is more than nothing. */
 const consequences: Readonly<Record<string, string>> = {
+  ...reasonsBelow('spec.meshConfig', notYetInMesh),
+  ...reasonsBelow('spec.meshConfig.defaultConfig', notYetInProxy),
   'spec.trafficPolicy.tunnel.protocol':
     'our own proxy closes such connections, a real Envoy takes them',
   'spec.subsets[].trafficPolicy.tunnel.protocol':

@@ -60,25 +60,30 @@ export const withoutMeaningInProxy: Reasons = {
   statNameLength: 'names of statistics are not cut; Istio does not read it any more either',
 }
 
-/** Of later work: telemetry and gateways. */
-export const notYetInMesh: readonly string[] = [
-  'defaultProviders',
-  'disableEnvoyListenerLog',
-  'enableEnvoyAccessLogService',
-  'enablePrometheusMerge',
-  'extensionProviders',
-  'hboneIdleTimeout',
-  'serviceEntryVisibility',
-  'zoneAwareLbSetting',
-]
+const telemetry = 'metrics, spans and logs are not sent to other services yet'
+const tracing = 'spans are not made yet'
 
-export const notYetInProxy: readonly string[] = [
-  'envoyAccessLogService',
-  'envoyMetricsService',
-  'fileFlushInterval',
-  'fileFlushMinSizeKb',
-  'gatewayTopology',
-  'statsdUdpAddress',
-  'tracing',
-  'zipkinAddress',
-]
+/** Of later work, and what is the case until then. */
+export const notYetInMesh: Reasons = {
+  'caCertificates[].spiffeBundleUrl': 'bundles are not fetched; write the certificate as pem',
+  defaultProviders: telemetry,
+  disableEnvoyListenerLog: 'a connection that no filter chain is for is counted, and not logged',
+  enableEnvoyAccessLogService: telemetry,
+  enablePrometheusMerge: "the agent does not read the application's metrics; scrape both",
+  enableTracing: tracing,
+  extensionProviders: telemetry,
+  hboneIdleTimeout: 'nothing travels by HBONE yet',
+  serviceEntryVisibility: 'a ServiceEntry is seen where its exportTo says',
+  zoneAwareLbSetting: 'localityLbSetting says where requests go',
+}
+
+export const notYetInProxy: Reasons = {
+  envoyAccessLogService: telemetry,
+  envoyMetricsService: telemetry,
+  fileFlushInterval: 'lines of the access log leave after a moment, or when enough have come',
+  fileFlushMinSizeKb: 'lines of the access log leave after a moment, or when enough have come',
+  gatewayTopology: 'it is for gateways, which are not there yet',
+  statsdUdpAddress: telemetry,
+  tracing,
+  zipkinAddress: tracing,
+}

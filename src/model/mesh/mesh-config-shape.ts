@@ -15,9 +15,9 @@ import { certificate, proxyConfigShape } from './proxy-config-shape.ts'
 
 /** Istio's other fields: known by name, so that a copied MeshConfig is told apart from a misspelt one. */
 export const unreadMeshConfigFields: readonly string[] = [
-  ...notYetInMesh,
-  ...Object.keys(withoutMeaningInMesh).filter((name) => !/[.=]/.test(name)),
-]
+  ...Object.keys(notYetInMesh),
+  ...Object.keys(withoutMeaningInMesh),
+].filter((name) => !/[.=[]/.test(name) && name !== 'enableTracing')
 
 export const checkTrustDomain: Check<string> = (value) => {
   const parts = value.replace(/\.$/, '').split('.')

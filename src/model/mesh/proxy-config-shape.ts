@@ -23,7 +23,7 @@ import { notYetInProxy, withoutMeaningInProxy } from './mesh-config-effect.ts'
 import type { ProxyConfig, ProxyHeaders, StatsMatcher, Switch } from './proxy-config.ts'
 
 export const unreadProxyConfigFields: readonly string[] = [
-  ...notYetInProxy,
+  ...Object.keys(notYetInProxy),
   ...Object.keys(withoutMeaningInProxy).filter((name) => !/[.=[]/.test(name)),
 ]
 
