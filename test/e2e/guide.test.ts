@@ -57,7 +57,8 @@ const steps: readonly Step[] = [
   { block: "sed -i '0,/weight", prints: /^$/ },
   {
     block: 'bin/tulle get issues',
-    prints: /my-go-service\.yaml:13:7: error IST0106: .*got the string "fifty"; the last good version of this VirtualService stays in force\n +next: /,
+    prints:
+      /my-go-service\.yaml:13:7: error IST0106: .*got the string "fifty"; the last good version of this VirtualService stays in force\n +next: /,
     isLook: true,
   },
   { block: 'bin/tulle analyze', prints: /error IST0106.*[^]*exit code 1\n$/ },
