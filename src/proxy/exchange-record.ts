@@ -59,6 +59,7 @@ export function createRecord(scope: ExchangeScope, request: RequestHead): Reques
     downstreamRemoteAddress: scope.remoteAddressText,
     downstreamDirectRemoteAddress: scope.remoteAddressText,
     requestedServerName: scope.requestedServerName,
+    filterState: scope.manager.filterState,
     downstreamSecurity: scope.security,
     upstreamSecurity: undefined,
     connectionId: scope.connectionId,

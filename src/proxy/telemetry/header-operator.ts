@@ -2,7 +2,7 @@
 import { type Compiled, compiled, refused } from '../config/compiled.ts'
 import type { HeaderList } from '../http/header-list.ts'
 import { queryParameter } from '../route/query-matcher.ts'
-import type { LogOperator, LogSource, OperatorCall } from './log-source.ts'
+import type { LogOperator, LogSource, LogValue, OperatorCall } from './log-source.ts'
 
 type FieldOf = (name: string) => LogOperator
 
@@ -111,7 +111,7 @@ function trailerField(name: string): LogOperator {
   return (source) => source.responseTrailers?.get(name)
 }
 
-function withoutQuery(value: string | number | undefined): string | number | undefined {
+function withoutQuery(value: LogValue): LogValue {
   return typeof value === 'string' ? value.split(/[?#]/, 1)[0] : value
 }
 

@@ -72,6 +72,8 @@ export interface RequestRecord {
   /** The peer of the connection, where x-forwarded-for named another remote address. */
   downstreamDirectRemoteAddress: string
   requestedServerName: string | undefined
+  /** What network filters said of the connection, by key. */
+  filterState?: Readonly<Record<string, string>> | undefined
   /** What TLS has proved on each side; absent on plaintext. */
   downstreamSecurity?: ConnectionSecurity | undefined
   upstreamSecurity?: ConnectionSecurity | undefined
@@ -113,6 +115,7 @@ export interface TcpRecord {
   requestedServerName?: string | undefined
   downstreamSecurity?: ConnectionSecurity | undefined
   upstreamSecurity?: ConnectionSecurity | undefined
+  filterState?: Readonly<Record<string, string>> | undefined
   connectionId: number
 }
 
