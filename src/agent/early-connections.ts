@@ -9,6 +9,7 @@ import type { Server, Socket } from 'node:net'
 
 import type { Clock, Timer } from '../lib/clock.ts'
 import type { Log } from '../lib/log.ts'
+import { Notice } from '../lib/notice.ts'
 
 export interface EarlyConnectionsOptions {
   readonly clock: Clock
@@ -25,9 +26,28 @@ interface Held {
 export class EarlyConnections implements Disposable {
   readonly #options: Required<EarlyConnectionsOptions>
   readonly #held = new Map<Socket, Held>()
+  readonly #tooMany: Notice
+  readonly #tooLong: Notice
 
   constructor(options: EarlyConnectionsOptions) {
     this.#options = { heldMax: 1_024, heldMsMax: 60_000, ...options }
+    const { clock, log, heldMax, heldMsMax } = this.#options
+    this.#tooMany = new Notice({
+      clock,
+      say: (connections) =>
+        log.warn(
+          { heldMax, connections },
+          'connections closed: too many wait for the sidecar to start',
+        ),
+    })
+    this.#tooLong = new Notice({
+      clock,
+      say: (connections) =>
+        log.warn(
+          { heldMsMax, connections },
+          'connections closed: no listener has taken their port',
+        ),
+    })
   }
 
   get held(): number {
@@ -55,17 +75,17 @@ export class EarlyConnections implements Disposable {
   }
 
   #keep(socket: Socket, server: Server): void {
-    const { clock, log, heldMax, heldMsMax } = this.#options
+    const { clock, heldMax, heldMsMax } = this.#options
     socket.on('error', () => {
       // It closes, which says the same.
     })
     if (this.#held.size >= heldMax) {
-      log.warn({ heldMax }, 'connection closed: too many wait for the sidecar to start')
+      this.#tooMany.note(1)
       socket.destroy()
       return
     }
     const timer = clock.setTimer(heldMsMax, () => {
-      log.warn({ heldMsMax }, 'connection closed: no listener has taken its port')
+      this.#tooLong.note(1)
       this.#drop(socket)
     })
     this.#held.set(socket, { server, timer })
