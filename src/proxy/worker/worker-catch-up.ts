@@ -87,7 +87,10 @@ export class CatchUp {
     this.#options.onChange()
   }
 
-  /** A successor is there: true when it has been told everything, false when it died over it; it serves when it has taken all of it. */
+  /**
+   * A successor is there: resolves to true when it has been told everything, to false when it has died over it. It serves
+   * when it has taken all.
+   */
   async replay(): Promise<boolean> {
     const generation = this.#generation
     for (const batch of this.#options.inForce()) {
