@@ -1,4 +1,7 @@
-/** Destinations of a VirtualService that lead nowhere: a host without a service, a subset that nothing defines, a delegate that is not there. */
+/**
+ * Destinations of a VirtualService that lead nowhere: a host without a service, a subset that nothing defines, a delegate
+ * that is not there.
+ */
 import type { VirtualServiceSpec } from '../model/istio/virtual-service.ts'
 import type { Resource } from '../model/resource.ts'
 import { destinationReferences } from './analysis/reference.ts'
