@@ -110,6 +110,7 @@ const operators: readonly (readonly [format: string, expected: string, Partial<R
     ['%REQ(:PATH)%', '/rewritten?q=1'],
     ['%REQ(:SCHEME)% %REQ(host)%', 'http my-go-service:8080'],
     ['%REQ(X-MISSING?USER-AGENT)%', 'curl/8'],
+    ['%REQ(?USER-AGENT)% %REQ(USER-AGENT?)%', 'curl/8 curl/8'],
     ['%RESP(content-type)% %RESP(:STATUS)%', 'text/plain 200'],
     ['%RESP(content-type)%', '-', { response: undefined }],
     ['%RESPONSE_FLAGS_LONG%', 'NoHealthyUpstream,UpstreamRetryLimitExceeded', { flags: 'UH,URX' }],
@@ -231,8 +232,11 @@ test('every operator that is listed compiles', () => {
 
 for (const { format, reason } of [
   { format: '%NO_SUCH%', reason: '%NO_SUCH%: not implemented' },
-  { format: '%REQ(\n)%', reason: '%REQ%: no header has a name of two lines' },
-  { format: '%RESP(a?\0)%', reason: '%RESP%: no header has a name of two lines' },
+  { format: '%REQ(\n)%', reason: '%REQ(\\n)%: no header has such a name' },
+  { format: '%RESP(a?\0)%', reason: '%RESP(a?\\u0000)%: no header has such a name' },
+  { format: '%REQ(a)b)%', reason: '%REQ(a)b)%: no header has such a name' },
+  { format: '%TRAILER(a b)%', reason: '%TRAILER(a b)%: no header has such a name' },
+  { format: '%REQ(a:b)%', reason: '%REQ(a:b)%: no header has such a name' },
   { format: '%ENVIRONMENT(A)%', reason: '%ENVIRONMENT%: not implemented' },
   { format: '%FILTER_STATE()%', reason: '%FILTER_STATE()%: a key is required' },
   { format: '%FILTER_STATE(:PLAIN)%', reason: '%FILTER_STATE(:PLAIN)%: a key is required' },

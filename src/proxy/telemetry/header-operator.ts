@@ -50,13 +50,18 @@ const fieldOperators: Readonly<Record<string, FieldOf>> = {
   RESPONSE_TRAILER: trailerField,
 }
 
+/** Of a field (RFC 9110 §5.1) or a pseudo header; it may be missing before or behind the question mark, as in Envoy. */
+const headerName = /^:?[\w!#$%&'*+.^`|~-]*$/
+
 /** `REQ(X?Y)`: the first of two fields that is there. */
 function headerOperator(call: OperatorCall, fieldOf: FieldOf): Compiled<LogOperator> {
   const { name, argument = '' } = call
   const [first = '', second, ...rest] = argument.split('?')
-  if (first === '') return refused(`%${name}()%: the name of a header is required`)
+  if (argument === '') return refused(`%${name}()%: the name of a header is required`)
   if (rest.length > 0) return refused(`%${name}(${argument})%: at most two headers`)
-  if (/[\0\r\n]/.test(argument)) return refused(`%${name}%: no header has a name of two lines`)
+  if (![first, second ?? ''].every((one) => headerName.test(one))) {
+    return refused(`%${name}(${JSON.stringify(argument).slice(1, -1)})%: no header has such a name`)
+  }
   const main = fieldOf(first.toLowerCase())
   if (second === undefined || second === '') return compiled(main)
   const other = fieldOf(second.toLowerCase())
