@@ -106,6 +106,8 @@ export type NetworkFilter =
   | { readonly kind: 'tcp'; readonly proxy: TcpProxyConfig }
 
 export interface HttpConnectionManager {
+  /** For logs; absent: the chain has no name. */
+  readonly filterChainName?: string
   readonly statPrefix: string
   /** The current table: a function, because RDS swaps it while connections live. Undefined: 404 NR. */
   readonly routes: () => RouteTable | undefined
@@ -201,6 +203,8 @@ export interface DownstreamHttp2 {
 export type FilterState = Readonly<Record<string, string>>
 
 export interface TcpProxyConfig {
+  /** For logs; absent: the chain has no name. */
+  readonly filterChainName?: string
   readonly statPrefix: string
   readonly pickCluster: (draw: number) => string
   readonly stats: TcpStats

@@ -158,8 +158,9 @@ const plainOperators: Readonly<Record<string, LogOperator>> = {
   CONNECTION_TERMINATION_DETAILS: () => undefined,
   BYTES_RECEIVED: (source) => source.bytesReceived ?? 0,
   BYTES_SENT: (source) => source.bytesSent ?? 0,
-  DOWNSTREAM_WIRE_BYTES_RECEIVED: (source) => source.wireBytesReceived ?? 0,
-  DOWNSTREAM_WIRE_BYTES_SENT: (source) => source.wireBytesSent ?? 0,
+  // A TCP connection has nothing but its bytes.
+  DOWNSTREAM_WIRE_BYTES_RECEIVED: (source) => source.wireBytesReceived ?? source.bytesReceived ?? 0,
+  DOWNSTREAM_WIRE_BYTES_SENT: (source) => source.wireBytesSent ?? source.bytesSent ?? 0,
   DURATION: (source) => wholeMs(source.durationMs),
   ROUTE_NAME: (source) => textOf(source.routeName),
 
@@ -184,8 +185,9 @@ const plainOperators: Readonly<Record<string, LogOperator>> = {
   GRPC_STATUS_NUMBER: (source) => source.grpcStatus,
   LOCAL_REPLY_BODY: (source) => source.localReplyBody ?? '',
   UPSTREAM_PROTOCOL: (source) => source.upstreamProtocol,
-  UPSTREAM_WIRE_BYTES_RECEIVED: (source) => source.upstreamWireBytesReceived ?? 0,
-  UPSTREAM_WIRE_BYTES_SENT: (source) => source.upstreamWireBytesSent ?? 0,
+  UPSTREAM_WIRE_BYTES_RECEIVED: (source) =>
+    source.upstreamWireBytesReceived ?? source.bytesSent ?? 0,
+  UPSTREAM_WIRE_BYTES_SENT: (source) => source.upstreamWireBytesSent ?? source.bytesReceived ?? 0,
   REQUEST_HEADERS_BYTES: (source) => requestSize(source.request),
   RESPONSE_HEADERS_BYTES: (source) => responseSize(source),
   RESPONSE_TRAILERS_BYTES: (source) => fieldsSize(source.responseTrailers),

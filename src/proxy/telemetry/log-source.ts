@@ -65,7 +65,7 @@ export interface LogSource {
   /** The response began, and did not come to its end. */
   readonly isBrokenOff?: boolean
   readonly virtualCluster?: string | undefined
-  readonly filterChainName?: string
+  readonly filterChainName?: string | undefined
   /** Of a connection, where there is no id of a request. */
   readonly streamId?: string
   /** Before a PROXY header named another. */

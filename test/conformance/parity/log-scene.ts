@@ -538,20 +538,27 @@ export const logScene: Scene = {
   bootstrap: (ports) =>
     bootstrapText({
       listeners: [
-        listener('main', [
-          state,
-          httpManager({
-            stat_prefix: 'main',
-            http_protocol_options: { enable_trailers: true },
-            route_config: routes(),
-            access_log: [
-              jsonLog(ports.log, operators()),
-              ...textLogs(ports.log),
-              ...jsonLogs(ports.log),
-              ...filterLogs(ports.log),
-            ],
-          }),
-        ]),
+        listener('main', [], {
+          filter_chains: [
+            {
+              name: 'the chain',
+              filters: [
+                state,
+                httpManager({
+                  stat_prefix: 'main',
+                  http_protocol_options: { enable_trailers: true },
+                  route_config: routes(),
+                  access_log: [
+                    jsonLog(ports.log, operators()),
+                    ...textLogs(ports.log),
+                    ...jsonLogs(ports.log),
+                    ...filterLogs(ports.log),
+                  ],
+                }),
+              ],
+            },
+          ],
+        }),
       ],
       clusters: [...commonClusters(ports), named(ports), trailers(ports)],
     }),
