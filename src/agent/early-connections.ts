@@ -9,6 +9,7 @@ import type { Server, Socket } from 'node:net'
 
 import type { Clock, Timer } from '../lib/clock.ts'
 import type { Log } from '../lib/log.ts'
+import { Notice } from '../lib/notice.ts'
 
 export interface EarlyConnectionsOptions {
   readonly clock: Clock
@@ -17,12 +18,36 @@ export interface EarlyConnectionsOptions {
   readonly heldMsMax?: number
 }
 
+interface Held {
+  readonly server: Server
+  readonly timer: Timer
+}
+
 export class EarlyConnections implements Disposable {
   readonly #options: Required<EarlyConnectionsOptions>
-  readonly #held = new Map<Socket, Timer>()
+  readonly #held = new Map<Socket, Held>()
+  readonly #tooMany: Notice
+  readonly #tooLong: Notice
 
   constructor(options: EarlyConnectionsOptions) {
     this.#options = { heldMax: 1_024, heldMsMax: 60_000, ...options }
+    const { clock, log, heldMax, heldMsMax } = this.#options
+    this.#tooMany = new Notice({
+      clock,
+      say: (connections) =>
+        log.warn(
+          { heldMax, connections },
+          'connections closed: too many wait for the sidecar to start',
+        ),
+    })
+    this.#tooLong = new Notice({
+      clock,
+      say: (connections) =>
+        log.warn(
+          { heldMsMax, connections },
+          'connections closed: no listener has taken their port',
+        ),
+    })
   }
 
   get held(): number {
@@ -31,17 +56,16 @@ export class EarlyConnections implements Disposable {
 
   /** Until somebody listens for the server's connections; those that have come by then are his. */
   hold(server: Server): void {
-    const own = new Set<Socket>()
     // What is sent is left where it is: in the kernel, whose window ends it.
     Object.assign(server, { pauseOnConnect: true })
-    const keep = (socket: Socket): void => this.#keep(socket, own)
+    const keep = (socket: Socket): void => this.#keep(socket, server)
     server.on('connection', keep)
     const hand = (event: string | symbol): void => {
       if (event !== 'connection') return
       server.off('newListener', hand)
       server.off('connection', keep)
       Object.assign(server, { pauseOnConnect: false })
-      queueMicrotask(() => this.#handOver(server, own))
+      queueMicrotask(() => this.#handOver(server))
     }
     server.on('newListener', hand)
   }
@@ -50,30 +74,28 @@ export class EarlyConnections implements Disposable {
     for (const socket of this.#held.keys()) this.#drop(socket)
   }
 
-  #keep(socket: Socket, own: Set<Socket>): void {
-    const { clock, log, heldMax, heldMsMax } = this.#options
+  #keep(socket: Socket, server: Server): void {
+    const { clock, heldMax, heldMsMax } = this.#options
     socket.on('error', () => {
       // It closes, which says the same.
     })
     if (this.#held.size >= heldMax) {
-      log.warn({ heldMax }, 'connection closed: too many wait for the sidecar to start')
+      this.#tooMany.note(1)
       socket.destroy()
       return
     }
-    own.add(socket)
-    this.#held.set(
-      socket,
-      clock.setTimer(heldMsMax, () => {
-        log.warn({ heldMsMax }, 'connection closed: no listener has taken its port')
-        this.#drop(socket)
-      }),
-    )
+    const timer = clock.setTimer(heldMsMax, () => {
+      this.#tooLong.note(1)
+      this.#drop(socket)
+    })
+    this.#held.set(socket, { server, timer })
     socket.once('close', () => this.#forget(socket))
   }
 
-  #handOver(server: Server, own: ReadonlySet<Socket>): void {
-    for (const socket of own) {
-      if (!this.#forget(socket)) continue
+  #handOver(server: Server): void {
+    for (const [socket, held] of this.#held) {
+      if (held.server !== server) continue
+      this.#forget(socket)
       server.emit('connection', socket)
       socket.resume()
     }
@@ -84,8 +106,8 @@ export class EarlyConnections implements Disposable {
     socket.destroy()
   }
 
-  #forget(socket: Socket): boolean {
-    this.#held.get(socket)?.cancel()
-    return this.#held.delete(socket)
+  #forget(socket: Socket): void {
+    this.#held.get(socket)?.timer.cancel()
+    this.#held.delete(socket)
   }
 }

@@ -4,7 +4,8 @@
  * A use is taken before the certificate is made, and is on the disk before anybody learns of it, so that a crash
  * never gives a use twice. The same key may come again within `retryMs`, because an answer can be lost: it does not
  * cost another use, and gives nothing to anybody who does not hold that key. What is used up, expired or revoked is
- * remembered for a week (or as long as its maker says), so that a refusal can say why. Bounds: tokens, their lifetime and their uses.
+ * remembered for a week (or as long as its maker says), so that a refusal can say why. Bounds: tokens, their lifetime and
+ * their uses.
  */
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto'
 import { join } from 'node:path'

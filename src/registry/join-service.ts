@@ -17,14 +17,31 @@ import type { Service, ServicePort } from './service.ts'
 /** Services of a host, from its declarations in order. The one that leads has no variant. */
 export function joinDeclarations(
   declarations: readonly Declaration[],
-  aliases: readonly string[],
+  aliases: readonly Alias[],
 ): readonly Service[] {
   const groups = groupDeclarations(declarations)
   const leading = leadingGroup(groups)
   return groups.map((group) => ({
     ...joinService(group, group === leading ? undefined : group[0]),
-    ...(aliases.length > 0 && { aliases }),
+    ...aliasFields(aliases),
   }))
+}
+
+/** Another name, with the ports that were written for it. */
+export interface Alias {
+  readonly host: string
+  readonly ports: readonly ServicePort[]
+}
+
+function aliasFields(aliases: readonly Alias[]): Pick<Service, 'aliases' | 'aliasPorts'> {
+  if (aliases.length === 0) return {}
+  const only = aliases.flatMap(({ host, ports: [first, ...others] }) =>
+    first === undefined || others.length > 0 ? [] : [[host, first.number] as const],
+  )
+  return {
+    aliases: aliases.map(({ host }) => host),
+    ...(only.length > 0 && { aliasPorts: Object.fromEntries(only) }),
+  }
 }
 
 /** Where nothing else decides: what is no ServiceEntry, else the oldest. */

@@ -600,6 +600,19 @@ test('an ExternalName for a service of the mesh is one more name of it, through 
   assert.match(scene.issue('IST0101').message, /one\.default.*no such service/)
 })
 
+test('the port of an ExternalName is told beside the name, where it is written with one port', async () => {
+  const on = (name: string, ports: string) =>
+    service(`{ type: ExternalName, externalName: ${host('web')}, ports: [${ports}] }`, name)
+  const scene = await openScene(
+    service('{ selector: { a: b }, ports: [{ port: 80, name: http }, { port: 81, name: web }] }') +
+      on('one', '{ port: 81, name: http }') +
+      on('two', '{ port: 80, name: http }, { port: 81, name: web }'),
+  )
+  const web = scene.registry.snapshot.services.get(host('web'))
+  assert.deepEqual(web?.aliases, [host('one'), host('two')])
+  assert.deepEqual(web.aliasPorts, { [host('one')]: 81 })
+})
+
 test('ExternalNames that lead back to themselves reach nobody, and are told', async () => {
   const scene = await openScene(alias('one', host('two')) + alias('two', host('one')))
   assert.equal(scene.registry.snapshot.services.size, 0)

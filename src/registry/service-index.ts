@@ -230,7 +230,10 @@ export class ServiceIndex {
     const aliases = entries.length === 0 ? [] : this.#aliasesOf(host)
     const made = joinDeclarations(
       entries.map(({ declaration }) => declaration),
-      aliases,
+      aliases.map((alias) => ({
+        host: alias,
+        ports: this.#ranked(alias)[0]?.declaration.ports ?? [],
+      })),
     )
     const all = made.map(
       (service) => before.find((known) => isDeepStrictEqual(known, service)) ?? service,

@@ -52,6 +52,8 @@ export interface Service {
   readonly declaredBy: string
   /** Hosts that are other names for it, sorted. Absent: none. */
   readonly aliases?: readonly string[]
+  /** The port of each of them that was written with one port. Absent: none was. */
+  readonly aliasPorts?: Readonly<Record<string, number>>
   /** Made of ServiceEntries: as in Istio, one of these gives way to other services of its host. Absent: it is not. */
   readonly isServiceEntry?: boolean
   /** What tells it from the leading service of its host; absent for that one. */

@@ -29,6 +29,7 @@ import { reportSelectors } from './analysis/selector.ts'
 import { reportSharedPorts } from './analysis/shared-port.ts'
 import { withoutSuppressed } from './analysis/suppress.ts'
 import { analyzeSecurity } from './analyze-security.ts'
+import { calledHost } from './called-host.ts'
 import { danglingReferences, type Reference } from './dangling.ts'
 import { joinDelegates } from './delegate.ts'
 import { isDestinationRule, type MergedRule } from './destination-rule-index.ts'
@@ -39,7 +40,14 @@ import { isCoveredBy, resolveHost } from './host-name.ts'
 import type { TranslationInput } from './input.ts'
 import { destinationsOf } from './route-destination.ts'
 import { isVirtualService, type VirtualService } from './virtual-service-index.ts'
-import { buildWorld, endpointsOf, inferredSubsets, serviceSeenFrom, type World } from './world.ts'
+import {
+  buildWorld,
+  endpointsOf,
+  inferredSubsets,
+  namedSubsets,
+  serviceSeenFrom,
+  type World,
+} from './world.ts'
 
 /** Versions of VirtualServices that are not in force, because they name what does not exist. */
 export type Held = ReadonlySet<Resource>
@@ -159,7 +167,7 @@ function describeDangling({ kind, path, host, subset }: Reference, consequence: 
 /** A destination whose service has several ports must say which, and it must be one of them. */
 function reportPorts(world: World, resource: Resource<VirtualServiceSpec>): Issue[] {
   return destinationReferences(resource).flatMap(({ path, destination }) => {
-    const host = resolveHost(destination.host, resource.metadata.namespace)
+    const host = calledHost(world, resolveHost(destination.host, resource.metadata.namespace))
     const ports = serviceSeenFrom(world, resource.metadata.namespace, host)?.ports ?? []
     const numbers = ports.map(({ number }) => number)
     const wanted = destination.port?.number ?? 0
@@ -218,7 +226,7 @@ function reportDelegates(world: World, { resource, fallback }: VirtualService): 
 
 function reportInferred(world: World, { resource }: VirtualService): Issue[] {
   return destinationsOf(resource).flatMap(({ path, destination }) => {
-    const host = resolveHost(destination.host, resource.metadata.namespace)
+    const host = calledHost(world, resolveHost(destination.host, resource.metadata.namespace))
     const { subset } = destination
     if (subset === undefined || !isInferred(world, { host, subset, resource })) return []
     return issueOf(resource, {
@@ -283,7 +291,7 @@ function reportEmptySubsets(
   return (resource.spec.subsets ?? []).flatMap((subset, index) => {
     if (endpoints.some((endpoint) => hasLabels(endpoint, subset.labels))) return []
     if (chosenBy(world, service, declared).some((one) => hasLabels(one, subset.labels))) return []
-    const isUsed = world.subsetReferences.get(host)?.has(subset.name) === true
+    const isUsed = namedSubsets(world, service).has(subset.name)
     return issueOf(resource, {
       code: 'IST0173',
       // Rules often define what is not there yet; nobody is hurt until a route leads there.

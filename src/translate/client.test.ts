@@ -6,6 +6,7 @@ import { nodeOf, registryOf } from '../../test/support/translation-case.ts'
 import { clientOf, withRegisteredLabels } from './client.ts'
 import { translateAll } from './full.ts'
 import { meshSettingsOf } from './input.ts'
+import { proxyHeadersOf, sharedHeadersOf } from './proxy-header.ts'
 import { scopeOf } from './scope.ts'
 import { buildWorld } from './world.ts'
 
@@ -34,6 +35,19 @@ test('metadata of the wrong shape count as absent', () => {
   assert.deepEqual(client.meshPorts, [])
   assert.deepEqual(client.upstreams, [])
   assert.equal(client.httpProxyPort, 15_080)
+})
+
+test('the headers of the mesh count for a ProxyConfig that says nothing of them', () => {
+  const mesh = meshSettingsOf({
+    defaultConfig: { proxyHeaders: { attemptCount: { disabled: true } } },
+  })
+  const headersOf = (config: object) => {
+    const client = clientOf({ ...node, metadata: { PROXY_CONFIG: config } })
+    return sharedHeadersOf(proxyHeadersOf(client, mesh))
+  }
+  assert.equal(headersOf({ concurrency: 2 }).countsAttempts, false)
+  assert.equal(headersOf({ proxyHeaders: {} }).countsAttempts, true)
+  assert.equal(headersOf({ proxyHeaders: [] }).countsAttempts, false)
 })
 
 test('a node id that is none at all is a client without anything of its own', () => {

@@ -89,11 +89,11 @@ function proxySettingsOf(metadata: StreamNode['metadata']) {
   }
 }
 
-/** What is not of the shape counts as absent. */
+/** What is not of the shape counts as absent; a ProxyConfig that says nothing of headers leaves the mesh's in force. */
 function proxyHeadersOf(config: unknown): ProxyHeaders | undefined {
   if (!isRecord(config)) return undefined
   const headers = config['proxyHeaders']
-  if (!isRecord(headers)) return {}
+  if (!isRecord(headers)) return undefined
   const reading = { namespace: '', report: () => {}, isPresent: () => false }
   return proxyHeadersShape.read(nodeOfValue(headers), '', reading)
 }
@@ -119,8 +119,8 @@ function localityText(
 }
 
 /**
- * With the labels, and the place if it says none itself, that the registry knows of the workload besides its own: those of its WorkloadGroup, or of the
- * mesh file. The same object when there are none.
+ * With the labels, and the place if it says none itself, that the registry knows of the workload besides its own: those of
+ * its WorkloadGroup, or of the mesh file. The same object when there are none.
  */
 export function withRegisteredLabels(client: Client, registry: RegistrySnapshot): Client {
   const registered = registry.workloads.get(client.id)

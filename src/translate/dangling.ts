@@ -1,7 +1,11 @@
-/** Destinations of a VirtualService that lead nowhere: a host without a service, a subset that nothing defines, a delegate that is not there. */
+/**
+ * Destinations of a VirtualService that lead nowhere: a host without a service, a subset that nothing defines, a delegate
+ * that is not there.
+ */
 import type { VirtualServiceSpec } from '../model/istio/virtual-service.ts'
 import type { Resource } from '../model/resource.ts'
 import { destinationReferences } from './analysis/reference.ts'
+import { calledHost } from './called-host.ts'
 import { isCoveredBy, isWildcard, resolveHost } from './host-name.ts'
 import { serviceFor } from './service-choice.ts'
 import { inferredSubsets, serviceSeenFrom, type World } from './world.ts'
@@ -51,12 +55,13 @@ export function danglingReferences(
 function isKnownReference(
   world: World,
   resource: Resource<VirtualServiceSpec>,
-  { kind, host, subset }: Reference,
+  { kind, host: name, subset }: Reference,
 ): boolean {
   const { namespace } = resource.metadata
+  if (kind === 'delegate') return world.virtualServices.delegates.has(name)
+  const host = calledHost(world, name)
   if (kind === 'host') return isKnownHost(world, resource, host)
-  if (kind === 'subset') return isKnownSubset(world, { host, subset, namespace })
-  return world.virtualServices.delegates.has(host)
+  return isKnownSubset(world, { host, subset, namespace })
 }
 
 /** Visible to every namespace that the VirtualService is for; to its own, when it is for all. */

@@ -26,6 +26,7 @@ import {
   type Service,
 } from '../registry/service.ts'
 import { takesStreams } from './between-sidecars.ts'
+import { calledHost } from './called-host.ts'
 import type { MergedRule } from './destination-rule-index.ts'
 import { isCoveredBy, isWildcard } from './host-name.ts'
 import { identitiesOf } from './identity.ts'
@@ -33,6 +34,7 @@ import { isSameEntry, type VirtualService } from './virtual-service-index.ts'
 import {
   endpointsOf,
   isSameServices,
+  namedSubsets,
   servedKey,
   takesMtls,
   versionsOf,
@@ -183,7 +185,7 @@ function markEndpoints(marks: Marks, before: World, after: World): void {
       (one) => endpointKey(one, number) === key,
     )
     if (service === undefined) continue
-    const isInferring = after.subsetReferences.has(host)
+    const isInferring = namedSubsets(after, service).size > 0
     const versionsChanged =
       isInferring && !isDeepStrictEqual(versionsOf(before, service), versionsOf(after, service))
     const changesCluster =
@@ -238,8 +240,10 @@ function markVirtualServices(marks: Marks, before: World, after: World): void {
     ...after.subsetReferences.keys(),
   ])) {
     if (!isSame(before.subsetReferences.get(host), after.subsetReferences.get(host))) {
-      marks.clusters.add(host)
-      marks.endpoints.add(host)
+      for (const called of [calledHost(before, host), calledHost(after, host)]) {
+        marks.clusters.add(called)
+        marks.endpoints.add(called)
+      }
     }
   }
 }
@@ -326,15 +330,22 @@ function markCovered(marks: Marks, world: World, rule: MergedRule): void {
   }
   // Routes hash as the rule of their destination says, be it a service or not.
   for (const host of world.virtualServicesTo.keys()) {
-    if (isCoveredBy(host, rule.host)) markRoutesTo(marks, world, host)
+    const called = calledHost(world, host)
+    if (isCoveredBy(called, rule.host)) markRoutesTo(marks, world, called)
   }
 }
 
-/** Virtual hosts whose routes lead to a host. */
+/** Virtual hosts whose routes lead to a host, by whichever of its names. */
 function markRoutesTo(marks: Marks, world: World, host: string): void {
-  for (const entry of world.virtualServicesTo.get(host) ?? []) {
-    marks.unregistered = true
-    markHostsOf(marks, world, entry)
+  const names = new Set([host])
+  for (const { aliases = [] } of servicesOf(world.input.registry, host)) {
+    for (const alias of aliases) names.add(alias)
+  }
+  for (const name of names) {
+    for (const entry of world.virtualServicesTo.get(name) ?? []) {
+      marks.unregistered = true
+      markHostsOf(marks, world, entry)
+    }
   }
 }
 

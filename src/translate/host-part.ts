@@ -24,6 +24,7 @@ import { keyOfHeaders, withHeaders } from './proxy-header.ts'
 import { encodeVirtualHost, type EncodedVirtualHost } from './route-configuration.ts'
 import { translateRoutes } from './route.ts'
 import { isSelected, type Scope } from './scope.ts'
+import { namesOf } from './service-name.ts'
 import { withAffinity } from './source-hash.ts'
 import { blocksOf, effectivePolicy } from './traffic-policy.ts'
 import { tunnelOf, type Tunnel } from './tunnel.ts'
@@ -41,7 +42,7 @@ import {
   ruleFor,
   takenNames,
   takesMtls,
-  visibleService,
+  routedService,
   type World,
 } from './world.ts'
 
@@ -211,7 +212,7 @@ function routesOf(
       clientNamespace: scope.namespace,
       isSelected: (selector) => isSelected(scope, selector),
     },
-    serviceOf: (host) => visibleService(world, scope, host),
+    serviceOf: (host) => routedService(world, scope, host),
     hashOf: hashFor(world, scope),
     mesh: world.input.mesh,
     abilities: abilitiesOf(scope.kind),
@@ -223,7 +224,7 @@ function hashFor(world: World, scope: Scope): HashOf {
     const rule = ruleFor(world, scope, destination.host)
     const hash = consistentHashOf(rule, destination)
     if (hash !== undefined) return hash
-    const service = visibleService(world, scope, destination.host)
+    const service = routedService(world, scope, destination.host)
     return withAffinity(rule?.trafficPolicy?.loadBalancer, service)?.consistentHash
   }
 }
@@ -257,7 +258,7 @@ export function translateUnregistered(
 function portsBeside(world: World, scope: Scope, virtualService: VirtualService): number[] {
   const ports = new Set<number>()
   for (const host of virtualService.hosts) {
-    const service = visibleService(world, scope, host)
+    const service = routedService(world, scope, host)
     for (const port of service?.ports ?? []) if (isHttp(port)) ports.add(port.number)
   }
   return ports.size > 0 ? [...ports].sort((left, right) => left - right) : [80]
@@ -276,13 +277,15 @@ export function virtualHostInputs(world: World, scope: Scope, service: Service):
     scope.kind,
     keyOfHeaders(scope.headers),
     service.namespace === scope.namespace,
+    // Each of the names is short to clients of its own namespace.
+    service.aliases === undefined ? '' : namesOf(service, scope.namespace).join(),
     takenNames(world, scope, service).join(),
     ...candidates.flatMap((candidate) => [
       candidate.resource,
       ...candidate.delegates,
       ...clientConditions(candidate, scope),
     ]),
-    ...destinations.map((host) => visibleService(world, scope, host)),
+    ...destinations.map((host) => routedService(world, scope, host)),
     ...(service.ports.every(({ protocol }) => isHttp({ protocol }) && protocol !== 'auto')
       ? []
       : l4Inputs(world, scope, service)),

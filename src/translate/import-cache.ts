@@ -7,6 +7,7 @@
  */
 import type { RouteDestination } from '../model/istio/virtual-service.ts'
 import type { Service } from '../registry/service.ts'
+import { calledHost, type OtherNames } from './called-host.ts'
 import { resolveHost } from './host-name.ts'
 import type { TranslationInput } from './input.ts'
 import { destinationsOfRoute } from './route-destination.ts'
@@ -37,6 +38,7 @@ export interface ImportSources {
   readonly input: TranslationInput
   readonly virtualServices: VirtualServices
   readonly sidecars: Sidecars
+  readonly otherNames: OtherNames
 }
 
 export interface Imports {
@@ -121,7 +123,8 @@ export class ImportCache {
     { imports, reachable }: { imports: readonly HostImport[]; reachable: Found },
   ): void {
     const ofListener = imports.find(({ port }) => port !== undefined)?.port
-    for (const [host, numbers] of destinationsFor(entry, namespace)) {
+    for (const [name, numbers] of destinationsFor(entry, namespace)) {
+      const host = calledHost(this.#sources, name)
       const service = inferredService(this.visibility, host, namespace)
       const wanted = ofListener === undefined ? numbers : new Set([ofListener])
       if (service === undefined) continue

@@ -22,6 +22,8 @@ type SceneService = Parameters<typeof registryOf>[0][number]
 const hostOf = (at: number): string =>
   `s${at}.${namespaces[at % namespaces.length] ?? ''}.svc.cluster.local`
 
+const otherNameOf = (at: number): string => `other${at % 30}.shop.svc.cluster.local`
+
 function serviceOf(at: number, { a, b }: { readonly a: number; readonly b: number }): SceneService {
   return {
     hostname: hostOf(at),
@@ -32,6 +34,11 @@ function serviceOf(at: number, { a, b }: { readonly a: number; readonly b: numbe
     resolution: at % 11 === 0 ? 'dns' : 'static',
     exportTo: a === 2 ? ['.'] : [],
     addresses: at % 7 === 0 ? [`240.240.0.${at % 3}`] : [],
+    // Another name, which goes from one service to the next with what they are.
+    ...(at % 4 === b && {
+      aliases: [otherNameOf(at + a)],
+      ...(a === 1 && { aliasPorts: { [otherNameOf(at + a)]: 5432 } }),
+    }),
     endpoints: Array.from({ length: 1 + b }, (_, index) => ({
       // Several without a workload, as a ServiceEntry's.
       ...(at % 4 === 0 && { workload: '' }),
@@ -60,7 +67,8 @@ function virtualServiceOf(
   at: number,
   { a, b }: { readonly a: number; readonly b: number },
 ): Resource {
-  const other = hostOf((at * 7 + a) % serviceCount)
+  const other = at % 3 === b ? otherNameOf(at + a) : hostOf((at * 7 + a) % serviceCount)
+  const own = at % 6 === 0 ? otherNameOf(at) : hostOf(at)
   const hosts = at % 13 === 0 ? ['*.shop.svc.cluster.local'] : [hostOf(at)]
   const subset = b === 0 ? {} : { subset: `v${b}` }
   return resource('VirtualService', at, {
@@ -68,7 +76,7 @@ function virtualServiceOf(
     ...(a === 2 && { exportTo: ['.'] }),
     http: [
       { match: [{ sourceLabels: { app: 'web' } }], route: [{ destination: { host: other } }] },
-      { route: [{ destination: { host: hostOf(at), ...subset } }], timeout: `${a + 1}s` },
+      { route: [{ destination: { host: own, ...subset } }], timeout: `${a + 1}s` },
     ],
     ...(at % 5 === 0 && { tcp: [{ route: [{ destination: { host: other } }] }] }),
   })
@@ -212,6 +220,17 @@ function assertSame(incremental: ResourceView, full: ResourceView, who: string):
   assert.deepEqual(differing, [], who)
 }
 
+/** Another name is one service's. */
+function withOneOwner({ services }: Scene): SceneService[] {
+  const owned = new Set<string>()
+  return [...services.values()].map((service) => {
+    const { aliases = [] } = service
+    if (aliases.some((name) => owned.has(name))) return { ...service, aliases: [] }
+    for (const name of aliases) owned.add(name)
+    return service
+  })
+}
+
 const roundsArbitrary = fc.array(
   fc.array(
     fc.record({
@@ -232,7 +251,7 @@ test('with hundreds of resources incremental equals full for clients of every ki
       let revision = 0
       const inputOf = (): TranslationInput => ({
         resources: new Map(scene.resources),
-        registry: registryOf([...scene.services.values()], (revision += 1)),
+        registry: registryOf(withOneOwner(scene), (revision += 1)),
         mesh: scene.mesh,
       })
       const translation = createTranslation({ input: inputOf() })

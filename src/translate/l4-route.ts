@@ -18,6 +18,7 @@ import type {
   TlsMatchAttributes,
 } from '../model/istio/virtual-service.ts'
 import type { Service, ServicePort } from '../registry/service.ts'
+import { clusterOfDestination } from './called-host.ts'
 import type { MergedRule } from './destination-rule-index.ts'
 import { clusterName, resolveHost } from './host-name.ts'
 import { isSelected, type Scope } from './scope.ts'
@@ -26,7 +27,7 @@ import { withAffinity } from './source-hash.ts'
 import { statName } from './stat-name.ts'
 import { systemClusters } from './system-cluster.ts'
 import { l4CandidatesFor, type VirtualService } from './virtual-service-index.ts'
-import { ruleFor, visibleService, type World } from './world.ts'
+import { routedService, ruleFor, type World } from './world.ts'
 
 export interface L4Target {
   readonly statPrefix: string
@@ -169,12 +170,10 @@ function routedTarget(
   const { name, namespace } = resource.metadata
   const targets = route.map(({ destination, weight }) => {
     const host = resolveHost(destination.host, namespace)
-    const service = visibleService(world, scope, host)
-    const ports = service?.ports ?? []
-    const only = ports.length === 1 ? ports[0]?.number : undefined
-    const number = destination.port?.number ?? only ?? port.number
+    const service = routedService(world, scope, host)
     const subset = destination.subset ?? ''
-    return { name: clusterName(number, subset, host), weight: weight ?? 0, host, subset, service }
+    const called = { destination: { ...destination, host }, service, called: port.number }
+    return { name: clusterOfDestination(called), weight: weight ?? 0, host, subset, service }
   })
   const [first] = targets
   if (first === undefined) return nowhere
@@ -227,7 +226,7 @@ export function l4Inputs(world: World, scope: Scope, service: Service): unknown[
       virtualService.resource,
       ...conditionsOf(virtualService, scope),
       ...virtualService.l4Hosts.flatMap((host) => [
-        visibleService(world, scope, host),
+        routedService(world, scope, host),
         ruleFor(world, scope, host),
       ]),
     ]),

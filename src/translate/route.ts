@@ -17,6 +17,7 @@ import {
   Route,
 } from '../xds/proto/generated/envoy/config/route/v3/route_components.ts'
 import type { Abilities } from './ability.ts'
+import { clusterOfDestination } from './called-host.ts'
 import type { PlacedRoute } from './delegate.ts'
 import { hashPoliciesOf, type HashOf } from './hash-policy.ts'
 import {
@@ -25,7 +26,7 @@ import {
   translateHeaders,
   type HeaderChanges,
 } from './header-operation.ts'
-import { clusterName, resolveHost } from './host-name.ts'
+import { resolveHost } from './host-name.ts'
 import type { MeshSettings } from './input.ts'
 import { durationOfText, noTimeout } from './message.ts'
 import { configPath, provenanceKey } from './provenance.ts'
@@ -44,7 +45,7 @@ import type { VirtualService } from './virtual-service-index.ts'
 export interface RouteInput {
   readonly virtualService: VirtualService
   readonly scope: MatchScope
-  /** Services that the client sees, for the port of a destination that names none. */
+  /** Services that the client sees, by whichever of their names. */
   readonly serviceOf: (host: string) => Service | undefined
   readonly hashOf: HashOf
   readonly mesh: MeshSettings
@@ -199,13 +200,13 @@ function mirrors(input: DestinationInput, http: HttpRoute) {
   })
 }
 
-/** The port named, else the only one that the service has, else the one that was called. */
 function clusterOf(input: DestinationInput, destination: Destination): string {
   const host = resolveHost(destination.host, input.namespace)
-  const ports = input.serviceOf(host)?.ports ?? []
-  const only = ports.length === 1 ? ports[0] : undefined
-  const port = destination.port?.number ?? only?.number ?? input.scope.port
-  return clusterName(port, destination.subset ?? '', host)
+  return clusterOfDestination({
+    destination: { ...destination, host },
+    service: input.serviceOf(host),
+    called: input.scope.port,
+  })
 }
 
 function rewriteFields({ rewrite }: HttpRoute) {

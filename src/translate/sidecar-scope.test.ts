@@ -95,6 +95,40 @@ test('what a sidecar does not see changes nothing of what it has', async () => {
   }
 })
 
+test('a route to another name of a service brings that service into sight', async () => {
+  const [first, ...rest] = meshServices().slice(0, 20)
+  assert.ok(first !== undefined)
+  const route = resourceFrom(
+    JSON.stringify({
+      apiVersion: 'networking.istio.io/v1',
+      kind: 'VirtualService',
+      metadata: { name: 'a', namespace: 'ns-7' },
+      spec: {
+        hosts: ['a.test'],
+        http: [
+          {
+            route: [
+              { destination: { host: 'other.ns-9.svc.cluster.local', port: { number: 80 } } },
+            ],
+          },
+        ],
+      },
+    }),
+  )
+  const resources = [sidecar('ns-7', ['./*']), route]
+  const translation = createTranslation({ input: inputOf([first, ...rest], resources) })
+  const names = (): readonly string[] =>
+    [...translation.viewOf(client).resources(typeUrls.endpoint).keys()].filter((name) =>
+      name.includes('s0.ns-0'),
+    )
+  assert.deepEqual(names(), [])
+  const named = { ...first, aliases: ['other.ns-9.svc.cluster.local'] }
+  await translation.update(inputOf([named, ...rest], resources))
+  assert.deepEqual(names(), ['outbound|80||s0.ns-0.svc.cluster.local'])
+  await translation.update(inputOf([first, ...rest], resources))
+  assert.deepEqual(names(), [])
+})
+
 test('a Sidecar that comes, changes and goes is followed', async () => {
   const services = meshServices().slice(0, 20)
   const count = (): number => translation.viewOf(client).resources(typeUrls.endpoint).size

@@ -11,6 +11,7 @@ import {
   type Service,
   type ServicePort,
 } from '../registry/service.ts'
+import { calledHost, otherNamesIn, type OtherNames } from './called-host.ts'
 import { DestinationRules, type MergedRule } from './destination-rule-index.ts'
 import { isCoveredBy, isWildcard, overlaps } from './host-name.ts'
 import { ImportCache } from './import-cache.ts'
@@ -47,6 +48,8 @@ export interface World {
   readonly virtualServicesTo: ReadonlyMap<string, readonly VirtualService[]>
   /** Host that an address, or another name, belongs to: the first by name, where several claim it. */
   readonly addressOwners: ReadonlyMap<string, string>
+  /** Hosts of services, by the names that ExternalNames give them. */
+  readonly otherNames: OtherNames
   /** Service ports that a workload's mesh port serves, by `namespace/workload|port`. */
   readonly served: ReadonlyMap<string, readonly ServedPort[]>
   /** Resources that the indexes are made of. */
@@ -73,18 +76,28 @@ export function* buildWorldInSteps(input: TranslationInput, previous?: World): S
     previous.input.faults === input.faults
   const config = isSameConfig ? previous : yield* buildConfig(input, previous)
   yield
+  const names = namesIn(input.registry, previous)
   return {
     ...config,
+    ...names,
     ...askedOf(input.registry, { config, before: isSameConfig ? previous : undefined }),
     indexed,
-    imports: new ImportCache({ ...config, input }),
+    imports: new ImportCache({ ...config, ...names, input }),
     input,
     served: previous?.input.registry === input.registry ? previous.served : servedPorts(input),
-    addressOwners:
-      previous !== undefined && isSameServices(previous.input.registry, input.registry)
-        ? previous.addressOwners
-        : ownersOf(input.registry),
   }
+}
+
+/** Whom addresses and other names belong to. */
+function namesIn(
+  registry: RegistrySnapshot,
+  before: World | undefined,
+): Pick<World, 'addressOwners' | 'otherNames'> {
+  if (before !== undefined && isSameServices(before.input.registry, registry)) {
+    const { addressOwners, otherNames } = before
+    return { addressOwners, otherNames }
+  }
+  return { addressOwners: ownersOf(registry), otherNames: otherNamesIn(registry) }
 }
 
 export function isSameServices(before: RegistrySnapshot, after: RegistrySnapshot): boolean {
@@ -206,6 +219,11 @@ export function visibleService(world: World, scope: Scope, host: string): Servic
   return serviceFor(world.imports.visibility, host, scope.namespace)
 }
 
+/** The service that a route means by a host, when the scope's clients may see it. */
+export function routedService(world: World, scope: Scope, host: string): Service | undefined {
+  return visibleService(world, scope, calledHost(world, host))
+}
+
 /** The service of a host as clients of a namespace mean it, be it by leave or not. */
 export function serviceSeenFrom(
   { imports, input }: Pick<World, 'imports' | 'input'>,
@@ -215,7 +233,9 @@ export function serviceSeenFrom(
   return serviceFor(imports.visibility, host, namespace) ?? input.registry.services.get(host)
 }
 
-export function ruleFor(world: World, scope: Scope, host: string): MergedRule | undefined {
+/** Of the service of a host, by whichever of its names. */
+export function ruleFor(world: World, scope: Scope, name: string): MergedRule | undefined {
+  const host = calledHost(world, name)
   const service = visibleService(world, scope, host) ?? world.input.registry.services.get(host)
   return world.destinationRules.find({
     host,
@@ -305,8 +325,8 @@ export function inferredSubsets(
   service: Service,
   rule: MergedRule | undefined,
 ): readonly Subset[] {
-  const named = world.subsetReferences.get(service.hostname)
-  if (named === undefined || !world.input.mesh.infersSubsets) return []
+  const named = namedSubsets(world, service)
+  if (named.size === 0 || !world.input.mesh.infersSubsets) return []
   const versions = versionsOf(world, service)
   const defined = new Set(rule?.subsets.map(({ name }) => name))
   return [...named]
@@ -314,6 +334,18 @@ export function inferredSubsets(
     .sort()
     .map((name) => ({ name, labels: { version: name } }))
 }
+
+/** Subsets that routes name for a service, by whichever of its names. */
+export function namedSubsets(
+  { subsetReferences }: Pick<World, 'subsetReferences'>,
+  { hostname, aliases }: Service,
+): ReadonlySet<string> {
+  const own = subsetReferences.get(hostname) ?? noSubsets
+  if (aliases === undefined) return own
+  return new Set([...own, ...aliases.flatMap((name) => [...(subsetReferences.get(name) ?? [])])])
+}
+
+const noSubsets: ReadonlySet<string> = new Set()
 
 export function versionsOf(world: World, service: Service): ReadonlySet<string> {
   const versions = new Set<string>()

@@ -105,6 +105,22 @@ suite('a thread that is replaced', { skip: await skipWithoutHandOver() }, () => 
     await eventually(async () => (await askSix(scene)).join() === '200 two')
   })
 
+  test('a successor that dies before it is there holds nobody up', async () => {
+    await using scene = await open('')
+    await scene.sidecar.ready
+    const heir = new Promise<Worker>((resolve) => process.once('worker', resolve))
+    await workers[0]?.terminate()
+    const born = await heir
+    // It waits for the one that is about to die.
+    const status = scene.sidecar.status()
+    await born.terminate()
+    assert.equal((await status).listeners.length, 1)
+    scene.set(resources(two, ''))
+    await eventually(async () => (await askSix(scene)).join() === '200 two')
+    await eventually(() => statistic(scene, 'workers_serving') === 2)
+    assert.equal(statistic(scene, 'worker_deaths'), 2)
+  })
+
   test('one that refuses what is in force gets no connection until it has caught up', async () => {
     await using scene = await open(logs)
     await scene.sidecar.ready

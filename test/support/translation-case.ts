@@ -193,8 +193,13 @@ function namesOf({ hostname, ...entry }: SceneService) {
 function onlyPresent({
   isServiceEntry,
   aliases,
-}: SceneService): Pick<Service, 'isServiceEntry' | 'aliases'> {
-  return { ...(isServiceEntry === true && { isServiceEntry }), ...(aliases && { aliases }) }
+  aliasPorts,
+}: SceneService): Pick<Service, 'isServiceEntry' | 'aliases' | 'aliasPorts'> {
+  return {
+    ...(isServiceEntry === true && { isServiceEntry }),
+    ...(aliases && { aliases }),
+    ...(aliasPorts && { aliasPorts }),
+  }
 }
 
 function endpointOf(

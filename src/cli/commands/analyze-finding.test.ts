@@ -42,7 +42,15 @@ function virtualService(metadata: string, spec: string): string {
 }
 
 function to(destination: string): string {
-  return `hosts: [shop], http: [{ route: [{ destination: { ${destination} } }] }]`
+  return `hosts: [shop], ${routeTo(destination)}`
+}
+
+function routeTo(destination: string): string {
+  return `http: [{ route: [{ destination: { ${destination} } }] }]`
+}
+
+function externalName(name: string, of: string): string {
+  return `---\napiVersion: v1\nkind: Service\nmetadata: { name: ${name} }\nspec: { type: ExternalName, externalName: ${of}.default.svc.cluster.local }\n`
 }
 
 function sidecar(name: string, selector = ''): string {
@@ -80,6 +88,32 @@ const rows: readonly (readonly [title: string, text: string, findings: readonly 
       virtualService('name: a', `exportTo: [one], ${to('host: shop')}`) +
       virtualService('name: b', `exportTo: [two], ${to('host: shop')}`),
     ['error IST0101 VirtualService default/b spec.http[0].route[0].destination.host'],
+  ],
+  [
+    'an ExternalName is the service that it names: its ports, its subsets and who sees it count',
+    service('shop', '{ port: 80, name: http }, { port: 81, name: http-web }') +
+      service('hidden', undefined, ', annotations: { networking.istio.io/exportTo: other }') +
+      externalName('other', 'shop') +
+      externalName('unseen', 'hidden') +
+      pod('shop-v1', 'app: shop, version: v1') +
+      `---\n${networking}\nkind: DestinationRule\nmetadata: { name: shop }\nspec: { host: shop, subsets: [{ name: v1, labels: { version: v1 } }] }\n` +
+      virtualService('name: a', to('host: other, port: { number: 80 }, subset: v1')) +
+      virtualService(
+        'name: b',
+        `hosts: [b.test], ${routeTo('host: other, port: { number: 82 }')}`,
+      ) +
+      virtualService('name: c', `hosts: [c.test], ${routeTo('host: other')}`) +
+      virtualService(
+        'name: d',
+        `hosts: [d.test], ${routeTo('host: other, port: { number: 80 }, subset: v2')}`,
+      ) +
+      virtualService('name: e', `hosts: [e.test], ${routeTo('host: unseen')}`),
+    [
+      'error IST0101 VirtualService default/b spec.http[0].route[0].destination.port.number',
+      'error IST0112 VirtualService default/c spec.http[0].route[0].destination',
+      'error IST0101 VirtualService default/d spec.http[0].route[0].destination.subset',
+      'error IST0101 VirtualService default/e spec.http[0].route[0].destination.host',
+    ],
   ],
   [
     'a port that the service does not have',

@@ -357,6 +357,36 @@ spec: { host: reviews, trafficPolicy: { loadBalancer: { consistentHash: { httpHe
   assert.deepEqual(hashedBy, isHashed ? ['header x-user'] : [])
 })
 
+test('a route to an ExternalName ends at the service that it names', async () => {
+  const named = `
+apiVersion: v1
+kind: Service
+metadata: { name: old }
+spec: { type: ExternalName, externalName: reviews.default.svc.cluster.local }
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: { name: shop }
+spec:
+  hosts: [shop.test]
+  http:
+  - route: [{ destination: { host: old, subset: v2 } }]
+---
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: { name: reviews }
+spec: { host: reviews, subsets: [{ name: v2, labels: { version: v2 } }] }
+`
+  using shop = scene({ 'mesh.yaml': mesh, 'routes.yaml': named })
+  const { exitCode, report } = await shop.report('GET', 'http://shop.test/', ...from)
+  assert.equal(exitCode, 0)
+  assert.ok(report.action?.kind === 'forward')
+  assert.deepEqual(
+    report.action.destinations.map(({ host, port, subset }) => [host, port, subset]),
+    [['reviews.default.svc.cluster.local', 9080, 'v2']],
+  )
+})
+
 test('a mesh that lets nothing out fails the hosts that it does not know', async () => {
   const strict = mesh.replace(
     'inferSubsets: false',

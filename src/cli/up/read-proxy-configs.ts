@@ -1,4 +1,7 @@
-/** Reads the resources of kind ProxyConfig that a mesh file's workloads start with. What is wrong with files the control plane says. */
+/**
+ * Reads the resources of kind ProxyConfig that a mesh file's workloads start with. What is wrong with files the control
+ * plane says.
+ */
 import { dirname, resolve } from 'node:path'
 
 import type { ProxyConfigSpec } from '../../model/istio/proxy-config.ts'

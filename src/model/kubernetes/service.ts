@@ -1,6 +1,6 @@
 /**
  * Spec of Kubernetes' core `Service` (apiVersion v1), shaped as its YAML. What only a cluster can do (load
- * balancer addresses, node ports, session affinity) is known and checked, and has no effect here.
+ * balancer addresses, node ports) is known and checked, and has no effect here.
  */
 
 export interface ServiceSpec {

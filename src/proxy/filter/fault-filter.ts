@@ -1,9 +1,11 @@
 /**
  * Fault injection (Envoy `envoy.filters.http.fault`): a request waits, or is answered with an error, or first the one
- * and then the other, as often as the configuration says. In place of an answer the client's stream may be reset. What the route says takes the filter's own place.
+ * and then the other, as often as the configuration says. In place of an answer the client's stream may be reset. What
+ * the route says takes the filter's own place.
  *
- * Flags `DI` and `FI`, details `fault_filter_abort` and `fault_filter_reset`. A request that is delayed holds its body like any that waits for
- * an upstream, so its ceiling is the connection's. `max_active_faults` counts over all of the filter's routes.
+ * Flags `DI` and `FI`, details `fault_filter_abort` and `fault_filter_reset`. A request that is delayed holds its body like
+ * any that waits for an upstream, so its ceiling is the connection's. `max_active_faults` counts over all of the filter's
+ * routes.
  */
 import type { Clock, Timer } from '../../lib/clock.ts'
 import type { Random } from '../../lib/random.ts'

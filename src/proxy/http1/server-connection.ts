@@ -2,8 +2,9 @@
  * One client's HTTP/1.1 connection: requests are read and answered one after the other, in order.
  *
  * While one is being answered, or its body is paused, what the client sends is held up to a bound, and then the wire is
- * paused: a client that leaves meanwhile is seen soon, unless it has sent more than that. A connection ends after a response that said so, after a request that was refused,
- * and after a response that began before its request was complete (as in Envoy: the rest is not waited for).
+ * paused: a client that leaves meanwhile is seen soon, unless it has sent more than that. A connection ends after a
+ * response that said so, after a request that was refused, and after a response that began before its request was
+ * complete (as in Envoy: the rest is not waited for).
  */
 import { unreachable } from '../../lib/assert.ts'
 import type { Clock } from '../../lib/clock.ts'

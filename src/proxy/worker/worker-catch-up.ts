@@ -87,16 +87,20 @@ export class CatchUp {
     this.#options.onChange()
   }
 
-  /** A successor is there: resolves when it has been told everything; it serves when it has taken all of it. */
-  async replay(): Promise<void> {
+  /**
+   * A successor is there: resolves to true when it has been told everything, to false when it has died over it. It serves
+   * when it has taken all.
+   */
+  async replay(): Promise<boolean> {
     const generation = this.#generation
     for (const batch of this.#options.inForce()) {
       const result = await this.#options.ask(batch)
-      if (result === undefined || generation !== this.#generation) return
+      if (result === undefined || generation !== this.#generation) return false
       this.#note(batch, result, () => true)
     }
     void this.#begin(generation)
     this.#report()
+    return true
   }
 
   /** All workers have answered; `isTaken` says what one of them, at least, has taken: that is in force. */
@@ -116,6 +120,7 @@ export class CatchUp {
     const { clock, isWarm, onChange } = this.#options
     const endMs = clock.monotonicMs() + warmMsMax
     while (clock.monotonicMs() < endMs && !(await isWarm())) {
+      if (generation !== this.#generation) return
       await new Promise<void>((resolve) => clock.setTimer(warmLookMs, resolve))
     }
     if (generation !== this.#generation) return

@@ -76,7 +76,7 @@ export class WorkerPlane implements ConnectionTaker {
   readonly #pending = new Map<number, Pending>()
   #worker: Worker
   #ready: Promise<void>
-  #becomeReady: () => void = () => {}
+  #becomeReady: (after?: Promise<void>) => void = () => {}
   #asked = 0
   /** Times of the last deaths. */
   #deaths: readonly number[] = []
@@ -179,7 +179,7 @@ export class WorkerPlane implements ConnectionTaker {
 
   #awaitReady(): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>()
-    this.#becomeReady = resolve
+    this.#becomeReady = (after) => resolve(after)
     return promise
   }
 
@@ -222,7 +222,8 @@ export class WorkerPlane implements ConnectionTaker {
   async #onReady(): Promise<void> {
     const becomeReady = this.#becomeReady
     if (this.#deaths.length > 0) {
-      await this.#catchUp.replay()
+      // One that dies over it has been told nothing: its own successor is.
+      if (!(await this.#catchUp.replay())) return
       this.#options.onReplaced()
     }
     becomeReady()
@@ -254,7 +255,10 @@ export class WorkerPlane implements ConnectionTaker {
     // What the dead one had counted is kept by whoever heard of its death; its successor begins at zero.
     new Float64Array(this.#options.setup.slots.counters).fill(0)
     this.stats = this.#openStats()
+    const becomeReady = this.#becomeReady
     this.#ready = this.#awaitReady()
+    // Who waited for the dead one waits for its successor.
+    becomeReady(this.#ready)
     if (this.#deaths.length >= deathsMax) {
       this.#isGivenUp = true
       this.#becomeReady()
