@@ -35,7 +35,6 @@ function trafficPolicy(path: string): EffectTable {
     ...trafficBlocks(path),
     ...trafficBlocks(portLevel),
     [`${path}.portLevelSettings`]: 'effective',
-    [`${path}.tunnel.protocol=POST`]: 'not-yet',
   }
 }
 
@@ -161,10 +160,6 @@ const reasons: Readonly<Record<string, string>> = {
 const consequences: Readonly<Record<string, string>> = {
   ...reasonsBelow('spec.meshConfig', notYetInMesh),
   ...reasonsBelow('spec.meshConfig.defaultConfig', notYetInProxy),
-  'spec.trafficPolicy.tunnel.protocol':
-    'our own proxy closes such connections, a real Envoy takes them',
-  'spec.subsets[].trafficPolicy.tunnel.protocol':
-    'our own proxy closes such connections, a real Envoy takes them',
   'spec.ports[].protocol': 'our own proxy refuses the port, a real Envoy takes it',
   'spec.services[].ports[].protocol': 'our own proxy refuses the port, a real Envoy takes it',
 }

@@ -10,7 +10,6 @@ import type { L4Target } from './l4-route.ts'
 import { durationOfText, packed } from './message.ts'
 import { sourceFilters, sourceHashOfBytes } from './source-hash.ts'
 import { tcpStatsFilter, type Reporter } from './stats-filter.ts'
-import { systemClusters } from './system-cluster.ts'
 
 export interface TcpInput {
   /** A cluster, or what routes say. */
@@ -29,9 +28,7 @@ export function tcpFilters({ target, statPrefix, reporter, client, mesh }: TcpIn
     configType: {
       $case: 'typedConfig' as const,
       value: packed(TcpProxy, 'envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy', {
-        ...(typeof target === 'string'
-          ? clusterFields(target)
-          : targetFields(allowed(target, client), client)),
+        ...(typeof target === 'string' ? clusterFields(target) : targetFields(target, client)),
         ...(statPrefix !== undefined && { statPrefix }),
         ...idleTimeoutOf(target, client),
         accessLog: accessLogs(mesh),
@@ -77,11 +74,4 @@ function idleTimeoutOf(target: TcpInput['target'], client: Client) {
   return isSaid || client.idleTimeout === undefined
     ? {}
     : { idleTimeout: durationOfText(client.idleTimeout) }
-}
-
-/** Our own proxy has no tunnels by POST: nothing leaves rather than without the tunnel. */
-function allowed(target: L4Target, { kind }: Client): L4Target {
-  if (kind === 'envoy' || target.tunnel?.usesPost !== true) return target
-  const clusters = [{ name: systemClusters.blackHole, weight: 1 }]
-  return { ...target, clusters, tunnel: undefined }
 }

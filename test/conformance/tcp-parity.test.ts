@@ -13,7 +13,7 @@ import { eventually } from '../support/eventually.ts'
 import { findEnvoy, skipUnless } from '../support/programs.ts'
 import { inParallel } from './parity/answer.ts'
 import { type OpenProxy, openEnvoy, openTulle } from './parity/open-proxy.ts'
-import { type TcpBackend, openBackend } from './parity/tcp-backend.ts'
+import { type TcpBackend, openBackend, openHttpBackend } from './parity/tcp-backend.ts'
 import { tcpBootstrap, tcpListeners } from './parity/tcp-bootstrap.ts'
 import { type TcpCase, tcpCases } from './parity/tcp-cases.ts'
 
@@ -37,6 +37,7 @@ describe('below HTTP in Envoy and in Tulle', { skip: skipUnless(envoy, 'envoy') 
     for (const name of ['a', 'b', 'c']) backends.push(await openBackend(name, 'echo'))
     backends.push(await openBackend('greeter', 'greet'))
     backends.push(await openBackend('proxy', 'tunnel'), await openBackend('refusal', 'refuse'))
+    backends.push(await openHttpBackend('poster', 1), await openHttpBackend('poster-2', 2))
     const file = join(folder, 'bootstrap.json')
     const ports = new Map(backends.map(({ name, port }) => [name, port]))
     writeFileSync(file, JSON.stringify(tcpBootstrap(ports, log)))

@@ -503,10 +503,4 @@ testIssues(envelope, [
     '.loadBalancer.warmup',
     '{loadBalancer: {simple: PASSTHROUGH, warmup: {duration: 1s}}}',
   ),
-  warning(
-    'a tunnel by POST has no effect yet',
-    'TUL0011',
-    '.tunnel.protocol',
-    '{tunnel: {targetHost: a, targetPort: 80, protocol: POST}}',
-  ),
 ])

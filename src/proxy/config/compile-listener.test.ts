@@ -294,7 +294,24 @@ const refusals: readonly (readonly [claim: string, text: string, reason: RegExp]
     ),
     /forward_reason_phrase: reason phrases are not passed on/,
   ],
+  [
+    'the path of a CONNECT',
+    tunnelBy('post_path: /a'),
+    /tunneling_config\.post_path: needs use_post: CONNECT has no path/,
+  ],
+  [
+    'a path of a POST that is none',
+    tunnelBy('use_post: true, post_path: "/a b"'),
+    /tunneling_config\.post_path: is no path, got "\/a b"/,
+  ],
 ]
+
+function tunnelBy(settings: string): string {
+  const type = 'type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy'
+  return listenerWith(
+    `{name: tcp, typed_config: {"@type": ${type}, stat_prefix: s, cluster: c, tunneling_config: {hostname: "a:1", ${settings}}}}`,
+  )
+}
 
 for (const [claim, text, reason] of refusals) {
   test(`a listener is refused for ${claim}`, () => {

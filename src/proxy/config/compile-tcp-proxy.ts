@@ -87,12 +87,18 @@ function compileHash(
 function compileTunnel({ tunnelingConfig }: TcpProxy, report: FieldReport) {
   if (tunnelingConfig === undefined) return undefined
   const here = at(report, 'tunneling_config', 'hostname')
-  const { hostname: target } = tunnelingConfig
+  const { hostname: target, usePost, postPath } = tunnelingConfig
   if (target === '') refuse(here, 'value length must be at least 1 characters')
   if (!/^[\w.:[\]-]*$/.test(target)) {
     refuse(here, `placeholders are not implemented, got ${showValue(target)}`)
   }
-  return { target }
+  if (!usePost && postPath !== '') {
+    refuse(at(report, 'tunneling_config', 'post_path'), 'needs use_post: CONNECT has no path')
+  }
+  if (!/^(?:\/[!-~]*)?$/.test(postPath)) {
+    refuse(at(report, 'tunneling_config', 'post_path'), `is no path, got ${showValue(postPath)}`)
+  }
+  return usePost ? { target, post: { path: postPath === '' ? '/' : postPath } } : { target }
 }
 
 type PickCluster = (draw: number) => string

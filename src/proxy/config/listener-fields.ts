@@ -297,11 +297,11 @@ export const tcpProxyRule: MessageRule = {
     tunnelingConfig: used({
       type: 'envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy.TunnelingConfig',
       fields: {
-        hostname: used(undefined, 'without placeholders; asked for by CONNECT over HTTP/1.1'),
-        usePost: refusedField('tunnels by POST are not implemented', false),
+        hostname: used(undefined, 'without placeholders'),
+        usePost: used(),
         headersToAdd: refusedField('headers of a CONNECT request are not implemented'),
         propagateResponseHeaders: refusedField('response headers are not kept', false),
-        postPath: refusedField('tunnels by POST are not implemented'),
+        postPath: used(),
         propagateResponseTrailers: refusedField('response trailers are not kept', false),
       },
     }),

@@ -1,5 +1,5 @@
 /**
- * Asks an HTTP/1.1 proxy for a tunnel before bytes are sent through it (Envoy `tunneling_config`): one CONNECT, one
+ * Asks an HTTP/1.1 proxy for a tunnel by CONNECT before bytes are sent through it (Envoy `tunneling_config`): one
  * answer, and what follows the answer's head belongs to the connection.
  *
  * The answer is read strictly: anything but an HTTP/1 status line, or a head that is too long, is a failure, as is
@@ -11,6 +11,8 @@ import type { Wire } from '../wire/wire.ts'
 export interface TunnelSettings {
   /** `host:port` */
   readonly target: string
+  /** By POST to this path; absent: by CONNECT. */
+  readonly post?: { readonly path: string } | undefined
 }
 
 export interface OpenTunnelOptions extends TunnelSettings {
@@ -20,8 +22,8 @@ export interface OpenTunnelOptions extends TunnelSettings {
 }
 
 export type TunnelResult =
-  /** `rest` came behind the answer. The wire is paused. */
-  | { readonly ok: true; readonly rest: Buffer }
+  /** What the bytes go through; `rest` came behind the answer. It may be paused. */
+  | { readonly ok: true; readonly wire: Wire; readonly rest: Buffer }
   | { readonly ok: false; readonly reason: 'timeout' | 'failed'; readonly message: string }
 
 const headBytesMax = 64 * 1024
@@ -59,7 +61,7 @@ export function openTunnel(
       const answer = readAnswer(held)
       if (answer === 'more') return
       if (typeof answer === 'string') fail(answer)
-      else finish({ ok: true, rest: answer })
+      else finish({ ok: true, wire, rest: answer })
     },
     onEnd: () => fail('ended before its answer to CONNECT'),
     onDrain: () => {},

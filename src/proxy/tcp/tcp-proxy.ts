@@ -17,7 +17,8 @@ import type { Host } from '../upstream/host.ts'
 import { endText } from '../wire/end-text.ts'
 import { LazyTimer } from '../wire/lazy-timer.ts'
 import type { ConnectResult, Wire, WireEvents } from '../wire/wire.ts'
-import { openTunnel } from './open-tunnel.ts'
+import { openTunnel, type TunnelResult, type TunnelSettings } from './open-tunnel.ts'
+import { openStreamTunnel } from './stream-tunnel.ts'
 
 export function openTcpConnection(
   wire: Wire,
@@ -151,7 +152,7 @@ class TcpConnection implements OpenConnection {
   #onConnect(result: ConnectResult, cluster: Cluster, host: Host): void {
     const { tunnel } = this.#config
     if (result.ok && tunnel !== undefined && !this.#isOver) {
-      this.#askForTunnel(result.wire, cluster, host)
+      this.#askForTunnel(result.wire, { tunnel, cluster, host })
       return
     }
     if (result.ok) {
@@ -163,24 +164,33 @@ class TcpConnection implements OpenConnection {
     this.#onFailure(result, cluster, host)
   }
 
-  #askForTunnel(wire: Wire, cluster: Cluster, host: Host): void {
-    const { clock } = this.#owner.runtime
-    const target = this.#config.tunnel?.target ?? ''
-    const options = { target, clock, timeoutMs: cluster.connectTimeoutMs }
-    this.#giveUp = openTunnel(wire, options, (result) => {
+  #askForTunnel(
+    connected: Wire,
+    { tunnel, cluster, host }: { tunnel: TunnelSettings; cluster: Cluster; host: Host },
+  ): void {
+    const onResult = (result: TunnelResult): void => {
       this.#giveUp = undefined
       if (!result.ok) {
         this.#onFailure(result, cluster, host)
         return
       }
       cluster.outlierDetector?.report(host, { kind: 'connected', isFinal: true })
+      const { wire, rest } = result
       this.#join(wire, cluster, host)
-      if (result.rest.length > 0) {
-        this.#record.bytesSent += result.rest.length
-        this.#downstream.write(result.rest)
+      if (rest.length > 0) {
+        this.#record.bytesSent += rest.length
+        this.#downstream.write(rest)
       }
       wire.resume()
-    })
+    }
+    const { clock, random, overload, turn } = this.#owner.runtime
+    if (tunnel.post === undefined && cluster.protocol !== 'http2') {
+      const options = { ...tunnel, clock, timeoutMs: cluster.connectTimeoutMs }
+      this.#giveUp = openTunnel(connected, options, onResult)
+    } else {
+      const options = { tunnel, cluster, clock, random, held: overload, copies: turn.copies }
+      this.#giveUp = openStreamTunnel(connected, options, onResult)
+    }
   }
 
   #onFailure(

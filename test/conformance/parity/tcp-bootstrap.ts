@@ -38,6 +38,16 @@ export const tcpListeners = [
   'tunnel',
   'via-proxy',
   'via-refusal',
+  'via-post',
+  'via-post-path',
+  'via-post-refused',
+  'via-post-empty',
+  'via-post-created',
+  'via-post-2',
+  'via-post-2-refused',
+  'via-post-2-empty',
+  'via-post-2-created',
+  'via-connect-2',
 ] as const
 
 export type TcpListener = (typeof tcpListeners)[number]
@@ -65,6 +75,14 @@ export function tcpBootstrap(ports: ReadonlyMap<string, number>, log: string): o
     },
   ]
   const whose = logging('%DOWNSTREAM_REMOTE_ADDRESS% %DOWNSTREAM_LOCAL_ADDRESS% %UPSTREAM_CLUSTER%')
+  const posts = (cluster: string, path?: string) => {
+    const tunnel = {
+      hostname: 'db.internal:5432',
+      use_post: true,
+      ...(path && { post_path: path }),
+    }
+    return { filter_chains: [{ filters: tcp(cluster, { tunneling_config: tunnel }) }] }
+  }
   const restored = (cluster: string) => tcp(cluster, { access_log: whose })
   const listeners: Readonly<Record<TcpListener, object>> = {
     sni: {
@@ -127,6 +145,16 @@ export function tcpBootstrap(ports: ReadonlyMap<string, number>, log: string): o
     blackhole: { filter_chains: [{ filters: tcp('nothing') }] },
     'via-proxy': { filter_chains: [{ filters: tcp('proxy', tunneled) }] },
     'via-refusal': { filter_chains: [{ filters: tcp('refusal', tunneled) }] },
+    'via-post': posts('poster'),
+    'via-post-path': posts('poster', '/tunnel?to=db'),
+    'via-post-refused': posts('poster', '/refuse'),
+    'via-post-empty': posts('poster', '/empty'),
+    'via-post-created': posts('poster', '/created'),
+    'via-post-2': posts('poster-2'),
+    'via-post-2-refused': posts('poster-2', '/refuse'),
+    'via-post-2-empty': posts('poster-2', '/empty'),
+    'via-post-2-created': posts('poster-2', '/created'),
+    'via-connect-2': { filter_chains: [{ filters: tcp('poster-2', tunneled) }] },
     tunnel: { filter_chains: [{ filters: http({ route: tunnelTo('inside') }, true) }] },
   }
   return {
@@ -154,9 +182,10 @@ export function tcpBootstrap(ports: ReadonlyMap<string, number>, log: string): o
         },
       ],
       clusters: [
-        ...['a', 'b', 'c', 'greeter', 'proxy', 'refusal'].map((name) =>
+        ...['a', 'b', 'c', 'greeter', 'proxy', 'refusal', 'poster'].map((name) =>
           cluster(name, [ports.get(name) ?? 0]),
         ),
+        overHttp2(cluster('poster-2', [ports.get('poster-2') ?? 0])),
         told('told-v1', 'V1', ports.get('a') ?? 0),
         told('told-v2', 'V2', ports.get('a') ?? 0),
         // The first is refused: nobody listens on port 1.
@@ -245,6 +274,19 @@ function cluster(name: string, ports: readonly number[]): object {
           lb_endpoints: ports.map((port) => ({ endpoint: { address: socketAddress(port) } })),
         },
       ],
+    },
+  }
+}
+
+function overHttp2(cluster: object): object {
+  const type = 'envoy.extensions.upstreams.http.v3.HttpProtocolOptions'
+  return {
+    ...cluster,
+    typed_extension_protocol_options: {
+      [type]: {
+        '@type': `type.googleapis.com/${type}`,
+        explicit_http_config: { http2_protocol_options: {} },
+      },
     },
   }
 }

@@ -57,6 +57,17 @@ const request = bytes('GET / HTTP/1.1\r\nHost: a\r\n\r\n')
 const v2 = (hex: string): Buffer => Buffer.from(`0d0a0d0a000d0a515549540a${hex}`, 'hex')
 const v2FromTen = v2('2111000c0a0102030a00000103e801bb')
 
+function tunnelCases(
+  listener: 'via-post' | 'via-post-2' | 'via-connect-2',
+  rows: readonly (readonly [string, RegExp])[],
+): readonly TcpCase[] {
+  return rows.map(([suffix, answer]) => {
+    const name = `${listener}${suffix}`
+    // Named in the bootstrap's list, which the test of that name looks up.
+    return { name, listener: name as TcpListener, sent: [bytes('hello')], answer }
+  })
+}
+
 export const tcpCases: readonly TcpCase[] = [
   { name: 'a server name chooses', listener: 'sni', sent: [helloA], answer: /^a: / },
   { name: 'a hello in single octets', listener: 'sni', sent: torn(helloA, 300), answer: /^a: / },
@@ -256,6 +267,27 @@ export const tcpCases: readonly TcpCase[] = [
     listener: 'via-refusal',
     sent: [bytes('hello')],
     answer: /^$/,
+  },
+  ...tunnelCases('via-post', [
+    ['', /^POST \/ db\.internal:5432 chunked: hello/],
+    ['-path', /^POST \/tunnel\?to=db db\.internal:5432 chunked: hello/],
+    ['-refused', /^$/],
+    ['-empty', /^$/],
+    ['-created', /^POST \/created db\.internal:5432 chunked: hello/],
+  ]),
+  ...tunnelCases('via-post-2', [
+    ['', /^POST \/ db\.internal:5432 : hello/],
+    ['-refused', /^$/],
+    ['-empty', /^$/],
+    ['-created', /^$/],
+  ]),
+  ...tunnelCases('via-connect-2', [['', /^CONNECT  db\.internal:5432 : hello/]]),
+  {
+    name: 'the end of what the client sends is the end of a body over HTTP/2',
+    listener: 'via-post-2',
+    sent: [bytes('hello')],
+    answer: /hello bye$/,
+    halfCloses: true,
   },
   { name: 'no host at all', listener: 'blackhole', sent: [bytes('hello')], answer: /^$/ },
   {
