@@ -48,6 +48,7 @@ export function createBootstrap(options: BootstrapOptions): Record<string, Json>
         },
       },
     ],
+    cluster_manager: { local_cluster_name: localCluster },
     overload_manager: overloadManager,
     ...statsConfig(plan),
     ...layeredRuntime(plan.proxy),
@@ -154,7 +155,19 @@ function dynamicResources(): Json {
 
 function staticClusters({ identity }: WorkloadPlan, relayAddress: string): readonly Json[] {
   const names = identity === undefined ? ['xds-grpc'] : ['xds-grpc', 'sds-grpc']
-  return names.map((name) => agentCluster(name, relayAddress))
+  return [...names.map((name) => agentCluster(name, relayAddress)), fellows]
+}
+
+/** Istio's name for the workloads of the same service; by their places the sidecar knows its zone's share of requests. */
+const localCluster = 'local_cluster'
+
+const fellows: Json = {
+  name: localCluster,
+  type: 'EDS',
+  connect_timeout: '1s',
+  eds_cluster_config: {
+    eds_config: { ads: {}, initial_fetch_timeout: '5s', resource_api_version: 'V3' },
+  },
 }
 
 function agentCluster(name: string, relayAddress: string): Json {

@@ -69,7 +69,6 @@ function poolOf(path: string): EffectTable {
 const trafficBlockEffects: EffectTable = {
   ...poolEffects,
   loadBalancer: 'effective',
-  'loadBalancer.zoneAwareLbSetting': 'not-yet',
   tls: 'effective',
   'tls.credentialName': 'refused',
 }
