@@ -11,7 +11,7 @@
  * | a Sidecar | when its ports take something else since | – | – (other scope classes; what they see anew is worked on) |
  * | a PeerAuthentication | as endpoints | of endpoints that take mTLS since, or no more | – |
  * | an injected fault | – | – | of its host; the own parts of workloads |
- * | the mesh's settings, the set of selectors | everything | everything | everything |
+ * | the mesh's settings, the set of selectors, whether anything routes by zone | everything | everything | everything |
  *
  * Marking too much costs time; marking too little is wrong. The property test compares with a full run.
  */
@@ -81,7 +81,8 @@ export function* compareWorlds(before: World, after: World): Steps<Dirty> {
   if (
     !isSame(before.input.mesh, after.input.mesh) ||
     !isSameKeys(before.selectors, after.selectors) ||
-    !isSame(before.placeLabels, after.placeLabels)
+    !isSame(before.placeLabels, after.placeLabels) ||
+    before.routesByZone !== after.routesByZone
   ) {
     return everythingDirty()
   }

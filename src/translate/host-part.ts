@@ -19,7 +19,7 @@ import { identitiesOf } from './identity.ts'
 import { faultsFor, injectFaults } from './injected-fault.ts'
 import { l4Inputs, l4RoutesOf } from './l4-route.ts'
 import { isPassthrough } from './load-balancer.ts'
-import { localityPolicyOf } from './locality.ts'
+import { isZoneAware, localityPolicyOf } from './locality.ts'
 import { keyOfHeaders, withHeaders } from './proxy-header.ts'
 import { encodeVirtualHost, type EncodedVirtualHost } from './route-configuration.ts'
 import { translateRoutes } from './route.ts'
@@ -74,6 +74,7 @@ export function translateClusters(input: PartInput): EncodedResource[] {
     systemRoots: scope.systemRoots,
     place: scope.place,
     preservesCase: scope.headers.preservesCase,
+    routesByZone: world.routesByZone,
   }
   return service.ports.flatMap((port) =>
     subsetsOf(input).flatMap((subset) => {
@@ -123,9 +124,12 @@ export function placeKey({ world, scope, service, rule }: PartInput): string {
     service.isNodeLocal === true ||
     mesh.outlierDetection !== undefined ||
     (mesh.localityLb?.distribute ?? []).length > 0 ||
+    isZoneAware(mesh.zoneAwareLb) ||
     blocks.some(
       ({ outlierDetection, loadBalancer }) =>
-        outlierDetection !== undefined || loadBalancer?.localityLbSetting !== undefined,
+        outlierDetection !== undefined ||
+        loadBalancer?.localityLbSetting !== undefined ||
+        loadBalancer?.zoneAwareLbSetting !== undefined,
     )
   return counts ? JSON.stringify(scope.place) : ''
 }

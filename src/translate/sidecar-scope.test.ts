@@ -72,10 +72,10 @@ test('in a mesh of a thousand services a sidecar gets those of its namespace and
   const scoped = createTranslation({
     input: inputOf(services, [sidecar('ns-7', hosts)]),
   }).viewOf(client)
-  // Two ports each; PassthroughCluster, BlackHoleCluster and http_proxy_tunnel beside them.
+  // Two ports each; PassthroughCluster, BlackHoleCluster and http_proxy_tunnel beside them, and local_cluster's endpoints.
   assert.equal(whole.resources(typeUrls.cluster).size, 2 * namespaceCount * servicesEach + 3)
   assert.equal(scoped.resources(typeUrls.cluster).size, 2 * (servicesEach + 1) + 3)
-  assert.equal(scoped.resources(typeUrls.endpoint).size, 2 * (servicesEach + 1))
+  assert.equal(scoped.resources(typeUrls.endpoint).size, 2 * (servicesEach + 1) + 1)
   assert.ok(bytesOf(scoped) * 50 < bytesOf(whole), `${bytesOf(scoped)} of ${bytesOf(whole)} bytes`)
 })
 
@@ -131,7 +131,8 @@ test('a route to another name of a service brings that service into sight', asyn
 
 test('a Sidecar that comes, changes and goes is followed', async () => {
   const services = meshServices().slice(0, 20)
-  const count = (): number => translation.viewOf(client).resources(typeUrls.endpoint).size
+  // All but those of local_cluster.
+  const count = (): number => translation.viewOf(client).resources(typeUrls.endpoint).size - 1
   const translation = createTranslation({ input: inputOf(services, []) })
   assert.equal(count(), 40)
   await translation.update(inputOf(services, [sidecar('ns-7', ['./*'])]))

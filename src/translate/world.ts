@@ -25,6 +25,7 @@ import { namesOf } from './service-name.ts'
 import { Sidecars } from './sidecar-index.ts'
 import { rulesHashSource } from './source-hash.ts'
 import { VirtualServices, type VirtualService } from './virtual-service-index.ts'
+import { routesByZone } from './zone-aware.ts'
 
 export interface World {
   readonly input: TranslationInput
@@ -39,6 +40,8 @@ export interface World {
   /** Whether some destination hashes by who calls. */
   readonly hashesSource: boolean
   readonly hashingRules: boolean
+  /** Whether requests to some service stay in their zone as far as they can. */
+  readonly routesByZone: boolean
   readonly sidecars: Sidecars
   /** What clients see of it all. */
   readonly imports: ImportCache
@@ -142,6 +145,7 @@ function* buildConfig(input: TranslationInput, previous: World | undefined) {
     virtualServicesTo,
     ruleLabels: placeLabelsOf(destinationRules, input.mesh),
     hashingRules: rulesHashSource(destinationRules),
+    routesByZone: routesByZone(destinationRules, input.mesh),
     selectors: selectorsOf(
       virtualServices,
       destinationRules,
