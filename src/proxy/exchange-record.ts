@@ -60,6 +60,7 @@ export function createRecord(scope: ExchangeScope, request: RequestHead): Reques
     downstreamDirectLocalAddress: scope.directLocalAddressText,
     downstreamDirectRemoteAddress: scope.directRemoteAddressText,
     requestedServerName: scope.requestedServerName,
+    filterState: scope.manager.filterState,
     filterChainName: scope.manager.filterChainName,
     downstreamSecurity: scope.security,
     upstreamSecurity: undefined,

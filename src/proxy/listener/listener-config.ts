@@ -177,7 +177,7 @@ export interface HttpConnectionManager {
   readonly defaultHostHttp10?: string
   /** Envoy `max_stream_duration`; absent or 0: none. */
   readonly maxStreamDurationMs?: number
-  /** What network filters say of every connection, for hash policies; absent: nothing. */
+  /** What network filters say of every connection, for hash policies and logs; absent: nothing. */
   readonly filterState?: FilterState
   /** What becomes of x-forwarded-client-cert; absent: removed (Envoy's SANITIZE). */
   readonly clientCert?: ClientCertForwarding
@@ -216,4 +216,6 @@ export interface TcpProxyConfig {
   /** Hosts are HTTP proxies, which are asked for a tunnel first. */
   readonly tunnel?: TunnelSettings | undefined
   readonly maxDurationMs: number
+  /** What network filters say of every connection, for logs; absent: nothing. */
+  readonly filterState?: FilterState | undefined
 }

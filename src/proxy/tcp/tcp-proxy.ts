@@ -77,6 +77,7 @@ class TcpConnection implements OpenConnection {
       requestedServerName: wire.requestedServerName,
       downstreamSecurity: wire.security,
       connectionId: runtime.nextConnectionId(),
+      filterState: config.filterState,
     }
   }
 

@@ -73,6 +73,8 @@ export interface RequestRecord {
   downstreamDirectLocalAddress: string
   downstreamDirectRemoteAddress: string
   requestedServerName: string | undefined
+  /** What network filters said of the connection, by key. */
+  filterState?: Readonly<Record<string, string>> | undefined
   filterChainName: string | undefined
   /** What TLS has proved on each side; absent on plaintext. */
   downstreamSecurity?: ConnectionSecurity | undefined
@@ -120,6 +122,7 @@ export interface TcpRecord {
   hostsReached?: readonly Host[]
   downstreamSecurity?: ConnectionSecurity | undefined
   upstreamSecurity?: ConnectionSecurity | undefined
+  filterState?: Readonly<Record<string, string>> | undefined
   connectionId: number
 }
 
