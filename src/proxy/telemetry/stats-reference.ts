@@ -33,7 +33,10 @@ export function renderStatsReference(registry: StatsRegistry): string {
   createMembershipStats(registry, '<name>')
   createUpstreamTlsStats(registry, '<name>')
   const cluster = createClusterStats(registry, '<name>')
-  for (const make of [cluster.http2, cluster.zone, cluster.healthCheck]) make?.()
+  // Those that most clusters do without.
+  cluster.http2?.()
+  cluster.zone?.()
+  cluster.healthCheck?.()
   void cluster.outlier
   const { answers, internalAnswers, externalAnswers, retriedAnswers } = cluster
   const http = createDownstreamStats(registry, '<stat_prefix>', '<address>')
