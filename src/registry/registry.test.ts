@@ -248,6 +248,41 @@ test('a WorkloadEntry takes labels of its metadata before its spec’s, name and
   )
 })
 
+const selected: readonly [claim: string, spec: string, expected: readonly string[]][] = [
+  ['plain', '{ address: 10.0.0.1, labels: { app: a } }', ['444 10.0.0.1:444', '445 10.0.0.1:445']],
+  [
+    'with a service account',
+    '{ address: 10.0.0.1, labels: { app: a }, serviceAccount: b }',
+    ['444 10.0.0.1:444 istio', '445 10.0.0.1:445 istio'],
+  ],
+  [
+    'with a port of its own, by name',
+    '{ address: 10.0.0.1, labels: { app: a }, ports: { http-445: 8080 } }',
+    ['444 10.0.0.1:444', '445 10.0.0.1:8080'],
+  ],
+  [
+    'with mTLS off, whatever its account',
+    '{ address: 10.0.0.1, labels: { app: a, security.istio.io/tlsMode: disabled }, serviceAccount: b }',
+    ['444 10.0.0.1:444', '445 10.0.0.1:445'],
+  ],
+  ['with a name, which STATIC cannot call', '{ address: a.test, labels: { app: a } }', []],
+]
+for (const [claim, spec, expected] of selected) {
+  test(`a ServiceEntry selects a WorkloadEntry ${claim}`, async () => {
+    const scene = await openScene(
+      serviceEntry(
+        '{ hosts: [s.test], resolution: STATIC, workloadSelector: { labels: { app: a } }, ports: [{ number: 444, name: tcp-444, protocol: TCP }, { number: 445, name: http-445, protocol: HTTP }] }',
+      ) + workloadEntry(spec, 'vm'),
+    )
+    const found = ['444', '445'].flatMap((port) =>
+      (scene.registry.snapshot.endpoints.get(`s.test|${port}`) ?? []).map((endpoint) =>
+        [port, `${endpoint.address}:${endpoint.port}`, endpoint.tlsMode].join(' ').trim(),
+      ),
+    )
+    assert.deepEqual(found, expected)
+  })
+}
+
 const tlsModes: readonly [string, 'istio' | undefined][] = [
   ['{ address: 10.0.0.1 }', undefined],
   ['{ address: 10.0.0.1, serviceAccount: a }', 'istio'],
@@ -297,6 +332,18 @@ const resolutions: readonly {
     spec: 'resolution: DNS_ROUND_ROBIN',
     resolution: 'dns-round-robin',
     expected: ['a.test:80'],
+  },
+  {
+    claim: 'DNS with a selector that nobody has: no endpoints, and not the host itself',
+    spec: 'resolution: DNS, workloadSelector: { labels: { app: none } }',
+    resolution: 'dns',
+    expected: [],
+  },
+  {
+    claim: 'STATIC: a port is the endpoint’s own by its name, else the service’s',
+    spec: 'resolution: STATIC, endpoints: [{ address: 10.0.0.1, ports: { other: 1080 } }, { address: 10.0.0.2, ports: { http: 7080 } }]',
+    resolution: 'static',
+    expected: ['10.0.0.1:80', '10.0.0.2:7080'],
   },
   { claim: 'NONE: no endpoints', spec: 'resolution: NONE', resolution: 'none', expected: [] },
   {
