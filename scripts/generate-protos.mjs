@@ -168,10 +168,14 @@ writeFileSync(
   `// Text of scripts/message-table.mjs: gzip, base64.\nexport const table =\n  '${table}'\n`,
 )
 writeFileSync(join(fresh, 'descriptors.binpb'), image)
+const unsafeRefusal =
+  /if \(num [<>] globalThis\.Number\.M(?:AX|IN)_SAFE_INTEGER\) \{\nthrow new globalThis\.Error\("[^"]+"\);\n\}\n/g
 // Every process keeps the text of what it has loaded, twice; a fifth of it is indentation.
 for (const file of listFiles(fresh)) {
   if (!file.endsWith('.ts')) continue
-  writeFileSync(file, readFileSync(file, 'utf8').replaceAll(/\n\s+/g, '\n'))
+  const text = readFileSync(file, 'utf8').replaceAll(/\n\s+/g, '\n')
+  // A number beyond 2^53 becomes the nearest that there is, instead of making its whole message unreadable.
+  writeFileSync(file, text.replaceAll(unsafeRefusal, ''))
 }
 const previous = join(root, 'build', 'generated-before')
 mkdirSync(dirname(output), { recursive: true })

@@ -21,6 +21,9 @@ export interface ExchangeScope {
   readonly downstream: ProxyAddresses
   readonly remoteAddress: string
   readonly remoteAddressText: string
+  /** Of the connection itself, where a PROXY header has named others; else as above. */
+  readonly directLocalAddressText: string
+  readonly directRemoteAddressText: string
   /** What TLS has proved of the client; undefined on plaintext. */
   readonly security: ConnectionSecurity | undefined
   /** First URI SAN of the client's certificate. */

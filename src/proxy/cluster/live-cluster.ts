@@ -24,7 +24,7 @@ import type { StatScope, StatsRegistry } from '../telemetry/stats-registry.ts'
 import type { TlsScope } from '../tls/live-tls.ts'
 import type { UpstreamTransports } from '../tls/upstream-transports.ts'
 import type { Cluster, ClusterService, TransportUse } from '../upstream/cluster.ts'
-import { type Host, isExcluded } from '../upstream/host.ts'
+import { type FilterMetadata, type Host, isExcluded } from '../upstream/host.ts'
 import type { KeepaliveProbing, WireAddress, WireTransport } from '../wire/wire.ts'
 import { ClusterHealth, type ClusterHealthScope } from './cluster-health.ts'
 import { ForwardProxyCache } from './forward-proxy-cache.ts'
@@ -129,6 +129,10 @@ export class LiveCluster implements Cluster {
 
   get service(): ClusterService {
     return this.#config.service
+  }
+
+  get filterMetadata(): FilterMetadata | undefined {
+    return this.#config.filterMetadata
   }
 
   get connectTimeoutMs(): number {

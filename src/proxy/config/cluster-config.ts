@@ -11,6 +11,7 @@ import type { BreakerLimits } from '../resilience/circuit-breaker.ts'
 import type { OutlierSettings, ResponseTest } from '../resilience/outlier-detector.ts'
 import type { TransportsPlan } from '../tls/upstream-transports.ts'
 import type { ClusterService, Http1Upstream } from '../upstream/cluster.ts'
+import type { FilterMetadata } from '../upstream/host.ts'
 import type { KeepaliveProbing } from '../wire/wire.ts'
 import type { EndpointList } from './compile-endpoints.ts'
 
@@ -66,6 +67,7 @@ export interface ClusterConfig {
   /** In the names of statistics; the cluster's name unless `alt_stat_name` is set. */
   readonly statName: string
   readonly service: ClusterService
+  readonly filterMetadata?: FilterMetadata | undefined
   /** The EDS resource; the cluster's name unless `service_name` is set. */
   readonly edsName: string
   /** 0: waits for ever. */

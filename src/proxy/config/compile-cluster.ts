@@ -57,7 +57,7 @@ export function compileCluster(
     name: cluster.name,
     type,
     statName: cluster.altStatName || cluster.name,
-    service: clusterService(cluster),
+    ...metadataOf(cluster),
     ...edsSettings(cluster, type, report),
     endpoints: ownEndpoints(cluster, type, report),
     connectTimeoutMs,
@@ -251,6 +251,11 @@ function keepaliveProbing(
     refuse(at(here, field), `must be 1 to ${max}, got ${value}`)
   }
   return { tcpKeepaliveProbing: { intervalMs: seconds * 1000, probes } }
+}
+
+function metadataOf(cluster: Cluster): Pick<ClusterConfig, 'service' | 'filterMetadata'> {
+  const filterMetadata = cluster.metadata?.filterMetadata
+  return { service: clusterService(cluster), ...(filterMetadata && { filterMetadata }) }
 }
 
 /** Istio's cluster metadata; a cluster without it stands for itself. */

@@ -46,6 +46,10 @@ endpoints:
       cluster: 'cluster-1',
       tlsMode: 'istio',
       socketMatch: { tlsMode: 'istio' },
+      filterMetadata: {
+        istio: { workload: 'w;ns;canonical;rev;cluster-1' },
+        'envoy.transport_socket_match': { tlsMode: 'istio' },
+      },
     },
     locality: { region: 'r', zone: 'z', subZone: '' },
     priority: 0,

@@ -198,14 +198,16 @@ export function hostMetadata(metadata: Metadata | undefined): HostMetadata {
     cluster: parts[4] ?? '',
     tlsMode: typeof tlsMode === 'string' ? tlsMode : undefined,
     socketMatch,
-    ...hashKeyOf(metadata),
+    ...whole(metadata),
   }
 }
 
-/** What Envoy's hashing balancers know an endpoint by, instead of its address. */
-function hashKeyOf(metadata: Metadata | undefined): Pick<HostMetadata, 'hashKey'> {
-  const key: unknown = metadata?.filterMetadata['envoy.lb']?.['hash_key']
-  return typeof key === 'string' ? { hashKey: key } : {}
+/** All of it, and what Envoy's hashing balancers know an endpoint by, instead of its address. */
+function whole(metadata: Metadata | undefined): Pick<HostMetadata, 'hashKey' | 'filterMetadata'> {
+  if (metadata === undefined) return {}
+  const { filterMetadata } = metadata
+  const key: unknown = filterMetadata['envoy.lb']?.['hash_key']
+  return { filterMetadata, ...(typeof key === 'string' && { hashKey: key }) }
 }
 
 /** Says that an assignment is for another cluster than the one that asked. */

@@ -1,9 +1,8 @@
 /**
  * What the network filter `set_filter_state` says of every connection of a filter chain: texts by key, which hash policies
- * read (Envoy `filter_state`).
+ * (Envoy `filter_state`) and formats (`%FILTER_STATE%`) read.
  *
- * Only constant text is taken, and only to be hashed: it is known when the listener is compiled, so that no request pays
- * for it.
+ * Only constant text is taken: it is known when the listener is compiled, so that no request pays for it.
  */
 import { typeNameOf } from '../../xds/any.ts'
 import type { FilterStateValue } from '../../xds/proto/generated/envoy/extensions/filters/common/set_filter_state/v3/value.ts'

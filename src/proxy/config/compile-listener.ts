@@ -143,7 +143,7 @@ const handshakeTimeoutDefaultMs = 15_000
 
 function compileChain(place: ChainAt, scope: CompileScope): ChainPlan | undefined {
   const { chain, report } = place
-  const network = compileNetwork(place, scope)
+  const network = named(compileNetwork(place, scope), chain.name)
   const gates = compileGates(place)
   const secrets = scope.secrets ?? noSecrets
   const tls = compileDownstreamTls(chain.transportSocket, secrets, at(report, 'transport_socket'))
@@ -163,6 +163,13 @@ function compileChain(place: ChainAt, scope: CompileScope): ChainPlan | undefine
     network,
     gates,
   }
+}
+
+/** Logs tell the chain. */
+function named(plan: HttpPlan | TcpPlan | undefined, name: string): HttpPlan | TcpPlan | undefined {
+  if (plan === undefined || name === '') return plan
+  if (plan.kind === 'tcp') return { ...plan, settings: { ...plan.settings, filterChainName: name } }
+  return { ...plan, settings: { ...plan.settings, filterChainName: name } }
 }
 
 /** What stands before the terminal filter and lets connections in; compiled with its place for reasons. */

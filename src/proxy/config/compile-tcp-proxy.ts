@@ -46,6 +46,7 @@ export function compileTcpProxy(
         at(report, 'idle_timeout'),
       ),
       connectAttemptsMax,
+      ...(Object.keys(state).length > 0 && { filterState: state }),
       hashes: compileHash(proxy, state, report),
       tunnel: compileTunnel(proxy, report),
       maxDurationMs: durationMs(

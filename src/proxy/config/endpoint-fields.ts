@@ -34,7 +34,7 @@ export const metadataRule: MessageRule = {
   fields: {
     filterMetadata: used(
       undefined,
-      'Istio’s `istio` and `envoy.transport_socket_match`; other keys have no reader',
+      '`istio`, `envoy.transport_socket_match`, the hash key of `envoy.lb`; all of it for logs and headers',
     ),
     typedFilterMetadata: ignored('no reader of typed metadata exists here'),
   },

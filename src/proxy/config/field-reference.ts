@@ -8,6 +8,7 @@ import { faultRule } from '../filter/fault-settings.ts'
 import { healthCheckFilterRule } from '../filter/health-check-settings.ts'
 import { localRateLimitRule } from '../filter/local-rate-limit.ts'
 import { routeConfigurationRule, routeRules } from '../route/route-fields.ts'
+import { operatorNames } from '../telemetry/log-operator.ts'
 import {
   leastRequestRule,
   maglevRule,
@@ -98,7 +99,7 @@ export function renderFieldReference(): string {
     const tables = rules.flatMap((rule) => collect(rule, seen)).map(renderMessage)
     return `\n## ${title}\n${extra}${tables.join('')}`
   })
-  return `${head}${parts.join('')}`
+  return `${head}${parts.join('')}${operatorList()}`
 }
 
 /** The message and those inside it, each once, outer ones first. */
@@ -124,6 +125,17 @@ function noteOf(field: FieldRule): string {
   const accepts = field.is === 'refused' && field.accepts?.length ? field.accepts : undefined
   const accepted = accepts === undefined ? '' : ` (accepted: ${accepts.map(String).join(', ')})`
   return `${field.note ?? ''}${accepted}`.replaceAll('|', '\\|')
+}
+
+function operatorList(): string {
+  const rows = operatorNames.map((name) => `- \`%${name}%\`\n`)
+  return `\n## Operators of formats
+
+What stands in formats of access logs (text and JSON), of headers that routes add and of local replies. Arguments and lengths
+(\`%REQ(X?Y):Z%\`, \`%START_TIME(%s)%\`) are Envoy's. An operator that is not here is refused by name; of \`%METADATA%\` there is
+\`DYNAMIC\` only.
+
+${rows.join('')}`
 }
 
 function filterList(): string {

@@ -9,6 +9,8 @@ test('a host is read in lower case, with its port', () => {
   assert.equal(parseAuthority('[2001:DB8::1]:80'), '[2001:db8::1]:80')
   assert.equal(parseAuthority('10.0.0.1'), '10.0.0.1')
   assert.equal(parseAuthority('a_b.c'), 'a_b.c')
+  assert.equal(parseAuthority('a%41%&b:80'), 'a%41%&b:80')
+  assert.equal(parseAuthority("strangebutlegal$-%&'"), "strangebutlegal$-%&'")
 })
 
 for (const value of [
@@ -25,7 +27,6 @@ for (const value of [
   'a,b',
   'a\\b',
   'caf\xe9',
-  '%zz',
 ]) {
   test(`${JSON.stringify(value)} is no host`, () => {
     assert.equal(parseAuthority(value), undefined)

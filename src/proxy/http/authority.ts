@@ -9,9 +9,10 @@ export function parseAuthority(value: string): string | undefined {
   return authorityForm.test(lower) ? lower : undefined
 }
 
-// reg-name and IPv4: unreserved, percent-encoded and sub-delims without what could end an authority. No userinfo.
+// reg-name and IPv4: unreserved, sub-delims without what could end an authority, and percent signs, which nothing here
+// decodes. No userinfo.
 const authorityForm =
-  /^(?:\[[0-9a-f:.]+(?:%25[0-9a-z._~-]+)?\]|(?:[0-9a-z._~!$&'()*+;=-]|%[0-9a-f]{2})+)(?::\d{0,5})?$/
+  /^(?:\[[0-9a-f:.]+(?:%25[0-9a-z._~-]+)?\]|[0-9a-z._~!$&'()*+;=%-]+)(?::\d{0,5})?$/
 
 /** Where the port's colon is, or -1. */
 export function portColon(authority: string): number {

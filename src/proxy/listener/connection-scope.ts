@@ -68,6 +68,9 @@ export function createExchangeScope(
   manager: HttpConnectionManager,
 ): ExchangeScope {
   const { runtime } = host
+  const localAddressText = endText(wire.localAddress, wire.localPort)
+  const remoteAddressText = endText(wire.remoteAddress, wire.remotePort)
+  const { direct } = wire
   return {
     runtime,
     manager,
@@ -75,10 +78,16 @@ export function createExchangeScope(
     connectionId: runtime.nextConnectionId(),
     bufferBytesMax: host.config.bufferLimitBytes,
     localPort: wire.localPort,
-    localAddressText: endText(wire.localAddress, wire.localPort),
+    localAddressText,
     downstream: wire,
     remoteAddress: wire.remoteAddress,
-    remoteAddressText: endText(wire.remoteAddress, wire.remotePort),
+    remoteAddressText,
+    directLocalAddressText: direct
+      ? endText(direct.localAddress, direct.localPort)
+      : localAddressText,
+    directRemoteAddressText: direct
+      ? endText(direct.remoteAddress, direct.remotePort)
+      : remoteAddressText,
     security: wire.security,
     peerPrincipal: peerPrincipal(wire.security),
     clientCertElement: { settings: undefined, text: '' },

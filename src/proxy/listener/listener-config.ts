@@ -106,6 +106,8 @@ export type NetworkFilter =
   | { readonly kind: 'tcp'; readonly proxy: TcpProxyConfig }
 
 export interface HttpConnectionManager {
+  /** For logs; absent: the chain has no name. */
+  readonly filterChainName?: string
   readonly statPrefix: string
   /** The current table: a function, because RDS swaps it while connections live. Undefined: 404 NR. */
   readonly routes: () => RouteTable | undefined
@@ -175,7 +177,7 @@ export interface HttpConnectionManager {
   readonly defaultHostHttp10?: string
   /** Envoy `max_stream_duration`; absent or 0: none. */
   readonly maxStreamDurationMs?: number
-  /** What network filters say of every connection, for hash policies; absent: nothing. */
+  /** What network filters say of every connection, for hash policies and logs; absent: nothing. */
   readonly filterState?: FilterState
   /** What becomes of x-forwarded-client-cert; absent: removed (Envoy's SANITIZE). */
   readonly clientCert?: ClientCertForwarding
@@ -201,6 +203,8 @@ export interface DownstreamHttp2 {
 export type FilterState = Readonly<Record<string, string>>
 
 export interface TcpProxyConfig {
+  /** For logs; absent: the chain has no name. */
+  readonly filterChainName?: string
   readonly statPrefix: string
   readonly pickCluster: (draw: number) => string
   readonly stats: TcpStats
@@ -212,4 +216,6 @@ export interface TcpProxyConfig {
   /** Hosts are HTTP proxies, which are asked for a tunnel first. */
   readonly tunnel?: TunnelSettings | undefined
   readonly maxDurationMs: number
+  /** What network filters say of every connection, for logs; absent: nothing. */
+  readonly filterState?: FilterState | undefined
 }

@@ -223,6 +223,27 @@ test("the connection's values are read from the record", () => {
   assert.equal(head.headers.get('x-from'), '10.0.0.1')
 })
 
+for (const [value, expected] of [
+  ['%UPSTREAM_METADATA(["app", "deep", "a"])%', 'one'],
+  ['%UPSTREAM_METADATA(app:deep:a)%', 'one'],
+  ['%UPSTREAM_METADATA(["app", 5])%', undefined],
+  ['%DYNAMIC_METADATA(["app"])%', undefined],
+  ['%PER_REQUEST_STATE(who)%', 'me'],
+  ['%FILTER_STATE(who)%', '"me"'],
+] as const) {
+  test(`a header may hold ${value}`, () => {
+    const route = onlyRoute({
+      route: { cluster: 'c' },
+      request_headers_to_add: [{ header: { key: 'x-added', value } }],
+    })
+    const head = headOf()
+    const filterMetadata = { app: { deep: { a: 'one' } } }
+    const record = { host: { metadata: { filterMetadata } }, filterState: { who: 'me' } }
+    route.editRequest?.(head.headers, head, record as never)
+    assert.equal(head.headers.get('x-added'), expected)
+  })
+}
+
 test('path parameters play no part where the table says so', () => {
   const routes = [
     { match: { path: '/a' }, direct_response: { status: 201 } },

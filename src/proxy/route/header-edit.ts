@@ -119,12 +119,35 @@ function compileAddition(
   if (hasControls(text)) {
     refuse(at(report, 'header', 'value'), 'control characters are not allowed in a header value')
   }
-  const pieces = compilePieces(text, options)
+  const pieces = compilePieces(withoutOldForms(text), options)
   if (!pieces.ok) {
     for (const reason of pieces.reasons) refuse(at(report, 'header', 'value'), reason)
     return undefined
   }
   return { name, value: joinPieces(pieces.value, ''), action, keepEmpty: option.keepEmptyValue }
+}
+
+/** Envoy's older spellings in headers: `%UPSTREAM_METADATA(["a", "b"])%` and `%PER_REQUEST_STATE(x)%`. */
+function withoutOldForms(text: string): string {
+  return text
+    .replaceAll(
+      /%(UPSTREAM|DYNAMIC)_METADATA\((\[.*?\])\)%/g,
+      (same, kind: string, list: string) => {
+        const path = textsOf(list)
+        return path === undefined ? same : `%${kind}_METADATA(${path.join(':')})%`
+      },
+    )
+    .replaceAll(/%PER_REQUEST_STATE\((.*?)\)%/g, '%FILTER_STATE($1:PLAIN)%')
+}
+
+function textsOf(json: string): readonly string[] | undefined {
+  try {
+    const read: unknown = JSON.parse(json)
+    if (!Array.isArray(read)) return undefined
+    return read.every((one) => typeof one === 'string') ? read : undefined
+  } catch {
+    return undefined // as it stands: no list
+  }
 }
 
 const actions: Readonly<Record<number, Action>> = {

@@ -26,6 +26,21 @@ for (const { matcher, yes, no } of [
   { matcher: { safe_regex_match: { regex: 'a+b' } }, yes: 'aab', no: 'aabc' },
   { matcher: { exact_match: 'ab' }, yes: 'ab', no: 'AB' },
   { matcher: { range_match: { start: '-1', end: '1' } }, yes: '0', no: '1' },
+  {
+    matcher: { range_match: { start: '-9223372036854775808', end: '9223372036854775807' } },
+    yes: '9223372036854775806',
+    no: '9223372036854775807',
+  },
+  {
+    matcher: { range_match: { start: '-9223372036854775808', end: '1' } },
+    yes: '-9223372036854775808',
+    no: '-9223372036854775809',
+  },
+  {
+    matcher: { range_match: { start: '-9', end: '9' } },
+    yes: ' +0000000000000000000008 ',
+    no: '8a',
+  },
 ]) {
   test(`${JSON.stringify(matcher)} matches ${yes} and not ${no}`, () => {
     const named = { name: 'X-A', ...matcher }

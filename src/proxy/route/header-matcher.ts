@@ -120,7 +120,8 @@ function compileValue(specifier: ValueSpecifier): Compiled<TextMatch> {
     case 'safeRegexMatch':
       return compileRegex(specifier.value.regex)
     case 'rangeMatch': {
-      const { start, end } = specifier.value
+      const start = boundOf(specifier.value.start)
+      const end = boundOf(specifier.value.end)
       return compiled((text) => {
         const value = integerOf(text)
         return value !== undefined && value >= start && value < end
@@ -158,10 +159,19 @@ function compileDeprecated(specifier: {
 }
 
 /** absl::SimpleAtoi: white space around, an optional sign, digits; nothing beyond 64 bits. */
-function integerOf(text: string): number | undefined {
+function integerOf(text: string): number | bigint | undefined {
   const trimmed = text.trim()
-  if (!/^[+-]?\d{1,19}$/.test(trimmed)) return undefined
-  const value = BigInt(trimmed.startsWith('+') ? trimmed.slice(1) : trimmed)
-  if (value > 9_223_372_036_854_775_807n || value < -9_223_372_036_854_775_808n) return undefined
-  return Number(value)
+  if (!/^[+-]?\d+$/.test(trimmed)) return undefined
+  const digits = trimmed.startsWith('+') ? trimmed.slice(1) : trimmed
+  const value = Number(digits)
+  if (Number.isSafeInteger(value)) return value
+  const whole = BigInt(digits)
+  return whole > int64Max || whole < -int64Max - 1n ? undefined : whole
+}
+
+const int64Max = 9_223_372_036_854_775_807n
+
+/** The greatest of 64 bits is read as 2^63, which is one too many. */
+function boundOf(read: number): number | bigint {
+  return read >= 2 ** 63 ? int64Max : read
 }

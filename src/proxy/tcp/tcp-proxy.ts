@@ -58,6 +58,7 @@ class TcpConnection implements OpenConnection {
     this.#startMs = runtime.clock.monotonicMs()
     this.#idle = new LazyTimer(runtime.clock, () => this.#onIdle())
     this.#lifetime = new LazyTimer(runtime.clock, () => this.#end('DT', 'max_connection_duration'))
+    const { direct } = wire
     this.#record = {
       startMs: runtime.clock.nowMs(),
       durationMs: 0,
@@ -70,9 +71,13 @@ class TcpConnection implements OpenConnection {
       host: undefined,
       downstreamLocalAddress: endText(wire.localAddress, wire.localPort),
       downstreamRemoteAddress: endText(wire.remoteAddress, wire.remotePort),
+      downstreamDirectLocalAddress: direct && endText(direct.localAddress, direct.localPort),
+      downstreamDirectRemoteAddress: direct && endText(direct.remoteAddress, direct.remotePort),
+      filterChainName: config.filterChainName,
       requestedServerName: wire.requestedServerName,
       downstreamSecurity: wire.security,
       connectionId: runtime.nextConnectionId(),
+      filterState: config.filterState,
     }
   }
 
@@ -124,6 +129,7 @@ class TcpConnection implements OpenConnection {
     this.#record.attempts = this.#attempts
     this.#tried.push(host)
     this.#record.host = host
+    this.#record.hostsReached = this.#tried
     count(cluster, host, 1)
     cluster.stats.rqPendingTotal.add(1)
     const transport = cluster.transportOf?.(host, { kind: 'tcp', downstream: this.#downstream })

@@ -36,6 +36,14 @@ function text(format: string, record: RequestRecord = requestRecord()): string {
 
 const host = fakeHost(smallSlots(), 8080)
 
+const withMetadata = {
+  ...host,
+  metadata: {
+    ...host.metadata,
+    filterMetadata: { app: { name: 'one', list: ['x', 2] } },
+  },
+}
+
 test("Envoy's default line", () => {
   const line = compile({})(requestRecord({ host }))
   assert.equal(
@@ -102,6 +110,7 @@ const operators: readonly (readonly [format: string, expected: string, Partial<R
     ['%REQ(:PATH)%', '/rewritten?q=1'],
     ['%REQ(:SCHEME)% %REQ(host)%', 'http my-go-service:8080'],
     ['%REQ(X-MISSING?USER-AGENT)%', 'curl/8'],
+    ['%REQ(?USER-AGENT)% %REQ(USER-AGENT?)%', 'curl/8 curl/8'],
     ['%RESP(content-type)% %RESP(:STATUS)%', 'text/plain 200'],
     ['%RESP(content-type)%', '-', { response: undefined }],
     ['%RESPONSE_FLAGS_LONG%', 'NoHealthyUpstream,UpstreamRetryLimitExceeded', { flags: 'UH,URX' }],
@@ -153,6 +162,34 @@ const operators: readonly (readonly [format: string, expected: string, Partial<R
     ['%PATH(NQ)% %PATH(WQ:PATH)% %PATH(NQ:ORIG)%', '/asked /rewritten?q=1 /asked'],
     ['%HOSTNAME%', 'machine'],
     ['%START_TIME(%s.%3f)%', '1767323045.678'],
+    ['%START_TIME(%-d %_d %0e %-m %-j %_H)%', '2  2 02 1 2  3'],
+    ['%START_TIME(%EY %Ey %Od %OM)%', '2026 26 02 04'],
+    ['%START_TIME(%E2f|%E5S|%E11S|%ET|%P|%:z)%', '67|05.67800|05.67800000000|T|am|+00:00'],
+    ['%START_TIME(%Q %E4n %Eq %)%', '%Q %E4n %Eq %'],
+    [
+      '%UPSTREAM_METADATA(app:name)% %METADATA(UPSTREAM_HOST:app:name):2%',
+      'one on',
+      { host: withMetadata },
+    ],
+    ['%UPSTREAM_METADATA(app)%', '{"list":["x",2],"name":"one"}', { host: withMetadata }],
+    [
+      '%UPSTREAM_METADATA(app:list)% %UPSTREAM_METADATA(app:none)%',
+      '["x",2] -',
+      { host: withMetadata },
+    ],
+    ['%UPSTREAM_METADATA(app:name)%', '-', { host: undefined }],
+    ['%CLUSTER_METADATA(app:name)%', '-'],
+    ['%FILTER_STATE(who:PLAIN)% %FILTER_STATE(who)%', 'me "me"', { filterState: { who: 'me' } }],
+    [
+      '%FILTER_STATE(who:PLAIN):1% %FILTER_STATE(who:FIELD:x)%',
+      'm -',
+      { filterState: { who: 'me' } },
+    ],
+    ['%FILTER_STATE(who)%', '-'],
+    ['%COALESCE({"operators":["UPSTREAM_TLS_VERSION","PROTOCOL"]})%', 'HTTP/1.1'],
+    ['%COALESCE({"operators":[{"command":"REQ","param":"x-none"},"RESPONSE_CODE"]})%', '200'],
+    ['%COALESCE({"operators":[{"command":"PATH","param":"","max_length":3}]}):2%', '/a'],
+    ['%COALESCE({"operators":["UPSTREAM_TLS_VERSION"]})%', '-'],
     ['%START_TIME(%Y/%m/%d %H:%M:%E6S %z)%', '2026/01/02 03:04:05.678000 +0000'],
   ]
 
@@ -162,7 +199,8 @@ for (const [format, expected, fields] of operators) {
   })
 }
 
-const wantsArgument = /^REQ$|^RESP$|_HEADER$|TRAILER$|^QUERY_PARAM$|WITHOUT_QUERY$|^DYNAMIC_/
+const wantsArgument =
+  /^REQ$|^RESP$|_HEADER$|TRAILER$|^QUERY_PARAM$|WITHOUT_QUERY$|_METADATA$|_STATE$/
 
 test('a unique id is another one each time', () => {
   const [first, second, ...more] = text('%UNIQUE_ID% %UNIQUE_ID%').split(' ')
@@ -187,17 +225,67 @@ test('a gRPC status is what its field says, and -1 when that is no number', () =
 test('every operator that is listed compiles', () => {
   for (const name of operatorNames) {
     const argument = wantsArgument.test(name) ? '(x)' : ''
-    if (name === 'COMMON_DURATION' || name === 'METADATA') continue
+    if (['COMMON_DURATION', 'METADATA', 'COALESCE'].includes(name)) continue
     assert.equal(typeof text(`%${name}${argument}%`), 'string')
   }
 })
 
 for (const { format, reason } of [
   { format: '%NO_SUCH%', reason: '%NO_SUCH%: not implemented' },
-  { format: '%REQ(\n)%', reason: '%REQ%: no header has a name of two lines' },
-  { format: '%RESP(a?\0)%', reason: '%RESP%: no header has a name of two lines' },
-  { format: '%FILTER_STATE(a)%', reason: '%FILTER_STATE%: not implemented' },
-  { format: '%METADATA(ROUTE:a)%', reason: '%METADATA(ROUTE:a)%: only DYNAMIC is implemented' },
+  { format: '%REQ(\n)%', reason: '%REQ(\\n)%: no header has such a name' },
+  { format: '%RESP(a?\0)%', reason: '%RESP(a?\\u0000)%: no header has such a name' },
+  { format: '%REQ(a)b)%', reason: '%REQ(a)b)%: no header has such a name' },
+  { format: '%TRAILER(a b)%', reason: '%TRAILER(a b)%: no header has such a name' },
+  { format: '%REQ(a:b)%', reason: '%REQ(a:b)%: no header has such a name' },
+  { format: '%ENVIRONMENT(A)%', reason: '%ENVIRONMENT%: not implemented' },
+  { format: '%FILTER_STATE()%', reason: '%FILTER_STATE()%: a key is required' },
+  { format: '%FILTER_STATE(:PLAIN)%', reason: '%FILTER_STATE(:PLAIN)%: a key is required' },
+  {
+    format: '%FILTER_STATE(a:OTHER)%',
+    reason: '%FILTER_STATE(a:OTHER)%: PLAIN, TYPED or FIELD expected',
+  },
+  {
+    format: '%FILTER_STATE(a:FIELD)%',
+    reason: '%FILTER_STATE(a:FIELD)%: FIELD, and no other, needs the name of a field',
+  },
+  {
+    format: '%FILTER_STATE(a:PLAIN:x)%',
+    reason: '%FILTER_STATE(a:PLAIN:x)%: FIELD, and no other, needs the name of a field',
+  },
+  {
+    format: '%METADATA(ROUTE:a)%',
+    reason: '%METADATA(ROUTE:a)%: only DYNAMIC, CLUSTER, UPSTREAM_HOST are implemented',
+  },
+  {
+    format: '%METADATA()%',
+    reason: '%METADATA()%: only DYNAMIC, CLUSTER, UPSTREAM_HOST are implemented',
+  },
+  { format: '%CLUSTER_METADATA()%', reason: '%CLUSTER_METADATA()%: a namespace is required' },
+  { format: '%UPSTREAM_METADATA%', reason: '%UPSTREAM_METADATA()%: a namespace is required' },
+  { format: '%UPSTREAM_METADATA(a):5%', reason: '%UPSTREAM_METADATA%: takes no length' },
+  { format: '%COALESCE({})%', reason: '%COALESCE%: needs a list "operators"' },
+  { format: '%COALESCE({"operators":[]})%', reason: '%COALESCE%: "operators" is empty' },
+  {
+    format: '%COALESCE({"operators":["REQ"]})%',
+    reason: '%COALESCE%: operators[0]: %REQ()%: the name of a header is required',
+  },
+  {
+    format: '%COALESCE({"operators":["PROTOCOL","NO"]})%',
+    reason: '%COALESCE%: operators[1]: %NO%: not implemented',
+  },
+  {
+    format: '%COALESCE({"operators":[3]})%',
+    reason:
+      '%COALESCE%: operators[0]: the name of an operator, or an object with "command", expected',
+  },
+  {
+    format: '%COALESCE({"operators":[{"command":"REQ","param":5}]})%',
+    reason: '%COALESCE%: operators[0]: "param" must be a text',
+  },
+  {
+    format: '%COALESCE({"operators":[{"command":"REQ","param":"x","max_length":0}]})%',
+    reason: '%COALESCE%: operators[0]: "max_length" must be a positive whole number',
+  },
   {
     format: '%COMMON_DURATION(DS_RX_BEG:DS_TX_END:s)%',
     reason: '%COMMON_DURATION(DS_RX_BEG:DS_TX_END:s)%: START:END:ms, :us or :ns expected',
@@ -225,7 +313,10 @@ for (const { format, reason } of [
     reason: '%GRPC_STATUS(X)%: CAMEL_STRING, SNAKE_STRING or NUMBER expected',
   },
   { format: '%PATH(XX)%', reason: '%PATH(XX)%: WQ or NQ expected' },
-  { format: '%START_TIME(%Q)%', reason: 'time format "%Q": %Q is not implemented' },
+  { format: '%START_TIME(%^a)%', reason: 'time format "%^a": %^a is not implemented' },
+  { format: '%START_TIME(%5Y)%', reason: 'time format "%5Y": %5Y is not implemented' },
+  { format: '%START_TIME(%n)%', reason: 'time format "%n": a line feed is not allowed' },
+  { format: '%START_TIME(%-1On)%', reason: 'time format "%-1On": a line feed is not allowed' },
 ]) {
   test(`the format ${format} is refused`, () => {
     const result = compileTextLog(format, { hostname: '', omitEmpty: false })

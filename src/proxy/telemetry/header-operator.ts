@@ -2,7 +2,7 @@
 import { type Compiled, compiled, refused } from '../config/compiled.ts'
 import type { HeaderList } from '../http/header-list.ts'
 import { queryParameter } from '../route/query-matcher.ts'
-import type { LogOperator, LogSource, OperatorCall } from './log-source.ts'
+import type { LogOperator, LogSource, LogValue, OperatorCall } from './log-source.ts'
 
 type FieldOf = (name: string) => LogOperator
 
@@ -50,13 +50,18 @@ const fieldOperators: Readonly<Record<string, FieldOf>> = {
   RESPONSE_TRAILER: trailerField,
 }
 
+/** Of a field (RFC 9110 §5.1) or a pseudo header; it may be missing before or behind the question mark, as in Envoy. */
+const headerName = /^:?[\w!#$%&'*+.^`|~-]*$/
+
 /** `REQ(X?Y)`: the first of two fields that is there. */
 function headerOperator(call: OperatorCall, fieldOf: FieldOf): Compiled<LogOperator> {
   const { name, argument = '' } = call
   const [first = '', second, ...rest] = argument.split('?')
-  if (first === '') return refused(`%${name}()%: the name of a header is required`)
+  if (argument === '') return refused(`%${name}()%: the name of a header is required`)
   if (rest.length > 0) return refused(`%${name}(${argument})%: at most two headers`)
-  if (/[\0\r\n]/.test(argument)) return refused(`%${name}%: no header has a name of two lines`)
+  if (![first, second ?? ''].every((one) => headerName.test(one))) {
+    return refused(`%${name}(${JSON.stringify(argument).slice(1, -1)})%: no header has such a name`)
+  }
   const main = fieldOf(first.toLowerCase())
   if (second === undefined || second === '') return compiled(main)
   const other = fieldOf(second.toLowerCase())
@@ -111,7 +116,7 @@ function trailerField(name: string): LogOperator {
   return (source) => source.responseTrailers?.get(name)
 }
 
-function withoutQuery(value: string | number | undefined): string | number | undefined {
+function withoutQuery(value: LogValue): LogValue {
   return typeof value === 'string' ? value.split(/[?#]/, 1)[0] : value
 }
 

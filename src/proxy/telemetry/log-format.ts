@@ -4,11 +4,11 @@
  */
 import { type Compiled, compiled, refused } from '../config/compiled.ts'
 import { type OperatorContext, compileOperator } from './log-operator.ts'
-import type { LogOperator, LogSource } from './log-source.ts'
+import { type LogOperator, type LogSource, valueText } from './log-source.ts'
 
 export type LogPiece = string | LogOperator
 
-const operatorPattern = /%([A-Z][A-Z0-9_]*)(?:\(([^)]*)\))?(?::(\d+))?%|%%|%/g
+const operatorPattern = /%([A-Z][A-Z0-9_]*)(?:\((.*?)\))?(?::(\d+))?%|%%|%/gs
 
 /** Literal texts and operators in order. Every reason names the operator that it is about. */
 export function compilePieces(
@@ -56,7 +56,7 @@ export function joinPieces(pieces: readonly LogPiece[], missing: string): LogTex
   return (source) => {
     let text = ''
     for (const piece of pieces) {
-      text += typeof piece === 'string' ? piece : (piece(source) ?? missing)
+      text += typeof piece === 'string' ? piece : valueText(piece(source) ?? missing)
     }
     return text
   }

@@ -9,12 +9,15 @@ import type { HeaderList } from '../http/header-list.ts'
 import type { RequestHead } from '../http/message.ts'
 import type { Host } from '../upstream/host.ts'
 import { addressOperator, addressOperatorNames, withoutPort } from './address-operator.ts'
+import { coalesceOperator } from './coalesce-operator.ts'
 import { durationOperator, durationOperatorNames } from './duration-operator.ts'
 import { grpcStatusOperator } from './grpc-status.ts'
 import { messageOperator, messageOperatorNames } from './header-operator.ts'
 import type { LogOperator, LogSource, OperatorCall } from './log-source.ts'
 import { compileTimeFormat, type TimeZone } from './log-time.ts'
+import { metadataOperator, metadataOperatorNames } from './metadata-operator.ts'
 import { longFlags } from './response-flag.ts'
+import { stateOperator } from './state-operator.ts'
 import { tlsOperators, validityOperator, validityOperatorNames } from './tls-operator.ts'
 
 /** Name of the machine for `%HOSTNAME%`. */
@@ -44,7 +47,7 @@ function makeOperator(call: OperatorCall, context: OperatorContext): Compiled<Lo
     if (call.lengthMax !== undefined) return refused(`%${name}%: takes no length`)
     return compiled(plain)
   }
-  const withLength = lengthOperator(call)
+  const withLength = lengthOperator(call, context)
   if (withLength !== undefined) return withLength
   if (call.lengthMax !== undefined) return refused(`%${name}%: takes no length`)
   return (
@@ -56,25 +59,19 @@ function makeOperator(call: OperatorCall, context: OperatorContext): Compiled<Lo
 }
 
 /** Those whose value may be cut. */
-function lengthOperator(call: OperatorCall): Compiled<LogOperator> | undefined {
+function lengthOperator(
+  call: OperatorCall,
+  context: OperatorContext,
+): Compiled<LogOperator> | undefined {
   const { name, argument = '' } = call
   switch (name) {
-    case 'DYNAMIC_METADATA':
-      return metadataOperator(name, argument)
-    case 'METADATA': {
-      const [kind = '', ...path] = argument.split(':')
-      if (kind === 'DYNAMIC') return metadataOperator(name, path.join(':'))
-      return refused(`%METADATA(${argument})%: only DYNAMIC is implemented`)
-    }
+    case 'FILTER_STATE':
+      return stateOperator(argument, call.lengthMax)
+    case 'COALESCE':
+      return coalesceOperator(argument, (inner) => compileOperator(inner, context))
     default:
-      return messageOperator(call)
+      return metadataOperator(call) ?? messageOperator(call)
   }
-}
-
-/** No filter here keeps dynamic metadata: as in an Envoy whose filters set none, there is never a value. */
-function metadataOperator(name: string, path: string): Compiled<LogOperator> {
-  if (path === '') return refused(`%${name}()%: a namespace is required`)
-  return compiled(() => undefined)
 }
 
 function withText(call: OperatorCall, context: OperatorContext): Compiled<LogOperator> | undefined {
@@ -161,8 +158,9 @@ const plainOperators: Readonly<Record<string, LogOperator>> = {
   CONNECTION_TERMINATION_DETAILS: () => undefined,
   BYTES_RECEIVED: (source) => source.bytesReceived ?? 0,
   BYTES_SENT: (source) => source.bytesSent ?? 0,
-  DOWNSTREAM_WIRE_BYTES_RECEIVED: (source) => source.wireBytesReceived ?? 0,
-  DOWNSTREAM_WIRE_BYTES_SENT: (source) => source.wireBytesSent ?? 0,
+  // A TCP connection has nothing but its bytes.
+  DOWNSTREAM_WIRE_BYTES_RECEIVED: (source) => source.wireBytesReceived ?? source.bytesReceived ?? 0,
+  DOWNSTREAM_WIRE_BYTES_SENT: (source) => source.wireBytesSent ?? source.bytesSent ?? 0,
   DURATION: (source) => wholeMs(source.durationMs),
   ROUTE_NAME: (source) => textOf(source.routeName),
 
@@ -187,8 +185,9 @@ const plainOperators: Readonly<Record<string, LogOperator>> = {
   GRPC_STATUS_NUMBER: (source) => source.grpcStatus,
   LOCAL_REPLY_BODY: (source) => source.localReplyBody ?? '',
   UPSTREAM_PROTOCOL: (source) => source.upstreamProtocol,
-  UPSTREAM_WIRE_BYTES_RECEIVED: (source) => source.upstreamWireBytesReceived ?? 0,
-  UPSTREAM_WIRE_BYTES_SENT: (source) => source.upstreamWireBytesSent ?? 0,
+  UPSTREAM_WIRE_BYTES_RECEIVED: (source) =>
+    source.upstreamWireBytesReceived ?? source.bytesSent ?? 0,
+  UPSTREAM_WIRE_BYTES_SENT: (source) => source.upstreamWireBytesSent ?? source.bytesReceived ?? 0,
   REQUEST_HEADERS_BYTES: (source) => requestSize(source.request),
   RESPONSE_HEADERS_BYTES: (source) => responseSize(source),
   RESPONSE_TRAILERS_BYTES: (source) => fieldsSize(source.responseTrailers),
@@ -212,6 +211,7 @@ export const operatorNames: readonly string[] = [
   ...addressOperatorNames,
   ...durationOperatorNames,
   ...messageOperatorNames,
+  ...metadataOperatorNames,
   ...validityOperatorNames,
   'START_TIME',
   'START_TIME_LOCAL',
@@ -220,8 +220,8 @@ export const operatorNames: readonly string[] = [
   'GRPC_STATUS',
   'RESPONSE_CODE_DETAILS',
   'REQUESTED_SERVER_NAME',
-  'DYNAMIC_METADATA',
-  'METADATA',
+  'FILTER_STATE',
+  'COALESCE',
   'HOSTNAME',
 ].sort()
 

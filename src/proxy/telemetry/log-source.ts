@@ -37,6 +37,8 @@ export interface LogSource {
   /** The peer of the connection, where x-forwarded-for named another remote address. */
   readonly downstreamDirectRemoteAddress?: string | undefined
   readonly requestedServerName?: string | undefined
+  /** What network filters said of the connection, by key. */
+  readonly filterState?: Readonly<Record<string, string>> | undefined
   readonly downstreamSecurity?: ConnectionSecurity | undefined
   readonly upstreamSecurity?: ConnectionSecurity | undefined
   readonly connectionId?: number
@@ -63,7 +65,7 @@ export interface LogSource {
   /** The response began, and did not come to its end. */
   readonly isBrokenOff?: boolean
   readonly virtualCluster?: string | undefined
-  readonly filterChainName?: string
+  readonly filterChainName?: string | undefined
   /** Of a connection, where there is no id of a request. */
   readonly streamId?: string
   /** Before a PROXY header named another. */
@@ -71,7 +73,19 @@ export interface LogSource {
 }
 
 /** A value for a log line: numbers stay numbers in JSON; undefined is `-` in text and null in JSON. */
-export type LogValue = string | number | undefined
+export type LogValue = string | number | LogStructure | undefined
+
+/** What is neither text nor number; it comes from configuration alone, so that nothing in it could forge a line. */
+export interface LogStructure {
+  readonly json: string
+  /** In a text. */
+  readonly text: string
+}
+
+/** In a text, before anything is escaped. */
+export function valueText(value: Exclude<LogValue, undefined>): string {
+  return typeof value === 'object' ? value.text : String(value)
+}
 
 export type LogOperator = (source: LogSource) => LogValue
 

@@ -10,7 +10,7 @@ import { isUtf8 } from 'node:buffer'
 import { type Compiled, compiled, refused } from '../config/compiled.ts'
 import { type LogPiece, type LogText, compilePieces } from './log-format.ts'
 import type { OperatorContext } from './log-operator.ts'
-import type { LogOperator, LogSource } from './log-source.ts'
+import { type LogOperator, type LogSource, valueText } from './log-source.ts'
 
 export interface LogTextOptions extends OperatorContext {
   /** Missing values leave a text empty and are left out of JSON, instead of `-` and null. */
@@ -125,6 +125,7 @@ function writeOperator(operator: LogOperator, missing: string | undefined): Json
     const value = operator(source)
     if (typeof value === 'number') return String(value)
     if (value === undefined) return missing
+    if (typeof value === 'object') return value.json
     if (value !== lastValue) {
       lastText = jsonString(value)
       lastValue = value
@@ -155,7 +156,7 @@ function joinEscaped(
       }
       const value = piece(source)
       if (typeof value === 'string') text += escape(value)
-      else text += value ?? missing
+      else text += valueText(value ?? missing)
     }
     return text
   }

@@ -64,11 +64,12 @@ const pieces: Readonly<Record<string, Piece>> = {
   U: (date) => pad(weekOfYear(date, date.getUTCDay()), 2),
   W: (date) => pad(weekOfYear(date, (date.getUTCDay() + 6) % 7), 2),
   E4Y: (date) => pad(date.getUTCFullYear(), 4),
+  ET: () => 'T',
+  P: (date) => (date.getUTCHours() < 12 ? 'am' : 'pm'),
   'E*S': (date, epochMs) => `${pad(date.getUTCSeconds(), 2)}${wholeFraction(epochMs)}`,
   'E*f': (_date, epochMs) => wholeFraction(epochMs).slice(1) || '0',
   s: (_date, epochMs) => String(Math.floor(epochMs / 1000)),
   f: (_date, epochMs) => fraction(epochMs, 9),
-  n: () => '\n',
   t: () => '\t',
   '%': () => '%',
 }
@@ -101,21 +102,26 @@ const longMonths = [
 const days = ['Sun', 'Mon', 'Tue', 'Wed', 'Thu', 'Fri', 'Sat']
 const months = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec']
 
+/** Capitals by `^` and `#`, widths, and rarer ways to write a zone. */
+const notImplemented = /%(?:[-_0^#]*[\^#][-_0^#]*[a-zA-Z]|[-_0]*[1-9]\d*[a-eg-zA-Z]|:{2,3}z|E\*z)/
+const specifier = /%([-_0]?)(E\d+[Sf]|E\*[Sf]|E4Y|ET|Ez|\df|[EO]?[a-zA-Z%])|%/g
+
 export function compileTimeFormat(format: string, zone: TimeZone = 'utc'): Compiled<TimeFormat> {
+  const here = `time format ${JSON.stringify(format)}`
+  if (/%[-_0^#]*[1-9]*[EO]?n/.test(format)) return refused(`${here}: a line feed is not allowed`)
+  const [other] = notImplemented.exec(format) ?? []
+  if (other !== undefined) return refused(`${here}: ${other} is not implemented`)
   if (zone === 'local') return compileLocal(format)
   if (format === '' || format === '%Y-%m-%dT%H:%M:%E3SZ') return compiled(createIsoTime())
   const found: Piece[] = []
-  const whole = format.replaceAll(/%([DRcxXr%])/g, (same, name: string) => compound[name] ?? same)
-  const specifier = /%(E\dS|E\*[Sf]|E4Y|Ez|\df|[a-zA-Z%])|%/g
+  const whole = plainFormat(format)
   let end = 0
   for (const match of whole.matchAll(specifier)) {
     const literal = whole.slice(end, match.index)
     if (literal !== '') found.push(() => literal)
     end = match.index + match[0].length
-    const piece = pieceOf(match[1] ?? '')
-    if (piece === undefined) {
-      return refused(`time format ${JSON.stringify(format)}: ${match[0]} is not implemented`)
-    }
+    const piece = compileSpecifier(match)
+    if (piece === undefined) return refused(`${here}: ${match[0]} is not implemented`)
     found.push(piece)
   }
   const rest = whole.slice(end)
@@ -126,6 +132,15 @@ export function compileTimeFormat(format: string, zone: TimeZone = 'utc'): Compi
     for (const piece of found) text += piece(date, epochMs)
     return text
   })
+}
+
+/** What strftime does not know is written as it stands; undefined for what it knows and we do not. */
+function compileSpecifier([text, flag = '', name = '']: readonly string[]): Piece | undefined {
+  const piece = pieceOf(name)
+  if (flag !== '') return piece && isDecimal(name) ? repadded(piece, flag) : undefined
+  if (piece !== undefined) return piece
+  const isVariant = /^[EO]./.test(name) && pieces[name.slice(1)] !== undefined
+  return isVariant ? undefined : () => text ?? ''
 }
 
 /** The clock on the wall of this machine: its hours are those of a moment in UTC that lies as far off as the zone does. */
@@ -165,11 +180,38 @@ function zoneName(epochMs: number): string {
   return parts.find(({ type }) => type === 'timeZoneName')?.value ?? 'UTC'
 }
 
+/** With what stands for others written out. Other calendars and digits (`%Ey`, `%Od`) are the same in the locale "C". */
+function plainFormat(format: string): string {
+  return format
+    .replaceAll(
+      /%E([cCxXyY])|%O([deHImMSuUVwWy])/g,
+      (_all, era = '', digit = '') => `%${era}${digit}`,
+    )
+    .replaceAll('%:z', '%Ez')
+    .replaceAll(/%([DRcxXr%])/g, (same, name: string) => compound[name] ?? same)
+}
+
+/** Numbers that strftime pads. */
+function isDecimal(name: string): boolean {
+  return /^[CdegGHIjklmMSUVWy]$/.test(name)
+}
+
+/** `%-d` without padding, `%_d` with spaces, `%0e` with zeros. */
+function repadded(piece: Piece, flag: string): Piece {
+  const pads: Readonly<Record<string, string>> = { _: ' ', '0': '0' }
+  return (date, epochMs) => {
+    const text = piece(date, epochMs)
+    const digits = text.replace(/^[ 0]+(?=\d)/, '')
+    return digits.padStart(text.length, pads[flag] ?? '').slice(flag === '-' ? -digits.length : 0)
+  }
+}
+
 function pieceOf(name: string): Piece | undefined {
-  const digits = /^(?:E(\d)S|(\d)f)$/.exec(name)
+  const digits = /^(?:E(\d+)([Sf])|(\d)f)$/.exec(name)
   if (digits === null) return pieces[name]
-  if (digits[2] !== undefined) return (_date, epochMs) => fraction(epochMs, Number(digits[2]))
+  if (digits[3] !== undefined) return (_date, epochMs) => fraction(epochMs, Number(digits[3]))
   const places = Number(digits[1])
+  if (digits[2] === 'f') return (_date, epochMs) => fraction(epochMs, places)
   return (date, epochMs) =>
     places === 0
       ? pad(date.getUTCSeconds(), 2)
@@ -179,7 +221,9 @@ function pieceOf(name: string): Piece | undefined {
 /** Digits behind the second's point. */
 function fraction(epochMs: number, places: number): string {
   const ms = ((epochMs % 1000) + 1000) % 1000
-  return pad(Math.floor(ms * 1_000_000), 9).slice(0, places)
+  return pad(Math.floor(ms * 1_000_000), 9)
+    .padEnd(places, '0')
+    .slice(0, places)
 }
 
 /** With its point, and without zeros at its end. */

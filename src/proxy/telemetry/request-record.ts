@@ -69,9 +69,13 @@ export interface RequestRecord {
   upstreamWireBytesSent: number
   downstreamLocalAddress: string
   downstreamRemoteAddress: string
-  /** The peer of the connection, where x-forwarded-for named another remote address. */
+  /** The ends of the connection, where x-forwarded-for or a PROXY header named others. */
+  downstreamDirectLocalAddress: string
   downstreamDirectRemoteAddress: string
   requestedServerName: string | undefined
+  /** What network filters said of the connection, by key. */
+  filterState?: Readonly<Record<string, string>> | undefined
+  filterChainName: string | undefined
   /** What TLS has proved on each side; absent on plaintext. */
   downstreamSecurity?: ConnectionSecurity | undefined
   upstreamSecurity?: ConnectionSecurity | undefined
@@ -110,9 +114,15 @@ export interface TcpRecord {
   transportFailure?: string | undefined
   downstreamLocalAddress: string
   downstreamRemoteAddress: string
+  downstreamDirectLocalAddress?: string | undefined
+  downstreamDirectRemoteAddress?: string | undefined
   requestedServerName?: string | undefined
+  filterChainName?: string | undefined
+  /** Hosts that were asked, in order. */
+  hostsReached?: readonly Host[]
   downstreamSecurity?: ConnectionSecurity | undefined
   upstreamSecurity?: ConnectionSecurity | undefined
+  filterState?: Readonly<Record<string, string>> | undefined
   connectionId: number
 }
 

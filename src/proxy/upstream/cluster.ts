@@ -10,12 +10,14 @@ import type { OutlierDetector, ResponseTest } from '../resilience/outlier-detect
 import type { ClusterStats } from '../telemetry/cluster-stats.ts'
 import type { ProxyAddresses } from '../wire/proxy-protocol.ts'
 import type { ConnectOptions, KeepaliveProbing, WireTransport } from '../wire/wire.ts'
-import type { Host } from './host.ts'
+import type { FilterMetadata, Host } from './host.ts'
 
 export interface Cluster {
   readonly name: string
   /** Service that the cluster stands for, from Istio's cluster metadata; for metric labels. */
   readonly service: ClusterService
+  /** For logs and headers; absent: none. */
+  readonly filterMetadata?: FilterMetadata | undefined
   readonly connectTimeoutMs: number
   /** Idle time of a pooled connection; 0 = never. Envoy HttpProtocolOptions.idle_timeout, 1 h. */
   readonly idleTimeoutMs: number

@@ -8,6 +8,9 @@ import type { WireAddress } from '../wire/wire.ts'
 /** What EDS (Envoy `core.HealthStatus`) and active checks say together. Unknown counts as healthy. */
 export type HostHealth = 'healthy' | 'unhealthy' | 'draining' | 'degraded'
 
+/** Of a cluster or an endpoint: what the configuration says to filters and logs, by namespace. */
+export type FilterMetadata = Readonly<Record<string, Readonly<Record<string, unknown>> | undefined>>
+
 /** Endpoint metadata that Istio writes: `workload;namespace;canonical name;revision;cluster`. */
 export interface HostMetadata {
   readonly workload: string
@@ -21,6 +24,8 @@ export interface HostMetadata {
   readonly socketMatch?: Readonly<Record<string, unknown>> | undefined
   /** `hash_key` of `envoy.lb`: what hashing balancers know the host by, instead of its address. */
   readonly hashKey?: string | undefined
+  /** All of it, for logs and headers; absent where there is none. */
+  readonly filterMetadata?: FilterMetadata | undefined
 }
 
 /** Where an endpoint runs, as EDS groups endpoints. */

@@ -39,6 +39,7 @@ export class NetWire implements Wire {
   readonly localPort: number
   readonly remoteAddress: string
   readonly remotePort: number
+  readonly direct: Wire['direct']
   readonly security: Wire['security']
   readonly requestedServerName: Wire['requestedServerName']
   readonly retireAtMs: Wire['retireAtMs']
@@ -70,6 +71,7 @@ export class NetWire implements Wire {
     this.requestedServerName = proof.requestedServerName
     this.retireAtMs = proof.retireAtMs
     const addresses = proof.proxied ?? socket
+    this.direct = proof.proxied && endsOf(socket)
     this.localAddress = addresses.localAddress ?? ''
     this.localPort = addresses.localPort ?? 0
     this.remoteAddress = addresses.remoteAddress ?? ''
@@ -267,3 +269,12 @@ export class NetWire implements Wire {
 }
 
 const ignored: WireEvents = { onData() {}, onEnd() {}, onDrain() {}, onClose() {} }
+
+function endsOf(socket: Socket): ProxyAddresses {
+  return {
+    localAddress: socket.localAddress ?? '',
+    localPort: socket.localPort ?? 0,
+    remoteAddress: socket.remoteAddress ?? '',
+    remotePort: socket.remotePort ?? 0,
+  }
+}

@@ -15,6 +15,7 @@
 import type { Socket } from 'node:net'
 
 import type { ConnectionSecurity } from '../connection-security.ts'
+import type { ProxyAddresses } from './proxy-protocol.ts'
 
 export interface WireEvents {
   onData(chunk: Uint8Array): void
@@ -31,6 +32,8 @@ export interface Wire {
   readonly localPort: number
   readonly remoteAddress: string
   readonly remotePort: number
+  /** Ends of the connection itself, where a PROXY header has named others. */
+  readonly direct?: ProxyAddresses | undefined
   /** What TLS has proved; absent on plaintext. */
   readonly security?: ConnectionSecurity | undefined
   /** The server that the client asked for (SNI), where it was looked at. */

@@ -126,7 +126,42 @@ const plain = [
   'DYNAMIC_METADATA(x)',
   'DYNAMIC_METADATA(x:y:z):3',
   'METADATA(DYNAMIC:x:y)',
+  'DYNAMIC_METADATA(app:name)',
+  'CLUSTER_METADATA(app)',
+  'CLUSTER_METADATA(app:name)',
+  'CLUSTER_METADATA(app:none)',
+  'CLUSTER_METADATA(none)',
+  'CLUSTER_METADATA(app:name:deeper)',
+  'UPSTREAM_METADATA(app)',
+  'UPSTREAM_METADATA(app:)',
+  'UPSTREAM_METADATA(app:name)',
+  'UPSTREAM_METADATA(app:deep)',
+  'UPSTREAM_METADATA(app:deep:z)',
+  'UPSTREAM_METADATA(app:list)',
+  'UPSTREAM_METADATA(app:number)',
+  'UPSTREAM_METADATA(app:yes)',
+  'UPSTREAM_METADATA(app:nothing)',
+  'UPSTREAM_METADATA(app:empty)',
+  'METADATA(CLUSTER:app:name)',
+  'METADATA(UPSTREAM_HOST:app:name)',
+  'METADATA(UPSTREAM_HOST:app:name):3',
+  'METADATA(UPSTREAM_HOST)',
+  'FILTER_STATE(who)',
+  'FILTER_STATE(who:TYPED)',
+  'FILTER_STATE(who:PLAIN)',
+  'FILTER_STATE(who:PLAIN):3',
+  'FILTER_STATE(who:)',
+  'FILTER_STATE(who:FIELD:x)',
+  'FILTER_STATE(none)',
+  'FILTER_STATE(none:PLAIN)',
+  'COALESCE({"operators":["UPSTREAM_TLS_VERSION",{"command":"REQ","param":"x-none"},"PROTOCOL"]})',
+  'COALESCE({"operators":[{"command":"REQ","param":"x-case","max_length":3},"PROTOCOL"]})',
+  'COALESCE({"operators":[{"command":"REQ","param":"x-case"}]}):2',
+  'COALESCE({"operators":["UPSTREAM_TLS_VERSION"]})',
+  'COALESCE({"operators":[{"command":"COALESCE","param":"{\\"operators\\":[\\"RESPONSE_CODE\\"]}"}]})',
+  'COALESCE({"operators":[{"command":"UPSTREAM_METADATA","param":"app:deep"},"RESPONSE_CODE"]})',
   'START_TIME(%%)',
+  'START_TIME(%E4n %Q %q %E4Q %EQ %i %L %N %v %+ %)',
   'START_TIME(%%%%)',
   'LOCAL_REPLY_BODY',
   'START_TIME(x)',
@@ -147,6 +182,10 @@ const varying = [
   'START_TIME(%x %X %r)',
   'START_TIME(%G %g %V %U %W)',
   'START_TIME(%E*S %E*f %E4Y)',
+  'START_TIME(%E5f %E12S %ET %P %:z)',
+  'START_TIME(%-d %_d %0e %-m %_m %-H %-M %-S %-j %_j)',
+  'START_TIME(%Ey %EY %EC %Od %OH %Oe %OI %Om %OM %OS %Ou %OV %OW %Ow %Oy %OU)',
+  'START_TIME(%Ec %Ex %EX)',
   'START_TIME_LOCAL',
   'START_TIME_LOCAL(%H:%M %z)',
   'EMIT_TIME',
@@ -311,6 +350,9 @@ function textLogs(path: string): readonly object[] {
       { omit_empty_values: true },
     ),
     fileLog(path, { text_format: 'old %REQ(X-CASE)% %PROTOCOL%\n' }),
+    inline(
+      'metadata %REQ(X-CASE)% [%UPSTREAM_METADATA(app:deep)%|%METADATA(UPSTREAM_HOST:app:deep):5%|%UPSTREAM_METADATA(app:number)%|%UPSTREAM_METADATA(app:yes)%|%UPSTREAM_METADATA(app:nothing)%|%FILTER_STATE(who)%|%FILTER_STATE(who):4%|%CLUSTER_METADATA(app)%]\n',
+    ),
   ]
 }
 
@@ -391,6 +433,15 @@ function routes(): object {
             name: 'rewrite',
             match: { prefix: '/rewrite' },
             route: { cluster: 'named', prefix_rewrite: '/new', host_rewrite_literal: 'new.test' },
+            response_headers_to_add: [
+              {
+                header: {
+                  key: 'x-added',
+                  value:
+                    '%UPSTREAM_METADATA(["app", "name"])% %UPSTREAM_METADATA(app:deep)% %PER_REQUEST_STATE(who)% %FILTER_STATE(who)%',
+                },
+              },
+            ],
           },
           { name: 'nowhere', match: { prefix: '/nowhere' }, route: { cluster: 'nowhere' } },
           ...['refused', 'empty', 'overflow'].map((name) => ({
@@ -431,12 +482,39 @@ function routes(): object {
   }
 }
 
+const metadata = {
+  filter_metadata: {
+    app: {
+      name: 'endpoint "1"',
+      deep: { z: 1, a: { c: true, b: [] } },
+      list: ['x', 2, null],
+      number: 12,
+      yes: true,
+      nothing: null,
+      empty: '',
+    },
+  },
+}
+
+const state = typed('state', 'filters.network.set_filter_state.v3.Config', {
+  on_new_connection: [
+    {
+      object_key: 'who',
+      factory_key: 'envoy.hashable_string',
+      format_string: { text_format_source: { inline_string: 'a "caller"' } },
+    },
+  ],
+})
+
 function named({ a }: ScenePorts): object {
   const address = { socket_address: { address: '127.0.0.1', port_value: a } }
   return cluster('named', [], {
+    metadata: { filter_metadata: { app: { name: 'cluster' } } },
     load_assignment: {
       cluster_name: 'named',
-      endpoints: [{ lb_endpoints: [{ endpoint: { hostname: 'endpoint.test', address } }] }],
+      endpoints: [
+        { lb_endpoints: [{ endpoint: { hostname: 'endpoint.test', address }, metadata }] },
+      ],
     },
   })
 }
@@ -460,19 +538,27 @@ export const logScene: Scene = {
   bootstrap: (ports) =>
     bootstrapText({
       listeners: [
-        listener('main', [
-          httpManager({
-            stat_prefix: 'main',
-            http_protocol_options: { enable_trailers: true },
-            route_config: routes(),
-            access_log: [
-              jsonLog(ports.log, operators()),
-              ...textLogs(ports.log),
-              ...jsonLogs(ports.log),
-              ...filterLogs(ports.log),
-            ],
-          }),
-        ]),
+        listener('main', [], {
+          filter_chains: [
+            {
+              name: 'the chain',
+              filters: [
+                state,
+                httpManager({
+                  stat_prefix: 'main',
+                  http_protocol_options: { enable_trailers: true },
+                  route_config: routes(),
+                  access_log: [
+                    jsonLog(ports.log, operators()),
+                    ...textLogs(ports.log),
+                    ...jsonLogs(ports.log),
+                    ...filterLogs(ports.log),
+                  ],
+                }),
+              ],
+            },
+          ],
+        }),
       ],
       clusters: [...commonClusters(ports), named(ports), trailers(ports)],
     }),

@@ -25,6 +25,14 @@ const operators = [
   'GRPC_STATUS',
   'REQ(X)',
   'ACCESS_LOG_TYPE',
+  'FILTER_CHAIN_NAME',
+  'DOWNSTREAM_WIRE_BYTES_RECEIVED',
+  'DOWNSTREAM_WIRE_BYTES_SENT',
+  'UPSTREAM_WIRE_BYTES_RECEIVED',
+  'UPSTREAM_WIRE_BYTES_SENT',
+  'UPSTREAM_HOSTS_ATTEMPTED',
+  'DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT',
+  'DOWNSTREAM_DIRECT_LOCAL_ADDRESS_WITHOUT_PORT',
 ]
 
 /** By the name of the listener. */
@@ -36,6 +44,7 @@ const proxies: Readonly<Record<string, object>> = {
   nowhere: { cluster: 'nowhere' },
   full: { cluster: 'full' },
   idle: { cluster: 'a', idle_timeout: '0.8s' },
+  proxied: { cluster: 'a' },
   old: { cluster: 'a', max_downstream_connection_duration: '0.8s' },
   weighted: {
     weighted_clusters: {
@@ -50,7 +59,11 @@ const proxies: Readonly<Record<string, object>> = {
 const raw = 'GET / HTTP/1.1\r\nhost: any\r\n\r\n'
 
 const cases: readonly ParityCase[] = [
-  ...Object.keys(proxies).map((name) => ({ name, listener: name, raw })),
+  ...Object.keys(proxies).map((name) => ({
+    name,
+    listener: name,
+    raw: name === 'proxied' ? `PROXY TCP4 1.2.3.4 5.6.7.8 11 22\r\n${raw}` : raw,
+  })),
   {
     name: 'an upstream that ends',
     listener: 'served',
@@ -82,7 +95,7 @@ export const tcpLogScene: Scene = {
   bootstrap: (ports) =>
     bootstrapText({
       listeners: Object.entries(proxies).map(([name, fields]) =>
-        listener(name, [
+        chainedListener(name, [
           typed('tcp', 'filters.network.tcp_proxy.v3.TcpProxy', {
             stat_prefix: name,
             access_log: [
@@ -107,6 +120,16 @@ export const tcpLogScene: Scene = {
         }),
       ],
     }),
+}
+
+/** Its chain has a name, but for one. */
+function chainedListener(name: string, filters: readonly object[]): object {
+  const named = name === 'served' ? { filters } : { name: `chain of ${name}`, filters }
+  const reads = typed('proxy', 'filters.listener.proxy_protocol.v3.ProxyProtocol', {})
+  return listener(name, [], {
+    filter_chains: [named],
+    ...(name === 'proxied' ? { listener_filters: [reads] } : {}),
+  })
 }
 
 /** Sorted: connections end when they like. */
