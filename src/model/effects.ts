@@ -71,7 +71,6 @@ const trafficBlockEffects: EffectTable = {
   loadBalancer: 'effective',
   'loadBalancer.zoneAwareLbSetting': 'not-yet',
   tls: 'effective',
-  'tls.credentialName': 'refused',
 }
 
 /** By kind; a kind that is not here has no field with effect. */

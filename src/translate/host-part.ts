@@ -10,7 +10,7 @@ import type { Route } from '../xds/proto/generated/envoy/config/route/v3/route_c
 import type { EncodedResource } from '../xds/resource-set.ts'
 import { abilitiesOf } from './ability.ts'
 import { takesStreams } from './between-sidecars.ts'
-import { isTlsRefused } from './cluster-tls.ts'
+import { tlsRefusal } from './cluster-tls.ts'
 import { translateCluster } from './cluster.ts'
 import type { MergedRule } from './destination-rule-index.ts'
 import { translateEndpoints } from './endpoint.ts'
@@ -99,7 +99,8 @@ export function translateAssignments(input: PartInput): EncodedResource[] {
         port: port.number,
         mesh,
       })
-      if (isTlsRefused(policy.tls) || isPassthrough(policy.loadBalancer)) return []
+      const refusal = tlsRefusal(policy.tls, rule?.selector !== undefined)
+      if (refusal !== undefined || isPassthrough(policy.loadBalancer)) return []
       return translateEndpoints({
         service,
         port,
