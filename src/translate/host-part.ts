@@ -26,6 +26,7 @@ import { translateRoutes } from './route.ts'
 import { isSelected, type Scope } from './scope.ts'
 import { namesOf } from './service-name.ts'
 import { withAffinity } from './source-hash.ts'
+import { portsBeside, takenNames } from './taken-name.ts'
 import { blocksOf, effectivePolicy } from './traffic-policy.ts'
 import { tunnelOf, type Tunnel } from './tunnel.ts'
 import {
@@ -40,7 +41,6 @@ import {
   isClusterLocal,
   reachableEndpoints,
   ruleFor,
-  takenNames,
   takesMtls,
   routedService,
   type World,
@@ -182,7 +182,7 @@ export function hostInput(
     faults: faultsFor(world.input.faults, scope, service.hostname),
     mesh: world.input.mesh,
     abilities: abilitiesOf(scope.kind),
-    isTaken: (name) => taken.has(name),
+    isTaken: (name, on) => taken.has(name) || taken.has(`${name}|${on}`),
   }
 }
 
@@ -253,15 +253,6 @@ export function translateUnregistered(
     }
   }
   return [...made.values()]
-}
-
-function portsBeside(world: World, scope: Scope, virtualService: VirtualService): number[] {
-  const ports = new Set<number>()
-  for (const host of virtualService.hosts) {
-    const service = routedService(world, scope, host)
-    for (const port of service?.ports ?? []) if (isHttp(port)) ports.add(port.number)
-  }
-  return ports.size > 0 ? [...ports].sort((left, right) => left - right) : [80]
 }
 
 /**
