@@ -91,14 +91,16 @@ test('an ad-hoc workload names its service and has no group', () => {
   assert.equal('AUTO_REGISTER_GROUP' in metadata, false)
 })
 
-test('without an identity there is no mark of mTLS, and nobody to ask for secrets', () => {
-  const plain = { ...plan, identity: undefined }
-  const bootstrap = createBootstrap({ plan: plain, addresses, relayAddress: '127.0.0.1:1' })
-  assert.doesNotMatch(JSON.stringify(bootstrap), /tlsMode|sds-grpc/)
-  assert.match(
-    JSON.stringify(createBootstrap({ plan, addresses, relayAddress: '127.0.0.1:1' })),
-    /sds-grpc/,
-  )
+test('without an identity there is no mark of mTLS; credentials can be asked for all the same', () => {
+  const marks = [undefined, plan.identity].map((identity) => {
+    const options = { plan: { ...plan, identity }, addresses, relayAddress: '127.0.0.1:1' }
+    const text = JSON.stringify(createBootstrap(options))
+    return [/tlsMode/.test(text), /sds-grpc/.test(text)]
+  })
+  assert.deepEqual(marks, [
+    [false, true],
+    [true, true],
+  ])
 })
 
 const rich: WorkloadPlan = {

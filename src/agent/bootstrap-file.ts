@@ -53,7 +53,7 @@ export function createBootstrap(options: BootstrapOptions): Record<string, Json>
     ...statsConfig(plan),
     ...layeredRuntime(plan.proxy),
     dynamic_resources: dynamicResources(),
-    static_resources: { clusters: staticClusters(plan, relayAddress) },
+    static_resources: { clusters: staticClusters(relayAddress) },
   }
 }
 
@@ -153,9 +153,8 @@ function dynamicResources(): Json {
   }
 }
 
-function staticClusters({ identity }: WorkloadPlan, relayAddress: string): readonly Json[] {
-  const names = identity === undefined ? ['xds-grpc'] : ['xds-grpc', 'sds-grpc']
-  return [...names.map((name) => agentCluster(name, relayAddress)), fellows]
+function staticClusters(relayAddress: string): readonly Json[] {
+  return [...['xds-grpc', 'sds-grpc'].map((name) => agentCluster(name, relayAddress)), fellows]
 }
 
 /** Istio's name for the workloads of the same service; by their places the sidecar knows its zone's share of requests. */

@@ -6,8 +6,11 @@ import { mkdirSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 
 import { openAdsRelay } from '../xds/ads-relay.ts'
-import { createDiscoveryService, secretPaths } from '../xds/ads-server.ts'
+import { createDiscoveryService, secretPaths, type DiscoveryService } from '../xds/ads-server.ts'
+import { typeUrls } from '../xds/resource-set.ts'
 import { nodeId } from './bootstrap-file.ts'
+import { CredentialSource } from './credential/credential-source.ts'
+import { joinSecrets } from './credential/joined-secrets.ts'
 import { watchTrust } from './identity/trust-watch.ts'
 import type { OpenRelay, OpenRelayOptions, WorkloadRelay } from './sidecar.ts'
 import { agentSocketPath } from './socket-path.ts'
@@ -18,16 +21,13 @@ export const openRelay: OpenRelay = async (options) => {
   const stack = new AsyncDisposableStack()
   const relaySocket = agentSocketPath(plan.stateFolder, 'relay.sock')
   mkdirSync(dirname(relaySocket), { recursive: true, mode: 0o700 })
+  const { service, credentials } = openSecrets(options, stack)
   const relay = await openAdsRelay({
     listen: `unix:${relaySocket}`,
     upstream: plan.controlPlane,
     cache: { folder: join(plan.stateFolder, 'accepted') },
-    ...(identity === undefined
-      ? {}
-      : {
-          upstreamTls: () => identity.upstreamTls(),
-          methods: stack.use(secretService(options, identity)).methods,
-        }),
+    ...(identity === undefined ? {} : { upstreamTls: () => identity.upstreamTls() }),
+    methods: service.methods,
     clock,
     random,
     log,
@@ -37,6 +37,8 @@ export const openRelay: OpenRelay = async (options) => {
     identity: identity?.status(),
     relay: relay.status(),
     isEnding: options.isEnding(),
+    credentials: credentials.status(),
+    refusedSecrets: refusedBy(service),
   })
   const path = agentSocketPath(plan.stateFolder, 'agent.sock')
   stack.use(await openStatusServer({ path, upgrade: options.upgrade, status, clock }))
@@ -67,18 +69,36 @@ export const openRelay: OpenRelay = async (options) => {
   } satisfies WorkloadRelay
 }
 
-function secretService(
-  { clock, random, log }: OpenRelayOptions,
-  { secrets }: NonNullable<OpenRelayOptions['identity']>,
-) {
-  // A secret is one push: there is nothing to collect.
-  const debounce = { leadingMs: 0, quietMs: 0 }
-  return createDiscoveryService({
-    paths: secretPaths,
-    source: secrets,
-    clock,
-    random,
-    log,
-    debounce,
-  })
+/** The workload's certificate, where it has one, and the credentials of its folder. */
+function openSecrets(
+  { plan, identity, clock, random, log }: OpenRelayOptions,
+  stack: AsyncDisposableStack,
+): { readonly service: DiscoveryService; readonly credentials: CredentialSource } {
+  const credentials: CredentialSource = stack.use(
+    new CredentialSource({
+      folder: plan.credentials,
+      asked: () => service.asked(typeUrls.secret),
+      clock,
+      log,
+    }),
+  )
+  const service: DiscoveryService = stack.use(
+    createDiscoveryService({
+      paths: secretPaths,
+      source: identity === undefined ? credentials : joinSecrets(identity.secrets, credentials),
+      clock,
+      random,
+      log,
+      // A secret is one push: there is nothing to collect.
+      debounce: { leadingMs: 0, quietMs: 0 },
+    }),
+  )
+  return { service, credentials }
+}
+
+/** Why the sidecar does not take a secret that was served. */
+function refusedBy(service: DiscoveryService): readonly string[] {
+  return service
+    .statuses()
+    .flatMap(({ types }) => types.flatMap(({ rejection }) => rejection?.reason ?? []))
 }

@@ -24,6 +24,7 @@ import { describeError, MeshError } from '../lib/mesh-error.ts'
 import { createServer } from '../lib/node-http.ts'
 import type { AdsRelayStatus } from '../xds/ads-relay.ts'
 import { askAdmin } from './admin-client.ts'
+import type { CredentialStatus } from './credential/credential-source.ts'
 import type { IdentityStatus } from './identity/workload-identity.ts'
 
 export interface AgentStatus {
@@ -32,6 +33,10 @@ export interface AgentStatus {
   readonly relay: Pick<AdsRelayStatus, 'state' | 'reason' | 'staleSinceMs'>
   /** It drains, or has drained. */
   readonly isEnding: boolean
+  /** Those that its sidecar has asked for. */
+  readonly credentials?: readonly CredentialStatus[]
+  /** Why the sidecar does not take secrets that it was served. */
+  readonly refusedSecrets?: readonly string[]
 }
 
 export interface StatusServerOptions {
@@ -174,9 +179,14 @@ const pages: Readonly<Record<string, Page>> = {
   },
 }
 
-function readinessOf({ identity, relay, isEnding }: AgentStatus, nowMs: number) {
+function readinessOf(status: AgentStatus, nowMs: number) {
+  const { identity, relay, isEnding } = status
   const isExpired = identity?.notAfterMs !== undefined && identity.notAfterMs <= nowMs
-  const lines = [...certificateLines(identity, nowMs), `control plane: ${relayText(relay)}`]
+  const lines = [
+    ...certificateLines(identity, nowMs),
+    `control plane: ${relayText(relay)}`,
+    ...credentialLines(status),
+  ]
   if (isEnding) lines.unshift('workload: draining')
   return { isReady: !isExpired && !isEnding, lines }
 }
@@ -190,6 +200,20 @@ function certificateLines(identity: IdentityStatus | undefined, nowMs: number): 
   const state = isExpired ? 'expired' : living
   const lines = [`certificate: ${state}, ${spiffeId} until ${until}`]
   return failure === undefined ? lines : [...lines, `renewal: ${failure}`]
+}
+
+/** What is wrong with credentials, or may be: nothing else that the workload does depends on them. */
+export function credentialLines({
+  credentials = [],
+  refusedSecrets = [],
+}: Pick<AgentStatus, 'credentials' | 'refusedSecrets'>): readonly string[] {
+  const found = credentials.flatMap(({ name, reason, isOlderUsed, warnings }) => [
+    ...(reason === undefined
+      ? []
+      : [`credential ${name}: ${reason}${isOlderUsed ? ' (the one before stays in use)' : ''}`]),
+    ...warnings.map((warning) => `credential ${name}: ${warning}`),
+  ])
+  return [...found, ...refusedSecrets.map((reason) => `secret refused: ${reason}`)]
 }
 
 function relayText({ state, reason }: AgentStatus['relay']): string {

@@ -29,6 +29,8 @@ export interface WorkloadPlan {
   readonly controlPlane: string
   /** Undefined: no certificate and plaintext, to a control plane on loopback that allows it. */
   readonly identity: IdentityPlan | undefined
+  /** Folder of the credentials that its DestinationRules name, on this host; undefined: it has none. */
+  readonly credentials?: string | undefined
   /** This workload's own folder: last accepted resources, sockets. */
   readonly stateFolder: string
   /** False for a workload that never comes back under its name: its folder and ports are given up at its end. */

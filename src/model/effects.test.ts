@@ -49,8 +49,11 @@ test('the longest pattern decides, a value before a field, a field before its pa
   assert.equal(effectOf('VirtualService', 'spec.gateways[]', 'mesh'), 'effective')
   assert.equal(effectOf('VirtualService', 'spec.gateways[]', 'gw'), 'not-yet')
   assert.equal(
-    effectOf('DestinationRule', 'spec.trafficPolicy.portLevelSettings[].tls.credentialName'),
-    'refused',
+    effectOf(
+      'DestinationRule',
+      'spec.trafficPolicy.portLevelSettings[].loadBalancer.zoneAwareLbSetting',
+    ),
+    'not-yet',
   )
   assert.equal(effectOf('Gateway', 'spec.servers'), 'not-yet')
 })

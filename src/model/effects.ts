@@ -70,7 +70,6 @@ const trafficBlockEffects: EffectTable = {
   ...poolEffects,
   loadBalancer: 'effective',
   tls: 'effective',
-  'tls.credentialName': 'refused',
 }
 
 /** By kind; a kind that is not here has no field with effect. */

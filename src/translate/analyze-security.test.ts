@@ -166,7 +166,7 @@ test('TLS without authorities is a warning, for all ports and for one', () => {
   }
 })
 
-test('credentials that cannot be had yet are an error at the field', () => {
+test('a credential for everybody is an error at the field', () => {
   const [issue, ...others] = issuesOf(external('{ mode: SIMPLE, credentialName: a }'), {
     mtlsMode: 'PERMISSIVE',
   })
@@ -177,4 +177,25 @@ test('credentials that cannot be had yet are an error at the field', () => {
   )
   assert.equal(issue?.code, 'TUL0011')
   assert.equal(issue.path, 'spec.trafficPolicy.tls.credentialName')
+})
+
+test('a credential for chosen clients is good, for all ports and for one, if its name is one', () => {
+  const chosen = (name: string, place?: string) =>
+    issuesOf(
+      external(`{ mode: SIMPLE, credentialName: '${name}' }`, place).replace(
+        '  host:',
+        '  workloadSelector: { matchLabels: { version: v1 } }\n  host:',
+      ),
+      { mtlsMode: 'PERMISSIVE' },
+    ).filter(({ code }) => code !== 'IST0127')
+  for (const name of ['a', 'a.b-c', 'kubernetes://a']) {
+    for (const place of ['tls', 'port']) assert.deepEqual(chosen(name, place), [], name)
+  }
+  for (const name of ['../a', 'a/b', 'A', 'configmap://a', 'kubernetes://ns/a', '-a', 'a.']) {
+    assert.deepEqual(
+      chosen(name).map(({ code, message }) => [code, message.split(';')[0]]),
+      [['TUL0011', 'credentialName is no name of a credential']],
+      name,
+    )
+  }
 })

@@ -12,7 +12,7 @@ import type {
 import { describeResource, type Resource } from '../model/resource.ts'
 import { allServices, type Endpoint, type Service, type ServicePort } from '../registry/service.ts'
 import { labelsText } from './analysis/known-workload.ts'
-import { refusedTlsFields } from './cluster-tls.ts'
+import { tlsRefusal } from './cluster-tls.ts'
 import { isDestinationRule } from './destination-rule-index.ts'
 import { hasLabels } from './endpoint.ts'
 import { issueOf } from './finding.ts'
@@ -139,22 +139,34 @@ function blocksOf(
   )
 }
 
-/** What cannot be had yet takes the destination out: less protection must not take its place. */
+/** What cannot be had takes the destination out: less protection must not take its place. */
 function reportRefused(resource: Resource<DestinationRuleSpec>): Issue[] {
-  return tlsBlocksOf(resource).flatMap(({ path, tls }) =>
-    refusedTlsFields(tls).map((field) =>
-      issueOf(resource, {
-        code: 'TUL0011',
-        severity: 'error',
-        path: `${path}.${field}`,
-        message:
-          `${field} is not implemented yet; requests to the destination get 503 ` +
-          'rather than leave with less protection',
-        remedy: 'Use the files clientCertificate, privateKey and caCertificates.',
-      }),
-    ),
-  )
+  return tlsBlocksOf(resource).flatMap(({ path, tls }) => {
+    const refusal = tlsRefusal(tls, resource.spec.workloadSelector !== undefined)
+    if (refusal === undefined) return []
+    const { said, remedy } = refusals[refusal]
+    return issueOf(resource, {
+      code: 'TUL0011',
+      severity: 'error',
+      path: `${path}.credentialName`,
+      message: `${said}; requests to the destination get 503 rather than leave with less protection`,
+      remedy,
+    })
+  })
 }
+
+const refusals = {
+  selector: {
+    said: 'credentialName is for a rule with a workloadSelector: others may not have the credential',
+    remedy:
+      'Add a workloadSelector that names the clients, or use the files clientCertificate, privateKey and caCertificates.',
+  },
+  name: {
+    said: 'credentialName is no name of a credential',
+    remedy:
+      "Write the name of a folder in the client's credentials: lower case letters, digits, '-' and '.'.",
+  },
+} as const
 
 /** Older Istio verifies nothing then; Tulle, as Istio of today, asks the authorities that the host trusts. */
 function reportSystemRoots(resource: Resource<DestinationRuleSpec>): Issue[] {

@@ -63,15 +63,26 @@ const meshAlpn = {
 /** Istio's word for the authorities that the host trusts. */
 const systemRootsName = 'system'
 
-/** Fields that are understood and not implemented. */
-export function refusedTlsFields(tls: ClientTlsSettings): 'credentialName'[] {
-  if (tls.mode !== 'SIMPLE' && tls.mode !== 'MUTUAL') return []
-  return (['credentialName'] as const).filter((name) => isSet(tls[name]))
+/**
+ * Why what the rule asks for cannot be given; undefined: it can. A credential is given to chosen workloads only, so
+ * that no other waits for one that it does not have; for them it names a folder of their host.
+ */
+export function tlsRefusal(
+  tls: ClientTlsSettings | undefined,
+  isForChosen: boolean,
+): 'selector' | 'name' | undefined {
+  if (tls?.mode !== 'SIMPLE' && tls?.mode !== 'MUTUAL') return undefined
+  if (!isSet(tls.credentialName)) return undefined
+  if (!isForChosen) return 'selector'
+  return credentialOf(tls) === undefined ? 'name' : undefined
 }
 
-/** True when the rule asks for what cannot be given. */
-export function isTlsRefused(tls: ClientTlsSettings | undefined): boolean {
-  return tls !== undefined && refusedTlsFields(tls).length > 0
+/** Names of Kubernetes' objects. It becomes a folder's, so that nothing else may get through. */
+const credentialPattern = /^(?:kubernetes:\/\/)?([a-z0-9](?:[-a-z0-9.]{0,251}[a-z0-9])?)$/
+
+/** The credential's name, without the scheme that it may be written with. */
+function credentialOf({ credentialName }: ClientTlsSettings): string | undefined {
+  return credentialPattern.exec(credentialName ?? '')?.[1]
 }
 
 export function translateClusterTls(input: ClusterTlsInput): ClusterTls {
@@ -125,7 +136,7 @@ function protocolOf({ port, httpVersion }: ClusterTlsInput): keyof typeof meshAl
   return isHttp(port) ? httpVersion : 'tcp'
 }
 
-/** SIMPLE and MUTUAL: by the rules of the public web, with files of the client's host. */
+/** SIMPLE and MUTUAL: by the rules of the public web, with files or a credential of the client's host. */
 function server(input: ClusterTlsInput, tls: ClientTlsSettings): ClusterTls {
   const isVerified = tls.insecureSkipVerify !== true
   const own = tls.subjectAltNames ?? []
@@ -136,6 +147,8 @@ function server(input: ClusterTlsInput, tls: ClientTlsSettings): ClusterTls {
         mesh: input.mesh,
         sni: tls.sni ?? '',
         alpn: protocolOf(input) === 'http/2' ? ['h2'] : [],
+        credential: credentialOf(tls),
+        presentsCertificate: tls.mode === 'MUTUAL',
         clientCertificate: clientCertificateOf(tls),
         crlFile: isSet(tls.caCrl) ? tls.caCrl : undefined,
         caFile: isVerified ? rootsOf(tls, input.systemRoots) : undefined,
@@ -151,7 +164,7 @@ function rootsOf({ caCertificates }: ClientTlsSettings, systemRoots: string): st
   return isSet(caCertificates) && caCertificates !== systemRootsName ? caCertificates : systemRoots
 }
 
-/** Both files are there: the model refuses MUTUAL without. */
+/** Both files are there: the model refuses MUTUAL without them or a credential. */
 function clientCertificateOf({ mode, clientCertificate, privateKey }: ClientTlsSettings) {
   return mode === 'MUTUAL' && isSet(clientCertificate) && isSet(privateKey)
     ? { chain: clientCertificate, key: privateKey }

@@ -16,7 +16,7 @@ import {
 } from '../xds/proto/generated/envoy/config/cluster/v3/cluster.ts'
 import { typeUrls, type EncodedResource } from '../xds/resource-set.ts'
 import { isBetweenSidecars } from './between-sidecars.ts'
-import { isTlsRefused, noTls, translateClusterTls } from './cluster-tls.ts'
+import { noTls, tlsRefusal, translateClusterTls } from './cluster-tls.ts'
 import { httpVersionOf, translateConnectionPool, type PoolInput } from './connection-pool.ts'
 import type { MergedRule } from './destination-rule-index.ts'
 import { dynamicForwardProxy } from './dynamic-forward-proxy.ts'
@@ -86,7 +86,7 @@ export function translateCluster(written: ClusterInput): EncodedResource | undef
     preservesCase: written.preservesCase,
     isBetweenSidecars: isBetweenSidecars(input, policy.tls),
   }
-  const tls = isTlsRefused(policy.tls)
+  const tls = isRefused(written, policy)
     ? noTls
     : translateClusterTls({
         ...input,
@@ -117,6 +117,10 @@ export function translateCluster(written: ClusterInput): EncodedResource | undef
   return encodeResource({ name, typeUrl: typeUrls.cluster, codec: Cluster, message })
 }
 
+function isRefused({ rule }: ClusterInput, policy: EffectivePolicy): boolean {
+  return tlsRefusal(policy.tls, rule?.selector !== undefined) !== undefined
+}
+
 function policyOf({ service, port, rule, subset, mesh }: ClusterInput): EffectivePolicy {
   const policy = effectivePolicy({ rule: rule?.trafficPolicy, subset, port: port.number, mesh })
   return { ...policy, loadBalancer: withAffinity(policy.loadBalancer, service) }
@@ -145,7 +149,7 @@ function discoveryOf(
   }: { name: string; policy: EffectivePolicy; locality: LocalityPolicy | undefined },
 ) {
   const balancing = translateLoadBalancer(policy.loadBalancer)
-  if (isTlsRefused(policy.tls)) {
+  if (isRefused(input, policy)) {
     return { clusterDiscoveryType: typed(Cluster_DiscoveryType.STATIC), ...balancing }
   }
   switch (input.service.resolution) {

@@ -127,11 +127,13 @@ function markServices(marks: Marks, before: World, after: World): void {
   const old = before.input.registry
   const now = after.input.registry
   if (isSameServices(old, now)) return
+  const changed = new Set<string>()
   for (const host of new Set([...old.services.keys(), ...now.services.keys()])) {
     const isSameHere =
       isSame(old.services.get(host), now.services.get(host)) &&
       isSame(old.namesakes.get(host), now.namesakes.get(host))
     if (isSameHere) continue
+    changed.add(host)
     marks.clusters.add(host)
     marks.endpoints.add(host)
     marks.virtualHosts.add(host)
@@ -140,6 +142,17 @@ function markServices(marks: Marks, before: World, after: World): void {
       markRoutesTo(marks, world, host)
       markSharers(marks, world, host)
       marks.namesOf(world).add(host)
+    }
+  }
+  for (const world of [before, after]) markHostsBeside(marks, world, changed)
+}
+
+/** Hosts of a VirtualService that are no services are on the ports of those beside them. */
+function markHostsBeside(marks: Marks, world: World, changed: ReadonlySet<string>): void {
+  for (const entry of world.virtualServices.all) {
+    const { hosts } = entry
+    if (hosts.length > 1 && hosts.some((host) => changed.has(host))) {
+      markHostsOf(marks, world, entry)
     }
   }
 }

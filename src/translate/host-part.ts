@@ -10,7 +10,7 @@ import type { Route } from '../xds/proto/generated/envoy/config/route/v3/route_c
 import type { EncodedResource } from '../xds/resource-set.ts'
 import { abilitiesOf } from './ability.ts'
 import { takesStreams } from './between-sidecars.ts'
-import { isTlsRefused } from './cluster-tls.ts'
+import { tlsRefusal } from './cluster-tls.ts'
 import { translateCluster } from './cluster.ts'
 import type { MergedRule } from './destination-rule-index.ts'
 import { translateEndpoints } from './endpoint.ts'
@@ -26,6 +26,7 @@ import { translateRoutes } from './route.ts'
 import { isSelected, type Scope } from './scope.ts'
 import { namesOf } from './service-name.ts'
 import { withAffinity } from './source-hash.ts'
+import { portsBeside, takenNames } from './taken-name.ts'
 import { blocksOf, effectivePolicy } from './traffic-policy.ts'
 import { tunnelOf, type Tunnel } from './tunnel.ts'
 import {
@@ -40,7 +41,6 @@ import {
   isClusterLocal,
   reachableEndpoints,
   ruleFor,
-  takenNames,
   takesMtls,
   routedService,
   type World,
@@ -100,7 +100,8 @@ export function translateAssignments(input: PartInput): EncodedResource[] {
         port: port.number,
         mesh,
       })
-      if (isTlsRefused(policy.tls) || isPassthrough(policy.loadBalancer)) return []
+      const refusal = tlsRefusal(policy.tls, rule?.selector !== undefined)
+      if (refusal !== undefined || isPassthrough(policy.loadBalancer)) return []
       return translateEndpoints({
         service,
         port,
@@ -185,7 +186,7 @@ export function hostInput(
     faults: faultsFor(world.input.faults, scope, service.hostname),
     mesh: world.input.mesh,
     abilities: abilitiesOf(scope.kind),
-    isTaken: (name) => taken.has(name),
+    isTaken: (name, on) => taken.has(name) || taken.has(`${name}|${on}`),
   }
 }
 
@@ -256,15 +257,6 @@ export function translateUnregistered(
     }
   }
   return [...made.values()]
-}
-
-function portsBeside(world: World, scope: Scope, virtualService: VirtualService): number[] {
-  const ports = new Set<number>()
-  for (const host of virtualService.hosts) {
-    const service = routedService(world, scope, host)
-    for (const port of service?.ports ?? []) if (isHttp(port)) ports.add(port.number)
-  }
-  return ports.size > 0 ? [...ports].sort((left, right) => left - right) : [80]
 }
 
 /**

@@ -2,7 +2,7 @@
  * Envoy's TLS contexts: those of connections between sidecars, and those to servers outside the mesh.
  *
  * Between sidecars certificate and roots come by SDS from the agent, under Istio's names `default` and `ROOTCA`.
- * Elsewhere they are files of the host that the sidecar runs on.
+ * Elsewhere they are files of the host that the sidecar runs on, or a credential of that host, by SDS too.
  */
 import { isIP } from 'node:net'
 
@@ -25,7 +25,7 @@ import {
 } from '../xds/proto/generated/envoy/extensions/transport_sockets/tls/v3/tls.ts'
 import { trustDomainsOf } from './identity.ts'
 import type { MeshSettings } from './input.ts'
-import { noTimeout, packed } from './message.ts'
+import { durationOf, noTimeout, packed } from './message.ts'
 
 /** Names of secrets, as Istio's agent serves them. */
 export const secretNames = { certificate: 'default', roots: 'ROOTCA' } as const
@@ -149,6 +149,10 @@ export interface ServerUpstreamInput {
   readonly mesh: MeshSettings
   readonly sni: string
   readonly alpn: readonly string[]
+  /** Undefined: files, as named below. */
+  readonly credential: string | undefined
+  /** Of a credential. */
+  readonly presentsCertificate: boolean
   readonly clientCertificate: { readonly chain: string; readonly key: string } | undefined
   /** File of authorities; undefined: the server is not verified. */
   readonly caFile: string | undefined
@@ -159,7 +163,7 @@ export interface ServerUpstreamInput {
 
 /** How a sidecar calls a server that is none of the mesh's. */
 export function serverUpstream(input: ServerUpstreamInput): TransportSocket {
-  const { caFile, crlFile, clientCertificate } = input
+  const { credential } = input
   return upstreamSocket({
     commonTlsContext: {
       tlsParams: {
@@ -168,29 +172,66 @@ export function serverUpstream(input: ServerUpstreamInput): TransportSocket {
         tlsMinimumProtocolVersion: TlsProtocol.TLSv1_2,
         tlsMaximumProtocolVersion: TlsProtocol.TLSv1_3,
       },
-      ...(clientCertificate !== undefined && {
-        tlsCertificates: [
-          {
-            certificateChain: fileSource(clientCertificate.chain),
-            privateKey: fileSource(clientCertificate.key),
-          },
-        ],
-      }),
-      ...(caFile !== undefined && {
-        validationContextType: {
-          $case: 'validationContext',
-          value: {
-            trustedCa: fileSource(caFile),
-            ...revokedIn(crlFile),
-            matchTypedSubjectAltNames: input.subjectAltNames.map(exactMatcher),
-          },
-        },
-      }),
+      ...(credential === undefined ? fromFiles(input) : fromCredential(credential, input)),
       alpnProtocols: [...input.alpn],
     },
     sni: input.sni,
   })
 }
+
+function fromFiles({ caFile, crlFile, clientCertificate, subjectAltNames }: ServerUpstreamInput) {
+  return {
+    ...(clientCertificate !== undefined && {
+      tlsCertificates: [
+        {
+          certificateChain: fileSource(clientCertificate.chain),
+          privateKey: fileSource(clientCertificate.key),
+        },
+      ],
+    }),
+    ...(caFile !== undefined && {
+      validationContextType: {
+        $case: 'validationContext',
+        value: {
+          trustedCa: fileSource(caFile),
+          ...revokedIn(crlFile),
+          matchTypedSubjectAltNames: subjectAltNames.map(exactMatcher),
+        },
+      },
+    }),
+  }
+}
+
+/** Names as Istio's: that of the authorities has a suffix. The agent serves both. */
+function fromCredential(
+  name: string,
+  { caFile, presentsCertificate, subjectAltNames }: ServerUpstreamInput,
+) {
+  const secret = `kubernetes://${name}`
+  const timeout = durationOf(credentialWaitMs)
+  return {
+    ...(presentsCertificate && {
+      tlsCertificateSdsSecretConfigs: [agentSecret(secret, timeout)],
+    }),
+    ...(caFile !== undefined && {
+      validationContextType: {
+        $case: 'combinedValidationContext',
+        value: {
+          defaultValidationContext: {
+            matchTypedSubjectAltNames: subjectAltNames.map(exactMatcher),
+          },
+          validationContextSdsSecretConfig: agentSecret(`${secret}-cacert`, timeout),
+        },
+      },
+    }),
+  }
+}
+
+/**
+ * How long a cluster that lacks its credential holds others up: a real Envoy starts no listener before. After that it
+ * refuses every connection until the credential comes.
+ */
+const credentialWaitMs = 5_000
 
 export function plaintextSocket(): TransportSocket {
   return TransportSocketCodec.fromPartial({
@@ -254,7 +295,7 @@ function meshRoots(matchTypedSubjectAltNames: readonly object[]) {
 }
 
 /** Nothing is served without it, however long it takes to come. */
-function agentSecret(name: string) {
+function agentSecret(name: string, initialFetchTimeout = noTimeout) {
   return {
     name,
     sdsConfig: {
@@ -269,7 +310,7 @@ function agentSecret(name: string) {
           setNodeOnFirstMessageOnly: true,
         },
       },
-      initialFetchTimeout: noTimeout,
+      initialFetchTimeout,
       resourceApiVersion: ApiVersion.V3,
     },
   }

@@ -21,7 +21,6 @@ import { asksForNode, clusterLabel } from './locality.ts'
 import { modeOfPort, PeerAuthentications } from './peer-authentication-index.ts'
 import { isSelected, placeLabelsOf, selectorsOf, type Scope, type Selectors } from './scope.ts'
 import { serviceFor } from './service-choice.ts'
-import { namesOf } from './service-name.ts'
 import { Sidecars } from './sidecar-index.ts'
 import { rulesHashSource } from './source-hash.ts'
 import { VirtualServices, type VirtualService } from './virtual-service-index.ts'
@@ -368,20 +367,4 @@ export function isUnregistered(world: World, scope: Scope, host: string): boolea
     if (overlaps(name, host) && visibleService(world, scope, name) !== undefined) return false
   }
   return true
-}
-
-/** Whether a name of a service belongs to somebody else for these clients. */
-export function isTaken(world: World, scope: Scope, owned: { name: string; by: string }): boolean {
-  if (visibleService(world, scope, owned.name) !== undefined) return owned.name !== owned.by
-  const owner = world.addressOwners.get(owned.name)
-  if (owner !== undefined && owner !== owned.by) return true
-  const index = world.imports.virtualServices(scope)
-  return index.byHost.has(owned.name) && owned.name !== owned.by
-}
-
-/** Names of a service that belong to somebody else, joined: what its virtual hosts depend on. */
-export function takenNames(world: World, scope: Scope, service: Service): readonly string[] {
-  return namesOf(service, scope.namespace).filter(
-    (name) => name !== service.hostname && isTaken(world, scope, { name, by: service.hostname }),
-  )
 }

@@ -84,6 +84,8 @@ export interface DiscoveryService extends Disposable {
   readonly methods: GrpcMethods
   statuses(): StreamStatus[]
   status(id: number): StreamStatus | undefined
+  /** Names of one type that any client has asked for. */
+  asked(typeUrl: string): Iterable<string>
   /** Ends one client's stream with UNAVAILABLE; it will come back. */
   disconnect(id: number, reason: string): void
 }
@@ -111,6 +113,7 @@ export function createDiscoveryService(options: DiscoveryServiceOptions): Discov
     },
     statuses: () => streams.all().flatMap((stream) => stream.status() ?? []),
     status: (id) => streams.get(id)?.status(),
+    asked: (typeUrl) => streams.all().flatMap((stream) => [...stream.namesOf(typeUrl)]),
     disconnect: (id, reason) => streams.get(id)?.end(grpcCodes.unavailable, reason),
     [Symbol.dispose]: () => streams.stop(),
   }

@@ -117,6 +117,11 @@ export const runCommand: Command = {
       summary: "file with the mesh's roots, for a token that does not name them (a JWT)",
     },
     {
+      flags: '--credentials <dir>',
+      summary:
+        'folder of the credentials that DestinationRules name: DIR/NAME/{tls.crt,tls.key,ca.crt,ca.crl}',
+    },
+    {
       flags: '--trust-domain <name>',
       summary: 'of the mesh, with --control-plane',
       default: 'cluster.local',
@@ -242,6 +247,7 @@ export function planRun(input: CommandInput, random: Random): WorkloadPlan {
     bindAddress: '127.0.0.1',
     application: planApplication(input, config),
     controlPlane: mesh.xds,
+    credentials: pathFlag(input, 'credentials'),
     stateFolder: join(home.stateOf(mesh.name), namespace, instance),
     isStateKept: flags.text('name') !== undefined,
     portFolder: home.ports,
@@ -309,21 +315,23 @@ function planApplication(
   }
 }
 
+function pathFlag({ flags, context }: CommandInput, name: string): string | undefined {
+  const text = flags.text(name)
+  return text === undefined ? undefined : resolve(context.cwd, text)
+}
+
 /** A token file says more than the hand-over: who gives one wants to be who it says. */
-function planIdentity({ flags, context }: CommandInput, { identity }: MeshToJoin): IdentityPlan {
-  const path = (name: string) => {
-    const text = flags.text(name)
-    return text === undefined ? undefined : resolve(context.cwd, text)
-  }
+function planIdentity(input: CommandInput, { identity }: MeshToJoin): IdentityPlan {
+  const { context } = input
   const fromEnvironment = context.env['TULLE_TOKEN_FILE'] || undefined
-  const tokenFile = path('tokenFile') ?? fromEnvironment
+  const tokenFile = pathFlag(input, 'tokenFile') ?? fromEnvironment
   return {
     ...identity,
     // Absent in the JSON that a mesh is announced by.
     ttlMs: identity.ttlMs,
     handOver: tokenFile === undefined ? identity.handOver : undefined,
     tokenFile,
-    rootsFile: path('rootCert'),
+    rootsFile: pathFlag(input, 'rootCert'),
   }
 }
 

@@ -1,5 +1,5 @@
 /** `tulle status`: which sidecars are connected, whether each has the newest configuration, and what it refused. */
-import type { AgentStatus } from '../../agent/status-server.ts'
+import { credentialLines, type AgentStatus } from '../../agent/status-server.ts'
 import type { ObjectList } from '../../api/object.ts'
 import {
   viewPath,
@@ -67,6 +67,8 @@ export interface StatusRow {
   readonly certificate: ProxyObject['status']['certificate'] | undefined
   /** Why its agent, when it is on this host, could not renew the certificate. */
   readonly renewalFailure: string | undefined
+  /** What is wrong, or may be, with credentials that its agent, when it is on this host, was asked for. */
+  readonly credentials: readonly string[]
   /** How its application can be reached past its sidecar. */
   readonly exposure: Exposure
   /** Who has called its workload. */
@@ -106,6 +108,7 @@ export function statusRows(
   ]
   const seen = rows.map((row) => ({
     ...row,
+    credentials: credentialLines(agents.get(`${row.namespace}/${row.name}`) ?? {}),
     renewalFailure: agents.get(`${row.namespace}/${row.name}`)?.identity?.failure,
     exposure: exposures.get(`${row.namespace}/${row.name}`) ?? ('none' as const),
     callers: hops
@@ -118,7 +121,7 @@ export function statusRows(
 function proxyRow(
   { metadata, status }: ProxyObject,
   workload: WorkloadObject | undefined,
-): Omit<StatusRow, 'exposure' | 'callers' | 'renewalFailure'> {
+): Omit<StatusRow, 'exposure' | 'callers' | 'renewalFailure' | 'credentials'> {
   const own =
     workload === undefined
       ? { presence: 'connected', health: '-', healthMessage: '', serves: false }
@@ -215,11 +218,17 @@ function exposureCell(exposure: Exposure): Cell {
     : { text: 'not enforced, open to the network', colour: 'red' }
 }
 
-function whyText({ rejections, health, healthMessage, renewalFailure }: StatusRow): string {
+function whyText({
+  rejections,
+  health,
+  healthMessage,
+  renewalFailure,
+  credentials,
+}: StatusRow): string {
   const refused = rejections.map(({ type, reason }) => `${type}: ${reason}`)
   const unhealthy = health === 'healthy' || healthMessage === '' ? [] : [healthMessage]
   const renewal = renewalFailure === undefined ? [] : [`renewal: ${renewalFailure}`]
-  return [...refused, ...renewal, ...unhealthy].join('; ')
+  return [...refused, ...renewal, ...credentials, ...unhealthy].join('; ')
 }
 
 function healthCell(health: string): Cell {

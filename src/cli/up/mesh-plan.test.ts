@@ -64,6 +64,13 @@ test('folders are relative to the mesh file and the environment names the instan
   assert.deepEqual(workload?.application.env, { INSTANCE: 's-v1', A: '1' })
 })
 
+test('credentials are a folder beside the mesh file, and a workload may have one of its own', () => {
+  const folderOf = (spec: MeshSpec) => plan(spec).services[0]?.credentials
+  assert.equal(folderOf(service({})), undefined)
+  assert.equal(folderOf({ ...service({}), credentials: './keys' }), '/mesh/keys')
+  assert.equal(folderOf({ ...service({ credentials: '/own' }), credentials: './keys' }), '/own')
+})
+
 test('a build that several workloads share is run once', () => {
   const workloads = ['a', 'b'].map((name) => ({ name, command: 'x', build: ['make'], cwd: 'go' }))
   const { builds } = plan({

@@ -161,6 +161,7 @@ function planWorkload(options: MeshPlanOptions, member: Member, instance: string
       handOver: options.handOver,
       ...withRoots(own, config),
     },
+    credentials: credentialsOf(options, member),
     stateFolder: resolve(options.stateFolder, namespace, instance),
     isStateKept: true,
     portFolder: options.portFolder,
@@ -170,6 +171,15 @@ function planWorkload(options: MeshPlanOptions, member: Member, instance: string
     },
     termination: terminationOf(config, workload),
   }
+}
+
+/** The workload's own folder goes before the mesh's. */
+function credentialsOf(
+  { spec, folder }: MeshPlanOptions,
+  { workload }: Member,
+): string | undefined {
+  const path = workload.credentials ?? spec.credentials
+  return path === undefined ? undefined : resolve(folder, path)
 }
 
 /** As Istio lays them: a resource that selects the workload goes before its annotations, they before the namespace's. */

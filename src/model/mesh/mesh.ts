@@ -16,6 +16,8 @@ export interface MeshSpec {
   readonly meshConfig?: MeshConfig
   /** Files or folders of YAML, watched. */
   readonly config?: readonly string[]
+  /** Folder of the credentials that DestinationRules name, one folder for each. */
+  readonly credentials?: string
   readonly services?: readonly MeshService[]
   /** Workloads that serve nothing: clients, jobs. */
   readonly workloads?: readonly MeshWorkload[]
@@ -57,6 +59,8 @@ export interface MeshWorkload {
   /** `host:port`: localhost ports for clients that ignore proxy variables. */
   readonly upstreams?: readonly string[]
   readonly probe?: ReadinessProbe
+  /** Instead of the mesh's. */
+  readonly credentials?: string
   /** From the signal to the end of everything, as of a Kubernetes pod. Default 3. */
   readonly terminationGracePeriodSeconds?: number
   readonly locality?: string

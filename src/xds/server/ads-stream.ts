@@ -145,6 +145,11 @@ export class AdsStream {
     }
   }
 
+  /** Names of one type that the client has asked for. */
+  namesOf(typeUrl: string): Iterable<string> {
+    return this.#types.get(typeUrl)?.names ?? []
+  }
+
   end(code: number, message: string): void {
     this.#stream.end({ code, message })
   }
