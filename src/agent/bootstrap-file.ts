@@ -3,6 +3,7 @@
  *
  * Node id and metadata are Istio's (registry/node-metadata.ts has the table). The static clusters are `xds-grpc`
  * and `sds-grpc`; both lead to the agent, which relays the one to the control plane and gives the secrets itself.
+ * `local_cluster` is whom zone-aware routing compares the destination with; the control plane fills it.
  */
 import { mkdirSync, renameSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
