@@ -3,6 +3,7 @@
  *
  * Node id and metadata are Istio's (registry/node-metadata.ts has the table). The static clusters are `xds-grpc`
  * and `sds-grpc`; both lead to the agent, which relays the one to the control plane and gives the secrets itself.
+ * `local_cluster` is whom zone-aware routing compares the destination with; the control plane fills it.
  */
 import { mkdirSync, renameSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
@@ -48,6 +49,7 @@ export function createBootstrap(options: BootstrapOptions): Record<string, Json>
         },
       },
     ],
+    cluster_manager: { local_cluster_name: localCluster },
     overload_manager: overloadManager,
     ...statsConfig(plan),
     ...layeredRuntime(plan.proxy),
@@ -153,7 +155,19 @@ function dynamicResources(): Json {
 }
 
 function staticClusters(relayAddress: string): readonly Json[] {
-  return ['xds-grpc', 'sds-grpc'].map((name) => agentCluster(name, relayAddress))
+  return [...['xds-grpc', 'sds-grpc'].map((name) => agentCluster(name, relayAddress)), fellows]
+}
+
+/** Istio's name for the workloads of the same service; by their places the sidecar knows its zone's share of requests. */
+const localCluster = 'local_cluster'
+
+const fellows: Json = {
+  name: localCluster,
+  type: 'EDS',
+  connect_timeout: '1s',
+  eds_cluster_config: {
+    eds_config: { ads: {}, initial_fetch_timeout: '5s', resource_api_version: 'V3' },
+  },
 }
 
 function agentCluster(name: string, relayAddress: string): Json {

@@ -49,11 +49,8 @@ test('the longest pattern decides, a value before a field, a field before its pa
   assert.equal(effectOf('VirtualService', 'spec.gateways[]', 'mesh'), 'effective')
   assert.equal(effectOf('VirtualService', 'spec.gateways[]', 'gw'), 'not-yet')
   assert.equal(
-    effectOf(
-      'DestinationRule',
-      'spec.trafficPolicy.portLevelSettings[].loadBalancer.zoneAwareLbSetting',
-    ),
-    'not-yet',
+    effectOf('DestinationRule', 'spec.trafficPolicy.portLevelSettings[].tls.credentialName'),
+    'refused',
   )
   assert.equal(effectOf('Gateway', 'spec.servers'), 'not-yet')
 })

@@ -68,7 +68,6 @@ function poolOf(path: string): EffectTable {
 const trafficBlockEffects: EffectTable = {
   ...poolEffects,
   loadBalancer: 'effective',
-  'loadBalancer.zoneAwareLbSetting': 'not-yet',
   tls: 'effective',
 }
 

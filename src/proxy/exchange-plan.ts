@@ -10,6 +10,7 @@ import type { LocalReply } from './filter/http-filter.ts'
 import type { RequestHead, ResponseHead } from './http/message.ts'
 import { removeRetryHeaders, requestRetryPolicy } from './resilience/request-retry-policy.ts'
 import type { RetryPolicy } from './resilience/retry-policy.ts'
+import { type BadHeader, findBadHeader } from './resilience/strict-header.ts'
 import {
   grpcTimeoutText,
   attemptDurationMs,
@@ -98,6 +99,9 @@ export function planForward(
     const reply = status === undefined ? {} : { status }
     return { failure: 'no-cluster', reply }
   }
+  const { strictCheckHeaders } = scope.manager
+  const bad = strictCheckHeaders && findBadHeader(head.headers, strictCheckHeaders)
+  if (bad !== undefined) return { failure: 'bad-envoy-header', reply: badHeaderReply(bad) }
   const limits = requestLimits(scope, head, forward)
   const { retryPolicy, timeoutMs, tryTimeoutMs, tryIdleTimeoutMs, durationMs, timeoutReply } =
     limits
@@ -115,6 +119,12 @@ export function planForward(
     attemptDurationMs: attemptDurationMs(head, cluster.maxStreamDurationMs ?? 0),
     timeoutReply,
   }
+}
+
+/** In Envoy's words. */
+function badHeaderReply({ name, value }: BadHeader): Partial<LocalReply> {
+  const details = `request_headers_failed_strict_check{${name}}`
+  return { details, body: `invalid header '${name}' with value '${value}'` }
 }
 
 /**
@@ -149,7 +159,7 @@ type Limits = Omit<
 /** Time-outs count from the end of the request, which a tunnel does not have; its duration is limited all the same. */
 function requestLimits(scope: ExchangeScope, head: RequestHead, forward: ForwardAction): Limits {
   const retryPolicy = requestRetryPolicy(forward.retryPolicy, head)
-  const timeoutMs = requestTimeoutMs(forward, head)
+  const timeoutMs = requestTimeoutMs(forward, head, scope.manager.respectExpectedTimeout)
   return {
     retryPolicy,
     timeoutMs,

@@ -13,6 +13,7 @@ export type Failure =
   | 'bad-path'
   | 'relative-path'
   | 'missing-host'
+  | 'bad-envoy-header'
   | 'forbidden-scheme'
   | 'headers-too-large'
   | 'too-many-headers'
@@ -73,6 +74,7 @@ export const failureReplies: Readonly<Record<Failure, FailureReply>> = {
   'bad-path': row(400, 13, '-', 'path_normalization_failed', '', 'close'),
   'relative-path': row(404, 12, '-', 'absolute_path_rejected', '', 'keep'),
   'missing-host': row(400, 13, '-', 'missing_host_header', '', 'close'),
+  'bad-envoy-header': row(400, 13, 'IH', 'request_headers_failed_strict_check', '', 'keep'),
   'forbidden-scheme': row(403, 7, 'DPE', 'http1.invalid_scheme', 'Forbidden', 'close'),
   'headers-too-large': row(431, 2, 'DPE', 'request_headers_too_large', headTooLarge, 'close'),
   'too-many-headers': row(431, 2, 'DPE', 'request_headers_too_many', headTooLarge, 'close'),

@@ -48,6 +48,7 @@ import type { OverloadLimits } from './overload/overload-plan.ts'
 import { processGauges } from './overload/process-gauges.ts'
 import { adminKey } from './take-over/message.ts'
 import { Succession } from './take-over/succession.ts'
+import { createServerStats } from './telemetry/server-stats.ts'
 import { createSlots } from './telemetry/shared-slots.ts'
 import { ShownStats } from './telemetry/shown-stats.ts'
 import { StatsRegistry, type StatsView } from './telemetry/stats-registry.ts'
@@ -180,10 +181,14 @@ class RunningSidecar implements Sidecar {
     const { duplicate, succession } = parts
     this.#succession = succession
     this.#listenSockets = succession?.sockets ?? options.listenSockets ?? new Map()
-    this.#ownStats
-      .scope({ path: 'server', metric: 'envoy_server', labels: [] })
-      .gauge('hot_restart_epoch')
-      .set(succession?.epoch ?? 0)
+    createServerStats(this.#ownStats, {
+      concurrency: options.concurrency ?? 1,
+      epoch: succession?.epoch ?? 0,
+      state: () => this.#state,
+      hasStarted: () => this.#phase === 'LIVE',
+      uptimeMs: () => clock.nowMs() - this.#startedMs,
+      memory: () => process.memoryUsage(),
+    })
     const events = {
       onWanted: (wanted: WantedNames) => this.#onWanted(wanted),
       onChange: () => this.#onChange(),

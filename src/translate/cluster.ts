@@ -38,6 +38,7 @@ import { toldOf } from './proxy-protocol.ts'
 import { withAffinity } from './source-hash.ts'
 import { altStatName } from './stat-name.ts'
 import { effectivePolicy, type EffectivePolicy } from './traffic-policy.ts'
+import { acrossZones, withinZone } from './zone-aware.ts'
 
 export interface ClusterInput {
   readonly service: Service
@@ -60,6 +61,8 @@ export interface ClusterInput {
   readonly place: ClientPlace
   /** Whether names of headers go on as they came. */
   readonly preservesCase: boolean
+  /** Whether requests to some service stay in their zone. */
+  readonly routesByZone: boolean
 }
 
 /** Undefined when a service resolved by DNS has no endpoint (in this subset), as in Istio. */
@@ -107,7 +110,7 @@ export function translateCluster(written: ClusterInput): EncodedResource | undef
     ...translateHealthChecks(input, httpVersionOf(pool)),
     commonLbConfig: {
       ...commonLbConfig(policy),
-      ...(isLocalityWeighted(locality) && { localityConfigSpecifier: weightedByLocality }),
+      ...localitySpecifier(input, policy, locality),
     },
     metadata: { filterMetadata: { istio: istioMetadata(input) } },
   })
@@ -193,6 +196,19 @@ function commonLbConfig(policy: EffectivePolicy) {
   const { outlierDetection } = policy
   if (outlierDetection === undefined) return {}
   return { healthyPanicThreshold: { value: outlierDetection.minHealthPercent ?? 0 } }
+}
+
+/** Proxies that know their fellows route by zone wherever nobody forbids it: Envoy's default. */
+function localitySpecifier(
+  { service, mesh, routesByZone }: ClusterInput,
+  { loadBalancer }: EffectivePolicy,
+  locality: LocalityPolicy | undefined,
+) {
+  if (isLocalityWeighted(locality)) return { localityConfigSpecifier: weightedByLocality }
+  if (locality?.zones !== undefined) return { localityConfigSpecifier: withinZone(locality.zones) }
+  const written = loadBalancer?.zoneAwareLbSetting ?? mesh.zoneAwareLb
+  const isOff = routesByZone || written?.enabled === false
+  return isOff && !goesByName(service) ? { localityConfigSpecifier: acrossZones } : {}
 }
 
 const weightedByLocality = { $case: 'localityWeightedLbConfig' as const, value: {} }

@@ -11,7 +11,7 @@
  * | a Sidecar | when its ports take something else since | – | – (other scope classes; what they see anew is worked on) |
  * | a PeerAuthentication | as endpoints | of endpoints that take mTLS since, or no more | – |
  * | an injected fault | – | – | of its host; the own parts of workloads |
- * | the mesh's settings, the set of selectors | everything | everything | everything |
+ * | the mesh's settings, the set of selectors, whether anything routes by zone | everything | everything | everything |
  *
  * Marking too much costs time; marking too little is wrong. The property test compares with a full run.
  */
@@ -81,7 +81,8 @@ export function* compareWorlds(before: World, after: World): Steps<Dirty> {
   if (
     !isSame(before.input.mesh, after.input.mesh) ||
     !isSameKeys(before.selectors, after.selectors) ||
-    !isSame(before.placeLabels, after.placeLabels)
+    !isSame(before.placeLabels, after.placeLabels) ||
+    before.routesByZone !== after.routesByZone
   ) {
     return everythingDirty()
   }
@@ -126,11 +127,13 @@ function markServices(marks: Marks, before: World, after: World): void {
   const old = before.input.registry
   const now = after.input.registry
   if (isSameServices(old, now)) return
+  const changed = new Set<string>()
   for (const host of new Set([...old.services.keys(), ...now.services.keys()])) {
     const isSameHere =
       isSame(old.services.get(host), now.services.get(host)) &&
       isSame(old.namesakes.get(host), now.namesakes.get(host))
     if (isSameHere) continue
+    changed.add(host)
     marks.clusters.add(host)
     marks.endpoints.add(host)
     marks.virtualHosts.add(host)
@@ -139,6 +142,17 @@ function markServices(marks: Marks, before: World, after: World): void {
       markRoutesTo(marks, world, host)
       markSharers(marks, world, host)
       marks.namesOf(world).add(host)
+    }
+  }
+  for (const world of [before, after]) markHostsBeside(marks, world, changed)
+}
+
+/** Hosts of a VirtualService that are no services are on the ports of those beside them. */
+function markHostsBeside(marks: Marks, world: World, changed: ReadonlySet<string>): void {
+  for (const entry of world.virtualServices.all) {
+    const { hosts } = entry
+    if (hosts.length > 1 && hosts.some((host) => changed.has(host))) {
+      markHostsOf(marks, world, entry)
     }
   }
 }

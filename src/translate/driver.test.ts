@@ -510,6 +510,16 @@ const ruleArbitrary = resourceArbitrary(
             localityLbSetting: { distribute: [{ from: 'a/*', to: { 'a/*': 40, 'b/*': 60 } }] },
           },
         },
+        {
+          loadBalancer: {
+            zoneAwareLbSetting: {
+              failover: [{ from: 'a', to: 'b' }],
+              failoverPriority: ['version'],
+              minClusterSize: 1,
+            },
+          },
+        },
+        { loadBalancer: { zoneAwareLbSetting: { enabled: false } } },
         { tls: { mode: 'SIMPLE' } },
         { tls: { mode: 'SIMPLE', credentialName: 'a' } },
         { tls: { mode: 'ISTIO_MUTUAL' } },
@@ -652,6 +662,8 @@ const editArbitrary: fc.Arbitrary<Edit> = fc.oneof(
       { outboundTrafficPolicy: { mode: 'REGISTRY_ONLY' as const } },
       { inferSubsets: false },
       { localityLbSetting: { enabled: false }, defaultTrafficPolicy: { outlierDetection: {} } },
+      { zoneAwareLbSetting: { failoverPriority: ['app'] } },
+      { zoneAwareLbSetting: { enabled: false } },
       { mtlsMode: 'PERMISSIVE' as const },
       { h2UpgradePolicy: 'DO_NOT_UPGRADE' as const },
       { trustDomain: 'a.example', trustDomainAliases: ['b.example'], enableAutoMtls: false },

@@ -359,6 +359,7 @@ function keepSameParts(
     listeners: keepSame(own.listeners, previous?.listeners),
     clusters: keepSame(own.clusters, previous?.clusters),
     routes: keepSame(own.routes, previous?.routes),
+    endpoints: keepSame(own.endpoints, previous?.endpoints),
   }
 }
 

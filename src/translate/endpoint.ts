@@ -18,7 +18,13 @@ import {
 import { typeUrls, type EncodedResource } from '../xds/resource-set.ts'
 import { clusterName } from './host-name.ts'
 import { compareText } from './input.ts'
-import { type ClientPlace, isServing, type LocalityPolicy, placeGroups } from './locality.ts'
+import {
+  type ClientPlace,
+  isServing,
+  type LocalityGroup,
+  type LocalityPolicy,
+  placeGroups,
+} from './locality.ts'
 import { socketAddress } from './message.ts'
 
 export interface EndpointInput {
@@ -55,21 +61,31 @@ export function translateEndpoints(input: EndpointInput): EncodedResource {
 
 /** Healthy endpoints of the subset by locality, as the client is to use them; the order depends on nothing but them. */
 export function localitiesOf(input: EndpointInput): LocalityLbEndpoints[] {
+  const serving = input.endpoints.filter(
+    (endpoint) =>
+      hasLabels(endpoint, input.subset?.labels) && isServing(endpoint, input.service, input.place),
+  )
+  return placeGroups(groupsOf(serving, input.takesMtls), input.locality, input.place)
+}
+
+/** Those that are healthy, by locality. */
+export function groupsOf(
+  endpoints: readonly Endpoint[],
+  takesMtls: EndpointInput['takesMtls'],
+): LocalityGroup[] {
   const byLocality = new Map<string, Endpoint[]>()
-  for (const endpoint of input.endpoints) {
-    if (endpoint.health !== 'healthy' || !hasLabels(endpoint, input.subset?.labels)) continue
-    if (!isServing(endpoint, input.service, input.place)) continue
+  for (const endpoint of endpoints) {
+    if (endpoint.health !== 'healthy') continue
     const list = byLocality.get(endpoint.locality)
     if (list === undefined) byLocality.set(endpoint.locality, [endpoint])
     else list.push(endpoint)
   }
-  const groups = [...byLocality]
+  return [...byLocality]
     .sort(([left], [right]) => compareText(left, right))
-    .map(([locality, endpoints]) => {
-      endpoints.sort(byAddress)
-      return { endpoints, group: groupOf(locality, endpoints, input.takesMtls) }
+    .map(([locality, members]) => {
+      members.sort(byAddress)
+      return { endpoints: members, group: groupOf(locality, members, takesMtls) }
     })
-  return placeGroups(groups, input.locality, input.place)
 }
 
 function groupOf(

@@ -19,13 +19,14 @@ import { identitiesOf } from './identity.ts'
 import { faultsFor, injectFaults } from './injected-fault.ts'
 import { l4Inputs, l4RoutesOf } from './l4-route.ts'
 import { isPassthrough } from './load-balancer.ts'
-import { localityPolicyOf } from './locality.ts'
+import { isZoneAware, localityPolicyOf } from './locality.ts'
 import { keyOfHeaders, withHeaders } from './proxy-header.ts'
 import { encodeVirtualHost, type EncodedVirtualHost } from './route-configuration.ts'
 import { translateRoutes } from './route.ts'
 import { isSelected, type Scope } from './scope.ts'
 import { namesOf } from './service-name.ts'
 import { withAffinity } from './source-hash.ts'
+import { portsBeside, takenNames } from './taken-name.ts'
 import { blocksOf, effectivePolicy } from './traffic-policy.ts'
 import { tunnelOf, type Tunnel } from './tunnel.ts'
 import {
@@ -40,7 +41,6 @@ import {
   isClusterLocal,
   reachableEndpoints,
   ruleFor,
-  takenNames,
   takesMtls,
   routedService,
   type World,
@@ -74,6 +74,7 @@ export function translateClusters(input: PartInput): EncodedResource[] {
     systemRoots: scope.systemRoots,
     place: scope.place,
     preservesCase: scope.headers.preservesCase,
+    routesByZone: world.routesByZone,
   }
   return service.ports.flatMap((port) =>
     subsetsOf(input).flatMap((subset) => {
@@ -124,9 +125,12 @@ export function placeKey({ world, scope, service, rule }: PartInput): string {
     service.isNodeLocal === true ||
     mesh.outlierDetection !== undefined ||
     (mesh.localityLb?.distribute ?? []).length > 0 ||
+    isZoneAware(mesh.zoneAwareLb) ||
     blocks.some(
       ({ outlierDetection, loadBalancer }) =>
-        outlierDetection !== undefined || loadBalancer?.localityLbSetting !== undefined,
+        outlierDetection !== undefined ||
+        loadBalancer?.localityLbSetting !== undefined ||
+        loadBalancer?.zoneAwareLbSetting !== undefined,
     )
   return counts ? JSON.stringify(scope.place) : ''
 }
@@ -182,7 +186,7 @@ export function hostInput(
     faults: faultsFor(world.input.faults, scope, service.hostname),
     mesh: world.input.mesh,
     abilities: abilitiesOf(scope.kind),
-    isTaken: (name) => taken.has(name),
+    isTaken: (name, on) => taken.has(name) || taken.has(`${name}|${on}`),
   }
 }
 
@@ -253,15 +257,6 @@ export function translateUnregistered(
     }
   }
   return [...made.values()]
-}
-
-function portsBeside(world: World, scope: Scope, virtualService: VirtualService): number[] {
-  const ports = new Set<number>()
-  for (const host of virtualService.hosts) {
-    const service = routedService(world, scope, host)
-    for (const port of service?.ports ?? []) if (isHttp(port)) ports.add(port.number)
-  }
-  return ports.size > 0 ? [...ports].sort((left, right) => left - right) : [80]
 }
 
 /**

@@ -20,6 +20,7 @@ import {
   type Visibility,
 } from './service-choice.ts'
 import {
+  importedAliases,
   importedPorts,
   importsVirtualService,
   trimmedService,
@@ -97,8 +98,15 @@ export class ImportCache {
         if (importsVirtualService(imports, entry)) this.#infer(scope, entry, { imports, reachable })
       }
     }
-    const made = ({ service, ports }: FoundService) => trimmedService(service, ports, trimmed)
-    return { services: reachable.map(made), named: named.map(made) }
+    return {
+      services: reachable.map(({ service, ports }) =>
+        trimmedService(service, { ports, aliases: undefined }, trimmed),
+      ),
+      named: named.map(({ service, ports }) => {
+        const aliases = importedAliases(sidecar.listeners, service)
+        return trimmedService(service, { ports, aliases }, trimmed)
+      }),
+    }
   }
 
   /** What one listener imports: for each host one service, with the ports that it has there. */

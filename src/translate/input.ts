@@ -3,6 +3,7 @@ import { durationMs } from '../model/duration.ts'
 import type {
   ConnectionPoolSettings,
   LocalityLbSetting,
+  ZoneAwareLbSetting,
   OutlierDetection,
   TcpKeepalive,
 } from '../model/istio/destination-rule.ts'
@@ -56,6 +57,8 @@ export interface MeshSettings {
   readonly outlierDetection: OutlierDetection | undefined
   /** Undefined: switched off. */
   readonly localityLb: LocalityLbSetting | undefined
+  /** As written; what is switched off is told to proxies. */
+  readonly zoneAwareLb: ZoneAwareLbSetting | undefined
   /** Between sidecars, where no rule says otherwise. */
   readonly isHttp2Upgraded: boolean
   readonly pathNormalization: PathNormalization
@@ -113,6 +116,7 @@ export function meshSettingsOf(config: MeshConfig = {}): MeshSettings {
     connectionPool: config.defaultTrafficPolicy?.connectionPool,
     outlierDetection: config.defaultTrafficPolicy?.outlierDetection,
     localityLb: localityDefaults(config.localityLbSetting),
+    zoneAwareLb: config.zoneAwareLbSetting,
     isHttp2Upgraded: config.h2UpgradePolicy !== 'DO_NOT_UPGRADE',
     pathNormalization: config.pathNormalization?.normalization ?? 'DEFAULT',
     ...ownDefaults(config),

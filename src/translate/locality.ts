@@ -4,15 +4,19 @@
  * `distribute` gives weights to localities and takes away those that it does not name. Failover gives priorities, and
  * only where something notices that endpoints fail: with outlier detection, or where the service itself prefers near
  * endpoints. A rule's setting goes before the service's traffic distribution, and that before the mesh's setting.
+ *
+ * With `zoneAwareLbSetting` the proxy itself spreads requests over the zones of its region (zone-aware.ts), which is the
+ * first priority whatever notices failures; other regions follow.
  */
 import type {
-  LoadBalancerSettings,
   LocalityFailover,
   LocalityLbSetting,
+  ZoneAwareLbSetting,
 } from '../model/istio/destination-rule.ts'
 import { hostnameLabel } from '../registry/label.ts'
 import type { Endpoint, Service, TrafficDistribution } from '../registry/service.ts'
 import type { LocalityLbEndpoints } from '../xds/proto/generated/envoy/config/endpoint/v3/endpoint_components.ts'
+import type { MeshSettings } from './input.ts'
 import type { EffectivePolicy } from './traffic-policy.ts'
 
 /** Endpoints of one locality with what they were made from, in the same order. */
@@ -32,12 +36,14 @@ export interface ClientPlace {
 export interface LocalityPolicy {
   readonly setting: LocalityLbSetting
   readonly hasFailover: boolean
+  /** The proxy chooses zones; the setting says how regions and labels are ordered. */
+  readonly zones?: ZoneAwareLbSetting
 }
 
 interface PolicyInput {
   readonly policy: Pick<EffectivePolicy, 'loadBalancer' | 'outlierDetection'>
   readonly service: Pick<Service, 'trafficDistribution'>
-  readonly mesh: { readonly localityLb: LocalityLbSetting | undefined }
+  readonly mesh: Pick<MeshSettings, 'localityLb' | 'zoneAwareLb'>
 }
 
 /** Undefined: places play no part. */
@@ -47,7 +53,9 @@ export function localityPolicyOf({
   mesh,
 }: PolicyInput): LocalityPolicy | undefined {
   const hasOutliers = policy.outlierDetection !== undefined
-  const own = ownSetting(policy.loadBalancer)
+  const zones = policy.loadBalancer?.zoneAwareLbSetting
+  if (zones !== undefined) return isZoneAware(zones) ? zonePolicy(zones) : undefined
+  const own = policy.loadBalancer?.localityLbSetting
   if (own !== undefined) {
     return own.enabled === false ? undefined : { setting: own, hasFailover: hasOutliers }
   }
@@ -55,11 +63,19 @@ export function localityPolicyOf({
   if (preferred !== undefined) {
     return { setting: { failoverPriority: preferred }, hasFailover: true }
   }
+  if (isZoneAware(mesh.zoneAwareLb)) return zonePolicy(mesh.zoneAwareLb)
   return mesh.localityLb && { setting: mesh.localityLb, hasFailover: hasOutliers }
 }
 
-function ownSetting(settings: LoadBalancerSettings | undefined): LocalityLbSetting | undefined {
-  return settings?.localityLbSetting
+/** On where it is written, unless it says otherwise. */
+export function isZoneAware(
+  setting: ZoneAwareLbSetting | undefined,
+): setting is ZoneAwareLbSetting {
+  return setting !== undefined && setting.enabled !== false
+}
+
+function zonePolicy(zones: ZoneAwareLbSetting): LocalityPolicy {
+  return { setting: zones, hasFailover: true, zones }
 }
 
 /** Where a client and an endpoint say which cluster they are of. */
@@ -97,13 +113,15 @@ export function isServing(
 }
 
 /** The names of the labels in `failoverPriority`, less those whose value stands beside them. */
-export function labelsOf(setting: LocalityLbSetting | undefined): readonly string[] {
+export function labelsOf(
+  setting: Pick<LocalityLbSetting, 'failoverPriority'> | undefined,
+): readonly string[] {
   return (setting?.failoverPriority ?? []).filter((label) => !label.includes('='))
 }
 
 /** Whether Envoy chooses localities by weight. Elsewhere that would spoil what the policy itself says. */
 export function isLocalityWeighted(policy: LocalityPolicy | undefined): boolean {
-  if (policy === undefined) return false
+  if (policy === undefined || policy.zones !== undefined) return false
   const { distribute, failover, failoverPriority } = policy.setting
   if ((distribute ?? []).length > 0) return true
   const isSaid = (failover ?? []).length > 0 || (failoverPriority ?? []).length > 0
@@ -118,12 +136,34 @@ export function placeGroups(
 ): LocalityLbEndpoints[] {
   const plain = groups.map(({ group }) => group)
   if (policy === undefined) return plain
+  if (policy.zones !== undefined) return zoned(groups, policy, place)
   const { distribute = [], failover = [], failoverPriority = [] } = policy.setting
   if (distribute.length > 0) return distributed(plain, distribute, place.locality)
   if (!policy.hasFailover) return plain
   if (failoverPriority.length === 0) return failedOver(plain, failover, place.locality)
   const byLabel = prioritizedByLabel(groups, failoverPriority, place)
   return failover.length === 0 ? byLabel : failedOver(byLabel, failover, place.locality)
+}
+
+/** Within what labels say, the own region comes first, then where it fails over to, then all others. */
+function zoned(
+  groups: readonly LocalityGroup[],
+  { setting: { failover = [], failoverPriority = [] } }: LocalityPolicy,
+  place: ClientPlace,
+): LocalityLbEndpoints[] {
+  const { region } = partsOf(place.locality)
+  const target = failover.find((one) => one.from === region)
+  const ordered =
+    failoverPriority.length === 0
+      ? groups.map(({ group }) => group)
+      : prioritizedByLabel(groups, failoverPriority, place)
+  return compacted(
+    ordered.map((group) => {
+      const there = partsOf(textOf(group.locality)).region
+      const elsewhere = there === target?.to ? 1 : 2
+      return { ...group, priority: group.priority * 3 + (there === region ? 0 : elsewhere) }
+    }),
+  )
 }
 
 function distributed(

@@ -28,6 +28,7 @@ import {
   type EncodedVirtualHost,
 } from './route-configuration.ts'
 import type { Scope } from './scope.ts'
+import { namesOf } from './service-name.ts'
 import type { SharedParts } from './shared-parts.ts'
 import { outboundPolicyOf } from './sidecar-index.ts'
 import { translateSystemClusters } from './system-cluster.ts'
@@ -107,11 +108,28 @@ function workOf({ world, scope, dirty }: OutboundInput, before: OutboundState | 
     const hosts = (imports ?? world.input.registry).services.keys()
     return { imports, moved: noHosts, hosts }
   }
-  const moved = differing(before.imports, imports)
+  const moved = withNamesakes({ world, scope, dirty }, differing(before.imports, imports))
   return { imports, moved, hosts: new Set([...dirtyHosts(dirty), ...moved]) }
 }
 
 const noHosts: ReadonlySet<string> = new Set()
+
+/** With services of which names come or go with what moved. Those beside what changed by itself are marked already. */
+function withNamesakes(
+  { world, scope, dirty }: Pick<OutboundInput, 'world' | 'scope' | 'dirty'>,
+  moved: ReadonlySet<string>,
+): ReadonlySet<string> {
+  const names = new Set([...moved].filter((host) => !dirty.virtualHosts.has(host)))
+  if (names.size === 0) return moved
+  for (const { hosts } of world.imports.virtualServices(scope).all) {
+    if (hosts.some((host) => names.has(host))) for (const host of hosts) names.add(host)
+  }
+  const services = [...(world.imports.of(scope)?.services.values() ?? [])]
+  const namesakes = services.filter((service) =>
+    namesOf(service, scope.namespace).some((name) => names.has(name)),
+  )
+  return new Set([...moved, ...namesakes.map(({ hostname }) => hostname)])
+}
 
 /** Hosts that came into sight, went out of it, or look otherwise. */
 function differing(

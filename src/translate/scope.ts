@@ -71,12 +71,17 @@ function sourcesOf({ routes, resource }: VirtualService): (Labels | undefined)[]
 /** Labels that some rule, the mesh or a service's own preference orders endpoints by; sorted. */
 export function placeLabelsOf(
   rules: DestinationRules,
-  mesh: Pick<MeshSettings, 'localityLb' | 'clusterLocal'>,
+  mesh: Pick<MeshSettings, 'localityLb' | 'zoneAwareLb' | 'clusterLocal'>,
 ): readonly string[] {
-  const labels = new Set([...preferenceLabels, ...labelsOf(mesh.localityLb)])
+  const labels = new Set([
+    ...preferenceLabels,
+    ...labelsOf(mesh.localityLb),
+    ...labelsOf(mesh.zoneAwareLb),
+  ])
   if (mesh.clusterLocal.length > 0) labels.add(clusterLabel)
   for (const { loadBalancer } of rules.all.flatMap(blocksOf)) {
     for (const label of labelsOf(loadBalancer?.localityLbSetting)) labels.add(label)
+    for (const label of labelsOf(loadBalancer?.zoneAwareLbSetting)) labels.add(label)
   }
   return [...labels].sort()
 }

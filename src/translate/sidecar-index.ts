@@ -221,19 +221,48 @@ function isOf(namespace: string, own: string): boolean {
   return namespace === '*' || namespace === own
 }
 
-/** The service with some of its ports, one of which it has. */
+/** Those of its other names that a listener imports beside the service itself. Undefined: it has none. */
+export function importedAliases(
+  listeners: readonly (readonly HostImport[])[],
+  service: Service,
+): readonly string[] | undefined {
+  const { aliases, namespace: own } = service
+  if (aliases === undefined) return undefined
+  const taken = listeners.map(
+    (imports) =>
+      // As in Istio, what is said of the service's namespace goes before what is said of all of them.
+      [own, '*']
+        .map((wanted) => imports.filter(({ namespace }) => namespace === wanted))
+        .find((some) => importedPorts(some, service) !== undefined) ?? [],
+  )
+  return aliases.filter((name) => taken.flat().some(({ host }) => isCoveredBy(name, host)))
+}
+
+export interface ImportedPart {
+  readonly ports: ReadonlySet<number> | 'all'
+  /** Undefined: all that it has. */
+  readonly aliases: readonly string[] | undefined
+}
+
+/** The service with some of its ports, one of which it has, and some of its other names. */
 export function trimmedService(
   service: Service,
-  numbers: ReadonlySet<number> | 'all',
+  { ports: numbers, aliases }: ImportedPart,
   trimmed: TrimmedServices,
 ): Service {
-  if (numbers === 'all') return service
-  const ports = service.ports.filter(({ number }) => numbers.has(number))
-  if (ports.length === service.ports.length) return service
+  const ports =
+    numbers === 'all' ? service.ports : service.ports.filter(({ number }) => numbers.has(number))
+  const names = aliases ?? service.aliases ?? []
+  const isWhole =
+    ports.length === service.ports.length && names.length === (service.aliases ?? []).length
+  if (isWhole) return service
   let known = trimmed.get(service)
   if (known === undefined) trimmed.set(service, (known = new Map()))
-  const key = ports.map(({ number }) => number).join()
+  const key = [...ports.map(({ number }) => number), ...names].join()
   let made = known.get(key)
-  if (made === undefined) known.set(key, (made = { ...service, ports }))
+  if (made === undefined) {
+    made = { ...service, ports, ...(service.aliases !== undefined && { aliases: names }) }
+    known.set(key, made)
+  }
   return made
 }

@@ -72,10 +72,10 @@ test('in a mesh of a thousand services a sidecar gets those of its namespace and
   const scoped = createTranslation({
     input: inputOf(services, [sidecar('ns-7', hosts)]),
   }).viewOf(client)
-  // Two ports each; PassthroughCluster, BlackHoleCluster and http_proxy_tunnel beside them.
+  // Two ports each; PassthroughCluster, BlackHoleCluster and http_proxy_tunnel beside them, and local_cluster's endpoints.
   assert.equal(whole.resources(typeUrls.cluster).size, 2 * namespaceCount * servicesEach + 3)
   assert.equal(scoped.resources(typeUrls.cluster).size, 2 * (servicesEach + 1) + 3)
-  assert.equal(scoped.resources(typeUrls.endpoint).size, 2 * (servicesEach + 1))
+  assert.equal(scoped.resources(typeUrls.endpoint).size, 2 * (servicesEach + 1) + 1)
   assert.ok(bytesOf(scoped) * 50 < bytesOf(whole), `${bytesOf(scoped)} of ${bytesOf(whole)} bytes`)
 })
 
@@ -129,9 +129,53 @@ test('a route to another name of a service brings that service into sight', asyn
   assert.deepEqual(names(), [])
 })
 
+test('a name of a service goes to the ports of what a route brings into sight beside it', async () => {
+  const [first, ...rest] = meshServices().slice(0, 20)
+  const own = rest.find(({ hostname }) => hostname.startsWith('s7.'))
+  assert.ok(first !== undefined && own !== undefined)
+  const other = 'other.ns-7.svc.cluster.local'
+  const ports = [80, 8080].map((number) => ({ number, name: `http-${number}` }))
+  const services = [
+    { ...first, ports: ports.slice(1) },
+    ...rest.filter((service) => service !== own),
+    { ...own, ports, aliases: [other] },
+  ]
+  const route = (name: string, hosts: readonly string[]): Resource =>
+    resourceFrom(
+      JSON.stringify({
+        apiVersion: 'networking.istio.io/v1',
+        kind: 'VirtualService',
+        metadata: { name, namespace: 'ns-7' },
+        spec: { hosts, http: [{ route: [{ destination: { host: first.hostname } }] }] },
+      }),
+    )
+  const beside = resourceFrom(
+    JSON.stringify({
+      apiVersion: 'networking.istio.io/v1',
+      kind: 'VirtualService',
+      metadata: { name: 'beside', namespace: 'ns-7' },
+      spec: { hosts: [other, first.hostname], http: [{ directResponse: { status: 200 } }] },
+    }),
+  )
+  const before = inputOf(services, [sidecar('ns-7', ['./*']), beside])
+  const { resources } = inputOf([], [sidecar('ns-7', ['./*']), beside, route('a', ['a.test'])])
+  const after = { ...before, resources }
+  const contentOf = (view: ResourceView) =>
+    [...view.resources(typeUrls.route)].map(([name, { version }]) => [name, version])
+  const translation = createTranslation({ input: before })
+  const atFirst = contentOf(translation.viewOf(client))
+  for (const input of [after, before]) {
+    await translation.update(input)
+    const full = createTranslation({ input: translation.effectiveInput() }).viewOf(client)
+    assert.deepEqual(contentOf(translation.viewOf(client)), contentOf(full))
+  }
+  assert.deepEqual(contentOf(translation.viewOf(client)), atFirst)
+})
+
 test('a Sidecar that comes, changes and goes is followed', async () => {
   const services = meshServices().slice(0, 20)
-  const count = (): number => translation.viewOf(client).resources(typeUrls.endpoint).size
+  // All but those of local_cluster.
+  const count = (): number => translation.viewOf(client).resources(typeUrls.endpoint).size - 1
   const translation = createTranslation({ input: inputOf(services, []) })
   assert.equal(count(), 40)
   await translation.update(inputOf(services, [sidecar('ns-7', ['./*'])]))

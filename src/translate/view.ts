@@ -42,6 +42,9 @@ export class WorkloadView implements ResourceView {
       previous?.outbound.clusters === outbound.clusters && previous.own.clusters === own.clusters
     const isSameRoutes =
       previous?.outbound.routes === outbound.routes && previous.own.routes === own.routes
+    const isSameEndpoints =
+      previous?.outbound.endpoints === outbound.endpoints &&
+      previous.own.endpoints === own.endpoints
     this.#maps = new Map([
       [typeUrls.listener, own.listeners],
       [
@@ -50,7 +53,12 @@ export class WorkloadView implements ResourceView {
           ? previous.resources(typeUrls.cluster)
           : overlay(outbound.clusters, own.clusters),
       ],
-      [typeUrls.endpoint, outbound.endpoints],
+      [
+        typeUrls.endpoint,
+        isSameEndpoints
+          ? previous.resources(typeUrls.endpoint)
+          : overlay(outbound.endpoints, own.endpoints),
+      ],
       [typeUrls.virtualHost, outbound.virtualHosts ?? none],
       [
         typeUrls.route,

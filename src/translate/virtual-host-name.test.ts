@@ -114,6 +114,35 @@ const rows: readonly Row[] = [
     ],
   },
   {
+    title: 'it has it on its own port, and the service keeps it on others',
+    services: [service('test.default.svc.cluster.local', '80 81')],
+    virtualServices: [virtualService('test.default', 'test.default')],
+    expected: [
+      'test.default.svc.cluster.local:80: test.default.svc.cluster.local test.default.svc.cluster.local. test ' +
+        'test.default.svc > outbound|80||test.default.svc.cluster.local',
+      'test.default.svc.cluster.local:81: test.default.svc.cluster.local:81 test.default.svc.cluster.local.:81 ' +
+        'test:81 test.default.svc:81 test.default:81 > outbound|81||test.default.svc.cluster.local',
+      'test.default:80: test.default > outbound|80||test.default',
+    ],
+  },
+  {
+    title:
+      'a VirtualService for another name of a service has that name on port 80, and no form of it besides',
+    services: [
+      service('real.default.svc.cluster.local', '80 81', ', aliases: [alias.x.svc.cluster.local]'),
+    ],
+    virtualServices: [virtualService('alias.x.svc.cluster.local', 'real')],
+    expected: [
+      'alias.x.svc.cluster.local:80: alias.x.svc.cluster.local > outbound|80||real.default.svc.cluster.local',
+      'real.default.svc.cluster.local:80: real.default.svc.cluster.local real.default.svc.cluster.local. real ' +
+        'real.default.svc real.default alias.x.svc.cluster.local. alias.x.svc alias.x > ' +
+        'outbound|80||real.default.svc.cluster.local',
+      'real.default.svc.cluster.local:81: real.default.svc.cluster.local:81 real.default.svc.cluster.local.:81 ' +
+        'real:81 real.default.svc:81 real.default:81 alias.x.svc.cluster.local:81 alias.x.svc.cluster.local.:81 ' +
+        'alias.x.svc:81 alias.x:81 > outbound|81||real.default.svc.cluster.local',
+    ],
+  },
+  {
     title: 'capitals in a VirtualService’s host mean nothing',
     services: [service('reviews.default.svc.cluster.local')],
     virtualServices: [virtualService('Reviews.default.svc.cluster.local', 'other')],

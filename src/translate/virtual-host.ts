@@ -43,7 +43,7 @@ export interface ServiceHostInput {
   readonly mesh: MeshSettings
   readonly abilities: Abilities
   /** Names that belong to somebody else: another service's own name, or an address two services share. */
-  readonly isTaken: (domain: string) => boolean
+  readonly isTaken: (domain: string, port: number) => boolean
 }
 
 /** Undefined when every one of its names belongs to another. */
@@ -88,7 +88,7 @@ export function singleVirtualHost(input: ServiceHostInput): VirtualHost {
 export function listenerVirtualHost(input: ServiceHostInput): VirtualHost | undefined {
   const { service, port, clientNamespace, isTaken } = input
   const domains = namesOf(service, clientNamespace).flatMap((name) =>
-    name === service.hostname || !isTaken(name)
+    name === service.hostname || !isTaken(name, port.number)
       ? [bracketed(name), hostAndPort(name, port.number)]
       : [],
   )
@@ -127,10 +127,12 @@ export function defaultPortOf(service: Service): number | undefined {
 function domainsOf({ service, port, clientNamespace, isTaken }: ServiceHostInput): string[] {
   const isDefault = defaultPortOf(service) === port.number
   return namesOf(service, clientNamespace)
-    .filter((name) => name === service.hostname || !isTaken(name))
+    .filter((name) => name === service.hostname || !isTaken(name, port.number))
     .flatMap((name) => {
       const withPort = hostAndPort(name, port.number)
-      return isDefault ? [bracketed(name), withPort] : [withPort]
+      // A name without a port is that of port 80, when somebody has it there.
+      const isBare = isDefault && (name === service.hostname || !isTaken(name, 80))
+      return isBare ? [bracketed(name), withPort] : [withPort]
     })
 }
 

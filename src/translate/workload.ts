@@ -4,6 +4,7 @@
  */
 import type { IngressListener } from '../model/istio/sidecar.ts'
 import type { MeshPort, Upstream } from '../registry/node-metadata.ts'
+import { endpointKey, type Endpoint } from '../registry/service.ts'
 import type { EncodedResource } from '../xds/resource-set.ts'
 import type { Client } from './client.ts'
 import type { MergedRule } from './destination-rule-index.ts'
@@ -32,6 +33,7 @@ import {
   type ServedPort,
   type World,
 } from './world.ts'
+import { translateFellows } from './zone-aware.ts'
 
 export interface WorkloadInput {
   readonly world: World
@@ -47,6 +49,7 @@ export interface WorkloadResources {
   readonly listeners: ReadonlyMap<string, EncodedResource>
   readonly clusters: ReadonlyMap<string, EncodedResource>
   readonly routes: ReadonlyMap<string, EncodedResource>
+  readonly endpoints: ReadonlyMap<string, EncodedResource>
 }
 
 export function translateWorkload(written: WorkloadInput): WorkloadResources {
@@ -88,8 +91,25 @@ export function translateWorkload(written: WorkloadInput): WorkloadResources {
     listeners.push(reached.listener)
     if (reached.routes !== undefined) routes.push(reached.routes)
   }
-  return { listeners: byName(listeners), clusters: byName(clusters), routes: byName(routes) }
+  return {
+    listeners: byName(listeners),
+    clusters: byName(clusters),
+    routes: byName(routes),
+    endpoints: byName([translateFellows(fellowsOf(input), client)]),
+  }
 }
+
+/** Endpoints of the service that the workload is one of: of its first port, where it has several. */
+function fellowsOf(input: WorkloadInput): readonly Endpoint[] {
+  const { world, client } = input
+  if (!world.routesByZone) return nobody
+  const [own] = client.meshPorts.flatMap((meshPort) => servedBy(input, meshPort))
+  if (own === undefined) return nobody
+  return world.input.registry.endpoints.get(endpointKey(own.service, own.port.number)) ?? nobody
+}
+
+/** One object: inputs are compared by identity. */
+const nobody: readonly Endpoint[] = []
 
 /** The listener of a localhost port, and its routes where requests are routed. */
 function reach(
@@ -137,6 +157,8 @@ export function workloadInputs(input: WorkloadInput): unknown[] {
     input.tunnels,
     input.isOnDemand === true,
     world.hashesSource,
+    fellowsOf(input),
+    client.locality,
     scope.sidecar?.key,
     keyOfHeaders(scope.headers),
     JSON.stringify(client.proxyHeaders),

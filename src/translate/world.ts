@@ -21,10 +21,10 @@ import { asksForNode, clusterLabel } from './locality.ts'
 import { modeOfPort, PeerAuthentications } from './peer-authentication-index.ts'
 import { isSelected, placeLabelsOf, selectorsOf, type Scope, type Selectors } from './scope.ts'
 import { serviceFor } from './service-choice.ts'
-import { namesOf } from './service-name.ts'
 import { Sidecars } from './sidecar-index.ts'
 import { rulesHashSource } from './source-hash.ts'
 import { VirtualServices, type VirtualService } from './virtual-service-index.ts'
+import { routesByZone } from './zone-aware.ts'
 
 export interface World {
   readonly input: TranslationInput
@@ -39,6 +39,8 @@ export interface World {
   /** Whether some destination hashes by who calls. */
   readonly hashesSource: boolean
   readonly hashingRules: boolean
+  /** Whether requests to some service stay in their zone as far as they can. */
+  readonly routesByZone: boolean
   readonly sidecars: Sidecars
   /** What clients see of it all. */
   readonly imports: ImportCache
@@ -142,6 +144,7 @@ function* buildConfig(input: TranslationInput, previous: World | undefined) {
     virtualServicesTo,
     ruleLabels: placeLabelsOf(destinationRules, input.mesh),
     hashingRules: rulesHashSource(destinationRules),
+    routesByZone: routesByZone(destinationRules, input.mesh),
     selectors: selectorsOf(
       virtualServices,
       destinationRules,
@@ -364,20 +367,4 @@ export function isUnregistered(world: World, scope: Scope, host: string): boolea
     if (overlaps(name, host) && visibleService(world, scope, name) !== undefined) return false
   }
   return true
-}
-
-/** Whether a name of a service belongs to somebody else for these clients. */
-export function isTaken(world: World, scope: Scope, owned: { name: string; by: string }): boolean {
-  if (visibleService(world, scope, owned.name) !== undefined) return owned.name !== owned.by
-  const owner = world.addressOwners.get(owned.name)
-  if (owner !== undefined && owner !== owned.by) return true
-  const index = world.imports.virtualServices(scope)
-  return index.byHost.has(owned.name) && owned.name !== owned.by
-}
-
-/** Names of a service that belong to somebody else, joined: what its virtual hosts depend on. */
-export function takenNames(world: World, scope: Scope, service: Service): readonly string[] {
-  return namesOf(service, scope.namespace).filter(
-    (name) => name !== service.hostname && isTaken(world, scope, { name, by: service.hostname }),
-  )
 }

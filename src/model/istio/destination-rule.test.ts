@@ -265,6 +265,41 @@ testIssues(envelope, [
     '.loadBalancer.zoneAwareLbSetting.failoverPriority[0]',
     '{loadBalancer: {zoneAwareLbSetting: {failoverPriority: [topology.kubernetes.io/zone]}}}',
   ),
+  policy(
+    'regions are ordered already where zones count',
+    '.loadBalancer.zoneAwareLbSetting.failoverPriority[1]',
+    '{loadBalancer: {zoneAwareLbSetting: {failoverPriority: [app, topology.kubernetes.io/region]}}}',
+  ),
+  policy(
+    'failover of zones leads elsewhere',
+    '.loadBalancer.zoneAwareLbSetting.failover[0]',
+    '{outlierDetection: {}, loadBalancer: {zoneAwareLbSetting: {failover: [{from: a, to: a}]}}}',
+  ),
+  policy(
+    'failover of zones is between regions',
+    '.loadBalancer.zoneAwareLbSetting.failover[0].to',
+    '{outlierDetection: {}, loadBalancer: {zoneAwareLbSetting: {failover: [{from: a, to: b/c}]}}}',
+  ),
+  policy(
+    'failover of zones has no wildcard',
+    '.loadBalancer.zoneAwareLbSetting.failover[0].from',
+    '{outlierDetection: {}, loadBalancer: {zoneAwareLbSetting: {failover: [{from: "*", to: b}]}}}',
+  ),
+  policy(
+    'a cluster has no less than no hosts',
+    '.loadBalancer.zoneAwareLbSetting.minClusterSize',
+    '{loadBalancer: {zoneAwareLbSetting: {minClusterSize: -1}}}',
+  ),
+  policy(
+    'the smallest cluster is a whole number',
+    '.loadBalancer.zoneAwareLbSetting.minClusterSize',
+    '{loadBalancer: {zoneAwareLbSetting: {minClusterSize: 1.5}}}',
+  ),
+  policy(
+    'zones are on or off',
+    '.loadBalancer.zoneAwareLbSetting.enabled',
+    '{loadBalancer: {zoneAwareLbSetting: {enabled: maybe}}}',
+  ),
   warning(
     'failover needs outlier detection',
     'IST0133',

@@ -74,7 +74,6 @@ export const notYetInMesh: Reasons = {
   extensionProviders: telemetry,
   hboneIdleTimeout: 'nothing travels by HBONE yet',
   serviceEntryVisibility: 'a ServiceEntry is seen where its exportTo says',
-  zoneAwareLbSetting: 'localityLbSetting says where requests go',
 }
 
 export const notYetInProxy: Reasons = {

@@ -1,7 +1,7 @@
 /** meshConfig of the mesh file: Istio's MeshConfig by its own names, and two settings of ours. */
 import { connectionPool, outlierDetection, tcpKeepalive } from '../istio/connection-pool-shape.ts'
 import { retries } from '../istio/http-action-shape.ts'
-import { localityLbSetting } from '../istio/locality-shape.ts'
+import { localityLbSetting, zoneAwareLbSetting } from '../istio/locality-shape.ts'
 import { durationText, exportTo } from '../schema/field-shape.ts'
 import { isIstioLabel } from '../schema/host-format.ts'
 import { dnsLabel } from '../schema/name-format.ts'
@@ -52,6 +52,7 @@ export const meshConfigShape: Shape<MeshConfig> = objectAlsoKnowing<MeshConfig>(
       outlierDetection: outlierDetection(),
     }),
     localityLbSetting: localityLbSetting(),
+    zoneAwareLbSetting: zoneAwareLbSetting(),
     h2UpgradePolicy: oneOf('DO_NOT_UPGRADE', 'UPGRADE'),
     protocolDetectionTimeout: durationText({ isZeroAllowed: true }),
     dnsRefreshRate: durationText(),

@@ -5,6 +5,7 @@
 import type {
   ConnectionPoolSettings,
   LocalityLbSetting,
+  ZoneAwareLbSetting,
   OutlierDetection,
   TcpKeepalive,
 } from '../istio/destination-rule.ts'
@@ -30,6 +31,8 @@ export interface MeshConfig {
     readonly outlierDetection?: OutlierDetection
   }
   readonly localityLbSetting?: LocalityLbSetting
+  /** Where it is enabled it goes before `localityLbSetting`. */
+  readonly zoneAwareLbSetting?: ZoneAwareLbSetting
   readonly h2UpgradePolicy?: 'DO_NOT_UPGRADE' | 'UPGRADE'
   readonly protocolDetectionTimeout?: string
   readonly dnsRefreshRate?: string

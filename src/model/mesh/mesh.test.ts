@@ -24,6 +24,24 @@ testIssues({ apiVersion: 'tulle.dev/v1alpha1', kind: 'Mesh' }, [
     'trustDomain: a.example\nmeshConfig: {trustDomain: b.example} # HERE',
   ],
   [
+    'zones of the mesh are checked as those of a rule',
+    'IST0106',
+    'spec.meshConfig.zoneAwareLbSetting.failoverPriority[0]',
+    'meshConfig: {zoneAwareLbSetting: {failoverPriority: [topology.istio.io/subzone]}} # HERE',
+  ],
+  [
+    'a failover of zones of the mesh leads elsewhere',
+    'IST0106',
+    'spec.meshConfig.zoneAwareLbSetting.failover[0]',
+    'meshConfig: {zoneAwareLbSetting: {failover: [{from: a, to: a}]}} # HERE',
+  ],
+  [
+    'the smallest cluster of zones is a number',
+    'IST0106',
+    'spec.meshConfig.zoneAwareLbSetting.minClusterSize',
+    'meshConfig: {zoneAwareLbSetting: {minClusterSize: few}} # HERE',
+  ],
+  [
     'a mode of mTLS is a word',
     'IST0106',
     'spec.meshConfig.mtlsMode',

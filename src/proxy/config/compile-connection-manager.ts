@@ -56,7 +56,7 @@ export function compileConnectionManager(
     ...http2Settings(manager, report),
     clientCert: clientCert(manager),
     upgrades: upgrades(manager, report),
-    suppressEnvoyHeaders: chain.suppressEnvoyHeaders,
+    ...chain.router,
   }
   return {
     kind: 'http',

@@ -19,6 +19,8 @@ import { compileHealthCheckFilter, healthCheckFilterRule } from '../filter/healt
 import { compileLocalRateLimit, localRateLimitRule } from '../filter/local-rate-limit.ts'
 import { OnDemandFilter } from '../filter/on-demand-filter.ts'
 import type { RouteFilterConfig } from '../filter/route-config.ts'
+import type { HttpConnectionManager } from '../listener/listener-config.ts'
+import { strictHeaders } from '../resilience/strict-header.ts'
 import {
   createCorsStats,
   createFaultStats,
@@ -41,6 +43,7 @@ import {
   checkFields,
   refuse,
   refusedField,
+  showValue,
   used,
 } from './field-rule.ts'
 import type { CompileFilter, FilterInput, FilterScope } from './filter-input.ts'
@@ -59,8 +62,14 @@ import {
 export interface HttpFilterChain {
   /** Without the router. */
   readonly filters: readonly HttpFilterPlan[]
-  readonly suppressEnvoyHeaders: boolean
+  readonly router: RouterSettings
 }
+
+/** What the router says of the whole connection manager. */
+export type RouterSettings = Pick<
+  HttpConnectionManager,
+  'suppressEnvoyHeaders' | 'strictCheckHeaders' | 'respectExpectedTimeout'
+>
 
 export function compileHttpFilters(
   filters: readonly HttpFilter[],
@@ -68,7 +77,7 @@ export function compileHttpFilters(
   report: FieldReport,
 ): HttpFilterChain {
   const plans: HttpFilterPlan[] = []
-  let suppressEnvoyHeaders = false
+  let router: RouterSettings = {}
   const last = filters.length - 1
   if (last < 0) refuse(report, 'at least the router is required')
   filters.forEach((filter, index) => {
@@ -76,10 +85,10 @@ export function compileHttpFilters(
     const any = filter.configType?.$case === 'typedConfig' ? filter.configType.value : undefined
     const isRouter = typeNameOf(any?.typeUrl ?? '') === routerRule.type
     checkOrder(filter, { isRouter, isLast: index === last }, here)
-    if (isRouter && any !== undefined) suppressEnvoyHeaders = compileRouter(any, here)
+    if (isRouter && any !== undefined) router = compileRouter(any, here)
     else plans.push(...compileFilter({ filter, any, scope }, here))
   })
-  return { filters: plans, suppressEnvoyHeaders }
+  return { filters: plans, router }
 }
 
 interface FilterOrder {
@@ -107,12 +116,22 @@ function checkOrder(filter: HttpFilter, order: FilterOrder, report: FieldReport)
   }
 }
 
-function compileRouter(any: Any, report: FieldReport): boolean {
+function compileRouter(any: Any, report: FieldReport): RouterSettings {
   const here = at(report, 'typed_config')
   const router = decodeTyped(any, Router, here)
-  if (router === undefined) return false
+  if (router === undefined) return {}
   checkFields(router, routerRule, here)
-  return router.suppressEnvoyHeaders
+  const { suppressEnvoyHeaders, strictCheckHeaders, respectExpectedRqTimeout } = router
+  strictCheckHeaders.forEach((name, index) => {
+    if (strictHeaders.includes(name)) return
+    const where = at(here, 'strict_check_headers', index)
+    refuse(where, `value must be in list [${strictHeaders.join(' ')}], got ${showValue(name)}`)
+  })
+  return {
+    suppressEnvoyHeaders,
+    ...(strictCheckHeaders.length > 0 && { strictCheckHeaders }),
+    ...(respectExpectedRqTimeout && { respectExpectedTimeout: true }),
+  }
 }
 
 const known: Readonly<Record<string, CompileFilter>> = {

@@ -227,6 +227,16 @@ const refusals: readonly (readonly [claim: string, text: string, reason: RegExp]
     /filters\[0\]\.typed_config\.add_user_agent: add_user_agent is not implemented/,
   ],
   [
+    'a strict check of another header',
+    listenerWith(
+      manager(
+        routes,
+        '[{name: router, typed_config: {"@type": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router, strict_check_headers: [x-envoy-max-retries, x-a]}}]',
+      ),
+    ),
+    /strict_check_headers\[1\]: value must be in list \[x-envoy-upstream-rq-timeout-ms .*\], got "?x-a"?/,
+  ],
+  [
     'a mapper of replies without a filter',
     listenerWith(manager(`${routes}, local_reply_config: {mappers: [{status_code: 500}]}`)),
     /local_reply_config\.mappers\[0\]\.filter: is required/,

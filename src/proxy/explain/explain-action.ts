@@ -41,6 +41,7 @@ export interface ActionInput {
   readonly manager: {
     readonly maxStreamDurationMs?: number
     readonly suppressEnvoyHeaders?: boolean
+    readonly respectExpectedTimeout?: boolean
   }
 }
 
@@ -69,7 +70,7 @@ function explainForward(forward: ForwardAction, input: ActionInput): ExplainedFo
   const { head, manager } = input
   const isTunnel = head.method === 'CONNECT'
   const retryPolicy = requestRetryPolicy(forward.retryPolicy, head)
-  const timeoutMs = isTunnel ? 0 : requestTimeoutMs(forward, head)
+  const timeoutMs = isTunnel ? 0 : requestTimeoutMs(forward, head, manager.respectExpectedTimeout)
   const tryTimeoutMs = perTryTimeoutMs(retryPolicy?.perTryTimeoutMs ?? 0, timeoutMs)
   const durationMs = streamDurationMs(forward, head, manager.maxStreamDurationMs ?? 0)
   const limits = { timeoutMs, tryTimeoutMs, durationMs }

@@ -150,6 +150,10 @@ export interface HttpConnectionManager {
   readonly via: string | undefined
   /** Router option: no `x-envoy-*` header is added to requests or responses. */
   readonly suppressEnvoyHeaders?: boolean
+  /** Router option: requests in which one of these says nothing that could be meant are refused; absent: none. */
+  readonly strictCheckHeaders?: readonly string[]
+  /** Router option: what the proxy before this one expects is the request's time-out. */
+  readonly respectExpectedTimeout?: boolean
   /** How long to wait for the peer's FIN after a response that closes. Envoy's default (absent): 1 s. */
   readonly delayedCloseTimeoutMs?: number
   /** Absent: allow. */

@@ -118,6 +118,18 @@ function list(value: string | undefined): readonly string[] {
     .filter((part) => part !== '')
 }
 
-function unsigned(value: string | undefined): number | undefined {
-  return value !== undefined && /^\d{1,15}$/.test(value) ? Number(value) : undefined
+/** Beyond what a number can tell it says nothing. */
+export function unsigned(value: string | undefined): number | undefined {
+  return value !== undefined && /^\+?\d{1,15}$/.test(value) ? Number(value) : undefined
+}
+
+/** As Envoy reads 64 bits. */
+export function isUnsigned(value: string): boolean {
+  return /^\+?\d{1,30}$/.test(value) && BigInt(value.replace('+', '')) < 2n ** 64n
+}
+
+/** Whether a header of conditions names no other. */
+export function knowsConditions(value: string, kind: 'http' | 'grpc'): boolean {
+  const known = kind === 'http' ? httpConditions : grpcConditions
+  return list(value).every((name) => known.has(name))
 }

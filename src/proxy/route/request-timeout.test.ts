@@ -70,6 +70,24 @@ for (const { name, limits, deadline, expected } of [
   })
 }
 
+for (const [expected, asked, ms] of [
+  ['50', undefined, 50],
+  ['50', '70', 50],
+  ['x', '70', 15_000],
+  [undefined, '70', 70],
+  [undefined, '+70', 70],
+  [undefined, undefined, 15_000],
+] as const) {
+  test(`another proxy expects ${expected}, the client ${asked}: ${ms} ms where that is believed`, () => {
+    const request = head({
+      ...(expected && { 'x-envoy-expected-rq-timeout-ms': expected }),
+      ...(asked && { 'x-envoy-upstream-rq-timeout-ms': asked }),
+    })
+    assert.equal(requestTimeoutMs(forward(), request, true), ms)
+    assert.equal(requestTimeoutMs(forward(), request), asked === undefined ? 15_000 : 70)
+  })
+}
+
 test('a deadline says nothing where the route does not read it', () => {
   assert.equal(requestTimeoutMs(forward(), head({ ...grpc, 'grpc-timeout': '1S' })), 15_000)
 })

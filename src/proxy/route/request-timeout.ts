@@ -2,17 +2,27 @@
  * The time-outs of one request: the route's, as a gRPC deadline or the request's own headers change them. Envoy's
  * FilterUtility::finalTimeout and refreshDurationTimeout.
  */
+import type { HeaderList } from '../http/header-list.ts'
 import type { RequestHead } from '../http/message.ts'
-import { hasEnvoyHeaders } from '../resilience/request-retry-policy.ts'
+import { hasEnvoyHeaders, unsigned } from '../resilience/request-retry-policy.ts'
 import { isGrpcRequest } from './route-matcher.ts'
 import type { ForwardAction } from './route-table.ts'
 
 /** 0 = none. Counts from the end of the request, over all attempts. */
-export function requestTimeoutMs(forward: ForwardAction, head: RequestHead): number {
-  const fromHeader = hasEnvoyHeaders(head.headers)
-    ? unsigned(head.headers.get('x-envoy-upstream-rq-timeout-ms'))
-    : undefined
+export function requestTimeoutMs(
+  forward: ForwardAction,
+  head: RequestHead,
+  respectsExpected = false,
+): number {
+  const { headers } = head
+  const fromHeader = hasEnvoyHeaders(headers) ? askedMs(headers, respectsExpected) : undefined
   return fromHeader ?? grpcRequestTimeoutMs(forward, head) ?? forward.timeoutMs
+}
+
+/** What the proxy before this one expects stands for what a client asks for: it has read that. */
+function askedMs(headers: HeaderList, respectsExpected: boolean): number | undefined {
+  const expected = respectsExpected ? headers.get('x-envoy-expected-rq-timeout-ms') : undefined
+  return unsigned(expected ?? headers.get('x-envoy-upstream-rq-timeout-ms'))
 }
 
 /** A per-try time-out that is not below the request's says nothing. 0 = none. */
@@ -100,8 +110,4 @@ export function grpcDeadlineMs(head: RequestHead): number | undefined {
   const parts = text === undefined ? null : /^(\d{1,8})([HMSmun])$/.exec(text)
   if (parts === null) return undefined
   return Math.ceil(Number(parts[1]) * (unitMs[parts[2] ?? ''] ?? 0))
-}
-
-function unsigned(text: string | undefined): number | undefined {
-  return text !== undefined && /^\d{1,15}$/.test(text) ? Number(text) : undefined
 }

@@ -442,6 +442,54 @@ export const managerCases: readonly ManagerCase[] = [
   }),
   ...each(['plain'], 'a full URL to the upstream', { path: '/full-url/x?q=1' }),
   ...each(['plain'], 'more headers than a cluster takes', { path: '/few-headers-up/x?do=many' }),
+  // What the router checks and believes.
+  ...(
+    [
+      ['x-envoy-upstream-rq-timeout-ms', ['500', 'x', '-1', '+500', '5.5', '99999999999999999999']],
+      ['x-envoy-upstream-rq-per-try-timeout-ms', ['500', 'x', '1 2']],
+      ['x-envoy-max-retries', ['2', 'two', '', '0x1']],
+      [
+        'x-envoy-retry-on',
+        ['5xx', '5xx,reset', '5xx, reset', 'bogus', '5xx,bogus', 'cancelled', ''],
+      ],
+      ['x-envoy-retry-grpc-on', ['cancelled', 'internal,unavailable', '5xx', 'bogus']],
+    ] as const
+  ).flatMap(([name, values]) =>
+    values.flatMap((value) =>
+      each(['strict', 'strict-some'], `${name}: ${value}`, {
+        path: '/x',
+        headers: { [name]: value },
+      }),
+    ),
+  ),
+  ...each(['strict'], 'two headers that are wrong', {
+    path: '/x',
+    headers: { 'x-envoy-max-retries': 'x', 'x-envoy-retry-on': 'y' },
+  }),
+  ...each(['strict'], 'a wrong header of a gRPC call', {
+    path: '/x',
+    method: 'POST',
+    headers: { 'content-type': 'application/grpc', 'x-envoy-max-retries': 'x' },
+  }),
+  ...each(['strict'], 'a wrong header to nowhere', {
+    path: '/nowhere',
+    headers: { 'x-envoy-max-retries': 'x' },
+  }),
+  ...(
+    [
+      { 'x-envoy-expected-rq-timeout-ms': '50' },
+      { 'x-envoy-expected-rq-timeout-ms': 'x' },
+      { 'x-envoy-expected-rq-timeout-ms': '50', 'x-envoy-upstream-rq-timeout-ms': '5000' },
+      { 'x-envoy-expected-rq-timeout-ms': 'x', 'x-envoy-upstream-rq-timeout-ms': '50' },
+      { 'x-envoy-upstream-rq-timeout-ms': '50' },
+      { 'x-envoy-upstream-rq-timeout-ms': 'x' },
+    ] as const
+  ).flatMap((headers) =>
+    each(['plain', 'respect-expected'], `a time-out by ${JSON.stringify(headers)}`, {
+      path: '/x?do=slow&n=300',
+      headers,
+    }),
+  ),
   // Replies of the proxy's own.
   ...(['local-replies', 'local-replies-json'] as const).flatMap((listener) => [
     ...each([listener], 'a route of 404', { path: '/none' }),

@@ -23,6 +23,15 @@ const statusIs = (op: string, value: number): object => ({
   status_code_filter: { comparison: { op, value: { default_value: value, runtime_key: 'none' } } },
 })
 
+const routed = (options: object): object => ({
+  http_filters: [
+    {
+      name: 'router',
+      typed_config: { '@type': `${ext}.filters.http.router.v3.Router`, ...options },
+    },
+  ],
+})
+
 /** By name: what is set beside the usual. */
 export const managers = {
   plain: {},
@@ -75,6 +84,17 @@ export const managers = {
   'few-headers': { common_http_protocol_options: { max_headers_count: 4 } },
   'small-head': { max_request_headers_kb: 1 },
   'one-request': { common_http_protocol_options: { max_requests_per_connection: 1 } },
+  strict: routed({
+    strict_check_headers: [
+      'x-envoy-upstream-rq-timeout-ms',
+      'x-envoy-upstream-rq-per-try-timeout-ms',
+      'x-envoy-max-retries',
+      'x-envoy-retry-on',
+      'x-envoy-retry-grpc-on',
+    ],
+  }),
+  'strict-some': routed({ strict_check_headers: ['x-envoy-max-retries'] }),
+  'respect-expected': routed({ respect_expected_rq_timeout: true }),
   'pass-100': { proxy_100_continue: true },
   'no-websocket': { upgrade_configs: [{ upgrade_type: 'websocket', enabled: false }] },
   'local-replies': {
