@@ -50,7 +50,7 @@ test('the longest pattern decides, a value before a field, a field before its pa
   assert.equal(effectOf('VirtualService', 'spec.gateways[]', 'gw'), 'not-yet')
   assert.equal(
     effectOf('DestinationRule', 'spec.trafficPolicy.portLevelSettings[].tls.credentialName'),
-    'refused',
+    'effective',
   )
   assert.equal(effectOf('Gateway', 'spec.servers'), 'not-yet')
 })
