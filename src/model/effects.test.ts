@@ -48,9 +48,8 @@ test('the longest pattern decides, a value before a field, a field before its pa
   assert.equal(effectOf('VirtualService', 'spec.tls[].match[].sniHosts'), 'effective')
   assert.equal(effectOf('VirtualService', 'spec.gateways[]', 'mesh'), 'effective')
   assert.equal(effectOf('VirtualService', 'spec.gateways[]', 'gw'), 'not-yet')
-  assert.equal(
-    effectOf('DestinationRule', 'spec.trafficPolicy.portLevelSettings[].tls.credentialName'),
-    'refused',
-  )
+  const tunnel = 'spec.trafficPolicy.tunnel.protocol'
+  assert.equal(effectOf('DestinationRule', tunnel, 'POST'), 'not-yet')
+  assert.notEqual(effectOf('DestinationRule', tunnel, 'CONNECT'), 'not-yet')
   assert.equal(effectOf('Gateway', 'spec.servers'), 'not-yet')
 })
