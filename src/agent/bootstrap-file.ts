@@ -166,7 +166,8 @@ const fellows: Json = {
   type: 'EDS',
   connect_timeout: '1s',
   eds_cluster_config: {
-    eds_config: { ads: {}, initial_fetch_timeout: '5s', resource_api_version: 'V3' },
+    // A control plane that does not know the cluster must not hold up the start: without fellows no zone is preferred.
+    eds_config: { ads: {}, initial_fetch_timeout: '0.5s', resource_api_version: 'V3' },
   },
 }
 
