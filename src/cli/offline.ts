@@ -10,11 +10,11 @@ import { systemClock } from '../lib/clock.ts'
 import { MeshError } from '../lib/mesh-error.ts'
 import type { Issue } from '../model/issue.ts'
 import type { MeshSpec } from '../model/mesh/mesh.ts'
-import { parseText } from '../model/parse.ts'
 import type { Resource } from '../model/resource.ts'
 import { createMemoryRegistrationLog } from '../registry/registration-log.ts'
 import { openRegistry } from '../registry/registry.ts'
 import { openFileSource } from '../store/files/file-source.ts'
+import { createDocumentParser } from '../store/files/parse-documents.ts'
 import type { SourceSnapshot } from '../store/source.ts'
 import { translateAll } from '../translate/full.ts'
 import { meshSettingsOfSpec, type TranslationInput } from '../translate/input.ts'
@@ -68,13 +68,10 @@ interface ReadFiles extends Pick<OfflineMesh, 'texts'> {
 
 async function readOnce(paths: readonly string[], namespace: string): Promise<ReadFiles> {
   const texts = new Map<string, string>()
+  const parseDocuments = createDocumentParser(namespace)
   const parse = (text: string, file: string) => {
     texts.set(file, text)
-    const documents = parseText(text, file, { namespace })
-    return {
-      resources: documents.flatMap(({ resource }) => (resource === undefined ? [] : [resource])),
-      issues: documents.flatMap(({ issues }) => issues),
-    }
+    return parseDocuments(text, file)
   }
   await using source = await openFileSource({ paths, parse })
   return { snapshot: source.list(), texts }

@@ -11,6 +11,7 @@ import { readFile } from 'node:fs/promises'
 import type { JWTPayload, JWTVerifyGetKey } from 'jose'
 
 import type { Clock } from '../lib/clock.ts'
+import { memberOf } from '../lib/member.ts'
 import { describeError, MeshError } from '../lib/mesh-error.ts'
 
 export interface JwtIssuer {
@@ -172,10 +173,7 @@ function boundIdentity(payload: JWTPayload) {
 
 function claimAt(payload: JWTPayload, path: string | undefined): string | undefined {
   let value: unknown = payload
-  for (const key of path?.split('.') ?? []) {
-    if (typeof value !== 'object' || value === null || !Object.hasOwn(value, key)) return undefined
-    value = (value as Readonly<Record<string, unknown>>)[key]
-  }
+  for (const key of path?.split('.') ?? []) value = memberOf(value, key)
   return typeof value === 'string' && value !== '' ? value : undefined
 }
 

@@ -20,11 +20,10 @@ import { fieldPath, isNull, itemPath, keyPath } from './schema/source-node.ts'
 import type { SourceNode } from './schema/source-node.ts'
 
 /**
- * `not-yet`: to be implemented. `refused`: to be implemented, and until then whoever joins the resources reports an
- * error, for leaving it out would be dangerous or misleading. `cluster-only`: means something to Kubernetes only.
- * `by-design`: nothing here that it could change, now or later; `reasons` says why, where reading it does not.
+ * `not-yet`: to be implemented. `cluster-only`: means something to Kubernetes only. `by-design`: nothing here that it
+ * could change, now or later; `reasons` says why, where reading it does not.
  */
-export type Effect = 'effective' | 'not-yet' | 'refused' | 'cluster-only' | 'by-design'
+export type Effect = 'effective' | 'not-yet' | 'cluster-only' | 'by-design'
 
 type EffectTable = Readonly<Record<string, Effect>>
 
@@ -259,8 +258,6 @@ function withoutEffect(
   at: { readonly path: string; readonly pattern: string },
   value: string | undefined,
 ): Problem | undefined {
-  // Reported by the analysis that knows what depends on it.
-  if (effect === 'refused') return undefined
   const name = /[^.]+$/.exec(at.path)?.[0] ?? at.path
   const what = value === undefined ? name : clip(value)
   if (effect === 'cluster-only') {

@@ -2,7 +2,7 @@
 import type { ConnectionSecurity } from './connection-security.ts'
 import { isGrpc } from './exchange-response.ts'
 import type { ExchangeScope } from './exchange-scope.ts'
-import { failureReplies, type Failure } from './failure.ts'
+import { failureReplies, isUnanswered, type Failure } from './failure.ts'
 import type { HttpProtocol, RequestHead } from './http/message.ts'
 import type { DownstreamStream, RequestRefusal } from './http/stream.ts'
 import type { ProxyRuntime } from './runtime.ts'
@@ -135,7 +135,7 @@ function countEnd(record: RequestRecord, stats: DownstreamStats): void {
 /** As Envoy, which counts all streams that its codec is told to reset: also those that end before their request does. */
 function isReset({ requestEndMs, isBrokenOff, status, failure }: RequestRecord): boolean {
   if (isBrokenOff || status === 0 || requestEndMs === 0) return true
-  return failure !== undefined && failureReplies[failure].status === 0
+  return failure !== undefined && isUnanswered(failure)
 }
 
 type CountEnd = (stats: DownstreamStats, record: RequestRecord) => void

@@ -27,7 +27,7 @@ import { addServiceTime } from './exchange-response.ts'
 import { RetryState, attemptOutcome, tellTimeoutRetry } from './exchange-retry.ts'
 import type { ExchangeScope, TimedExchange } from './exchange-scope.ts'
 import { acceptsTunnel, createTunnelSource, isRefusedHandshake } from './exchange-tunnel.ts'
-import { failureReplies, type Failure } from './failure.ts'
+import { isUnanswered, type Failure } from './failure.ts'
 import type { FilterContext, LocalReply } from './filter/http-filter.ts'
 import type { FilterSetting } from './filter/route-config.ts'
 import type { HeaderList } from './http/header-list.ts'
@@ -475,7 +475,7 @@ export class Exchange implements RequestEvents, AttemptOwner, FilterContext, Tim
     this.record.requestEndMs = 0
     records.countRefusal(this.#scope.manager.stats, refusal)
     // HTTP/2 has nobody to answer where a message is malformed: its stream is reset.
-    if (failureReplies[refusal.failure].status === 0) this.onDownstreamClose(refusal)
+    if (isUnanswered(refusal.failure)) this.onDownstreamClose(refusal)
     else {
       this.#abort('reset')
       this.#fail(refusal.failure, replies.refusalReply(refusal))
@@ -544,7 +544,7 @@ export class Exchange implements RequestEvents, AttemptOwner, FilterContext, Tim
     if (this.#isOver) return
     const { record } = this
     records.noteFailure(record, failure)
-    if (this.#answer.isStarted || failure === 'fault-reset') {
+    if (this.#answer.isStarted || isUnanswered(failure)) {
       record.details = replies.brokenOffDetails(failure, reply)
       record.isBrokenOff = true
       this.#stream.reset()

@@ -170,3 +170,8 @@ function upstreamRow(flag: string, reason: string, status = 503): FailureReply {
     'keep',
   )
 }
+
+/** Nobody gets an answer: the stream, or the connection, is reset. */
+export function isUnanswered(failure: Failure): boolean {
+  return failureReplies[failure].status === 0
+}

@@ -58,10 +58,10 @@ export function memberEndpoint(
 }
 
 /** A host name needs DNS: only a ServiceEntry that resolves names can use it. */
-function canReach(address: string, { kind, resolution }: Declaration): boolean {
+function canReach(address: string, declaration: Declaration): boolean {
   if (isIP(address) !== 0) return true
-  if (kind !== 'ServiceEntry' || address === '') return false
-  return resolution === 'static' ? isDialable(address) : resolution !== 'none'
+  if (declaration.kind !== 'ServiceEntry' || address === '') return false
+  return isUsable({ address }, declaration)
 }
 
 /** Whether a service that is resolved in its way can use an endpoint that another declaration of its host made. */

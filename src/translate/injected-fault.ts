@@ -5,6 +5,7 @@
  * Of several for the same request the newest counts. One with conditions on headers stands before the route that it is
  * laid over, so that all other requests meet what the route says.
  */
+import { resetMark } from '../xds/own-metadata.ts'
 import { Route } from '../xds/proto/generated/envoy/config/route/v3/route_components.ts'
 import { HTTPFault } from '../xds/proto/generated/envoy/extensions/filters/http/fault/v3/fault.ts'
 import type { InjectedFault } from './input.ts'
@@ -68,7 +69,7 @@ function withFault(route: Route, { fault, headers, isReset }: InjectedFault): Ro
       ...route.typedPerFilterConfig,
       [faultFilterName]: packed(HTTPFault, faultTypeName, {
         ...faultFields(fault),
-        ...(isReset && { filterMetadata: { 'tulle.dev/abort': 'reset' } }),
+        ...(isReset && { filterMetadata: { [resetMark.key]: resetMark.value } }),
       }),
     },
   })

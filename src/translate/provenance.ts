@@ -4,9 +4,6 @@
  * sidecars have.
  */
 
-/** Of filter metadata, for `tulle explain`. */
-export const provenanceKey = 'tulle.dev'
-
 /** Istio's path of the resource that something was made from. */
 export function configPath(
   kind: 'destination-rule' | 'virtual-service',

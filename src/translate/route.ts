@@ -12,6 +12,7 @@ import type {
   HttpRouteDestination,
 } from '../model/istio/virtual-service.ts'
 import type { Service } from '../registry/service.ts'
+import { provenanceKey } from '../xds/own-metadata.ts'
 import {
   RedirectAction_RedirectResponseCode as RedirectCode,
   Route,
@@ -29,7 +30,7 @@ import {
 import { resolveHost } from './host-name.ts'
 import type { MeshSettings } from './input.ts'
 import { durationOfText, noTimeout } from './message.ts'
-import { configPath, provenanceKey } from './provenance.ts'
+import { configPath } from './provenance.ts'
 import { translateRetries } from './retry.ts'
 import { filterConfigs, fractionOfPercent, fractionOfWhole, sendable } from './route-filter.ts'
 import {

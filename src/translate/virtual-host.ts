@@ -10,6 +10,7 @@
  * routed like any other; to any other port it goes to the service's endpoints.
  */
 import type { Service, ServicePort } from '../registry/service.ts'
+import { provenanceKey } from '../xds/own-metadata.ts'
 import { Metadata } from '../xds/proto/generated/envoy/config/core/v3/base.ts'
 import {
   Route,
@@ -22,7 +23,7 @@ import { injectFaults } from './injected-fault.ts'
 import type { InjectedFault, MeshSettings } from './input.ts'
 import type { L4Routes, L4Target } from './l4-route.ts'
 import { durationOfText, noTimeout } from './message.ts'
-import { configPath, provenanceKey } from './provenance.ts'
+import { configPath } from './provenance.ts'
 import { translateRetries } from './retry.ts'
 import { namesOf } from './service-name.ts'
 import type { OutboundPolicy } from './sidecar-index.ts'
@@ -164,7 +165,7 @@ function defaultRoute({ service, port, hashOf, mesh }: ServiceHostInput): Route 
         timeout: noTimeout,
         maxGrpcTimeout: noTimeout,
         ...(retryPolicy !== undefined && { retryPolicy }),
-        hashPolicy: hashPolicy,
+        hashPolicy,
       },
     },
   })

@@ -3,6 +3,7 @@
  * configuration. Who wants a type imports its generated codec; nothing here loads codecs that nobody asked for.
  * JSON with `@type` is in json.ts.
  */
+import { bufferOf } from '../lib/bytes.ts'
 import { MeshError } from '../lib/mesh-error.ts'
 
 export interface Any {
@@ -33,7 +34,7 @@ export function pack<T>(typeUrl: string, codec: MessageCodec<T>, message: T) {
   const bytes = codec.encode(message).finish()
   return {
     typeUrl: typeUrlOf(typeUrl),
-    value: Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength),
+    value: bufferOf(bytes),
   }
 }
 

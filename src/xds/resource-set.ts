@@ -40,6 +40,16 @@ export function isLayered(
   return 'shared' in resources && 'own' in resources
 }
 
+const none: ReadonlyMap<string, EncodedResource> = new Map()
+
+/** A view of resources of one type, by name; of all others there are none. */
+export function viewOfType(
+  typeUrl: string,
+  { revision, resources }: { revision: string; resources: ReadonlyMap<string, EncodedResource> },
+): ResourceView {
+  return { revision, resources: (asked) => (asked === typeUrl ? resources : none) }
+}
+
 /** What a stream asked for by name where nothing comes by itself (server/demand.ts). */
 export interface Demand {
   /** Virtual hosts: `<route configuration>/<authority>`. */

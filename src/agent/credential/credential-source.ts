@@ -10,6 +10,7 @@ import {
   type EncodedResource,
   type ResourceView,
   type ViewSource,
+  viewOfType,
 } from '../../xds/resource-set.ts'
 import {
   credentialScheme,
@@ -153,9 +154,6 @@ function markOf({ path, stats }: CredentialFile): string {
 }
 
 function viewOf(secrets: ReadonlyMap<string, EncodedResource>): ResourceView {
-  const none: ReadonlyMap<string, EncodedResource> = new Map()
-  return {
-    revision: [...secrets.values()].map(({ name, version }) => `${name}=${version}`).join(' '),
-    resources: (typeUrl) => (typeUrl === typeUrls.secret ? secrets : none),
-  }
+  const revision = [...secrets.values()].map(({ name, version }) => `${name}=${version}`).join(' ')
+  return viewOfType(typeUrls.secret, { revision, resources: secrets })
 }

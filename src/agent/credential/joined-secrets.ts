@@ -1,14 +1,7 @@
 /** Two sources of secrets as one, for the one stream that a sidecar opens to its agent. Names are in one of them only. */
-import {
-  typeUrls,
-  type EncodedResource,
-  type ResourceView,
-  type ViewSource,
-} from '../../xds/resource-set.ts'
+import { typeUrls, viewOfType, type ResourceView, type ViewSource } from '../../xds/resource-set.ts'
 
 type Source = Pick<ViewSource, 'onChange'> & { viewOf(): ResourceView }
-
-const none: ReadonlyMap<string, EncodedResource> = new Map()
 
 export function joinSecrets(first: Source, second: Source): ViewSource {
   let joined: ResourceView | undefined
@@ -19,10 +12,10 @@ export function joinSecrets(first: Source, second: Source): ViewSource {
       if (joined !== undefined && now.every((view, index) => view === parts[index])) return joined
       const secrets = new Map(now.flatMap((view) => [...view.resources(typeUrls.secret)]))
       parts = now
-      joined = {
+      joined = viewOfType(typeUrls.secret, {
         revision: now.map(({ revision }) => revision).join(' '),
-        resources: (typeUrl) => (typeUrl === typeUrls.secret ? secrets : none),
-      }
+        resources: secrets,
+      })
       return joined
     },
     onChange(listener) {

@@ -12,6 +12,7 @@ import {
   type EncodedResource,
   type ResourceView,
   type ViewSource,
+  viewOfType,
 } from '../../xds/resource-set.ts'
 import { encodeTrustSecret } from '../../xds/trust-secret.ts'
 import type { Credentials } from './credentials.ts'
@@ -25,12 +26,10 @@ export interface MoreRoots {
   readonly pem: readonly string[]
 }
 
-const none: ReadonlyMap<string, EncodedResource> = new Map()
-
 export class SecretSource implements ViewSource {
   readonly #more: MoreRoots
   readonly #listeners = new Set<() => void>()
-  #view: ResourceView = { revision: '0', resources: () => none }
+  #view = viewOfType(typeUrls.secret, { revision: '0', resources: new Map() })
 
   constructor(more: MoreRoots = { trustDomains: [], pem: [] }) {
     this.#more = more
@@ -43,10 +42,10 @@ export class SecretSource implements ViewSource {
         secret,
       ]),
     )
-    this.#view = {
+    this.#view = viewOfType(typeUrls.secret, {
       revision: [...secrets.values()].map(({ version }) => version).join('-'),
-      resources: (typeUrl) => (typeUrl === typeUrls.secret ? secrets : none),
-    }
+      resources: secrets,
+    })
     for (const listener of this.#listeners) listener()
   }
 

@@ -5,9 +5,9 @@
 import { dirname, resolve } from 'node:path'
 
 import type { ProxyConfigSpec } from '../../model/istio/proxy-config.ts'
-import { parseText } from '../../model/parse.ts'
 import type { Resource } from '../../model/resource.ts'
 import { openFileSource } from '../../store/files/file-source.ts'
+import { createDocumentParser } from '../../store/files/parse-documents.ts'
 import { byAge } from '../../translate/input.ts'
 import type { MeshFile } from './mesh-file.ts'
 
@@ -17,13 +17,7 @@ export async function readProxyConfigs({
   spec,
 }: Pick<MeshFile, 'path' | 'namespace' | 'spec'>): Promise<readonly Resource<ProxyConfigSpec>[]> {
   const config = (spec.config ?? []).map((entry) => resolve(dirname(path), entry))
-  const parse = (text: string, file: string) => {
-    const documents = parseText(text, file, { namespace })
-    return {
-      resources: documents.flatMap(({ resource }) => (resource === undefined ? [] : [resource])),
-      issues: documents.flatMap(({ issues }) => issues),
-    }
-  }
+  const parse = createDocumentParser(namespace)
   await using source = await openFileSource({ paths: [path, ...config], parse })
   return proxyConfigsIn([...source.list().resources.values()].map(({ resource }) => resource))
 }

@@ -13,6 +13,7 @@ import type { LogText } from '../telemetry/log-format.ts'
 import type { LogWriter } from '../telemetry/log-writer.ts'
 import type { RequestObserver, TcpObserver } from '../telemetry/request-record.ts'
 import type { CompileScope } from './compile-scope.ts'
+import { accepted } from './compiled.ts'
 import { type FieldReport, at, refuse } from './field-rule.ts'
 import type { Opener } from './listener-plan.ts'
 import { decodeTyped } from './message-value.ts'
@@ -61,15 +62,13 @@ function compileLogs(
 ): readonly LogPlan[] {
   return logs.flatMap((log, index) => {
     const here = at(report, index)
-    const filter = log.filter && compileLogFilter(log.filter, scope.random)
-    if (filter?.ok === false) {
-      for (const reason of filter.reasons) refuse(at(here, 'filter'), reason)
-    }
+    const filter =
+      log.filter && accepted(compileLogFilter(log.filter, scope.random), at(here, 'filter'))
     const any = log.configType?.value
     const target = any && compileTarget(any, scope, at(here, 'typed_config'))
     if (any === undefined) refuse(at(here, 'typed_config'), 'is required')
     if (target === undefined) return []
-    return [{ ...target, filter: filter?.ok === true ? filter.value : undefined }]
+    return [{ ...target, filter }]
   })
 }
 
@@ -86,10 +85,8 @@ function compileTarget(
     refuse(at(report, 'path'), 'value length must be at least 1 characters')
     return undefined
   }
-  const format = compileFileFormat(file, { hostname: scope.hostname })
-  if (format.ok) return { path: file.path, format: format.value }
-  for (const reason of format.reasons) refuse(report, reason)
-  return undefined
+  const format = accepted(compileFileFormat(file, { hostname: scope.hostname }), report)
+  return format && { path: file.path, format }
 }
 
 /** The stream loggers are files with a fixed path. */

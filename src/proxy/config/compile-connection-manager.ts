@@ -22,6 +22,7 @@ import { compileHttp2 } from './compile-http2.ts'
 import { compileLocalReply } from './compile-local-reply.ts'
 import { compileRouteTable } from './compile-route-table.ts'
 import type { CompileScope } from './compile-scope.ts'
+import { accepted } from './compiled.ts'
 import { type FieldReport, at, checkFields, refuse } from './field-rule.ts'
 import { connectionManagerRule } from './listener-fields.ts'
 import type { HttpPlan, HttpSettings, RouteSource } from './listener-plan.ts'
@@ -350,10 +351,8 @@ function routeSource(
     if (specifier.value.vhds !== undefined) {
       refuse(at(here, 'vhds'), 'virtual hosts on demand need a table of RDS')
     }
-    const result = compileRouteTable(specifier.value, scope)
-    if (result.ok) return { kind: 'inline', table: result.value }
-    for (const reason of result.reasons) refuse(here, reason)
-    return { kind: 'inline', table: emptyTable }
+    const table = accepted(compileRouteTable(specifier.value, scope), here)
+    return { kind: 'inline', table: table ?? emptyTable }
   }
   if (specifier?.$case === 'rds') {
     const here = at(report, 'rds')

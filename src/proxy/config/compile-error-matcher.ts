@@ -6,9 +6,9 @@
  * is refused.
  */
 import type { MatchPredicate } from '../../xds/proto/generated/envoy/config/common/matcher/v3/matcher.ts'
-import type { HeaderMatcher } from '../../xds/proto/generated/envoy/config/route/v3/route_components.ts'
 import type { ResponseTest } from '../resilience/outlier-detector.ts'
 import { compileResponseMatcher } from '../route/header-matcher.ts'
+import { acceptedEach } from './compiled.ts'
 import { type FieldReport, at, refuse } from './field-rule.ts'
 
 export function compileErrorMatcher(
@@ -36,20 +36,11 @@ export function compileErrorMatcher(
   // The others are refused by their field rules.
   if (rule.$case !== 'httpResponseHeadersMatch') return undefined
   const here = at(report, 'http_response_headers_match', 'headers')
-  return all(compileHeaders(rule.value.headers, here))
+  return all(acceptedEach(rule.value.headers, compileResponseMatcher, here))
 }
 
 function all(tests: readonly ResponseTest[]): ResponseTest {
   return (headers, status) => tests.every((test) => test(headers, status))
-}
-
-function compileHeaders(matchers: readonly HeaderMatcher[], report: FieldReport): ResponseTest[] {
-  return matchers.flatMap((matcher, index) => {
-    const result = compileResponseMatcher(matcher)
-    if (result.ok) return [result.value]
-    for (const reason of result.reasons) refuse(at(report, index), reason)
-    return []
-  })
 }
 
 function compileSet(rules: readonly MatchPredicate[], report: FieldReport): ResponseTest[] {

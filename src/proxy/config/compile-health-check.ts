@@ -30,6 +30,7 @@ import { compileHeaderEdit } from '../route/header-edit.ts'
 import { compileStringMatcher } from '../route/string-matcher.ts'
 import type { CheckSecurity } from '../upstream/cluster.ts'
 import type { ClusterConfig } from './cluster-config.ts'
+import { accepted } from './compiled.ts'
 import { type FieldReport, at, checkFields, refuse, snakeCase } from './field-rule.ts'
 import { fileSinkRule } from './health-check-fields.ts'
 import { decodeTyped, durationMs } from './message-value.ts'
@@ -245,10 +246,7 @@ function compileService(
   report: FieldReport,
 ): ((name: string) => boolean) | undefined {
   if (matcher === undefined) return undefined
-  const result = compileStringMatcher(matcher)
-  if (result.ok) return result.value
-  for (const reason of result.reasons) refuse(at(report, 'service_name_matcher'), reason)
-  return undefined
+  return accepted(compileStringMatcher(matcher), at(report, 'service_name_matcher'))
 }
 
 /** Envoy's own words. */

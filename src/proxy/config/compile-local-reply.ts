@@ -17,6 +17,7 @@ import { httpAsGrpcStatus } from '../telemetry/grpc-status.ts'
 import type { LogText } from '../telemetry/log-format.ts'
 import type { RequestRecord } from '../telemetry/request-record.ts'
 import type { CompileScope } from './compile-scope.ts'
+import { accepted } from './compiled.ts'
 import { type FieldReport, at, refuse } from './field-rule.ts'
 
 interface Mapper {
@@ -94,10 +95,9 @@ function compileMapper(
   scope: CompileScope,
   report: FieldReport,
 ): Mapper | undefined {
-  const filter = mapper.filter && compileLogFilter(mapper.filter, scope.random)
-  if (filter === undefined) refuse(at(report, 'filter'), 'is required')
-  if (filter?.ok === false)
-    for (const reason of filter.reasons) refuse(at(report, 'filter'), reason)
+  const inFilter = at(report, 'filter')
+  if (mapper.filter === undefined) refuse(inFilter, 'is required')
+  const fits = mapper.filter && accepted(compileLogFilter(mapper.filter, scope.random), inFilter)
   const status = mapper.statusCode
   if (status !== undefined && (status < 200 || status >= 600)) {
     refuse(at(report, 'status_code'), `value must be inside range [200, 600), got ${status}`)
@@ -109,7 +109,7 @@ function compileMapper(
   )
   const body = compileBody(mapper.body, at(report, 'body'))
   const format = compileFormat(mapper.bodyFormatOverride, scope, at(report, 'body_format_override'))
-  return filter?.ok === true ? { fits: filter.value, status, body, edit, format } : undefined
+  return fits && { fits, status, body, edit, format }
 }
 
 function compileBody(source: DataSource | undefined, report: FieldReport): string | undefined {
@@ -127,11 +127,9 @@ function compileFormat(
   report: FieldReport,
 ): BodyFormat | undefined {
   if (format === undefined) return undefined
-  const text = compileSubstitution(format, { hostname: scope.hostname, isBody: true })
-  if (!text.ok) {
-    for (const reason of text.reasons) refuse(report, reason)
-    return undefined
-  }
+  const result = compileSubstitution(format, { hostname: scope.hostname, isBody: true })
+  const text = accepted(result, report)
+  if (text === undefined) return undefined
   const usual = format.format?.$case === 'jsonFormat' ? 'application/json' : 'text/plain'
-  return { text: text.value, contentType: format.contentType || usual }
+  return { text, contentType: format.contentType || usual }
 }

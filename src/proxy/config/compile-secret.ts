@@ -23,7 +23,7 @@ import { dnsMatches } from '../tls/san-match.ts'
 import type { SecretContent } from '../tls/secret-store.ts'
 import type { KeyPair, Validation } from '../tls/tls-plan.ts'
 import type { SanMatcher } from '../tls/trust.ts'
-import { type Compiled, compiled, refused } from './compiled.ts'
+import { type Compiled, accepted, compiled, refused } from './compiled.ts'
 import { type FieldReport, at, checkFields, refuse, showValue } from './field-rule.ts'
 import { decodeTyped } from './message-value.ts'
 import { secretRule, spiffeValidatorRule } from './tls-fields.ts'
@@ -219,18 +219,15 @@ function textMatcher(
   matcher: StringMatcher,
   report: FieldReport,
 ): SanMatcher | undefined {
-  const result = compileStringMatcher(matcher)
-  if (!result.ok) {
-    for (const reason of result.reasons) refuse(report, reason)
-    return undefined
-  }
+  const matches = accepted(compileStringMatcher(matcher), report)
+  if (matches === undefined) return undefined
   const pattern = matcher.matchPattern
   const text = typeof pattern?.value === 'string' ? pattern.value : showValue(pattern?.value)
   if (type === 'dns' && pattern?.$case === 'exact') {
     const host = pattern.value
     return { type, matches: (name) => dnsMatches(name, host), text }
   }
-  return { type, matches: result.value, text }
+  return { type, matches, text }
 }
 
 function hashText(hash: string, report: FieldReport): string {

@@ -8,6 +8,7 @@ import type {
 import type { ListStringMatcher } from '../../xds/proto/generated/envoy/type/matcher/v3/string.ts'
 import { compileStringMatcher } from '../route/string-matcher.ts'
 import type { StatsPolicy, TagRule } from '../telemetry/shown-stats.ts'
+import { acceptedEach } from './compiled.ts'
 import { type FieldReport, at, refuse, showValue } from './field-rule.ts'
 
 /** Undefined: all are shown as they are. */
@@ -49,12 +50,7 @@ function compileMatcher(
 
 function anyOf({ patterns }: ListStringMatcher, report: FieldReport): (name: string) => boolean {
   if (patterns.length === 0) refuse(at(report, 'patterns'), 'must not be empty')
-  const matchers = patterns.flatMap((pattern, index) => {
-    const matcher = compileStringMatcher(pattern)
-    if (matcher.ok) return [matcher.value]
-    for (const reason of matcher.reasons) refuse(at(report, 'patterns', index), reason)
-    return []
-  })
+  const matchers = acceptedEach(patterns, compileStringMatcher, at(report, 'patterns'))
   return (name) => matchers.some((matches) => matches(name))
 }
 

@@ -1,4 +1,5 @@
 /** Which resource a message was made from: Istio's path of it in the metadata, and our path of the field. */
+import { provenanceKey } from '../../xds/own-metadata.ts'
 import type { Metadata } from '../../xds/proto/generated/envoy/config/core/v3/base.ts'
 import type { Provenance } from './explanation.ts'
 
@@ -11,7 +12,7 @@ const kinds: Readonly<Record<string, string>> = {
 const configPath = /^\/apis\/networking\.istio\.io\/[^/]+\/namespaces\/([^/]+)\/([^/]+)\/([^/]+)$/
 
 export function provenanceOf(metadata: Metadata | undefined): Provenance | undefined {
-  const { istio = {}, 'tulle.dev': own = {} } = metadata?.filterMetadata ?? {}
+  const { istio = {}, [provenanceKey]: own = {} } = metadata?.filterMetadata ?? {}
   const [, namespace, kind = '', name] = configPath.exec(textOf(istio['config'])) ?? []
   if (namespace === undefined || name === undefined) return undefined
   const named = { kind: kinds[kind] ?? kind, namespace, name, path: textOf(own['path']) }

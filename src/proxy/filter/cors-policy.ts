@@ -5,6 +5,7 @@
 import type { RuntimeFractionalPercent } from '../../xds/proto/generated/envoy/config/core/v3/base.ts'
 import { CorsPolicy as CorsPolicyMessage } from '../../xds/proto/generated/envoy/extensions/filters/http/cors/v3/cors.ts'
 import type { Any } from '../../xds/proto/generated/google/protobuf/any.ts'
+import { acceptedEach } from '../config/compiled.ts'
 import {
   type FieldReport,
   type MessageRule,
@@ -113,12 +114,7 @@ function compileFraction(
 
 /** A matcher that takes `*` takes every origin, as in Envoy. */
 function compileOrigins(message: CorsPolicyMessage, report: FieldReport): TextMatch | undefined {
-  const matchers = message.allowOriginStringMatch.flatMap((matcher, index) => {
-    const result = compileStringMatcher(matcher)
-    if (result.ok) return [result.value]
-    for (const reason of result.reasons) refuse(at(report, index), reason)
-    return []
-  })
+  const matchers = acceptedEach(message.allowOriginStringMatch, compileStringMatcher, report)
   if (matchers.length === 0) return undefined
   if (matchers.some((matches) => matches('*'))) return () => true
   return (origin) => matchers.some((matches) => matches(origin))

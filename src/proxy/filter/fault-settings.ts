@@ -2,6 +2,7 @@
  * Envoy's `HTTPFault`, compiled: whom a fault is for, how long it delays, and what it aborts with. The same message
  * stands in `http_filters` and, per route, in `typed_per_filter_config`, where it takes the other's place as a whole.
  */
+import { resetMark } from '../../xds/own-metadata.ts'
 import type {
   FaultDelay,
   FaultRateLimit,
@@ -11,6 +12,7 @@ import {
   HTTPFault,
 } from '../../xds/proto/generated/envoy/extensions/filters/http/fault/v3/fault.ts'
 import type { Any } from '../../xds/proto/generated/google/protobuf/any.ts'
+import { acceptedEach } from '../config/compiled.ts'
 import {
   type FieldReport,
   type MessageRule,
@@ -53,9 +55,6 @@ export interface AbortStatus {
   /** No answer at all: the client sees its connection, or its stream, reset. */
   readonly isReset: boolean
 }
-
-/** In `filter_metadata`: the abort is a reset. Envoy has no such fault; it answers the status that stands beside it. */
-export const resetMark = { key: 'tulle.dev/abort', value: 'reset' } as const
 
 const noRuntime = ignored('there is no runtime; the configured value counts')
 const percentage = used({
@@ -110,12 +109,7 @@ export function compileFault(any: Any, report: FieldReport): FaultSettings | und
       compileRate(fault.responseRateLimit, at(report, 'response_rate_limit')),
     upstreamCluster: fault.upstreamCluster,
     downstreamNodes: new Set(fault.downstreamNodes),
-    headers: fault.headers.flatMap((matcher, index) => {
-      const result = compileRequestMatcher(matcher)
-      if (result.ok) return [result.value]
-      for (const reason of result.reasons) refuse(at(report, 'headers', index), reason)
-      return []
-    }),
+    headers: acceptedEach(fault.headers, compileRequestMatcher, at(report, 'headers')),
     activeFaultsMax: fault.maxActiveFaults ?? Number.POSITIVE_INFINITY,
   }
 }

@@ -1,6 +1,7 @@
 /** The configuration of the health check filter → its settings, with Envoy's words. */
 import { HealthCheck } from '../../xds/proto/generated/envoy/extensions/filters/http/health_check/v3/health_check.ts'
 import type { Any } from '../../xds/proto/generated/google/protobuf/any.ts'
+import { acceptedEach } from '../config/compiled.ts'
 import {
   type FieldReport,
   type MessageRule,
@@ -10,7 +11,6 @@ import {
   used,
 } from '../config/field-rule.ts'
 import { decodeTyped, durationMs } from '../config/message-value.ts'
-import type { RequestHead } from '../http/message.ts'
 import { compileRequestMatcher } from '../route/header-matcher.ts'
 import type { HealthCheckFilterSettings } from './health-check-filter.ts'
 
@@ -40,12 +40,7 @@ export function compileHealthCheckFilter(
       'cache_time_ms must not be set when path_through_mode is disabled',
     )
   }
-  const matchers: ((head: RequestHead) => boolean)[] = []
-  for (const [index, matcher] of config.headers.entries()) {
-    const result = compileRequestMatcher(matcher)
-    if (result.ok) matchers.push(result.value)
-    else for (const reason of result.reasons) refuse(at(report, 'headers', index), reason)
-  }
+  const matchers = acceptedEach(config.headers, compileRequestMatcher, at(report, 'headers'))
   return {
     passesThrough: passesThrough ?? false,
     cacheMs,

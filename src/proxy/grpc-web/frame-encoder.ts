@@ -1,15 +1,13 @@
 /**
  * The body of a response of `application/grpc-web-text`: each gRPC frame as base64 of its own, padded at its end.
  *
- * A frame is five bytes of head, the last four its length, and as many bytes as they say. Nothing waits for the rest of
- * its frame but the two bytes that may be left over of a group of three, so a large message takes no memory.
+ * Nothing waits for the rest of its frame but the two bytes that may be left over of a group of three, so a large message
+ * takes no memory.
  */
+import { GrpcFrames } from '../http/grpc-frame.ts'
+
 export class FrameEncoder {
-  /** Bytes of the head that have come. */
-  #headBytes = 0
-  #length = 0
-  /** Bytes of the message that are still to come. */
-  #left = 0
+  readonly #frames = new GrpcFrames()
   readonly #rest = Buffer.alloc(3)
   #restBytes = 0
 
@@ -18,9 +16,9 @@ export class FrameEncoder {
     let position = 0
     while (position < chunk.length) {
       const start = position
-      position = this.#readPart(chunk, position)
+      position = this.#frames.read(chunk, position)
       text += this.#encodePart(chunk.subarray(start, position))
-      if (this.#headBytes === 0 && this.#left === 0) text += this.#flush()
+      if (this.#frames.isBetween) text += this.#flush()
     }
     return Buffer.from(text, 'latin1')
   }
@@ -28,27 +26,6 @@ export class FrameEncoder {
   /** What is left of a frame that broke off. */
   end(): Buffer {
     return Buffer.from(this.#flush(), 'latin1')
-  }
-
-  /** Where the head, or the message, or what there is of them ends. */
-  #readPart(chunk: Uint8Array, start: number): number {
-    let position = start
-    if (this.#left > 0) {
-      const taken = Math.min(this.#left, chunk.length - position)
-      this.#left -= taken
-      return position + taken
-    }
-    while (position < chunk.length) {
-      if (this.#headBytes > 0) this.#length = this.#length * 256 + (chunk[position] as number) // in bounds
-      this.#headBytes += 1
-      position += 1
-      if (this.#headBytes < 5) continue
-      this.#left = this.#length
-      this.#headBytes = 0
-      this.#length = 0
-      break
-    }
-    return position
   }
 
   #encodePart(part: Uint8Array): string {

@@ -4,6 +4,8 @@
  * As in Envoy, what has come is decoded in whole groups of four characters and the rest waits for more, at most three of
  * them; padding may stand only where what has come ends.
  */
+import { bufferOf } from '../../lib/bytes.ts'
+
 export type Decoded = Buffer | 'bad-data'
 
 /** The last character of a padded group has bits that stand for nothing, and they are zero. */
@@ -19,14 +21,10 @@ export class TextDecoder {
   }
 
   decode(chunk: Uint8Array): Decoded {
-    const text = this.#rest + bytesOf(chunk).toString('latin1')
+    const text = this.#rest + bufferOf(chunk).toString('latin1')
     const whole = text.length - (text.length % 4)
     this.#rest = text.slice(whole)
     const groups = whole === text.length ? text : text.slice(0, whole)
     return strict.test(groups) ? Buffer.from(groups, 'base64') : 'bad-data'
   }
-}
-
-function bytesOf(chunk: Uint8Array): Buffer {
-  return Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength)
 }

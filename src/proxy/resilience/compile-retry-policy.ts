@@ -8,6 +8,7 @@ import {
   RetryPolicy_ResetHeaderFormat as ResetFormat,
 } from '../../xds/proto/generated/envoy/config/route/v3/route_components.ts'
 import { PreviousPrioritiesConfig } from '../../xds/proto/generated/envoy/extensions/retry/priority/previous_priorities/v3/previous_priorities_config.ts'
+import { acceptedEach } from '../config/compiled.ts'
 import { type FieldReport, at, refuse, showValue } from '../config/field-rule.ts'
 import { decodeTyped, durationMs } from '../config/message-value.ts'
 import { compileRequestMatcher, compileResponseMatcher } from '../route/header-matcher.ts'
@@ -66,12 +67,8 @@ function compileHeaders(
   message: RetryPolicyMessage,
   report: FieldReport,
 ): RetryPolicy['retriableHeaders'] {
-  return message.retriableHeaders.flatMap((matcher, index) => {
-    const result = compileResponseMatcher(matcher)
-    if (result.ok) return [result.value]
-    for (const reason of result.reasons) refuse(at(report, 'retriable_headers', index), reason)
-    return []
-  })
+  const here = at(report, 'retriable_headers')
+  return acceptedEach(message.retriableHeaders, compileResponseMatcher, here)
 }
 
 /** One of them has to match, where there are any. */
@@ -80,14 +77,8 @@ function compileRequestHeaders(
   report: FieldReport,
 ): Pick<RetryPolicy, 'isMeant'> {
   if (message.retriableRequestHeaders.length === 0) return {}
-  const matchers = message.retriableRequestHeaders.flatMap((matcher, index) => {
-    const result = compileRequestMatcher(matcher)
-    if (result.ok) return [result.value]
-    for (const reason of result.reasons) {
-      refuse(at(report, 'retriable_request_headers', index), reason)
-    }
-    return []
-  })
+  const here = at(report, 'retriable_request_headers')
+  const matchers = acceptedEach(message.retriableRequestHeaders, compileRequestMatcher, here)
   return { isMeant: (head) => matchers.some((matches) => matches(head)) }
 }
 

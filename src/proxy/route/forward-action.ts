@@ -4,6 +4,7 @@ import {
   RouteAction_ClusterNotFoundResponseCode as NotFoundCode,
   type VirtualHost,
 } from '../../xds/proto/generated/envoy/config/route/v3/route_components.ts'
+import { accepted } from '../config/compiled.ts'
 import { type FieldReport, at, refuse } from '../config/field-rule.ts'
 import { checkHeaderText } from '../config/header-text.ts'
 import { durationMs } from '../config/message-value.ts'
@@ -195,12 +196,9 @@ function compileAuthority(action: RouteActionMessage, report: FieldReport): Auth
       return { ...none, rewriteAuthorityFrom: (head) => read(head) || undefined }
     }
     case 'hostRewritePathRegex': {
-      const rewrite = compileRegexRewrite(specifier.value)
-      if (!rewrite.ok) {
-        for (const reason of rewrite.reasons) refuse(at(report, 'host_rewrite_path_regex'), reason)
-        return none
-      }
-      const replace = rewrite.value
+      const here = at(report, 'host_rewrite_path_regex')
+      const replace = accepted(compileRegexRewrite(specifier.value), here)
+      if (replace === undefined) return none
       return { ...none, rewriteAuthorityFrom: (head) => replace(pathOnly(head.path)) || undefined }
     }
     default:

@@ -9,6 +9,7 @@ import type {
   RouteAction_HashPolicy_Cookie as CookiePolicy,
   RouteAction_HashPolicy_Header as HeaderPolicy,
 } from '../../xds/proto/generated/envoy/config/route/v3/route_components.ts'
+import { accepted } from '../config/compiled.ts'
 import { type FieldReport, at, refuse } from '../config/field-rule.ts'
 import { checkHeaderText } from '../config/header-text.ts'
 import { isIp } from '../config/message-value.ts'
@@ -91,11 +92,10 @@ function compileHeader(policy: HeaderPolicy, report: FieldReport): HashRequest {
   const name = policy.headerName.toLowerCase()
   if (name === '') refuse(at(report, 'header_name'), required)
   checkHeaderText(name, at(report, 'header_name'))
-  const rewrite = policy.regexRewrite && compileRegexRewrite(policy.regexRewrite)
-  if (rewrite?.ok === false) {
-    for (const reason of rewrite.reasons) refuse(at(report, 'regex_rewrite'), reason)
-  }
-  const shape = rewrite?.ok === true ? rewrite.value : (value: string) => value
+  const rewrite =
+    policy.regexRewrite &&
+    accepted(compileRegexRewrite(policy.regexRewrite), at(report, 'regex_rewrite'))
+  const shape = rewrite ?? ((value: string) => value)
   const pseudo = pseudoHeaders[name]
   if (pseudo !== undefined) return (head) => xxHash64(shape(pseudo(head)))
   return ({ headers }) => {

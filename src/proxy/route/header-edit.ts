@@ -7,6 +7,7 @@ import {
   type HeaderValueOption,
   HeaderValueOption_HeaderAppendAction as AppendAction,
 } from '../../xds/proto/generated/envoy/config/core/v3/base.ts'
+import { accepted } from '../config/compiled.ts'
 import { type FieldReport, at, refuse } from '../config/field-rule.ts'
 import { checkHeaderName } from '../config/header-text.ts'
 import type { HeaderList } from '../http/header-list.ts'
@@ -119,12 +120,10 @@ function compileAddition(
   if (hasControls(text)) {
     refuse(at(report, 'header', 'value'), 'control characters are not allowed in a header value')
   }
-  const pieces = compilePieces(withoutOldForms(text), options)
-  if (!pieces.ok) {
-    for (const reason of pieces.reasons) refuse(at(report, 'header', 'value'), reason)
-    return undefined
-  }
-  return { name, value: joinPieces(pieces.value, ''), action, keepEmpty: option.keepEmptyValue }
+  const result = compilePieces(withoutOldForms(text), options)
+  const pieces = accepted(result, at(report, 'header', 'value'))
+  if (pieces === undefined) return undefined
+  return { name, value: joinPieces(pieces, ''), action, keepEmpty: option.keepEmptyValue }
 }
 
 /** Envoy's older spellings in headers: `%UPSTREAM_METADATA(["a", "b"])%` and `%PER_REQUEST_STATE(x)%`. */

@@ -1,6 +1,7 @@
 /** New paths: the matched part replaced, or a regular expression over the path. The query always stays. */
 import type { TypedExtensionConfig } from '../../xds/proto/generated/envoy/config/core/v3/extension.ts'
 import type { RegexMatchAndSubstitute } from '../../xds/proto/generated/envoy/type/matcher/v3/regex.ts'
+import { accepted } from '../config/compiled.ts'
 import { type FieldReport, at, refuse } from '../config/field-rule.ts'
 import { checkHeaderText } from '../config/header-text.ts'
 import { compileTemplateRewrite } from './path-template.ts'
@@ -38,12 +39,8 @@ export function compilePathRewrite(
     return replaceMatched(prefixRewrite, matched)
   }
   if (regexRewrite === undefined) return undefined
-  const rewrite = compileRegexRewrite(regexRewrite)
-  if (!rewrite.ok) {
-    for (const reason of rewrite.reasons) refuse(at(report, 'regex_rewrite'), reason)
-    return undefined
-  }
-  const replace = rewrite.value
+  const replace = accepted(compileRegexRewrite(regexRewrite), at(report, 'regex_rewrite'))
+  if (replace === undefined) return undefined
   return (path) => {
     const only = pathOnly(path)
     return replace(only) + path.slice(only.length)

@@ -5,6 +5,7 @@ import {
   FractionalPercent_DenominatorType as Denominator,
   type FractionalPercent,
 } from '../../xds/proto/generated/envoy/type/v3/percent.ts'
+import { accepted } from '../config/compiled.ts'
 import { type FieldReport, at, refuse } from '../config/field-rule.ts'
 import type { ConnectionSecurity } from '../connection-security.ts'
 import type { RequestHead } from '../http/message.ts'
@@ -115,12 +116,8 @@ function compilePath(match: RouteMatch, report: FieldReport): RouteMatcher {
         at(report, 'path_separated_prefix'),
       )
     case 'safeRegex': {
-      const regex = compileRegex(specifier.value.regex)
-      if (!regex.ok) {
-        for (const reason of regex.reasons) refuse(at(report, 'safe_regex'), reason)
-        return nothing
-      }
-      const test = regex.value
+      const test = accepted(compileRegex(specifier.value.regex), at(report, 'safe_regex'))
+      if (test === undefined) return nothing
       const start = certainStart(specifier.value.regex)
       return {
         key: start === '' ? other : { kind: 'prefix', prefix: start },
@@ -223,24 +220,16 @@ export function isGrpcRequest(head: RequestHead): boolean {
 
 function compileHeaders(match: RouteMatch, report: FieldReport): readonly MatchCondition[] {
   return match.headers.flatMap((matcher, index) => {
-    const result = compileRequestMatcher(matcher)
-    if (!result.ok) {
-      for (const reason of result.reasons) refuse(at(report, 'headers', index), reason)
-      return []
-    }
-    const matches = result.value
+    const matches = accepted(compileRequestMatcher(matcher), at(report, 'headers', index))
+    if (matches === undefined) return []
     return [{ field: 'headers', index, test: (input: MatchInput) => matches(input.head) }]
   })
 }
 
 function compileQuery(match: RouteMatch, report: FieldReport): readonly MatchCondition[] {
   return match.queryParameters.flatMap((matcher, index) => {
-    const result = compileQueryMatcher(matcher)
-    if (!result.ok) {
-      for (const reason of result.reasons) refuse(at(report, 'query_parameters', index), reason)
-      return []
-    }
-    const matches = result.value
+    const matches = accepted(compileQueryMatcher(matcher), at(report, 'query_parameters', index))
+    if (matches === undefined) return []
     return [
       { field: 'query_parameters', index, test: (input: MatchInput) => matches(input.head.path) },
     ]

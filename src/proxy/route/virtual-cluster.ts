@@ -3,6 +3,7 @@ import type {
   VirtualCluster,
   VirtualHost,
 } from '../../xds/proto/generated/envoy/config/route/v3/route_components.ts'
+import { acceptedEach } from '../config/compiled.ts'
 import { type FieldReport, type MessageRule, at, refuse, used } from '../config/field-rule.ts'
 import type { RequestHead } from '../http/message.ts'
 import { type RouteNames, type RouteStats, joinRouteStats } from '../telemetry/route-stats.ts'
@@ -50,12 +51,7 @@ function compileMatch({ name, headers }: VirtualCluster, report: FieldReport): M
   if (name === '') refuse(at(report, 'name'), 'value length must be at least 1 characters')
   // Envoy's own words.
   if (headers.length === 0) refuse(report, "virtual clusters must define 'headers'")
-  const tests = headers.flatMap((matcher, index): Match[] => {
-    const result = compileRequestMatcher(matcher)
-    if (result.ok) return [result.value]
-    for (const reason of result.reasons) refuse(at(report, 'headers', index), reason)
-    return []
-  })
+  const tests = acceptedEach(headers, compileRequestMatcher, at(report, 'headers'))
   return (head) => tests.every((test) => test(head))
 }
 

@@ -2,6 +2,7 @@
  * `%COALESCE({"operators": […]})%`: the first of several operators that has a value. Each is the name of one, or an object
  * with `command`, `param` and `max_length`.
  */
+import { memberOf } from '../../lib/member.ts'
 import { type Compiled, compiled, refused } from '../config/compiled.ts'
 import type { LogOperator, OperatorCall } from './log-source.ts'
 
@@ -39,7 +40,7 @@ function entriesOf(argument: string): readonly unknown[] | string {
   } catch (error) {
     return `JSON expected: ${error instanceof Error ? error.message : String(error)}`
   }
-  const entries = fieldOf(parsed, 'operators')
+  const entries = memberOf(parsed, 'operators')
   if (!Array.isArray(entries)) return 'needs a list "operators"'
   return entries.length === 0 ? '"operators" is empty' : entries
 }
@@ -47,9 +48,9 @@ function entriesOf(argument: string): readonly unknown[] | string {
 /** Or what is wrong with it. */
 function callOf(entry: unknown): OperatorCall | string {
   if (typeof entry === 'string') return { name: entry, argument: undefined, lengthMax: undefined }
-  const command = fieldOf(entry, 'command')
-  const param = fieldOf(entry, 'param')
-  const length = fieldOf(entry, 'max_length')
+  const command = memberOf(entry, 'command')
+  const param = memberOf(entry, 'param')
+  const length = memberOf(entry, 'max_length')
   if (typeof command !== 'string')
     return 'the name of an operator, or an object with "command", expected'
   if (param !== undefined && typeof param !== 'string') return '"param" must be a text'
@@ -61,9 +62,4 @@ function callOf(entry: unknown): OperatorCall | string {
     argument: param === '' ? undefined : param,
     lengthMax: length === undefined ? undefined : Number(length),
   }
-}
-
-function fieldOf(value: unknown, key: string): unknown {
-  if (typeof value !== 'object' || value === null || !Object.hasOwn(value, key)) return undefined
-  return (value as Readonly<Record<string, unknown>>)[key]
 }

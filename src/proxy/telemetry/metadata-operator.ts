@@ -2,6 +2,7 @@
  * The operators of format strings that read metadata of clusters and endpoints, by a namespace and the path of a value in
  * it: `%CLUSTER_METADATA(NAMESPACE:KEY)%`, `%UPSTREAM_METADATA(…)%` and `%METADATA(KIND:NAMESPACE:KEY)%`.
  */
+import { memberOf } from '../../lib/member.ts'
 import { type Compiled, compiled, refused } from '../config/compiled.ts'
 import type { FilterMetadata } from '../upstream/host.ts'
 import type { LogOperator, LogSource, LogValue, OperatorCall } from './log-source.ts'
@@ -51,14 +52,9 @@ function reader(
 ): LogOperator {
   return (source) => {
     let value: unknown = of(source)?.[namespace]
-    for (const key of keys) value = member(value, key)
+    for (const key of keys) value = memberOf(value, key)
     return shown(value, lengthMax)
   }
-}
-
-function member(value: unknown, key: string): unknown {
-  if (typeof value !== 'object' || value === null || !Object.hasOwn(value, key)) return undefined
-  return (value as Readonly<Record<string, unknown>>)[key]
 }
 
 /** Numbers and texts as they are; what else there is, as JSON. In texts it may be cut, in structures it may not. */

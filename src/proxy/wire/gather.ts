@@ -3,6 +3,7 @@
  * cheapest; with a large body among it everything is copied into a block, once, because the chunk that it came in
  * belongs to the reader's buffer. Frames of HTTP/2 leave four at a time in that way.
  */
+import { bufferOf } from '../../lib/bytes.ts'
 import type { CopyBuffers } from './copy-buffer.ts'
 
 /** Above this a body goes into a block instead of being joined to the text. */
@@ -88,8 +89,6 @@ export class Gather {
 
 function latin1(data: Uint8Array): string {
   // Chunks are Buffers wherever they come from a socket; the other case is a literal of ours.
-  const bytes = Buffer.isBuffer(data)
-    ? data
-    : Buffer.from(data.buffer, data.byteOffset, data.byteLength)
+  const bytes = Buffer.isBuffer(data) ? data : bufferOf(data)
   return bytes.toString('latin1')
 }

@@ -2,19 +2,26 @@
 import { errorCodes, frameTypes, goawayFrame, resetFrame } from '../../../src/proxy/http2/frame.ts'
 import type { RawEnd } from './connection-ends.ts'
 import type { ConnectionStory } from './connection-story.ts'
-import { answerAt, answering, chunked, get, ok, post, requestFields } from './story-parts.ts'
-
-const named = answering((path) => ok(path))
-
-const silent = answerAt('never', '')
+import {
+  answerAt,
+  answerLater,
+  chunked,
+  endOf,
+  get,
+  half,
+  named,
+  ok,
+  overOf,
+  post,
+  requestFields,
+  sendAndStay,
+  silent,
+} from './story-parts.ts'
 
 export const endStories: readonly ConnectionStory[] = [
   {
     name: 'a client that ends its direction behind a whole request',
-    origin: async (connection) => {
-      await connection.until('/a')
-      setTimeout(() => connection.send(ok()), 150)
-    },
+    origin: answerLater('/a', ok(), 150),
     async play({ open, pause }) {
       const client = await open()
       client.send(get('/a'))
@@ -53,7 +60,7 @@ export const endStories: readonly ConnectionStory[] = [
   },
   {
     name: 'a client that ends its direction in the middle of an answer',
-    origin: answerAt('/a', 'HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhalf'),
+    origin: answerAt('/a', half),
     async play({ open }) {
       const client = await open()
       client.send(get('/a'))
@@ -64,7 +71,7 @@ export const endStories: readonly ConnectionStory[] = [
   },
   {
     name: 'a client that resets in the middle of an answer',
-    origin: answerAt('/a', 'HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhalf'),
+    origin: answerAt('/a', half),
     async play({ open, pause }) {
       const client = await open()
       client.send(get('/a'))
@@ -147,7 +154,7 @@ function originEnds(): readonly ConnectionStory[] {
     ['before a response', ''],
     ['in the middle of a head', 'HTTP/1.1 200 OK\r\nconte'],
     ['behind a head', 'HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n'],
-    ['in the middle of a body', 'HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhalf'],
+    ['in the middle of a body', half],
     [
       'in the middle of chunks',
       'HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n4\r\nhalf\r\n',
@@ -172,10 +179,7 @@ function originEnds(): readonly ConnectionStory[] {
           if (isHttp2) {
             const client = openHttp2()
             client.request(1, requestFields('/a'))
-            await client.frame(
-              ({ type, flags, streamId }) =>
-                streamId === 1 && (type === frameTypes.rstStream || (flags & 1) === 1),
-            )
+            await client.frame(overOf(1))
           } else {
             const client = await open()
             client.send(get('/a'))
@@ -203,7 +207,7 @@ function http2Ends(): readonly ConnectionStory[] {
     },
     {
       name: 'an HTTP/2 client that leaves in the middle of an answer',
-      origin: answerAt('/a', 'HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhalf'),
+      origin: answerAt('/a', half),
       async play({ openHttp2, pause }) {
         const client = openHttp2()
         client.request(1, requestFields('/a'))
@@ -237,7 +241,7 @@ function http2Ends(): readonly ConnectionStory[] {
     },
     {
       name: 'an HTTP/2 client that gives up its request in the middle of the answer',
-      origin: answerAt('/a', 'HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhalf'),
+      origin: answerAt('/a', half),
       async play({ openHttp2, pause }) {
         const client = openHttp2()
         client.request(1, requestFields('/a'))
@@ -259,16 +263,13 @@ function http2Ends(): readonly ConnectionStory[] {
     },
     {
       name: 'an HTTP/2 client that says GOAWAY with a request on its way',
-      origin: async (connection) => {
-        await connection.until('/a')
-        setTimeout(() => connection.send(ok()), 150)
-      },
+      origin: answerLater('/a', ok(), 150),
       async play({ openHttp2, pause }) {
         const client = openHttp2()
         client.request(1, requestFields('/a'))
         await pause(50)
         client.send(goawayFrame(0, errorCodes.noError))
-        await client.frame(({ flags, streamId }) => streamId === 1 && (flags & 1) === 1)
+        await client.frame(endOf(1))
         await pause(50)
       },
     },
@@ -363,11 +364,7 @@ function tcpEnds(): readonly ConnectionStory[] {
         await connection.until('bye')
         connection.reset()
       },
-      async play({ open }) {
-        const client = await open()
-        client.send('bye')
-        await client.left()
-      },
+      play: sendAndStay('bye'),
     },
     {
       name: 'TCP: a client that ends at once',

@@ -1,11 +1,17 @@
 /** Where messages end: HTTP/1.0, `Connection`, trailers, and responses that have no body. */
 import { headersFrames } from '../../../src/proxy/http2/frame.ts'
 import type { ConnectionStory } from './connection-story.ts'
-import { answerAt, answering, chunked, get, ok, old, requestFields } from './story-parts.ts'
-
-const named = answering((path) => ok(path))
-const isEnd = ({ flags, streamId }: { flags: number; streamId: number }): boolean =>
-  streamId === 1 && (flags & 1) === 1
+import {
+  answerAt,
+  answering,
+  chunked,
+  endOf,
+  get,
+  named,
+  ok,
+  old,
+  requestFields,
+} from './story-parts.ts'
 
 const withTrailers =
   'HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\ntrailer: x-t\r\n\r\n2\r\nok\r\n0\r\nx-t: 1\r\n\r\n'
@@ -121,7 +127,7 @@ function closingForms(): readonly ConnectionStory[] {
       async play({ openHttp2 }) {
         const client = openHttp2()
         client.request(1, requestFields('/a'))
-        await client.frame(isEnd)
+        await client.frame(endOf(1))
       },
     },
     {
@@ -177,7 +183,7 @@ function trailerForms(): readonly ConnectionStory[] {
           client.request(1, requestFields(path, [], 'POST'), false)
           client.data(1, 'abc')
           client.send(headersFrames(1, client.block([['x-t', '1']]), true))
-          await client.frame(isEnd)
+          await client.frame(endOf(1))
         },
       },
       {
@@ -187,7 +193,7 @@ function trailerForms(): readonly ConnectionStory[] {
         async play({ openHttp2 }) {
           const client = openHttp2()
           client.request(1, requestFields(path, [['te', 'trailers']]))
-          await client.frame(isEnd)
+          await client.frame(endOf(1))
         },
       },
     ]),
@@ -231,7 +237,7 @@ function trailerForms(): readonly ConnectionStory[] {
       async play({ openHttp2 }) {
         const client = openHttp2()
         client.request(1, requestFields('/two'))
-        await client.frame(isEnd)
+        await client.frame(endOf(1))
       },
     },
   ])
@@ -272,7 +278,7 @@ function bodilessForms(): readonly ConnectionStory[] {
         async play({ openHttp2, pause }) {
           const client = openHttp2()
           client.request(1, requestFields('/a', [], method))
-          await client.frame(isEnd)
+          await client.frame(endOf(1))
           await pause(30)
         },
       },

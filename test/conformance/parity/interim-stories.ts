@@ -1,13 +1,11 @@
 /** Expectations and interim responses. */
 import { frameTypes } from '../../../src/proxy/http2/frame.ts'
 import type { ConnectionStory } from './connection-story.ts'
-import { answerAt, get, ok, old, requestFields } from './story-parts.ts'
+import { answerAt, endOf, get, ok, old, requestFields } from './story-parts.ts'
 
 const expecting = get('/a', { expect: '100-continue', 'content-length': '5' }, 'POST')
 const hints = 'HTTP/1.1 103 Early Hints\r\nlink: </x>\r\n\r\n'
 const goOn = 'HTTP/1.1 100 Continue\r\n\r\n'
-const isEnd = ({ flags, streamId }: { flags: number; streamId: number }): boolean =>
-  streamId === 1 && (flags & 1) === 1
 
 export const interimStories: readonly ConnectionStory[] = [
   ...['main', 'passing'].flatMap((listener): readonly ConnectionStory[] => [
@@ -75,7 +73,7 @@ export const interimStories: readonly ConnectionStory[] = [
         client.request(1, requestFields('/a', [['expect', '100-continue']], 'POST'), false)
         await client.frame(({ type }) => type === frameTypes.headers)
         client.data(1, 'hello', true)
-        await client.frame(isEnd)
+        await client.frame(endOf(1))
       },
     },
     {
@@ -93,7 +91,7 @@ export const interimStories: readonly ConnectionStory[] = [
         client.request(1, requestFields('/two', [['expect', '100-continue']], 'POST'), false)
         await client.frame(({ type }) => type === frameTypes.headers)
         client.data(1, 'hello', true)
-        await client.frame(isEnd)
+        await client.frame(endOf(1))
       },
     },
     {
@@ -125,7 +123,7 @@ export const interimStories: readonly ConnectionStory[] = [
       async play({ openHttp2 }) {
         const client = openHttp2()
         client.request(1, requestFields('/a'))
-        await client.frame(isEnd)
+        await client.frame(endOf(1))
       },
     },
     {

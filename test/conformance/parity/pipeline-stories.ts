@@ -1,8 +1,6 @@
 /** Requests that do not wait for the answer to the one before. */
 import type { ConnectionStory } from './connection-story.ts'
-import { answering, chunked, get, ok, post } from './story-parts.ts'
-
-const named = answering((path) => ok(path))
+import { answering, chunked, get, named, ok, post } from './story-parts.ts'
 
 export const pipelineStories: readonly ConnectionStory[] = [
   {

@@ -1,5 +1,8 @@
 /** Small parts that many stories about connections share. */
+import { frameFlags, frameTypes } from '../../../src/proxy/http2/frame.ts'
+import type { RawFrame } from '../../support/raw-http2.ts'
 import type { RawEnd, Serve } from './connection-ends.ts'
+import type { ConnectionStory } from './connection-story.ts'
 
 const noBody: Readonly<Record<string, string | undefined>> = {}
 
@@ -46,6 +49,45 @@ export function answerAt(part: string, bytes: string): Serve {
     await connection.until(part)
     connection.send(bytes)
   }
+}
+
+/** The same some time after it. */
+export function answerLater(part: string, bytes: string, delayMs: number): Serve {
+  return async (connection: RawEnd) => {
+    await connection.until(part)
+    setTimeout(() => connection.send(bytes), delayMs)
+  }
+}
+
+/** Answers each request with its path. */
+export const named = answering((path) => ok(path))
+
+export const silent = answerAt('never', '')
+
+/** A response that stands still in its middle. */
+export const half = 'HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhalf'
+
+/** Sends it, and waits until the proxy ends the connection. */
+export function sendAndStay(text: string): ConnectionStory['play'] {
+  return async ({ open }) => {
+    const client = await open()
+    client.send(text)
+    await client.left()
+  }
+}
+
+type FrameTest = (frame: Pick<RawFrame, 'type' | 'flags' | 'streamId'>) => boolean
+
+/** The frame with which a stream comes to its end. */
+export function endOf(stream: number): FrameTest {
+  return ({ flags, streamId }) => streamId === stream && (flags & frameFlags.endStream) !== 0
+}
+
+/** The same, or a reset. */
+export function overOf(stream: number): FrameTest {
+  const isEnd = endOf(stream)
+  return (frame) =>
+    isEnd(frame) || (frame.streamId === stream && frame.type === frameTypes.rstStream)
 }
 
 export const requestFields = (

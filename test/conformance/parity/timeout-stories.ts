@@ -1,9 +1,19 @@
 /** Time-outs of connections and of streams, and how they end what they end. */
 import { frameTypes } from '../../../src/proxy/http2/frame.ts'
 import type { ConnectionStory } from './connection-story.ts'
-import { answerAt, answering, chunked, get, ok, requestFields } from './story-parts.ts'
-
-const named = answering((path) => ok(path))
+import {
+  answerAt,
+  answerLater,
+  chunked,
+  endOf,
+  get,
+  half,
+  named,
+  ok,
+  requestFields,
+  sendAndStay,
+  silent,
+} from './story-parts.ts'
 
 export const timeoutStories: readonly ConnectionStory[] = [
   {
@@ -17,19 +27,12 @@ export const timeoutStories: readonly ConnectionStory[] = [
     name: 'a connection is idle again behind its request',
     listener: 'idle',
     origin: named,
-    async play({ open }) {
-      const client = await open()
-      client.send(get('/a'))
-      await client.left()
-    },
+    play: sendAndStay(get('/a')),
   },
   {
     name: 'a connection with a request is not idle',
     listener: 'idle',
-    origin: async (connection) => {
-      await connection.until('/a')
-      setTimeout(() => connection.send(ok()), 500)
-    },
+    origin: answerLater('/a', ok(), 500),
     async play({ open }) {
       const client = await open()
       client.send(get('/a'))
@@ -56,7 +59,7 @@ export const timeoutStories: readonly ConnectionStory[] = [
   {
     name: 'a stream that waits for its answer',
     listener: 'stream-idle',
-    origin: answerAt('never', ''),
+    origin: silent,
     async play({ open, pause }) {
       const client = await open()
       client.send(get('/a'))
@@ -67,58 +70,46 @@ export const timeoutStories: readonly ConnectionStory[] = [
   {
     name: 'a stream that waits for its body',
     listener: 'stream-idle',
-    origin: answerAt('never', ''),
-    async play({ open }) {
-      const client = await open()
-      client.send(chunked('/a'))
-      await client.left()
-    },
+    origin: silent,
+    play: sendAndStay(chunked('/a')),
   },
   {
     name: 'a stream that stands still in its answer',
     listener: 'stream-idle',
-    origin: answerAt('/a', 'HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhalf'),
-    async play({ open }) {
-      const client = await open()
-      client.send(get('/a'))
-      await client.left()
-    },
+    origin: answerAt('/a', half),
+    play: sendAndStay(get('/a')),
   },
   {
     name: 'a stream that stands still in its answer in chunks',
     listener: 'stream-idle',
     origin: answerAt('/a', 'HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n4\r\nhalf\r\n'),
-    async play({ open }) {
-      const client = await open()
-      client.send(get('/a'))
-      await client.left()
-    },
+    play: sendAndStay(get('/a')),
   },
   {
     name: 'an HTTP/2 stream that waits for its answer',
     listener: 'stream-idle',
-    origin: answerAt('never', ''),
+    origin: silent,
     async play({ openHttp2 }) {
       const client = openHttp2()
       client.request(1, requestFields('/a'))
-      await client.frame(({ flags, streamId }) => streamId === 1 && (flags & 1) === 1)
+      await client.frame(endOf(1))
     },
   },
   {
     name: 'an HTTP/2 stream that waits for its body',
     listener: 'stream-idle',
-    origin: answerAt('never', ''),
+    origin: silent,
     async play({ openHttp2, pause }) {
       const client = openHttp2()
       client.request(1, requestFields('/a', [], 'POST'), false)
-      await client.frame(({ flags, streamId }) => streamId === 1 && (flags & 1) === 1)
+      await client.frame(endOf(1))
       await pause(30)
     },
   },
   {
     name: 'an HTTP/2 stream that stands still in its answer',
     listener: 'stream-idle',
-    origin: answerAt('/a', 'HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhalf'),
+    origin: answerAt('/a', half),
     async play({ openHttp2 }) {
       const client = openHttp2()
       client.request(1, requestFields('/a'))
@@ -127,7 +118,7 @@ export const timeoutStories: readonly ConnectionStory[] = [
   },
   {
     name: 'a route that lets its streams stand still for less long',
-    origin: answerAt('never', ''),
+    origin: silent,
     async play({ open }) {
       const client = await open()
       client.send(get('/stream-idle'))
@@ -137,30 +128,22 @@ export const timeoutStories: readonly ConnectionStory[] = [
   {
     name: 'a head that does not come to its end',
     listener: 'timely',
-    async play({ open }) {
-      const client = await open()
-      client.send('GET /a HTTP/1.1\r\nhost: app')
-      await client.left()
-    },
+    play: sendAndStay('GET /a HTTP/1.1\r\nhost: app'),
   },
   {
     name: 'a body that does not come to its end',
     listener: 'timely',
-    origin: answerAt('never', ''),
-    async play({ open }) {
-      const client = await open()
-      client.send(`${chunked('/a')}3\r\nabc\r\n`)
-      await client.left()
-    },
+    origin: silent,
+    play: sendAndStay(`${chunked('/a')}3\r\nabc\r\n`),
   },
   {
     name: 'an HTTP/2 body that does not come to its end',
     listener: 'timely',
-    origin: answerAt('never', ''),
+    origin: silent,
     async play({ openHttp2, pause }) {
       const client = openHttp2()
       client.request(1, requestFields('/a', [], 'POST'), false)
-      await client.frame(({ flags, streamId }) => streamId === 1 && (flags & 1) === 1)
+      await client.frame(endOf(1))
       await pause(30)
     },
   },
@@ -187,15 +170,8 @@ export const timeoutStories: readonly ConnectionStory[] = [
   {
     name: 'a connection that lasts too long waits for the response on its way',
     listener: 'max-duration',
-    origin: async (connection) => {
-      await connection.until('/a')
-      setTimeout(() => connection.send(ok()), 700)
-    },
-    async play({ open }) {
-      const client = await open()
-      client.send(get('/a'))
-      await client.left()
-    },
+    origin: answerLater('/a', ok(), 700),
+    play: sendAndStay(get('/a')),
   },
   {
     name: 'an HTTP/2 connection that lasts too long',
@@ -210,10 +186,7 @@ export const timeoutStories: readonly ConnectionStory[] = [
   {
     name: 'an HTTP/2 connection that lasts too long waits for the response on its way',
     listener: 'max-duration',
-    origin: async (connection) => {
-      await connection.until('/a')
-      setTimeout(() => connection.send(ok()), 800)
-    },
+    origin: answerLater('/a', ok(), 800),
     async play({ openHttp2 }) {
       const client = openHttp2()
       client.request(1, requestFields('/a'))
@@ -313,9 +286,9 @@ export const timeoutStories: readonly ConnectionStory[] = [
     async play({ openHttp2 }) {
       const client = openHttp2()
       client.request(1, requestFields('/a'))
-      await client.frame(({ flags, streamId }) => streamId === 1 && (flags & 1) === 1)
+      await client.frame(endOf(1))
       client.request(3, requestFields('/b'))
-      await client.frame(({ flags, streamId }) => streamId === 3 && (flags & 1) === 1)
+      await client.frame(endOf(3))
     },
   },
 ]

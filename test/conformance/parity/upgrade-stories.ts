@@ -1,16 +1,33 @@
 /** Upgrades: with bodies, refused, half-closed, in both versions of HTTP. */
 import { frameTypes } from '../../../src/proxy/http2/frame.ts'
+import type { RawClient } from '../../support/raw-http2.ts'
+import type { Serve } from './connection-ends.ts'
 import type { ConnectionStory } from './connection-story.ts'
-import { answerAt, chunked, get, ok, post, requestFields } from './story-parts.ts'
+import { answerAt, chunked, get, ok, overOf, post, requestFields } from './story-parts.ts'
 
 const asking = { connection: 'upgrade', upgrade: 'websocket' }
 const other = { connection: 'upgrade', upgrade: 'other' }
 const switching =
   'HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n'
-const isOver = ({ type, flags, streamId }: { type: number; flags: number; streamId: number }) =>
-  streamId === 1 && (type === frameTypes.rstStream || (flags & 1) === 1)
+
+const refusal = 'HTTP/1.1 403 Forbidden\r\ncontent-length: 2\r\n\r\nno'
 
 const listener = 'upgrade'
+
+function switchAndAnswer(protocol: string, part: string): Serve {
+  return async (connection) => {
+    await connection.until('\r\n\r\n')
+    connection.send(switching.replaceAll('websocket', protocol))
+    await connection.until(part)
+    connection.send('back')
+  }
+}
+
+async function askInHttp2(client: RawClient): Promise<RawClient> {
+  await client.frame(({ type }) => type === frameTypes.settings)
+  client.request(1, requestFields('/a', [[':protocol', 'websocket']], 'CONNECT'), false)
+  return client
+}
 
 export const upgradeStories: readonly ConnectionStory[] = [
   ...[['websocket', asking] as const, ['another protocol', other] as const].flatMap(
@@ -18,12 +35,7 @@ export const upgradeStories: readonly ConnectionStory[] = [
       {
         name: `an upgrade to ${name} whose request has a length`,
         listener,
-        origin: async (connection) => {
-          await connection.until('\r\n\r\n')
-          connection.send(switching.replaceAll('websocket', fields.upgrade))
-          await connection.until('hello')
-          connection.send('back')
-        },
+        origin: switchAndAnswer(fields.upgrade, 'hello'),
         async play({ open, pause }) {
           const client = await open()
           client.send(post('/a', 'hello', fields))
@@ -35,12 +47,7 @@ export const upgradeStories: readonly ConnectionStory[] = [
       {
         name: `an upgrade to ${name} whose request has chunks`,
         listener,
-        origin: async (connection) => {
-          await connection.until('\r\n\r\n')
-          connection.send(switching.replaceAll('websocket', fields.upgrade))
-          await connection.until('hello')
-          connection.send('back')
-        },
+        origin: switchAndAnswer(fields.upgrade, 'hello'),
         async play({ open, pause }) {
           const client = await open()
           client.send(`${chunked('/a', fields)}5\r\nhello\r\n0\r\n\r\n`)
@@ -52,12 +59,7 @@ export const upgradeStories: readonly ConnectionStory[] = [
       {
         name: `an upgrade to ${name} whose request has a length of nothing`,
         listener,
-        origin: async (connection) => {
-          await connection.until('\r\n\r\n')
-          connection.send(switching.replaceAll('websocket', fields.upgrade))
-          await connection.until('hello')
-          connection.send('back')
-        },
+        origin: switchAndAnswer(fields.upgrade, 'hello'),
         async play({ open, pause }) {
           const client = await open()
           client.send(post('/a', '', fields))
@@ -70,7 +72,7 @@ export const upgradeStories: readonly ConnectionStory[] = [
       {
         name: `an upgrade to ${name} with a body that is refused`,
         listener,
-        origin: answerAt('hello', `HTTP/1.1 403 Forbidden\r\ncontent-length: 2\r\n\r\nno`),
+        origin: answerAt('hello', refusal),
         async play({ open, pause }) {
           const client = await open()
           client.send(post('/a', 'hello', fields))
@@ -81,7 +83,7 @@ export const upgradeStories: readonly ConnectionStory[] = [
       {
         name: `an upgrade to ${name} without a body that is refused`,
         listener,
-        origin: answerAt('\r\n\r\n', `HTTP/1.1 403 Forbidden\r\ncontent-length: 2\r\n\r\nno`),
+        origin: answerAt('\r\n\r\n', refusal),
         async play({ open, pause }) {
           const client = await open()
           client.send(get('/a', fields))
@@ -94,12 +96,7 @@ export const upgradeStories: readonly ConnectionStory[] = [
       {
         name: `an upgrade to ${name} with bytes behind it`,
         listener,
-        origin: async (connection) => {
-          await connection.until('\r\n\r\n')
-          connection.send(switching.replaceAll('websocket', fields.upgrade))
-          await connection.until('early')
-          connection.send('back')
-        },
+        origin: switchAndAnswer(fields.upgrade, 'early'),
         async play({ open, pause }) {
           const client = await open()
           client.send(`${get('/a', fields)}early`)
@@ -199,24 +196,20 @@ export const upgradeStories: readonly ConnectionStory[] = [
       setTimeout(() => connection.end(), 50)
     },
     async play({ openHttp2, pause }) {
-      const client = openHttp2()
-      await client.frame(({ type }) => type === frameTypes.settings)
-      client.request(1, requestFields('/a', [[':protocol', 'websocket']], 'CONNECT'), false)
+      const client = await askInHttp2(openHttp2())
       await client.frame(({ type }) => type === frameTypes.data)
       client.data(1, 'ping')
-      await client.frame(isOver)
+      await client.frame(overOf(1))
       await pause(60)
     },
   },
   {
     name: 'a websocket in HTTP/2 that the origin refuses',
     listener,
-    origin: answerAt('\r\n\r\n', `HTTP/1.1 403 Forbidden\r\ncontent-length: 2\r\n\r\nno`),
+    origin: answerAt('\r\n\r\n', refusal),
     async play({ openHttp2, pause }) {
-      const client = openHttp2()
-      await client.frame(({ type }) => type === frameTypes.settings)
-      client.request(1, requestFields('/a', [[':protocol', 'websocket']], 'CONNECT'), false)
-      await client.frame(isOver)
+      const client = await askInHttp2(openHttp2())
+      await client.frame(overOf(1))
       await pause(60)
     },
   },
@@ -225,9 +218,7 @@ export const upgradeStories: readonly ConnectionStory[] = [
     listener,
     origin: answerAt('\r\n\r\n', `${switching}hello`),
     async play({ openHttp2, pause }) {
-      const client = openHttp2()
-      await client.frame(({ type }) => type === frameTypes.settings)
-      client.request(1, requestFields('/a', [[':protocol', 'websocket']], 'CONNECT'), false)
+      const client = await askInHttp2(openHttp2())
       await client.frame(({ type }) => type === frameTypes.data)
       client.close()
       await pause(60)
