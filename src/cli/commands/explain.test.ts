@@ -187,6 +187,70 @@ for (const [title, words, exitCode, verdict] of [
   })
 }
 
+const preflight = ['-H', 'access-control-request-method: GET']
+
+for (const [title, { more, words, verdict, text }] of [
+  [
+    'a preflight from an allowed origin is answered',
+    {
+      words: ['OPTIONS', 'http://reviews:9080/', '-H', 'origin: http://a.test', ...preflight],
+      verdict: ['answered', 200, ''],
+      text: /\ncors +the sidecar answers this preflight: http:\/\/a\.test may read/,
+    },
+  ],
+  [
+    'a preflight from another origin goes on',
+    {
+      words: ['OPTIONS', 'http://reviews:9080/', '-H', 'origin: http://b.test', ...preflight],
+      verdict: ['forwarded', undefined, ''],
+      text: /\ncors +http:\/\/b\.test may not read the response/,
+    },
+  ],
+  [
+    'a preflight from another origin is answered where unmatchedPreflights is IGNORE',
+    {
+      more: ', unmatchedPreflights: IGNORE',
+      words: ['OPTIONS', 'http://reviews:9080/', '-H', 'origin: http://b.test', ...preflight],
+      verdict: ['answered', 200, ''],
+      text: /\nverdict +answered 200: a preflight, .* does not allow http:\/\/b\.test/,
+    },
+  ],
+  [
+    'a preflight meets a fault first',
+    {
+      more: ' }, fault: { abort: { httpStatus: 503, percentage: { value: 100 } }',
+      words: ['OPTIONS', 'http://reviews:9080/', '-H', 'origin: http://a.test', ...preflight],
+      verdict: ['answered', 503, 'FI'],
+      text: /\nverdict +answered 503 FI/,
+    },
+  ],
+  [
+    'a request that is no preflight goes on',
+    {
+      words: ['OPTIONS', 'http://reviews:9080/', '-H', 'origin: http://a.test'],
+      verdict: ['forwarded', undefined, ''],
+      text: /\ncors +http:\/\/a\.test may read the response/,
+    },
+  ],
+] satisfies [string, { more?: string; words: string[]; verdict: unknown[]; text: RegExp }][]) {
+  test(title, async () => {
+    const rules = `
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: { name: reviews }
+spec:
+  hosts: [reviews]
+  http:
+  - { corsPolicy: { allowOrigins: [{ exact: "http://a.test" }]${more ?? ''} }, route: [{ destination: { host: reviews } }] }
+`
+    using shop = scene({ 'mesh.yaml': mesh, 'routes.yaml': rules })
+    const { report } = await shop.report(...words, ...from)
+    const { outcome, status, flag } = report.verdict
+    assert.deepEqual([outcome, status, flag], verdict)
+    assert.match((await shop.run(...words, ...from)).out, text)
+  })
+}
+
 test('a route of a delegate stands in the file of the delegate', async () => {
   const delegating = `
 apiVersion: networking.istio.io/v1
