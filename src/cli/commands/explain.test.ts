@@ -251,6 +251,27 @@ spec:
   })
 }
 
+test('a VirtualService that is refused is missed aloud', async () => {
+  const broken = routes.replace('timeout: 10s', 'timeout: ten')
+  using shop = scene({ 'mesh.yaml': mesh, 'routes.yaml': broken })
+  const { report } = await shop.report('GET', 'http://reviews:9080/health', ...from)
+  assert.equal(report.verdict.outcome, 'forwarded')
+  assert.deepEqual(
+    report.issues.map(({ code, resource, path }) => [code, resource, path]),
+    [['IST0106', 'VirtualService default/reviews', 'spec.http[5].timeout']],
+  )
+})
+
+test('a file that cannot be read as YAML is missed aloud', async () => {
+  using shop = scene({ 'mesh.yaml': mesh, 'routes.yaml': `${routes}---\nspec: [` })
+  const { report } = await shop.report('GET', 'http://reviews:9080/health', ...from)
+  const broken = report.issues.filter(({ resource }) => resource === '')
+  assert.deepEqual(
+    broken.map(({ severity, code }) => [severity, code]),
+    [['error', 'TUL0001']],
+  )
+})
+
 test('a route of a delegate stands in the file of the delegate', async () => {
   const delegating = `
 apiVersion: networking.istio.io/v1
