@@ -421,6 +421,7 @@ test('a tunnel that ends in the sidecar is followed to where its bytes go', asyn
   assert.equal(inside.by, 'no other chain fits')
   const { out } = await shop.run('GET', 'https://reviews:9080/', ...from)
   assert.match(out, /\ninside +bytes, by no other chain fits\ngoes to +100 % +reviews\.default/)
+  assert.match(out, /\n +by DestinationRule default\/reviews \(routes\.yaml:11\)/)
   using plain = scene()
   const routed = await plain.report('GET', 'https://reviews:9080/', ...from)
   assert.ok(routed.report.action?.kind === 'tunnel')

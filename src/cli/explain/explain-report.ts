@@ -98,7 +98,13 @@ export async function explainReport(
 }
 
 /** Kinds without which a request goes elsewhere. */
-const deciding = ['VirtualService', 'DestinationRule', 'ServiceEntry', 'Sidecar', 'Service']
+const deciding = new Set([
+  'VirtualService',
+  'DestinationRule',
+  'ServiceEntry',
+  'Sidecar',
+  'Service',
+])
 
 /** Resources with errors of which no version is in force; the empty name stands for what is no resource at all. */
 async function refusedIn(
@@ -109,7 +115,7 @@ async function refusedIn(
   const refused = new Set<string>()
   for (const text of new Set(errors.map(({ resource }) => resource))) {
     const [, kind = '', namespace = '', name = ''] = /^(\S+) ([^/]*)\/(.+)$/.exec(text) ?? []
-    if (text !== '' && !deciding.includes(kind)) continue
+    if (text !== '' && !deciding.has(kind)) continue
     const known = text === '' ? undefined : await source.resource({ kind, namespace, name })
     if (known === undefined) refused.add(text)
   }
@@ -169,7 +175,10 @@ function rootOf(provenance: Provenance): Provenance {
 /** DestinationRules of the destinations. */
 function rulesOf(action: ExplainedAction | undefined): readonly Provenance[] {
   if (action === undefined || !('destinations' in action)) return []
-  const all = action.destinations.flatMap(({ settings }) => settings?.destinationRule ?? [])
+  const inside = 'inside' in action ? (action.inside?.destinations ?? []) : []
+  const all = [...action.destinations, ...inside].flatMap(
+    ({ settings }) => settings?.destinationRule ?? [],
+  )
   return [...new Map(all.map((one) => [nameOf(one), one])).values()]
 }
 
