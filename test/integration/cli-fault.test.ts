@@ -20,6 +20,15 @@ spec:
   ports: [{ number: 80, name: http, protocol: HTTP }]
   resolution: STATIC
   endpoints: [{ address: 127.0.0.1 }]
+---
+apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: { name: wire, namespace: shop }
+spec:
+  hosts: [wire.shop.svc.cluster.local]
+  ports: [{ number: 5432, name: tcp, protocol: TCP }]
+  resolution: STATIC
+  endpoints: [{ address: 127.0.0.1 }]
 `
 
 class Scene implements AsyncDisposable {
@@ -141,6 +150,10 @@ test('what makes no sense is refused as misuse, or by the control plane', async 
   assert.equal(unknown.exitCode, 1)
   assert.match(unknown.error, /no service or route is for the host revews\.shop\.svc/)
   assert.match(unknown.error, /known are reviews\.shop\.svc\.cluster\.local/)
+  const bytes = await scene.run('fault', 'add', 'wire', '--reset')
+  assert.equal(bytes.exitCode, 1)
+  assert.match(bytes.error, /wire\.shop\.svc\.cluster\.local has no port of HTTP/)
+  assert.match(bytes.error, /its ports are 5432 \(tcp\)/)
   const status = await scene.run('fault', 'add', 'reviews', '--abort', '700')
   assert.match(status.error, /abort: must be a status.*\n +code: MESH_FAULT_REFUSED/)
   assert.equal((await scene.run('fault', 'remove', 'nobody')).exitCode, 1)

@@ -161,6 +161,33 @@ test('a listener whose routes have not come does not accept, and is shown as war
   assert.equal((await scene.get(await scene.portOf('out'))).body, 'one')
 })
 
+test('a TCP connection waits for the endpoints of a cluster that has been accepted', async () => {
+  await using upstream = await openNamedUpstream('one')
+  const { clusters = [], assignments = [], listeners = [], routes = [] } = simple(upstream.port)
+  await using scene = await openSidecarScene({ resources: simple(upstream.port) })
+  await scene.sidecar.ready
+  const filter = `{name: tcp, typed_config: {"@type": type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy, stat_prefix: t, cluster: d}}`
+  const before = {
+    clusters: [...clusters, make.edsCluster('d')],
+    assignments,
+    listeners: [
+      ...listeners,
+      `{name: t, address: {socket_address: {address: 127.0.0.1, port_value: 0}}, filter_chains: [{filters: [${filter}]}]}`,
+    ],
+    routes,
+  }
+  scene.set(before)
+  await eventually(async () => (await scene.sidecar.status()).warmingClusters.includes('d'))
+  await eventually(async () => (await scene.portOf('t')) !== 0)
+  const answer = scene.get(await scene.portOf('t'))
+  await eventually(async () => {
+    const { body } = await scene.admin('/stats?filter=^tcp.t.downstream_cx_active')
+    return body.includes('tcp.t.downstream_cx_active: 1')
+  })
+  scene.set({ ...before, assignments: [...assignments, make.assignment('d', [upstream.port])] })
+  assert.equal((await answer).body, 'one')
+})
+
 test('a removed listener stops accepting', async () => {
   await using upstream = await openNamedUpstream('one')
   await using scene = await openSidecarScene({ resources: simple(upstream.port) })

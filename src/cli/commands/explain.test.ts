@@ -187,6 +187,91 @@ for (const [title, words, exitCode, verdict] of [
   })
 }
 
+const preflight = ['-H', 'access-control-request-method: GET']
+
+for (const [title, { more, words, verdict, text }] of [
+  [
+    'a preflight from an allowed origin is answered',
+    {
+      words: ['OPTIONS', 'http://reviews:9080/', '-H', 'origin: http://a.test', ...preflight],
+      verdict: ['answered', 200, ''],
+      text: /\ncors +the sidecar answers this preflight: http:\/\/a\.test may read/,
+    },
+  ],
+  [
+    'a preflight from another origin goes on',
+    {
+      words: ['OPTIONS', 'http://reviews:9080/', '-H', 'origin: http://b.test', ...preflight],
+      verdict: ['forwarded', undefined, ''],
+      text: /\ncors +http:\/\/b\.test may not read the response/,
+    },
+  ],
+  [
+    'a preflight from another origin is answered where unmatchedPreflights is IGNORE',
+    {
+      more: ', unmatchedPreflights: IGNORE',
+      words: ['OPTIONS', 'http://reviews:9080/', '-H', 'origin: http://b.test', ...preflight],
+      verdict: ['answered', 200, ''],
+      text: /\nverdict +answered 200: a preflight, .* does not allow http:\/\/b\.test/,
+    },
+  ],
+  [
+    'a preflight meets a fault first',
+    {
+      more: ' }, fault: { abort: { httpStatus: 503, percentage: { value: 100 } }',
+      words: ['OPTIONS', 'http://reviews:9080/', '-H', 'origin: http://a.test', ...preflight],
+      verdict: ['answered', 503, 'FI'],
+      text: /\nverdict +answered 503 FI/,
+    },
+  ],
+  [
+    'a request that is no preflight goes on',
+    {
+      words: ['OPTIONS', 'http://reviews:9080/', '-H', 'origin: http://a.test'],
+      verdict: ['forwarded', undefined, ''],
+      text: /\ncors +http:\/\/a\.test may read the response/,
+    },
+  ],
+] satisfies [string, { more?: string; words: string[]; verdict: unknown[]; text: RegExp }][]) {
+  test(title, async () => {
+    const rules = `
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: { name: reviews }
+spec:
+  hosts: [reviews]
+  http:
+  - { corsPolicy: { allowOrigins: [{ exact: "http://a.test" }]${more ?? ''} }, route: [{ destination: { host: reviews } }] }
+`
+    using shop = scene({ 'mesh.yaml': mesh, 'routes.yaml': rules })
+    const { report } = await shop.report(...words, ...from)
+    const { outcome, status, flag } = report.verdict
+    assert.deepEqual([outcome, status, flag], verdict)
+    assert.match((await shop.run(...words, ...from)).out, text)
+  })
+}
+
+test('a VirtualService that is refused is missed aloud', async () => {
+  const broken = routes.replace('timeout: 10s', 'timeout: ten')
+  using shop = scene({ 'mesh.yaml': mesh, 'routes.yaml': broken })
+  const { report } = await shop.report('GET', 'http://reviews:9080/health', ...from)
+  assert.equal(report.verdict.outcome, 'forwarded')
+  assert.deepEqual(
+    report.issues.map(({ code, resource, path }) => [code, resource, path]),
+    [['IST0106', 'VirtualService default/reviews', 'spec.http[5].timeout']],
+  )
+})
+
+test('a file that cannot be read as YAML is missed aloud', async () => {
+  using shop = scene({ 'mesh.yaml': mesh, 'routes.yaml': `${routes}---\nspec: [` })
+  const { report } = await shop.report('GET', 'http://reviews:9080/health', ...from)
+  const broken = report.issues.filter(({ resource }) => resource === '')
+  assert.deepEqual(
+    broken.map(({ severity, code }) => [severity, code]),
+    [['error', 'TUL0001']],
+  )
+})
+
 test('a route of a delegate stands in the file of the delegate', async () => {
   const delegating = `
 apiVersion: networking.istio.io/v1
@@ -336,6 +421,7 @@ test('a tunnel that ends in the sidecar is followed to where its bytes go', asyn
   assert.equal(inside.by, 'no other chain fits')
   const { out } = await shop.run('GET', 'https://reviews:9080/', ...from)
   assert.match(out, /\ninside +bytes, by no other chain fits\ngoes to +100 % +reviews\.default/)
+  assert.match(out, /\n +by DestinationRule default\/reviews \(routes\.yaml:11\)/)
   using plain = scene()
   const routed = await plain.report('GET', 'https://reviews:9080/', ...from)
   assert.ok(routed.report.action?.kind === 'tunnel')

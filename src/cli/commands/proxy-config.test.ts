@@ -98,7 +98,7 @@ test('a live dump shows each endpoint as its sidecar sees it, ejection and reaso
   )
 })
 
-test('listeners of a dump are the static ones and the active dynamic ones', () => {
+test('listeners of a dump are the static ones and the dynamic ones, with why one is refused', () => {
   const listener = (name: string) => ({
     name,
     address: { socket_address: { address: '0.0.0.0', port_value: 80 } },
@@ -111,6 +111,11 @@ test('listeners of a dump are the static ones and the active dynamic ones', () =
         static_listeners: [{ listener: listener('static') }],
         dynamic_listeners: [
           { name: 'live', active_state: { listener: listener('live') } },
+          {
+            name: 'shut',
+            active_state: { listener: listener('shut') },
+            error_state: { details: 'in use' },
+          },
           { name: 'refused', error_state: { details: 'no' } },
         ],
       },
@@ -119,9 +124,11 @@ test('listeners of a dump are the static ones and the active dynamic ones', () =
   assert.equal(
     renderTable(listenerTable(resources), recordingTerminal()),
     [
-      'NAME    ADDRESS     DIRECTION    DOES',
-      'static  0.0.0.0:80  unspecified  tcp: c',
-      'live    0.0.0.0:80  unspecified  tcp: c',
+      'NAME     ADDRESS     DIRECTION    DOES',
+      'static   0.0.0.0:80  unspecified  tcp: c',
+      'live     0.0.0.0:80  unspecified  tcp: c',
+      'shut     0.0.0.0:80  unspecified  tcp: c; refused: in use',
+      'refused  -           -            refused: no',
       '',
     ].join('\n'),
   )

@@ -55,6 +55,9 @@ spec:
     route:
     - { destination: { host: reviews, subset: v1 }, weight: 1 }
     - { destination: { host: reviews, subset: v2 }, weight: 2 }
+  - match: [{ uri: { prefix: /cors } }]
+    corsPolicy: { allowOrigins: [{ exact: "http://a.test" }] }
+    route: [{ destination: { host: reviews, subset: v1 } }]
   - match: [{ method: { exact: GET } }]
     route: [{ destination: { host: reviews, subset: v1 } }]
 `
@@ -88,6 +91,8 @@ const jason = 'headers: { X-User: jason, x-secret: s }'
 const bothShares =
   '[{ host: reviews, subset: v2, share: 66.67 }, { host: reviews, subset: v1, port: 9080, share: 33.33 }]'
 
+const preflight =
+  'method: OPTIONS, url: "http://reviews:9080/cors", headers: { origin: "http://a.test", access-control-request-method: PUT }'
 const slow = 'url: "http://reviews:9080/slow"'
 const bothCopies =
   '[{ host: reviews, subset: v1, share: 100 }, { host: reviews, subset: v2, port: 9080, share: 20 }]'
@@ -146,6 +151,7 @@ for (const [title, given, expect] of [
   ['no fault', '', '{ fault: { delay: { fixedDelay: 0s }, abort: { share: 0 } } }'],
   ['copies', slow, `{ mirrors: ${bothCopies} }`],
   ['no copies', '', '{ mirrors: [] }'],
+  ['a preflight that the sidecar answers', preflight, '{ status: 200 }'],
   ['no route', 'method: PUT', '{ status: 404 }'],
   ['a subset that nobody defined', 'url: "http://reviews:9080/gone"', '{ status: 503 }'],
 ] as const) {
@@ -191,6 +197,18 @@ for (const [title, given, expect, message] of [
   ['a redirect', '', '{ redirect: { location: /x } }', /expected a redirect, got forwarded/],
   ['a status', '', '{ status: 404 }', /status: expected 404, got forwarded/],
   ['a body', '', '{ body: fine }', /expected an answer of the route, got forwarded/],
+  [
+    'a destination of a preflight that the sidecar answers',
+    preflight,
+    '{ destination: { host: reviews } }',
+    /expected to be forwarded, got answered 200: a preflight/,
+  ],
+  [
+    'a body where no route answers',
+    'method: PUT',
+    '{ status: 404, body: fine }',
+    /body: expected "fine", and no direct response is sent/,
+  ],
   [
     'a rewrite',
     '',

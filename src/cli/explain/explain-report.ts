@@ -39,7 +39,7 @@ export interface ExplainReport {
   /** Where the resources stand that the action names. */
   readonly sources: readonly RuleSource[]
   readonly verdict: Verdict
-  /** What is wrong with the resources that took part. */
+  /** What is wrong with the resources that took part, and with those that cannot, because they are refused. */
   readonly issues: readonly Issue[]
 }
 
@@ -74,7 +74,9 @@ export async function explainReport(
     ...rulesOf(action),
   ])
   const names = new Set([...resources.values()].map(describeResource))
-  const issues = (await source.issues()).filter(({ resource }) => names.has(resource))
+  const all = await source.issues()
+  const refused = await refusedIn(all, source)
+  const issues = all.filter(({ resource }) => names.has(resource) || refused.has(resource))
   return {
     apiVersion: 'tulle.dev/v1alpha1',
     kind: 'Explanation',
@@ -93,6 +95,31 @@ export async function explainReport(
     verdict,
     issues,
   }
+}
+
+/** Kinds without which a request goes elsewhere. */
+const deciding = new Set([
+  'VirtualService',
+  'DestinationRule',
+  'ServiceEntry',
+  'Sidecar',
+  'Service',
+])
+
+/** Resources with errors of which no version is in force; the empty name stands for what is no resource at all. */
+async function refusedIn(
+  issues: readonly Issue[],
+  source: ExplainSource,
+): Promise<ReadonlySet<string>> {
+  const errors = issues.filter(({ severity }) => severity === 'error')
+  const refused = new Set<string>()
+  for (const text of new Set(errors.map(({ resource }) => resource))) {
+    const [, kind = '', namespace = '', name = ''] = /^(\S+) ([^/]*)\/(.+)$/.exec(text) ?? []
+    if (text !== '' && !deciding.has(kind)) continue
+    const known = text === '' ? undefined : await source.resource({ kind, namespace, name })
+    if (known === undefined) refused.add(text)
+  }
+  return refused
 }
 
 /** A sidecar on demand may still fetch what it lacks: the host, or a cluster behind it. */
@@ -148,7 +175,10 @@ function rootOf(provenance: Provenance): Provenance {
 /** DestinationRules of the destinations. */
 function rulesOf(action: ExplainedAction | undefined): readonly Provenance[] {
   if (action === undefined || !('destinations' in action)) return []
-  const all = action.destinations.flatMap(({ settings }) => settings?.destinationRule ?? [])
+  const inside = 'inside' in action ? (action.inside?.destinations ?? []) : []
+  const all = [...action.destinations, ...inside].flatMap(
+    ({ settings }) => settings?.destinationRule ?? [],
+  )
   return [...new Map(all.map((one) => [nameOf(one), one])).values()]
 }
 

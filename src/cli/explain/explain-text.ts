@@ -7,6 +7,7 @@ import type {
   ClusterReference,
   ClusterSettings,
   ExplainedAction,
+  ExplainedCors,
   ExplainedDestination,
   ExplainedForward,
   ExplainedInside,
@@ -142,7 +143,7 @@ function forwardLines(
     field('time', timesText(action)),
     ...(action.kind === 'tunnel' ? [] : [field('retries', retriesText(action.retries))]),
     ...faultLines(action).map((line) => field('fault', line)),
-    ...(action.hasCors ? [field('cors', 'preflights are answered by the sidecar')] : []),
+    ...(action.hasCors ? [field('cors', corsText(action.cors))] : []),
     ...(action.hashedBy.length === 0 ? [] : [field('hash', `by ${action.hashedBy.join(', ')}`)]),
     ...mirrors.map(({ cluster, percent }) =>
       field('mirror', `${shareText(percent)} to ${referenceText(cluster)}`),
@@ -161,6 +162,13 @@ function forwardLines(
       ),
     ]),
   ]
+}
+
+function corsText(cors: ExplainedCors | undefined): string {
+  if (cors === undefined) return 'preflights are answered by the sidecar'
+  const { origin, isAllowed, status } = cors
+  const reads = `${origin} ${isAllowed ? 'may' : 'may not'} read the response`
+  return status === undefined ? reads : `the sidecar answers this preflight: ${reads}`
 }
 
 function faultLines({ fault }: ExplainedForward): readonly string[] {

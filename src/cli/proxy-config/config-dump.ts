@@ -10,6 +10,8 @@ export type Json = Readonly<Record<string, unknown>>
 export interface ProxyResources {
   readonly bootstrap: Json | undefined
   readonly listeners: readonly Json[]
+  /** Live only, by name: why the listener, or its newest version, is not in force. */
+  readonly refusedListeners?: ReadonlyMap<string, string>
   readonly routes: readonly Json[]
   readonly clusters: readonly Json[]
   /** ClusterLoadAssignments. */
@@ -77,6 +79,12 @@ export function parseConfigDump(dump: unknown): ProxyResources {
         return active === undefined ? [] : [object(active)]
       }),
     ],
+    refusedListeners: new Map(
+      items('ListenersConfigDump', ['dynamic_listeners']).flatMap((item) => {
+        const { details } = object(item['error_state'])
+        return details === undefined ? [] : [[text(item['name']), text(details)] as const]
+      }),
+    ),
     routes: routes.map((item) => object(item['route_config'])),
     clusters: clusters.map((item) => object(item['cluster'])),
     assignments: endpoints.map((item) => object(item['endpoint_config'])),

@@ -11,19 +11,33 @@ import {
   type ProxyResources,
 } from './config-dump.ts'
 
-export function listenerTable({ listeners }: ProxyResources): Table {
+export function listenerTable({ listeners, refusedListeners = none }: ProxyResources): Table {
+  const known = new Set(listeners.map((listener) => text(listener['name'])))
+  const unknown = [...refusedListeners].filter(([name]) => !known.has(name))
   return {
     columns: ['NAME', 'ADDRESS', 'DIRECTION', 'DOES'],
-    rows: listeners.map((listener) => [
-      text(listener['name']),
-      listener['internal_listener'] === undefined
-        ? addressText(object(listener['address']))
-        : 'internal',
-      text(listener['traffic_direction'], 'UNSPECIFIED').toLowerCase(),
-      list(listener['filter_chains']).map(chainText).join('; '),
-    ]),
+    rows: [
+      ...listeners.map((listener) => listenerRow(listener, refusedListeners)),
+      ...unknown.map(([name, reason]) => [name, '-', '-', `refused: ${reason}`]),
+    ],
     empty: 'no listeners',
   }
+}
+
+const none: ReadonlyMap<string, string> = new Map()
+
+function listenerRow(listener: Json, refused: ReadonlyMap<string, string>): string[] {
+  const name = text(listener['name'])
+  const reason = refused.get(name)
+  const chains = list(listener['filter_chains']).map(chainText)
+  return [
+    name,
+    listener['internal_listener'] === undefined
+      ? addressText(object(listener['address']))
+      : 'internal',
+    text(listener['traffic_direction'], 'UNSPECIFIED').toLowerCase(),
+    [...chains, ...(reason === undefined ? [] : [`refused: ${reason}`])].join('; '),
+  ]
 }
 
 /** What the last network filter of a chain does: it is the one that ends the connection. */

@@ -29,7 +29,7 @@ export function compareCase(
     ...compareVerdict(expect, report),
     ...compareRoute(expect, report),
     ...compareRedirect(expect, action),
-    ...compareBody(expect, action),
+    ...compareBody(expect, report),
     ...compareFault(expect, action),
     ...(action !== undefined && verdict.outcome === 'forwarded'
       ? compareForwarded(expect, action, { report, namespace })
@@ -39,11 +39,16 @@ export function compareCase(
 }
 
 function compareBody(
-  { body }: RouteExpectation,
-  action: ExplainedAction | undefined,
+  { body, status }: RouteExpectation,
+  { action, verdict }: ExplainReport,
 ): readonly string[] {
-  if (body === undefined || action?.kind !== 'answer' || action.body === body) return []
-  return [different('body', body, action.body)]
+  if (body === undefined) return []
+  if (action?.kind === 'answer') {
+    return action.body === body ? [] : [different('body', body, action.body)]
+  }
+  // Elsewhere the verdict has said so.
+  const isOpen = status !== undefined || verdict.outcome === 'answered'
+  return isOpen ? [`body: expected ${JSON.stringify(body)}, and no direct response is sent`] : []
 }
 
 interface ComparedReport {

@@ -1,8 +1,10 @@
 /** The calls about injected faults (api/fault.ts), for the owner of the control plane's state. */
 import type { FaultWish } from '../../api/fault.ts'
 import type { VirtualServiceSpec } from '../../model/istio/virtual-service.ts'
+import { servicesOf } from '../../registry/service.ts'
 import { resolveHost } from '../../translate/host-name.ts'
 import type { TranslationInput } from '../../translate/input.ts'
+import { isHttp } from '../../translate/virtual-host.ts'
 import type { AdminRoute } from '../identity/admin-server.ts'
 import type { FaultStore } from './fault-store.ts'
 import { readWish, refuse } from './read-wish.ts'
@@ -26,10 +28,24 @@ function hostOf({ host, namespace }: FaultWish, input: TranslationInput): string
   const lower = host.toLowerCase()
   const full = resolveHost(lower, namespace)
   const known = knownHosts(input)
-  if (known.has(full)) return full
-  if (known.has(`${lower}.svc.cluster.local`)) return `${lower}.svc.cluster.local`
+  const found = [full, `${lower}.svc.cluster.local`].find((name) => known.has(name))
+  if (found !== undefined) {
+    requireRequests(found, input)
+    return found
+  }
   const names = [...known].sort().slice(0, 10).join(', ')
   return refuse(`no service or route is for the host ${full}`, `known are ${names || 'none'}`)
+}
+
+/** Where bytes are passed on as they are, nothing could be injected. */
+function requireRequests(host: string, { registry }: TranslationInput): void {
+  const ports = servicesOf(registry, host).flatMap((service) => service.ports)
+  if (ports.length === 0 || ports.some(isHttp)) return
+  const names = ports.map(({ number, protocol }) => `${number} (${protocol})`).join(', ')
+  refuse(
+    `${host} has no port of HTTP, and faults are injected into requests`,
+    `its ports are ${names}; name one after its protocol, or set appProtocol, if it speaks HTTP`,
+  )
 }
 
 function knownHosts(input: TranslationInput): ReadonlySet<string> {

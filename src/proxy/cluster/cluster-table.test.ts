@@ -21,6 +21,36 @@ test('an EDS cluster serves when its assignment has come', () => {
   assert.equal(table.isWarm, true)
 })
 
+test('who waits for a cluster is told once: when it serves, when it goes, or after 5 s', () => {
+  const scene = new Scene()
+  const { table } = scene
+  const told: string[] = []
+  const wait = (name: string, who: string) => table.whenServing(name, () => told.push(who))
+  assert.equal(wait('c', 'too early'), undefined)
+  table.apply(eds())
+  wait('c', 'served')
+  wait('c', 'left')?.cancel()
+  table.setAssignment('c', endpoints(1))
+  assert.deepEqual(told, ['served'])
+  assert.equal(wait('c', 'too late'), undefined)
+
+  table.remove('c')
+  table.apply(eds())
+  wait('c', 'gone')
+  table.remove('c')
+  assert.deepEqual(told, ['served', 'gone'])
+
+  table.apply(eds())
+  wait('c', 'late')
+  scene.clock.advance(4_999)
+  assert.equal(told.length, 2)
+  scene.clock.advance(1)
+  assert.deepEqual(told, ['served', 'gone', 'late'])
+  table.close()
+  scene.clock.advance(60_000)
+  assert.equal(told.length, 3)
+})
+
 test('an assignment that never comes is waited for 15 s', () => {
   const scene = new Scene()
   scene.table.apply(eds())

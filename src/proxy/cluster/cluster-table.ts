@@ -1,5 +1,6 @@
 /** All clusters of one sidecar, by name: what the request path looks up, and what CDS and EDS change. */
 import type { ClusterConfig } from '../config/cluster-config.ts'
+import { Waiters } from '../config/on-demand-waiters.ts'
 import type { ClusterSet } from '../upstream/cluster.ts'
 import type { HostLocality } from '../upstream/host.ts'
 import { Assignments } from './assignments.ts'
@@ -21,6 +22,9 @@ export interface ClusterTableEvents {
   onChange(): void
 }
 
+/** How long a TCP connection waits for a cluster that has been accepted. */
+const serveTimeoutMs = 5_000
+
 export class ClusterTable implements ClusterSet {
   readonly #scope: ClusterTableScope
   readonly #events: ClusterTableEvents
@@ -29,10 +33,12 @@ export class ClusterTable implements ClusterSet {
   readonly #local: LocalCluster | undefined
   /** What the request path reads. */
   readonly #live = new Map<string, LiveCluster>()
+  readonly #waiters: Waiters
 
   constructor(scope: ClusterTableScope, events: ClusterTableEvents) {
     this.#scope = scope
     this.#events = events
+    this.#waiters = new Waiters(scope.clock)
     this.#assignments = new Assignments(() => events.onAssignmentNames())
     const { localCluster } = scope
     this.#local = localCluster && {
@@ -44,6 +50,11 @@ export class ClusterTable implements ClusterSet {
 
   get(name: string): LiveCluster | undefined {
     return this.#live.get(name)
+  }
+
+  whenServing(name: string, done: () => void): { cancel(): void } | undefined {
+    if (this.#slots.get(name)?.isWarming !== true) return undefined
+    return this.#waiters.add(name, serveTimeoutMs, done)
   }
 
   /** Those that serve, sorted by name. */
@@ -76,6 +87,7 @@ export class ClusterTable implements ClusterSet {
         this.#live.set(live.name, live)
         if (live.name === this.#local?.name) this.#rebalance()
         this.#events.onChange()
+        this.#waiters.settle(live.name)
       })
       this.#slots.set(config.name, slot)
     }
@@ -94,6 +106,7 @@ export class ClusterTable implements ClusterSet {
     this.#live.delete(name)
     slot.remove()
     this.#events.onChange()
+    this.#waiters.settle(name)
   }
 
   setAssignment(name: string, list: ResolvedList): void {
@@ -102,6 +115,7 @@ export class ClusterTable implements ClusterSet {
   }
 
   close(): void {
+    this.#waiters.close()
     for (const name of this.#slots.keys()) this.remove(name)
   }
 }

@@ -1,13 +1,17 @@
 /** What the filters before the router would do with a request, by what its route says to them. */
+import { preflightAnswer } from '../filter/cors-filter.ts'
+import type { CorsPolicy } from '../filter/cors-policy.ts'
 import type { AbortStatus, FaultPart, FaultSettings } from '../filter/fault-settings.ts'
 import { type FilterConfigs, type FilterSetting, switchedOff } from '../filter/route-config.ts'
 import type { RequestHead } from '../http/message.ts'
-import type { ExplainedFault } from './explanation.ts'
+import type { ExplainedCors, ExplainedFault } from './explanation.ts'
 
 export interface ExplainedFilters {
   readonly fault: ExplainedFault | undefined
   /** The route has a CORS policy: preflights are answered here. */
   readonly hasCors: boolean
+  /** Of a request that names its origin, where a policy is in force. */
+  readonly cors: ExplainedCors | undefined
 }
 
 export function explainFilters(
@@ -16,10 +20,27 @@ export function explainFilters(
 ): ExplainedFilters {
   const settings = [...(configs?.values() ?? [])]
   const fault = settings.find(isFault)
+  const policy = settings.find(isCors)
   return {
     fault: fault === undefined ? undefined : faultOf(fault, head),
-    hasCors: settings.some((setting) => setting !== switchedOff && setting.kind === 'cors'),
+    hasCors: policy !== undefined,
+    cors: policy === undefined ? undefined : corsOf(policy, head),
   }
+}
+
+function isCors(setting: FilterSetting): setting is CorsPolicy {
+  return setting !== switchedOff && setting.kind === 'cors'
+}
+
+/** Undefined: the policy has no say, or only in a share of the requests. */
+function corsOf(policy: CorsPolicy, head: RequestHead): ExplainedCors | undefined {
+  const origin = head.headers.getAll('origin') ?? ''
+  const { numerator, denominator } = policy.enabled
+  if (origin === '' || numerator < denominator) return undefined
+  const isAllowed = policy.allowsOrigin?.(origin) === true
+  const answered = preflightAnswer(head, policy, isAllowed ? origin : undefined)
+  if (answered === undefined) return { origin, isAllowed }
+  return { origin, isAllowed, status: answered.answer.status }
 }
 
 function isFault(setting: FilterSetting): setting is FaultSettings {

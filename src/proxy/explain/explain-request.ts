@@ -19,6 +19,7 @@ import type { HealthLookup } from './explain-cluster.ts'
 import type {
   ByteDestination,
   ExplainedAction,
+  ExplainedCors,
   ExplainedForward,
   ExplainedRoute,
   ProxyExplanation,
@@ -203,7 +204,11 @@ function verdictOf(action: ExplainedAction, knowsEndpoints: boolean): Verdict {
     case 'tunnel':
     default: {
       const inner = action.inside?.kind === 'bytes' ? action.inside.destinations : undefined
-      return abortVerdict(action) ?? forwardVerdict(inner ?? action.destinations, knowsEndpoints)
+      return (
+        abortVerdict(action) ??
+        preflightVerdict(action) ??
+        forwardVerdict(inner ?? action.destinations, knowsEndpoints)
+      )
     }
   }
 }
@@ -214,6 +219,17 @@ function abortVerdict({ fault }: ExplainedForward): Verdict | undefined {
   if (abort === undefined || abort.percent < 100) return undefined
   const message = 'a fault is injected into every request of the route; nothing is called'
   return { outcome: 'answered', status: abort.status, flag: 'FI', message }
+}
+
+/** The filter stands behind that of faults. */
+function preflightVerdict({ cors }: ExplainedForward): Verdict | undefined {
+  if (cors?.status === undefined) return undefined
+  const message = `a preflight, by the CORS policy of the route, which ${allowText(cors)}; nothing is called`
+  return { outcome: 'answered', status: cors.status, flag: '', message }
+}
+
+function allowText({ origin, isAllowed }: ExplainedCors): string {
+  return `${isAllowed ? 'allows' : 'does not allow'} ${origin}`
 }
 
 function forwardVerdict(

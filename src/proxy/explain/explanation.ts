@@ -73,6 +73,8 @@ export interface ExplainedForward {
   /** Injected by the route, into this request's likes. */
   readonly fault: ExplainedFault | undefined
   readonly hasCors: boolean
+  /** What the CORS policy makes of the request's origin; absent: it names none, or there is no policy. */
+  readonly cors: ExplainedCors | undefined
   /** What a hashing balancer chooses the endpoint by: `header x-user`; empty: no hash. */
   readonly hashedBy: readonly string[]
   readonly mirrors: readonly { readonly cluster: ClusterReference; readonly percent: number }[]
@@ -102,6 +104,14 @@ export interface ExplainedFault {
     readonly isReset?: true
     readonly percent: number
   }
+}
+
+export interface ExplainedCors {
+  readonly origin: string
+  /** A script of this origin may read the response. */
+  readonly isAllowed: boolean
+  /** Of a preflight that the sidecar answers itself. */
+  readonly status?: number
 }
 
 export interface ExplainedRetries {

@@ -50,9 +50,7 @@ export class CorsFilter implements HttpFilter {
     const isAllowed = this.#judge(policy, origin)
     if (!isEnabled) return 'continue'
     if (isAllowed) this.#allowed.set(context, { origin, policy })
-    const isAnswered = isAllowed || policy.forwardsUnmatched === false
-    if (!isAnswered || !isPreflight(request)) return 'continue'
-    return answerPreflight(request, policy, isAllowed ? origin : undefined)
+    return preflightAnswer(request, policy, isAllowed ? origin : undefined) ?? 'continue'
   }
 
   #judge(policy: CorsPolicy, origin: string): boolean {
@@ -85,6 +83,20 @@ export class CorsFilter implements HttpFilter {
   onEnd(context: FilterContext): void {
     if (this.#allowed.size !== 0) this.#allowed.delete(context)
   }
+}
+
+/**
+ * What a policy in force answers in place of the route; undefined: the request goes on.
+ *
+ * `origin`: undefined where the policy does not allow the request's.
+ */
+export function preflightAnswer(
+  request: RequestHead,
+  policy: CorsPolicy,
+  origin: string | undefined,
+): FilterAnswer | undefined {
+  const isAnswered = origin !== undefined || policy.forwardsUnmatched === false
+  return isAnswered && isPreflight(request) ? answerPreflight(request, policy, origin) : undefined
 }
 
 function isPreflight({ method, headers }: RequestHead): boolean {

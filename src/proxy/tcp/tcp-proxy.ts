@@ -91,10 +91,27 @@ class TcpConnection implements OpenConnection {
     this.#downstream.listen(this.#downstreamEvents())
     if (maxDurationMs !== 0) this.#lifetime.set(maxDurationMs, this.#startMs)
     this.#touch()
-    const name = pickCluster(runtime.random())
-    const cluster = runtime.clusters.get(name)
+    this.#await(pickCluster(runtime.random()))
+  }
+
+  /** What came on demand a moment ago may still ask for its endpoints, and is waited for as a request waits. */
+  #await(name: string): void {
+    const { clusters } = this.#owner.runtime
+    const wait =
+      clusters.get(name) === undefined
+        ? clusters.whenServing?.(name, () => {
+            this.#giveUp = undefined
+            this.#begin(name)
+          })
+        : undefined
+    if (wait === undefined) this.#begin(name)
+    else this.#giveUp = () => wait.cancel()
+  }
+
+  #begin(name: string): void {
+    const cluster = this.#owner.runtime.clusters.get(name)
     if (cluster === undefined) {
-      stats.cxNoRoute.add(1)
+      this.#config.stats.cxNoRoute.add(1)
       this.#fail('no-cluster')
       return
     }

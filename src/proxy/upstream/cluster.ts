@@ -115,4 +115,9 @@ export interface ClusterService {
 /** Looks up clusters by name on the request path. */
 export interface ClusterSet {
   get(name: string): Cluster | undefined
+  /**
+   * Of a cluster that is accepted and does not serve yet: `done` is called once when it does, when it goes, or when that
+   * takes too long. Undefined: it is not coming.
+   */
+  whenServing?(name: string, done: () => void): { cancel(): void } | undefined
 }
