@@ -195,6 +195,7 @@ class RunningSidecar implements Sidecar {
       onListenerFailed: (failure: Rejection) => {
         log.error({ listener: failure.name, reason: failure.reason }, 'listener not opened')
         this.#store.noteFailure(typeUrls.listener, failure)
+        this.#ads?.reject(typeUrls.listener, failure)
       },
     }
     if (duplicate !== undefined) {

@@ -2,31 +2,42 @@
  * Listeners that a Sidecar's egress binds on the workload's own host: a port of its own, or a Unix socket, for the services
  * that it imports.
  *
- * HTTP: the port is known, so a name without one means it. TLS: by server name. TCP: nothing tells services apart, and
- * the first by name has the port, as long as there is one. HTTP_PROXY, and HTTP on a socket: any port, as `http_proxy`.
+ * HTTP: the port is known, so a name without one means it; on a socket any port, as on `http_proxy`. TLS: by server name. TCP:
+ * nothing tells services apart, and the first by name has the port, as long as there is one. HTTP_PROXY: `http_proxy` itself,
+ * in one more place. All but the last know only what the listener itself imports, as in Istio.
  */
 import type { PortProtocol, Service } from '../registry/service.ts'
 import { encodeResource } from '../xds/encode.ts'
 import { Address } from '../xds/proto/generated/envoy/config/core/v3/address.ts'
 import { TrafficDirection } from '../xds/proto/generated/envoy/config/core/v3/base.ts'
 import { Listener } from '../xds/proto/generated/envoy/config/listener/v3/listener.ts'
+import type { VirtualHost } from '../xds/proto/generated/envoy/config/route/v3/route_components.ts'
 import { typeUrls, type EncodedResource } from '../xds/resource-set.ts'
 import type { Client } from './client.ts'
 import { connectionManager } from './connection-manager.ts'
-import { hostInput, virtualHostInputs } from './host-part.ts'
+import { hostInput, translateUnregistered, virtualHostInputs } from './host-part.ts'
 import { compareText } from './input.ts'
 import { isTls, l4RoutesOf, nowhere, type L4Routes } from './l4-route.ts'
 import { socketAddress } from './message.ts'
 import { httpProxyName } from './outbound-listener.ts'
 import { withHeaders } from './proxy-header.ts'
-import { encodeRouteConfiguration, encodeVirtualHost } from './route-configuration.ts'
+import {
+  encodeRouteConfiguration,
+  encodeVirtualHost,
+  type EncodedVirtualHost,
+} from './route-configuration.ts'
 import type { Scope } from './scope.ts'
-import { isImportedBy, outboundPolicyOf, type BoundListener } from './sidecar-index.ts'
+import { outboundPolicyOf, type BoundListener } from './sidecar-index.ts'
 import { sourceFilters } from './source-hash.ts'
 import type { tcpFilters } from './tcp-proxy.ts'
 import { sniffedFields } from './tunnel.ts'
-import { catchAllVirtualHost, isHttp, listenerVirtualHost } from './virtual-host.ts'
-import type { World } from './world.ts'
+import {
+  catchAllVirtualHost,
+  isHttp,
+  listenerVirtualHost,
+  serviceVirtualHost,
+} from './virtual-host.ts'
+import { isUnregistered, type World } from './world.ts'
 
 export interface EgressInput {
   readonly world: World
@@ -49,28 +60,44 @@ export function translateEgress(input: EgressInput): EgressParts {
 
 /** Everything that they depend on besides the Sidecar, to be compared member by member. */
 export function egressInputs({ world, scope }: EgressInput): unknown[] {
-  const bound = scope.sidecar?.bound ?? []
-  return bound.flatMap((listener) =>
-    servicesOf({ world, scope }, listener).flatMap((service) => [
-      service,
-      ...virtualHostInputs(world, scope, service),
-    ]),
+  return (scope.sidecar?.bound ?? []).flatMap((bound) => {
+    const alone = scopeAlone(scope, bound)
+    return [
+      ...servicesOf(world, alone).flatMap((service) => [
+        service,
+        ...virtualHostInputs(world, alone, service),
+      ]),
+      ...unregisteredHosts(world, alone, bound).map(({ hash }) => hash),
+    ]
+  })
+}
+
+/** What a client sees of whose Sidecar no other listener counts. */
+function scopeAlone(scope: Scope, { alone }: BoundListener): Scope {
+  return { ...scope, sidecar: alone }
+}
+
+/** By name. */
+function servicesOf(world: World, alone: Scope): Service[] {
+  return [...(world.imports.of(alone)?.named.values() ?? [])].sort((left, right) =>
+    compareText(left.hostname, right.hostname),
   )
 }
 
-function servicesOf(
-  { world, scope }: Pick<EgressInput, 'world' | 'scope'>,
-  { imports, port }: BoundListener,
-): Service[] {
-  const seen = world.imports.of(scope)
-  return [...(seen?.named.values() ?? [])]
-    .filter((service) => isImportedBy(imports, service))
-    .filter(({ ports }) => port === 0 || ports.some(({ number }) => number === port))
-    .sort((left, right) => compareText(left.hostname, right.hostname))
+function unregisteredHosts(
+  world: World,
+  alone: Scope,
+  { port, protocol }: BoundListener,
+): EncodedVirtualHost[] {
+  if (protocol === 'http-proxy' || !isHttp({ protocol })) return []
+  const place = port === 0 ? {} : { listenerPort: port }
+  return [...world.imports.virtualServices(alone).byHost.keys()]
+    .filter((host) => isUnregistered(world, alone, host))
+    .flatMap((host) => translateUnregistered(world, alone, { host, ...place }))
 }
 
 function translateBound(input: EgressInput, bound: BoundListener): EgressParts {
-  const { world, scope, client } = input
+  const { world, client } = input
   const { mesh } = world.input
   const { protocol, port } = bound
   const name = port === 0 ? bound.bind : `${bound.bind}_${port}`
@@ -86,26 +113,28 @@ function translateBound(input: EgressInput, bound: BoundListener): EgressParts {
     })
   const forAll = (filters: ReturnType<typeof tcpFilters>) =>
     encodeListener(bound, name, { filterChains: [{ filters }] })
-  if (protocol === 'http-proxy' || (port === 0 && isHttp({ protocol }))) {
+  if (protocol === 'http-proxy') {
     return { listeners: [forAll([...sourceFilters(client), manager(httpProxyName)])], routes: [] }
   }
-  const services = servicesOf(input, bound)
+  const scope = scopeAlone(input.scope, bound)
+  const services = servicesOf(world, scope)
   if (isHttp({ protocol })) {
+    const encode = (virtualHost: VirtualHost) =>
+      encodeVirtualHost(withHeaders(virtualHost, scope.headers))
+    const virtualHostOf = port === 0 ? serviceVirtualHost : listenerVirtualHost
     const virtualHosts = services.flatMap((service) =>
       service.ports
-        .filter(({ number }) => number === port)
-        .flatMap(
-          (own) => listenerVirtualHost(hostInput(world, scope, { service, port: own })) ?? [],
-        ),
+        .filter(isHttp)
+        .flatMap((own) => virtualHostOf(hostInput(world, scope, { service, port: own })) ?? []),
     )
-    const policy = outboundPolicyOf(mesh, scope.sidecar)
-    const all = [...virtualHosts, catchAllVirtualHost(policy)].map((virtualHost) =>
-      encodeVirtualHost(withHeaders(virtualHost, scope.headers)),
-    )
-    const routes = [encodeRouteConfiguration(name, all)]
-    return { listeners: [forAll([...sourceFilters(client), manager(name)])], routes }
+    const routes = encodeRouteConfiguration(name, [
+      ...virtualHosts.map(encode),
+      ...unregisteredHosts(world, scope, bound),
+      encode(catchAllVirtualHost(outboundPolicyOf(mesh, scope.sidecar))),
+    ])
+    return { listeners: [forAll([...sourceFilters(client), manager(name)])], routes: [routes] }
   }
-  const l4 = bytesOf(input, services, { protocol, port })
+  const l4 = bytesOf({ world, scope }, services, protocol)
   if (l4 === undefined) return { listeners: [], routes: [] }
   const fields = sniffedFields({ routes: l4, httpFilters: undefined, client, mesh })
   return { listeners: [encodeListener(bound, name, fields)], routes: [] }
@@ -113,13 +142,12 @@ function translateBound(input: EgressInput, bound: BoundListener): EgressParts {
 
 /** Undefined where there is nobody to send bytes to. */
 function bytesOf(
-  { world, scope }: EgressInput,
+  { world, scope }: Pick<EgressInput, 'world' | 'scope'>,
   services: readonly Service[],
-  { protocol, port }: { readonly protocol: PortProtocol; readonly port: number },
+  protocol: PortProtocol,
 ): L4Routes | undefined {
   const all = services.flatMap((service) =>
     service.ports
-      .filter(({ number }) => port === 0 || number === port)
       .slice(0, 1)
       .map((own) => ({ service, routes: l4RoutesOf({ world, scope, service, port: own }) })),
   )

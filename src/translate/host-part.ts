@@ -233,24 +233,35 @@ function hashFor(world: World, scope: Scope): HashOf {
   }
 }
 
-/** Virtual hosts for a host that only VirtualServices know; on 80, or on the ports of the services beside it. */
+/**
+ * Virtual hosts for a host that only VirtualServices know; on 80, or on the ports of the services beside it.
+ *
+ * `listenerPort`: for a listener of that port alone.
+ */
 export function translateUnregistered(
   world: World,
   scope: Scope,
-  host: string,
+  { host, listenerPort }: { readonly host: string; readonly listenerPort?: number },
 ): EncodedVirtualHost[] {
   const index = world.imports.virtualServices(scope)
   const made = new Map<number, EncodedVirtualHost>()
   const faults = faultsFor(world.input.faults, scope, host)
   for (const virtualService of index.byHost.get(host) ?? []) {
     for (const port of portsBeside(world, scope, virtualService)) {
-      if (made.has(port)) continue
+      if (made.has(port) || (listenerPort !== undefined && port !== listenerPort)) continue
       const routes = injectFaults(routesOf(world, scope, { virtualService, port }), faults)
       if (routes.length > 0) {
         made.set(
           port,
           encodeVirtualHost(
-            withHeaders(unregisteredVirtualHost(host, port, routes), scope.headers),
+            withHeaders(
+              unregisteredVirtualHost(
+                host,
+                { port, isDefault: port === (listenerPort ?? 80) },
+                routes,
+              ),
+              scope.headers,
+            ),
           ),
         )
       }

@@ -25,7 +25,7 @@ import {
   importsVirtualService,
   trimmedService,
   type ClientSidecar,
-  type HostImport,
+  type EgressImports,
   type Sidecars,
 } from './sidecar-index.ts'
 import {
@@ -45,7 +45,7 @@ export interface ImportSources {
 export interface Imports {
   /** By host: those that requests can be sent to, if only by a route. */
   readonly services: ReadonlyMap<string, Service>
-  /** Of these, as far as listeners import them: what clients call by its name. */
+  /** Of these what clients call by its name: as far as listeners without a place of their own import it. */
   readonly named: ReadonlyMap<string, Service>
 }
 
@@ -61,12 +61,17 @@ export class ImportCache {
     this.visibility = { registry, exportTo: mesh.serviceExportTo }
   }
 
+  /** Those that rule what is sent through the sidecar's proxy. */
   virtualServices({ namespace, sidecar }: Scope): VirtualServiceIndex {
     const visible = this.#sources.virtualServices.visibleIn(namespace)
     if (sidecar === undefined) return visible
     let index = this.#indexes.get(sidecar.key)
     if (index === undefined) {
-      index = indexOf(visible.all.filter((entry) => importsVirtualService(sidecar.imports, entry)))
+      index = indexOf(
+        visible.all.filter((entry) =>
+          sidecar.shared.some((imports) => importsVirtualService(imports, entry)),
+        ),
+      )
       this.#indexes.set(sidecar.key, index)
     }
     return index
@@ -86,15 +91,16 @@ export class ImportCache {
 
   #import(scope: Scope, sidecar: ClientSidecar): Imports {
     const { trimmed } = this.#sources.sidecars
+    const routes = this.#sources.virtualServices.visibleIn(scope.namespace).all
     const reachable = new Found()
     const named = new Found()
     for (const imports of sidecar.listeners) {
       for (const [service, ports] of this.#chosen(scope, imports)) {
-        named.add(service, ports)
+        if (sidecar.shared.includes(imports)) named.add(service, ports)
         reachable.add(service, ports)
       }
       // Where routes lead must be reachable, whatever the Sidecar names.
-      for (const entry of this.virtualServices(scope).all) {
+      for (const entry of routes) {
         if (importsVirtualService(imports, entry)) this.#infer(scope, entry, { imports, reachable })
       }
     }
@@ -103,7 +109,7 @@ export class ImportCache {
         trimmedService(service, { ports, aliases: undefined }, trimmed),
       ),
       named: named.map(({ service, ports }) => {
-        const aliases = importedAliases(sidecar.listeners, service)
+        const aliases = importedAliases(sidecar.shared, service)
         return trimmedService(service, { ports, aliases }, trimmed)
       }),
     }
@@ -112,7 +118,7 @@ export class ImportCache {
   /** What one listener imports: for each host one service, with the ports that it has there. */
   *#chosen(
     { namespace }: Scope,
-    imports: readonly HostImport[],
+    imports: EgressImports,
   ): Generator<readonly [Service, Ports], void> {
     for (const host of this.#sources.input.registry.services.keys()) {
       const ports = new Map<Service, Ports>()
@@ -128,9 +134,9 @@ export class ImportCache {
   #infer(
     { namespace }: Scope,
     entry: VirtualService,
-    { imports, reachable }: { imports: readonly HostImport[]; reachable: Found },
+    { imports, reachable }: { imports: EgressImports; reachable: Found },
   ): void {
-    const ofListener = imports.find(({ port }) => port !== undefined)?.port
+    const ofListener = imports.hosts.find(({ port }) => port !== undefined)?.port
     for (const [name, numbers] of destinationsFor(entry, namespace)) {
       const host = calledHost(this.#sources, name)
       const service = inferredService(this.visibility, host, namespace)

@@ -214,7 +214,7 @@ function unregisteredOf(
   const hosts = new Map<string, readonly EncodedVirtualHost[]>()
   for (const host of world.imports.virtualServices(scope).byHost.keys()) {
     if (!isUnregistered(world, scope, host)) continue
-    const virtualHosts = translateUnregistered(world, scope, host)
+    const virtualHosts = translateUnregistered(world, scope, { host })
     if (virtualHosts.length > 0) hosts.set(host, virtualHosts)
   }
   return hosts

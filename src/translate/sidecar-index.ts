@@ -4,12 +4,14 @@
  * Precedence, as in Istio: one whose workload selector fits; the namespace's own without a selector; that of the root
  * namespace. Of several that fit equally the oldest counts.
  *
- * What is imported: services of the namespaces and hosts that the egress listeners name, and the destinations of the
- * VirtualServices that are imported, for somebody must be able to reach them. A VirtualService of which one host is
- * imported brings its other hosts. Nothing here is a guard: a client can still call what it does not see, if unknown
- * hosts are allowed.
+ * What is imported: services of the namespaces and hosts that the egress listeners name, without those that the same
+ * listener leaves out (`~namespace/host`), and the destinations of the VirtualServices that are imported, for somebody must
+ * be able to reach them. A VirtualService of which one host is imported brings its other hosts. Each listener sees what it
+ * imports itself: what only a listener with a place of its own names is not called through the sidecar's proxy. Nothing
+ * here is a guard: a client can still call what it does not see, if unknown hosts are allowed.
  */
 import type { ConnectionPoolSettings } from '../model/istio/destination-rule.ts'
+import { isExclusion } from '../model/istio/sidecar-host.ts'
 import type { EgressListener, IngressListener, SidecarSpec } from '../model/istio/sidecar.ts'
 import type { Resource } from '../model/resource.ts'
 import { parseProtocol } from '../registry/protocol.ts'
@@ -28,10 +30,10 @@ export interface OutboundPolicy {
 /** A Sidecar, read for the clients of one namespace. Two with equal keys mean the same. */
 export interface ClientSidecar {
   readonly key: string
-  /** Of all its listeners. */
-  readonly imports: readonly HostImport[]
-  /** By listener, in order. */
-  readonly listeners: readonly (readonly HostImport[])[]
+  /** Of each listener, in order. */
+  readonly listeners: readonly EgressImports[]
+  /** Of those without a place of their own: what the sidecar's proxy for HTTP and its upstream ports know. */
+  readonly shared: readonly EgressImports[]
   /** Listeners with a place of their own. */
   readonly bound: readonly BoundListener[]
   /** Undefined: the mesh's. */
@@ -48,7 +50,15 @@ export interface BoundListener {
   /** 0 for a socket. */
   readonly port: number
   readonly protocol: PortProtocol | 'http-proxy'
-  readonly imports: readonly HostImport[]
+  /** The Sidecar as though it had no other listener. */
+  readonly alone: ClientSidecar
+}
+
+/** What one listener names. */
+export interface EgressImports {
+  readonly hosts: readonly HostImport[]
+  /** Not imported, whatever `hosts` say. */
+  readonly excluded: readonly HostImport[]
 }
 
 export interface HostImport {
@@ -119,41 +129,52 @@ function readSidecar(
   id: string,
 ): ClientSidecar {
   const egress = (spec.egress ?? []).length > 0 ? (spec.egress ?? []) : [{ hosts: ['*/*'] }]
-  const listeners = egress.map((listener) =>
-    listener.hosts.flatMap((host) => importOf(host, namespace, portOf(listener))),
-  )
-  const ingress = (spec.ingress ?? []).length > 0 ? spec.ingress : undefined
-  return {
-    key: `${id} ${JSON.stringify(spec)}`,
-    imports: listeners.flat(),
-    listeners,
-    bound: (spec.egress ?? []).flatMap((listener) => boundOf(listener, namespace)),
+  const listeners = egress.map((listener) => importsOf(listener, namespace))
+  const key = `${id} ${JSON.stringify(spec)}`
+  const others = {
     policy: policyOf(spec.outboundTrafficPolicy, namespace),
-    ingress,
+    ingress: (spec.ingress ?? []).length > 0 ? spec.ingress : undefined,
     inboundPool: spec.inboundConnectionPool,
+  }
+  const aloneAt = (index: number): ClientSidecar => {
+    const own = listeners.slice(index, index + 1)
+    return { key: `${key} ${index}`, listeners: own, shared: own, bound: [], ...others }
+  }
+  const places = egress.map(placeOf)
+  return {
+    key,
+    listeners,
+    // A proxy for every port is what the sidecar's own is.
+    shared: listeners.filter((_, index) => {
+      const place = places[index]
+      return place === undefined || place.protocol === 'http-proxy'
+    }),
+    bound: places.flatMap((place, index) =>
+      place === undefined ? [] : [{ ...place, alone: aloneAt(index) }],
+    ),
+    ...others,
+  }
+}
+
+function importsOf(listener: EgressListener, namespace: string): EgressImports {
+  const port = portOf(listener)
+  const read = (hosts: readonly string[]) => hosts.map((host) => importOf(host, namespace, port))
+  return {
+    hosts: read(listener.hosts.filter((host) => !host.startsWith('~'))),
+    excluded: read(listener.hosts.filter(isExclusion)),
   }
 }
 
 /** Where a listener says so: by `bind`, or because nothing leads traffic to it (captureMode NONE). */
-function boundOf(listener: EgressListener, namespace: string): BoundListener[] {
-  const { port, bind = '', captureMode, hosts } = listener
-  if (port === undefined || (bind === '' && captureMode !== 'NONE')) return []
+function placeOf(listener: EgressListener): Omit<BoundListener, 'alone'> | undefined {
+  const { port, bind = '', captureMode } = listener
+  if (port === undefined || (bind === '' && captureMode !== 'NONE')) return undefined
   const isProxy = port.protocol?.toUpperCase() === 'HTTP_PROXY'
-  return [
-    {
-      bind: bind || '127.0.0.1',
-      port: port.number ?? 0,
-      protocol: isProxy ? 'http-proxy' : (parseProtocol(port.protocol ?? '') ?? 'tcp'),
-      imports: hosts.flatMap((host) => importOf(host, namespace, undefined)),
-    },
-  ]
-}
-
-export function isImportedBy(imports: readonly HostImport[], service: Service): boolean {
-  return imports.some(
-    ({ namespace, host }) =>
-      isOf(namespace, service.namespace) && isCoveredBy(service.hostname, host),
-  )
+  return {
+    bind: bind || '127.0.0.1',
+    port: port.number ?? 0,
+    protocol: isProxy ? 'http-proxy' : (parseProtocol(port.protocol ?? '') ?? 'tcp'),
+  }
 }
 
 interface PortedListener {
@@ -166,10 +187,11 @@ function portOf({ port }: PortedListener): number | undefined {
   return port === undefined || isProxy || (port.number ?? 0) === 0 ? undefined : port.number
 }
 
-function importOf(text: string, own: string, port: number | undefined): HostImport[] {
-  const [namespace = '', host = ''] = text.split('/')
-  if (namespace === '~') return []
-  return [{ namespace: namespace === '.' ? own : namespace, host: host.toLowerCase(), port }]
+/** The `~` of an exclusion stands before the namespace, or for every one. */
+function importOf(text: string, own: string, port: number | undefined): HostImport {
+  const [written = '', host = ''] = text.split('/')
+  const namespace = written.replace(/^~/, '') || '*'
+  return { namespace: namespace === '.' ? own : namespace, host: host.toLowerCase(), port }
 }
 
 function policyOf(
@@ -193,24 +215,33 @@ export function outboundPolicyOf(
   return sidecar?.policy ?? { isAllowed: mesh.isOutboundAllowed, egressProxy: undefined }
 }
 
+/** One host that is imported, and not left out, is enough. */
 export function importsVirtualService(
-  imports: readonly HostImport[],
+  { hosts: imports, excluded }: EgressImports,
   { resource, hosts }: VirtualService,
 ): boolean {
-  return imports.some(
-    ({ namespace, host }) =>
-      isOf(namespace, resource.metadata.namespace) && hosts.some((own) => overlaps(own, host)),
+  const isHere = ({ namespace }: HostImport) => isOf(namespace, resource.metadata.namespace)
+  const inForce = imports.filter(isHere)
+  if (inForce.length === 0) return false
+  const out = excluded.filter(isHere)
+  return hosts.some(
+    (own) =>
+      inForce.some(({ host }) => overlaps(own, host)) &&
+      !out.some(({ host }) => isCoveredBy(own, host)),
   )
 }
 
 /** Ports of a service that are imported, `all` of them perhaps; undefined: it is not imported. */
 export function importedPorts(
-  imports: readonly HostImport[],
+  { hosts, excluded }: EgressImports,
   service: Service,
 ): ReadonlySet<number> | 'all' | undefined {
+  const names = ({ namespace, host }: HostImport) =>
+    isOf(namespace, service.namespace) && isCoveredBy(service.hostname, host)
+  const named = hosts.filter(names)
+  if (named.length === 0 || excluded.some(names)) return undefined
   const ports = new Set<number>()
-  for (const { namespace, host, port } of imports) {
-    if (!isOf(namespace, service.namespace) || !isCoveredBy(service.hostname, host)) continue
+  for (const { port } of named) {
     if (port === undefined) return 'all'
     if (service.ports.some(({ number }) => number === port)) ports.add(port)
   }
@@ -223,19 +254,25 @@ function isOf(namespace: string, own: string): boolean {
 
 /** Those of its other names that a listener imports beside the service itself. Undefined: it has none. */
 export function importedAliases(
-  listeners: readonly (readonly HostImport[])[],
+  listeners: readonly EgressImports[],
   service: Service,
 ): readonly string[] | undefined {
   const { aliases, namespace: own } = service
   if (aliases === undefined) return undefined
-  const taken = listeners.map(
-    (imports) =>
-      // As in Istio, what is said of the service's namespace goes before what is said of all of them.
-      [own, '*']
-        .map((wanted) => imports.filter(({ namespace }) => namespace === wanted))
-        .find((some) => importedPorts(some, service) !== undefined) ?? [],
-  )
-  return aliases.filter((name) => taken.flat().some(({ host }) => isCoveredBy(name, host)))
+  const taken = listeners.map(({ hosts, excluded }): EgressImports => {
+    // As in Istio, what is said of the service's namespace goes before what is said of all of them.
+    const some = [own, '*']
+      .map((wanted) => hosts.filter(({ namespace }) => namespace === wanted))
+      .find((named) => importedPorts({ hosts: named, excluded }, service) !== undefined)
+    return {
+      hosts: some ?? [],
+      excluded: excluded.filter(({ namespace }) => isOf(namespace, own)),
+    }
+  })
+  return aliases.filter((name) => {
+    const covers = ({ host }: HostImport) => isCoveredBy(name, host)
+    return taken.some(({ hosts, excluded }) => hosts.some(covers) && !excluded.some(covers))
+  })
 }
 
 export interface ImportedPart {

@@ -5,6 +5,8 @@ import { test } from 'node:test'
 import { nodeOf, registryOf, resourceFrom } from '../../test/support/translation-case.ts'
 import { resourceKey } from '../model/resource.ts'
 import type { Resource } from '../model/resource.ts'
+import { RouteConfiguration } from '../xds/proto/generated/envoy/config/route/v3/route.ts'
+import { Any } from '../xds/proto/generated/google/protobuf/any.ts'
 import { typeUrls, type ResourceView } from '../xds/resource-set.ts'
 import { createTranslation } from './driver.ts'
 import { meshSettingsOf, type TranslationInput } from './input.ts'
@@ -186,4 +188,123 @@ test('a Sidecar that comes, changes and goes is followed', async () => {
   assert.equal(count(), 0)
   await translation.update(inputOf(services, []))
   assert.equal(count(), 40)
+})
+
+function egressOf(...egress: readonly object[]): Resource {
+  return resourceFrom(
+    JSON.stringify({
+      apiVersion: 'networking.istio.io/v1',
+      kind: 'Sidecar',
+      metadata: { name: 'default', namespace: 'ns-7' },
+      spec: { egress },
+    }),
+  )
+}
+
+function hostsIn(view: ResourceView, routes: string): string[] {
+  const { any } = view.resources(typeUrls.route).get(routes) ?? {}
+  assert.ok(any !== undefined, routes)
+  return RouteConfiguration.decode(Any.decode(any).value).virtualHosts.map(({ name }) => name)
+}
+
+function routeFor(...hosts: readonly string[]): Resource {
+  return resourceFrom(
+    JSON.stringify({
+      apiVersion: 'networking.istio.io/v1',
+      kind: 'VirtualService',
+      metadata: { name: 'r', namespace: 'ns-7' },
+      spec: { hosts, http: [{ directResponse: { status: 200 } }] },
+    }),
+  )
+}
+
+for (const [title, hosts, expected] of [
+  ['a namespace', ['*/*', '~ns-1/*'], ['s0.ns-0', 's2.ns-2', 's7.ns-7']],
+  ['its own namespace', ['*/*', '~./*'], ['s0.ns-0', 's1.ns-1', 's2.ns-2']],
+  ['a host of a namespace', ['*/*', '~ns-2/s2.ns-2.svc.cluster.local'], ['s0', 's1', 's7']],
+  ['a host where it is not', ['*/*', '~ns-1/s2.ns-2.svc.cluster.local'], ['s0', 's1', 's2', 's7']],
+  ['hosts in any namespace', ['*/*', '~/*.ns-2.svc.cluster.local'], ['s0', 's1', 's7']],
+  ['what is not named', ['./*', '~ns-1/*'], ['s7']],
+  ['everything', ['~ns-1/*'], []],
+  ['nothing, where it names nothing', ['./*', '~/*'], ['s7']],
+] as const) {
+  test(`a Sidecar leaves out ${title}`, () => {
+    const services = meshServices().filter((_, index) => [0, 1, 2, 7].includes(index))
+    const input = inputOf(services, [sidecar('ns-7', hosts)])
+    const view = createTranslation({ input }).viewOf(client)
+    const found = hostsIn(view, 'http_proxy').filter((name) => name.endsWith(':80'))
+    assert.deepEqual(
+      found.map((name) => name.split('.')[0]),
+      expected.map((name) => name.split('.')[0]),
+    )
+    const clusters = [...view.resources(typeUrls.cluster).keys()]
+    assert.equal(clusters.filter((name) => name.startsWith('outbound|80|')).length, expected.length)
+  })
+}
+
+test('a VirtualService of which one host is left out goes on for the other', () => {
+  const out = ['*/*', '~./a.test']
+  const namesFor = (...hosts: readonly string[]) =>
+    hostsIn(
+      createTranslation({ input: inputOf([], [sidecar('ns-7', out), routeFor(...hosts)]) }).viewOf(
+        client,
+      ),
+      'http_proxy',
+    )
+  assert.ok(namesFor('a.test', 'b.test').includes('b.test:80'))
+  assert.ok(!namesFor('a.test').includes('a.test:80'))
+})
+
+test('a listener with a place of its own knows what it imports, and the proxy what the others do', () => {
+  const services = meshServices().filter((_, index) => [0, 1, 7].includes(index))
+  const resources = [
+    egressOf(
+      {
+        port: { number: 80, protocol: 'HTTP', name: 'a' },
+        bind: '127.0.0.1',
+        hosts: ['ns-0/*', './a.test'],
+      },
+      {
+        port: { number: 0, protocol: 'HTTP', name: 'b' },
+        bind: 'unix:///tmp/b.sock',
+        hosts: ['ns-1/*'],
+      },
+      { hosts: ['./s7.ns-7.svc.cluster.local'] },
+    ),
+    routeFor('a.test'),
+  ]
+  const view = createTranslation({ input: inputOf(services, resources) }).viewOf(client)
+  assert.deepEqual(hostsIn(view, '127.0.0.1_80'), [
+    's0.ns-0.svc.cluster.local:80',
+    'a.test:80',
+    'allow_any',
+  ])
+  assert.deepEqual(hostsIn(view, 'unix:///tmp/b.sock'), [
+    's1.ns-1.svc.cluster.local:80',
+    'allow_any',
+  ])
+  assert.deepEqual(hostsIn(view, 'http_proxy'), [
+    's7.ns-7.svc.cluster.local:5432',
+    's7.ns-7.svc.cluster.local:80',
+    'allow_any',
+  ])
+  const clusters = view.resources(typeUrls.cluster)
+  for (const host of ['s0.ns-0', 's1.ns-1', 's7.ns-7']) {
+    assert.ok(clusters.has(`outbound|80||${host}.svc.cluster.local`), host)
+  }
+})
+
+test('a change of what only an own listener imports reaches its routes', async () => {
+  const services = meshServices().filter((_, index) => [0, 7].includes(index))
+  const own = egressOf(
+    { port: { number: 80, protocol: 'HTTP', name: 'a' }, bind: '127.0.0.1', hosts: ['*/*'] },
+    { hosts: ['./*'] },
+  )
+  const translation = createTranslation({ input: inputOf(services, [own]) })
+  const names = () => hostsIn(translation.viewOf(client), '127.0.0.1_80')
+  assert.equal(names().length, 3)
+  await translation.update(inputOf(services, [own, routeFor('a.test')]))
+  assert.ok(names().includes('a.test:80'))
+  await translation.update(inputOf(services.slice(1), [own]))
+  assert.deepEqual(names(), ['s7.ns-7.svc.cluster.local:80', 'allow_any'])
 })

@@ -60,16 +60,16 @@ export function serviceVirtualHost(input: ServiceHostInput): VirtualHost | undef
   })
 }
 
-/** A host of a VirtualService that is no service. */
+/** A host of a VirtualService that is no service. `isDefault`: its name without a port means this port. */
 export function unregisteredVirtualHost(
   host: string,
-  port: number,
+  { port, isDefault }: { readonly port: number; readonly isDefault: boolean },
   routes: readonly Route[],
 ): VirtualHost {
   const name = hostAndPort(host, port)
   return VirtualHost.fromPartial({
     name,
-    domains: port === 80 ? [host, name] : [name],
+    domains: isDefault ? [host, name] : [name],
     routes: [tunnelRoute(), ...routes],
     includeRequestAttemptCount: true,
   })

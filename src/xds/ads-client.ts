@@ -19,13 +19,19 @@ import {
   type ReceivedResponse,
 } from './client/received.ts'
 import { encodeDeltaRequest, encodeSotwRequest } from './client/request.ts'
-import { TypeSubscription, type WantedNames } from './client/type-subscription.ts'
+import {
+  type RejectedResource,
+  TypeSubscription,
+  type WantedNames,
+} from './client/type-subscription.ts'
 import { openGrpcStream, type GrpcClientTls } from './grpc/grpc-client.ts'
 import { GrpcFrame } from './grpc/grpc-frame.ts'
 import { grpcCodes, type GrpcStatus } from './grpc/grpc-status.ts'
 import type { GrpcStream } from './grpc/grpc-stream.ts'
 import type { Node } from './proto/generated/envoy/config/core/v3/base.ts'
 import { pushOrder } from './resource-set.ts'
+
+export type { RejectedResource }
 
 export interface AdsUpdate {
   readonly typeUrl: string
@@ -36,11 +42,6 @@ export interface AdsUpdate {
   readonly removed: readonly string[]
   /** Asked for, and nothing stands behind it (virtual hosts on demand). */
   readonly unresolved: readonly string[]
-}
-
-export interface RejectedResource {
-  readonly name: string
-  readonly reason: string
 }
 
 export interface AdsClientEvents {
@@ -143,6 +144,25 @@ export class AdsClient implements Disposable {
   forget(typeUrl: string, names: readonly string[]): void {
     const type = this.#types.get(typeUrl)
     for (const name of names) type?.accepted.delete(name)
+  }
+
+  /**
+   * What was accepted cannot be put in force after all. The server hears it as a refusal of its last response, and sends the
+   * resource again on the next stream.
+   */
+  reject(typeUrl: string, failure: RejectedResource): void {
+    const type = this.#types.get(typeUrl)
+    if (type === undefined) return
+    type.accepted.delete(failure.name)
+    if (this.#stream === undefined || type.nonce === '') return
+    type.failed.push(failure)
+    if (!this.#isWorking) this.#answerFailed()
+  }
+
+  #answerFailed(): void {
+    for (const type of this.#types.values()) {
+      if (type.failed.length > 0) this.#answer(type, type.nonce, type.failed.splice(0))
+    }
   }
 
   status(): AdsClientStatus {
@@ -256,6 +276,7 @@ export class AdsClient implements Disposable {
       const arrived = this.#arrived.shift()
       if (arrived === undefined || this.#isClosed) break
       await this.#takeSafely(arrived.stream, arrived.message)
+      this.#answerFailed()
     }
     this.#isWorking = false
   }
@@ -291,7 +312,7 @@ export class AdsClient implements Disposable {
     if (isLater) stream.resume()
     this.#accept(type, update, refused)
     if (stream !== this.#stream) return
-    this.#answer(type, response.nonce, refused)
+    this.#answer(type, response.nonce, [...refused, ...type.failed.splice(0)])
     this.#flush()
   }
 

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 
+import { typeUrls } from '../../src/xds/resource-set.ts'
 import { eventually } from '../support/eventually.ts'
 import {
   type SceneResources,
@@ -70,6 +71,32 @@ for (const variant of ['sotw', 'delta'] as const) {
       await scene.sidecar.ready
       assert.equal((await scene.admin('/ready')).body, 'LIVE\n')
       assert.equal((await scene.get(await scene.portOf('out'))).body, 'one')
+    })
+
+    test('a listener whose port is taken when its routes come is refused after all', async () => {
+      await using upstream = await openNamedUpstream('one')
+      await using owner = await openNamedUpstream('owner')
+      const { listeners = [], routes = [], ...rest } = simple(upstream.port)
+      const shut = (more = '') =>
+        make.listener('shut', 'late', more).replace('port_value: 0', `port_value: ${owner.port}`)
+      const before = { ...rest, routes, listeners: [...listeners, shut()] }
+      await using scene = await openSidecarScene({ variant, resources: before })
+      await eventually(() => scene.typeStatus(typeUrls.listener)?.status === 'SYNCED')
+      const after = { ...before, routes: [...routes, make.routes('late', 'c')] }
+      scene.set(after)
+      await eventually(() => scene.typeStatus(typeUrls.listener)?.status === 'REJECTED')
+      const { rejection } = scene.typeStatus(typeUrls.listener) ?? {}
+      assert.match(rejection?.reason ?? '', /^shut: listen on 127\.0\.0\.1:\d+.*EADDRINUSE/)
+      const { body } = await scene.admin('/config_dump?resource=dynamic_listeners')
+      const dumped = JSON.parse(body).configs.find(
+        ({ name }: { readonly name: string }) => name === 'shut',
+      )
+      assert.equal(dumped.active_state, undefined)
+      assert.match(dumped.error_state.details, /EADDRINUSE/)
+      await owner[Symbol.asyncDispose]()
+      scene.set({ ...after, listeners: [...listeners, shut('server_name: again')] })
+      await eventually(() => scene.typeStatus(typeUrls.listener)?.status === 'SYNCED')
+      assert.equal((await scene.get(owner.port)).body, 'one')
     })
 
     test('moves to other endpoints, routes and clusters without a failed request', async () => {

@@ -18,6 +18,7 @@ import { Listener } from '../../src/xds/proto/generated/envoy/config/listener/v3
 import { RouteConfiguration } from '../../src/xds/proto/generated/envoy/config/route/v3/route.ts'
 import { Any } from '../../src/xds/proto/generated/google/protobuf/any.ts'
 import { type EncodedResource, type ResourceView, typeUrls } from '../../src/xds/resource-set.ts'
+import type { TypeStatus } from '../../src/xds/server/stream-status.ts'
 import { TestSource } from './ads-source.ts'
 import { envoyMessage } from './envoy-message.ts'
 
@@ -50,6 +51,12 @@ export class SidecarScene implements AsyncDisposable {
 
   set(resources: SceneResources): void {
     this.source.setView(viewOf(resources, ++this.#revision))
+  }
+
+  /** What the control plane knows of a type that the sidecar asked for. */
+  typeStatus(typeUrl: string): TypeStatus | undefined {
+    const [stream] = this.#server.statuses()
+    return stream?.types.find((type) => type.typeUrl === typeUrl)
   }
 
   async stopControlPlane(): Promise<void> {

@@ -152,6 +152,11 @@ for (const [title, given, expect] of [
   ['copies', slow, `{ mirrors: ${bothCopies} }`],
   ['no copies', '', '{ mirrors: [] }'],
   ['a preflight that the sidecar answers', preflight, '{ status: 200 }'],
+  [
+    'an answer, and where the route leads',
+    preflight,
+    '{ status: 200, destination: { host: reviews, subset: v1 } }',
+  ],
   ['no route', 'method: PUT', '{ status: 404 }'],
   ['a subset that nobody defined', 'url: "http://reviews:9080/gone"', '{ status: 503 }'],
 ] as const) {
@@ -196,6 +201,18 @@ for (const [title, given, expect, message] of [
   ],
   ['a redirect', '', '{ redirect: { location: /x } }', /expected a redirect, got forwarded/],
   ['a status', '', '{ status: 404 }', /status: expected 404, got forwarded/],
+  [
+    'another destination beside a status',
+    preflight,
+    '{ status: 200, destination: { host: reviews, subset: v2 } }',
+    /destination: expected reviews subset v2, got .* subset v1/,
+  ],
+  [
+    'a destination of what the route answers itself',
+    'url: "http://reviews:9080/health"',
+    '{ status: 299, destination: { host: reviews } }',
+    /expected a route that leads somewhere, and none does/,
+  ],
   ['a body', '', '{ body: fine }', /expected an answer of the route, got forwarded/],
   [
     'a destination of a preflight that the sidecar answers',

@@ -31,7 +31,7 @@ export function compareCase(
     ...compareRedirect(expect, action),
     ...compareBody(expect, report),
     ...compareFault(expect, action),
-    ...(action !== undefined && verdict.outcome === 'forwarded'
+    ...(verdict.outcome === 'forwarded' || expect.status !== undefined
       ? compareForwarded(expect, action, { report, namespace })
       : []),
     ...compareResponseHeaders(expect, action),
@@ -56,11 +56,15 @@ interface ComparedReport {
   readonly namespace: string
 }
 
+/** Beside a `status` it is where the route leads, whoever answers: a fault, the filter for CORS, a want of endpoints. */
 function compareForwarded(
   expect: RouteExpectation,
-  action: ExplainedAction,
+  action: ExplainedAction | undefined,
   { report, namespace }: ComparedReport,
 ): readonly string[] {
+  if (action === undefined || !('destinations' in action)) {
+    return needsForward(expect) ? ['expected a route that leads somewhere, and none does'] : []
+  }
   const isRequest = action.kind === 'forward' || action.kind === 'tunnel'
   return [
     ...compareDestinations(expect, destinationsOf(action), namespace),
@@ -70,8 +74,9 @@ function compareForwarded(
 }
 
 /** At the end of a tunnel that the sidecar looks into. */
-function destinationsOf(action: ExplainedAction): readonly ByteDestination[] {
-  if (!('destinations' in action)) return []
+function destinationsOf(
+  action: Extract<ExplainedAction, { readonly destinations: unknown }>,
+): readonly ByteDestination[] {
   const isInside = action.kind === 'tunnel' && action.inside?.kind === 'bytes'
   return isInside ? action.inside.destinations : action.destinations
 }

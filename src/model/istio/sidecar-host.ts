@@ -1,6 +1,7 @@
 /**
  * `hosts` of a Sidecar's egress listeners: `namespace/host`, where the namespace is a name, `.` for the Sidecar's own, `*` for
- * any, or `~` for none, and the host a name, a wildcard, or `*`.
+ * any, or `~` for none, and the host a name, a wildcard, or `*`. `~` before a namespace leaves out what the rest names;
+ * alone it stands for every namespace, and `~/*` is nothing at all.
  */
 import { isWildcardHostName } from '../schema/host-format.ts'
 import { entriesOf } from '../schema/rule.ts'
@@ -8,7 +9,7 @@ import { clip, list, refine, text } from '../schema/shape.ts'
 import type { Check, Problem, Reading, Shape } from '../schema/shape.ts'
 import { itemPath } from '../schema/source-node.ts'
 
-const namespacePattern = /^(?:\*|\.|~|[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?)$/
+const namespacePattern = /^~?(?:\*|\.|[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?)$|^~$/
 
 const checkHost: Check<string> = (value) => {
   const parts = value.split('/')
@@ -22,7 +23,8 @@ const checkHost: Check<string> = (value) => {
   if (!namespacePattern.test(namespace)) {
     return {
       message: `invalid namespace value "${clip(namespace)}" in sidecar`,
-      remedy: 'Use the name of a namespace, "." for its own, "*" for any, or "~" for none.',
+      remedy:
+        'Use the name of a namespace, "." for its own, "*" for any, or "~" for none; "~" before a namespace leaves it out.',
     }
   }
   return dnsNameProblem(host)
@@ -49,6 +51,11 @@ export function sidecarHosts(): Shape<readonly string[]> {
   return refine(list(text(checkHost), { itemsMin: 1 }), warnRepeats)
 }
 
+/** `~/*` is none: it names nothing, and leaves the other hosts alone. */
+export function isExclusion(host: string): boolean {
+  return host.startsWith('~') && host !== '~/*'
+}
+
 function warnRepeats(hosts: readonly string[], path: string, reading: Reading): void {
   const seen = new Map<string, Set<string>>()
   for (const [index, host] of entriesOf(hosts)) {
@@ -59,7 +66,10 @@ function warnRepeats(hosts: readonly string[], path: string, reading: Reading): 
     if (isRepeated) warn(itemPath(path, index), `duplicated egress host: ${host}`, reading)
     seen.set(namespace, names.add(name))
   }
-  if (seen.get('*')?.has('*') !== true || seen.size === 1) return
+  // What is left out of everything is no second saying of it.
+  const named = [...entriesOf(hosts)].map(([, host]) => host).filter((host) => !isExclusion(host))
+  const namespaces = new Set(named.map((host) => host.slice(0, host.indexOf('/'))))
+  if (!named.includes('*/*') || namespaces.size === 1) return
   warn(path, '`*/*` host select all resources, no other hosts can be added', reading)
 }
 

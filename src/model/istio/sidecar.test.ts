@@ -14,6 +14,10 @@ const accepted: readonly [string, string][] = [
   ['hosts of every kind', 'egress:\n- hosts: ["./*", "*/foo.bar.com", "ns1/*.example.com", "~/*"]'],
   ['everything', 'egress:\n- hosts: ["*/*"]'],
   [
+    'everything but some',
+    'egress:\n- hosts: ["*/*", "~ns1/*", "~./foo.bar.com", "~/*.example.com", "~*/a.test"]',
+  ],
+  [
     'a listener with a port before one without',
     'egress:\n- port: { number: 9080, protocol: HTTP, name: foo }\n  hosts: ["*/*"]\n- hosts: ["istio-system/*"]',
   ],

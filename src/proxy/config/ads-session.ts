@@ -147,6 +147,11 @@ export class AdsSession {
     return first
   }
 
+  /** A listener that was accepted could not be opened. */
+  reject(typeUrl: string, failure: Rejection): void {
+    this.#client.reject(typeUrl, failure)
+  }
+
   status(): AdsClientStatus {
     return this.#client.status()
   }

@@ -30,6 +30,8 @@ export interface StoredResource {
   readonly origin: ResourceOrigin
   readonly accepted: AcceptedResource | undefined
   readonly rejected: RejectedResource | undefined
+  /** Of a listener: what is in force again if `accepted` cannot be opened. */
+  readonly previous?: AcceptedResource | undefined
 }
 
 export interface ResourceUpdate {
@@ -102,7 +104,10 @@ export class ResourceStore {
     const nowMs = this.#clock.nowMs()
     for (const resource of changed) {
       const reason = rejections.get(resource.name)
-      known.set(resource.name, next(known.get(resource.name), { resource, reason, origin, nowMs }))
+      const before = known.get(resource.name)
+      const after = next(before, { resource, reason, origin, nowMs })
+      const previous = reason === undefined ? before?.accepted : before?.previous
+      known.set(resource.name, typeUrl === typeUrls.listener ? { ...after, previous } : after)
     }
     for (const name of removed) known.delete(name)
     return [...rejections].map(([name, reason]) => ({ name, reason }))
@@ -118,13 +123,14 @@ export class ResourceStore {
     })
   }
 
-  /** A listener that was accepted could not be opened afterwards. */
+  /** A listener that was accepted could not be opened afterwards: the one before it goes on, and it may come again. */
   noteFailure(typeUrl: string, failure: Rejection): void {
     const known = this.#ofType(typeUrl)
     const stored = known.get(failure.name)
     if (stored?.accepted === undefined) return
     const rejected = { ...stored.accepted, reason: failure.reason, updatedMs: this.#clock.nowMs() }
-    known.set(failure.name, { ...stored, rejected })
+    const { name, origin, previous } = stored
+    known.set(name, { name, origin, accepted: previous, rejected })
   }
 
   /** Forgets what nobody refers to any more (EDS and RDS are asked for by name). */

@@ -458,7 +458,8 @@ export class ServerConnection implements WireEvents, DownstreamStream, RequestSi
     this.#bytesOfLast = this.#parser.messageBytes
     this.#exchange = undefined
     if (this.#isLast) {
-      this.#closeGracefully()
+      const { wantsClose = false } = this.#request ?? {}
+      this.#closeGracefully(wantsClose && this.#isRequestEnded && this.#held === undefined)
       return
     }
     if (this.#isPausedByExchange) this.#endPause()
@@ -472,9 +473,11 @@ export class ServerConnection implements WireEvents, DownstreamStream, RequestSi
     this.#wire.end()
   }
 
-  #closeGracefully(): void {
+  /** Who has said `close` sends nothing more (RFC 9112, 9.6), and so nothing that would make of our close a reset. */
+  #closeGracefully(isClientDone = false): void {
     this.#exchange = undefined
-    this.#wire.end()
+    if (isClientDone && this.#wire.finish !== undefined) this.#wire.finish()
+    else this.#wire.end()
     this.#startClosing()
   }
 

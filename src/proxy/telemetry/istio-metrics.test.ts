@@ -165,6 +165,45 @@ test("without the fallback the request's host names nothing", () => {
   assert.match(lines('istio_requests_total')[0] ?? '', /destination_service="unknown"/)
 })
 
+test('more authorities than are remembered count each for itself', () => {
+  const { metrics, lines } = scene()
+  const { request } = requestRecord()
+  for (let index = 0; index < 300; index += 1) {
+    const authority = `host-${index % 100}.test`
+    metrics.http.onEnd(requestRecord({ host, request: { ...request, authority } }))
+  }
+  const found = lines('istio_requests_total')
+  assert.equal(found.length, 100)
+  assert.deepEqual(
+    found.filter((line) => !line.endsWith(' 3')),
+    [],
+  )
+})
+
+test('one authority by two routes and two endpoints is four series', () => {
+  const { metrics, lines } = scene()
+  for (const routeName of ['allow_any', 'block_all']) {
+    for (const one of [host, undefined]) {
+      metrics.http.onEnd(requestRecord({ host: one, routeName }))
+      metrics.http.onEnd(requestRecord({ host: one, routeName }))
+    }
+  }
+  const found = lines('istio_requests_total')
+  assert.deepEqual(
+    found.map((line) => [
+      /destination_service_name="(\w+)"/.exec(line)?.[1],
+      /destination_workload="(\w+)"/.exec(line)?.[1],
+      line.slice(-2),
+    ]),
+    [
+      ['BlackHoleCluster', 'unknown', ' 2'],
+      ['PassthroughCluster', 'unknown', ' 2'],
+      ['BlackHoleCluster', 'w8080', ' 2'],
+      ['PassthroughCluster', 'w8080', ' 2'],
+    ],
+  )
+})
+
 test('past the ceiling requests count as overflow, and that is counted', () => {
   const { metrics, lines, registry } = scene({ seriesMax: 2 })
   const request = requestRecord().request

@@ -1,8 +1,8 @@
 /**
  * Istio's standard metrics (`istio_requests_total` and its siblings), as our `istio.stats` filter is configured.
  *
- * Labels are put together once for each (endpoint, cluster, code, flags, protocol) and found again by the endpoint;
- * a request then only adds to slots. Series are counted: past the ceiling, requests go to one series whose labels say
+ * Labels are put together once for each (endpoint, cluster, code, flags, protocol) and found again by the endpoint, and by
+ * the request's authority where that names the service; a request then only adds to slots. Series are counted: past the ceiling, requests go to one series whose labels say
  * `overflow`, because two dozen labels times whatever clients send would eat the process (GHSA-42mr-jpwh-m9rv).
  */
 import { type ConnectionSecurity, localPrincipal, peerPrincipal } from '../connection-security.ts'
@@ -38,8 +38,12 @@ export interface IstioMetrics {
 }
 
 const seriesMaxDefault = 4096
-/** Ceiling of remembered series for an endpoint: an upstream may answer with any status that it likes. */
+/**
+ * Ceilings of what is remembered for an endpoint: an upstream may answer with any status that it likes, and a client may ask
+ * for any authority. What is not remembered is put together for each request.
+ */
 const entriesMax = 64
+const authoritiesMax = 64
 
 export function createIstioMetrics(options: IstioMetricsOptions): IstioMetrics {
   const series = new SeriesTable(options)
@@ -111,6 +115,9 @@ class SeriesTable {
   readonly #seriesMax: number
   /** By endpoint, for requests whose labels the client cannot choose; goes with the endpoint. */
   readonly #byHost = new WeakMap<Host, RequestEntry[]>()
+  /** The same, and by what the client asks for, where that names the service. */
+  readonly #byAuthority = new WeakMap<object, Map<string, RequestEntry[]>>()
+  readonly #noHost = {}
   readonly #tcpByHost = new WeakMap<Host, TcpEntry[]>()
   readonly #requests = new Map<string, RequestSeries>()
   readonly #connections = new Map<string, TcpSeries>()
@@ -123,22 +130,41 @@ class SeriesTable {
   }
 
   forRequest(record: RequestRecord): RequestSeries {
-    const { host, cluster } = record
-    if (host === undefined || cluster === undefined || cluster.service.host === '') {
-      return this.#find(this.#requestLabels(record))
-    }
-    let entries = this.#byHost.get(host)
-    if (entries === undefined) this.#byHost.set(host, (entries = []))
+    const entries = this.#entriesFor(record)
     const principals = this.#principalsKey(record)
     for (const entry of entries) {
       if (isSameRequest(entry, record, principals)) return entry.series
     }
-    const { status, flags, isGrpc, grpcStatus } = record
+    const { cluster, status, flags, isGrpc, grpcStatus } = record
     const series = this.#find(this.#requestLabels(record))
-    if (entries.length < entriesMax) {
+    // Each request that overflows counts as one.
+    const isRemembered = entries.length < entriesMax && series !== this.#requests.get('overflow')
+    if (isRemembered) {
       entries.push({ cluster, status, flags, isGrpc, grpcStatus, principals, series })
     }
     return series
+  }
+
+  #entriesFor(record: RequestRecord): RequestEntry[] {
+    const { host, cluster, clusterName, routeName, request } = record
+    if (host === undefined || cluster === undefined || cluster.service.host === '') {
+      const isNamed = this.#options.hostHeaderFallback ?? true
+      const name = `${isNamed ? request.authority : ''} ${clusterName} ${routeName}`
+      return this.#entriesBy(host ?? this.#noHost, name)
+    }
+    let entries = this.#byHost.get(host)
+    if (entries === undefined) this.#byHost.set(host, (entries = []))
+    return entries
+  }
+
+  #entriesBy(owner: object, name: string): RequestEntry[] {
+    let byName = this.#byAuthority.get(owner)
+    if (byName === undefined) this.#byAuthority.set(owner, (byName = new Map()))
+    const known = byName.get(name)
+    if (known !== undefined) return known
+    const entries: RequestEntry[] = []
+    if (byName.size < authoritiesMax) byName.set(name, entries)
+    return entries
   }
 
   forTcp(record: TcpRecord): TcpSeries {

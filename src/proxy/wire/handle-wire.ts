@@ -162,6 +162,8 @@ class HandleWire implements Wire, HandleReader {
   #needsDrain = false
   /** `end` was called. */
   #isEnding = false
+  /** `finish` was called. */
+  #isFinishing = false
   /** FIN is out. */
   #isShut = false
   /** FIN is in. */
@@ -209,7 +211,10 @@ class HandleWire implements Wire, HandleReader {
   flush(): void {
     this.#isScheduled = false
     this.#writePending()
-    if (this.#isEnding && !this.#isClosed) this.#shutdown()
+    if (!this.#isEnding || this.#isClosed) return
+    // What the kernel has not taken yet is lost with the handle.
+    if (this.#isFinishing && this.#unfinished === 0) this.#close(undefined)
+    else this.#shutdown()
   }
 
   pause(): void {
@@ -230,6 +235,12 @@ class HandleWire implements Wire, HandleReader {
     if (this.#isScheduled) return
     this.#isScheduled = true
     this.#turn.schedule(this)
+  }
+
+  /** One system call less than FIN first, and no wake-up for the peer's. */
+  finish(): void {
+    this.#isFinishing = true
+    this.end()
   }
 
   destroy(): void {

@@ -50,6 +50,11 @@ export interface Wire {
   resume(): void
   /** Sends FIN after what was written. */
   end(): void
+  /**
+   * Closes when what was written has left, whatever the peer may still say: for a peer that has promised to be silent. Absent:
+   * `end`, and the wait for its FIN, will do.
+   */
+  finish?(): void
   /** Closes at once; what was written and not sent is lost. */
   destroy(): void
   /** The same, and the peer sees that the connection was cut (RST); absent where there is no word for it. */

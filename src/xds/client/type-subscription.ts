@@ -8,6 +8,11 @@ import type { ReceivedResource } from './received.ts'
 
 export type WantedNames = '*' | ReadonlySet<string>
 
+export interface RejectedResource {
+  readonly name: string
+  readonly reason: string
+}
+
 export interface TypeSubscriptionOptions {
   readonly typeUrl: string
   readonly clock: Clock
@@ -29,6 +34,8 @@ export class TypeSubscription {
   /** Of the last response on this stream. */
   nonce = ''
   lastRejection: string | undefined
+  /** Accepted, and found not to work while another answer is being worked on; said with that. */
+  failed: RejectedResource[] = []
 
   constructor(options: TypeSubscriptionOptions) {
     this.typeUrl = options.typeUrl
@@ -67,6 +74,7 @@ export class TypeSubscription {
   onStreamEnd(): void {
     this.told = undefined
     this.nonce = ''
+    this.failed = []
     for (const timer of this.#timers.values()) timer.cancel()
     this.#timers.clear()
   }

@@ -159,7 +159,7 @@ export class TypeState {
   acknowledge(nonce: string, nowMs: number, reason: string | undefined): Acknowledgement {
     const at = this.#unacked.findIndex((response) => response.nonce === nonce)
     const response = this.#unacked[at]
-    if (response === undefined) return nonce === this.nonce ? 'newest' : 'unknown'
+    if (response === undefined) return this.#answerAgain(nonce, nowMs, reason)
     this.#unacked = this.#unacked.slice(at + 1)
     if (reason === undefined) {
       this.ackedVersion = response.version
@@ -169,5 +169,12 @@ export class TypeState {
       this.rejection = { reason, atMs: nowMs, version: response.version }
     }
     return this.#unacked.length === 0 ? 'newest' : 'older'
+  }
+
+  /** What was accepted turns out not to work: a listener whose port is taken, known when its routes have come. */
+  #answerAgain(nonce: string, nowMs: number, reason: string | undefined): Acknowledgement {
+    if (nonce !== this.nonce) return 'unknown'
+    if (reason !== undefined) this.rejection = { reason, atMs: nowMs, version: this.sentVersion }
+    return 'newest'
   }
 }
