@@ -58,6 +58,8 @@ suite('a workload on demand that starts from disk', () => {
 
   /** The agent's relay and its sidecar, as two parts of one process. */
   async function start(cacheFolder: string, concurrency = 1): Promise<Workload> {
+    // What was opened ends, too, when the sidecar does not become live: its port may be somebody's by now.
+    await using opened = new AsyncDisposableStack()
     const relay = await openAdsRelay({
       listen: '127.0.0.1:0',
       upstream: plane.controlPlane.plaintextXdsAddress,
@@ -67,20 +69,21 @@ suite('a workload on demand that starts from disk', () => {
       random: systemRandom,
       log: silentLog,
     })
-    const proxy = await runTulle(onDemandBootstrap(relay.address, proxyPort), concurrency)
+    opened.use(relay)
+    const proxy = opened.use(
+      await runTulle(onDemandBootstrap(relay.address, proxyPort), concurrency),
+    )
     await eventually(async () => (await proxy.get('/ready')).includes('LIVE'), {
       deadlineMs: 10_000,
     })
+    const workload = opened.move()
     return {
       proxy,
       async call(host) {
         const { status, body } = await httpRequestThrough(proxyPort, host)
         return status === 200 ? `200 ${body}` : String(status)
       },
-      async [Symbol.asyncDispose]() {
-        await proxy[Symbol.asyncDispose]()
-        await relay[Symbol.asyncDispose]()
-      },
+      [Symbol.asyncDispose]: () => workload.disposeAsync(),
     }
   }
 
