@@ -57,7 +57,11 @@ function labelSelector(): Shape<LabelSelector> {
 }
 
 /** Kubernetes' rule. */
-function checkValues({ operator, values = [] }: Expression, path: string, reading: Reading): void {
+function checkValues(
+  { operator, values = [] }: Partial<Expression>,
+  path: string,
+  reading: Reading,
+): void {
   const isOfValues = operator === 'In' || operator === 'NotIn'
   if (operator === undefined || isOfValues === values.length > 0) return
   reading.report(`${path}.values`, {
