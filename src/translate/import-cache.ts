@@ -58,7 +58,8 @@ export class ImportCache {
   constructor(sources: ImportSources) {
     this.#sources = sources
     const { registry, mesh } = sources.input
-    this.visibility = { registry, exportTo: mesh.serviceExportTo }
+    const { serviceExportTo: exportTo, entryVisibility: entries } = mesh
+    this.visibility = { registry, exportTo, entries }
   }
 
   /** Those that rule what is sent through the sidecar's proxy. */

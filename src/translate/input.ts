@@ -8,7 +8,12 @@ import type {
   TcpKeepalive,
 } from '../model/istio/destination-rule.ts'
 import type { HttpFaultInjection, HttpRetry } from '../model/istio/virtual-service.ts'
-import type { MeshConfig, PathNormalization, TlsConfig } from '../model/mesh/mesh-config.ts'
+import type {
+  MeshConfig,
+  PathNormalization,
+  ServiceEntryVisibility,
+  TlsConfig,
+} from '../model/mesh/mesh-config.ts'
 import type { MeshSpec } from '../model/mesh/mesh.ts'
 import type { ProxyHeaders } from '../model/mesh/proxy-config.ts'
 import { trustDomainOf } from '../model/mesh/trust-domain.ts'
@@ -50,6 +55,8 @@ export interface MeshSettings {
   readonly connectTimeoutMs: number
   readonly dnsRefreshRateMs: number
   readonly serviceExportTo: readonly string[]
+  /** Narrows what ServiceEntries say; undefined where it is not for sidecars. */
+  readonly entryVisibility: ServiceEntryVisibility | undefined
   readonly virtualServiceExportTo: readonly string[]
   readonly destinationRuleExportTo: readonly string[]
   readonly retryPolicy: HttpRetry | undefined
@@ -189,6 +196,10 @@ function accessLogDefaults(config: MeshConfig) {
 function exportDefaults(config: MeshConfig) {
   return {
     serviceExportTo: config.defaultServiceExportTo ?? everywhere,
+    entryVisibility:
+      config.serviceEntryVisibility?.applyToSidecars === true
+        ? config.serviceEntryVisibility
+        : undefined,
     virtualServiceExportTo: config.defaultVirtualServiceExportTo ?? everywhere,
     destinationRuleExportTo: config.defaultDestinationRuleExportTo ?? everywhere,
   }

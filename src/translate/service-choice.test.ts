@@ -5,6 +5,7 @@ import { test } from 'node:test'
 import { FakeClock } from '../../test/support/fake-clock.ts'
 import { resourcesOf } from '../../test/support/registry-scene.ts'
 import { nodeOf } from '../../test/support/translation-case.ts'
+import type { ServiceEntryVisibility } from '../model/mesh/mesh-config.ts'
 import { createMemoryRegistrationLog } from '../registry/registration-log.ts'
 import { openRegistry } from '../registry/registry.ts'
 import { clientOf } from './client.ts'
@@ -61,7 +62,7 @@ function portsOf(numbers: string): string {
     .join(', ')
 }
 
-async function worldOf(text: string) {
+async function worldOf(text: string, serviceEntryVisibility?: ServiceEntryVisibility) {
   const resources = resourcesOf(text)
   const registry = await openRegistry({
     clock: new FakeClock(),
@@ -72,13 +73,20 @@ async function worldOf(text: string) {
   return buildWorld({
     registry: registry.snapshot,
     resources: new Map([...resources].map(([key, { resource }]) => [key, resource])),
-    mesh: meshSettingsOf({}),
+    mesh: meshSettingsOf(
+      serviceEntryVisibility && {
+        serviceEntryVisibility: { applyToSidecars: true, ...serviceEntryVisibility },
+      },
+    ),
   })
 }
 
 /** `namespace ports` of the service that a client in namespace c means, and `namespace ports` of what it calls by name. */
-async function meant(text: string): Promise<readonly (string | undefined)[]> {
-  const world = await worldOf(text)
+async function meant(
+  text: string,
+  visibility?: ServiceEntryVisibility,
+): Promise<readonly (string | undefined)[]> {
+  const world = await worldOf(text, visibility)
   const scope = scopeOf(clientOf(nodeOf({ namespace: 'c' })), world)
   const named = world.imports.of(scope)?.named.get(host)
   return [visibleService(world, scope, host), named].map(
@@ -145,6 +153,98 @@ for (const { claim, text, expected } of [
 }
 
 const three = entry('a', 1) + entry('b', 2) + entry('c', 3)
+
+const nameIs = (operator: 'In' | 'NotIn', ...values: readonly string[]) => ({
+  namespaceSelector: {
+    matchExpressions: [{ key: 'kubernetes.io/metadata.name', operator, values }],
+  },
+})
+const hasName = (namespace: string) => ({
+  namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': namespace } },
+})
+
+for (const { claim, text, visibility, expected } of [
+  {
+    claim: 'what is not for sidecars changes nothing',
+    text: entry('a', 1),
+    visibility: { defaultVisibility: 'NAMESPACE', applyToSidecars: false },
+    expected: 'a 80',
+  },
+  {
+    claim: 'what says nothing is for all',
+    text: entry('a', 1),
+    visibility: { policies: [{ matchingRules: [hasName('a')] }] },
+    expected: 'a 80',
+  },
+  {
+    claim: 'an entry of another namespace is not seen',
+    text: entry('a', 1),
+    visibility: { defaultVisibility: 'NAMESPACE' },
+  },
+  {
+    claim: 'an entry of the own namespace is seen',
+    text: entry('a', 1) + entry('c', 2),
+    visibility: { defaultVisibility: 'NAMESPACE' },
+    expected: 'c 80',
+  },
+  {
+    claim: 'an entry that is for nobody is not seen in its own namespace',
+    text: entry('c', 1) + entry('a', 2),
+    visibility: { policies: [{ visibility: 'NONE', matchingRules: [hasName('c')] }] },
+    expected: 'a 80',
+  },
+  {
+    claim: 'what is exported to another namespace than its own stays unseen there',
+    text: entry('c', 1, { spec: ', exportTo: [a]' }),
+    visibility: { defaultVisibility: 'NAMESPACE' },
+  },
+  {
+    claim: 'it narrows and never widens',
+    text: entry('a', 1, { spec: ', exportTo: ["."]' }),
+    visibility: { defaultVisibility: 'PUBLIC' },
+  },
+  {
+    claim: 'the first policy counts that matches',
+    text: entry('a', 1) + entry('b', 2),
+    visibility: {
+      defaultVisibility: 'NONE',
+      policies: [
+        { visibility: 'NAMESPACE', matchingRules: [nameIs('In', 'a', 'c')] },
+        { visibility: 'PUBLIC', matchingRules: [nameIs('NotIn', 'x')] },
+        { visibility: 'NONE', matchingRules: [hasName('b')] },
+      ],
+    },
+    expected: 'b 80',
+  },
+  {
+    claim: 'every rule of a policy must match',
+    text: entry('a', 1),
+    visibility: {
+      policies: [{ visibility: 'NONE', matchingRules: [hasName('a'), nameIs('NotIn', 'a')] }],
+    },
+    expected: 'a 80',
+  },
+  {
+    claim: 'a policy without rules matches',
+    text: entry('a', 1),
+    visibility: { policies: [{ visibility: 'NONE' }] },
+  },
+  {
+    claim: 'a Service is not limited',
+    text: service(1),
+    visibility: { defaultVisibility: 'NONE' },
+    expected: 'home 80',
+  },
+] as readonly {
+  claim: string
+  text: string
+  visibility: ServiceEntryVisibility
+  expected?: string
+}[]) {
+  test(`visibility of ServiceEntries: ${claim}`, async () => {
+    assert.deepEqual(await meant(text, visibility), [expected, undefined])
+  })
+}
 
 for (const { claim, text, expected, named } of [
   {

@@ -5,7 +5,9 @@
  * First are those that only its namespace may see, then those that are exported to it by name, then those for all; the
  * oldest first in each. In the namespace that is chosen a ServiceEntry gives way too.
  */
+import type { ServiceEntryVisibility } from '../model/mesh/mesh-config.ts'
 import { servicesOf, type RegistrySnapshot, type Service } from '../registry/service.ts'
+import { entryReach, type EntryReach } from './entry-visibility.ts'
 import { compareText } from './input.ts'
 
 type Services = Pick<RegistrySnapshot, 'services' | 'namesakes'>
@@ -14,17 +16,19 @@ export interface Visibility {
   readonly registry: Services
   /** For services that do not say where they are exported to. */
   readonly exportTo: readonly string[]
+  /** How far ServiceEntries may be seen, whatever they say; undefined: as far as they say. */
+  readonly entries?: ServiceEntryVisibility | undefined
 }
 
 /** Of the services of a host, in order, those that clients of a namespace may see. */
 export function visibleServices(
-  { registry, exportTo }: Visibility,
+  visibility: Visibility,
   host: string,
   client: string,
 ): readonly Service[] {
-  const all = servicesOf(registry, host)
+  const all = servicesOf(visibility.registry, host)
   const ranked = all.flatMap((service) => {
-    const rank = rankOf(service, exportTo, client)
+    const rank = rankOf(service, visibility, client)
     return rank === undefined ? [] : [{ service, rank }]
   })
   if (ranked.length > 1) ranked.sort((left, right) => left.rank - right.rank)
@@ -32,19 +36,24 @@ export function visibleServices(
 }
 
 /** Undefined: not to be seen. */
-function rankOf(
-  { exportTo: own, namespace }: Service,
-  fallback: readonly string[],
-  client: string,
-): number | undefined {
-  const exportTo = own.length > 0 ? own : fallback
-  if (exportTo.includes('*')) return 2
+function rankOf(service: Service, visibility: Visibility, client: string): number | undefined {
+  const { exportTo: own, namespace } = service
+  const exportTo = own.length > 0 ? own : visibility.exportTo
+  const reach = reachOf(service, visibility)
+  if (reach === 'NONE' || (reach === 'NAMESPACE' && namespace !== client)) return undefined
+  if (exportTo.includes('*')) return reach === 'NAMESPACE' ? 0 : 2
   if (namespace !== client) return exportTo.includes(client) ? 1 : undefined
   return exportTo.includes('.') || exportTo.includes(client) ? 0 : undefined
 }
 
-export function isVisibleIn({ exportTo }: Visibility, service: Service, client: string): boolean {
-  return rankOf(service, exportTo, client) !== undefined
+function reachOf(service: Service, { entries }: Visibility): EntryReach {
+  return entries !== undefined && isEntry(service)
+    ? entryReach(entries, service.namespace)
+    : 'PUBLIC'
+}
+
+export function isVisibleIn(visibility: Visibility, service: Service, client: string): boolean {
+  return rankOf(service, visibility, client) !== undefined
 }
 
 /** Of services of one host that a client sees, in order. */

@@ -34,7 +34,7 @@ import {
 } from './proto/generated/envoy/service/discovery/v3/discovery.ts'
 import { typeUrls } from './resource-set.ts'
 
-const { cluster, endpoint, route } = typeUrls
+const { cluster, endpoint, listener, route } = typeUrls
 const node = Node.fromPartial({ id: 'sidecar~127.0.0.1~a.default~default.svc.cluster.local' })
 
 /** A client whose accepted resources can be looked at. */
@@ -205,6 +205,50 @@ describe('ADS client, state of the world', () => {
     const change = await hand.next()
     assert.deepEqual(change.resourceNames, ['a', 'b'])
     assert.deepEqual([change.versionInfo, change.responseNonce], ['v1', 'n1'])
+  })
+
+  test('a name that was dropped while its answer was on its way is asked for anew', async () => {
+    await using hand = await openHand('sotw')
+    using scene = openClient(hand.address, { variant: 'sotw' })
+    scene.client.subscribe(endpoint, ['a', 'b'])
+    await hand.next()
+    scene.client.subscribe(endpoint, ['b'])
+    await hand.next()
+    const resources = [anyOf(endpoint, 'a', '1'), anyOf(endpoint, 'b', '1')]
+    hand.respond({ typeUrl: endpoint, versionInfo: 'v1', nonce: 'n1', resources })
+    assert.equal((await hand.next()).versionInfo, 'v1')
+    for (const [names, version] of [
+      [['b'], 'v1'],
+      [['a', 'b'], ''],
+    ] as const) {
+      hand.streams.at(-1)?.end({ code: 14, message: 'gone' })
+      scene.client.subscribe(endpoint, names)
+      const first = await eventually(async () => {
+        const request = await hand.next()
+        return request.node === undefined ? undefined : request
+      })
+      assert.deepEqual([first.resourceNames, first.versionInfo], [names, version])
+    }
+  })
+
+  test('what cannot be put in force after all is refused, and asked for anew', async () => {
+    await using hand = await openHand('sotw')
+    using scene = openClient(hand.address, { variant: 'sotw' })
+    scene.client.reject(listener, { name: 'a', reason: 'its port is taken' })
+    scene.client.subscribe(listener, '*')
+    await hand.next()
+    const resources = [anyOf(listener, 'a', '1')]
+    hand.respond({ typeUrl: listener, versionInfo: 'v1', nonce: 'n1', resources })
+    assert.equal((await hand.next()).errorDetail, undefined)
+    scene.client.reject(listener, { name: 'a', reason: 'its port is taken' })
+    const nack = await hand.next()
+    assert.deepEqual(
+      [nack.responseNonce, nack.errorDetail?.message],
+      ['n1', 'a: its port is taken'],
+    )
+    hand.streams.at(-1)?.end({ code: 14, message: 'gone' })
+    const again = await hand.next()
+    assert.deepEqual([again.versionInfo, again.resourceNames], ['', []])
   })
 
   test('what CDS leaves out is gone, and of EDS nothing is', async () => {

@@ -154,6 +154,7 @@ export class AdsClient implements Disposable {
     const type = this.#types.get(typeUrl)
     if (type === undefined) return
     type.accepted.delete(failure.name)
+    type.isIncomplete = true
     if (this.#stream === undefined || type.nonce === '') return
     type.failed.push(failure)
     if (!this.#isWorking) this.#answerFailed()
@@ -360,7 +361,9 @@ export class AdsClient implements Disposable {
       if (!refusedNames.has(name) && type.wants(name)) type.accepted.set(name, version)
     }
     for (const name of update.removed) if (!refusedNames.has(name)) type.accepted.delete(name)
-    if (refused.length === 0) type.acceptedVersion = update.version
+    if (refused.length > 0) return
+    type.acceptedVersion = update.version
+    type.isIncomplete = false
   }
 
   #answer(type: TypeSubscription, nonce: string, refused: readonly RejectedResource[]): void {

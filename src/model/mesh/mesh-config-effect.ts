@@ -73,7 +73,6 @@ export const notYetInMesh: Reasons = {
   enableTracing: tracing,
   extensionProviders: telemetry,
   hboneIdleTimeout: 'nothing travels by HBONE yet',
-  serviceEntryVisibility: 'a ServiceEntry is seen where its exportTo says',
 }
 
 export const notYetInProxy: Reasons = {

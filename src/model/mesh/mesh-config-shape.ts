@@ -8,6 +8,7 @@ import { dnsLabel } from '../schema/name-format.ts'
 import { exactlyOne } from '../schema/rule.ts'
 import { bool, clip, list, object, objectAlsoKnowing, oneOf, text } from '../schema/shape.ts'
 import type { Check, Shape } from '../schema/shape.ts'
+import { serviceEntryVisibility } from './entry-visibility-shape.ts'
 import { notYetInMesh, withoutMeaningInMesh } from './mesh-config-effect.ts'
 import type { CaCertificate, MeshConfig } from './mesh-config.ts'
 import { meshTls, serviceSettings, statName, tlsDefaults } from './mesh-setting-shape.ts'
@@ -44,6 +45,7 @@ export const meshConfigShape: Shape<MeshConfig> = objectAlsoKnowing<MeshConfig>(
     trustDomain: text(checkTrustDomain),
     trustDomainAliases: list(text(checkTrustDomain)),
     defaultServiceExportTo: exportTo({ isNobodyAllowed: true }),
+    serviceEntryVisibility: serviceEntryVisibility(),
     defaultVirtualServiceExportTo: exportTo(),
     defaultDestinationRuleExportTo: exportTo(),
     defaultHttpRetryPolicy: retries(),

@@ -23,6 +23,7 @@ export interface MeshConfig {
   readonly trustDomain?: string
   readonly trustDomainAliases?: readonly string[]
   readonly defaultServiceExportTo?: readonly string[]
+  readonly serviceEntryVisibility?: ServiceEntryVisibility
   readonly defaultVirtualServiceExportTo?: readonly string[]
   readonly defaultDestinationRuleExportTo?: readonly string[]
   readonly defaultHttpRetryPolicy?: HttpRetry
@@ -65,6 +66,31 @@ export interface MeshConfig {
   readonly workloadGracePeriod?: string
   /** Of every sidecar, unless a ProxyConfig or an annotation of its workload says otherwise. */
   readonly defaultConfig?: ProxyConfig
+}
+
+/** How far ServiceEntries are seen, whatever their `exportTo` says; it narrows and never widens. */
+export interface ServiceEntryVisibility {
+  /** Where no policy matches. */
+  readonly defaultVisibility?: EntryVisibility
+  /** The first one counts of which all rules match. */
+  readonly policies?: readonly {
+    readonly visibility?: EntryVisibility
+    readonly matchingRules?: readonly { readonly namespaceSelector?: LabelSelector }[]
+  }[]
+  /** Without it Istio's sidecars follow `exportTo` alone, and so do ours. */
+  readonly applyToSidecars?: boolean
+}
+
+export type EntryVisibility = 'VISIBILITY_UNSPECIFIED' | 'NONE' | 'NAMESPACE' | 'PUBLIC'
+
+/** Kubernetes' own; all of it must match. */
+export interface LabelSelector {
+  readonly matchLabels?: Readonly<Record<string, string>>
+  readonly matchExpressions?: readonly {
+    readonly key: string
+    readonly operator: 'In' | 'NotIn' | 'Exists' | 'DoesNotExist'
+    readonly values?: readonly string[]
+  }[]
 }
 
 export interface TlsConfig {

@@ -198,6 +198,42 @@ testIssues({ apiVersion: 'tulle.dev/v1alpha1', kind: 'Mesh' }, [
     'meshConfig: {verifyCertificateAtClient: false} # HERE',
   ],
   [
+    'visibility is for sidecars',
+    'TUL0011',
+    'spec.meshConfig.serviceEntryVisibility',
+    'meshConfig: {serviceEntryVisibility: {defaultVisibility: NONE}} # HERE',
+  ],
+  [
+    'a visibility is a word',
+    'IST0106',
+    'spec.meshConfig.serviceEntryVisibility.defaultVisibility',
+    'meshConfig: {serviceEntryVisibility: {applyToSidecars: true, defaultVisibility: MINE}} # HERE',
+  ],
+  [
+    'a rule selects namespaces',
+    'IST0106',
+    'spec.meshConfig.serviceEntryVisibility.policies[0].matchingRules[0].namespaceSelector',
+    'meshConfig: {serviceEntryVisibility: {applyToSidecars: true, policies: [{matchingRules: [{}]}]}} # HERE',
+  ],
+  [
+    'namespaces have only their names for labels',
+    'IST0133',
+    'spec.meshConfig.serviceEntryVisibility.policies[0].matchingRules[0].namespaceSelector',
+    'meshConfig: {serviceEntryVisibility: {applyToSidecars: true, policies: [{matchingRules: [{namespaceSelector: {matchLabels: {team: a}}}]}]}} # HERE',
+  ],
+  [
+    'In has values',
+    'IST0106',
+    'spec.meshConfig.serviceEntryVisibility.policies[0].matchingRules[0].namespaceSelector.matchExpressions[0].values',
+    'meshConfig: {serviceEntryVisibility: {applyToSidecars: true, policies: [{matchingRules: [{namespaceSelector: {matchExpressions: [{key: kubernetes.io/metadata.name, operator: In}]}}]}]}} # HERE',
+  ],
+  [
+    'Exists has none',
+    'IST0106',
+    'spec.meshConfig.serviceEntryVisibility.policies[0].matchingRules[0].namespaceSelector.matchExpressions[0].values',
+    'meshConfig: {serviceEntryVisibility: {applyToSidecars: true, policies: [{matchingRules: [{namespaceSelector: {matchExpressions: [{key: kubernetes.io/metadata.name, operator: Exists, values: [a]}]}}]}]}} # HERE',
+  ],
+  [
     'namespaces have no labels',
     'TUL0011',
     'spec.meshConfig.discoverySelectors',

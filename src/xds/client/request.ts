@@ -17,7 +17,7 @@ export interface RequestContext {
 export function encodeSotwRequest(type: TypeSubscription, context: RequestContext): Uint8Array {
   const message = DiscoveryRequest.fromPartial({
     typeUrl: type.typeUrl,
-    versionInfo: type.acceptedVersion,
+    versionInfo: type.versionToTell,
     resourceNames: namesOf(type),
     responseNonce: context.answer?.nonce ?? type.nonce,
     errorDetail: errorDetail(context),

@@ -31,6 +31,8 @@ export class TypeSubscription {
   /** Version by name of what was accepted. */
   readonly accepted = new Map<string, string>()
   acceptedVersion = ''
+  /** What is held is less than that version. */
+  isIncomplete = false
   /** Of the last response on this stream. */
   nonce = ''
   lastRejection: string | undefined
@@ -53,6 +55,17 @@ export class TypeSubscription {
    */
   get isOpen(): boolean {
     return this.typeUrl === typeUrls.virtualHost
+  }
+
+  /**
+   * The version in a request of state of the world. On a new stream it says that nothing of it needs to be sent again, so
+   * whoever lacks a name that it wants says none: it may have dropped that while the answer was on its way.
+   */
+  get versionToTell(): string {
+    if (this.told !== undefined) return this.acceptedVersion
+    const names = this.wanted === '*' ? [] : [...this.wanted]
+    const isWhole = names.every((name) => name === '*' || this.accepted.has(name))
+    return isWhole && !this.isIncomplete ? this.acceptedVersion : ''
   }
 
   wants(name: string): boolean {
