@@ -107,3 +107,10 @@ test('nothing wrong is said in words', async () => {
   const run = await runCli(['analyze', mesh.folder])
   assert.deepEqual([run.exitCode, run.out], [0, 'no problems in 0 resources\n'])
 })
+
+test('where no file declares a service, the mesh file is asked for', async () => {
+  const alone = await runCli(['analyze', join(example, 'config')])
+  assert.match(alone.out, /\n2 errors, 3 warnings\nNone of these files declares a service\. .*mesh/)
+  const whole = await runCli(['analyze', join(example, 'mesh.yaml'), join(example, 'config')])
+  assert.doesNotMatch(whole.out, /declares a service/)
+})

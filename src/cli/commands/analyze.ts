@@ -64,20 +64,26 @@ export const analyzeCommand: Command = {
     if (flags.isSet('listAnalyzers')) return listCodes()
     if (paths.length === 0) throw usageError('which files?', 'name files or folders of YAML')
     const isSuppressed = flags.list('suppress').map(parseSuppression)
-    const { issues, resources } = await findIssues(paths, flags.text('namespace'))
+    const { issues, ...seen } = await findIssues(paths, flags.text('namespace'))
     const found = issues.filter((issue) => !isSuppressed.some((matches) => matches(issue)))
     const shown = sortIssues(
       found.filter(({ severity }) => isAtLeast(severity, input, 'outputThreshold')),
     )
     const isBad = found.some(({ severity }) => isAtLeast(severity, input, 'failureThreshold'))
-    return { exitCode: isBad ? 1 : 0, output: outputOf(shown, resources, input) }
+    return { exitCode: isBad ? 1 : 0, output: outputOf(shown, seen, input) }
   },
+}
+
+interface Seen {
+  readonly resources: number
+  /** Of the mesh file, of Services and of ServiceEntries. */
+  readonly services: number
 }
 
 async function findIssues(
   paths: readonly string[],
   namespace: string | undefined,
-): Promise<{ readonly issues: readonly Issue[]; readonly resources: number }> {
+): Promise<Seen & { readonly issues: readonly Issue[] }> {
   const offline = await loadOffline({ paths, namespace })
   const { input } = offline
   const { workloads, namespaces } = readManifests(offline.texts, namespace ?? 'default')
@@ -86,6 +92,7 @@ async function findIssues(
   return {
     issues: withoutSuppressed(all, input.resources.values()),
     resources: input.resources.size,
+    services: input.registry.services.size,
   }
 }
 
@@ -100,14 +107,21 @@ function isAtLeast(
 
 function outputOf(
   issues: readonly Issue[],
-  resources: number,
+  { resources, services }: Seen,
   { flags, context }: CommandInput,
 ): Output {
   const text = (shown: string): Output => ({ data: issues, view: { kind: 'text', text: shown } })
   if (flags.text('output') === 'log') return text(issues.map(issueLog).join(''))
   if (issues.length === 0) return text(`no problems in ${resources} resources\n`)
-  return text(`${issuesText(issues, context)}${countIssues(issues)}\n`)
+  const isLost = services === 0 && issues.some(({ code }) => unknownHosts.has(code))
+  const hint = isLost ? withoutServices : ''
+  return text(`${issuesText(issues, context)}${countIssues(issues)}\n${hint}`)
 }
+
+/** A host that nobody declares. */
+const unknownHosts: ReadonlySet<string> = new Set(['IST0101', 'IST0174'])
+const withoutServices =
+  'None of these files declares a service. Name the mesh file, which brings its services and folders: tulle analyze mesh.yaml\n'
 
 function listCodes(): CommandResult {
   const rows = Object.entries(issueCodes).map(([code, { title, meaning }]) => ({
