@@ -56,10 +56,12 @@ export async function runEnvoy(bootstrap: string): Promise<RunningProxy> {
   child.stderr?.on('data', (chunk: Buffer) => errors.push(chunk.toString()))
   let hasExited = false
   const exited = new Promise<void>((resolve) => {
-    child.once('exit', () => {
+    const onEnd = (): void => {
       hasExited = true
       resolve()
-    })
+    }
+    child.once('exit', onEnd)
+    child.once('error', onEnd)
   })
   const close = async (): Promise<void> => {
     child.kill('SIGTERM')
