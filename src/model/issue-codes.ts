@@ -45,7 +45,10 @@ const istio = {
     'PortNameIsNotUnderNamingConvention',
     "the port's name says no protocol; it is detected",
   ),
-  IST0127: code('NoMatchingWorkloadsFound', 'a selector selects no workload'),
+  IST0127: code(
+    'NoMatchingWorkloadsFound',
+    'a selector, or a policy for a namespace, selects no workload',
+  ),
   IST0128: code(
     'NoServerCertificateVerificationDestinationLevel',
     'TLS to a destination without CA certificates',

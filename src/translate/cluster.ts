@@ -35,6 +35,7 @@ import { adsSource, durationOf } from './message.ts'
 import { translateOutlierDetection } from './outlier-detection.ts'
 import { configPath } from './provenance.ts'
 import { toldOf } from './proxy-protocol.ts'
+import type { DnsFamily } from './scope.ts'
 import { withAffinity } from './source-hash.ts'
 import { altStatName } from './stat-name.ts'
 import { effectivePolicy, type EffectivePolicy } from './traffic-policy.ts'
@@ -53,6 +54,8 @@ export interface ClusterInput {
   readonly identities: readonly string[]
   /** File of the authorities that the client's host trusts. */
   readonly systemRoots: string
+  /** Read for services that are resolved by DNS. */
+  readonly dnsFamily: DnsFamily
   /** Whether an endpoint is to be called with mTLS; read as `endpoints` are. */
   readonly takesMtls: (endpoint: Endpoint) => boolean
   /** Whether the sidecar before it takes HTTP/2 for whatever its application speaks. */
@@ -169,7 +172,7 @@ function discoveryOf(
             ? Cluster_DiscoveryType.STRICT_DNS
             : Cluster_DiscoveryType.LOGICAL_DNS,
         ),
-        dnsLookupFamily: Cluster_DnsLookupFamily.V4_ONLY,
+        dnsLookupFamily: lookupFamilies[input.dnsFamily],
         dnsRefreshRate: durationOf(input.mesh.dnsRefreshRateMs),
         respectDnsTtl: true,
         loadAssignment: { clusterName: name, endpoints },
@@ -186,6 +189,11 @@ function discoveryOf(
       return unreachable(input.service.resolution)
   }
 }
+
+const lookupFamilies = {
+  v4: Cluster_DnsLookupFamily.V4_ONLY,
+  v6: Cluster_DnsLookupFamily.V6_ONLY,
+} as const
 
 function typed(value: Cluster_DiscoveryType) {
   return { $case: 'type' as const, value }

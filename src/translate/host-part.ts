@@ -72,6 +72,7 @@ export function translateClusters(input: PartInput): EncodedResource[] {
     abilities: abilitiesOf(scope.kind),
     identities: identitiesOf(world, service),
     systemRoots: scope.systemRoots,
+    dnsFamily: scope.dnsFamily,
     place: scope.place,
     preservesCase: scope.headers.preservesCase,
     routesByZone: world.routesByZone,

@@ -162,7 +162,7 @@ function translateHost(
   const part: PartInput = { world, scope, service, ...rules }
   const inferred = rules.inferred.map(({ name }) => name).join()
   const routed = routedPart(input, service, { known, isDirty: needs(dirty.virtualHosts) })
-  const own = [scope.kind, scope.systemRoots, keyOfHeaders(scope.headers)]
+  const own = [scope.kind, scope.systemRoots, scope.dnsFamily, keyOfHeaders(scope.headers)]
   const byRule = [service, rules.rule, inferred, ...own, placeKey(part)]
   return {
     clusters: needs(dirty.clusters)

@@ -2,6 +2,8 @@
  * A scope class: all that can change the answer for a client, and never the client itself, so that a thousand
  * alike sidecars cost one. Labels count only as far as some selector in the configuration asks for them.
  */
+import { isIP } from 'node:net'
+
 import { withTopology } from '../registry/label.ts'
 import type { ClientKind } from './ability.ts'
 import type { Client } from './client.ts'
@@ -26,6 +28,8 @@ export interface Scope {
   readonly kind: ClientKind
   /** File of the authorities that the client's host trusts. */
   readonly systemRoots: string
+  /** Of the addresses that names are resolved to. */
+  readonly dnsFamily: DnsFamily
   /** Where its clients are, and the labels of theirs that rules order endpoints by. */
   readonly place: ClientPlace
   /** Which headers its clients add in routes and clusters. */
@@ -35,6 +39,8 @@ export interface Scope {
   /** The Sidecar that speaks for the clients. */
   readonly sidecar: ClientSidecar | undefined
 }
+
+export type DnsFamily = 'v4' | 'v6'
 
 /** Selectors that the configuration has, by key. */
 export type Selectors = ReadonlyMap<string, Labels>
@@ -108,6 +114,7 @@ export function scopeOf(client: Client, sources: ScopeSources): Scope {
   const { selectors, placeLabels, sidecars, input } = sources
   const headers = sharedHeadersOf(proxyHeadersOf(client, input.mesh))
   const place = placeOf(client, placeLabels)
+  const dnsFamily = dnsFamilyOf(client)
   const sidecar = sidecars?.of(client)
   const own = { ...client.labels, [workloadKey]: client.workload }
   const satisfied = [...selectors]
@@ -119,6 +126,7 @@ export function scopeOf(client: Client, sources: ScopeSources): Scope {
       client.namespace,
       client.kind,
       client.systemRoots,
+      dnsFamily,
       satisfied,
       sidecar?.key,
       place,
@@ -127,11 +135,17 @@ export function scopeOf(client: Client, sources: ScopeSources): Scope {
     namespace: client.namespace,
     kind: client.kind,
     systemRoots: client.systemRoots,
+    dnsFamily,
     place,
     headers,
     satisfied: new Set(satisfied),
     sidecar,
   }
+}
+
+/** As in Istio the client's own address tells what it can reach; a loopback address tells nothing of the network. */
+function dnsFamilyOf({ address }: Pick<Client, 'address'>): DnsFamily {
+  return isIP(address) === 6 && address !== '::1' ? 'v6' : 'v4'
 }
 
 export function isSelected(scope: Scope, selector: Labels): boolean {

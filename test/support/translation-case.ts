@@ -60,6 +60,8 @@ interface Scene {
 
 export interface SceneClient {
   readonly userAgent?: string
+  /** That it joined with. */
+  readonly address?: string
   readonly namespace?: string
   readonly workload?: string
   readonly labels?: Record<string, string>
@@ -242,7 +244,7 @@ export function nodeOf(client: SceneClient): StreamNode {
   const namespace = client.namespace ?? 'default'
   const workload = client.workload ?? 'client'
   return {
-    id: `sidecar~127.0.0.1~${workload}.${namespace}~${namespace}.svc.cluster.local`,
+    id: `sidecar~${client.address ?? '127.0.0.1'}~${workload}.${namespace}~${namespace}.svc.cluster.local`,
     cluster: `${workload}.${namespace}`,
     metadata: {
       NAMESPACE: namespace,

@@ -335,6 +335,29 @@ spec:
     ],
   ],
   [
+    'policies for workloads that are not there: by labels, in the mesh, in a namespace that is empty',
+    pod('one', 'app: one', 'shop') +
+      [
+        ['name: mesh, namespace: istio-system', ''],
+        ['name: mesh-v2, namespace: istio-system', 'version: v2'],
+        ['name: all, namespace: shop', ''],
+        ['name: one, namespace: shop', 'app: one'],
+        ['name: two, namespace: shop', 'app: two'],
+        ['name: empty, namespace: nowhere', ''],
+      ]
+        .map(
+          ([metadata, labels]) =>
+            `---\napiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: { ${metadata} }\nspec: { ${labels === '' ? '' : `selector: { matchLabels: { ${labels} } }`} }\n`,
+        )
+        .join('') +
+      `---\napiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: { name: gate, namespace: nowhere }\nspec: { targetRefs: [{ group: gateway.networking.k8s.io, kind: Gateway, name: g }] }\n`,
+    [
+      'warning IST0127 AuthorizationPolicy istio-system/mesh-v2 spec.selector.matchLabels',
+      'warning IST0127 AuthorizationPolicy shop/two spec.selector.matchLabels',
+      'warning IST0127 AuthorizationPolicy nowhere/empty metadata.namespace',
+    ],
+  ],
+  [
     'TLS that is verified by nobody but the host: a credential counts with a selector only',
     ['', 'credentialName: c, ', 'caCertificates: /ca.pem, ']
       .map(

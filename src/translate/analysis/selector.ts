@@ -19,6 +19,8 @@ interface SelectorKind {
   /** Two that choose one workload. */
   readonly overlap?: string
   readonly nobody: 'IST0101' | 'IST0127'
+  /** Whether one without a selector is told too that its namespace has no workload. */
+  readonly needsNamespace?: true
 }
 
 /** Istio's codes, kind by kind. PeerAuthentication is looked at where its levels are known. */
@@ -35,7 +37,11 @@ const selectorKinds: Readonly<Record<string, SelectorKind>> = {
     overlap: 'IST0159',
     nobody: 'IST0101',
   },
-  AuthorizationPolicy: { path: 'spec.selector.matchLabels', nobody: 'IST0127' },
+  AuthorizationPolicy: {
+    path: 'spec.selector.matchLabels',
+    nobody: 'IST0127',
+    needsNamespace: true,
+  },
   RequestAuthentication: { path: 'spec.selector.matchLabels', nobody: 'IST0127' },
   DestinationRule: {
     path: 'spec.workloadSelector.matchLabels',
@@ -64,6 +70,7 @@ export function* reportSelectors(
     ...reportTwins(one, all),
     ...reportOverlap(one, all, workloads),
     ...reportNobody(one, workloads, rootNamespace),
+    ...reportEmptyNamespace(one, workloads, rootNamespace),
   ])
 }
 
@@ -185,4 +192,30 @@ function reportNobody(
       remedy: 'Correct the labels, or start a workload that has them.',
     }),
   ]
+}
+
+/** As in Istio a policy for a whole namespace is told where nothing runs there; one for a gateway is for nobody here. */
+function reportEmptyNamespace(
+  { resource, kind, labels }: Selecting,
+  workloads: readonly KnownWorkload[],
+  rootNamespace: string,
+): Issue[] {
+  const { namespace } = resource.metadata
+  const isJudged = kind.needsNamespace === true && labels === undefined && workloads.length > 0
+  if (!isJudged || namespace === rootNamespace || isForTarget(resource)) return []
+  if (workloads.some((workload) => workload.namespace === namespace)) return []
+  return [
+    issueOf(resource, {
+      code: kind.nobody,
+      severity: 'warning',
+      path: 'metadata.namespace',
+      message: `namespace "${namespace}" has no workload`,
+      remedy: 'Correct the namespace, or start a workload in it.',
+    }),
+  ]
+}
+
+function isForTarget({ spec }: Resource): boolean {
+  const { targetRef, targetRefs } = objectOf(spec)
+  return targetRef !== undefined || (Array.isArray(targetRefs) && targetRefs.length > 0)
 }
