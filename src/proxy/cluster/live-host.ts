@@ -8,7 +8,11 @@ import type { ActiveHealth, Host, HostHealth, HostMetadata } from '../upstream/h
 import type { WireAddress } from '../wire/wire.ts'
 
 /** An endpoint whose address is known. */
-export type ResolvedEndpoint = Omit<Endpoint, 'target'> & { readonly address: WireAddress }
+export type ResolvedEndpoint = Omit<Endpoint, 'target'> & {
+  readonly address: WireAddress
+  /** Where it can be reached too; absent: nowhere. */
+  readonly otherAddresses?: readonly WireAddress[]
+}
 
 /** What a cluster's endpoint source gives: always the whole. */
 export interface ResolvedList {
@@ -21,6 +25,7 @@ export const emptyList: ResolvedList = { endpoints: [], overprovisioningPercent:
 export class LiveHost implements Host {
   readonly address: WireAddress
   readonly addressText: string
+  otherAddresses: readonly WireAddress[]
   readonly hostname: string
   /** How active checks reach it. */
   readonly check: EndpointCheck | undefined
@@ -52,6 +57,7 @@ export class LiveHost implements Host {
   ) {
     this.address = endpoint.address
     this.addressText = addressText(endpoint.address)
+    this.otherAddresses = endpoint.otherAddresses ?? []
     this.hostname = endpoint.hostname
     this.#scope = scope
     this.weight = endpoint.weight
@@ -90,6 +96,7 @@ export class LiveHost implements Host {
 
   /** Takes over what may change while the address stays. */
   update(endpoint: ResolvedEndpoint): void {
+    this.otherAddresses = endpoint.otherAddresses ?? []
     this.weight = endpoint.weight
     this.edsHealth = endpoint.health
     this.healthStatus = endpoint.healthStatus

@@ -57,6 +57,8 @@ export interface Host {
   readonly address: WireAddress
   /** `ip:port` or `unix:path`: what `%UPSTREAM_HOST%`, /clusters and metrics print. */
   readonly addressText: string
+  /** Of the same endpoint, tried where there is no connection to the first; absent: none. */
+  readonly otherAddresses?: readonly WireAddress[]
   readonly hostname: string
   /** From EDS, at least 1. */
   weight: number
