@@ -83,7 +83,7 @@ export interface Host {
   isAvailable(): boolean
 }
 
-/** Left out of what the share of healthy hosts is worked out of (Envoy's excluded hosts). */
-export function isExcluded({ active }: Host): boolean {
-  return active !== undefined && (active.isPending || active.isExcluded)
+/** Left out of what the share of healthy hosts is worked out of (Envoy's excluded hosts): it is about to come, or to go. */
+export function isExcluded({ active, health }: Host): boolean {
+  return health === 'draining' || (active !== undefined && (active.isPending || active.isExcluded))
 }
