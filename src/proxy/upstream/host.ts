@@ -83,6 +83,15 @@ export interface Host {
   isAvailable(): boolean
 }
 
+/** Where a connection to it leads: of an endpoint of several addresses only the connection knows, which is asked then. */
+export function reachedAt(
+  { addressText, otherAddresses = [] }: Host,
+  connection: { readonly remoteAddress: string | undefined },
+): string {
+  if (otherAddresses.length === 0) return addressText
+  return connection.remoteAddress || addressText
+}
+
 /** Left out of what the share of healthy hosts is worked out of (Envoy's excluded hosts): it is about to come, or to go. */
 export function isExcluded({ active, health }: Host): boolean {
   return health === 'draining' || (active !== undefined && (active.isPending || active.isExcluded))
