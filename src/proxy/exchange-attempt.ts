@@ -90,6 +90,10 @@ export class Attempt implements StreamWaiter {
     return this.#stream?.localAddress
   }
 
+  get remoteAddress(): string | undefined {
+    return this.#stream?.remoteAddress
+  }
+
   get upstreamProtocol(): HttpProtocol | undefined {
     return this.#stream?.protocol
   }

@@ -11,7 +11,7 @@ import { grpcStatusOf, httpAsGrpcStatus } from './telemetry/grpc-status.ts'
 import type { RequestRecord } from './telemetry/request-record.ts'
 import type { Cluster } from './upstream/cluster.ts'
 import { connectFailureText } from './upstream/connect-failure.ts'
-import type { Host } from './upstream/host.ts'
+import { type Host, reachedAt } from './upstream/host.ts'
 
 export function createRecord(scope: ExchangeScope, request: RequestHead): RequestRecord {
   return {
@@ -162,6 +162,7 @@ export function noteUpstream(
   upstream: {
     readonly security: ConnectionSecurity | undefined
     readonly localAddress: string | undefined
+    readonly remoteAddress: string | undefined
     readonly upstreamProtocol: HttpProtocol | undefined
   },
   nowMs: number,
@@ -169,7 +170,7 @@ export function noteUpstream(
   record.routeStats?.rqTotal.add(1)
   record.poolEndMs = nowMs
   record.upstreamStartMs = nowMs
-  record.upstreamRemoteAddress = record.host?.addressText
+  record.upstreamRemoteAddress = record.host && reachedAt(record.host, upstream)
   if (record.hostReached !== record.host) noteReached(record)
   record.upstreamProtocol = upstream.upstreamProtocol
   if (record.requestEndMs !== 0) record.upstreamSentMs = nowMs

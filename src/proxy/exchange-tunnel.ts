@@ -11,6 +11,7 @@ import type { CircuitBreaker } from './resilience/circuit-breaker.ts'
 import { connectOptions, type Cluster } from './upstream/cluster.ts'
 import type { StreamWaiter } from './upstream/host-pool.ts'
 import type { Host } from './upstream/host.ts'
+import { endText, remoteText } from './wire/end-text.ts'
 import type { Connector, Wire, WireEvents } from './wire/wire.ts'
 
 /** Whether a response turns the connection into a tunnel: 2xx to CONNECT, exactly 101 to an upgrade. */
@@ -88,9 +89,13 @@ class TunnelStream implements UpstreamStream, WireEvents {
     this.#wire = wire
     this.#cluster = target.cluster
     this.#events = target.events
-    this.localAddress = wire.localPort === 0 ? '' : `${wire.localAddress}:${wire.localPort}`
+    this.localAddress = wire.localPort === 0 ? '' : endText(wire.localAddress, wire.localPort)
     this.security = wire.security
     wire.listen(this)
+  }
+
+  get remoteAddress(): string {
+    return remoteText(this.#wire)
   }
 
   /** Nothing is sent: the tunnel is open, and the client hears so. */

@@ -30,15 +30,15 @@ export class ClusterScene {
   readonly table: ClusterTable
   /** Health checks ask by it. */
   readonly connector = new FakeConnector()
-  #pending: (() => void)[] = []
+  #pending: { readonly name: string; readonly answer: () => void }[] = []
 
   /** `localCluster`: the cluster that the proxy is a member of, in zone `a`. */
   constructor(localCluster?: string) {
     const resolve: Resolve = (name, _family, done) => {
       this.asked.push(name)
-      this.#pending.push(() =>
-        done(this.answers.get(name) ?? { ok: false, message: 'no such name' }),
-      )
+      const answer = (): void =>
+        done(this.answers.get(name) ?? { ok: false, message: 'no such name' })
+      this.#pending.push({ name, answer })
     }
     this.table = new ClusterTable(
       {
@@ -65,11 +65,12 @@ export class ClusterScene {
     )
   }
 
-  /** Lets every look-up that waits be answered. */
-  answerNames(): void {
+  /** Lets every look-up that waits be answered, or those of one name. */
+  answerNames(only?: string): void {
     const pending = this.#pending
-    this.#pending = []
-    for (const answer of pending) answer()
+    const isMeant = ({ name }: { readonly name: string }) => only === undefined || name === only
+    this.#pending = pending.filter((one) => !isMeant(one))
+    for (const { answer } of pending.filter(isMeant)) answer()
   }
 
   addresses(cluster: string): readonly string[] {

@@ -200,6 +200,8 @@ test('both EDS and checks must find a host well', () => {
   }
 })
 
+const other = 'address: {socket_address: {address: 10.0.0.9, port_value: 9}}'
+
 test('an endpoint may be checked at another port, at another address, or not at all', () => {
   const dialled = (fields: string): readonly object[] => {
     const scene = new ClusterScene()
@@ -207,7 +209,6 @@ test('an endpoint may be checked at another port, at another address, or not at 
     scene.table.setAssignment('c', endpointsWith(fields))
     return scene.connector.dials.map(({ options }) => options.address)
   }
-  const other = 'address: {socket_address: {address: 10.0.0.9, port_value: 9}}'
   assert.deepEqual(dialled('health_check_config: {port_value: 81}'), [
     { kind: 'ip', address: '10.0.0.1', port: 81 },
   ])
@@ -220,14 +221,188 @@ test('an endpoint may be checked at another port, at another address, or not at 
   assert.deepEqual(dialled('health_check_config: {disable_active_health_check: true}'), [])
 })
 
-test('an endpoint that is checked in another way is another host, and takes the place of the first', () => {
+/** How the endpoint is checked, before and after; what becomes of its host, which passed. */
+const rechecked: readonly {
+  readonly claim: string
+  readonly before: string
+  readonly after: string
+  readonly hosts: readonly string[]
+}[] = [
+  {
+    claim: 'at another port it is another host, and the first stays beside it',
+    before: '',
+    after: 'health_check_config: {port_value: 81}',
+    hosts: ['another, unhealthy', 'the first, healthy, pending removal'],
+  },
+  {
+    claim: 'at another address too',
+    before: 'health_check_config: {port_value: 81}',
+    after: `health_check_config: {${other}}`,
+    hosts: ['another, unhealthy', 'the first, healthy, pending removal'],
+  },
+  {
+    claim: 'at the same port, in other words, it is the same',
+    before: '',
+    after: 'health_check_config: {port_value: 1}',
+    hosts: ['the first, healthy'],
+  },
+  {
+    claim: 'by another name it is the same',
+    before: 'health_check_config: {hostname: a.test}',
+    after: 'health_check_config: {hostname: b.test}',
+    hosts: ['the first, healthy'],
+  },
+  {
+    claim: 'not any more, it is another host that serves at once',
+    before: '',
+    after: 'health_check_config: {disable_active_health_check: true}',
+    hosts: ['another, healthy'],
+  },
+  {
+    claim: 'from now on, it is another host that is out until it passes',
+    before: 'health_check_config: {disable_active_health_check: true}',
+    after: '',
+    hosts: ['another, unhealthy'],
+  },
+]
+
+for (const { claim, before, after, hosts } of rechecked) {
+  test(`an endpoint that is checked otherwise: ${claim}`, () => {
+    const scene = new ClusterScene()
+    scene.table.apply(edsCluster(checks))
+    scene.table.setAssignment('c', endpointsWith(before || 'hostname: ""'))
+    answer(scene, () => true)
+    const [first] = cluster(scene).hosts
+    scene.table.setAssignment('c', endpointsWith(after || 'hostname: ""'))
+    const found = cluster(scene).hosts.map((host) => {
+      const which = host === first ? 'the first' : 'another'
+      return `${which}, ${host.health}${host.isPendingRemoval ? ', pending removal' : ''}`
+    })
+    assert.deepEqual(found, hosts)
+  })
+}
+
+test('where nothing is checked, how it would be is no difference', () => {
+  const scene = new ClusterScene()
+  scene.table.apply(edsCluster())
+  scene.table.setAssignment('c', endpointsWith('health_check_config: {port_value: 81}'))
+  const [first] = cluster(scene).hosts
+  scene.table.setAssignment('c', endpointsWith('health_check_config: {port_value: 82}'))
+  assert.deepEqual(cluster(scene).hosts, [first])
+  scene.table.apply(edsCluster(checks))
+  assert.deepEqual(
+    scene.connector.dials.map(({ options }) => options.address),
+    [{ kind: 'ip', address: '10.0.0.1', port: 82 }],
+  )
+})
+
+interface EdsStep {
+  readonly claim: string
+  /** What EDS says of port 1; absent: nothing new. */
+  readonly status?: string
+  /** What the next check finds; absent: none is made. */
+  readonly isUp?: boolean
+  readonly health: string
+}
+
+const edsStory: readonly EdsStep[] = [
+  { claim: 'out until its first check', status: 'HEALTHY', health: 'unhealthy' },
+  { claim: 'in with it', isUp: true, health: 'healthy' },
+  { claim: 'unhealthy by EDS', status: 'UNHEALTHY', health: 'unhealthy' },
+  { claim: 'and by its checks', isUp: false, health: 'unhealthy' },
+  { claim: 'well by EDS alone', status: 'HEALTHY', health: 'unhealthy' },
+  { claim: 'well by both', isUp: true, health: 'healthy' },
+  { claim: 'too slow for EDS', status: 'TIMEOUT', health: 'unhealthy' },
+  { claim: 'degraded by EDS', status: 'DEGRADED', health: 'degraded' },
+  { claim: 'failing, which is worse', isUp: false, health: 'unhealthy' },
+  { claim: 'degraded again', isUp: true, health: 'degraded' },
+  { claim: 'going', status: 'DRAINING', health: 'draining' },
+  { claim: 'unknown to EDS, which is well', status: 'UNKNOWN', health: 'healthy' },
+]
+
+test('what EDS says and what checks find, one after the other', () => {
   const scene = new ClusterScene()
   scene.table.apply(edsCluster(checks))
-  scene.table.setAssignment('c', endpointsWith(''))
-  answer(scene, () => true)
-  scene.table.setAssignment('c', endpointsWith('health_check_config: {port_value: 81}'))
-  assert.equal(cluster(scene).hosts.length, 1)
-  assert.equal(cluster(scene).hosts[0]?.health, 'unhealthy')
+  scene.table.setAssignment('c', endpoints())
+  for (const { claim, status, isUp, health } of edsStory) {
+    if (status !== undefined) scene.table.setAssignment('c', endpointsWith('', status))
+    if (isUp !== undefined) {
+      scene.clock.advance(scene.connector.dials.length === 0 ? 1_000 : 0)
+      answer(scene, () => isUp)
+    }
+    assert.deepEqual(healths(scene), { 1: health }, claim)
+  }
+})
+
+test('a host that EDS says goes is not kept for its checks, unless it only drains', () => {
+  for (const [status, kept] of [
+    ['UNHEALTHY', 0],
+    ['TIMEOUT', 0],
+    ['DRAINING', 1],
+    ['DEGRADED', 1],
+  ] as const) {
+    const scene = new ClusterScene()
+    scene.table.apply(edsCluster(checks))
+    scene.table.setAssignment('c', endpointsWith(''))
+    answer(scene, () => true)
+    scene.table.setAssignment('c', endpointsWith('', status))
+    scene.table.setAssignment('c', endpoints())
+    assert.equal(cluster(scene).hosts.length, kept, status)
+  }
+})
+
+test('a host that was kept, failed and came back is another', () => {
+  const scene = served()
+  const [, gone] = cluster(scene).hosts
+  scene.table.setAssignment('c', endpoints(1))
+  scene.clock.advance(1_000)
+  answer(scene, (port) => port !== 2)
+  scene.table.setAssignment('c', endpoints(1, 2))
+  const [, back] = cluster(scene).hosts
+  assert.notEqual(back, gone)
+  assert.equal(back?.health, 'unhealthy')
+})
+
+test('what checks found stays when a host moves to another priority', () => {
+  const scene = served()
+  const before = cluster(scene).hosts
+  const moved = { ...endpoints(2, 1) }
+  const [second, first] = moved.endpoints
+  assert.ok(first && second)
+  scene.table.setAssignment('c', { ...moved, endpoints: [second, { ...first, priority: 1 }] })
+  assert.deepEqual(new Set(cluster(scene).hosts), new Set(before))
+  assert.deepEqual(
+    cluster(scene).hosts.map(({ priority, health }) => [priority, health]),
+    [
+      [0, 'healthy'],
+      [1, 'healthy'],
+    ],
+  )
+})
+
+test('hosts that drain are left out of the count that makes a panic', () => {
+  const scene = new ClusterScene()
+  scene.table.apply(edsCluster())
+  const status = (port: number, health: string): string =>
+    `{health_status: ${health}, endpoint: {address: {socket_address: {address: 10.0.0.1, port_value: ${port}}}}}`
+  const assign = (...statuses: readonly string[]): void => {
+    const list = statuses.map((health, index) => status(index + 1, health)).join(', ')
+    const text = `{cluster_name: c, endpoints: [{lb_endpoints: [${list}]}]}`
+    const result = compileEndpoints(envoyMessage.assignment(text), 'refuse')
+    assert.ok(result.ok)
+    scene.table.setAssignment('c', resolvedList(result.value))
+  }
+  assign('DRAINING', 'HEALTHY', 'DRAINING')
+  assert.deepEqual(picked(scene), [2])
+  const { members } = cluster(scene)
+  assert.deepEqual(
+    [members.total.value(), members.healthy.value(), members.excluded.value()],
+    [3, 1, 2],
+  )
+  assign('UNHEALTHY', 'HEALTHY', 'UNHEALTHY')
+  assert.deepEqual(picked(scene), [1, 2, 3], 'a third is well, of those that count')
+  assign('DRAINING', 'UNHEALTHY', 'UNHEALTHY')
+  assert.deepEqual(picked(scene), [1, 2, 3], 'in a panic it is picked')
 })
 
 test('an ejected host that passes a check comes back at once, unless that is switched off', () => {

@@ -20,8 +20,14 @@ import type { Probe } from '../health/probe.ts'
 import type { ClusterStats } from '../telemetry/cluster-stats.ts'
 import type { UpstreamTransports } from '../tls/upstream-transports.ts'
 import type { Host } from '../upstream/host.ts'
-import type { Connector, WireAddress, WireTransport } from '../wire/wire.ts'
-import { type CheckedLiveHost, type LiveHost, isChecked } from './live-host.ts'
+import type { Connector, WireTransport } from '../wire/wire.ts'
+import {
+  type CheckedLiveHost,
+  type LiveHost,
+  checkAddress,
+  isCheckDisabled,
+  isChecked,
+} from './live-host.ts'
 
 export interface ClusterHealthScope {
   readonly clock: Clock
@@ -95,7 +101,7 @@ export class ClusterHealth {
   /** Gives a new host the flags that it has until its first check. `isServing`: it was there before checks were. */
   prepare(host: LiveHost, isServing = false): void {
     const { type, ignoresUncheckedHosts } = this.#config
-    if (host.check?.isDisabled === true) return
+    if (isCheckDisabled(host)) return
     host.active = {
       isFailed: startsOut.has(type),
       isTimeout: false,
@@ -168,7 +174,7 @@ export class ClusterHealth {
   #openProbe(host: CheckedHost, settings: HealthCheckSettings, onLost: () => void): Probe {
     const { scope, stats, transports } = this.#options
     const { name, http2 } = this.#config
-    const { check } = host as CheckedLiveHost // we gave it
+    const live = host as CheckedLiveHost // we gave it
     const { clock, random } = scope
     const transport = (version: 'http1' | 'http2' | 'tcp'): WireTransport | undefined => {
       const { security } = settings
@@ -182,8 +188,11 @@ export class ClusterHealth {
       settings.probe,
       {
         host,
-        address: checkAddress(host as CheckedLiveHost), // we gave it
-        hostname: check?.hostname ?? '',
+        address: checkAddress(live),
+        // May change while the host stays.
+        get hostname() {
+          return live.check?.hostname ?? ''
+        },
         clusterName: name,
         reusesConnection: settings.reusesConnection,
         timeoutMs: settings.timeoutMs,
@@ -205,11 +214,4 @@ export class ClusterHealth {
     for (const file of this.#files) file.release()
     this.#files = []
   }
-}
-
-/** Where checks go: the endpoint may have a port, or an address, for them. */
-function checkAddress({ address, check }: LiveHost): WireAddress {
-  const target = check?.address ?? address
-  const port = check?.port ?? 0
-  return port !== 0 && target.kind === 'ip' ? { ...target, port } : target
 }

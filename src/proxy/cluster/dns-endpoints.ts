@@ -1,7 +1,10 @@
 /**
- * The endpoints of a STRICT_DNS or LOGICAL_DNS cluster: every name of its assignment is watched, and every answer
- * gives the cluster its whole new list. STRICT_DNS takes all addresses of a name; LOGICAL_DNS one, which it keeps while
- * it is still among the answers, so that connections are not given up for an order that changed.
+ * The endpoints of a STRICT_DNS or LOGICAL_DNS cluster: every name of its assignment is watched, and every answer that
+ * changes something gives the cluster its whole new list.
+ *
+ * STRICT_DNS makes an endpoint of each address of a name. LOGICAL_DNS makes one of them all: it connects to the first, and
+ * to the others where that fails. The first stays while it is still among the answers, so that connections are not given
+ * up for an order that changed.
  */
 import type { Clock } from '../../lib/clock.ts'
 import type { Log } from '../../lib/log.ts'
@@ -9,6 +12,7 @@ import type { Random } from '../../lib/random.ts'
 import type { ClusterConfig } from '../config/cluster-config.ts'
 import type { Endpoint } from '../config/compile-endpoints.ts'
 import { isIp } from '../config/message-value.ts'
+import type { WireAddress } from '../wire/wire.ts'
 import type { ResolvedEndpoint, ResolvedList } from './live-host.ts'
 import { NameWatch } from './name-watch.ts'
 import type { Resolve } from './resolver.ts'
@@ -25,7 +29,7 @@ export interface DnsEndpointsOptions {
   readonly scope: DnsScope
   /** The whole list, after every answer. */
   readonly onEndpoints: (list: ResolvedList) => void
-  /** Every name has been answered once, well or badly: the cluster is warm. */
+  /** There is an address, or every name has been answered once: the cluster need not wait for the others. */
   readonly onWarm: () => void
 }
 
@@ -45,6 +49,7 @@ export class DnsEndpoints {
     this.#options = options
     for (const endpoint of options.config.endpoints?.endpoints ?? []) this.#watch(endpoint)
     this.#publish()
+    this.#warm()
   }
 
   close(): void {
@@ -60,41 +65,71 @@ export class DnsEndpoints {
       if (target.kind === 'name') entry.addresses = [target.host]
       return
     }
-    const { clock, random, resolve, log } = this.#options.scope
+    const { scope, config } = this.#options
+    const { clock, random, resolve, log } = scope
     const onAnswer = (addresses: readonly string[] | undefined, message: string): void => {
       entry.answered = true
-      if (addresses !== undefined) entry.addresses = this.#choose(entry, addresses)
+      const before = entry.addresses
+      if (addresses !== undefined) entry.addresses = this.#choose(before, addresses)
       else log.warn({ name: target.host, message }, 'name not resolved, the last good answer stays')
-      this.#publish()
+      if (entry.addresses !== before) this.#publish()
+      this.#warm()
     }
-    const { dns } = this.#options.config
-    this.#watches.push(new NameWatch({ name: target.host, dns, resolve, clock, random, onAnswer }))
+    // Envoy: a name without addresses takes those of STRICT_DNS away; to LOGICAL_DNS it is one that was not resolved.
+    const takesNone = config.type === 'strict-dns'
+    const { dns } = config
+    const name = target.host
+    this.#watches.push(new NameWatch({ name, dns, takesNone, resolve, clock, random, onAnswer }))
   }
 
-  #choose(entry: Watched, addresses: readonly string[]): readonly string[] {
-    if (this.#options.config.type === 'strict-dns') return addresses
-    // Envoy: a name without addresses takes those of STRICT_DNS away, and leaves LOGICAL_DNS its last one.
-    if (addresses.length === 0) return entry.addresses
-    const current = entry.addresses[0]
-    if (current !== undefined && addresses.includes(current)) return entry.addresses
-    return addresses.slice(0, 1)
+  /** Another order is not a change: `before` itself stays. */
+  #choose(before: readonly string[], addresses: readonly string[]): readonly string[] {
+    if (isSameSet(before, addresses)) return before
+    const [current] = before
+    const isKept = current !== undefined && addresses.includes(current)
+    if (this.#options.config.type === 'strict-dns' || !isKept) return addresses
+    return [current, ...addresses.filter((address) => address !== current)]
   }
 
   #publish(): void {
-    const overprovisioningPercent = this.#options.config.endpoints?.overprovisioningPercent ?? 140
-    const endpoints = this.#watched.flatMap(resolved)
-    this.#options.onEndpoints({ endpoints, overprovisioningPercent })
-    if (this.#isWarm || !this.#watched.every((entry) => entry.answered)) return
+    const { type, endpoints: list } = this.#options.config
+    const resolve = type === 'strict-dns' ? eachAddress : allAddresses
+    this.#options.onEndpoints({
+      endpoints: this.#watched.flatMap(resolve),
+      overprovisioningPercent: list?.overprovisioningPercent ?? 140,
+    })
+  }
+
+  #warm(): void {
+    if (this.#isWarm) return
+    const isSome = this.#watched.some(({ addresses, endpoint }) => {
+      return addresses.length > 0 || endpoint.target.kind === 'address'
+    })
+    if (!isSome && !this.#watched.every((entry) => entry.answered)) return
     this.#isWarm = true
     this.#options.onWarm()
   }
 }
 
-function resolved(entry: Watched): readonly ResolvedEndpoint[] {
-  const { target, ...rest } = entry.endpoint
+function isSameSet(before: readonly string[], now: readonly string[]): boolean {
+  return before.length === now.length && before.every((address) => now.includes(address))
+}
+
+/** One endpoint for each address. */
+function eachAddress({ endpoint, addresses }: Watched): readonly ResolvedEndpoint[] {
+  const { target, ...rest } = endpoint
   if (target.kind === 'address') return [{ ...rest, address: target.address }]
-  return entry.addresses.map((address) => ({
-    ...rest,
-    address: { kind: 'ip', address, port: target.port },
-  }))
+  return addresses.map((address) => ({ ...rest, address: ipAddress(address, target.port) }))
+}
+
+/** One endpoint that has them all. */
+function allAddresses(watched: Watched): readonly ResolvedEndpoint[] {
+  const [first, ...others] = eachAddress(watched)
+  return first === undefined
+    ? []
+    : [{ ...first, otherAddresses: others.map(({ address }) => address) }]
+}
+
+function ipAddress(address: string, port: number): WireAddress {
+  return { kind: 'ip', address, port }
 }

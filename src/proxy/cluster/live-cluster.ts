@@ -34,6 +34,7 @@ import {
   type ResolvedList,
   emptyList,
   hostKey,
+  isCheckDisabled,
 } from './live-host.ts'
 import type { Resolve } from './resolver.ts'
 import type { Retirement } from './retirement.ts'
@@ -234,16 +235,18 @@ export class LiveCluster implements Cluster {
    * that is gone from the list and passes its checks is kept until it does not.
    */
   setEndpoints(list: ResolvedList): void {
-    const known = new Map(this.#hosts.map((host) => [hostKey(host), host]))
+    const isChecked = this.#health !== undefined
+    const keyOf = (one: LiveHost | ResolvedEndpoint): string => hostKey(one, isChecked)
+    const known = new Map(this.#hosts.map((host) => [keyOf(host), host]))
     const next = new Map<string, LiveHost>()
     for (const endpoint of list.endpoints) {
-      const key = hostKey(endpoint)
+      const key = keyOf(endpoint)
       if (next.has(key)) continue
       const host = known.get(key)
       host?.update(endpoint)
       next.set(key, host ?? this.#createHost(endpoint))
     }
-    const left = this.#hosts.filter((host) => next.get(hostKey(host)) !== host)
+    const left = this.#hosts.filter((host) => next.get(keyOf(host)) !== host)
     const kept = this.#keptOf(left, list)
     for (const host of kept) host.isPendingRemoval = true
     const removed = kept.length === 0 ? left : left.filter((host) => !kept.includes(host))
@@ -266,12 +269,19 @@ export class LiveCluster implements Cluster {
     onChecked?.()
   }
 
-  /** Of those that left the list: an address that is still there is another host now, and takes its place. */
+  /**
+   * Of those that left the list: an address that is still there is another host now, and takes its place, unless it is
+   * only checked elsewhere; then the first stays beside it, so that nothing is lost until the new check has passed.
+   */
   #keptOf(left: readonly LiveHost[], list: ResolvedList): readonly LiveHost[] {
     const health = this.#health
     if (health === undefined || left.length === 0) return []
-    const present = new Set(list.endpoints.map(({ address }) => addressText(address)))
-    return left.filter((host) => health.keeps(host) && !present.has(host.addressText))
+    const present = new Map(list.endpoints.map((one) => [addressText(one.address), one]))
+    return left.filter((host) => {
+      if (!health.keeps(host)) return false
+      const successor = present.get(host.addressText)
+      return successor === undefined || isCheckedElsewhere(host, successor)
+    })
   }
 
   /** The cluster left the configuration: its pools drain, and its slots are given back when all is quiet. */
@@ -452,6 +462,15 @@ export class LiveCluster implements Cluster {
       },
     })
   }
+}
+
+/** The same endpoint of the same priority, but for the address of its checks. */
+function isCheckedElsewhere(host: LiveHost, successor: ResolvedEndpoint): boolean {
+  return (
+    host.hostname === successor.hostname &&
+    host.priority === successor.priority &&
+    isCheckDisabled(host) === isCheckDisabled(successor)
+  )
 }
 
 function isClusterIdle(stats: ClusterStats | undefined): boolean {

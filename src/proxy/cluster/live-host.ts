@@ -8,7 +8,11 @@ import type { ActiveHealth, Host, HostHealth, HostMetadata } from '../upstream/h
 import type { WireAddress } from '../wire/wire.ts'
 
 /** An endpoint whose address is known. */
-export type ResolvedEndpoint = Omit<Endpoint, 'target'> & { readonly address: WireAddress }
+export type ResolvedEndpoint = Omit<Endpoint, 'target'> & {
+  readonly address: WireAddress
+  /** Where it can be reached too; absent: nowhere. */
+  readonly otherAddresses?: readonly WireAddress[]
+}
 
 /** What a cluster's endpoint source gives: always the whole. */
 export interface ResolvedList {
@@ -21,9 +25,10 @@ export const emptyList: ResolvedList = { endpoints: [], overprovisioningPercent:
 export class LiveHost implements Host {
   readonly address: WireAddress
   readonly addressText: string
+  otherAddresses: readonly WireAddress[]
   readonly hostname: string
   /** How active checks reach it. */
-  readonly check: EndpointCheck | undefined
+  check: EndpointCheck | undefined
   readonly #scope: { readonly slots: Slots; readonly cluster: string }
   #stats: HostStats | undefined
   weight: number
@@ -52,6 +57,7 @@ export class LiveHost implements Host {
   ) {
     this.address = endpoint.address
     this.addressText = addressText(endpoint.address)
+    this.otherAddresses = endpoint.otherAddresses ?? []
     this.hostname = endpoint.hostname
     this.#scope = scope
     this.weight = endpoint.weight
@@ -90,6 +96,8 @@ export class LiveHost implements Host {
 
   /** Takes over what may change while the address stays. */
   update(endpoint: ResolvedEndpoint): void {
+    this.otherAddresses = endpoint.otherAddresses ?? []
+    this.check = endpoint.check
     this.weight = endpoint.weight
     this.edsHealth = endpoint.health
     this.healthStatus = endpoint.healthStatus
@@ -117,14 +125,31 @@ export function isChecked(host: LiveHost): host is CheckedLiveHost {
   return host.active !== undefined
 }
 
-/** What makes two endpoints the same host. */
-export function hostKey(endpoint: {
+interface Checkable {
   readonly address: WireAddress
-  readonly hostname: string
   readonly check?: EndpointCheck | undefined
-}): string {
-  const { address, hostname, check } = endpoint
-  // Checked in another way it is another host, whose first check is waited for.
-  const checked = check === undefined ? '' : ` ${JSON.stringify(check)}`
-  return `${addressText(address)} ${hostname}${checked}`
+}
+
+/** Where checks go: the endpoint may have a port, or an address, for them. */
+export function checkAddress({ address, check }: Checkable): WireAddress {
+  const target = check?.address ?? address
+  const port = check?.port ?? 0
+  return port !== 0 && target.kind === 'ip' ? { ...target, port } : target
+}
+
+/**
+ * What makes two endpoints the same host. Where hosts are checked, one that is checked at another address is another, whose
+ * first check is waited for.
+ */
+export function hostKey(
+  endpoint: Checkable & { readonly hostname: string },
+  isChecked: boolean,
+): string {
+  const key = `${addressText(endpoint.address)} ${endpoint.hostname}`
+  if (!isChecked) return key
+  return `${key} ${isCheckDisabled(endpoint)} ${addressText(checkAddress(endpoint))}`
+}
+
+export function isCheckDisabled({ check }: Checkable): boolean {
+  return check?.isDisabled === true
 }

@@ -16,7 +16,13 @@ function dnsOf(fields: string): DnsConfig {
   return result.value.dns
 }
 
-function scene(fields: string, options: { ttlMs?: number | undefined; random?: number } = {}) {
+interface SceneOptions {
+  readonly ttlMs?: number | undefined
+  readonly random?: number
+  readonly takesNone?: boolean
+}
+
+function scene(fields: string, options: SceneOptions = {}) {
   const clock = new FakeClock()
   const state = {
     asked: 0,
@@ -38,6 +44,7 @@ function scene(fields: string, options: { ttlMs?: number | undefined; random?: n
   const watch = new NameWatch({
     name: 'a.test',
     dns: dnsOf(fields),
+    takesNone: options.takesNone ?? true,
     resolve,
     clock,
     random: () => options.random ?? 0.5,
@@ -98,4 +105,19 @@ test('with one they back off, with jitter, up to its ceiling, and start again af
   one.state.result = { ok: false, message: 'no' }
   one.untilNext()
   assert.equal(one.untilNext(), 500)
+})
+
+test('an answer without addresses has no TTL, and is a failure where a name must have one', () => {
+  const fields =
+    'respect_dns_ttl: true, dns_failure_refresh_rate: {base_interval: 1s, max_interval: 4s}'
+  for (const [takesNone, waits, answer] of [
+    [true, [5_000, 5_000], []],
+    [false, [500, 1_500], undefined],
+  ] as const) {
+    const one = scene(fields, { ttlMs: 30_000, takesNone })
+    one.state.result = { ok: true, addresses: [] }
+    one.untilNext()
+    assert.deepEqual([one.untilNext(), one.untilNext()], waits)
+    assert.deepEqual(one.answers.at(-1), answer)
+  }
 })

@@ -1,6 +1,6 @@
 /**
- * Keeps one name resolved: asks again at the refresh rate, or when the answer's TTL is over; backs off with jitter after a failure, and keeps the last
- * good answer meanwhile. Answers are sorted, so that the same set in another order is not a change.
+ * Keeps one name resolved: asks again at the refresh rate, or when the answer's TTL is over; backs off with jitter after a
+ * failure, and keeps the last good answer meanwhile.
  */
 import { Backoff } from '../../lib/backoff.ts'
 import type { Clock, Timer } from '../../lib/clock.ts'
@@ -11,6 +11,8 @@ import type { Resolve } from './resolver.ts'
 export interface NameWatchOptions {
   readonly name: string
   readonly dns: DnsConfig
+  /** Whether an answer without addresses is a good one; absent: it is. */
+  readonly takesNone?: boolean
   readonly resolve: Resolve
   readonly clock: Clock
   readonly random: Random
@@ -43,18 +45,38 @@ export class NameWatch {
     const { name, dns, resolve } = this.#options
     resolve(name, dns.family, (result) => {
       if (this.#isClosed) return
-      if (result.ok) {
-        this.#backoff.reset()
-        this.#askAgain(dns.refreshMs)
-        if (dns.respectsTtl) this.#askTtl()
-        this.#options.onAnswer([...new Set(result.addresses)], '')
-      } else {
-        // A failure that comes at once must not turn into a busy loop.
-        const delayMs = dns.failureIsFixed ? dns.refreshMs : this.#backoff.nextMs()
-        this.#askAgain(Math.max(delayMs, 1))
-        this.#options.onAnswer(undefined, result.message)
-      }
+      if (!result.ok) this.#onFailure(result.message)
+      else if (result.addresses.length > 0) this.#onAddresses(result.addresses)
+      else this.#onNone()
     })
+  }
+
+  #onAddresses(addresses: readonly string[]): void {
+    const { dns, onAnswer } = this.#options
+    this.#backoff.reset()
+    this.#askAgain(dns.refreshMs)
+    if (dns.respectsTtl) this.#askTtl()
+    onAnswer([...new Set(addresses)], '')
+  }
+
+  /** There is no TTL to respect. */
+  #onNone(): void {
+    const { dns, takesNone = true, onAnswer } = this.#options
+    if (!takesNone) {
+      this.#onFailure('the name has no address')
+      return
+    }
+    this.#backoff.reset()
+    this.#askAgain(dns.refreshMs)
+    onAnswer([], '')
+  }
+
+  #onFailure(message: string): void {
+    const { dns, onAnswer } = this.#options
+    // A failure that comes at once must not turn into a busy loop.
+    const delayMs = dns.failureIsFixed ? dns.refreshMs : this.#backoff.nextMs()
+    this.#askAgain(Math.max(delayMs, 1))
+    onAnswer(undefined, message)
   }
 
   /** The refresh rate holds until it is known, and where it is not, or says 0. */

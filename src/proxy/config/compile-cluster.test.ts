@@ -328,6 +328,38 @@ const refusals: readonly {
       'load_assignment: LOGICAL_DNS clusters must have a single locality_lb_endpoint and a single lb_endpoint',
   },
   {
+    name: 'two localities of a LOGICAL_DNS cluster',
+    text: `{name: c, type: LOGICAL_DNS, load_assignment: {cluster_name: c, endpoints: [{lb_endpoints: [{endpoint: {address: {socket_address: {address: a, port_value: 1}}}}]}, {}]}}`,
+    reason:
+      'load_assignment: LOGICAL_DNS clusters must have a single locality_lb_endpoint and a single lb_endpoint',
+  },
+  {
+    name: 'a resolver of an endpoint’s own',
+    text: `{name: c, type: STRICT_DNS, load_assignment: {cluster_name: c, endpoints: [{lb_endpoints: [{endpoint: {address: {socket_address: {address: a, port_value: 1, resolver_name: r}}}}]}]}}`,
+    reason:
+      'load_assignment.endpoints[0].lb_endpoints[0].endpoint.address.socket_address.resolver_name: custom resolvers are not implemented (value "r")',
+  },
+  ...[
+    ['dns_refresh_rate: 0s', 'dns_refresh_rate: value must be greater than 1ms, got 0ms'],
+    ['dns_refresh_rate: 0.001s', 'dns_refresh_rate: value must be greater than 1ms, got 1ms'],
+    [
+      'dns_failure_refresh_rate: {max_interval: 5s}',
+      'dns_failure_refresh_rate.base_interval: value is required',
+    ],
+    [
+      'dns_failure_refresh_rate: {base_interval: 0.001s}',
+      'dns_failure_refresh_rate.base_interval: value must be greater than 1ms, got 1ms',
+    ],
+    [
+      'dns_failure_refresh_rate: {base_interval: 5s, max_interval: 1s}',
+      'dns_failure_refresh_rate: max_interval must be greater than or equal to base_interval',
+    ],
+  ].map(([text = '', reason = '']) => ({
+    name: text,
+    text: `{name: c, type: STRICT_DNS, ${text}}`,
+    reason,
+  })),
+  {
     name: 'a name as address of a static cluster',
     text: '{name: c, load_assignment: {cluster_name: c, endpoints: [{lb_endpoints: [{endpoint: {address: {socket_address: {address: example.com, port_value: 80}}}}]}]}}',
     reason:

@@ -8,6 +8,7 @@ import {
   type Cluster,
   Cluster_DiscoveryType,
 } from '../../xds/proto/generated/envoy/config/cluster/v3/cluster.ts'
+import type { ClusterLoadAssignment } from '../../xds/proto/generated/envoy/config/endpoint/v3/endpoint.ts'
 import { ClusterConfig as ForwardProxyClusterConfig } from '../../xds/proto/generated/envoy/extensions/clusters/dynamic_forward_proxy/v3/cluster.ts'
 import type { TransportPlan, TransportsPlan } from '../tls/upstream-transports.ts'
 import type { ClusterService } from '../upstream/cluster.ts'
@@ -69,7 +70,7 @@ export function compileCluster(
     breakerLimits: compileBreakers(cluster, report),
     outlier: compileOutlier(cluster.outlierDetection, at(report, 'outlier_detection')),
     ...healthSettings(cluster, { hostname: scope.hostname ?? '', protocol: http.protocol }, report),
-    dns: compileDns(cluster, { refreshMs: 5_000 }, report),
+    dns: compileDns(cluster, { refreshMs: 5_000, takesOneMs: false }, report),
     dnsCache: forwardProxyCache(cluster, { type, isTls: isTls(transports?.fallback) }, report),
     waitForWarmOnInit: cluster.waitForWarmOnInit ?? true,
     transports,
@@ -156,13 +157,21 @@ function ownEndpoints(
     if (type === 'logical-dns') refuse(here, oneEndpoint)
     return { clusterName: cluster.name, endpoints: [], overprovisioningPercent: 140 }
   }
-  const result = compileEndpoints(assignment, isDns ? 'resolve' : 'refuse')
-  if (!result.ok) {
-    for (const reason of result.reasons) refuse(report, `load_assignment.${reason}`)
-    return undefined
-  }
-  if (type === 'logical-dns' && result.value.endpoints.length !== 1) refuse(here, oneEndpoint)
-  return result.value
+  const own = type === 'logical-dns' ? logicalAssignment(assignment, here) : assignment
+  const result = compileEndpoints(own, isDns ? 'resolve' : 'refuse')
+  if (result.ok) return result.value
+  for (const reason of result.reasons) refuse(report, `load_assignment.${reason}`)
+  return undefined
+}
+
+/** As Envoy: there is a single endpoint, and it is in the first priority, whatever is written. */
+function logicalAssignment(
+  assignment: ClusterLoadAssignment,
+  report: FieldReport,
+): ClusterLoadAssignment {
+  const [group, ...others] = assignment.endpoints
+  if (others.length > 0 || group?.lbEndpoints.length !== 1) refuse(report, oneEndpoint)
+  return { ...assignment, endpoints: assignment.endpoints.map((one) => ({ ...one, priority: 0 })) }
 }
 
 const oneEndpoint =

@@ -29,41 +29,65 @@ const families: Readonly<Record<number, DnsConfig['family']>> = {
   [Cluster_DnsLookupFamily.ALL]: 'all',
 }
 
-/** `refreshMs` is the default of the refresh rate: 5 s for clusters, 60 s for the cache. */
-export function compileDns(
-  value: DnsSettings,
-  absent: { readonly refreshMs: number },
-  report: FieldReport,
-): DnsConfig {
+interface DnsUse {
+  /** The default of the refresh rate: 5 s for clusters, 60 s for the cache. */
+  readonly refreshMs: number
+  /** Whether that rate may be a millisecond; otherwise it is more. */
+  readonly takesOneMs: boolean
+}
+
+export function compileDns(value: DnsSettings, use: DnsUse, report: FieldReport): DnsConfig {
   checkResolver(value.typedDnsResolverConfig, at(report, 'typed_dns_resolver_config'))
   const refreshMs = durationMs(
     value.dnsRefreshRate,
-    { absentMs: absent.refreshMs, least: 'positive' },
+    { absentMs: use.refreshMs },
     at(report, 'dns_refresh_rate'),
   )
-  const failure = value.dnsFailureRefreshRate
-  const base = at(report, 'dns_failure_refresh_rate')
-  // Envoy: without the setting, failures are tried again at the ordinary rate.
-  const baseMs = durationMs(
-    failure?.baseInterval,
-    { absentMs: refreshMs, least: 'positive' },
-    at(base, 'base_interval'),
+  if (refreshMs < 1 || (refreshMs === 1 && !use.takesOneMs)) {
+    refuse(
+      at(report, 'dns_refresh_rate'),
+      `value must be greater than ${use.takesOneMs ? 'or equal to ' : ''}1ms, got ${refreshMs}ms`,
+    )
+  }
+  const failure = compileFailureRate(
+    value.dnsFailureRefreshRate,
+    refreshMs,
+    at(report, 'dns_failure_refresh_rate'),
   )
-  const maxMs = durationMs(
-    failure?.maxInterval,
-    { absentMs: failure === undefined ? baseMs : baseMs * 10, least: 'positive' },
-    at(base, 'max_interval'),
-  )
-  if (maxMs < baseMs) refuse(base, 'max_interval must be greater than or equal to base_interval')
   return {
     refreshMs,
     respectsTtl: value.respectDnsTtl === true,
     ttlMsMin: 0,
-    failureIsFixed: failure === undefined,
-    failureRefreshBaseMs: baseMs,
-    failureRefreshMaxMs: maxMs,
+    ...failure,
     family: families[value.dnsLookupFamily] ?? 'auto',
   }
+}
+
+type FailureRate = Pick<
+  DnsConfig,
+  'failureIsFixed' | 'failureRefreshBaseMs' | 'failureRefreshMaxMs'
+>
+
+/** Envoy: without the setting, failures are tried again at the ordinary rate. */
+function compileFailureRate(
+  value: Cluster_RefreshRate | undefined,
+  refreshMs: number,
+  report: FieldReport,
+): FailureRate {
+  if (value === undefined) {
+    return { failureIsFixed: true, failureRefreshBaseMs: refreshMs, failureRefreshMaxMs: refreshMs }
+  }
+  const { baseInterval, maxInterval } = value
+  if (baseInterval === undefined) refuse(at(report, 'base_interval'), 'value is required')
+  const read = (of: Duration | undefined, absentMs: number, field: string): number => {
+    const rateMs = durationMs(of, { absentMs }, at(report, field))
+    if (rateMs <= 1) refuse(at(report, field), `value must be greater than 1ms, got ${rateMs}ms`)
+    return rateMs
+  }
+  const baseMs = read(baseInterval, Math.max(refreshMs, 2), 'base_interval')
+  const maxMs = read(maxInterval, baseMs * 10, 'max_interval')
+  if (maxMs < baseMs) refuse(report, 'max_interval must be greater than or equal to base_interval')
+  return { failureIsFixed: false, failureRefreshBaseMs: baseMs, failureRefreshMaxMs: maxMs }
 }
 
 export function compileDnsCache(
@@ -75,7 +99,7 @@ export function compileDnsCache(
     return undefined
   }
   if (value.name === '') refuse(at(report, 'name'), 'value length must be at least 1 characters')
-  const dns = compileDns(value, { refreshMs: 60_000 }, report)
+  const dns = compileDns(value, { refreshMs: 60_000, takesOneMs: true }, report)
   const read = (name: 'hostTtl' | 'dnsQueryTimeout', absentMs: number, field: string) =>
     durationMs(
       value[name],
@@ -84,14 +108,15 @@ export function compileDnsCache(
     )
   const hostsMax = value.maxHosts ?? 1024
   if (hostsMax === 0) refuse(at(report, 'max_hosts'), 'value must be greater than 0')
+  const least = at(report, 'dns_min_refresh_rate')
+  const ttlMsMin = durationMs(value.dnsMinRefreshRate, { absentMs: 5_000 }, least)
+  if (ttlMsMin < 1_000) {
+    refuse(least, `value must be greater than or equal to 1s, got ${ttlMsMin / 1000}s`)
+  }
   return {
     ...dns,
     respectsTtl: true,
-    ttlMsMin: durationMs(
-      value.dnsMinRefreshRate,
-      { absentMs: 5_000, least: 'positive' },
-      at(report, 'dns_min_refresh_rate'),
-    ),
+    ttlMsMin,
     hostTtlMs: read('hostTtl', 300_000, 'host_ttl'),
     hostsMax,
     pendingMax: value.dnsCacheCircuitBreaker?.maxPendingRequests ?? 1024,

@@ -114,9 +114,21 @@ const refusals: readonly (readonly [claim: string, text: string, reason: RegExp]
     /health_check_config\.address\.socket_address\.address: malformed IP address: a\.test/,
   ],
   [
-    'a gap in the priorities',
-    `{cluster_name: c, endpoints: [{priority: 2, lb_endpoints: [{${address}}]}]}`,
-    /endpoints\[0\]\.priority: priorities must follow/,
+    'a health check’s port of a Unix socket',
+    one('endpoint: {address: {pipe: {path: /run/x}}, health_check_config: {port_value: 80}}'),
+    /health_check_config\.port_value: Invalid host configuration: non-zero port for non-IP address/,
+  ],
+  [
+    'a health check’s port of a Unix socket that is checked elsewhere',
+    one(
+      'endpoint: {address: {pipe: {path: /run/x}}, health_check_config: {port_value: 80, address: {socket_address: {address: 10.0.0.1, port_value: 1}}}}',
+    ),
+    /health_check_config\.port_value: Invalid host configuration: non-zero port for non-IP address/,
+  ],
+  [
+    'a priority beyond the last',
+    `{cluster_name: c, endpoints: [{priority: 129, lb_endpoints: [{${address}}]}]}`,
+    /endpoints\[0\]\.priority: value must be less than or equal to 128, got 129/,
   ],
   [
     'dropped overloads',

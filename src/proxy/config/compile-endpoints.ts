@@ -60,15 +60,14 @@ export interface EndpointList {
   readonly overprovisioningPercent: number
 }
 
-/** Envoy: at most 128, and none left out. */
+/** Gaps are fine: a priority without endpoints takes nothing. */
 function checkPriorities(assignment: ClusterLoadAssignment, report: FieldReport): void {
-  const priorities = new Set(assignment.endpoints.map((group) => group.priority))
   for (const [index, { priority }] of assignment.endpoints.entries()) {
-    const here = at(report, index, 'priority')
-    if (priority > 128) refuse(here, `value must be less than or equal to 128, got ${priority}`)
-    else if (priority > 0 && !priorities.has(priority - 1)) {
-      refuse(here, `priorities must follow each other, ${priority - 1} is missing`)
-    }
+    if (priority <= 128) continue
+    refuse(
+      at(report, index, 'priority'),
+      `value must be less than or equal to 128, got ${priority}`,
+    )
   }
 }
 
@@ -138,17 +137,21 @@ function compileEndpoint(
     health: healths[value.healthStatus] ?? 'healthy',
     healthStatus: healthName(value.healthStatus),
     metadata: hostMetadata(value.metadata),
-    ...endpointCheck(identifier.value.healthCheckConfig, at(report, 'endpoint')),
+    ...endpointCheck(identifier.value.healthCheckConfig, target, at(report, 'endpoint')),
   }
 }
 
 function endpointCheck(
   value: Endpoint_HealthCheckConfig | undefined,
+  target: EndpointTarget,
   report: FieldReport,
 ): Pick<OwnPart, 'check'> {
   if (value === undefined) return {}
   const here = at(report, 'health_check_config')
   const { portValue: port, hostname, disableActiveHealthCheck: isDisabled } = value
+  if (port !== 0 && target.kind === 'address' && target.address.kind !== 'ip') {
+    refuse(at(here, 'port_value'), 'Invalid host configuration: non-zero port for non-IP address')
+  }
   if (port > 65_535) {
     refuse(at(here, 'port_value'), `value must be less than or equal to 65535, got ${port}`)
   }

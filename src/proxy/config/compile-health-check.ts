@@ -294,11 +294,14 @@ function compileGrpc(
   }
 }
 
+/** Envoy: a block of no bytes is none. */
 function compileReceive(
   blocks: readonly HealthCheck_Payload[],
   report: FieldReport,
 ): readonly Buffer[] {
-  return blocks.map((block, index) => compilePayload(block, at(report, 'receive', index)))
+  return blocks
+    .map((block, index) => compilePayload(block, at(report, 'receive', index)))
+    .filter((block) => block.length > 0)
 }
 
 function compilePayload({ payload }: HealthCheck_Payload, report: FieldReport): Buffer {

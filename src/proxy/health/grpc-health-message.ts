@@ -19,12 +19,14 @@ export function readHealthStatus(body: Buffer): number | 'none' | 'broken' {
   let status: number | 'none' = 'none'
   let hasMessage = false
   while (body.length - from >= 5) {
-    const isCompressed = body[from] !== 0
+    const [flags = 0] = body.subarray(from)
+    // gRPC knows no other flag than that of compression.
+    if (flags > 1) return 'broken'
     const length = body.readUInt32BE(from + 1)
     const end = from + 5 + length
     if (end > body.length) break
     if (length > 0) {
-      const read = hasMessage || isCompressed ? undefined : readStatus(body.subarray(from + 5, end))
+      const read = hasMessage || flags !== 0 ? undefined : readStatus(body.subarray(from + 5, end))
       if (read === undefined) return 'broken'
       hasMessage = true
       status = read

@@ -15,6 +15,7 @@ import {
   type ProbeScope,
   type ProbeTarget,
   authorityOf,
+  checkSource,
 } from './probe.ts'
 
 const network: ProbeOutcome = { kind: 'network' }
@@ -145,7 +146,8 @@ export class GrpcProbe implements Probe, LinkEvents, LinkOwner {
       upgrade: undefined,
       wantsClose: false,
     }
-    this.#settings.editHeaders?.(headers, head)
+    const source = checkSource(head, this.#target, this.#scope.clock)
+    this.#settings.editHeaders?.(headers, head, source)
     headers.set('grpc-timeout', `${Math.trunc(this.#target.timeoutMs)}m`)
     return head
   }

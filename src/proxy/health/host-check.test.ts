@@ -394,3 +394,336 @@ test('new settings during a check ask again by them', () => {
   probe.answer(pass)
   assert.equal(one.flags.isFailed, false)
 })
+
+interface Step {
+  /** An answer, no answer in time, or that the host itself says that it goes. */
+  readonly of: ProbeOutcome | 'timeout' | 'passive'
+  readonly change: CheckResult['transition']
+  /** Until the next check; absent: it is not looked at. */
+  readonly waitMs?: number
+  /** Envoy's flags, or `healthy`. */
+  readonly flags: string
+  /** What is told of it. */
+  readonly events?: readonly string[]
+}
+
+/** Envoy's flags in its own spelling. */
+function flagText({ flags }: ReturnType<typeof scene>): string {
+  const names = [
+    ['failed', flags.isFailed],
+    ['timeout', flags.isTimeout],
+    ['degraded', flags.isDegraded],
+    ['pending', flags.isPending],
+    ['excluded', flags.isExcluded],
+  ] as const
+  const found = names.filter(([, isSet]) => isSet).map(([name]) => name)
+  return found.join(' ') || 'healthy'
+}
+
+const healthyEvery = { change: 'unchanged', waitMs: 1_000, flags: 'healthy' } as const
+const failedEvery = { change: 'unchanged', waitMs: 2_000, flags: 'failed' } as const
+
+const stories: readonly {
+  readonly name: string
+  readonly options: SceneOptions
+  readonly isPending?: boolean
+  readonly steps: readonly Step[]
+}[] = [
+  {
+    name: 'every interval in its turn, with thresholds of three',
+    options: { startsOut: false, unhealthyThreshold: 3, healthyThreshold: 3 },
+    steps: [
+      { of: pass, ...healthyEvery },
+      { of: pass, ...healthyEvery },
+      { of: fail, change: 'changed', waitMs: 2_000, flags: 'failed', events: ['eject ACTIVE'] },
+      { of: fail, ...failedEvery },
+      { of: fail, ...failedEvery },
+      { of: pass, change: 'pending', waitMs: 4_000, flags: 'failed' },
+      { of: pass, change: 'pending', waitMs: 4_000, flags: 'failed' },
+      {
+        of: pass,
+        change: 'changed',
+        waitMs: 1_000,
+        flags: 'healthy',
+        events: ['add-healthy later'],
+      },
+      { of: pass, ...healthyEvery },
+      { of: 'timeout', change: 'pending', waitMs: 3_000, flags: 'healthy' },
+      { of: 'timeout', change: 'pending', waitMs: 3_000, flags: 'healthy' },
+      {
+        of: 'timeout',
+        change: 'changed',
+        waitMs: 2_000,
+        flags: 'failed timeout',
+        events: ['eject NETWORK_TIMEOUT'],
+      },
+      { of: 'timeout', change: 'unchanged', waitMs: 2_000, flags: 'failed timeout' },
+      { of: pass, change: 'pending', waitMs: 4_000, flags: 'failed timeout' },
+      { of: pass, change: 'pending', waitMs: 4_000, flags: 'failed timeout' },
+      {
+        of: pass,
+        change: 'changed',
+        waitMs: 1_000,
+        flags: 'healthy',
+        events: ['add-healthy later'],
+      },
+      { of: pass, ...healthyEvery },
+    ],
+  },
+  {
+    name: 'a host that starts out and fails first needs the threshold',
+    options: {},
+    steps: [
+      { of: fail, change: 'unchanged', flags: 'failed', events: ['failure ACTIVE first'] },
+      { of: pass, change: 'pending', flags: 'failed' },
+      { of: pass, change: 'changed', flags: 'healthy', events: ['add-healthy later'] },
+    ],
+  },
+  {
+    name: 'a host that is left out until its first check is counted after it, and needs the threshold',
+    options: {},
+    isPending: true,
+    steps: [
+      { of: fail, change: 'changed', flags: 'failed', events: ['failure ACTIVE first'] },
+      { of: pass, change: 'pending', flags: 'failed' },
+      { of: pass, change: 'changed', flags: 'healthy', events: ['add-healthy later'] },
+    ],
+  },
+  {
+    name: 'the first pass of a host that starts out is enough',
+    options: { hasTraffic: false },
+    isPending: true,
+    steps: [
+      {
+        of: pass,
+        change: 'changed',
+        waitMs: 10_000,
+        flags: 'healthy',
+        events: ['add-healthy first'],
+      },
+    ],
+  },
+  {
+    name: 'a host that starts in is put out by an answer, and brought back by the threshold',
+    options: { startsOut: false },
+    steps: [
+      {
+        of: fail,
+        change: 'changed',
+        flags: 'failed',
+        events: ['eject ACTIVE', 'failure ACTIVE first'],
+      },
+      { of: pass, change: 'pending', flags: 'failed' },
+      { of: pass, change: 'changed', flags: 'healthy', events: ['add-healthy later'] },
+    ],
+  },
+  {
+    name: 'a host that starts in is put out by two failures of the network',
+    options: { startsOut: false },
+    steps: [
+      { of: network, change: 'pending', flags: 'healthy', events: ['failure NETWORK first'] },
+      { of: network, change: 'changed', flags: 'failed', events: ['eject NETWORK'] },
+    ],
+  },
+  {
+    name: 'a time-out and a connection that ends are counted together, and the last is the reason',
+    options: { startsOut: false },
+    steps: [
+      {
+        of: 'timeout',
+        change: 'pending',
+        flags: 'healthy',
+        events: ['failure NETWORK_TIMEOUT first'],
+      },
+      { of: network, change: 'changed', flags: 'failed', events: ['eject NETWORK'] },
+    ],
+  },
+  {
+    name: 'a time-out and then a pass change nothing',
+    options: { startsOut: false },
+    steps: [
+      {
+        of: 'timeout',
+        change: 'pending',
+        flags: 'healthy',
+        events: ['failure NETWORK_TIMEOUT first'],
+      },
+      { of: pass, change: 'unchanged', flags: 'healthy' },
+    ],
+  },
+  {
+    name: 'one time-out is enough where one failure is',
+    options: { startsOut: false, unhealthyThreshold: 1 },
+    steps: [
+      {
+        of: 'timeout',
+        change: 'changed',
+        flags: 'failed timeout',
+        events: ['eject NETWORK_TIMEOUT', 'failure NETWORK_TIMEOUT first'],
+      },
+    ],
+  },
+  {
+    name: 'the reason of a host that is out is that of its last check',
+    options: { unhealthyThreshold: 1 },
+    steps: [
+      {
+        of: 'timeout',
+        change: 'unchanged',
+        flags: 'failed timeout',
+        events: ['failure NETWORK_TIMEOUT first'],
+      },
+      { of: fail, change: 'unchanged', flags: 'failed' },
+      { of: 'timeout', change: 'unchanged', flags: 'failed timeout' },
+    ],
+  },
+  {
+    name: 'every failure is told where that is asked for',
+    options: { startsOut: false, logsEveryFailure: true },
+    steps: [
+      {
+        of: fail,
+        change: 'changed',
+        flags: 'failed',
+        events: ['eject ACTIVE', 'failure ACTIVE first'],
+      },
+      { of: fail, change: 'unchanged', flags: 'failed', events: ['failure ACTIVE later'] },
+      { of: pass, change: 'pending', flags: 'failed' },
+      { of: pass, change: 'changed', flags: 'healthy', events: ['add-healthy later'] },
+    ],
+  },
+  {
+    name: 'every pass that changes nothing is told where that is asked for',
+    options: { logsEverySuccess: true },
+    steps: [
+      { of: fail, change: 'unchanged', flags: 'failed', events: ['failure ACTIVE first'] },
+      { of: pass, change: 'pending', flags: 'failed', events: ['success'] },
+      { of: pass, change: 'changed', flags: 'healthy', events: ['add-healthy later'] },
+      { of: pass, change: 'unchanged', flags: 'healthy', events: ['success'] },
+    ],
+  },
+  {
+    name: 'a degraded host is a change, there and back',
+    options: { startsOut: false },
+    steps: [
+      { of: degraded, change: 'changed', waitMs: 1_000, flags: 'degraded', events: ['degraded'] },
+      {
+        of: pass,
+        change: 'changed',
+        waitMs: 1_000,
+        flags: 'healthy',
+        events: ['no-longer-degraded'],
+      },
+    ],
+  },
+  {
+    name: 'a degraded answer of a host that is out is counted as a pass',
+    options: {},
+    steps: [
+      { of: fail, change: 'unchanged', flags: 'failed', events: ['failure ACTIVE first'] },
+      {
+        of: degraded,
+        change: 'pending',
+        waitMs: 4_000,
+        flags: 'failed degraded',
+        events: ['degraded'],
+      },
+      { of: degraded, change: 'changed', flags: 'degraded', events: ['add-healthy later'] },
+    ],
+  },
+  {
+    name: 'a host that says twice that it goes is put out once, and brought back by its checks',
+    options: { startsOut: false },
+    steps: [
+      {
+        of: 'passive',
+        change: 'changed',
+        flags: 'failed excluded',
+        events: ['eject PASSIVE', 'failure PASSIVE first'],
+      },
+      { of: 'passive', change: 'unchanged', flags: 'failed excluded' },
+      { of: pass, change: 'pending', flags: 'failed excluded' },
+      { of: pass, change: 'changed', flags: 'healthy', events: ['add-healthy later'] },
+    ],
+  },
+  {
+    name: 'a retriable answer says that the host goes, and is counted all the same',
+    options: { startsOut: false },
+    steps: [
+      {
+        of: { ...retriable, isExcluding: true },
+        change: 'pending',
+        flags: 'excluded',
+        events: ['failure ACTIVE first'],
+      },
+      {
+        of: { ...retriable, isExcluding: true },
+        change: 'changed',
+        flags: 'failed excluded',
+        events: ['eject ACTIVE'],
+      },
+      { of: pass, change: 'pending', flags: 'failed excluded' },
+      { of: pass, change: 'changed', flags: 'healthy', events: ['add-healthy later'] },
+    ],
+  },
+  {
+    name: 'an answer that is not retriable does not wait for the threshold that retriable ones began',
+    options: { startsOut: false, unhealthyThreshold: 3 },
+    steps: [
+      { of: retriable, change: 'pending', flags: 'healthy', events: ['failure ACTIVE first'] },
+      { of: fail, change: 'changed', waitMs: 2_000, flags: 'failed', events: ['eject ACTIVE'] },
+    ],
+  },
+]
+
+function eventText(event: HealthEvent): string {
+  const failure = 'failure' in event ? ` ${event.failure}` : ''
+  const time = 'isFirst' in event ? ` ${event.isFirst ? 'first' : 'later'}` : ''
+  return `${event.kind}${failure}${time}`
+}
+
+for (const { name, options, isPending = false, steps } of stories) {
+  test(`story: ${name}`, () => {
+    const one = scene(options)
+    one.flags.isPending = isPending
+    for (const [index, { of, change, waitMs, flags, events = [] }] of steps.entries()) {
+      const told = one.events.length
+      if (of === 'passive') one.check.failNow()
+      else if (of === 'timeout') one.clock.advance(settings.timeoutMs)
+      else one.probe.answer(of)
+      const claim = `step ${index + 1}`
+      assert.equal(one.results.at(-1)?.transition, change, claim)
+      assert.equal(flagText(one), flags, claim)
+      assert.deepEqual(one.events.slice(told).map(eventText), events, claim)
+      // What the host says itself changes nothing of its checks' times.
+      if (of === 'passive') continue
+      const waited = one.untilNext()
+      if (waitMs !== undefined) assert.equal(waited, waitMs, claim)
+    }
+  })
+}
+
+test('jitter is drawn anew for each interval, below its ceiling', () => {
+  for (const [changes, hasTraffic, ceilingMs, baseMs] of [
+    [{ jitterMs: 1_000 }, false, 1_000, 10_000],
+    [{ jitterPercent: 40 }, false, 4_000, 10_000],
+    [{ jitterPercent: 40 }, true, 400, 1_000],
+  ] as const) {
+    let draw = 0
+    const one = scene({
+      startsOut: false,
+      hasTraffic,
+      random: () => draw,
+      intervals: { ...intervals, ...changes },
+    })
+    for (const share of [0, 0.239, 0.5, 0.999]) {
+      draw = share
+      assert.equal(one.answer(pass), baseMs + Math.floor(share * ceilingMs))
+    }
+  }
+})
+
+test('an interval of nothing is a millisecond, so that checks never spin', () => {
+  const one = scene({ intervals: { ...intervals, intervalMs: 0 } })
+  assert.equal(one.answer(pass), 1)
+})

@@ -14,6 +14,7 @@ import {
   type ProbeScope,
   type ProbeTarget,
   authorityOf,
+  checkSource,
 } from './probe.ts'
 
 const network: ProbeOutcome = { kind: 'network' }
@@ -136,7 +137,7 @@ export class HttpProbe implements Probe, LinkEvents, LinkOwner {
       upgrade: undefined,
       wantsClose: false,
     }
-    editHeaders?.(headers, head)
+    editHeaders?.(headers, head, checkSource(head, this.#target, this.#scope.clock))
     if (send !== undefined) headers.set('content-length', String(send.length))
     return head
   }

@@ -128,6 +128,30 @@ test('headers of a check can be removed', () => {
   assert.equal(one.connect(), 'GET / HTTP/1.1\r\nhost: the-cluster\r\n\r\n')
 })
 
+test('headers of a check may have what is known of it', () => {
+  const value = (text: string): string =>
+    new Scene(
+      probeSettings(
+        `http_health_check: {path: /, request_headers_to_add: [{header: {key: x-said, value: '${text}'}}]}`,
+      ),
+    )
+      .connect()
+      .split('x-said: ')[1]
+      ?.trim() ?? ''
+  const known: readonly (readonly [text: string, said: string])[] = [
+    ['%DOWNSTREAM_REMOTE_ADDRESS%', '127.0.0.1:0'],
+    ['%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%', '127.0.0.1'],
+    ['%DOWNSTREAM_LOCAL_ADDRESS%', '127.0.0.1:0'],
+    ['%PROTOCOL%', 'HTTP/1.1'],
+    ['%UPSTREAM_HOST%', '10.0.0.1:80'],
+    ['%START_TIME(%s)%', '1700000000'],
+    // No connection stands yet, and no route has led here.
+    ['%UPSTREAM_REMOTE_ADDRESS%', ''],
+    ['%UPSTREAM_CLUSTER%', ''],
+  ]
+  for (const [text, said] of known) assert.equal(value(text), said, text)
+})
+
 const judged: readonly {
   readonly name: string
   readonly check: string
@@ -238,6 +262,82 @@ const judged: readonly {
     outcome: { kind: 'fail', isRetriable: false, isExcluding: false, status: 200 },
   },
   {
+    name: 'interim answers are not the answer',
+    check: '',
+    answer: `HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\n\r\n${ok}`,
+    outcome: pass,
+  },
+  {
+    name: 'an answer to HEAD has no body, whatever its length says',
+    check: 'method: HEAD',
+    answer: 'HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\n',
+    outcome: pass,
+  },
+  {
+    name: 'statuses without a body may be expected',
+    check: 'expected_statuses: [{start: 204, end: 205}, {start: 304, end: 305}]',
+    answer: 'HTTP/1.1 304 X\r\ncontent-length: 7\r\n\r\n',
+    outcome: pass,
+  },
+  {
+    name: 'between two ranges nothing is expected',
+    check: 'expected_statuses: [{start: 204, end: 205}, {start: 304, end: 305}]',
+    answer: status(303),
+    outcome: { kind: 'fail', isRetriable: false, isExcluding: false, status: 303 },
+  },
+  {
+    name: 'the last status is expected',
+    check: 'expected_statuses: [{start: 599, end: 600}]',
+    answer: status(599),
+    outcome: pass,
+  },
+  {
+    name: 'a retriable answer may say that the host goes',
+    check: 'retriable_statuses: [{start: 503, end: 504}]',
+    answer: status(503, 'x-envoy-immediate-health-check-fail: true\r\n'),
+    outcome: { kind: 'fail', isRetriable: true, isExcluding: true, status: 503 },
+  },
+  {
+    name: 'a wrong body may say that the host goes',
+    check: 'receive: [{text: "74776f"}]',
+    answer: status(200, 'x-envoy-immediate-health-check-fail: true\r\n', 'one'),
+    outcome: { kind: 'fail', isRetriable: false, isExcluding: true, status: 200 },
+  },
+  {
+    name: 'a body that is looked for is missed where there is none',
+    check: 'receive: [{text: "74776f"}]',
+    answer: ok,
+    outcome: { kind: 'fail', isRetriable: false, isExcluding: false, status: 200 },
+  },
+  {
+    name: 'the body comes in chunks',
+    check: 'receive: [{text: "6f6e65"}, {text: "74776f"}]',
+    answer:
+      'HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\non\r\n4\r\ne tw\r\n1\r\no\r\n0\r\n\r\n',
+    outcome: pass,
+  },
+  {
+    name: 'the far side is the very cluster',
+    check: 'service_name_matcher: {exact: locations-production-iad}',
+    answer: status(200, 'x-envoy-upstream-healthchecked-cluster: locations-production-iad\r\n'),
+    outcome: pass,
+  },
+  {
+    name: 'the far side is one of such clusters, and degraded',
+    check: 'service_name_matcher: {safe_regex: {regex: "locations-.*-.*$"}}',
+    answer: status(
+      200,
+      'x-envoy-upstream-healthchecked-cluster: locations-production-iad\r\nx-envoy-degraded: 1\r\n',
+    ),
+    outcome: { kind: 'pass', isDegraded: true },
+  },
+  {
+    name: 'an unexpected status goes before another cluster',
+    check: 'service_name_matcher: {prefix: loc}, retriable_statuses: [{start: 500, end: 600}]',
+    answer: status(503, 'x-envoy-upstream-healthchecked-cluster: api\r\n'),
+    outcome: { kind: 'fail', isRetriable: true, isExcluding: false, status: 503 },
+  },
+  {
     name: 'an answer that is none is a failure of the network',
     check: '',
     answer: 'SSH-2.0-OpenSSH\r\n\r\n',
@@ -272,6 +372,28 @@ test('a connection is kept for the next check', () => {
   assert.match(one.sent(), /^GET /)
   one.receive(ok)
   assert.deepEqual(one.outcomes, [pass, pass])
+})
+
+test('it depends on the answer whether it is', () => {
+  const answers: readonly (readonly [answer: string, isKept: boolean])[] = [
+    [status(200, 'connection: keep-alive\r\n'), true],
+    [status(200, 'connection: close\r\n'), false],
+    [status(200, 'proxy-connection: close\r\n'), false],
+    [status(503, 'connection: close\r\n'), false],
+    [status(503), true],
+    [ok.replace('1.1', '1.0'), false],
+    [ok.replace('1.1 200 OK', '1.0 200 OK\r\nconnection: keep-alive'), true],
+    ['HTTP/1.1 200 OK\r\n\r\n', false],
+  ]
+  for (const [answer, isKept] of answers) {
+    const one = new Scene(probeSettings('http_health_check: {path: /}'))
+    one.connect()
+    one.receive(answer)
+    if (!answer.includes('content-length')) one.wire?.hangUp()
+    assert.equal(one.outcomes.length, 1, answer)
+    one.check()
+    assert.equal(one.connector.next() === undefined, isKept, answer)
+  }
 })
 
 test('it is not where that is switched off, or the answer says so', () => {
@@ -356,6 +478,56 @@ test('TCP: the answer may come in pieces, with anything in between', () => {
   one.receive('PONG')
   assert.deepEqual(one.outcomes, [pass, pass])
 })
+
+const lone = 'receive: [{text: "02"}]'
+const exchanges: readonly {
+  readonly claim: string
+  readonly check: string
+  readonly receive: string
+  /** Undefined: the answer is waited for, until the time is over. */
+  readonly outcome: ProbeOutcome | undefined
+  readonly sent: string
+}[] = [
+  { claim: 'what is expected', check: lone, receive: '\u0002', outcome: pass, sent: '\u0001' },
+  {
+    claim: 'what is expected, among other bytes',
+    check: lone,
+    receive: '\0\u0003\u0002\u0004',
+    outcome: pass,
+    sent: '\u0001',
+  },
+  { claim: 'something else', check: lone, receive: '\u0003', outcome: undefined, sent: '\u0001' },
+  {
+    claim: 'blocks in another order',
+    check: 'receive: [{text: "02"}, {text: "03"}]',
+    receive: '\u0003\u0002',
+    outcome: undefined,
+    sent: '\u0001',
+  },
+  {
+    claim: 'nothing, where blocks of no bytes are expected',
+    check: 'receive: [{binary: ""}]',
+    receive: '',
+    outcome: pass,
+    sent: '',
+  },
+  {
+    claim: 'nothing, where nothing is expected: nor is anything sent',
+    check: '',
+    receive: '',
+    outcome: pass,
+    sent: '',
+  },
+]
+
+for (const { claim, check, receive, outcome, sent } of exchanges) {
+  test(`TCP: ${outcome?.kind ?? 'waits'} with ${claim}`, () => {
+    const one = new Scene(probeSettings(`tcp_health_check: {send: {text: "01"}, ${check}}`))
+    assert.equal(one.connect(), sent)
+    if (receive !== '') one.receive(receive)
+    assert.deepEqual(one.outcomes, outcome === undefined ? [] : [outcome])
+  })
+}
 
 test('TCP: a connection that is kept and ends between two checks is reported', () => {
   const one = new Scene(probeSettings('tcp_health_check: {receive: [{text: "01"}]}'))

@@ -4,8 +4,10 @@
  */
 import type { Clock } from '../../lib/clock.ts'
 import type { Random } from '../../lib/random.ts'
+import type { RequestHead } from '../http/message.ts'
 import type { Http2Options } from '../http2/settings.ts'
 import type { Http2Stats } from '../telemetry/cluster-stats.ts'
+import type { LogSource } from '../telemetry/log-source.ts'
 import type { Host } from '../upstream/host.ts'
 import type { Connector, WireAddress, WireTransport } from '../wire/wire.ts'
 
@@ -56,6 +58,22 @@ export interface ProbeScope {
   readonly random: Random
   readonly connector: Connector
 }
+
+/**
+ * What formats in a check's headers can be asked about. There is no client: as in Envoy, the loopback address stands for
+ * it, and for the listener.
+ */
+export function checkSource(head: RequestHead, target: ProbeTarget, clock: Clock): LogSource {
+  return {
+    request: head,
+    startMs: clock.nowMs(),
+    host: target.host,
+    downstreamLocalAddress: nobody,
+    downstreamRemoteAddress: nobody,
+  }
+}
+
+const nobody = '127.0.0.1:0'
 
 /** Whom a check is addressed to: the endpoint's own word goes first, then the check's, then the cluster's name. */
 export function authorityOf(configured: string, target: ProbeTarget): string {

@@ -85,6 +85,8 @@ export interface RequestRefusal {
 /** One request to an upstream. */
 export interface UpstreamStream {
   readonly localAddress: string
+  /** `address:port` of the far end; empty where it has no port. */
+  readonly remoteAddress?: string
   /** Absent for a tunnel of bytes. */
   readonly protocol?: HttpProtocol
   /** What TLS has proved of the upstream; absent on plaintext. */

@@ -6,7 +6,7 @@ import type { ConnectionSecurity } from '../connection-security.ts'
 import type { HeaderList } from '../http/header-list.ts'
 import type { RequestHead, ResponseHead } from '../http/message.ts'
 import type { ResponseEvents, UpstreamStream } from '../http/stream.ts'
-import { endText } from '../wire/end-text.ts'
+import { endText, remoteText } from '../wire/end-text.ts'
 import type { Wire, WireEvents } from '../wire/wire.ts'
 import { encodeLastChunk, encodeRequestHead } from './encoder.ts'
 import { responseFailure, type Refusal } from './refusal.ts'
@@ -73,6 +73,11 @@ export class ClientConnection implements WireEvents, UpstreamStream, ResponseSin
     this.localAddress = wire.localPort === 0 ? '' : endText(wire.localAddress, wire.localPort)
     this.security = wire.security
     wire.listen(this)
+  }
+
+  /** Rarely asked: a host nearly always has one address. */
+  get remoteAddress(): string {
+    return remoteText(this.#wire)
   }
 
   get wireBytesReceived(): number {

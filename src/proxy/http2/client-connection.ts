@@ -14,7 +14,7 @@ import type { RequestHead, ResponseHead } from '../http/message.ts'
 import type { ResponseEvents } from '../http/stream.ts'
 import type { Http2Stats } from '../telemetry/cluster-stats.ts'
 import type { CopyBuffers } from '../wire/copy-buffer.ts'
-import { endText } from '../wire/end-text.ts'
+import { endText, remoteText } from '../wire/end-text.ts'
 import type { Wire } from '../wire/wire.ts'
 import { ClientStream, type ClientStreamOwner } from './client-stream.ts'
 import { errorCodes, pingFrame, streamIdMax, type ErrorCode } from './frame.ts'
@@ -75,6 +75,10 @@ export class Http2ClientConnection implements SessionOwner, ClientStreamOwner {
   #isClosing = false
   /** Requests that it was given, for the pool's ceiling. */
   requests = 0
+
+  get remoteAddress(): string {
+    return remoteText(this.#wire)
+  }
 
   constructor(options: Http2ClientOptions) {
     const { wire, clock, http2, stats, limits } = options

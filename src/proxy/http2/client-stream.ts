@@ -9,6 +9,7 @@ import { lastBytes, type Http2Stream, type StreamEvents, type StreamReset } from
 
 export interface ClientStreamOwner {
   readonly localAddress: string
+  readonly remoteAddress: string
   readonly security: ConnectionSecurity | undefined
   /** Sends the head, now or when the peer's settings are known; undefined: the connection is over, or refuses. */
   openStream(one: ClientStream, head: RequestHead, isEnd: boolean): void
@@ -49,6 +50,10 @@ export class ClientStream implements UpstreamStream, StreamEvents {
 
   get localAddress(): string {
     return this.#owner.localAddress
+  }
+
+  get remoteAddress(): string {
+    return this.#owner.remoteAddress
   }
 
   get security(): ConnectionSecurity | undefined {

@@ -11,7 +11,7 @@ import type { FilterConfigs } from '../filter/route-config.ts'
 import type { HeaderList } from '../http/header-list.ts'
 import type { RequestHead } from '../http/message.ts'
 import type { RetryPolicy } from '../resilience/retry-policy.ts'
-import type { RequestRecord } from '../telemetry/request-record.ts'
+import type { LogSource } from '../telemetry/log-source.ts'
 import type { RouteStats } from '../telemetry/route-stats.ts'
 import type { HashRequest } from './hash-policy.ts'
 import type { InternalRedirectPolicy } from './internal-redirect.ts'
@@ -59,7 +59,7 @@ export type CountRoute = (head: RequestHead) => RouteCount
  * Changes the headers of a message in place. `head` is the request, also when a response is edited; the record is what
  * values such as `%UPSTREAM_HOST%` are read from (of a response edit, with its `response` set).
  */
-export type HeaderEdit = (headers: HeaderList, head: RequestHead, record?: RequestRecord) => void
+export type HeaderEdit = (headers: HeaderList, head: RequestHead, record?: LogSource) => void
 
 /** `connect`: CONNECT ends here and its payload goes to the cluster as raw bytes (`connect_config`). */
 export type RouteAction =

@@ -13,8 +13,8 @@ import type { TcpRecord } from '../telemetry/request-record.ts'
 import { connectOptions, type Cluster } from '../upstream/cluster.ts'
 import { connectFailureText } from '../upstream/connect-failure.ts'
 import { countConnectionEnd, tryAcquireConnection } from '../upstream/host-pool.ts'
-import type { Host } from '../upstream/host.ts'
-import { endText } from '../wire/end-text.ts'
+import { type Host, reachedAt } from '../upstream/host.ts'
+import { endText, remoteText } from '../wire/end-text.ts'
 import { LazyTimer } from '../wire/lazy-timer.ts'
 import type { ConnectResult, Wire, WireEvents } from '../wire/wire.ts'
 import { openTunnel, type TunnelResult, type TunnelSettings } from './open-tunnel.ts'
@@ -238,7 +238,7 @@ class TcpConnection implements OpenConnection {
   #join(upstream: Wire, cluster: Cluster, host: Host): void {
     this.#upstream = upstream
     this.#record.upstreamSecurity = upstream.security
-    this.#record.upstreamRemoteAddress = host.addressText
+    this.#record.upstreamRemoteAddress = reachedAt(host, { remoteAddress: remoteText(upstream) })
     this.#record.upstreamLocalAddress = endText(upstream.localAddress, upstream.localPort)
     this.#openWires += 1
     const onHostFailed = (): void => this.#end('UC', 'upstream_host_unhealthy')

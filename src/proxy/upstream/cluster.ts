@@ -97,8 +97,10 @@ export function connectOptions(
   transport: WireTransport | undefined,
 ): ConnectOptions {
   const { connectTimeoutMs, tcpKeepaliveMs, tcpKeepaliveProbing } = cluster
+  const { address, otherAddresses = [] } = host
   return {
-    address: host.address,
+    address,
+    ...(otherAddresses.length > 0 && { otherAddresses }),
     connectTimeoutMs,
     tcpKeepaliveMs,
     ...(tcpKeepaliveProbing && { tcpKeepaliveProbing }),

@@ -57,6 +57,8 @@ export interface Host {
   readonly address: WireAddress
   /** `ip:port` or `unix:path`: what `%UPSTREAM_HOST%`, /clusters and metrics print. */
   readonly addressText: string
+  /** Of the same endpoint, tried where there is no connection to the first; absent: none. */
+  readonly otherAddresses?: readonly WireAddress[]
   readonly hostname: string
   /** From EDS, at least 1. */
   weight: number
@@ -81,7 +83,16 @@ export interface Host {
   isAvailable(): boolean
 }
 
-/** Left out of what the share of healthy hosts is worked out of (Envoy's excluded hosts). */
-export function isExcluded({ active }: Host): boolean {
-  return active !== undefined && (active.isPending || active.isExcluded)
+/** Where a connection to it leads: of an endpoint of several addresses only the connection knows, which is asked then. */
+export function reachedAt(
+  { addressText, otherAddresses = [] }: Host,
+  connection: { readonly remoteAddress: string | undefined },
+): string {
+  if (otherAddresses.length === 0) return addressText
+  return connection.remoteAddress || addressText
+}
+
+/** Left out of what the share of healthy hosts is worked out of (Envoy's excluded hosts): it is about to come, or to go. */
+export function isExcluded({ active, health }: Host): boolean {
+  return health === 'draining' || (active !== undefined && (active.isPending || active.isExcluded))
 }

@@ -8,6 +8,7 @@ import { connect as connectSocket, type Socket } from 'node:net'
 
 import { unreachable } from '../../lib/assert.ts'
 import type { Clock } from '../../lib/clock.ts'
+import { connectFirst } from './connect-first.ts'
 import type { FlushTurn } from './flush-turn.ts'
 import type { HandleWires } from './handle-wire.ts'
 import { NetWire, acceptWire } from './net-wire.ts'
@@ -35,18 +36,23 @@ export interface ConnectorOptions {
 type ConnectDone = (result: ConnectResult) => void
 
 export function createConnector(options: ConnectorOptions): Connector {
-  return {
-    connect(target, done) {
-      const { address, transport } = target
-      if (address.kind === 'internal') {
-        return transport === undefined
-          ? connectInternal(options, address.listener, done)
-          : refuseInternal(address.listener, done)
-      }
+  const connectOne: Connector['connect'] = (target, done) => {
+    const { address, transport } = target
+    if (address.kind === 'internal') {
       return transport === undefined
-        ? connectNet(options, target, done)
-        : connectSecure(options, { target, transport }, done)
-    },
+        ? connectInternal(options, address.listener, done)
+        : refuseInternal(address.listener, done)
+    }
+    return transport === undefined
+      ? connectNet(options, target, done)
+      : connectSecure(options, { target, transport }, done)
+  }
+  const { clock } = options
+  return {
+    connect: (target, done) =>
+      target.otherAddresses === undefined
+        ? connectOne(target, done)
+        : connectFirst(target, { clock, connectOne }, done),
   }
 }
 

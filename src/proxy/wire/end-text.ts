@@ -6,3 +6,13 @@ export function endText(address: string, port: number): string {
   // IPv6 stands in brackets.
   return address.includes(':') ? ['[', address, ']:', port].join('') : [address, ':', port].join('')
 }
+
+/** The far end of a connection, as `endText`; empty where it has no port. */
+export function remoteText({ remoteAddress, remotePort }: Ends): string {
+  return remotePort === 0 ? '' : endText(remoteAddress, remotePort)
+}
+
+interface Ends {
+  readonly remoteAddress: string
+  readonly remotePort: number
+}

@@ -77,6 +77,8 @@ export interface KeepaliveProbing {
 
 export interface ConnectOptions {
   readonly address: WireAddress
+  /** Tried too, each a little later than the one before; the first connection that stands is taken. */
+  readonly otherAddresses?: readonly WireAddress[]
   readonly connectTimeoutMs: number
   readonly tcpKeepaliveMs?: number | undefined
   /** How often, and how far apart, an idle connection is probed; absent: as Node does. */
