@@ -8,7 +8,11 @@ import type { ExchangeScope } from './exchange-scope.ts'
 import type { Failure } from './failure.ts'
 import type { LocalReply } from './filter/http-filter.ts'
 import type { RequestHead, ResponseHead } from './http/message.ts'
-import { removeRetryHeaders, requestRetryPolicy } from './resilience/request-retry-policy.ts'
+import {
+  askedPerTryMs,
+  removeRetryHeaders,
+  requestRetryPolicy,
+} from './resilience/request-retry-policy.ts'
 import type { RetryPolicy } from './resilience/retry-policy.ts'
 import { type BadHeader, findBadHeader } from './resilience/strict-header.ts'
 import {
@@ -159,11 +163,12 @@ type Limits = Omit<
 /** Time-outs count from the end of the request, which a tunnel does not have; its duration is limited all the same. */
 function requestLimits(scope: ExchangeScope, head: RequestHead, forward: ForwardAction): Limits {
   const retryPolicy = requestRetryPolicy(forward.retryPolicy, head)
+  const ownTryMs = retryPolicy?.perTryTimeoutMs ?? askedPerTryMs(head.headers) ?? 0
   const timeoutMs = requestTimeoutMs(forward, head, scope.manager.respectExpectedTimeout)
   return {
     retryPolicy,
     timeoutMs,
-    tryTimeoutMs: perTryTimeoutMs(retryPolicy?.perTryTimeoutMs ?? 0, timeoutMs),
+    tryTimeoutMs: perTryTimeoutMs(ownTryMs, timeoutMs),
     tryIdleTimeoutMs: retryPolicy?.perTryIdleTimeoutMs ?? 0,
     durationMs: streamDurationMs(forward, head, scope.manager.maxStreamDurationMs ?? 0),
     timeoutReply: wantsAltResponse(head) ? noContent : undefined,
@@ -317,7 +322,13 @@ export function countInterim(
   routeStats?.answers.add(status)
 }
 
-type AnsweredRequest = Pick<RequestRecord, 'status' | 'attempts' | 'request' | 'routeStats'>
+interface AnsweredRequest extends Pick<
+  RequestRecord,
+  'status' | 'attempts' | 'request' | 'routeStats'
+> {
+  /** The reply counts for no cluster. */
+  readonly isUncounted?: boolean
+}
 
 /**
  * The router's last word, the upstream's answer or a reply in its place: says how often it tried, and counts for the
@@ -330,8 +341,10 @@ export function noteAnswer(
 ): void {
   if (plan === undefined) return
   const { status, attempts } = answer
-  countAnswer(plan.cluster, answer.request, status)
-  answer.routeStats?.answers.add(status)
+  if (answer.isUncounted !== true) {
+    countAnswer(plan.cluster, answer.request, status)
+    answer.routeStats?.answers.add(status)
+  }
   if (plan.forward.includeAttemptCountInResponse !== true || attempts === 0) return
   head.headers.set('x-envoy-attempt-count', String(attempts))
 }

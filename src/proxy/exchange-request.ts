@@ -54,8 +54,10 @@ export type RefusedShape = Exclude<ShapedRequest, { kind: 'ok' }>
 export function shapeTarget(head: RequestHead, scope: ShapeScope): RefusedShape | undefined {
   const { manager } = scope
   if (manager.stripPort !== 'none' || manager.stripTrailingHostDot === true) {
+    // As Envoy: a CONNECT keeps its port, which is where it leads, unless it is the listener's own.
+    const keepsPort = manager.stripPort === 'any' && head.method === 'CONNECT'
     head.authority = stripAuthority(head.authority, {
-      port: manager.stripPort,
+      port: keepsPort ? 'none' : manager.stripPort,
       listenerPort: scope.localPort,
       trailingDot: manager.stripTrailingHostDot === true,
     })

@@ -85,21 +85,22 @@ export class RetryState {
       return 'overflow'
     }
     this.#holdsUnit = true
-    stats.rqRetry.add(1)
-    record.routeStats?.rqRetry.add(1)
     if (outcome.status !== undefined) stats.retriedAnswers.add(outcome.status)
     return 'retry'
   }
 
-  /** Runs `next` after the back-off. `retry` is 1 for the first one. */
-  wait(retry: number, responseHeaders: HeaderList | undefined, next: () => void): void {
+  /** Runs `next` after the back-off; as in Envoy, a retry counts when it is made, and not where nobody waits for it. */
+  wait(record: RequestRecord, responseHeaders: HeaderList | undefined, next: () => void): void {
     const { clock, random, turn } = this.#runtime
     const { stats } = this.#cluster
-    const { delayMs, isAsked } = retryWait(this.#policy, { retry, random, clock, responseHeaders })
-    if (isAsked) stats.rqRetryBackoffRatelimited.add(1)
-    else stats.rqRetryBackoffExponential.add(1)
+    const options = { retry: record.attempts, random, clock, responseHeaders }
+    const { delayMs, isAsked } = retryWait(this.#policy, options)
     this.#timer = clock.setTimer(delayMs, () => {
       this.#timer = undefined
+      if (isAsked) stats.rqRetryBackoffRatelimited.add(1)
+      else stats.rqRetryBackoffExponential.add(1)
+      stats.rqRetry.add(1)
+      record.routeStats?.rqRetry.add(1)
       turn.run(next)
     })
   }

@@ -26,7 +26,7 @@ import { shapeRequest, shapeTarget, type RefusedShape } from './exchange-request
 import { addServiceTime } from './exchange-response.ts'
 import { RetryState, attemptOutcome, tellTimeoutRetry } from './exchange-retry.ts'
 import type { ExchangeScope, TimedExchange } from './exchange-scope.ts'
-import { acceptsTunnel, createTunnelSource, isRefusedHandshake } from './exchange-tunnel.ts'
+import * as tunnels from './exchange-tunnel.ts'
 import { isUnanswered, type Failure } from './failure.ts'
 import type { FilterContext, LocalReply } from './filter/http-filter.ts'
 import type { FilterSetting } from './filter/route-config.ts'
@@ -57,6 +57,8 @@ export class Exchange implements RequestEvents, AttemptOwner, FilterContext, Tim
   #isAccepted = false
   /** The reply that is being made is the router's, which counts its attempts. */
   #isRouterReply = false
+  /** No attempt is under way whose cluster that reply could count for. */
+  #isBetweenAttempts = false
   #isOver = false
   #trail: redirects.RedirectTrail | undefined
   /** Goes on with the request where a redirect was followed. */
@@ -204,7 +206,7 @@ export class Exchange implements RequestEvents, AttemptOwner, FilterContext, Tim
         this.#forward(route, action.forward)
         return
       case 'connect':
-        this.#source = createTunnelSource(this.#scope.runtime.connector)
+        this.#source = tunnels.createTunnelSource(this.#scope.runtime.connector)
         this.#forward(route, action.forward)
         return
       case 'redirect':
@@ -235,7 +237,7 @@ export class Exchange implements RequestEvents, AttemptOwner, FilterContext, Tim
     const { idleTimeoutMs } = plan.forward
     if (idleTimeoutMs !== undefined) timers.setIdle(idleTimeoutMs)
     timers.limitDuration(plan.durationMs, this.record.beginMs)
-    if (this.#body.isEnded) timers.startRoute(plan.timeoutMs)
+    if (this.#body.isEnded || tunnels.isWebsocket(this.request)) timers.startRoute(plan.timeoutMs)
     this.#findHost(plan)
   }
 
@@ -322,7 +324,7 @@ export class Exchange implements RequestEvents, AttemptOwner, FilterContext, Tim
     records.noteUpstream(this.record, attempt, this.#nowMs())
     const { isEnded, isEmpty, trailers } = this.#body
     const isWhole = isEnded && isEmpty && trailers === undefined
-    if (isEnded) this.#scope.timers.startTry(this.#plan)
+    if (isEnded || tunnels.isWebsocket(this.request)) this.#scope.timers.startTry(this.#plan)
     this.#scope.timers.limitTry(this.#plan?.attemptDurationMs ?? 0)
     attempt.sendHead(this.request, isWhole)
     if (!isWhole && !this.#isTunnel) this.#sendHeld(attempt)
@@ -349,8 +351,8 @@ export class Exchange implements RequestEvents, AttemptOwner, FilterContext, Tim
   }
 
   onAttemptHead(attempt: Attempt, head: ResponseHead, isEnd: boolean): void {
-    const isAccepting = this.#isTunnel && acceptsTunnel(this.request, head.status)
-    if (this.#isTunnel && isRefusedHandshake(this.request, head.status)) {
+    const isAccepting = this.#isTunnel && tunnels.acceptsTunnel(this.request, head.status)
+    if (this.#isTunnel && tunnels.isRefusedHandshake(this.request, head.status)) {
       this.#isTunnel = false
       this.#answerWith('websocket_handshake_unsuccessful', replies.refusedHandshake(head))
       return
@@ -396,10 +398,8 @@ export class Exchange implements RequestEvents, AttemptOwner, FilterContext, Tim
   /** This response is the one: no more attempts. */
   #settle(attempt: Attempt, head: ResponseHead): void {
     const { timers } = this.#scope
-    if (this.#retry !== undefined) {
-      this.#retry.release()
-      timers.settleTry()
-    }
+    this.#retry?.release()
+    timers.settleTry()
     const nowMs = this.#nowMs()
     plans.addHashCookies(head, this.#plan)
     records.noteServed(this.record, attempt.cluster, { status: head.status, nowMs })
@@ -414,7 +414,7 @@ export class Exchange implements RequestEvents, AttemptOwner, FilterContext, Tim
   #acceptTunnel(attempt: Attempt): void {
     this.#isAccepted = true
     attempt.isTunnel = true
-    this.#scope.timers.clearRoute()
+    this.#scope.timers.openTunnel()
     this.#sendHeld(attempt)
   }
 
@@ -464,7 +464,7 @@ export class Exchange implements RequestEvents, AttemptOwner, FilterContext, Tim
     attempt.discard()
     this.#scope.timers.endTry()
     tellTimeoutRetry(this.request, plan.forward, outcome)
-    this.#retry.wait(this.record.attempts, outcome.responseHeaders, () => {
+    this.#retry.wait(this.record, outcome.responseHeaders, () => {
       if (!this.#isOver) this.#findHost(plan)
     })
     return true
@@ -491,7 +491,9 @@ export class Exchange implements RequestEvents, AttemptOwner, FilterContext, Tim
   }
 
   onRouteTimeout(): void {
-    records.countTimeout(this.record, this.#plan?.cluster)
+    // As Envoy: while a retry waits no attempt is to blame, and the cluster counts neither time-out nor answer.
+    this.#isBetweenAttempts = this.#attempt === undefined
+    if (!this.#isBetweenAttempts) records.countTimeout(this.record, this.#plan?.cluster)
     this.#abort('timeout')
     this.#failUpstream('upstream-timeout', this.#plan?.timeoutReply)
   }
@@ -502,6 +504,7 @@ export class Exchange implements RequestEvents, AttemptOwner, FilterContext, Tim
   }
 
   onTryIdleTimeout(): void {
+    this.#attempt?.cluster.stats.rqPerTryIdleTimeout.add(1)
     this.#giveUpTry({ details: 'upstream_per_try_idle_timeout' })
   }
 
@@ -556,7 +559,8 @@ export class Exchange implements RequestEvents, AttemptOwner, FilterContext, Tim
     // As Envoy: a route that answers by itself edits its own answers only.
     if (this.#picked !== undefined) this.#editResponse(built.head)
     if (this.#isRouterReply) {
-      plans.noteAnswer(built.head, this.#plan, { ...record, status: built.status })
+      const isUncounted = this.#isBetweenAttempts
+      plans.noteAnswer(built.head, this.#plan, { ...record, status: built.status, isUncounted })
     }
     if (replies.endsConnection(built, failure, this.#scope)) this.#stream.closeAfterResponse()
     this.#respond(built)

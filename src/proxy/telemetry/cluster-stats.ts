@@ -87,6 +87,7 @@ export interface ClusterStats {
   readonly rqActiveOverflow: Counter
   readonly rqTimeout: Counter
   readonly rqPerTryTimeout: Counter
+  readonly rqPerTryIdleTimeout: Counter
   readonly rqMaxDuration: Counter
   readonly rqRetry: Counter
   readonly rqRetrySuccess: Counter

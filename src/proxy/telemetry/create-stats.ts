@@ -88,6 +88,7 @@ export function createClusterStats(registry: StatsRegistry, clusterName: string)
     rqActiveOverflow: counter('upstream_rq_active_overflow'),
     rqTimeout: counter('upstream_rq_timeout'),
     rqPerTryTimeout: counter('upstream_rq_per_try_timeout'),
+    rqPerTryIdleTimeout: counter('upstream_rq_per_try_idle_timeout'),
     rqMaxDuration: counter('upstream_rq_max_duration_reached'),
     rqRetry: counter('upstream_rq_retry'),
     rqRetrySuccess: counter('upstream_rq_retry_success'),
