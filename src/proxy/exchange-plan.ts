@@ -93,10 +93,6 @@ export function planForward(
   target: { readonly forward: ForwardAction; readonly picked: PickedCluster },
 ): ForwardPlan | PlanFailure {
   const { forward, picked } = target
-  const isTunnel = head.method === 'CONNECT' || head.upgrade !== undefined
-  if (isTunnel && !allowsTunnel(scope, head, forward)) {
-    return { failure: 'upgrade-refused', reply: {} }
-  }
   const cluster = scope.runtime.clusters.get(picked.cluster)
   if (cluster === undefined) {
     const status = forward.clusterNotFoundStatus
@@ -177,7 +173,19 @@ function requestLimits(scope: ExchangeScope, head: RequestHead, forward: Forward
 
 const noContent: Partial<LocalReply> = { status: 204, body: '' }
 
-/** A route adds to the listener's upgrades, and may take some away. */
+/** A route adds to the listener's upgrades, and may take some away; the router is not asked then. */
+export function isRefusedUpgrade(
+  scope: ExchangeScope,
+  head: RequestHead,
+  matched: MatchedRoute | undefined,
+): boolean {
+  if (matched === undefined || (head.method !== 'CONNECT' && head.upgrade === undefined))
+    return false
+  const { action } = matched.route
+  if (action.kind !== 'forward' && action.kind !== 'connect') return false
+  return !allowsTunnel(scope, head, action.forward)
+}
+
 function allowsTunnel(scope: ExchangeScope, head: RequestHead, forward: ForwardAction): boolean {
   const name = head.method === 'CONNECT' ? 'connect' : (head.upgrade ?? '')
   if (forward.refusedUpgrades?.has(name) === true) return false

@@ -29,6 +29,8 @@ export class RetryState {
   readonly #priorities: TriedPriorities | undefined
   #timer: Timer | undefined
   #holdsUnit = false
+  /** What the last attempt brought would be tried again, if it could. */
+  isUnwanted = false
 
   constructor(
     policy: RetryPolicy,
@@ -72,6 +74,7 @@ export class RetryState {
   decide(outcome: AttemptOutcome, record: RequestRecord): RetryVerdict {
     this.release()
     const decision = decideRetry(this.#policy, outcome)
+    this.isUnwanted = decision !== 'give-up'
     const { stats, breaker } = this.#cluster
     if (decision === 'limit-exceeded') {
       stats.rqRetryLimitExceeded.add(1)
@@ -97,6 +100,7 @@ export class RetryState {
     const { delayMs, isAsked } = retryWait(this.#policy, options)
     this.#timer = clock.setTimer(delayMs, () => {
       this.#timer = undefined
+      this.isUnwanted = false
       if (isAsked) stats.rqRetryBackoffRatelimited.add(1)
       else stats.rqRetryBackoffExponential.add(1)
       stats.rqRetry.add(1)

@@ -122,11 +122,12 @@ export class Exchange implements RequestEvents, AttemptOwner, FilterContext, Tim
   #refuseShape(shaped: RefusedShape): void {
     this.record.originalPath = this.request.path
     if (shaped.kind !== 'redirect') {
-      this.#scope.manager.stats.rejected('path').add(1)
+      records.countRefusedShape(this.record, shaped.kind, this.#scope.manager.stats)
       this.#fail(shaped.kind)
       return
     }
     this.record.details = 'path_normalization_failed'
+    this.#scope.manager.stats.rqRedirectedWithNormalizedPath.add(1)
     this.#respond(replies.redirectReply({ status: 307, location: shaped.location }, this.request))
   }
 
@@ -195,9 +196,10 @@ export class Exchange implements RequestEvents, AttemptOwner, FilterContext, Tim
   /** The router: what the route says. */
   #act(): void {
     const { route } = this
-    this.#scope.manager.stats.router.rqTotal.add(1)
-    if (route === undefined) {
-      this.#fail('no-route')
+    const isRefused = plans.isRefusedUpgrade(this.#scope, this.request, route)
+    if (!isRefused) this.#scope.manager.stats.router.rqTotal.add(1)
+    if (route === undefined || isRefused) {
+      this.#fail(isRefused ? 'upgrade-refused' : 'no-route')
       return
     }
     const { action } = route.route
@@ -288,8 +290,8 @@ export class Exchange implements RequestEvents, AttemptOwner, FilterContext, Tim
       this.#answer.filters?.onRequestData(this, chunk.length)
       return
     }
-    if (this.#mayRetry()) this.#body.holdForReplay(chunk)
-    else this.#body.forget()
+    if (!this.#mayRetry()) this.#body.forget()
+    else if (this.#body.holdForReplay(chunk)) attempt.cluster.stats.retryAbandoned.add(1)
     if (!attempt.sendData(chunk)) this.#stream.pauseRequest()
   }
 
@@ -402,7 +404,8 @@ export class Exchange implements RequestEvents, AttemptOwner, FilterContext, Tim
     timers.settleTry()
     const nowMs = this.#nowMs()
     plans.addHashCookies(head, this.#plan)
-    records.noteServed(this.record, attempt.cluster, { status: head.status, nowMs })
+    const isUnwanted = this.#retry?.isUnwanted === true
+    records.noteServed(this.record, attempt.cluster, { status: head.status, nowMs, isUnwanted })
     timers.touch()
   }
 
@@ -472,7 +475,8 @@ export class Exchange implements RequestEvents, AttemptOwner, FilterContext, Tim
 
   onRequestInvalid(refusal: RequestRefusal): void {
     if (this.#isOver) return
-    this.record.requestEndMs = 0
+    // What has no host is whole; all else ends where it is.
+    if (refusal.failure !== 'missing-host') this.record.requestEndMs = 0
     records.countRefusal(this.#scope.manager.stats, refusal)
     // HTTP/2 has nobody to answer where a message is malformed: its stream is reset.
     if (isUnanswered(refusal.failure)) this.onDownstreamClose(refusal)
