@@ -242,11 +242,13 @@ export class Attempt implements StreamWaiter {
     if (this.#stream?.protocol === 'HTTP/2') this.cluster.stats.rqTxReset.add(1)
   }
 
-  /** Of HTTP/1 there is no reset but the end of its connection. */
+  /** Of HTTP/1 there is no reset but the end of its connection. As in Envoy a stream that was refused is none. */
   #countReset(failure: Failure): void {
     if (this.#stream?.protocol !== 'HTTP/2') return
-    const isReset = failure === 'upstream-reset' || failure === 'upstream-refused-stream'
-    if (isReset) this.cluster.stats.rqRxReset.add(1)
+    const { stats } = this.cluster
+    if (failure === 'upstream-reset') stats.rqRxReset.add(1)
+    else if (failure === 'upstream-protocol-error') stats.rqTxReset.add(1)
+    else if (failure === 'upstream-termination') stats.rqPendingFailureEject.add(1)
   }
 
   #countResponse(head: ResponseHead): void {

@@ -89,13 +89,14 @@ export class RequestBody {
     this.#total.bufferedBytes += chunk.length
   }
 
-  /** Keeps a chunk that has been sent, while the whole fits and the process has room; then gives up on sending it again. */
-  holdForReplay(chunk: Uint8Array): void {
-    if (!this.#isReplayable) return
+  /** Keeps a chunk that has been sent, while the whole fits and the process has room; true where that ends with this one. */
+  holdForReplay(chunk: Uint8Array): boolean {
+    if (!this.#isReplayable) return false
     const total = this.#total.bufferedBytesOfProcess + chunk.length
     const isFull = this.#bytes + chunk.length > this.#bytesMax
     if (isFull || total > this.#total.bufferedBytesMax) this.forget()
     else this.hold(chunk)
+    return !this.#isReplayable
   }
 
   /** Nothing is sent again from here on. */

@@ -8,7 +8,11 @@ import type { ExchangeScope } from './exchange-scope.ts'
 import type { Failure } from './failure.ts'
 import type { LocalReply } from './filter/http-filter.ts'
 import type { RequestHead, ResponseHead } from './http/message.ts'
-import { removeRetryHeaders, requestRetryPolicy } from './resilience/request-retry-policy.ts'
+import {
+  askedPerTryMs,
+  removeRetryHeaders,
+  requestRetryPolicy,
+} from './resilience/request-retry-policy.ts'
 import type { RetryPolicy } from './resilience/retry-policy.ts'
 import { type BadHeader, findBadHeader } from './resilience/strict-header.ts'
 import {
@@ -89,10 +93,6 @@ export function planForward(
   target: { readonly forward: ForwardAction; readonly picked: PickedCluster },
 ): ForwardPlan | PlanFailure {
   const { forward, picked } = target
-  const isTunnel = head.method === 'CONNECT' || head.upgrade !== undefined
-  if (isTunnel && !allowsTunnel(scope, head, forward)) {
-    return { failure: 'upgrade-refused', reply: {} }
-  }
   const cluster = scope.runtime.clusters.get(picked.cluster)
   if (cluster === undefined) {
     const status = forward.clusterNotFoundStatus
@@ -159,11 +159,12 @@ type Limits = Omit<
 /** Time-outs count from the end of the request, which a tunnel does not have; its duration is limited all the same. */
 function requestLimits(scope: ExchangeScope, head: RequestHead, forward: ForwardAction): Limits {
   const retryPolicy = requestRetryPolicy(forward.retryPolicy, head)
+  const ownTryMs = retryPolicy?.perTryTimeoutMs ?? askedPerTryMs(head.headers) ?? 0
   const timeoutMs = requestTimeoutMs(forward, head, scope.manager.respectExpectedTimeout)
   return {
     retryPolicy,
     timeoutMs,
-    tryTimeoutMs: perTryTimeoutMs(retryPolicy?.perTryTimeoutMs ?? 0, timeoutMs),
+    tryTimeoutMs: perTryTimeoutMs(ownTryMs, timeoutMs),
     tryIdleTimeoutMs: retryPolicy?.perTryIdleTimeoutMs ?? 0,
     durationMs: streamDurationMs(forward, head, scope.manager.maxStreamDurationMs ?? 0),
     timeoutReply: wantsAltResponse(head) ? noContent : undefined,
@@ -172,7 +173,19 @@ function requestLimits(scope: ExchangeScope, head: RequestHead, forward: Forward
 
 const noContent: Partial<LocalReply> = { status: 204, body: '' }
 
-/** A route adds to the listener's upgrades, and may take some away. */
+/** A route adds to the listener's upgrades, and may take some away; the router is not asked then. */
+export function isRefusedUpgrade(
+  scope: ExchangeScope,
+  head: RequestHead,
+  matched: MatchedRoute | undefined,
+): boolean {
+  if (matched === undefined || (head.method !== 'CONNECT' && head.upgrade === undefined))
+    return false
+  const { action } = matched.route
+  if (action.kind !== 'forward' && action.kind !== 'connect') return false
+  return !allowsTunnel(scope, head, action.forward)
+}
+
 function allowsTunnel(scope: ExchangeScope, head: RequestHead, forward: ForwardAction): boolean {
   const name = head.method === 'CONNECT' ? 'connect' : (head.upgrade ?? '')
   if (forward.refusedUpgrades?.has(name) === true) return false
@@ -317,7 +330,13 @@ export function countInterim(
   routeStats?.answers.add(status)
 }
 
-type AnsweredRequest = Pick<RequestRecord, 'status' | 'attempts' | 'request' | 'routeStats'>
+interface AnsweredRequest extends Pick<
+  RequestRecord,
+  'status' | 'attempts' | 'request' | 'routeStats'
+> {
+  /** The reply counts for no cluster. */
+  readonly isUncounted?: boolean
+}
 
 /**
  * The router's last word, the upstream's answer or a reply in its place: says how often it tried, and counts for the
@@ -330,8 +349,10 @@ export function noteAnswer(
 ): void {
   if (plan === undefined) return
   const { status, attempts } = answer
-  countAnswer(plan.cluster, answer.request, status)
-  answer.routeStats?.answers.add(status)
+  if (answer.isUncounted !== true) {
+    countAnswer(plan.cluster, answer.request, status)
+    answer.routeStats?.answers.add(status)
+  }
   if (plan.forward.includeAttemptCountInResponse !== true || attempts === 0) return
   head.headers.set('x-envoy-attempt-count', String(attempts))
 }

@@ -149,6 +149,8 @@ const endCounters: Readonly<Partial<Record<Failure, CountEnd>>> = {
     details === 'request_header_timeout' ? stats.rqHeaderTimeout.add(1) : stats.rqTimeout.add(1),
   'relative-path': (stats) => stats.rqNonRelativePath.add(1),
   'upgrade-refused': (stats) => stats.rqWsOnNonWsRoute.add(1),
+  'bad-path': (stats) => stats.rqFailedPathNormalization.add(1),
+  'payload-too-large': (stats) => stats.rqTooLarge.add(1),
 }
 
 /** A gRPC client takes a response without a status for what its HTTP status stands for. */
@@ -211,12 +213,12 @@ export function noteWire(
 export function noteServed(
   record: RequestRecord,
   { stats }: Cluster,
-  answer: { readonly status: number; readonly nowMs: number },
+  answer: { readonly status: number; readonly nowMs: number; readonly isUnwanted: boolean },
 ): void {
-  const { status, nowMs } = answer
+  const { status, nowMs, isUnwanted } = answer
   record.upstreamHeadMs = nowMs
   const { routeStats } = record
-  if (record.attempts > 1 && status < 500) {
+  if (record.attempts > 1 && !isUnwanted) {
     stats.rqRetrySuccess.add(1)
     routeStats?.rqRetrySuccess.add(1)
   }
@@ -255,7 +257,11 @@ export function addFlag(record: RequestRecord, flag: string): void {
 }
 
 /** Nobody broke a rule of HTTP/1.1; of HTTP/2 the connection counts it itself. */
-const isNoFault: ReadonlySet<Failure> = new Set(['request-timeout', 'messaging-error'])
+const isNoFault: ReadonlySet<Failure> = new Set([
+  'request-timeout',
+  'messaging-error',
+  'missing-host',
+])
 
 /** A request that is no valid message. */
 export function countRefusal(stats: DownstreamStats, refusal: RequestRefusal): void {
@@ -263,7 +269,18 @@ export function countRefusal(stats: DownstreamStats, refusal: RequestRefusal): v
   if (refusal.failure === 'downstream-disconnect') return
   stats.rejected(refusal.reason).add(1)
   if (!isNoFault.has(refusal.failure)) stats.cxProtocolError.add(1)
-  if (refusal.failure === 'headers-too-large') stats.rqTooLarge.add(1)
+}
+
+/** The same where the codec had nothing against it; a scheme that is not believed is Envoy's codec's business. */
+export function countRefusedShape(
+  record: RequestRecord,
+  failure: Failure,
+  stats: DownstreamStats,
+): void {
+  stats.rejected('path').add(1)
+  if (failure !== 'forbidden-scheme') return
+  stats.cxProtocolError.add(1)
+  record.requestEndMs = 0
 }
 
 /** Envoy's details tell why no connection stood, and not what was wrong with an answer: that is in the process's log. */

@@ -5,7 +5,7 @@
 import { isIP } from 'node:net'
 
 import { clientCertHeader, shapeClientCert } from './exchange-client-cert.ts'
-import { isGrpc } from './exchange-response.ts'
+import { addVia, isGrpc } from './exchange-response.ts'
 import type { ExchangeScope } from './exchange-scope.ts'
 import { stripAuthority } from './http/authority.ts'
 import type { HeaderList } from './http/header-list.ts'
@@ -13,6 +13,7 @@ import type { RequestHead } from './http/message.ts'
 import { normalizePath } from './http/path.ts'
 import { sanitizeReferer } from './http/referer.ts'
 import type { ClientCertForwarding, HttpConnectionManager } from './listener/listener-config.ts'
+import { unmapped } from './wire/proxy-protocol.ts'
 
 /** What shaping found out. */
 export type ShapedRequest =
@@ -54,8 +55,10 @@ export type RefusedShape = Exclude<ShapedRequest, { kind: 'ok' }>
 export function shapeTarget(head: RequestHead, scope: ShapeScope): RefusedShape | undefined {
   const { manager } = scope
   if (manager.stripPort !== 'none' || manager.stripTrailingHostDot === true) {
+    // As Envoy: a CONNECT keeps its port, which is where it leads, unless it is the listener's own.
+    const keepsPort = manager.stripPort === 'any' && head.method === 'CONNECT'
     head.authority = stripAuthority(head.authority, {
-      port: manager.stripPort,
+      port: keepsPort ? 'none' : manager.stripPort,
       listenerPort: scope.localPort,
       trailingDot: manager.stripTrailingHostDot === true,
     })
@@ -151,7 +154,7 @@ function shapeHeaders(head: RequestHead, scope: ShapeScope): ShapedRequest {
   if (seen.envoy) sanitize(headers, remote.isInternal, isEdge)
   addOrigin(headers, remote, isEdge)
   if (manager.generateRequestId) identify(headers, scope, seen.requestId && !isEdge)
-  if (manager.via !== undefined) headers.append('via', manager.via)
+  if (manager.via !== undefined) addVia(headers, manager.via)
   const expectsContinue = takeExpectation(headers, manager, seen)
   return { kind: 'ok', remoteAddressText: remote.text, expectsContinue }
 }
@@ -234,7 +237,7 @@ function readRemote(forwardedFor: string | undefined, scope: ShapeScope): Remote
   const { manager } = scope
   const isInternalAddress = manager.isInternalAddress ?? noAddress
   if (forwardedFor === undefined) {
-    const isInternal = manager.useRemoteAddress && isInternalAddress(scope.remoteAddress)
+    const isInternal = manager.useRemoteAddress && isInternalAddress(unmapped(scope.remoteAddress))
     return direct(scope, isInternal)
   }
   const hops = manager.useRemoteAddress ? manager.xffTrustedHops - 1 : manager.xffTrustedHops

@@ -13,8 +13,14 @@ export function shapeResponse(
   const { headers } = head
   if (!headers.has('date')) headers.append('date', scope.dates.text())
   setServer(headers, scope)
-  if (manager.via !== undefined) headers.append('via', manager.via)
+  if (manager.via !== undefined) addVia(headers, manager.via)
   if (manager.tellsRequestId === true) tellRequestId(headers, request)
+}
+
+/** As Envoy: one list of all that a message came by. */
+export function addVia(headers: HeaderList, own: string): void {
+  const before = headers.getAll('via')
+  headers.set('via', before === undefined ? own : `${before}, ${own}`)
 }
 
 function tellRequestId(headers: HeaderList, request: RequestHead): void {

@@ -29,6 +29,8 @@ export class RetryState {
   readonly #priorities: TriedPriorities | undefined
   #timer: Timer | undefined
   #holdsUnit = false
+  /** What the last attempt brought would be tried again, if it could. */
+  isUnwanted = false
 
   constructor(
     policy: RetryPolicy,
@@ -72,6 +74,7 @@ export class RetryState {
   decide(outcome: AttemptOutcome, record: RequestRecord): RetryVerdict {
     this.release()
     const decision = decideRetry(this.#policy, outcome)
+    this.isUnwanted = decision !== 'give-up'
     const { stats, breaker } = this.#cluster
     if (decision === 'limit-exceeded') {
       stats.rqRetryLimitExceeded.add(1)
@@ -85,21 +88,23 @@ export class RetryState {
       return 'overflow'
     }
     this.#holdsUnit = true
-    stats.rqRetry.add(1)
-    record.routeStats?.rqRetry.add(1)
     if (outcome.status !== undefined) stats.retriedAnswers.add(outcome.status)
     return 'retry'
   }
 
-  /** Runs `next` after the back-off. `retry` is 1 for the first one. */
-  wait(retry: number, responseHeaders: HeaderList | undefined, next: () => void): void {
+  /** Runs `next` after the back-off; as in Envoy, a retry counts when it is made, and not where nobody waits for it. */
+  wait(record: RequestRecord, responseHeaders: HeaderList | undefined, next: () => void): void {
     const { clock, random, turn } = this.#runtime
     const { stats } = this.#cluster
-    const { delayMs, isAsked } = retryWait(this.#policy, { retry, random, clock, responseHeaders })
-    if (isAsked) stats.rqRetryBackoffRatelimited.add(1)
-    else stats.rqRetryBackoffExponential.add(1)
+    const options = { retry: record.attempts, random, clock, responseHeaders }
+    const { delayMs, isAsked } = retryWait(this.#policy, options)
     this.#timer = clock.setTimer(delayMs, () => {
       this.#timer = undefined
+      this.isUnwanted = false
+      if (isAsked) stats.rqRetryBackoffRatelimited.add(1)
+      else stats.rqRetryBackoffExponential.add(1)
+      stats.rqRetry.add(1)
+      record.routeStats?.rqRetry.add(1)
       turn.run(next)
     })
   }

@@ -107,8 +107,11 @@ export class ExchangeTimers {
     this.#route.set(timeoutMs, this.#runtime.clock.monotonicMs())
   }
 
-  clearRoute(): void {
+  /** Neither the route's time nor an attempt's is a tunnel's. */
+  openTunnel(): void {
     this.#route?.clear()
+    this.#attemptIdleMs = 0
+    this.#attemptIdle?.clear()
   }
 
   /** An attempt's clock starts when its request is whole. */

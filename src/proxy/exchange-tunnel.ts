@@ -9,7 +9,7 @@ import type { RequestHead } from './http/message.ts'
 import type { ResponseEvents, UpstreamStream } from './http/stream.ts'
 import type { CircuitBreaker } from './resilience/circuit-breaker.ts'
 import { connectOptions, type Cluster } from './upstream/cluster.ts'
-import type { StreamWaiter } from './upstream/host-pool.ts'
+import { countConnectionEnd, type StreamWaiter } from './upstream/host-pool.ts'
 import type { Host } from './upstream/host.ts'
 import { endText, remoteText } from './wire/end-text.ts'
 import type { Connector, Wire, WireEvents } from './wire/wire.ts'
@@ -21,7 +21,12 @@ export function acceptsTunnel(request: RequestHead, status: number): boolean {
 
 /** Envoy `check_switch_protocol_websocket_handshake`: an answer that neither switches nor refuses is none. */
 export function isRefusedHandshake(request: RequestHead, status: number): boolean {
-  return request.upgrade === 'websocket' && status >= 200 && status < 400
+  return isWebsocket(request) && status >= 200 && status < 400
+}
+
+/** As Envoy: what answers a websocket's handshake has the route's time-out, other tunnels wait. */
+export function isWebsocket(request: RequestHead): boolean {
+  return request.upgrade === 'websocket'
 }
 
 /** A source that connects for each request. One per exchange: it remembers only the current attempt. */
@@ -33,6 +38,7 @@ export function createTunnelSource(connector: Connector): StreamSource {
         waiter.onNoStream({ failure: 'overflow', message: 'too many connections' })
         return
       }
+      cluster.stats.rqPendingTotal.add(1)
       cluster.stats.cxTotal.add(1)
       cluster.stats.cxActive.add(1)
       const transport = cluster.transportOf?.(host, { kind: 'tcp', downstream: waiter.downstream })
@@ -117,8 +123,13 @@ class TunnelStream implements UpstreamStream, WireEvents {
   }
 
   reset(): void {
+    if (this.#events !== undefined) this.#countEnd('local')
     this.#events = undefined
     this.#wire.destroy()
+  }
+
+  #countEnd(endedBy: 'local' | 'remote'): void {
+    countConnectionEnd(this.#cluster, { endedBy, wasBusy: true })
   }
 
   discard(): void {
@@ -149,6 +160,7 @@ class TunnelStream implements UpstreamStream, WireEvents {
   onClose(error: Error | undefined): void {
     release(this.#cluster)
     const events = this.#events
+    if (events !== undefined) this.#countEnd('remote')
     this.#events = undefined
     events?.onUpstreamReset({
       failure: 'upstream-termination',

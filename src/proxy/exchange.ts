@@ -26,7 +26,7 @@ import { shapeRequest, shapeTarget, type RefusedShape } from './exchange-request
 import { addServiceTime } from './exchange-response.ts'
 import { RetryState, attemptOutcome, tellTimeoutRetry } from './exchange-retry.ts'
 import type { ExchangeScope, TimedExchange } from './exchange-scope.ts'
-import { acceptsTunnel, createTunnelSource, isRefusedHandshake } from './exchange-tunnel.ts'
+import * as tunnels from './exchange-tunnel.ts'
 import { isUnanswered, type Failure } from './failure.ts'
 import type { FilterContext, LocalReply } from './filter/http-filter.ts'
 import type { FilterSetting } from './filter/route-config.ts'
@@ -57,6 +57,8 @@ export class Exchange implements RequestEvents, AttemptOwner, FilterContext, Tim
   #isAccepted = false
   /** The reply that is being made is the router's, which counts its attempts. */
   #isRouterReply = false
+  /** No attempt is under way whose cluster that reply could count for. */
+  #isBetweenAttempts = false
   #isOver = false
   #trail: redirects.RedirectTrail | undefined
   /** Goes on with the request where a redirect was followed. */
@@ -120,11 +122,12 @@ export class Exchange implements RequestEvents, AttemptOwner, FilterContext, Tim
   #refuseShape(shaped: RefusedShape): void {
     this.record.originalPath = this.request.path
     if (shaped.kind !== 'redirect') {
-      this.#scope.manager.stats.rejected('path').add(1)
+      records.countRefusedShape(this.record, shaped.kind, this.#scope.manager.stats)
       this.#fail(shaped.kind)
       return
     }
     this.record.details = 'path_normalization_failed'
+    this.#scope.manager.stats.rqRedirectedWithNormalizedPath.add(1)
     this.#respond(replies.redirectReply({ status: 307, location: shaped.location }, this.request))
   }
 
@@ -193,9 +196,10 @@ export class Exchange implements RequestEvents, AttemptOwner, FilterContext, Tim
   /** The router: what the route says. */
   #act(): void {
     const { route } = this
-    this.#scope.manager.stats.router.rqTotal.add(1)
-    if (route === undefined) {
-      this.#fail('no-route')
+    const isRefused = plans.isRefusedUpgrade(this.#scope, this.request, route)
+    if (!isRefused) this.#scope.manager.stats.router.rqTotal.add(1)
+    if (route === undefined || isRefused) {
+      this.#fail(isRefused ? 'upgrade-refused' : 'no-route')
       return
     }
     const { action } = route.route
@@ -204,7 +208,7 @@ export class Exchange implements RequestEvents, AttemptOwner, FilterContext, Tim
         this.#forward(route, action.forward)
         return
       case 'connect':
-        this.#source = createTunnelSource(this.#scope.runtime.connector)
+        this.#source = tunnels.createTunnelSource(this.#scope.runtime.connector)
         this.#forward(route, action.forward)
         return
       case 'redirect':
@@ -235,7 +239,7 @@ export class Exchange implements RequestEvents, AttemptOwner, FilterContext, Tim
     const { idleTimeoutMs } = plan.forward
     if (idleTimeoutMs !== undefined) timers.setIdle(idleTimeoutMs)
     timers.limitDuration(plan.durationMs, this.record.beginMs)
-    if (this.#body.isEnded) timers.startRoute(plan.timeoutMs)
+    if (this.#body.isEnded || tunnels.isWebsocket(this.request)) timers.startRoute(plan.timeoutMs)
     this.#findHost(plan)
   }
 
@@ -286,8 +290,8 @@ export class Exchange implements RequestEvents, AttemptOwner, FilterContext, Tim
       this.#answer.filters?.onRequestData(this, chunk.length)
       return
     }
-    if (this.#mayRetry()) this.#body.holdForReplay(chunk)
-    else this.#body.forget()
+    if (!this.#mayRetry()) this.#body.forget()
+    else if (this.#body.holdForReplay(chunk)) attempt.cluster.stats.retryAbandoned.add(1)
     if (!attempt.sendData(chunk)) this.#stream.pauseRequest()
   }
 
@@ -322,7 +326,7 @@ export class Exchange implements RequestEvents, AttemptOwner, FilterContext, Tim
     records.noteUpstream(this.record, attempt, this.#nowMs())
     const { isEnded, isEmpty, trailers } = this.#body
     const isWhole = isEnded && isEmpty && trailers === undefined
-    if (isEnded) this.#scope.timers.startTry(this.#plan)
+    if (isEnded || tunnels.isWebsocket(this.request)) this.#scope.timers.startTry(this.#plan)
     this.#scope.timers.limitTry(this.#plan?.attemptDurationMs ?? 0)
     attempt.sendHead(this.request, isWhole)
     if (!isWhole && !this.#isTunnel) this.#sendHeld(attempt)
@@ -349,8 +353,8 @@ export class Exchange implements RequestEvents, AttemptOwner, FilterContext, Tim
   }
 
   onAttemptHead(attempt: Attempt, head: ResponseHead, isEnd: boolean): void {
-    const isAccepting = this.#isTunnel && acceptsTunnel(this.request, head.status)
-    if (this.#isTunnel && isRefusedHandshake(this.request, head.status)) {
+    const isAccepting = this.#isTunnel && tunnels.acceptsTunnel(this.request, head.status)
+    if (this.#isTunnel && tunnels.isRefusedHandshake(this.request, head.status)) {
       this.#isTunnel = false
       this.#answerWith('websocket_handshake_unsuccessful', replies.refusedHandshake(head))
       return
@@ -396,13 +400,12 @@ export class Exchange implements RequestEvents, AttemptOwner, FilterContext, Tim
   /** This response is the one: no more attempts. */
   #settle(attempt: Attempt, head: ResponseHead): void {
     const { timers } = this.#scope
-    if (this.#retry !== undefined) {
-      this.#retry.release()
-      timers.settleTry()
-    }
+    this.#retry?.release()
+    timers.settleTry()
     const nowMs = this.#nowMs()
     plans.addHashCookies(head, this.#plan)
-    records.noteServed(this.record, attempt.cluster, { status: head.status, nowMs })
+    const isUnwanted = this.#retry?.isUnwanted === true
+    records.noteServed(this.record, attempt.cluster, { status: head.status, nowMs, isUnwanted })
     timers.touch()
   }
 
@@ -414,7 +417,7 @@ export class Exchange implements RequestEvents, AttemptOwner, FilterContext, Tim
   #acceptTunnel(attempt: Attempt): void {
     this.#isAccepted = true
     attempt.isTunnel = true
-    this.#scope.timers.clearRoute()
+    this.#scope.timers.openTunnel()
     this.#sendHeld(attempt)
   }
 
@@ -464,7 +467,7 @@ export class Exchange implements RequestEvents, AttemptOwner, FilterContext, Tim
     attempt.discard()
     this.#scope.timers.endTry()
     tellTimeoutRetry(this.request, plan.forward, outcome)
-    this.#retry.wait(this.record.attempts, outcome.responseHeaders, () => {
+    this.#retry.wait(this.record, outcome.responseHeaders, () => {
       if (!this.#isOver) this.#findHost(plan)
     })
     return true
@@ -472,7 +475,8 @@ export class Exchange implements RequestEvents, AttemptOwner, FilterContext, Tim
 
   onRequestInvalid(refusal: RequestRefusal): void {
     if (this.#isOver) return
-    this.record.requestEndMs = 0
+    // What has no host is whole; all else ends where it is.
+    if (refusal.failure !== 'missing-host') this.record.requestEndMs = 0
     records.countRefusal(this.#scope.manager.stats, refusal)
     // HTTP/2 has nobody to answer where a message is malformed: its stream is reset.
     if (isUnanswered(refusal.failure)) this.onDownstreamClose(refusal)
@@ -491,7 +495,9 @@ export class Exchange implements RequestEvents, AttemptOwner, FilterContext, Tim
   }
 
   onRouteTimeout(): void {
-    records.countTimeout(this.record, this.#plan?.cluster)
+    // As Envoy: while a retry waits no attempt is to blame, and the cluster counts neither time-out nor answer.
+    this.#isBetweenAttempts = this.#attempt === undefined
+    if (!this.#isBetweenAttempts) records.countTimeout(this.record, this.#plan?.cluster)
     this.#abort('timeout')
     this.#failUpstream('upstream-timeout', this.#plan?.timeoutReply)
   }
@@ -502,6 +508,7 @@ export class Exchange implements RequestEvents, AttemptOwner, FilterContext, Tim
   }
 
   onTryIdleTimeout(): void {
+    this.#attempt?.cluster.stats.rqPerTryIdleTimeout.add(1)
     this.#giveUpTry({ details: 'upstream_per_try_idle_timeout' })
   }
 
@@ -556,7 +563,8 @@ export class Exchange implements RequestEvents, AttemptOwner, FilterContext, Tim
     // As Envoy: a route that answers by itself edits its own answers only.
     if (this.#picked !== undefined) this.#editResponse(built.head)
     if (this.#isRouterReply) {
-      plans.noteAnswer(built.head, this.#plan, { ...record, status: built.status })
+      const isUncounted = this.#isBetweenAttempts
+      plans.noteAnswer(built.head, this.#plan, { ...record, status: built.status, isUncounted })
     }
     if (replies.endsConnection(built, failure, this.#scope)) this.#stream.closeAfterResponse()
     this.#respond(built)

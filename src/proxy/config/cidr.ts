@@ -9,7 +9,8 @@ export function compileCidrRanges(
   ranges: readonly CidrRange[],
   report: FieldReport,
 ): (address: string) => boolean {
-  const list = new BlockList()
+  // Two lists: Node finds an IPv4 address that is mapped into IPv6 in ranges of IPv4, which Envoy does not.
+  const lists = { ipv4: new BlockList(), ipv6: new BlockList() }
   for (const [index, range] of ranges.entries()) {
     const here = at(report, index)
     const family = isIPv6(range.addressPrefix) ? 'ipv6' : 'ipv4'
@@ -20,8 +21,11 @@ export function compileCidrRanges(
     } else if (length > bits) {
       refuse(at(here, 'prefix_len'), `value must be less than or equal to ${bits}, got ${length}`)
     } else {
-      list.addSubnet(range.addressPrefix, length, family)
+      lists[family].addSubnet(range.addressPrefix, length, family)
     }
   }
-  return (address) => list.check(address, isIPv6(address) ? 'ipv6' : 'ipv4')
+  return (address) => {
+    const family = isIPv6(address) ? 'ipv6' : 'ipv4'
+    return lists[family].check(address, family)
+  }
 }

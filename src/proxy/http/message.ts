@@ -26,10 +26,17 @@ export interface RequestHead {
   bodyLength: BodyLength
   /** Protocol that `Connection: upgrade` asked for, lower case, or undefined. */
   upgrade: string | undefined
+  /** The same as the client spelt it; absent: in lower case. */
+  upgradeSpelling?: string
   /** Whether the client asked for the connection to end after this exchange. */
   wantsClose: boolean
   /** What a filter has made gRPC of; absent: nothing. */
   translatedFrom?: 'grpc-web'
+}
+
+/** As the next hop is asked for it. */
+export function spelledUpgrade({ upgrade, upgradeSpelling }: RequestHead): string {
+  return upgradeSpelling ?? upgrade ?? ''
 }
 
 export interface ResponseHead {

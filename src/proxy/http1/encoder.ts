@@ -2,7 +2,7 @@
  * Heads as text for the wire. Framing headers are written from `bodyLength` alone: what a header list says
  * about lengths never frames a message that we send.
  */
-import type { RequestHead, ResponseHead } from '../http/message.ts'
+import { spelledUpgrade, type RequestHead, type ResponseHead } from '../http/message.ts'
 
 export interface ResponseFraming {
   /** Whether the client can read chunks: HTTP/1.1. */
@@ -25,7 +25,7 @@ export function encodeRequestHead(head: RequestHead, sendsUrl = false): string {
   }
   if (head.method === 'CONNECT') return `${text}\r\n`
   if (head.upgrade !== undefined)
-    return `${text}connection: upgrade\r\nupgrade: ${head.upgrade}\r\n\r\n`
+    return `${text}connection: upgrade\r\nupgrade: ${spelledUpgrade(head)}\r\n\r\n`
   if (head.bodyLength === 'until-end') return `${text}transfer-encoding: chunked\r\n\r\n`
   if (head.bodyLength !== 0 || needsLength(head)) {
     return `${text}content-length: ${head.bodyLength}\r\n\r\n`

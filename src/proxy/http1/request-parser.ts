@@ -287,7 +287,7 @@ export class RequestParser {
         applyProxyConnection(value, this.#connection)
         return undefined
       case 'upgrade':
-        this.#upgrade = value.toLowerCase()
+        this.#upgrade = value
         return undefined
       case 'te':
         return hasTrailers(value) ? this.#append(name, 'trailers') : undefined
@@ -322,9 +322,7 @@ export class RequestParser {
     if (this.#nominated.length !== 0) removeNominated(head.headers, this.#nominated)
     head.wantsClose =
       this.#connection.hasClose || (head.protocol === 'HTTP/1.0' && !this.#connection.hasKeepAlive)
-    // h2c is never forwarded: its upgrade would change the protocol behind the proxy's back.
-    const upgrade = this.#connection.hasUpgrade ? this.#upgrade : undefined
-    if (upgrade !== undefined && upgrade !== 'h2c' && head.bodyLength === 0) head.upgrade = upgrade
+    if (this.#upgrade !== undefined && this.#connection.hasUpgrade) askUpgrade(head, this.#upgrade)
     this.#start(head)
     return undefined
   }
@@ -409,4 +407,12 @@ function emptyHead(): RequestHead {
     upgrade: undefined,
     wantsClose: false,
   }
+}
+
+/** h2c is never forwarded: its upgrade would change the protocol behind the proxy's back. */
+function askUpgrade(head: RequestHead, spelling: string): void {
+  const upgrade = spelling.toLowerCase()
+  if (upgrade === 'h2c' || head.bodyLength !== 0) return
+  head.upgrade = upgrade
+  if (spelling !== upgrade) head.upgradeSpelling = spelling
 }

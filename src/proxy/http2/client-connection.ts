@@ -116,7 +116,12 @@ export class Http2ClientConnection implements SessionOwner, ClientStreamOwner {
 
   #noteEnd(by: 'local' | 'remote'): void {
     this.endedBy = by
-    this.wasBusy = this.activeStreams !== 0
+    this.onBeforeEnd()
+  }
+
+  /** Its streams are told first, and are gone then. */
+  onBeforeEnd(): void {
+    if (this.activeStreams !== 0) this.wasBusy = true
   }
 
   get activeStreams(): number {
@@ -153,7 +158,7 @@ export class Http2ClientConnection implements SessionOwner, ClientStreamOwner {
 
   close(): void {
     if (this.#isClosing) return
-    if (this.activeStreams !== 0) this.wasBusy = true
+    this.onBeforeEnd()
     this.#isClosing = true
     this.#session.stop('connection closed')
     this.#wire.destroy()

@@ -166,6 +166,8 @@ export class ClientStream implements UpstreamStream, StreamEvents {
     else if (by === 'us') this.fail('upstream-protocol-error', message, true)
     else if (code === errorCodes.refusedStream) {
       this.fail('upstream-refused-stream', 'stream refused', false)
+    } else if (code === errorCodes.protocolError) {
+      this.fail('upstream-protocol-error', 'stream reset with a protocol error', true)
     } else this.fail('upstream-reset', `stream reset with code ${code}`, true)
   }
 

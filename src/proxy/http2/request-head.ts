@@ -1,6 +1,6 @@
 /** Requests between their fields and their head (RFC 9113 §8.3.1, §8.5; RFC 8441), in both directions. */
 import { parseAuthority } from '../http/authority.ts'
-import type { RequestHead } from '../http/message.ts'
+import { spelledUpgrade, type RequestHead } from '../http/message.ts'
 import { isAll, isTarget, isToken } from '../http1/char-class.ts'
 import type { HpackEncoder } from './hpack/encoder.ts'
 import type { Malformed, MessageFields, PseudoFields } from './message-fields.ts'
@@ -97,7 +97,7 @@ export function encodeRequest(encoder: HpackEncoder, head: RequestHead): string 
     encoder.field(':path', head.path)
   }
   encoder.field(':authority', head.authority)
-  if (head.upgrade !== undefined) encoder.field(':protocol', head.upgrade)
+  if (head.upgrade !== undefined) encoder.field(':protocol', spelledUpgrade(head))
   const keepsLength = typeof head.bodyLength === 'number' && !isUpgrade
   encodeFields(encoder, head.headers.fields, keepsLength)
   return encoder.end()

@@ -63,7 +63,6 @@ export function requestRetryPolicy(
   if (!hasEnvoyHeaders(headers)) return own
   const retryOn = headers.getAll('x-envoy-retry-on')
   const retryGrpcOn = headers.getAll('x-envoy-retry-grpc-on')
-  const perTryMs = unsigned(headers.get('x-envoy-upstream-rq-per-try-timeout-ms'))
   if (own === undefined && retryOn === undefined && retryGrpcOn === undefined) return undefined
   const base = own ?? emptyRetryPolicy
   const asked = [
@@ -75,7 +74,7 @@ export function requestRetryPolicy(
     ...base,
     conditions,
     retriesMax: unsigned(headers.get('x-envoy-max-retries')) ?? base.retriesMax,
-    perTryTimeoutMs: perTryMs ?? base.perTryTimeoutMs,
+    perTryTimeoutMs: askedPerTryMs(headers) ?? base.perTryTimeoutMs,
     retriableStatusCodes: new Set([
       ...base.retriableStatusCodes,
       ...list(headers.getAll('x-envoy-retriable-status-codes'))
@@ -87,6 +86,12 @@ export function requestRetryPolicy(
       ...list(headers.getAll('x-envoy-retriable-header-names')).map(presence),
     ],
   }
+}
+
+/** A request may limit its tries without asking for more than one. */
+export function askedPerTryMs(headers: HeaderList): number | undefined {
+  if (!hasEnvoyHeaders(headers)) return undefined
+  return unsigned(headers.get('x-envoy-upstream-rq-per-try-timeout-ms'))
 }
 
 /** The status is a header to Envoy, which every response has. */

@@ -48,7 +48,8 @@ function askedWaitMs(
     if (text === undefined || !/^\d{1,15}$/.test(text)) continue
     const seconds = format === 'seconds' ? Number(text) : Number(text) - wholeSeconds(clock)
     const ms = seconds * 1000
-    if (ms >= 0 && ms <= backoff.maxMs) return ms
+    // As Envoy: now is no time to wait for.
+    if (ms > 0 && ms <= backoff.maxMs) return ms
   }
   return undefined
 }

@@ -87,12 +87,15 @@ export interface ClusterStats {
   readonly rqActiveOverflow: Counter
   readonly rqTimeout: Counter
   readonly rqPerTryTimeout: Counter
+  readonly rqPerTryIdleTimeout: Counter
   readonly rqMaxDuration: Counter
   readonly rqRetry: Counter
   readonly rqRetrySuccess: Counter
   readonly rqRetryBackoffExponential: Counter
   readonly rqRetryBackoffRatelimited: Counter
   readonly rqRetryOverflow: Counter
+  /** Bodies beyond what may be held, which cannot be sent again. */
+  readonly retryAbandoned: Counter
   readonly rqRetryLimitExceeded: Counter
   readonly internalRedirectSucceeded: Counter
   readonly internalRedirectFailed: Counter
@@ -208,6 +211,9 @@ export interface DownstreamStats {
   readonly rqRxReset: Counter
   readonly rqTxReset: Counter
   readonly rqNonRelativePath: Counter
+  /** A path that is refused, and one that is sent back in its normal form. */
+  readonly rqFailedPathNormalization: Counter
+  readonly rqRedirectedWithNormalizedPath: Counter
   /** An upgrade that neither the manager nor the route allows. */
   readonly rqWsOnNonWsRoute: Counter
   /** Of the manager, and of the manager on its listener. */

@@ -233,7 +233,7 @@ function bare(address: string, family: 4 | 6): string {
 }
 
 /** A socket on `::` shows IPv4 clients as `::ffff:10.0.0.1`. */
-function unmapped(address: string): string {
+export function unmapped(address: string): string {
   return address.startsWith('::ffff:') ? address.slice(7) : address
 }
 

@@ -43,6 +43,15 @@ const managers: Readonly<Record<string, object>> = {
     http2_protocol_options: { allow_connect: true },
   },
   timely: { request_timeout: '0.3s', request_headers_timeout: '0.2s' },
+  'stream-duration': {
+    common_http_protocol_options: { max_stream_duration: '0.3s' },
+    upgrade_configs: [{ upgrade_type: 'websocket' }],
+  },
+  connect: {
+    upgrade_configs: [{ upgrade_type: 'CONNECT' }],
+    http2_protocol_options: { allow_connect: true },
+    strip_any_host_port: true,
+  },
 }
 
 const routes: readonly object[] = [
@@ -54,6 +63,57 @@ const routes: readonly object[] = [
   { match: { prefix: '/up-few' }, route: { cluster: 'up-few' } },
   { match: { prefix: '/up-old' }, route: { cluster: 'up-old' } },
   { match: { prefix: '/stream-idle' }, route: { cluster: 'one', idle_timeout: '0.3s' } },
+  {
+    match: { connect_matcher: {}, headers: [{ name: 'x-end', present_match: true }] },
+    route: {
+      cluster: 'one',
+      timeout: '0.3s',
+      upgrade_configs: [{ upgrade_type: 'CONNECT', connect_config: {} }],
+    },
+  },
+  { match: { connect_matcher: {} }, route: { cluster: 'one', timeout: '0.3s' } },
+  { match: { prefix: '/timeout-two' }, route: { cluster: 'two', timeout: '0.3s' } },
+  { match: { prefix: '/timeout' }, route: { cluster: 'one', timeout: '0.3s' } },
+  {
+    match: { prefix: '/duration' },
+    route: { cluster: 'one', max_stream_duration: { max_stream_duration: '0.3s' } },
+  },
+  {
+    match: { prefix: '/try-idle' },
+    route: {
+      cluster: 'one',
+      retry_policy: { retry_on: 'reset,5xx', num_retries: 1, per_try_idle_timeout: '0.25s' },
+    },
+  },
+  {
+    match: { prefix: '/try' },
+    route: {
+      cluster: 'one',
+      retry_policy: { retry_on: 'reset,5xx', num_retries: 1, per_try_timeout: '0.25s' },
+    },
+  },
+  {
+    match: { prefix: '/later' },
+    route: {
+      cluster: 'one',
+      timeout: '0.3s',
+      retry_policy: {
+        retry_on: 'reset,5xx',
+        num_retries: 1,
+        rate_limited_retry_back_off: {
+          reset_headers: [{ name: 'retry-after', format: 'SECONDS' }],
+          max_interval: '5s',
+        },
+      },
+    },
+  },
+  {
+    match: { prefix: '/retry-two' },
+    route: {
+      cluster: 'two',
+      retry_policy: { retry_on: 'reset,refused-stream,5xx', num_retries: 1 },
+    },
+  },
   {
     match: { prefix: '/retry' },
     route: {

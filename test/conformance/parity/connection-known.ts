@@ -23,7 +23,7 @@ export const knownDifferences: readonly KnownDifference[] = [
   },
   {
     stories:
-      /^(a bad|no HTTP at all|a second request whose body|a head that does not|a client that ends its direction in the middle of a head|HTTP\/1.0 where|an upgrade named|an HTTP\/2 client that breaks)/,
+      /^(a bad|no HTTP at all|a second request whose body|a head that does not|a client that ends its direction in the middle of a head|HTTP\/1.0 where|an upgrade named|an HTTP\/2 client that breaks|CONNECT with a body)/,
     parts: ['log'],
     why: 'of a head that was refused the log holds what had been read; details name the rule that was broken',
   },
@@ -48,10 +48,22 @@ export const knownDifferences: readonly KnownDifference[] = [
     why: 'to Envoy an interim response is the beginning of the answer',
   },
   {
-    stories: /(leaves, of an HTTP\/2 origin|to HTTP\/2)$/,
+    stories: /(leaves, of an HTTP\/2 origin|to HTTP\/2|origin that is given up)$/,
     parts: ['origin'],
     stats: [/\.http2\.rx_reset: /],
     why: 'a request that is given up is reset with CANCEL, as RFC 9113 §7 has it; Envoy says INTERNAL_ERROR',
+  },
+  {
+    stories: /(retry waits(, for HTTP\/2)?|second try switches)$/,
+    parts: [],
+    stats: [/_with_active_rq: /],
+    why: 'the rest of a response that is retried is read; Envoy ends its connection',
+  },
+  {
+    stories: /^an HTTP\/2 origin says GOAWAY before it answers$/,
+    parts: [],
+    stats: [/\.upstream_cx_protocol_error: /],
+    why: 'to Envoy data behind a GOAWAY breaks the protocol, which it does not',
   },
   {
     stories: /hints and 100 before a response$/,
@@ -78,6 +90,12 @@ export const knownDifferences: readonly KnownDifference[] = [
     stories:
       /^an upgrade .* (length of nothing|bytes behind it)$|^a websocket (in HTTP\/2|whose origin ends)/,
     parts: ['origin', 'log', 'stats'],
+    why: 'each direction of a tunnel ends by itself',
+  },
+  {
+    stories: /^CONNECT that ends here, whose origin ends$/,
+    parts: [],
+    stats: [/_cx_destroy_(active|local|remote)/, /_rx_reset: /],
     why: 'each direction of a tunnel ends by itself',
   },
   {

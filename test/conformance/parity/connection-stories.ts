@@ -1,4 +1,5 @@
 /** All stories about connections. */
+import { routerStories } from './connection-router-stories.ts'
 import type { ConnectionStory } from './connection-story.ts'
 import { earlyStories } from './early-stories.ts'
 import { endStories } from './end-stories.ts'
@@ -6,9 +7,11 @@ import { framingStories } from './framing-stories.ts'
 import { interimStories } from './interim-stories.ts'
 import { pipelineStories } from './pipeline-stories.ts'
 import { timeoutStories } from './timeout-stories.ts'
+import { tunnelStories } from './tunnel-stories.ts'
 import { upgradeStories } from './upgrade-stories.ts'
 
 export const connectionStories: readonly ConnectionStory[] = [
+  ...routerStories,
   ...pipelineStories,
   ...timeoutStories,
   ...endStories,
@@ -16,4 +19,5 @@ export const connectionStories: readonly ConnectionStory[] = [
   ...interimStories,
   ...framingStories,
   ...upgradeStories,
+  ...tunnelStories,
 ]

@@ -1,10 +1,6 @@
 /** Requests to the listeners of manager-listeners.ts: each setting in every way that it can be felt. */
-import type { ParityCase } from './case-table.ts'
-import type { ManagerName } from './manager-listeners.ts'
-
-export interface ManagerCase extends Omit<ParityCase, 'listener' | 'stricter'> {
-  readonly listener: ManagerName
-}
+import type { ManagerCase, ManagerName } from './manager-listeners.ts'
+import { originCases } from './manager-origin-cases.ts'
 
 /** The same request to several listeners. */
 function each(
@@ -51,6 +47,7 @@ const silentLog = 'of a head that was refused, the log holds what had been read'
 const websocket = { connection: 'upgrade', upgrade: 'websocket' }
 
 export const managerCases: readonly ManagerCase[] = [
+  ...originCases,
   // Hosts. PORT is the listener's own.
   ...[
     'app.test',

@@ -2,11 +2,17 @@
  * One bootstrap with a listener for each setting of the HTTP connection manager, and a cluster for each of its protocol
  * options, before the same upstream; Envoy and Tulle run the same text.
  */
+import type { ParityCase } from './case-table.ts'
 import type { ScenePorts } from './scene.ts'
 
 const ext = 'type.googleapis.com/envoy.extensions'
 
 const localhost = { address_prefix: '127.0.0.0', prefix_len: 8 }
+const privateRanges = [
+  { address_prefix: '10.0.0.0', prefix_len: 8 },
+  { address_prefix: '192.168.0.0', prefix_len: 16 },
+  { address_prefix: 'fd00::', prefix_len: 8 },
+]
 const http1 = (options: object): object => ({ http_protocol_options: options })
 const properCase = { proper_case_words: {} }
 const preserveCase = {
@@ -66,6 +72,29 @@ export const managers = {
   },
   internal: { internal_address_config: { cidr_ranges: [localhost] } },
   hops: { xff_num_trusted_hops: 2 },
+  private: { internal_address_config: { cidr_ranges: privateRanges } },
+  'private-remote': {
+    use_remote_address: true,
+    internal_address_config: { cidr_ranges: [localhost, ...privateRanges] },
+  },
+  'private-hop': {
+    use_remote_address: true,
+    xff_num_trusted_hops: 1,
+    internal_address_config: { cidr_ranges: [localhost, ...privateRanges] },
+  },
+  'private-hops': {
+    xff_num_trusted_hops: 1,
+    internal_address_config: { cidr_ranges: privateRanges },
+  },
+  'port-hop': {
+    use_remote_address: true,
+    xff_num_trusted_hops: 1,
+    append_x_forwarded_port: true,
+  },
+  'server-append': { server_name: 'own', server_header_transformation: 'APPEND_IF_ABSENT' },
+  'server-pass': { server_name: 'own', server_header_transformation: 'PASS_THROUGH' },
+  'server-own': { server_name: 'own' },
+  via: { via: '1.1 own' },
   'keep-request-id': { use_remote_address: true, preserve_external_request_id: true },
   'tell-request-id': { always_set_request_id_in_response: true },
   'no-request-id': { generate_request_id: false, always_set_request_id_in_response: true },
@@ -154,6 +183,10 @@ export const managers = {
 } as const satisfies Readonly<Record<string, object>>
 
 export type ManagerName = keyof typeof managers
+
+export interface ManagerCase extends Omit<ParityCase, 'listener' | 'stricter'> {
+  readonly listener: ManagerName
+}
 
 /** By name: the protocol options of a cluster. */
 const clusters: Readonly<Record<string, object>> = {

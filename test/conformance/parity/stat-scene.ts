@@ -14,6 +14,51 @@ import type { Scene } from './scene.ts'
 const backOff = { retry_back_off: { base_interval: '0.001s', max_interval: '0.002s' } }
 const grpc = { 'content-type': 'application/grpc' }
 
+const websocket = { connection: 'upgrade', upgrade: 'websocket' }
+
+/** What the upstream answers, word for word. */
+function told(name: string, path: string, answer: string): ParityCase {
+  const bytes = Buffer.from(answer, 'latin1').toString('base64')
+  return { name, path: `${path}?do=told`, headers: { 'x-answer': bytes } }
+}
+
+const silentLog = 'of a head that was refused, the log holds what had been read'
+
+/** What a listener with limits answers itself. */
+function refusals(listener: string): readonly ParityCase[] {
+  const raw = (name: string, lines: string): ParityCase => ({
+    name: `${listener}: ${name}`,
+    listener,
+    raw: `${lines.replace('$', 'HTTP/1.1\r\nhost: app.test')}\r\n\r\n`,
+  })
+  const path = (name: string, value: string, more: Partial<ParityCase> = {}): ParityCase => ({
+    name: `${listener}: ${name}`,
+    listener,
+    path: value,
+    ...more,
+  })
+  const many = Object.fromEntries(Array.from({ length: 30 }, (_, n) => [`x-h${n}`, 'v']))
+  const differs = { log: silentLog }
+  return [
+    path('a path above the root', '/../../x'),
+    path('an escaped slash', '/a%2Fb'),
+    path('a bad escape', '/a%00b'),
+    path('a fragment', '/a#b'),
+    path('no slash', 'http:x'),
+    path('too many headers', '/x', { headers: many, differs }),
+    path('a head that is too large', '/x', { headers: { 'x-l': 'l'.repeat(9_000) }, differs }),
+    path('an answer that is too late', '/x?do=slow&n=900'),
+    path('an answer that stands still', '/x?do=stall'),
+    path('a bad header of the router', '/x', { headers: { 'x-envoy-max-retries': 'x' } }),
+    path('the last request', '/x', { headers: { connection: 'close' } }),
+    raw('a body that is too late', 'POST /x $\r\ncontent-length: 5'),
+    raw('no host', 'GET /x HTTP/1.1'),
+    raw('HTTP/1.0', 'GET /x HTTP/1.0\r\nhost: app.test'),
+    raw('https', 'GET https://app.test/x $'),
+    raw('two lengths', 'POST /x $\r\ncontent-length: 1\r\ncontent-length: 2'),
+  ]
+}
+
 const cases: readonly ParityCase[] = [
   { name: 'a request', path: '/x' },
   { name: 'a request with a body', method: 'POST', body: 'hello', path: '/x' },
@@ -47,6 +92,67 @@ const cases: readonly ParityCase[] = [
     path: '/x?do=switch',
     headers: { connection: 'upgrade', upgrade: 'websocket' },
   },
+  ...[
+    'x-envoy-overloaded: true',
+    'x-envoy-immediate-health-check-fail: 1',
+    'x-envoy-degraded: 1',
+  ].map((field) =>
+    told(
+      `a response with ${field}`,
+      '/x',
+      `HTTP/1.1 200 OK\r\n${field}\r\ncontent-length: 0\r\n\r\n`,
+    ),
+  ),
+  told(
+    'an interim response',
+    '/x',
+    'HTTP/1.1 103 Hints\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n',
+  ),
+  told(
+    'a retry that is asked for',
+    '/asked',
+    'HTTP/1.1 503 Busy\r\nretry-after: 0\r\ncontent-length: 0\r\n\r\n',
+  ),
+  told(
+    'a retry that is asked for too late',
+    '/asked',
+    'HTTP/1.1 503 Busy\r\nretry-after: 100\r\ncontent-length: 0\r\n\r\n',
+  ),
+  { name: 'a retried status of 404', path: '/missing?do=status&n=404' },
+  { name: 'a retry without room', path: '/crowded?do=status&n=503' },
+  {
+    name: 'a body that is too large to be sent again',
+    method: 'POST',
+    body: 'b'.repeat(50),
+    path: '/small?do=status&n=503',
+  },
+  { name: 'a retried reset', path: '/retry?do=reset' },
+  { name: 'retried garbage', path: '/retry?do=garbage' },
+  { name: 'a tried status of 404', path: '/retry?do=status&n=404' },
+  { name: 'a time-out in the middle of an answer', path: '/slow?do=stall' },
+  { name: 'a try that stands still', path: '/try-idle?do=slow&n=300' },
+  { name: 'a try that stands still in its answer', path: '/try-idle?do=stall' },
+  { name: 'an idle time-out in the middle of an answer', path: '/idle?do=stall' },
+  { name: 'the end of its time in the middle of an answer', path: '/duration?do=stall' },
+  { name: 'HEAD', path: '/x', method: 'HEAD' },
+  { name: 'gRPC fails', method: 'POST', headers: grpc, path: '/x?do=grpc&n=14' },
+  { name: 'gRPC fails in trailers', method: 'POST', headers: grpc, path: '/x?do=grpc-trailers' },
+  { name: 'gRPC to nowhere', method: 'POST', headers: grpc, path: '/refused' },
+  { name: 'gRPC without a cluster', method: 'POST', headers: grpc, path: '/nowhere' },
+  { name: 'a websocket that is refused', path: '/x?do=status&n=403', headers: websocket },
+  {
+    name: 'a websocket that is answered otherwise',
+    path: '/x?do=status&n=200',
+    headers: websocket,
+  },
+  {
+    name: 'an upgrade that is not allowed',
+    path: '/x',
+    headers: { connection: 'upgrade', upgrade: 'other' },
+  },
+  { name: 'CONNECT', raw: 'CONNECT app.test:80 HTTP/1.1\r\nhost: app.test:80\r\n\r\n' },
+  ...refusals('edge'),
+  ...refusals('strict'),
   { name: 'bytes', listener: 'tcp', raw: 'GET /tcp HTTP/1.1\r\nhost: any\r\n\r\n' },
   {
     name: 'bytes to nowhere',
@@ -71,6 +177,57 @@ function routes(): readonly object[] {
     plain('empty'),
     plain('overflow'),
     plain('b'),
+    {
+      match: { prefix: '/asked' },
+      route: {
+        cluster: 'a',
+        retry_policy: {
+          retry_on: '5xx',
+          num_retries: 1,
+          rate_limited_retry_back_off: {
+            reset_headers: [{ name: 'retry-after', format: 'SECONDS' }],
+            max_interval: '5s',
+          },
+          ...backOff,
+        },
+      },
+    },
+    {
+      match: { prefix: '/missing' },
+      route: {
+        cluster: 'a',
+        retry_policy: {
+          retry_on: 'retriable-status-codes',
+          retriable_status_codes: [404],
+          num_retries: 1,
+          ...backOff,
+        },
+      },
+    },
+    {
+      match: { prefix: '/crowded' },
+      route: {
+        cluster: 'crowded',
+        retry_policy: { retry_on: '5xx', num_retries: 2, ...backOff },
+      },
+    },
+    {
+      match: { prefix: '/small' },
+      per_request_buffer_limit_bytes: 10,
+      route: { cluster: 'a', retry_policy: { retry_on: '5xx', num_retries: 1, ...backOff } },
+    },
+    {
+      match: { prefix: '/try-idle' },
+      route: {
+        cluster: 'a',
+        retry_policy: {
+          retry_on: '5xx',
+          num_retries: 1,
+          per_try_idle_timeout: '0.05s',
+          ...backOff,
+        },
+      },
+    },
     { match: { prefix: '/refused' }, route: { cluster: 'refused' } },
     {
       match: { prefix: '/direct' },
@@ -122,9 +279,40 @@ function namedRoutes(): readonly object[] {
   return routes().map((route, index) => ({ ...route, stat_prefix: `route.${String(index)}` }))
 }
 
+const managers: Readonly<Record<string, object>> = {
+  edge: {
+    use_remote_address: true,
+    normalize_path: true,
+    path_with_escaped_slashes_action: 'UNESCAPE_AND_REDIRECT',
+    max_request_headers_kb: 8,
+    request_headers_timeout: '0.1s',
+    request_timeout: '0.2s',
+    stream_idle_timeout: '0.4s',
+    common_http_protocol_options: {
+      max_headers_count: 20,
+      headers_with_underscores_action: 'DROP_HEADER',
+    },
+  },
+  strict: {
+    normalize_path: true,
+    path_with_escaped_slashes_action: 'REJECT_REQUEST',
+    max_request_headers_kb: 8,
+    common_http_protocol_options: {
+      max_headers_count: 20,
+      max_stream_duration: '0.3s',
+      headers_with_underscores_action: 'REJECT_REQUEST',
+    },
+    http_filters: [
+      typed('envoy.filters.http.router', 'filters.http.router.v3.Router', {
+        strict_check_headers: ['x-envoy-max-retries'],
+      }),
+    ],
+  },
+}
+
 export const statScene: Scene = {
   title: 'statistics in Envoy and in Tulle',
-  listeners: 4,
+  listeners: 6,
   cases,
   isInOrder: true,
   adminPath: '/stats',
@@ -154,11 +342,40 @@ export const statScene: Scene = {
           ],
           { stat_prefix: 'main' },
         ),
+        ...Object.entries(managers).map(([name, settings]) =>
+          listener(
+            name,
+            [
+              httpManager({
+                stat_prefix: name,
+                access_log: [jsonLog(ports.log, {})],
+                route_config: {
+                  name,
+                  virtual_hosts: [
+                    {
+                      name: 'all',
+                      domains: ['*'],
+                      routes: [{ match: { prefix: '/' }, route: { cluster: 'b' } }],
+                    },
+                  ],
+                },
+                ...settings,
+              }),
+            ],
+            { stat_prefix: name },
+          ),
+        ),
         listener('tcp', [tcp('tcp', 'b')], { stat_prefix: 'tcp' }),
         listener('tcp-refused', [tcp('tcp-refused', 'refused')], { stat_prefix: 'tcp-refused' }),
         listener('tcp-empty', [tcp('tcp-empty', 'empty')], { stat_prefix: 'tcp-empty' }),
       ],
-      clusters: [...commonClusters(ports), cluster('unused', [ports.a])],
+      clusters: [
+        ...commonClusters(ports),
+        cluster('unused', [ports.a]),
+        cluster('crowded', [ports.a], {
+          circuit_breakers: { thresholds: [{ max_retries: 0 }] },
+        }),
+      ],
     }),
 }
 

@@ -1,0 +1,57 @@
+/** The scene of what an internal client may ask of the router by headers. */
+import {
+  bootstrapText,
+  cluster,
+  commonClusters,
+  httpManager,
+  jsonLog,
+  listener,
+} from './bootstrap-parts.ts'
+import { limits } from './limit-stories.ts'
+import { inGroup, storyCases, storyHosts } from './route-story.ts'
+import { routerStories } from './router-stories.ts'
+import type { Scene } from './scene.ts'
+
+const fields = {
+  status: '%RESPONSE_CODE%',
+  flags: '%RESPONSE_FLAGS%',
+  details: '%RESPONSE_CODE_DETAILS%',
+  route: '%ROUTE_NAME%',
+  cluster: '%UPSTREAM_CLUSTER%',
+  attempts: '%UPSTREAM_REQUEST_ATTEMPT_COUNT%',
+  grpc: '%GRPC_STATUS_NUMBER%',
+  received: '%BYTES_RECEIVED%',
+  sent: '%BYTES_SENT%',
+  path: '%REQ(X-ENVOY-ORIGINAL-PATH?:PATH)%',
+  authority: '%REQ(:AUTHORITY)%',
+}
+
+const stories = [...inGroup('limit', limits), ...inGroup('router', routerStories)]
+
+export const routerScene: Scene = {
+  title: 'what an internal client asks of the router, in Envoy and in Tulle',
+  listeners: 1,
+  cases: storyCases(stories),
+  bootstrap: (ports) =>
+    bootstrapText({
+      listeners: [
+        listener('main', [
+          httpManager({
+            stat_prefix: 'main',
+            use_remote_address: true,
+            internal_address_config: {
+              cidr_ranges: [{ address_prefix: '127.0.0.0', prefix_len: 8 }],
+            },
+            upgrade_configs: [{ upgrade_type: 'websocket' }],
+            access_log: [jsonLog(ports.log, fields)],
+            route_config: {
+              name: 'table',
+              validate_clusters: false,
+              virtual_hosts: storyHosts(stories),
+            },
+          }),
+        ]),
+      ],
+      clusters: [...commonClusters(ports), cluster('split-cluster-by-authority.test', [ports.b])],
+    }),
+}
