@@ -277,6 +277,24 @@ test('STRICT_DNS: an address that is gone stays while its checks pass, unless th
   }
 })
 
+test('LOGICAL_DNS: checks go where requests go, at the port of checks', () => {
+  const dialled = (check: string): object | undefined => {
+    const scene = new Scene()
+    const text = `{name: c, type: LOGICAL_DNS, ${tcpCheck} load_assignment: {cluster_name: c, endpoints: [{lb_endpoints: [{endpoint: {address: {socket_address: {address: a.test, port_value: 1}}, health_check_config: {${check}}}}]}]}}`
+    scene.table.apply(clusterConfig(text))
+    scene.answers.set('a.test', { ok: true, addresses: ['10.0.0.1', '10.0.0.2'] })
+    scene.answerNames()
+    const { address, otherAddresses } = scene.connector.next()?.options ?? {}
+    return [address, ...(otherAddresses ?? [])]
+  }
+  const ip = (address: string, port: number): object => ({ kind: 'ip', address, port })
+  assert.deepEqual(dialled(''), [ip('10.0.0.1', 1), ip('10.0.0.2', 1)])
+  assert.deepEqual(dialled('port_value: 8000'), [ip('10.0.0.1', 8000), ip('10.0.0.2', 8000)])
+  assert.deepEqual(dialled('address: {socket_address: {address: 10.0.0.9, port_value: 9}}'), [
+    ip('10.0.0.9', 9),
+  ])
+})
+
 test('checks of a name without addresses have nothing to wait for', () => {
   const scene = new Scene()
   scene.table.apply(config('STRICT_DNS', [a], tcpCheck))

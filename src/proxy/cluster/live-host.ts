@@ -132,9 +132,17 @@ interface Checkable {
 
 /** Where checks go: the endpoint may have a port, or an address, for them. */
 export function checkAddress({ address, check }: Checkable): WireAddress {
-  const target = check?.address ?? address
-  const port = check?.port ?? 0
-  return port !== 0 && target.kind === 'ip' ? { ...target, port } : target
+  return atPort(check?.address ?? address, check?.port ?? 0)
+}
+
+/** Where else: as requests do, an endpoint of several addresses is well at any of them. */
+export function otherCheckAddresses({ otherAddresses, check }: LiveHost): readonly WireAddress[] {
+  if (check?.address !== undefined) return []
+  return otherAddresses.map((address) => atPort(address, check?.port ?? 0))
+}
+
+function atPort(address: WireAddress, port: number): WireAddress {
+  return port !== 0 && address.kind === 'ip' ? { ...address, port } : address
 }
 
 /**
