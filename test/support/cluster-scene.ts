@@ -53,7 +53,8 @@ export class ClusterScene {
             : { name: localCluster, locality: { region: '', zone: 'a', subZone: '' } },
         retirement: new Retirement(this.clock, () => this.slots.reclaim()),
         tls: createTlsScope(this.clock),
-        leadsBack: (address) => address.kind === 'ip' && address.port === 15_001,
+        leadsBack: (address) =>
+          address.kind === 'ip' && (address.port === 15_001 || address.address === '127.9.9.9'),
         drainHost: (host) => this.drained.push(host),
         connector: () => this.connector,
         logFiles: new LogFiles(this.clock, new StatsRegistry(this.slots), silentLog),

@@ -130,6 +130,6 @@ function allAddresses(watched: Watched): readonly ResolvedEndpoint[] {
     : [{ ...first, otherAddresses: others.map(({ address }) => address) }]
 }
 
-function ipAddress(address: string, port: number): WireAddress {
+export function ipAddress(address: string, port: number): WireAddress {
   return { kind: 'ip', address, port }
 }
