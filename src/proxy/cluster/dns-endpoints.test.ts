@@ -182,6 +182,18 @@ test('a cluster serves with the first name that has an address', () => {
   assert.deepEqual(scene.hosts, ['10.0.0.2:2'])
 })
 
+test('a cluster that serves waits for all names of new settings', () => {
+  const scene = new Scene()
+  scene.table.apply(config('STRICT_DNS', [a]))
+  scene.answer('a.test', ['10.0.0.1'])
+  scene.table.apply(config('STRICT_DNS', [b, a]))
+  scene.answers.set('b.test', { ok: true, addresses: ['10.0.0.2'] })
+  scene.answerNames('b.test')
+  assert.deepEqual(scene.hosts, ['10.0.0.1:1'])
+  scene.answerNames('a.test')
+  assert.deepEqual(scene.hosts, ['10.0.0.2:2', '10.0.0.1:1'])
+})
+
 test('it does not wait where an address is written, or where it has no endpoints', () => {
   for (const names of [[a, { name: '10.0.0.7', port: 7 }], []]) {
     const scene = new Scene()

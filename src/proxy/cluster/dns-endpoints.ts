@@ -27,9 +27,11 @@ export interface DnsScope {
 export interface DnsEndpointsOptions {
   readonly config: ClusterConfig
   readonly scope: DnsScope
+  /** Whether there is time for every name, because endpoints from before serve meanwhile. */
+  readonly waitsForAll: boolean
   /** The whole list, after every answer. */
   readonly onEndpoints: (list: ResolvedList) => void
-  /** There is an address, or every name has been answered once: the cluster need not wait for the others. */
+  /** There is an address, or every name has been answered once: the cluster need not wait any more. */
   readonly onWarm: () => void
 }
 
@@ -105,7 +107,8 @@ export class DnsEndpoints {
     const isSome = this.#watched.some(({ addresses, endpoint }) => {
       return addresses.length > 0 || endpoint.target.kind === 'address'
     })
-    if (!isSome && !this.#watched.every((entry) => entry.answered)) return
+    const isEnough = isSome && !this.#options.waitsForAll
+    if (!isEnough && !this.#watched.every((entry) => entry.answered)) return
     this.#isWarm = true
     this.#options.onWarm()
   }

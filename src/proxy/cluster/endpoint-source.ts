@@ -15,6 +15,8 @@ export interface EndpointSourceScope extends DnsScope {
 export interface EndpointSourceEvents {
   /** Whether endpoints that EDS gave before are no good: what is known of them may not fit how they are called now. */
   readonly waitsForNew: boolean
+  /** Whether the cluster serves with what it had. */
+  readonly isServing: boolean
   onEndpoints(list: ResolvedList): void
   onWarm(): void
 }
@@ -42,6 +44,7 @@ export function openEndpointSource(
     return new DnsEndpoints({
       config,
       scope,
+      waitsForAll: events.isServing,
       onEndpoints: (list) => events.onEndpoints(list),
       onWarm: () => events.onWarm(),
     })
