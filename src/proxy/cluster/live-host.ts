@@ -8,11 +8,7 @@ import type { ActiveHealth, Host, HostHealth, HostMetadata } from '../upstream/h
 import type { WireAddress } from '../wire/wire.ts'
 
 /** An endpoint whose address is known. */
-export type ResolvedEndpoint = Omit<Endpoint, 'target'> & {
-  readonly address: WireAddress
-  /** Where it can be reached too; absent: nowhere. */
-  readonly otherAddresses?: readonly WireAddress[]
-}
+export type ResolvedEndpoint = Omit<Endpoint, 'target'> & { readonly address: WireAddress }
 
 /** What a cluster's endpoint source gives: always the whole. */
 export interface ResolvedList {
