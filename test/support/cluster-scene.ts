@@ -24,6 +24,7 @@ export class ClusterScene {
   readonly clock = new FakeClock()
   readonly slots = smallSlots()
   readonly drained: Host[] = []
+  readonly stats = new StatsRegistry(this.slots)
   readonly answers = new Map<string, Resolution>()
   readonly asked: string[] = []
   readonly names: string[][] = []
@@ -45,7 +46,7 @@ export class ClusterScene {
         clock: this.clock,
         random: seededRandom(1),
         log: silentLog,
-        stats: new StatsRegistry(this.slots),
+        stats: this.stats,
         resolve,
         localCluster:
           localCluster === undefined

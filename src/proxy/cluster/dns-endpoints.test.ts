@@ -44,6 +44,13 @@ class Scene extends ClusterScene {
     return this.addresses('c')
   }
 
+  /** Counters `update_…` of the cluster. */
+  get updates(): Readonly<Record<string, number>> {
+    const prefix = 'cluster.c.update_'
+    const found = this.stats.list().filter(({ name }) => name.startsWith(prefix))
+    return Object.fromEntries(found.map((one) => [one.name.slice(prefix.length), one.value()]))
+  }
+
   get changes(): number {
     return this.cluster.members.change.value()
   }
@@ -125,12 +132,17 @@ test('STRICT_DNS: each answer by itself', () => {
   const scene = new Scene()
   scene.table.apply(config('STRICT_DNS', [a, b, alsoB]))
   let changes = 0
+  assert.deepEqual(scene.updates, { attempt: 3, success: 0, failure: 0, no_rebuild: 0 })
   for (const { claim, name, answer, hosts, isChange } of story) {
     scene.answer(name, answer)
     assert.deepEqual(scene.hosts, hosts, claim)
     if (isChange) changes += 1
     assert.equal(scene.changes, changes, claim)
   }
+  const { attempt: _, ...updates } = scene.updates
+  assert.deepEqual(updates, { success: 7, failure: 1, no_rebuild: 1 })
+  scene.table.remove('c')
+  assert.deepEqual(scene.updates, {})
 })
 
 test('STRICT_DNS: what is written of an endpoint holds for each of its addresses', () => {

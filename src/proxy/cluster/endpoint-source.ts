@@ -4,12 +4,15 @@
  */
 import type { ClusterConfig } from '../config/cluster-config.ts'
 import type { EndpointList } from '../config/compile-endpoints.ts'
+import { createDnsStats } from '../telemetry/create-stats.ts'
+import type { StatsRegistry } from '../telemetry/stats-registry.ts'
 import type { Assignments } from './assignments.ts'
 import { DnsEndpoints, type DnsScope } from './dns-endpoints.ts'
 import type { ResolvedList } from './live-host.ts'
 
 export interface EndpointSourceScope extends DnsScope {
   readonly assignments: Assignments
+  readonly stats: StatsRegistry
 }
 
 export interface EndpointSourceEvents {
@@ -44,6 +47,7 @@ export function openEndpointSource(
     return new DnsEndpoints({
       config,
       scope,
+      stats: createDnsStats(scope.stats, config.statName),
       waitsForAll: events.isServing,
       onEndpoints: (list) => events.onEndpoints(list),
       onWarm: () => events.onWarm(),
