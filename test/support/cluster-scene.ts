@@ -24,6 +24,7 @@ export class ClusterScene {
   readonly clock = new FakeClock()
   readonly slots = smallSlots()
   readonly drained: Host[] = []
+  readonly stats = new StatsRegistry(this.slots)
   readonly answers = new Map<string, Resolution>()
   readonly asked: string[] = []
   readonly names: string[][] = []
@@ -45,7 +46,7 @@ export class ClusterScene {
         clock: this.clock,
         random: seededRandom(1),
         log: silentLog,
-        stats: new StatsRegistry(this.slots),
+        stats: this.stats,
         resolve,
         localCluster:
           localCluster === undefined
@@ -53,7 +54,8 @@ export class ClusterScene {
             : { name: localCluster, locality: { region: '', zone: 'a', subZone: '' } },
         retirement: new Retirement(this.clock, () => this.slots.reclaim()),
         tls: createTlsScope(this.clock),
-        leadsBack: (address) => address.kind === 'ip' && address.port === 15_001,
+        leadsBack: (address) =>
+          address.kind === 'ip' && (address.port === 15_001 || address.address === '127.9.9.9'),
         drainHost: (host) => this.drained.push(host),
         connector: () => this.connector,
         logFiles: new LogFiles(this.clock, new StatsRegistry(this.slots), silentLog),

@@ -27,6 +27,7 @@ import {
   checkAddress,
   isCheckDisabled,
   isChecked,
+  otherCheckAddresses,
 } from './live-host.ts'
 
 export interface ClusterHealthScope {
@@ -189,7 +190,10 @@ export class ClusterHealth {
       {
         host,
         address: checkAddress(live),
-        // May change while the host stays.
+        // These may change while the host stays.
+        get otherAddresses() {
+          return otherCheckAddresses(live)
+        },
         get hostname() {
           return live.check?.hostname ?? ''
         },

@@ -102,6 +102,7 @@ export class ClusterSlot {
     phase.transports = this.#openTransports(phase)
     const source = openEndpointSource(phase.config, this.#scope, {
       waitsForNew: this.#isOtherOfSame(phase.config),
+      isServing: this.#live !== undefined,
       onEndpoints: (list) => {
         phase.list = list
         if (this.#active === phase) this.#show(phase)

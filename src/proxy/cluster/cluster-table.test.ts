@@ -380,6 +380,32 @@ test('a name that leads back to the proxy itself has no host, by whatever name',
   assert.deepEqual(resolveHost(scene, '127.0.0.1:15001'), [undefined])
 })
 
+test('the other addresses of a name are tried too, but for those that lead back', () => {
+  const scene = new Scene()
+  scene.table.apply(forwardProxy)
+  const found: (readonly string[])[] = []
+  const ask = (): void => {
+    scene.table.get('c')?.resolveHost?.('a.test', (host) => {
+      const all = host === undefined ? [] : [host.address, ...(host.otherAddresses ?? [])]
+      found.push(all.map((one) => (one.kind === 'ip' ? one.address : '')))
+    })
+  }
+  ask()
+  for (const addresses of [
+    ['10.0.0.1', '10.0.0.2', '127.9.9.9'],
+    ['10.0.0.3', '10.0.0.1'],
+    ['10.0.0.1'],
+  ]) {
+    scene.answers.set('a.test', { ok: true, addresses })
+    scene.answerNames()
+    scene.clock.advance(30_000)
+    ask()
+    scene.clock.advance(30_000)
+  }
+  const [, ...asked] = found
+  assert.deepEqual(asked, [['10.0.0.1', '10.0.0.2'], ['10.0.0.1', '10.0.0.3'], ['10.0.0.1']])
+})
+
 /** One endpoint for each zone, as often as it is named. */
 const inZones = (name: string, ...zones: readonly string[]): ClusterConfig => {
   const places = zones.map(

@@ -44,6 +44,13 @@ class Scene extends ClusterScene {
     return this.addresses('c')
   }
 
+  /** Counters `update_…` of the cluster. */
+  get updates(): Readonly<Record<string, number>> {
+    const prefix = 'cluster.c.update_'
+    const found = this.stats.list().filter(({ name }) => name.startsWith(prefix))
+    return Object.fromEntries(found.map((one) => [one.name.slice(prefix.length), one.value()]))
+  }
+
   get changes(): number {
     return this.cluster.members.change.value()
   }
@@ -125,12 +132,17 @@ test('STRICT_DNS: each answer by itself', () => {
   const scene = new Scene()
   scene.table.apply(config('STRICT_DNS', [a, b, alsoB]))
   let changes = 0
+  assert.deepEqual(scene.updates, { attempt: 3, success: 0, failure: 0, no_rebuild: 0 })
   for (const { claim, name, answer, hosts, isChange } of story) {
     scene.answer(name, answer)
     assert.deepEqual(scene.hosts, hosts, claim)
     if (isChange) changes += 1
     assert.equal(scene.changes, changes, claim)
   }
+  const { attempt: _, ...updates } = scene.updates
+  assert.deepEqual(updates, { success: 7, failure: 1, no_rebuild: 1 })
+  scene.table.remove('c')
+  assert.deepEqual(scene.updates, {})
 })
 
 test('STRICT_DNS: what is written of an endpoint holds for each of its addresses', () => {
@@ -180,6 +192,18 @@ test('a cluster serves with the first name that has an address', () => {
   assert.equal(scene.table.isWarm, false, 'the other may have one')
   scene.answerNames('b.test')
   assert.deepEqual(scene.hosts, ['10.0.0.2:2'])
+})
+
+test('a cluster that serves waits for all names of new settings', () => {
+  const scene = new Scene()
+  scene.table.apply(config('STRICT_DNS', [a]))
+  scene.answer('a.test', ['10.0.0.1'])
+  scene.table.apply(config('STRICT_DNS', [b, a]))
+  scene.answers.set('b.test', { ok: true, addresses: ['10.0.0.2'] })
+  scene.answerNames('b.test')
+  assert.deepEqual(scene.hosts, ['10.0.0.1:1'])
+  scene.answerNames('a.test')
+  assert.deepEqual(scene.hosts, ['10.0.0.2:2', '10.0.0.1:1'])
 })
 
 test('it does not wait where an address is written, or where it has no endpoints', () => {
@@ -275,6 +299,24 @@ test('STRICT_DNS: an address that is gone stays while its checks pass, unless th
     for (const dial of scene.connector.dials.splice(0)) dial.refuse()
     assert.deepEqual(scene.hosts, ['10.0.0.1:1'], 'it goes with the first that fails')
   }
+})
+
+test('LOGICAL_DNS: checks go where requests go, at the port of checks', () => {
+  const dialled = (check: string): object | undefined => {
+    const scene = new Scene()
+    const text = `{name: c, type: LOGICAL_DNS, ${tcpCheck} load_assignment: {cluster_name: c, endpoints: [{lb_endpoints: [{endpoint: {address: {socket_address: {address: a.test, port_value: 1}}, health_check_config: {${check}}}}]}]}}`
+    scene.table.apply(clusterConfig(text))
+    scene.answers.set('a.test', { ok: true, addresses: ['10.0.0.1', '10.0.0.2'] })
+    scene.answerNames()
+    const { address, otherAddresses } = scene.connector.next()?.options ?? {}
+    return [address, ...(otherAddresses ?? [])]
+  }
+  const ip = (address: string, port: number): object => ({ kind: 'ip', address, port })
+  assert.deepEqual(dialled(''), [ip('10.0.0.1', 1), ip('10.0.0.2', 1)])
+  assert.deepEqual(dialled('port_value: 8000'), [ip('10.0.0.1', 8000), ip('10.0.0.2', 8000)])
+  assert.deepEqual(dialled('address: {socket_address: {address: 10.0.0.9, port_value: 9}}'), [
+    ip('10.0.0.9', 9),
+  ])
 })
 
 test('checks of a name without addresses have nothing to wait for', () => {

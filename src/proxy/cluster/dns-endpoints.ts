@@ -12,6 +12,7 @@ import type { Random } from '../../lib/random.ts'
 import type { ClusterConfig } from '../config/cluster-config.ts'
 import type { Endpoint } from '../config/compile-endpoints.ts'
 import { isIp } from '../config/message-value.ts'
+import type { DnsStats } from '../telemetry/cluster-stats.ts'
 import type { WireAddress } from '../wire/wire.ts'
 import type { ResolvedEndpoint, ResolvedList } from './live-host.ts'
 import { NameWatch } from './name-watch.ts'
@@ -27,9 +28,13 @@ export interface DnsScope {
 export interface DnsEndpointsOptions {
   readonly config: ClusterConfig
   readonly scope: DnsScope
+  /** Become the endpoints' own. */
+  readonly stats: DnsStats
+  /** Whether there is time for every name, because endpoints from before serve meanwhile. */
+  readonly waitsForAll: boolean
   /** The whole list, after every answer. */
   readonly onEndpoints: (list: ResolvedList) => void
-  /** There is an address, or every name has been answered once: the cluster need not wait for the others. */
+  /** There is an address, or every name has been answered once: the cluster need not wait any more. */
   readonly onWarm: () => void
 }
 
@@ -54,6 +59,7 @@ export class DnsEndpoints {
 
   close(): void {
     for (const watch of this.#watches) watch.close()
+    this.#options.stats.close()
   }
 
   #watch(endpoint: Endpoint): void {
@@ -65,21 +71,28 @@ export class DnsEndpoints {
       if (target.kind === 'name') entry.addresses = [target.host]
       return
     }
-    const { scope, config } = this.#options
+    const { scope, config, stats } = this.#options
     const { clock, random, resolve, log } = scope
     const onAnswer = (addresses: readonly string[] | undefined, message: string): void => {
       entry.answered = true
       const before = entry.addresses
       if (addresses !== undefined) entry.addresses = this.#choose(before, addresses)
       else log.warn({ name: target.host, message }, 'name not resolved, the last good answer stays')
-      if (entry.addresses !== before) this.#publish()
+      const isChange = entry.addresses !== before
+      const outcome = addresses === undefined ? stats.failure : stats.success
+      outcome.add(1)
+      if (addresses !== undefined && !isChange) stats.noRebuild.add(1)
+      if (isChange) this.#publish()
       this.#warm()
     }
+    const onAsk = (): void => stats.attempt.add(1)
     // Envoy: a name without addresses takes those of STRICT_DNS away; to LOGICAL_DNS it is one that was not resolved.
     const takesNone = config.type === 'strict-dns'
     const { dns } = config
     const name = target.host
-    this.#watches.push(new NameWatch({ name, dns, takesNone, resolve, clock, random, onAnswer }))
+    this.#watches.push(
+      new NameWatch({ name, dns, takesNone, resolve, clock, random, onAsk, onAnswer }),
+    )
   }
 
   /** Another order is not a change: `before` itself stays. */
@@ -105,7 +118,8 @@ export class DnsEndpoints {
     const isSome = this.#watched.some(({ addresses, endpoint }) => {
       return addresses.length > 0 || endpoint.target.kind === 'address'
     })
-    if (!isSome && !this.#watched.every((entry) => entry.answered)) return
+    const isEnough = isSome && !this.#options.waitsForAll
+    if (!isEnough && !this.#watched.every((entry) => entry.answered)) return
     this.#isWarm = true
     this.#options.onWarm()
   }
@@ -130,6 +144,6 @@ function allAddresses(watched: Watched): readonly ResolvedEndpoint[] {
     : [{ ...first, otherAddresses: others.map(({ address }) => address) }]
 }
 
-function ipAddress(address: string, port: number): WireAddress {
+export function ipAddress(address: string, port: number): WireAddress {
   return { kind: 'ip', address, port }
 }

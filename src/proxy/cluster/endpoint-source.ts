@@ -4,17 +4,22 @@
  */
 import type { ClusterConfig } from '../config/cluster-config.ts'
 import type { EndpointList } from '../config/compile-endpoints.ts'
+import { createDnsStats } from '../telemetry/create-stats.ts'
+import type { StatsRegistry } from '../telemetry/stats-registry.ts'
 import type { Assignments } from './assignments.ts'
 import { DnsEndpoints, type DnsScope } from './dns-endpoints.ts'
 import type { ResolvedList } from './live-host.ts'
 
 export interface EndpointSourceScope extends DnsScope {
   readonly assignments: Assignments
+  readonly stats: StatsRegistry
 }
 
 export interface EndpointSourceEvents {
   /** Whether endpoints that EDS gave before are no good: what is known of them may not fit how they are called now. */
   readonly waitsForNew: boolean
+  /** Whether the cluster serves with what it had. */
+  readonly isServing: boolean
   onEndpoints(list: ResolvedList): void
   onWarm(): void
 }
@@ -42,6 +47,8 @@ export function openEndpointSource(
     return new DnsEndpoints({
       config,
       scope,
+      stats: createDnsStats(scope.stats, config.statName),
+      waitsForAll: events.isServing,
       onEndpoints: (list) => events.onEndpoints(list),
       onWarm: () => events.onWarm(),
     })

@@ -4,14 +4,15 @@
  *
  * Ceilings: `hostsMax` names (1024), because the names come from clients, and `pendingMax` requests that wait for an
  * answer (1024). What goes beyond fails like a name that does not resolve. A host that nobody asked for during `hostTtlMs`
- * is dropped. A name whose address changed gets a new host; the last good address stays while look-ups fail.
+ * is dropped. A name whose address changed gets a new host; the last good address stays while look-ups fail. Other addresses
+ * of the name are tried where there is no connection to the first.
  */
 import type { Timer } from '../../lib/clock.ts'
 import type { DnsCacheConfig } from '../config/cluster-config.ts'
-import { isIp } from '../config/message-value.ts'
+import { addressText, isIp } from '../config/message-value.ts'
 import type { Host } from '../upstream/host.ts'
 import type { WireAddress } from '../wire/wire.ts'
-import type { DnsScope } from './dns-endpoints.ts'
+import { type DnsScope, ipAddress } from './dns-endpoints.ts'
 import type { LiveHost, ResolvedEndpoint } from './live-host.ts'
 import { NameWatch } from './name-watch.ts'
 
@@ -31,6 +32,8 @@ interface Entry {
   readonly host: string
   readonly port: number
   live: LiveHost | undefined
+  /** The last good answer; the host's own among them. */
+  addresses: readonly string[]
   waiting: Done[]
   watch: NameWatch | undefined
   usedAtMs: number
@@ -97,7 +100,7 @@ export class ForwardProxyCache {
     }
     const { scope } = this.#options
     const usedAtMs = scope.clock.monotonicMs()
-    const blank = { live: undefined, waiting: [], watch: undefined, answered: false }
+    const blank = { live: undefined, addresses: [], waiting: [], watch: undefined, answered: false }
     const entry: Entry = { key, ...target, ...blank, usedAtMs }
     this.#entries.set(key, entry)
     if (isIp(target.host)) {
@@ -123,6 +126,7 @@ export class ForwardProxyCache {
       entry.live = this.#options.createHost(endpointOf(entry, address))
       this.#publish(replaced === undefined ? [] : [replaced])
     }
+    if (addresses !== undefined && addresses.length > 0) entry.addresses = addresses
     entry.answered = true
     this.#answer(entry)
     // A name that has never resolved is not kept: the next request asks again.
@@ -137,10 +141,18 @@ export class ForwardProxyCache {
   }
 
   /** Asked each time: a listener may have come since the name was resolved. */
-  #hostOf({ key, live }: Entry): Host | undefined {
-    if (live === undefined || !this.#options.leadsBack(live.address)) return live
-    this.#options.scope.log.warn({ authority: key }, 'a request for this proxy itself is refused')
-    return undefined
+  #hostOf({ key, live, addresses, port }: Entry): Host | undefined {
+    if (live === undefined) return undefined
+    const { leadsBack, scope } = this.#options
+    if (leadsBack(live.address)) {
+      scope.log.warn({ authority: key }, 'a request for this proxy itself is refused')
+      return undefined
+    }
+    const others = addresses.length > 1 ? addresses : []
+    live.otherAddresses = others
+      .map((address) => ipAddress(address, port))
+      .filter((one) => addressText(one) !== live.addressText && !leadsBack(one))
+    return live
   }
 
   #drop(entry: Entry): void {
@@ -187,7 +199,7 @@ export function splitAuthority(
 
 function endpointOf(entry: Entry, address: string): ResolvedEndpoint {
   return {
-    address: { kind: 'ip', address, port: entry.port },
+    address: ipAddress(address, entry.port),
     hostname: entry.host,
     weight: 1,
     health: 'healthy',

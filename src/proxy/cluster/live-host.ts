@@ -8,11 +8,7 @@ import type { ActiveHealth, Host, HostHealth, HostMetadata } from '../upstream/h
 import type { WireAddress } from '../wire/wire.ts'
 
 /** An endpoint whose address is known. */
-export type ResolvedEndpoint = Omit<Endpoint, 'target'> & {
-  readonly address: WireAddress
-  /** Where it can be reached too; absent: nowhere. */
-  readonly otherAddresses?: readonly WireAddress[]
-}
+export type ResolvedEndpoint = Omit<Endpoint, 'target'> & { readonly address: WireAddress }
 
 /** What a cluster's endpoint source gives: always the whole. */
 export interface ResolvedList {
@@ -132,9 +128,17 @@ interface Checkable {
 
 /** Where checks go: the endpoint may have a port, or an address, for them. */
 export function checkAddress({ address, check }: Checkable): WireAddress {
-  const target = check?.address ?? address
-  const port = check?.port ?? 0
-  return port !== 0 && target.kind === 'ip' ? { ...target, port } : target
+  return atPort(check?.address ?? address, check?.port ?? 0)
+}
+
+/** Where else: as requests do, an endpoint of several addresses is well at any of them. */
+export function otherCheckAddresses({ otherAddresses, check }: LiveHost): readonly WireAddress[] {
+  if (check?.address !== undefined) return []
+  return otherAddresses.map((address) => atPort(address, check?.port ?? 0))
+}
+
+function atPort(address: WireAddress, port: number): WireAddress {
+  return port !== 0 && address.kind === 'ip' ? { ...address, port } : address
 }
 
 /**

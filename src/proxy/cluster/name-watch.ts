@@ -16,6 +16,8 @@ export interface NameWatchOptions {
   readonly resolve: Resolve
   readonly clock: Clock
   readonly random: Random
+  /** Each time that it is asked for. */
+  readonly onAsk?: () => void
   /** Every answer; `addresses` is undefined when the look-up failed, and the last good ones stay in force. */
   readonly onAnswer: (addresses: readonly string[] | undefined, message: string) => void
 }
@@ -42,7 +44,8 @@ export class NameWatch {
   }
 
   #ask(): void {
-    const { name, dns, resolve } = this.#options
+    const { name, dns, resolve, onAsk } = this.#options
+    onAsk?.()
     resolve(name, dns.family, (result) => {
       if (this.#isClosed) return
       if (!result.ok) this.#onFailure(result.message)

@@ -25,6 +25,9 @@ export interface Resolve {
   ) => void
 }
 
+/** A server that does not answer costs nobody more than this, for nobody waits for it. */
+const ttlOptions = { timeout: 2_000, tries: 1 }
+
 export const systemResolve: Resolve = Object.assign(
   (name: string, family: DnsConfig['family'], done: (result: Resolution) => void): void => {
     if (family === 'v4-only') return lookUp(name, 4, done)
@@ -37,7 +40,7 @@ export const systemResolve: Resolve = Object.assign(
       else lookUp(name, second, done)
     })
   },
-  { ttlOf: askTtl },
+  { ttlOf: createTtlOf(() => new Resolver(ttlOptions)) },
 )
 
 function lookUp(name: string, family: 0 | 4 | 6, done: (result: Resolution) => void): void {
@@ -49,19 +52,37 @@ function lookUp(name: string, family: 0 | 4 | 6, done: (result: Resolution) => v
   })
 }
 
-/** A server that does not answer costs nobody more than this, for nobody waits for it. */
-const ttlOptions = { timeout: 2_000, tries: 1 }
+type OnRecords = (error: Error | null, records: readonly { readonly ttl: number }[]) => void
 
-function askTtl(
-  name: string,
-  family: DnsConfig['family'],
-  done: (ttlMs: number | undefined) => void,
-): void {
-  const resolver = new Resolver(ttlOptions)
-  const onRecords = (error: Error | null, records: readonly { readonly ttl: number }[]): void => {
-    if (error !== null || records.length === 0) done(undefined)
-    else done(Math.min(...records.map(({ ttl }) => ttl)) * 1000)
+/** What is asked of a DNS server. */
+export interface RecordSource {
+  resolve4(name: string, options: { readonly ttl: true }, onRecords: OnRecords): void
+  resolve6(name: string, options: { readonly ttl: true }, onRecords: OnRecords): void
+}
+
+/** The shortest TTL of the records that stand for the answer: those of the family that comes first, or of both. */
+export function createTtlOf(open: () => RecordSource): NonNullable<Resolve['ttlOf']> {
+  return (name, family, done) => {
+    const source = open()
+    const ask = (version: 4 | 6, then: (ttlMs: number | undefined) => void): void => {
+      const onRecords: OnRecords = (error, records) => {
+        if (error !== null || records.length === 0) then(undefined)
+        else then(Math.min(...records.map(({ ttl }) => ttl)) * 1000)
+      }
+      if (version === 6) source.resolve6(name, { ttl: true }, onRecords)
+      else source.resolve4(name, { ttl: true }, onRecords)
+    }
+    if (family === 'v4-only') return ask(4, done)
+    if (family === 'v6-only') return ask(6, done)
+    const [first, second] = family === 'auto' ? ([6, 4] as const) : ([4, 6] as const)
+    ask(first, (ttlMs) => {
+      if (family !== 'all' && ttlMs !== undefined) done(ttlMs)
+      else ask(second, (otherMs) => done(shorter(ttlMs, otherMs)))
+    })
   }
-  if (family === 'v6-only') resolver.resolve6(name, { ttl: true }, onRecords)
-  else resolver.resolve4(name, { ttl: true }, onRecords)
+}
+
+function shorter(one: number | undefined, other: number | undefined): number | undefined {
+  if (one === undefined || other === undefined) return one ?? other
+  return Math.min(one, other)
 }

@@ -10,6 +10,21 @@ function reasonsOf(text: string, names: NameUse = 'refuse'): readonly string[] {
   return result.ok ? [] : result.reasons
 }
 
+test('an endpoint may have more addresses, unless it is a name', () => {
+  const text = (first: string): string =>
+    `{cluster_name: c, endpoints: [{lb_endpoints: [{endpoint: {address: {socket_address: {address: ${first}, port_value: 1}}, additional_addresses: [{address: {socket_address: {address: '::1', port_value: 2}}}, {address: {pipe: {path: /run/x}}}]}}]}]}`
+  const result = compileEndpoints(envoyMessage.assignment(text('10.0.0.1')), 'refuse')
+  assert.ok(result.ok)
+  assert.deepEqual(result.value.endpoints[0]?.otherAddresses, [
+    { kind: 'ip', address: '::1', port: 2 },
+    { kind: 'unix', path: '/run/x' },
+  ])
+  assert.match(
+    reasonsOf(text('a.test'), 'resolve').join(),
+    /additional_addresses\[0\]\.address: does not fit an address that is a name/,
+  )
+})
+
 test('endpoints carry weight, health, locality and Istio’s metadata', () => {
   const result = compileEndpoints(
     envoyMessage.assignment(`
@@ -124,6 +139,20 @@ const refusals: readonly (readonly [claim: string, text: string, reason: RegExp]
       'endpoint: {address: {pipe: {path: /run/x}}, health_check_config: {port_value: 80, address: {socket_address: {address: 10.0.0.1, port_value: 1}}}}',
     ),
     /health_check_config\.port_value: Invalid host configuration: non-zero port for non-IP address/,
+  ],
+  [
+    'another address that is a name',
+    one(
+      'endpoint: {address: {socket_address: {address: 10.0.0.1, port_value: 1}}, additional_addresses: [{address: {socket_address: {address: a.test, port_value: 1}}}]}',
+    ),
+    /additional_addresses\[0\]\.address\.socket_address\.address: malformed IP address: a\.test/,
+  ],
+  [
+    'another address that is missing',
+    one(
+      'endpoint: {address: {socket_address: {address: 10.0.0.1, port_value: 1}}, additional_addresses: [{}]}',
+    ),
+    /additional_addresses\[0\]\.address: address is required/,
   ],
   [
     'a priority beyond the last',

@@ -6,6 +6,7 @@ import type { Metadata } from '../../xds/proto/generated/envoy/config/core/v3/ba
 import { HealthStatus } from '../../xds/proto/generated/envoy/config/core/v3/health_check.ts'
 import type { ClusterLoadAssignment } from '../../xds/proto/generated/envoy/config/endpoint/v3/endpoint.ts'
 import type {
+  Endpoint as EndpointMessage,
   Endpoint_HealthCheckConfig,
   LbEndpoint,
 } from '../../xds/proto/generated/envoy/config/endpoint/v3/endpoint_components.ts'
@@ -29,6 +30,8 @@ export type EndpointTarget =
 
 export interface Endpoint {
   readonly target: EndpointTarget
+  /** Where it can be reached too; absent: nowhere. */
+  readonly otherAddresses?: readonly WireAddress[]
   readonly hostname: string
   readonly weight: number
   readonly health: HostHealth
@@ -129,9 +132,11 @@ function compileEndpoint(
       `value must be greater than or equal to 1, got ${weight}`,
     )
   }
+  const otherAddresses = compileOthers(identifier.value, target, at(report, 'endpoint'))
   const named = target.kind === 'name' ? target.host : ''
   return {
     target,
+    ...(otherAddresses.length > 0 && { otherAddresses }),
     hostname: identifier.value.hostname || named,
     weight,
     health: healths[value.healthStatus] ?? 'healthy',
@@ -139,6 +144,19 @@ function compileEndpoint(
     metadata: hostMetadata(value.metadata),
     ...endpointCheck(identifier.value.healthCheckConfig, target, at(report, 'endpoint')),
   }
+}
+
+/** Envoy takes no notice of them where the first is a name. */
+function compileOthers(
+  { additionalAddresses }: EndpointMessage,
+  target: EndpointTarget,
+  report: FieldReport,
+): readonly WireAddress[] {
+  return additionalAddresses.flatMap(({ address }, index) => {
+    const here = at(report, 'additional_addresses', index, 'address')
+    if (target.kind === 'name') refuse(here, 'does not fit an address that is a name')
+    return wireAddress(address, here) ?? []
+  })
 }
 
 function endpointCheck(

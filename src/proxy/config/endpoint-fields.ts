@@ -46,7 +46,13 @@ const endpoint: MessageRule = {
     address: used(addressRule),
     hostname: used(),
     healthCheckConfig: used(endpointCheckRule),
-    additionalAddresses: refusedField('several addresses for one endpoint are not implemented'),
+    additionalAddresses: used(
+      {
+        type: 'envoy.config.endpoint.v3.Endpoint.AdditionalAddress',
+        fields: { address: used(addressRule) },
+      },
+      'of endpoints whose address is no name',
+    ),
   },
 }
 

@@ -384,6 +384,19 @@ test('new settings hold from the next check on, and the flags stay', () => {
   assert.equal(probe.checks, 2)
 })
 
+test('a threshold that is lowered below what was counted holds', () => {
+  const one = scene({ startsOut: false, unhealthyThreshold: 5, healthyThreshold: 5 })
+  one.answer(network)
+  one.answer(network)
+  const probe = new FakeProbe()
+  one.check.configure({ ...settings, unhealthyThreshold: 1, healthyThreshold: 1 }, probe)
+  probe.answer(network)
+  assert.equal(one.flags.isFailed, true)
+  one.clock.advance(intervals.unhealthyMs)
+  probe.answer(pass)
+  assert.equal(one.flags.isFailed, false)
+})
+
 test('new settings during a check ask again by them', () => {
   const one = scene()
   const probe = new FakeProbe()

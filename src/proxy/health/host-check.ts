@@ -88,10 +88,12 @@ export class HostCheck {
     else this.#wait(jittered({ baseMs: 0, percent: 0, jitterMs: initialJitterMs }, this.#options))
   }
 
-  /** New settings hold from the next check on. */
+  /** New settings hold from the next check on; what was counted towards a threshold begins anew, which may be below it now. */
   configure(settings: HealthCheckSettings, probe: Probe): void {
     const isUnderWay = this.#timeout !== undefined
     this.#settings = settings
+    this.#passes = 0
+    this.#failures = 0
     this.#probe.close()
     this.#probe = probe
     if (isUnderWay) this.#check()

@@ -9,7 +9,7 @@ import { Http2ClientConnection } from '../http2/client-connection.ts'
 import { errorCodes } from '../http2/frame.ts'
 import { CopyBuffers } from '../wire/copy-buffer.ts'
 import type { Wire } from '../wire/wire.ts'
-import type { ProbeScope, ProbeTarget } from './probe.ts'
+import { type ProbeScope, type ProbeTarget, checkConnectOptions } from './probe.ts'
 
 export interface LinkEvents extends ResponseEvents {
   onStream(stream: UpstreamStream): void
@@ -72,10 +72,8 @@ export class HttpLink {
   }
 
   #open(): void {
-    const { address, timeoutMs, transport } = this.#target
     this.#giveUp = this.#scope.connector.connect(
-      // The check's own time is over before.
-      { address, connectTimeoutMs: timeoutMs + 1_000, transport: transport(this.#version) },
+      checkConnectOptions(this.#target, this.#version),
       (result) => {
         this.#giveUp = undefined
         if (this.#isClosed) {

@@ -9,7 +9,7 @@ import type { Http2Options } from '../http2/settings.ts'
 import type { Http2Stats } from '../telemetry/cluster-stats.ts'
 import type { LogSource } from '../telemetry/log-source.ts'
 import type { Host } from '../upstream/host.ts'
-import type { Connector, WireAddress, WireTransport } from '../wire/wire.ts'
+import type { ConnectOptions, Connector, WireAddress, WireTransport } from '../wire/wire.ts'
 
 export type ProbeOutcome =
   | { readonly kind: 'pass'; readonly isDegraded: boolean }
@@ -38,6 +38,8 @@ export interface Probe {
 export interface ProbeTarget {
   readonly host: Host
   readonly address: WireAddress
+  /** Of the same endpoint; absent: none. */
+  readonly otherAddresses?: readonly WireAddress[]
   /** What the endpoint says that checks of it are addressed to; empty: nothing. */
   readonly hostname: string
   readonly clusterName: string
@@ -74,6 +76,19 @@ export function checkSource(head: RequestHead, target: ProbeTarget, clock: Clock
 }
 
 const nobody = '127.0.0.1:0'
+
+/** Of a connection to the endpoint; the check's own time is over before that of the connection. */
+export function checkConnectOptions(target: ProbeTarget, version: ProbeVersion): ConnectOptions {
+  const { address, otherAddresses = [], timeoutMs, transport } = target
+  return {
+    address,
+    ...(otherAddresses.length > 0 && { otherAddresses }),
+    connectTimeoutMs: timeoutMs + 1_000,
+    transport: transport(version),
+  }
+}
+
+type ProbeVersion = Parameters<ProbeTarget['transport']>[0]
 
 /** Whom a check is addressed to: the endpoint's own word goes first, then the check's, then the cluster's name. */
 export function authorityOf(configured: string, target: ProbeTarget): string {

@@ -7,7 +7,13 @@ import { encodeProxyHeader } from '../wire/proxy-protocol.ts'
 import type { Wire } from '../wire/wire.ts'
 import type { TcpProbeSettings } from './health-settings.ts'
 import { matchesPayload } from './payload-match.ts'
-import type { Probe, ProbeOutcome, ProbeScope, ProbeTarget } from './probe.ts'
+import {
+  type Probe,
+  type ProbeOutcome,
+  type ProbeScope,
+  type ProbeTarget,
+  checkConnectOptions,
+} from './probe.ts'
 
 const pass: ProbeOutcome = { kind: 'pass', isDegraded: false }
 const network: ProbeOutcome = { kind: 'network' }
@@ -49,13 +55,7 @@ export class TcpProbe implements Probe {
   }
 
   #connect(): void {
-    const { address, timeoutMs, transport } = this.#target
-    const options = {
-      address,
-      // The check's own time is over before.
-      connectTimeoutMs: timeoutMs + 1_000,
-      transport: transport('tcp'),
-    }
+    const options = checkConnectOptions(this.#target, 'tcp')
     this.#cancelConnect = this.#scope.connector.connect(options, (result) => {
       this.#cancelConnect = undefined
       if (result.ok && this.#done === undefined) result.wire.destroy()

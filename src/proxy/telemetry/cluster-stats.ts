@@ -52,6 +52,16 @@ export interface MembershipStats {
   close(): void
 }
 
+/** How the names of a cluster are answered (Envoy's ConfigUpdateStats, of STRICT_DNS and LOGICAL_DNS). */
+export interface DnsStats {
+  readonly attempt: Counter
+  readonly success: Counter
+  readonly failure: Counter
+  /** Answers that changed nothing. */
+  readonly noRebuild: Counter
+  close(): void
+}
+
 export interface ClusterStats {
   readonly cxTotal: Counter
   readonly cxActive: Gauge

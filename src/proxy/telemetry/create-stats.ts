@@ -6,6 +6,7 @@ import type {
   AcceptStats,
   ClusterStats,
   Counter,
+  DnsStats,
   DownstreamStats,
   EjectionKind,
   Gauge,
@@ -45,6 +46,17 @@ export function createMembershipStats(
     degraded: scope.gauge('membership_degraded'),
     excluded: scope.gauge('membership_excluded'),
     change: scope.counter('membership_change'),
+    close: () => scope.close(),
+  }
+}
+
+export function createDnsStats(registry: StatsRegistry, clusterName: string): DnsStats {
+  const scope = clusterScope(registry, clusterName)
+  return {
+    attempt: scope.counter('update_attempt'),
+    success: scope.counter('update_success'),
+    failure: scope.counter('update_failure'),
+    noRebuild: scope.counter('update_no_rebuild'),
     close: () => scope.close(),
   }
 }

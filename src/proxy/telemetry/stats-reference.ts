@@ -5,6 +5,7 @@
 import {
   createAcceptStats,
   createClusterStats,
+  createDnsStats,
   createDownstreamStats,
   createListenerStats,
   createMembershipStats,
@@ -31,6 +32,7 @@ This page is generated from \`src/proxy/telemetry\`.
 /** An empty registry, in which one of each thing that counts is made. */
 export function renderStatsReference(registry: StatsRegistry): string {
   createMembershipStats(registry, '<name>')
+  createDnsStats(registry, '<name>')
   createUpstreamTlsStats(registry, '<name>')
   const cluster = createClusterStats(registry, '<name>')
   // Those that most clusters do without.
