@@ -86,10 +86,10 @@ function thresholds({ settings: { tcp, http }, retryBudget }: PoolInput) {
   }
 }
 
-function budgetOf({ percent = 20, minRetryConcurrency = 3, budgetInterval }: RetryBudget) {
+function budgetOf({ percent = 20, minRetryConcurrency, budgetInterval }: RetryBudget) {
   return {
     budgetPercent: { value: percent },
-    minRetryConcurrency,
+    minRetryConcurrency: positive(minRetryConcurrency) ?? 3,
     ...(budgetInterval !== undefined && { budgetInterval: durationOfText(budgetInterval) }),
   }
 }

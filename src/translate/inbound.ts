@@ -150,6 +150,7 @@ function inboundCluster(input: InboundInput): EncodedResource {
     clusterDiscoveryType: { $case: 'type', value: Cluster_DiscoveryType.STATIC },
     ...translateConnectionPool({
       settings: input.ingress?.connectionPool ?? input.inboundPool ?? policy.connectionPool,
+      retryBudget: policy.retryBudget,
       port: { protocol: protocolOf(input) },
       mesh,
       direction: 'inbound',

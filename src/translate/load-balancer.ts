@@ -65,12 +65,13 @@ function hashing(settings: ConsistentHash) {
         }),
     }
   }
-  const written = settings.ringHash?.minimumRingSize ?? settings.minimumRingSize
-  const minimumRingSize = written === undefined || written === 0 ? ringSizeDefault : written
+  const { minimumRingSize = 0 } = settings.ringHash ?? settings
+  const size =
+    settings.ringHash === undefined ? minimumRingSize || ringSizeDefault : minimumRingSize
   return {
     lbPolicy: Cluster_LbPolicy.RING_HASH,
-    ...((settings.ringHash === undefined || (written ?? 0) > 0) && {
-      lbConfig: { $case: 'ringHashLbConfig' as const, value: { minimumRingSize } },
+    ...(size > 0 && {
+      lbConfig: { $case: 'ringHashLbConfig' as const, value: { minimumRingSize: size } },
     }),
   }
 }

@@ -1,8 +1,8 @@
 /**
  * Which of a DestinationRule's blocks apply to one cluster, by Istio's rules of inheritance.
  *
- * A port's settings stand alone: what they leave out is the default, not what the level above says. A subset's
- * blocks replace those of the rule, block by block. Below all lies the mesh's `defaultTrafficPolicy`.
+ * A port's settings stand alone: what they leave out, or cannot say at all, is the default, not what the level above
+ * says. A subset's blocks replace those of the rule, block by block. Below all lies the mesh's `defaultTrafficPolicy`.
  */
 import type {
   ClientTlsSettings,
@@ -20,9 +20,7 @@ export interface EffectivePolicy {
   readonly outlierDetection: OutlierDetection | undefined
   readonly loadBalancer: LoadBalancerSettings | undefined
   readonly tls: ClientTlsSettings | undefined
-  /** These have no settings for a port: a port's own settings leave them as they are. */
   readonly proxyProtocol: TrafficPolicy['proxyProtocol']
-  readonly tunnel: TrafficPolicy['tunnel']
   readonly retryBudget: TrafficPolicy['retryBudget']
 }
 
@@ -44,20 +42,18 @@ export interface PolicyLevels {
 }
 
 export function effectivePolicy(levels: PolicyLevels): EffectivePolicy {
-  const top = blocksForPort(levels.rule, levels.port)
-  const subset = blocksForPort(levels.subset?.trafficPolicy, levels.port)
-  // A subset's own settings for the port leave nothing to inherit.
-  const inherited = subset?.isForPort === true ? {} : (top?.blocks ?? {})
-  const policies = [levels.subset?.trafficPolicy, levels.rule]
+  const top = policyAt(levels.rule, levels.port)
+  const subset = policyAt(levels.subset?.trafficPolicy, levels.port)
+  // A subset's own settings for the port inherit none of the blocks that a port can have.
+  const inherited = subset.isForPort ? {} : top.policy
   return {
-    ...layered(subset?.blocks ?? {}, layered(inherited, meshBlocks(levels.mesh))),
-    proxyProtocol: policies.find((policy) => policy?.proxyProtocol !== undefined)?.proxyProtocol,
-    tunnel: policies.find((policy) => policy?.tunnel !== undefined)?.tunnel,
-    retryBudget: policies.find((policy) => policy?.retryBudget !== undefined)?.retryBudget,
+    ...layered(subset.policy, layered(inherited, meshBlocks(levels.mesh))),
+    proxyProtocol: subset.policy.proxyProtocol ?? top.policy.proxyProtocol,
+    retryBudget: subset.policy.retryBudget ?? top.policy.retryBudget,
   }
 }
 
-type Blocks = Omit<EffectivePolicy, 'proxyProtocol' | 'tunnel' | 'retryBudget'>
+type Blocks = Omit<EffectivePolicy, 'proxyProtocol' | 'retryBudget'>
 
 function meshBlocks({ connectionPool, outlierDetection }: MeshSettings): Partial<Blocks> {
   return {
@@ -75,13 +71,12 @@ function layered(over: Partial<Blocks>, under: Partial<Blocks>): Blocks {
   }
 }
 
-interface PortBlocks {
-  readonly blocks: PortTrafficPolicyBlocks
+interface PortPolicy {
+  readonly policy: TrafficPolicy
   readonly isForPort: boolean
 }
 
-function blocksForPort(policy: TrafficPolicy | undefined, port: number): PortBlocks | undefined {
-  if (policy === undefined) return undefined
+function policyAt(policy: TrafficPolicy = {}, port: number): PortPolicy {
   const own = policy.portLevelSettings?.find((settings) => settings.port?.number === port)
-  return own === undefined ? { blocks: policy, isForPort: false } : { blocks: own, isForPort: true }
+  return own === undefined ? { policy, isForPort: false } : { policy: own, isForPort: true }
 }
