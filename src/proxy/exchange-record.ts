@@ -260,6 +260,8 @@ const isNoFault: ReadonlySet<Failure> = new Set([
   'request-timeout',
   'messaging-error',
   'missing-host',
+  'stream-idle-timeout',
+  'max-duration',
 ])
 
 /** A request that is no valid message. */
