@@ -191,9 +191,8 @@ function noteReached(record: RequestRecord): void {
   if (!record.hostsReached.includes(host)) record.hostsReached.push(host)
 }
 
-/** One more host is asked. */
+/** A host is asked. */
 export function noteAttempt(record: RequestRecord, host: Host, nowMs: number): void {
-  record.attempts += 1
   record.host = host
   record.attemptStartMs = nowMs
   record.poolEndMs = 0
@@ -240,6 +239,8 @@ export function countTimeout(record: RequestRecord, cluster: Cluster | undefined
 /** The failure that ended the exchange. */
 export function noteFailure(record: RequestRecord, failure: Failure): void {
   record.failure = failure
+  // To Envoy a filter looks names up, before there is an attempt.
+  if (failure === 'dns-failure') record.attempts -= 1
   addFlag(record, failureReplies[failure].flag)
 }
 
