@@ -268,8 +268,7 @@ export function shapeAttempt(record: RequestRecord, plan: ForwardPlan, scope: Ex
     request.headers.set('x-envoy-attempt-count', String(attempts))
   }
   if (forward.autoHostRewrite !== true || host === undefined || host.hostname === '') return
-  // A retry leaves the first trace as it is.
-  const suppressEnvoyHeaders = scope.manager.suppressEnvoyHeaders === true || attempts > 1
+  const suppressEnvoyHeaders = scope.manager.suppressEnvoyHeaders === true
   rewriteAuthority(request, host.hostname, { forward, suppressEnvoyHeaders })
 }
 

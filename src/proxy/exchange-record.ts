@@ -192,9 +192,8 @@ function noteReached(record: RequestRecord): void {
   if (!record.hostsReached.includes(host)) record.hostsReached.push(host)
 }
 
-/** One more host is asked. */
+/** A host is asked. */
 export function noteAttempt(record: RequestRecord, host: Host, nowMs: number): void {
-  record.attempts += 1
   record.host = host
   record.attemptStartMs = nowMs
   record.poolEndMs = 0
@@ -241,6 +240,8 @@ export function countTimeout(record: RequestRecord, cluster: Cluster | undefined
 /** The failure that ended the exchange. */
 export function noteFailure(record: RequestRecord, failure: Failure): void {
   record.failure = failure
+  // To Envoy a filter looks names up, before there is an attempt.
+  if (failure === 'dns-failure') record.attempts -= 1
   addFlag(record, failureReplies[failure].flag)
 }
 
@@ -261,6 +262,8 @@ const isNoFault: ReadonlySet<Failure> = new Set([
   'request-timeout',
   'messaging-error',
   'missing-host',
+  'stream-idle-timeout',
+  'max-duration',
 ])
 
 /** A request that is no valid message. */

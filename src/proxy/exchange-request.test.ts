@@ -106,3 +106,19 @@ test('a referer that is not valid does not go on', () => {
   assert.equal(refererOf('http://b.test/x'), 'http://b.test/x')
   assert.equal(refererOf('http://ann:secret@b.test/'), undefined)
 })
+
+for (const { method, authority } of [
+  { method: 'GET', authority: 'a.test' },
+  { method: 'CONNECT', authority: 'a.test:90' },
+]) {
+  test(`where any port is stripped, ${method} goes to ${authority}`, () => {
+    const head = { method, authority: 'a.test:90', path: method === 'GET' ? '/' : '' }
+    const { request } = shape({ head, manager: { stripPort: 'any' } })
+    assert.equal(request.authority, authority)
+  })
+}
+
+test('what a request came by is one list', () => {
+  const { request } = shape({ fields: { via: '1.0 them' }, manager: { via: '1.1 own' } })
+  assert.equal(request.headers.getAll('via'), '1.0 them, 1.1 own')
+})

@@ -227,6 +227,8 @@ export class Exchange implements RequestEvents, AttemptOwner, FilterContext, Tim
       return
     }
     this.#plan = plan
+    // As Envoy, which counts the attempt before it knows whether there is a host for it.
+    this.record.attempts = 1
     if (this.#isTunnel) records.startUpgrade(this.record, manager.stats)
     this.#source ??= runtime.pools
     this.#body.limit(plan.forward.requestBufferLimitBytes)
@@ -255,11 +257,8 @@ export class Exchange implements RequestEvents, AttemptOwner, FilterContext, Tim
       return
     }
     const host = pickHost(cluster, this.#retry, plans.requestHash(plan, this.record, this.#scope))
-    if (host === undefined) {
-      // As Envoy, which counts the attempt before it knows whether there is a host for it.
-      this.record.attempts += 1
-      this.#failUpstream('no-healthy-upstream')
-    } else this.#startAttempt(plan, host)
+    if (host === undefined) this.#failUpstream('no-healthy-upstream')
+    else this.#startAttempt(plan, host)
   }
 
   #startAttempt(plan: plans.ForwardPlan, host: Host): void {
@@ -468,7 +467,9 @@ export class Exchange implements RequestEvents, AttemptOwner, FilterContext, Tim
     this.#scope.timers.endTry()
     tellTimeoutRetry(this.request, plan.forward, outcome)
     this.#retry.wait(this.record, outcome.responseHeaders, () => {
-      if (!this.#isOver) this.#findHost(plan)
+      if (this.#isOver) return
+      this.record.attempts += 1
+      this.#findHost(plan)
     })
     return true
   }

@@ -113,6 +113,23 @@ test('request-timeout: a head that does not end in time', async () => {
   assertFailure(scene, await asking, { failure: 'request-timeout' })
 })
 
+for (const [failure, manager] of [
+  ['stream-idle-timeout', { streamIdleTimeoutMs: 1_000 }],
+  ['max-duration', { maxStreamDurationMs: 1_000 }],
+] as const) {
+  test(`${failure}: a head is a part of its stream`, async () => {
+    const clock = new FakeClock()
+    await using scene = await startScene({ clock, manager })
+    const asking = exchangeBytes(scene.port, 'GET / HTTP/1.1\r\nHo')
+    await eventually(() => scene.listener.connectionsActive === 1)
+    await eventually(() => {
+      clock.advance(1_000)
+      return scene.records.length === 1
+    })
+    assertFailure(scene, await asking, { failure })
+  })
+}
+
 test('request-timeout: a request that does not end in time', async () => {
   await using raw = await startRaw(() => {})
   await using scene = await startScene({ ...to(raw.address), manager: { requestTimeoutMs: 50 } })
@@ -229,6 +246,46 @@ test('upstream-timeout: no answer within the route’s time', async () => {
   const received = await exchangeBytes(scene.port, closing)
   assertFailure(scene, received, { failure: 'upstream-timeout' })
   assert.equal(scene.clusters.get('a')?.stats.rqTimeout.value(), 1)
+})
+
+test('upstream-timeout: a websocket’s handshake is answered in time', async () => {
+  await using raw = await startRaw(() => {})
+  const settings = 'timeout: 0.03s, upgrade_configs: [{ upgrade_type: websocket }]'
+  await using scene = await startScene({
+    ...to(raw.address),
+    routes: [forwardTo('a', settings)],
+  })
+  const received = await exchangeBytes(
+    scene.port,
+    'GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n',
+  )
+  assertFailure(scene, received, { failure: 'upstream-timeout' })
+})
+
+test('upstream-timeout: while a retry waits the cluster counts nothing', async () => {
+  const busy = 'HTTP/1.1 503 Busy\r\nretry-after: 9\r\ncontent-length: 0\r\n\r\n'
+  await using raw = await startRaw((socket) => socket.write(busy))
+  const limited =
+    'rate_limited_retry_back_off: { max_interval: 10s, reset_headers: [{ name: retry-after }] }'
+  const routes = [forwardTo('a', `timeout: 0.05s, ${retryPolicy(`num_retries: 1, ${limited}`)}`)]
+  await using scene = await startScene({ ...to(raw.address), routes })
+  const received = await exchangeBytes(scene.port, closing)
+  assertFailure(scene, received, { failure: 'upstream-timeout' })
+  const stats = scene.clusters.get('a')?.stats
+  assert.equal(stats?.rqTimeout.value(), 0)
+  assert.equal(stats?.rqRetry.value(), 0)
+  assert.equal(stats?.answers.count(504), 0)
+})
+
+test('per-try-timeout: an internal client may limit a try that is not made again', async () => {
+  await using raw = await startRaw(() => {})
+  await using scene = await startScene({
+    ...to(raw.address),
+    manager: { useRemoteAddress: true, isInternalAddress: () => true },
+  })
+  const limit = 'x-envoy-upstream-rq-per-try-timeout-ms: 30'
+  const received = await exchangeBytes(scene.port, closing.replace('\r\n', `\r\n${limit}\r\n`))
+  assertFailure(scene, received, { failure: 'per-try-timeout' })
 })
 
 test('per-try-timeout: no answer within the time of an attempt', async () => {

@@ -304,6 +304,37 @@ test('REFUSED_STREAM is retried where the policy says so, and 503 UR where none 
   assert.equal(scene.records[1]?.flags, 'UR')
 })
 
+for (const { name, code, status, flag, counted } of [
+  { name: 'CANCEL', code: constants.NGHTTP2_CANCEL, status: 503, flag: 'UR', counted: [1, 0] },
+  {
+    name: 'PROTOCOL_ERROR',
+    code: constants.NGHTTP2_PROTOCOL_ERROR,
+    status: 502,
+    flag: 'UPE',
+    counted: [0, 1],
+  },
+  {
+    name: 'REFUSED_STREAM',
+    code: constants.NGHTTP2_REFUSED_STREAM,
+    status: 503,
+    flag: 'UR',
+    counted: [0, 0],
+  },
+]) {
+  test(`a stream that the upstream resets with ${name} is ${status} ${flag}`, async () => {
+    await using origin = await startHttp2Origin((stream) => stream.close(code))
+    await using scene = await startHttp2Scene({
+      clusters: [{ name: 'two', addresses: [origin.address], settings: http2 }],
+      routes: [forwardTo('two')],
+    })
+    await using session = client(scene.port)
+    assert.equal((await ask(session, { ':path': '/' })).status, status)
+    assert.equal(scene.records[0]?.flags, flag)
+    const stats = scene.clusters.get('two')?.stats
+    assert.deepEqual([stats?.rqRxReset.value(), stats?.rqTxReset.value()], counted)
+  })
+}
+
 /** An upstream of literal bytes. */
 async function startRawOrigin(onData: (write: (text: string) => void, count: number) => void) {
   let count = 0

@@ -78,6 +78,7 @@ test('settings are taken over', () => {
   assert.equal(settings.escapedSlashes, 'reject')
   assert.equal(settings.isInternalAddress?.('10.1.2.3'), true)
   assert.equal(settings.isInternalAddress?.('11.1.2.3'), false)
+  assert.equal(settings.isInternalAddress?.('::ffff:10.1.2.3'), false)
   assert.deepEqual([...settings.upgrades], ['websocket'])
 })
 

@@ -37,6 +37,8 @@ const requestFailures = {
   'trailers-too-large': 'headers-too-large',
   'header-timeout': 'request-timeout',
   'request-timeout': 'request-timeout',
+  'head-idle': 'stream-idle-timeout',
+  'head-duration': 'max-duration',
   'connect-body': 'bad-request',
   'status-line': 'bad-request',
   'status-101': 'bad-request',

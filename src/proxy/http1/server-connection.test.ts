@@ -54,7 +54,7 @@ function openScene({ bytes = head, isRefused = false } = {}) {
       defaultHostHttp10: undefined,
     },
     idleTimeoutMs: 0,
-    headTimeoutMs: 0,
+    headLimit: { timeoutMs: 0, refusal: 'header-timeout' },
     requestTimeoutMs: 0,
     maxDurationMs: 0,
     drainTimeoutMs: 0,

@@ -31,8 +31,8 @@ export interface ServerConnectionOptions {
   readonly parser: RequestParserOptions
   /** 0 = off, as are all time-outs. Without a request in flight. */
   readonly idleTimeoutMs: number
-  /** From the first byte of a head to its end. */
-  readonly headTimeoutMs: number
+  /** From the first byte of a head to its end: the shortest of all times that a request may take. */
+  readonly headLimit: HeadLimit
   /** From the first byte of a request to its end. */
   readonly requestTimeoutMs: number
   readonly maxDurationMs: number
@@ -60,6 +60,11 @@ export interface ServerConnectionOwner {
   /** One of the connection's limits was reached. */
   onLimit(limit: ConnectionLimit): void
   onConnectionClose(): void
+}
+
+export interface HeadLimit {
+  readonly timeoutMs: number
+  readonly refusal: 'header-timeout' | 'request-timeout' | 'head-idle' | 'head-duration'
 }
 
 /** `close`: the peer did not end its side in time. */
@@ -358,13 +363,20 @@ export class ServerConnection implements WireEvents, DownstreamStream, RequestSi
 
   #pump(chunk: Buffer): void {
     let position = 0
+    let wasInHead = this.#phase === 'head'
     this.#isPumping = true
     while (position < chunk.length && !this.#isPausedByExchange && this.#canRead()) {
-      if (this.#phase === 'idle') this.#startHead()
+      if (this.#phase === 'idle') {
+        this.#phase = 'head'
+        wasInHead = false
+        this.#timer.clear()
+      }
       position = this.#parser.feed(chunk, position)
     }
     this.#isPumping = false
     if (this.#phase === 'closing') return
+    // Most heads come whole, and need no timer.
+    if (this.#phase === 'head' && !wasInHead) this.#startTimer(this.#options.headLimit.timeoutMs)
     if (position < chunk.length) this.#hold(Buffer.from(chunk.subarray(position)))
   }
 
@@ -391,13 +403,6 @@ export class ServerConnection implements WireEvents, DownstreamStream, RequestSi
     this.#parser.next()
     this.#phase = 'idle'
     this.#request = undefined
-  }
-
-  #startHead(): void {
-    this.#phase = 'head'
-    const { headTimeoutMs, requestTimeoutMs } = this.#options
-    if (headTimeoutMs === 0 && requestTimeoutMs === 0) this.#timer.clear()
-    else this.#startTimer(headTimeoutMs === 0 ? requestTimeoutMs : headTimeoutMs)
   }
 
   #hold(rest: Buffer): void {
@@ -550,7 +555,7 @@ export class ServerConnection implements WireEvents, DownstreamStream, RequestSi
         return
       case 'head':
         this.#parser.state = 'refused'
-        this.onRefused('header-timeout')
+        this.onRefused(this.#options.headLimit.refusal)
         return
       case 'exchange':
         this.#parser.state = 'refused'

@@ -1,7 +1,7 @@
 /** What a connection of an HTTP connection manager stands on, whichever HTTP it speaks. */
 import { peerPrincipal } from '../connection-security.ts'
 import { ExchangeTimers, type ExchangeScope } from '../exchange-scope.ts'
-import type { ConnectionLimit } from '../http1/server-connection.ts'
+import type { ConnectionLimit, HeadLimit } from '../http1/server-connection.ts'
 import type { DownstreamStats } from '../telemetry/cluster-stats.ts'
 import { endText } from '../wire/end-text.ts'
 import type { Wire } from '../wire/wire.ts'
@@ -51,15 +51,32 @@ export function isLeaving({ security }: Wire): boolean {
 }
 
 export function connectionLimits(manager: HttpConnectionManager) {
+  const headLimit = headLimitOf(manager)
   return {
     idleTimeoutMs: manager.idleTimeoutMs,
-    headTimeoutMs: manager.requestHeadersTimeoutMs,
+    headLimit,
+    headTimeoutMs: headLimit.timeoutMs,
     requestTimeoutMs: manager.requestTimeoutMs,
     maxDurationMs: manager.maxConnectionDurationMs,
     drainTimeoutMs: manager.drainTimeoutMs,
     delayedCloseTimeoutMs: manager.delayedCloseTimeoutMs ?? 1_000,
     requestsMax: manager.requestsPerConnectionMax,
   }
+}
+
+/** As Envoy, to which a request begins with its first byte: it may not stand still there either. */
+function headLimitOf(manager: HttpConnectionManager): HeadLimit {
+  const limits: readonly HeadLimit[] = [
+    { refusal: 'header-timeout', timeoutMs: manager.requestHeadersTimeoutMs },
+    { refusal: 'request-timeout', timeoutMs: manager.requestTimeoutMs },
+    { refusal: 'head-idle', timeoutMs: manager.streamIdleTimeoutMs },
+    { refusal: 'head-duration', timeoutMs: manager.maxStreamDurationMs ?? 0 },
+  ]
+  const noLimit: HeadLimit = { refusal: 'header-timeout', timeoutMs: 0 }
+  return limits.reduce((least, limit) => {
+    const isShorter = least.timeoutMs === 0 || limit.timeoutMs < least.timeoutMs
+    return limit.timeoutMs !== 0 && isShorter ? limit : least
+  }, noLimit)
 }
 
 export function createExchangeScope(

@@ -71,7 +71,7 @@ function headerOperator(call: OperatorCall, fieldOf: FieldOf): Compiled<LogOpera
 function requestField(name: string): LogOperator {
   switch (name) {
     case ':method':
-      return (source) => source.request?.method
+      return (source) => textOf(source.request?.method)
     case ':path':
       return (source) => textOf(source.request?.path)
     case ':authority':

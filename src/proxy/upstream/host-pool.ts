@@ -74,7 +74,9 @@ export interface ConnectionEnd {
   readonly wasBusy: boolean
 }
 
-const neverHad: ConnectionEnd = { endedBy: 'remote', wasBusy: false }
+/** Who ended one that was never had: the host refused it, or we waited no longer. */
+const refused: ConnectionEnd = { endedBy: 'remote', wasBusy: false }
+const givenUp: ConnectionEnd = { endedBy: 'local', wasBusy: false }
 
 /** It has ended, or was never had. */
 export function countClosed(
@@ -106,9 +108,9 @@ export function countOpenFailure(
   books: ConnectionBooks,
   host: Host,
 ): PoolFailure {
-  countClosed(books, host, neverHad)
   const { stats } = books.cluster
   const isTimeout = result.reason === 'timeout'
+  countClosed(books, host, isTimeout ? givenUp : refused)
   stats.cxConnectFail.add(1)
   if (isTimeout) stats.cxConnectTimeout.add(1)
   host.stats.cxConnectFail.add(1)

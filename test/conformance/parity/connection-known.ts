@@ -23,7 +23,7 @@ export const knownDifferences: readonly KnownDifference[] = [
   },
   {
     stories:
-      /^(a bad|no HTTP at all|a second request whose body|a head that does not|a client that ends its direction in the middle of a head|HTTP\/1.0 where|an upgrade named|an HTTP\/2 client that breaks|CONNECT with a body)/,
+      /^(a bad|no HTTP at all|a second request whose body|a (second )?head that|a request line that|a client that ends its direction in the middle of a head|HTTP\/1.0 where|an upgrade named|an HTTP\/2 client that breaks|CONNECT with a body)/,
     parts: ['log'],
     why: 'of a head that was refused the log holds what had been read; details name the rule that was broken',
   },

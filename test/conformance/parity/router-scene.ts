@@ -6,6 +6,7 @@ import {
   httpManager,
   jsonLog,
   listener,
+  socketAddress,
 } from './bootstrap-parts.ts'
 import { limits } from './limit-stories.ts'
 import { inGroup, storyCases, storyHosts } from './route-story.ts'
@@ -24,6 +25,19 @@ const fields = {
   sent: '%BYTES_SENT%',
   path: '%REQ(X-ENVOY-ORIGINAL-PATH?:PATH)%',
   authority: '%REQ(:AUTHORITY)%',
+}
+
+function upstreamHttp(options: object): object {
+  const type = 'envoy.extensions.upstreams.http.v3.HttpProtocolOptions'
+  return {
+    typed_extension_protocol_options: {
+      [type]: {
+        '@type': `type.googleapis.com/${type}`,
+        common_http_protocol_options: options,
+        explicit_http_config: { http_protocol_options: {} },
+      },
+    },
+  }
 }
 
 const stories = [...inGroup('limit', limits), ...inGroup('router', routerStories)]
@@ -52,6 +66,23 @@ export const routerScene: Scene = {
           }),
         ]),
       ],
-      clusters: [...commonClusters(ports), cluster('split-cluster-by-authority.test', [ports.b])],
+      clusters: [
+        ...commonClusters(ports).slice(1),
+        cluster('a', [ports.a], { circuit_breakers: { thresholds: [{ max_retries: 100 }] } }),
+        cluster('split-cluster-by-authority.test', [ports.b]),
+        cluster('brief', [ports.a], upstreamHttp({ max_stream_duration: '0.1s' })),
+        cluster('two-names', [], {
+          load_assignment: {
+            cluster_name: 'two-names',
+            endpoints: [
+              {
+                lb_endpoints: ['one.test', 'one.test'].map((hostname) => ({
+                  endpoint: { hostname, address: socketAddress(ports.a) },
+                })),
+              },
+            ],
+          },
+        }),
+      ],
     }),
 }

@@ -240,6 +240,122 @@ export const routerStories: readonly RouteStory[] = [
       },
     },
   ]),
+  forward(
+    'an attempt that its cluster ends, made again',
+    { cluster: 'brief', retry_policy: { retry_on: '5xx', num_retries: 1, ...backOff } },
+    [
+      { path: '/x?do=slow&n=300' },
+      { path: '/x?do=stall' },
+      { path: '/x?do=slow&n=300', method: 'POST', headers: grpc },
+      { path: '/x?do=slow&n=300', headers: { 'x-envoy-upstream-stream-duration-ms': '50' } },
+      { path: '/x?do=slow&n=300', headers: { 'x-envoy-upstream-stream-duration-ms': '0' } },
+      { path: '/x?do=slow&n=300', headers: { 'x-envoy-upstream-rq-timeout-alt-response': '1' } },
+      { path: '/x?do=slow&n=300', headers: { connection: 'upgrade', upgrade: 'websocket' } },
+    ],
+  ),
+  forward(
+    'an attempt that its cluster ends, made again for resets alone',
+    { cluster: 'brief', retry_policy: { retry_on: 'connect-failure', ...backOff } },
+    [{ path: '/x?do=slow&n=300' }],
+  ),
+  forward(
+    'hosts of endpoints and retries',
+    {
+      cluster: 'two-names',
+      auto_host_rewrite: true,
+      append_x_forwarded_host: true,
+      retry_policy: { retry_on: '5xx', num_retries: 2, ...backOff },
+    },
+    [path('/x?do=flaky&n=1'), path('/x?do=flaky&n=2'), path('/x')],
+  ),
+  ...['HEAD', 'OPTIONS', 'DELETE', 'PATCH'].map((method) =>
+    forward(
+      `${method} made again`,
+      { retry_policy: { retry_on: '5xx', num_retries: 1, ...backOff } },
+      [
+        { method, path: '/x?do=flaky&n=1' },
+        { method, path: '/x?do=flaky&n=9' },
+        { method, path: '/x?do=close' },
+      ],
+    ),
+  ),
+  {
+    name: 'attempts that nobody counts',
+    host: {
+      request_headers_to_add: [
+        { header: { key: 'x-tries', value: '%UPSTREAM_REQUEST_ATTEMPT_COUNT%' } },
+      ],
+    },
+    routes: [
+      {
+        match: { prefix: '/' },
+        route: { cluster: 'a', retry_policy: { retry_on: '5xx', num_retries: 2, ...backOff } },
+      },
+    ],
+    asks: [path('/x?do=flaky&n=1'), path('/x')],
+  },
+  {
+    name: 'what is told of attempts',
+    host: {
+      include_request_attempt_count: true,
+      include_attempt_count_in_response: true,
+      include_is_timeout_retry_header: true,
+      request_headers_to_add: [
+        { header: { key: 'x-tries', value: '%UPSTREAM_REQUEST_ATTEMPT_COUNT%' } },
+      ],
+      response_headers_to_add: [
+        { header: { key: 'x-tries', value: '%UPSTREAM_REQUEST_ATTEMPT_COUNT%' } },
+        { header: { key: 'x-details', value: '%RESPONSE_CODE_DETAILS%' } },
+        { header: { key: 'x-flags', value: '%RESPONSE_FLAGS%' } },
+      ],
+    },
+    routes: [
+      {
+        match: { prefix: '/try' },
+        route: {
+          cluster: 'a',
+          retry_policy: { retry_on: '5xx', num_retries: 2, per_try_timeout: '0.1s', ...backOff },
+        },
+      },
+      {
+        match: { prefix: '/retry' },
+        route: { cluster: 'a', retry_policy: { retry_on: '5xx', num_retries: 2, ...backOff } },
+      },
+      { match: { prefix: '/direct' }, direct_response: { status: 200 } },
+      { match: { prefix: '/redirect' }, redirect: { path_redirect: '/x' } },
+      { match: { prefix: '/nowhere' }, route: { cluster: 'nowhere' } },
+      { match: { prefix: '/empty' }, route: { cluster: 'empty' } },
+      { match: { prefix: '/overflow' }, route: { cluster: 'overflow' } },
+      { match: { prefix: '/refused' }, route: { cluster: 'refused' } },
+      { match: { prefix: '/timeout' }, route: { cluster: 'a', timeout: '0.1s' } },
+      { match: { prefix: '/idle' }, route: { cluster: 'a', idle_timeout: '0.1s' } },
+      {
+        match: { prefix: '/duration' },
+        route: { cluster: 'a', max_stream_duration: { max_stream_duration: '0.1s' } },
+      },
+      { match: { prefix: '/' }, route: { cluster: 'a' } },
+    ],
+    asks: [
+      path('/try?do=slow&n=300'),
+      path('/retry?do=flaky&n=1'),
+      path('/retry?do=flaky&n=9'),
+      path('/retry?do=garbage'),
+      path('/direct'),
+      path('/redirect'),
+      path('/nowhere'),
+      path('/empty'),
+      path('/overflow'),
+      path('/refused'),
+      path('/timeout?do=slow&n=300'),
+      path('/idle?do=slow&n=300'),
+      path('/duration?do=slow&n=300'),
+      path('/x?do=close'),
+      path('/x?do=status&n=500'),
+      { path: '/x', headers: { 'x-envoy-attempt-count': '9', 'x-envoy-is-timeout-retry': 'true' } },
+      { path: '/x', headers: { connection: 'upgrade', upgrade: 'other' } },
+      { path: '/x#y' },
+    ],
+  },
   forward('a redirect that is kept', { internal_redirect_policy: { max_internal_redirects: 1 } }, [
     { path: '/x?do=status&n=302' },
   ]),

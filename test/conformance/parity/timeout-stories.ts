@@ -131,6 +131,27 @@ export const timeoutStories: readonly ConnectionStory[] = [
     play: sendAndStay('GET /a HTTP/1.1\r\nhost: app'),
   },
   {
+    name: 'a head that stands still',
+    listener: 'stream-idle',
+    play: sendAndStay('GET /a HTTP/1.1\r\nhost: app'),
+  },
+  {
+    name: 'a request line that stands still',
+    listener: 'stream-idle',
+    play: sendAndStay('GET /a'),
+  },
+  {
+    name: 'a head that takes longer than a stream may',
+    listener: 'stream-duration',
+    play: sendAndStay('GET /a HTTP/1.1\r\nhost: app'),
+  },
+  {
+    name: 'a second head that stands still',
+    listener: 'stream-idle',
+    origin: named,
+    play: sendAndStay(`${get('/a')}GET /a HTTP/1.1\r\nhost: app`),
+  },
+  {
     name: 'a body that does not come to its end',
     listener: 'timely',
     origin: silent,
