@@ -33,7 +33,7 @@ import {
 } from './locality.ts'
 import { adsSource, durationOf } from './message.ts'
 import { translateOutlierDetection } from './outlier-detection.ts'
-import { configPath } from './provenance.ts'
+import { ruleConfig } from './provenance.ts'
 import { toldOf } from './proxy-protocol.ts'
 import type { DnsFamily } from './scope.ts'
 import { withAffinity } from './source-hash.ts'
@@ -222,10 +222,9 @@ function localitySpecifier(
 const weightedByLocality = { $case: 'localityWeightedLbConfig' as const, value: {} }
 
 function istioMetadata({ service, rule, subset }: ClusterInput): Record<string, unknown> {
-  const first = rule?.parts[0]
   return {
     services: [{ host: service.hostname, name: service.name, namespace: service.namespace }],
-    ...(first !== undefined && { config: configPath('destination-rule', first.metadata) }),
+    ...ruleConfig(rule),
     ...(subset !== undefined && { subset: subset.name }),
     ...(service.isMeshExternal && { external: true }),
   }

@@ -21,6 +21,7 @@ import { inboundClusterName } from './host-name.ts'
 import { inboundChains, type Spoken } from './inbound-chain.ts'
 import type { MeshSettings, MtlsMode } from './input.ts'
 import { noTimeout, socketAddress } from './message.ts'
+import { ruleConfig } from './provenance.ts'
 import { proxyHeadersOf, sharedHeadersOf } from './proxy-header.ts'
 import { translateInboundRetries } from './retry.ts'
 import { altStatName, statName, type StatNameInput } from './stat-name.ts'
@@ -179,6 +180,8 @@ function inboundCluster(input: InboundInput): EncodedResource {
             name: service.name,
             namespace: service.namespace,
           })),
+          // Of a rule that has subsets only nothing counts here.
+          ...(rule?.trafficPolicy !== undefined && ruleConfig(rule)),
         },
       },
     },
