@@ -60,10 +60,10 @@ export const knownDifferences: readonly KnownDifference[] = [
     why: 'the rest of a response that is retried is read; Envoy ends its connection',
   },
   {
-    stories: /^an HTTP\/2 origin says GOAWAY before it answers$/,
+    stories: /HTTP\/2 origin (says GOAWAY|that grows too old) before it answers$/,
     parts: [],
     stats: [/\.upstream_cx_protocol_error: /],
-    why: 'to Envoy data behind a GOAWAY breaks the protocol, which it does not',
+    why: 'Envoy counts one when a connection that drains ends, which breaks no rule',
   },
   {
     stories: /hints and 100 before a response$/,
