@@ -73,6 +73,10 @@ const routes: readonly object[] = [
       upgrade_configs: [{ upgrade_type: 'CONNECT', connect_config: {} }],
     },
   },
+  {
+    match: { connect_matcher: {}, headers: [{ name: 'x-two', present_match: true }] },
+    route: { cluster: 'two', timeout: '0.3s' },
+  },
   { match: { connect_matcher: {} }, route: { cluster: 'one', timeout: '0.3s' } },
   { match: { prefix: '/timeout-two' }, route: { cluster: 'two', timeout: '0.3s' } },
   { match: { prefix: '/timeout' }, route: { cluster: 'one', timeout: '0.3s' } },

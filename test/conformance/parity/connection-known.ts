@@ -48,7 +48,8 @@ export const knownDifferences: readonly KnownDifference[] = [
     why: 'to Envoy an interim response is the beginning of the answer',
   },
   {
-    stories: /(leaves, of an HTTP\/2 origin|to HTTP\/2|origin that is given up)$/,
+    stories:
+      /(leaves, of an HTTP\/2 origin|to HTTP\/2|origin that is given up|an HTTP\/2 origin that refuses it)$/,
     parts: ['origin'],
     stats: [/\.http2\.rx_reset: /],
     why: 'a request that is given up is reset with CANCEL, as RFC 9113 §7 has it; Envoy says INTERNAL_ERROR',
@@ -58,6 +59,12 @@ export const knownDifferences: readonly KnownDifference[] = [
     parts: [],
     stats: [/_with_active_rq: /],
     why: 'the rest of a response that is retried is read; Envoy ends its connection',
+  },
+  {
+    stories: /^a websocket to an HTTP\/2 origin that knows none$/,
+    parts: [],
+    stats: [/\.http2\.rx_reset: /],
+    why: 'an origin that has not said that it knows them is not asked; Envoy asks, and is reset',
   },
   {
     stories: /HTTP\/2 origin (says GOAWAY|that grows too old) before it answers$/,
