@@ -12,7 +12,7 @@ import { shapeResponse } from './exchange-response.ts'
 import type { ExchangeScope } from './exchange-scope.ts'
 import type { FilterContext } from './filter/http-filter.ts'
 import type { HeaderList } from './http/header-list.ts'
-import type { ResponseHead } from './http/message.ts'
+import type { RequestHead, ResponseHead } from './http/message.ts'
 import type { DownstreamStream } from './http/stream.ts'
 import type { OpenReply } from './open-reply.ts'
 import { grpcStatusOf } from './telemetry/grpc-status.ts'
@@ -107,8 +107,18 @@ export class Answer {
   }
 
   #seal({ record, request }: FilterContext, reply: OpenReply): PlainReply {
+    if (isMessagingError(reply, request, this.#scope)) this.#stream.closeAfterResponse()
     this.#scope.manager.rewriteReply?.(reply, record)
     record.grpcStatus = reply.grpcStatus
     return sealReply(reply, request)
   }
+}
+
+/** As Envoy, to which every 400 of the proxy's own, a route's too, says that messages of HTTP/1 are not understood. */
+function isMessagingError(
+  { head }: OpenReply,
+  { protocol }: RequestHead,
+  { manager }: ExchangeScope,
+): boolean {
+  return head.status === 400 && protocol !== 'HTTP/2' && manager.keepsAfterInvalid !== true
 }

@@ -176,7 +176,7 @@ function openReply(
 export function sealReply(reply: OpenReply, { method }: RequestHead): PlainReply {
   const { head, text, grpcStatus } = reply
   if (grpcStatus === undefined) return sealPlain(reply)
-  const message = bytesOf(text).toString().replace(/\n$/, '')
+  const message = bytesOf(text).toString()
   const { headers } = head
   // gRPC clients read `grpc-status`; HTTP says 200 (grpc/grpc PROTOCOL-HTTP2, trailers-only).
   head.status = 200

@@ -491,3 +491,21 @@ function to(address?: WireAddress, limits: object = {}): Pick<SceneOptions, 'clu
     routes: [forwardTo('a')],
   }
 }
+
+for (const { status, keepsAfterInvalid, isLast } of [
+  { status: 400, keepsAfterInvalid: false, isLast: true },
+  { status: 400, keepsAfterInvalid: true, isLast: false },
+  { status: 401, keepsAfterInvalid: false, isLast: false },
+]) {
+  const verb = isLast ? 'ends' : 'keeps'
+  const where = keepsAfterInvalid ? ', where the listener goes on after what is invalid' : ''
+  test(`a route that answers ${status} ${verb} the connection${where}`, async () => {
+    await using scene = await startScene({
+      manager: { keepsAfterInvalid },
+      routes: [`{ match: { prefix: / }, direct_response: { status: ${status} } }`],
+    })
+    const twice = `GET / HTTP/1.1\r\nHost: a\r\n\r\n${closing}`
+    const received = await exchangeBytes(scene.port, twice)
+    assert.equal(received.split(`HTTP/1.1 ${status}`).length - 1, isLast ? 1 : 2)
+  })
+}

@@ -31,6 +31,7 @@ interface Mapper {
 interface BodyFormat {
   readonly text: LogText
   readonly contentType: string
+  readonly isJson: boolean
 }
 
 /** Undefined where replies stay as they are. */
@@ -66,7 +67,10 @@ function rewrite(reply: OpenReply, record: RequestRecord, { mappers, format }: R
   const used = mapper?.format ?? format
   if (used !== undefined) {
     record.localReplyBody = textOf(reply.text)
-    reply.text = used.text(record)
+    const text = used.text(record)
+    // The line that JSON ends with is none of a gRPC message.
+    const isMessage = used.isJson && reply.grpcStatus !== undefined
+    reply.text = isMessage ? text.replace(/\n$/, '') : text
     reply.contentType = used.contentType
     record.localReplyBody = undefined
   }
@@ -130,6 +134,7 @@ function compileFormat(
   const result = compileSubstitution(format, { hostname: scope.hostname, isBody: true })
   const text = accepted(result, report)
   if (text === undefined) return undefined
-  const usual = format.format?.$case === 'jsonFormat' ? 'application/json' : 'text/plain'
-  return { text, contentType: format.contentType || usual }
+  const isJson = format.format?.$case === 'jsonFormat'
+  const usual = isJson ? 'application/json' : 'text/plain'
+  return { text, isJson, contentType: format.contentType || usual }
 }

@@ -61,6 +61,8 @@ const routes: readonly object[] = [
   { match: { prefix: '/trailers' }, route: { cluster: 'trailers' } },
   { match: { prefix: '/up-idle' }, route: { cluster: 'up-idle' } },
   { match: { prefix: '/up-few' }, route: { cluster: 'up-few' } },
+  { match: { prefix: '/up-aged-two' }, route: { cluster: 'up-aged-two' } },
+  { match: { prefix: '/up-aged' }, route: { cluster: 'up-aged' } },
   { match: { prefix: '/up-old' }, route: { cluster: 'up-old' } },
   { match: { prefix: '/stream-idle' }, route: { cluster: 'one', idle_timeout: '0.3s' } },
   {
@@ -70,6 +72,10 @@ const routes: readonly object[] = [
       timeout: '0.3s',
       upgrade_configs: [{ upgrade_type: 'CONNECT', connect_config: {} }],
     },
+  },
+  {
+    match: { connect_matcher: {}, headers: [{ name: 'x-two', present_match: true }] },
+    route: { cluster: 'two', timeout: '0.3s' },
   },
   { match: { connect_matcher: {} }, route: { cluster: 'one', timeout: '0.3s' } },
   { match: { prefix: '/timeout-two' }, route: { cluster: 'two', timeout: '0.3s' } },
@@ -199,6 +205,19 @@ export function connectionBootstrap({ http1, http2, log }: ConnectionPorts): str
         'up-few',
         [http1],
         upstreamHttp({ common_http_protocol_options: { max_requests_per_connection: 1 } }),
+      ),
+      cluster(
+        'up-aged',
+        [http1],
+        upstreamHttp({ common_http_protocol_options: { max_connection_duration: '0.3s' } }),
+      ),
+      cluster(
+        'up-aged-two',
+        [http2],
+        upstreamHttp({
+          common_http_protocol_options: { max_connection_duration: '0.3s' },
+          explicit_http_config: { http2_protocol_options: {} },
+        }),
       ),
       cluster(
         'up-old',

@@ -48,7 +48,8 @@ export const knownDifferences: readonly KnownDifference[] = [
     why: 'to Envoy an interim response is the beginning of the answer',
   },
   {
-    stories: /(leaves, of an HTTP\/2 origin|to HTTP\/2|origin that is given up)$/,
+    stories:
+      /(leaves, of an HTTP\/2 origin|to HTTP\/2|origin that is given up|an HTTP\/2 origin that refuses it)$/,
     parts: ['origin'],
     stats: [/\.http2\.rx_reset: /],
     why: 'a request that is given up is reset with CANCEL, as RFC 9113 §7 has it; Envoy says INTERNAL_ERROR',
@@ -60,10 +61,16 @@ export const knownDifferences: readonly KnownDifference[] = [
     why: 'the rest of a response that is retried is read; Envoy ends its connection',
   },
   {
-    stories: /^an HTTP\/2 origin says GOAWAY before it answers$/,
+    stories: /^a websocket to an HTTP\/2 origin that knows none$/,
+    parts: [],
+    stats: [/\.http2\.rx_reset: /],
+    why: 'an origin that has not said that it knows them is not asked; Envoy asks, and is reset',
+  },
+  {
+    stories: /HTTP\/2 origin (says GOAWAY|that grows too old) before it answers$/,
     parts: [],
     stats: [/\.upstream_cx_protocol_error: /],
-    why: 'to Envoy data behind a GOAWAY breaks the protocol, which it does not',
+    why: 'Envoy counts one when a connection that drains ends, which breaks no rule',
   },
   {
     stories: /hints and 100 before a response$/,

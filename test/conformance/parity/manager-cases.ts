@@ -42,6 +42,7 @@ const get = (fields: string, line = 'GET /x HTTP/1.1'): string =>
   `${line}\r\nHost: app.test\r\n${fields}\r\n`
 
 const joinedReferers = 'several are removed, as Envoy does where nothing has it join them'
+const unreadTimeout = 'a time-out that was not read goes no further'
 const silentLog = 'of a head that was refused, the log holds what had been read'
 
 const websocket = { connection: 'upgrade', upgrade: 'websocket' }
@@ -485,6 +486,9 @@ export const managerCases: readonly ManagerCase[] = [
     each(['plain', 'respect-expected'], `a time-out by ${JSON.stringify(headers)}`, {
       path: '/x?do=slow&n=300',
       headers,
+      ...('x-envoy-expected-rq-timeout-ms' in headers && {
+        differs: { upstream: unreadTimeout, log: unreadTimeout },
+      }),
     }),
   ),
   // Replies of the proxy's own.
@@ -503,6 +507,16 @@ export const managerCases: readonly ManagerCase[] = [
     }),
     ...each([listener], 'a gRPC call to nowhere', {
       path: '/nowhere',
+      method: 'POST',
+      headers: { 'content-type': 'application/grpc' },
+    }),
+    ...each([listener], 'a gRPC call that is refused', {
+      path: '/refused',
+      method: 'POST',
+      headers: { 'content-type': 'application/grpc' },
+    }),
+    ...each([listener], 'a gRPC call of quotes and lines', {
+      path: '/quoted',
       method: 'POST',
       headers: { 'content-type': 'application/grpc' },
     }),

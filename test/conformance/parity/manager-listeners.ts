@@ -38,6 +38,13 @@ const routed = (options: object): object => ({
   ],
 })
 
+/** Every client is believed. */
+const inside = (options: object): object => ({
+  ...routed(options),
+  use_remote_address: true,
+  internal_address_config: { cidr_ranges: [localhost] },
+})
+
 /** By name: what is set beside the usual. */
 export const managers = {
   plain: {},
@@ -113,7 +120,7 @@ export const managers = {
   'few-headers': { common_http_protocol_options: { max_headers_count: 4 } },
   'small-head': { max_request_headers_kb: 1 },
   'one-request': { common_http_protocol_options: { max_requests_per_connection: 1 } },
-  strict: routed({
+  strict: inside({
     strict_check_headers: [
       'x-envoy-upstream-rq-timeout-ms',
       'x-envoy-upstream-rq-per-try-timeout-ms',
@@ -122,8 +129,8 @@ export const managers = {
       'x-envoy-retry-grpc-on',
     ],
   }),
-  'strict-some': routed({ strict_check_headers: ['x-envoy-max-retries'] }),
-  'respect-expected': routed({ respect_expected_rq_timeout: true }),
+  'strict-some': inside({ strict_check_headers: ['x-envoy-max-retries'] }),
+  'respect-expected': inside({ respect_expected_rq_timeout: true }),
   'pass-100': { proxy_100_continue: true },
   'no-websocket': { upgrade_configs: [{ upgrade_type: 'websocket', enabled: false }] },
   'local-replies': {

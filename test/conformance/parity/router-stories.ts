@@ -1,5 +1,5 @@
 /** Answers word for word, and what an internal client may ask of the router by headers. */
-import { type Ask, type RouteStory, forward, grpc, path } from './route-story.ts'
+import { type Ask, type RouteStory, bodiless, forward, grpc, path } from './route-story.ts'
 
 const backOff = { retry_back_off: { base_interval: '0.001s', max_interval: '0.002s' } }
 
@@ -11,6 +11,11 @@ function told(answer: string, more: Ask = {}): Ask {
 
 const ok = (fields: string, body = 'ok'): string =>
   `HTTP/1.1 200 OK\n${fields}content-length: ${body.length}\n\n${body}`
+
+const statuses = [
+  200, 201, 204, 206, 301, 304, 400, 401, 402, 403, 404, 405, 408, 409, 412, 413, 429, 431, 499,
+  500, 501, 502, 503, 504, 505,
+]
 
 export const routerStories: readonly RouteStory[] = [
   forward('answers', {}, [
@@ -356,6 +361,38 @@ export const routerStories: readonly RouteStory[] = [
       { path: '/x#y' },
     ],
   },
+  {
+    name: 'statuses of direct responses',
+    routes: statuses.map((status) => ({
+      match: { path: `/${status}` },
+      direct_response: { status, body: { inline_string: `it is ${status}%\n` } },
+    })),
+    asks: [
+      ...statuses.map((status) => ({ path: `/${status}`, method: 'POST', headers: grpc })),
+      ...statuses.map((status) => ({
+        path: `/${status}`,
+        ...((status === 204 || status === 304) && {
+          differs: { body: bodiless, headers: bodiless, log: bodiless },
+        }),
+      })),
+    ],
+  },
+  forward('types like that of gRPC', { cluster: 'refused' }, [
+    ...[
+      'application/grpc+proto',
+      'application/grpc;charset=utf-8',
+      'application/grpc+',
+      'application/grpc-web',
+      'application/grpc-web+proto',
+      'application/grpcfoo',
+      'Application/gRPC',
+      'application/connect+proto',
+      'application/json',
+    ].map((type): Ask => ({ method: 'POST', headers: { 'content-type': type } })),
+    { headers: { 'content-type': 'application/grpc' } },
+    { method: 'HEAD', headers: { 'content-type': 'application/grpc' } },
+    { method: 'OPTIONS', headers: { 'content-type': 'application/grpc', te: 'trailers' } },
+  ]),
   forward('a redirect that is kept', { internal_redirect_policy: { max_internal_redirects: 1 } }, [
     { path: '/x?do=status&n=302' },
   ]),

@@ -289,6 +289,44 @@ export const timeoutStories: readonly ConnectionStory[] = [
     },
   },
   {
+    name: 'a connection to an origin that has grown too old',
+    origin: named,
+    async play({ open, pause }) {
+      const client = await open()
+      client.send(get('/up-aged'))
+      await client.until('/up-aged')
+      await pause(450)
+      client.send(get('/up-aged'))
+      await client.until('/up-aged', 2)
+      await pause(60)
+    },
+  },
+  {
+    name: 'a connection to an origin that grows too old before it answers',
+    origin: answerLater('/up-aged', ok(), 450),
+    async play({ open, pause }) {
+      const client = await open()
+      client.send(get('/up-aged'))
+      await client.until('ok')
+      await pause(60)
+    },
+  },
+  {
+    name: 'a connection to an HTTP/2 origin that grows too old before it answers',
+    http2Origin: (stream) => {
+      setTimeout(() => {
+        stream.respond({ ':status': 200 })
+        stream.end('ok')
+      }, 450)
+    },
+    async play({ open, pause }) {
+      const client = await open()
+      client.send(get('/up-aged-two'))
+      await client.until('ok')
+      await pause(60)
+    },
+  },
+  {
     name: 'the last request that a connection may have',
     listener: 'few',
     origin: named,

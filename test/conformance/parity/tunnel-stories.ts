@@ -118,12 +118,39 @@ const websockets: readonly ConnectionStory[] = [
   },
 ]
 
-const endsHere = { 'x-end': '1' }
-
 function connectText(more: Readonly<Record<string, string>> = {}): string {
   const lines = Object.entries(more).map(([name, value]) => `${name}: ${value}\r\n`)
   return `CONNECT app.test:80 HTTP/1.1\r\nhost: app.test:80\r\n${lines.join('')}\r\n`
 }
+
+const overHttp2: readonly ConnectionStory[] = [
+  {
+    name: 'a websocket to an HTTP/2 origin that knows none',
+    listener: 'upgrade',
+    http2Origin: (stream) => {
+      stream.respond({ ':status': 200 })
+      stream.write('hello')
+    },
+    async play({ open, pause }) {
+      const client = await open()
+      client.send(get('/two', asking))
+      await client.until('\r\n\r\n')
+      await pause(100)
+      client.reset()
+    },
+  },
+  {
+    name: 'CONNECT to an HTTP/2 origin that refuses it',
+    listener: 'connect',
+    http2Origin: (stream) => {
+      stream.respond({ ':status': 403 })
+      stream.end('no')
+    },
+    play: sendAndWait(connectText({ 'x-two': '1' }), '\r\n\r\n'),
+  },
+]
+
+const endsHere = { 'x-end': '1' }
 
 const connects: readonly ConnectionStory[] = [
   ...[
@@ -225,4 +252,4 @@ const connects: readonly ConnectionStory[] = [
   },
 ]
 
-export const tunnelStories: readonly ConnectionStory[] = [...websockets, ...connects]
+export const tunnelStories: readonly ConnectionStory[] = [...websockets, ...overHttp2, ...connects]
