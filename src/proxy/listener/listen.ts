@@ -1,6 +1,6 @@
 /** Opens the socket of a listener: an address, or a descriptor that somebody else has bound. */
 import { existsSync, linkSync, renameSync, rmSync } from 'node:fs'
-import type { Server } from 'node:net'
+import { isIPv6, type ListenOptions, type Server } from 'node:net'
 
 import { MeshError } from '../../lib/mesh-error.ts'
 import { addressText } from '../wire/connector.ts'
@@ -34,12 +34,12 @@ export async function listen(
 function listenTarget(
   address: WireAddress,
   adopt: { readonly fd: number } | undefined,
-): { fd: number } | { path: string } | { host: string; port: number } {
+): { fd: number } | ListenOptions {
   if (adopt !== undefined) return { fd: adopt.fd }
   if (address.kind === 'unix') return { path: address.path }
-  return address.kind === 'ip'
-    ? { host: address.address, port: address.port }
-    : { host: '127.0.0.1', port: 0 }
+  if (address.kind === 'internal') return { host: '127.0.0.1', port: 0 }
+  // As Envoy without ipv4_compat: `::` is every address of IPv6, and none of IPv4.
+  return { host: address.address, port: address.port, ipv6Only: isIPv6(address.address) }
 }
 
 /** Closes a server, and takes its path away: libuv does so only where it has bound it itself. */

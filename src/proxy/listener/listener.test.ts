@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { connect, createServer, type AddressInfo } from 'node:net'
-import { tmpdir } from 'node:os'
+import { networkInterfaces, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 
@@ -10,6 +10,10 @@ import { eventually } from '../../../test/support/eventually.ts'
 import { exchangeBytes, startScene } from '../../../test/support/proxy-scene.ts'
 import { MeshError } from '../../lib/mesh-error.ts'
 import { openListener } from './listener.ts'
+
+const addresses = Object.values(networkInterfaces()).flatMap((list) => list ?? [])
+/** A reason why there is none, or false. */
+const noIpv6 = addresses.some(({ address }) => address === '::1') ? false : 'there is no IPv6 here'
 
 const request = 'GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n'
 
@@ -51,6 +55,23 @@ test('a listener on a Unix socket answers', async () => {
   await eventually(() => received.startsWith('HTTP/1.1 404'))
   await listener.close()
   await rm(folder, { recursive: true })
+})
+
+test('a listener on every address of IPv6 takes none of IPv4', { skip: noIpv6 }, async () => {
+  await using scene = await startScene()
+  const address = { kind: 'ip', address: '::', port: 0 } as const
+  await using listener = await scene.open({ ...scene.listener.config, address })
+  const { port } = listener.address as { readonly port: number }
+  const refusal = (host: string) =>
+    new Promise<string>((resolve) => {
+      const socket = connect(port, host)
+      socket.once('connect', () => resolve('none'))
+      socket.once('error', (error: NodeJS.ErrnoException) => resolve(error.code ?? ''))
+      socket.once('close', () => socket.destroy())
+      socket.end()
+    })
+  assert.equal(await refusal('::1'), 'none')
+  assert.equal(await refusal('127.0.0.1'), 'ECONNREFUSED')
 })
 
 test('a listener that does not bind holds no port', async () => {
