@@ -4,6 +4,7 @@ import { describe, test } from 'node:test'
 
 import { typeUrls } from '../../src/xds/resource-set.ts'
 import { eventually } from '../support/eventually.ts'
+import { skipWithoutHandOver } from '../support/programs.ts'
 import {
   type SceneResources,
   type SidecarScene,
@@ -19,6 +20,9 @@ interface DumpedCluster {
     readonly failed_configuration: { readonly lb_policy?: string }
   }
 }
+
+/** A reason why there are none, or false. */
+const noThreads = await skipWithoutHandOver()
 
 function simple(port: number): SceneResources {
   return {
@@ -72,6 +76,27 @@ for (const variant of ['sotw', 'delta'] as const) {
       assert.equal((await scene.admin('/ready')).body, 'LIVE\n')
       assert.equal((await scene.get(await scene.portOf('out'))).body, 'one')
     })
+
+    for (const concurrency of [1, 2]) {
+      const skip = concurrency > 1 && noThreads
+      test(
+        `endpoints that are to be called in another way are, as soon as they are named again, with threads: ${concurrency}`,
+        { skip },
+        async () => {
+          await using upstream = await openNamedUpstream('one')
+          const before = simple(upstream.port)
+          await using scene = await openSidecarScene({ variant, concurrency, resources: before })
+          await scene.sidecar.ready
+          const http2 = `typed_extension_protocol_options: {envoy.extensions.upstreams.http.v3.HttpProtocolOptions: {
+          "@type": type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions, explicit_http_config: {http2_protocol_options: {}}}}`
+          scene.set({ ...before, clusters: [make.edsCluster('c', http2)] })
+          await eventually(async () => {
+            const { body } = await scene.admin('/config_dump?resource=dynamic_active_clusters')
+            return body.includes('http2_protocol_options')
+          })
+        },
+      )
+    }
 
     test('a listener whose port is taken when its routes come is refused after all', async () => {
       await using upstream = await openNamedUpstream('one')

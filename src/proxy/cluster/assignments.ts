@@ -9,6 +9,8 @@ type Watcher = (list: ResolvedList) => void
 interface Assignment {
   list: ResolvedList | undefined
   readonly watchers: Set<Watcher>
+  /** Of these, those that wait for the server to say it again. */
+  readonly waiting: Set<Watcher>
 }
 
 export class Assignments {
@@ -40,15 +42,17 @@ export class Assignments {
   ): () => void {
     let entry = this.#byName.get(name)
     if (entry === undefined) {
-      entry = { list: undefined, watchers: new Set() }
+      entry = { list: undefined, watchers: new Set(), waiting: new Set() }
       this.#byName.set(name, entry)
       this.#onNames()
     }
-    const { watchers } = entry
+    const { watchers, waiting } = entry
     watchers.add(watcher)
-    if (takesKept && entry.list !== undefined) watcher(entry.list)
+    if (!takesKept) waiting.add(watcher)
+    else if (entry.list !== undefined) watcher(entry.list)
     return () => {
       watchers.delete(watcher)
+      waiting.delete(watcher)
       if (watchers.size > 0) return
       this.#byName.delete(name)
       this.#onNames()
@@ -60,6 +64,16 @@ export class Assignments {
     const entry = this.#byName.get(name)
     if (entry === undefined) return
     entry.list = list
+    entry.waiting.clear()
     for (const watcher of entry.watchers) watcher(list)
+  }
+
+  /** The server has named it again, and it is what it was: who waits for that has it. */
+  confirm(name: string): void {
+    const { list, waiting } = this.#byName.get(name) ?? {}
+    if (list === undefined || waiting === undefined) return
+    const told = [...waiting]
+    waiting.clear()
+    for (const watcher of told) watcher(list)
   }
 }

@@ -130,6 +130,21 @@ test('connections of another protocol need another cluster, which waits for its 
   assert.equal(after?.hosts.length, 1)
 })
 
+test('an assignment that comes again as it was is what a changed cluster waits for', () => {
+  const scene = new Scene()
+  scene.table.apply(eds())
+  scene.table.setAssignment('c', endpoints(1))
+  scene.table.confirmAssignment('c')
+  const before = scene.table.get('c')
+  scene.table.apply(http2)
+  scene.table.confirmAssignment('other')
+  assert.equal(scene.table.get('c'), before)
+  scene.table.confirmAssignment('c')
+  assert.notEqual(scene.table.get('c'), before)
+  assert.deepEqual(scene.addresses('c'), ['10.0.0.1:1'])
+  assert.deepEqual(scene.table.warming, [])
+})
+
 for (const { claim, first, last } of [
   { claim: 'one that leaves as the cluster turns to HTTP/2', first: [1, 2], last: [2] },
   { claim: 'one that comes as the cluster turns away from HTTP/2', first: [2], last: [1, 2] },

@@ -109,6 +109,11 @@ export class ClusterTable implements ClusterSet {
     this.#waiters.settle(name)
   }
 
+  /** It has come again as it was. */
+  confirmAssignment(name: string): void {
+    this.#assignments.confirm(name)
+  }
+
   setAssignment(name: string, list: ResolvedList): void {
     this.#assignments.set(name, list)
     this.#events.onChange()

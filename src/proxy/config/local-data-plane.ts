@@ -217,8 +217,13 @@ export class LocalDataPlane implements DataPlane {
       if (reason !== undefined) rejected.push({ name: place.name, reason })
     }
     for (const name of batch.removed) this.#remove(batch.typeUrl, name)
-    if (batch.answered !== undefined) this.#onDemand.onClustersAnswered(batch.answered)
+    if (batch.answered !== undefined) this.#onAnswered(batch.typeUrl, batch.answered)
     return { rejected }
+  }
+
+  #onAnswered(typeUrl: string, names: readonly string[]): void {
+    if (typeUrl !== typeUrls.endpoint) this.#onDemand.onClustersAnswered(names)
+    else for (const name of names) this.#clusters.confirmAssignment(name)
   }
 
   #applyHosts(batch: ResourceBatch): ApplyResult {

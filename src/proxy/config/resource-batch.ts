@@ -17,7 +17,10 @@ export interface ResourceBatch {
   /** Names that are gone. */
   readonly removed: readonly string[]
   readonly bytes: SharedArrayBuffer
-  /** Names that the control plane has answered, whatever it said: who waits for them goes on. Absent: none. */
+  /**
+   * Names that the control plane has answered, whatever it said, with nothing that is new: who waits for them goes on.
+   * Absent: none.
+   */
   readonly answered?: readonly string[]
 }
 

@@ -95,7 +95,8 @@ export class ResourceStore {
     })
     for (const resource of update.resources) this.#noteUnchanged(known, resource)
     const removed = removedNames(update, known)
-    const { typeUrl, answered = [] } = update
+    const { typeUrl } = update
+    const answered = answeredNames(update, changed)
     if (changed.length + removed.length + answered.length === 0) return []
     const waited = answered.length > 0 && { answered }
     const batch = packBatch({ typeUrl, resources: changed, removed, ...waited })
@@ -190,6 +191,16 @@ function removedNames(
   if (update.removed !== 'absent') return update.removed.filter(isDynamic)
   const present = new Set(update.resources.map((resource) => resource.name))
   return [...known.keys()].filter((name) => !present.has(name) && isDynamic(name))
+}
+
+/** With the assignments that came again as they were: a changed cluster waits for its one. */
+function answeredNames(
+  { typeUrl, resources, answered = [] }: ResourceUpdate,
+  changed: readonly ResourceBytes[],
+): readonly string[] {
+  if (typeUrl !== typeUrls.endpoint || changed.length === resources.length) return answered
+  const isChanged = new Set(changed.map(({ name }) => name))
+  return resources.flatMap(({ name }) => (isChanged.has(name) ? [] : [name]))
 }
 
 function mergeRejections(results: readonly ApplyResult[]): ReadonlyMap<string, string> {
