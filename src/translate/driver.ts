@@ -182,7 +182,7 @@ class Driver implements Translation {
     const outbound = this.#states.get(scope.key) ?? this.#firstState(scope)
     const known = this.#clients.get(key)
     const { mesh } = world.input
-    const services = outbound.parts.size
+    const services = outbound.parts.size + outbound.unregistered.size
     const wasOnDemand = known?.demanded !== undefined
     const isDemanding =
       demand !== undefined && isOnDemand({ client, scope, mesh, services, wasOnDemand })
@@ -211,7 +211,7 @@ class Driver implements Translation {
     const outbound = this.#states.get(scope.key) ?? this.#firstState(scope)
     const wasOnDemand = this.#clients.get(key)?.demanded !== undefined
     const { mesh } = world.input
-    const services = outbound.parts.size
+    const services = outbound.parts.size + outbound.unregistered.size
     if (!isOnDemand({ client, scope, mesh, services, wasOnDemand })) return undefined
     const demand = {
       hosts: new Set([alias]),

@@ -39,6 +39,7 @@ export interface OnDemandChoice {
   readonly client: Client
   readonly scope: Scope
   readonly mesh: MeshSettings
+  /** With the hosts that only VirtualServices know. */
   readonly services: number
   /** It was, a moment ago: a mesh at the border does not swing. */
   readonly wasOnDemand: boolean

@@ -99,6 +99,12 @@ const paths = {
   delta: '/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources',
 }
 
+const refusals: ReadonlySet<number> = new Set([
+  grpcCodes.invalidArgument,
+  grpcCodes.permissionDenied,
+  grpcCodes.unauthenticated,
+])
+
 /** Connects at once, and again whenever the stream ends, until closed. */
 export class AdsClient implements Disposable {
   readonly #options: AdsClientOptions
@@ -233,7 +239,10 @@ export class AdsClient implements Disposable {
     this.#staleSinceMs ??= this.#options.clock.nowMs()
     const retryInMs = this.#backoff.nextMs()
     const reason = status.message || `gRPC status ${status.code}`
-    this.#options.log.info({ target: this.#options.target, reason, retryInMs }, 'ADS stream ended')
+    const { log, target } = this.#options
+    // What is refused stays so until somebody acts.
+    if (refusals.has(status.code)) log.error({ target, reason, retryInMs }, 'refused by the server')
+    else log.info({ target, reason, retryInMs }, 'ADS stream ended')
     this.#setConnection({ state: 'disconnected', reason, retryInMs })
     this.#retry = this.#options.clock.setTimer(retryInMs, () => this.#connect())
   }

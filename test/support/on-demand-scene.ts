@@ -97,11 +97,18 @@ export function onDemandBootstrap(
   })
 }
 
-export function freePort(): Promise<number> {
+/** One that the system gives to nobody by itself, so that it is still free when it is listened on again. */
+export async function freePort(): Promise<number> {
+  for (;;) {
+    const port = 10_000 + Math.floor(Math.random() * 9_000)
+    if (await isFree(port)) return port
+  }
+}
+
+function isFree(port: number): Promise<boolean> {
   return new Promise((resolve) => {
-    const server = createServer().listen(0, '127.0.0.1', () => {
-      const address = server.address()
-      server.close(() => resolve(typeof address === 'object' ? (address?.port ?? 0) : 0))
-    })
+    const server = createServer().listen(port, '127.0.0.1')
+    server.once('listening', () => server.close(() => resolve(true)))
+    server.once('error', () => resolve(false))
   })
 }

@@ -106,7 +106,7 @@ function wishOf(flags: FlagValues, host: string): Omit<FaultWish, 'namespace'> {
     percent: percentOf(flags.text('percent') ?? '100'),
     from: flags.text('from'),
     headers: headersOf(flags.list('header')),
-    forMs: millisecondsOf('for', flags.text('for') ?? `${faultLimits.forMsDefault}ms`),
+    forMs: lastingMs(flags.text('for') ?? `${faultLimits.forMsDefault}ms`),
   }
 }
 
@@ -133,6 +133,14 @@ function percentOf(text: string): number {
   const percent = Number(text)
   if (percent >= 0.0001 && percent <= 100) return percent
   throw usageError(`--percent: expected a number from 0.0001 to 100, got ${text}`)
+}
+
+function lastingMs(text: string): number {
+  const forMs = millisecondsOf('for', text)
+  if (forMs < 1 || forMs > faultLimits.forMsMax) {
+    throw usageError(`--for: expected more than 0s and at most 24h, got ${text}`)
+  }
+  return forMs
 }
 
 function millisecondsOf(flag: string, text: string): number {

@@ -133,3 +133,21 @@ test('listeners of a dump are the static ones and the dynamic ones, with why one
     ].join('\n'),
   )
 })
+
+test('a cluster that serves while its next settings warm is shown, and one that has never served is not', () => {
+  const dynamic = (name: string) => ({ cluster: { name, type: 'EDS' } })
+  const dump = {
+    configs: [
+      {
+        '@type': 'type.googleapis.com/envoy.admin.v3.ClustersConfigDump',
+        dynamic_active_clusters: [dynamic('live')],
+        dynamic_warming_clusters: [dynamic('turning'), dynamic('new')],
+      },
+    ],
+  }
+  const { clusters } = parseConfigDump(dump, new Set(['live', 'turning']))
+  assert.deepEqual(
+    clusters.map(({ name }) => name),
+    ['live', 'turning'],
+  )
+})

@@ -35,7 +35,7 @@ test('an endpoint of a service has its ports and labels', () => {
   const { service, ports, labels } = plan({
     service: 'shop',
     port: ['80', '90:9000', '91:0'],
-    label: ['version=v3', 'a=b=c'],
+    label: ['version=v3', 'a=b.c'],
   })
   assert.equal(service, 'shop')
   assert.deepEqual(
@@ -47,7 +47,7 @@ test('an endpoint of a service has its ports and labels', () => {
     ],
   )
   assert.equal(new Set(ports.map(({ name }) => name)).size, 3)
-  assert.deepEqual(labels, { app: 'shop', version: 'v3', a: 'b=c' })
+  assert.deepEqual(labels, { app: 'shop', version: 'v3', a: 'b.c' })
 })
 
 test('one with a name keeps its folder and ports for the next time', () => {
@@ -64,6 +64,12 @@ for (const [flags, message] of [
   [{ service: 'shop', port: ['0'] }, /expected PORT or PORT:APP, got 0/],
   [{ service: 'shop', port: ['80:70000'] }, /expected PORT or PORT:APP/],
   [{ label: ['v1'] }, /expected key=value, got v1/],
+  [{ label: ['a b=c'] }, /--label: must be a label key/],
+  [{ label: ['a=b c'] }, /--label a: must be a label value/],
+  [{ name: 'bad name' }, /--name: must be a DNS label/],
+  [{ name: 'a'.repeat(64) }, /--name: must be a DNS label/],
+  [{ service: 'Bad Svc', port: ['80'] }, /--service: must be a DNS name/],
+  [{ serviceAccount: 'a/b' }, /--service-account: must be a DNS name/],
   [{ controlPlane: 'nowhere' }, /expected host:port, got nowhere/],
 ] as const) {
   test(`${JSON.stringify(flags)} is misuse`, () => {
@@ -71,6 +77,20 @@ for (const [flags, message] of [
       () => plan(flags),
       (error) =>
         error instanceof MeshError && error.code === 'MESH_USAGE' && message.test(error.message),
+    )
+  })
+}
+
+for (const [protocol, names] of [
+  [undefined, ['http', 'http-81']],
+  ['grpc', ['grpc', 'grpc-81']],
+  ['auto', ['port', 'port-81']],
+] as const) {
+  test(`ports of protocol ${protocol ?? 'none'} are named for it`, () => {
+    const flags = { service: 'shop', port: ['80', '81'], ...(protocol && { protocol }) }
+    assert.deepEqual(
+      plan(flags).ports.map(({ name }) => name),
+      names,
     )
   })
 }

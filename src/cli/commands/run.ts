@@ -22,6 +22,13 @@ import { MeshError, type MeshErrorCode } from '../../lib/mesh-error.ts'
 import { systemRandom, type Random } from '../../lib/random.ts'
 import { mergeProxyConfigs, type ProxyConfig } from '../../model/mesh/proxy-config.ts'
 import {
+  dnsLabel as workloadName,
+  dnsSubdomain,
+  labelKey,
+  labelValue,
+} from '../../model/schema/name-format.ts'
+import type { Check } from '../../model/schema/shape.ts'
+import {
   meshFlags,
   namespaceFlag,
   usageError,
@@ -38,6 +45,8 @@ import { planDrain, planProxy } from '../up/proxy-plan.ts'
 
 /** Of the time from a signal to the end. */
 const drainDefaultMs = 5_000
+
+const protocols = ['http', 'http2', 'grpc', 'grpc-web', 'tcp', 'tls', 'auto'] as const
 
 export const runCommand: Command = {
   name: 'run',
@@ -58,6 +67,12 @@ export const runCommand: Command = {
       summary:
         "the service's port; PORT:APP when the application listens on another (0: a free one)",
       isRepeatable: true,
+    },
+    {
+      flags: '--protocol <name>',
+      summary: 'what its ports speak; auto: what the first bytes of a connection say',
+      default: 'http',
+      choices: [...protocols],
     },
     { flags: '--label <key=value>', summary: 'a label, such as version=v3', isRepeatable: true },
     {
@@ -223,11 +238,12 @@ export function planRun(input: CommandInput, random: Random): WorkloadPlan {
   const { arguments: words, flags, context } = input
   const home = tulleHome(context.env)
   const { service, ports } = parseService(flags)
-  const mesh = meshToJoin(flags, context)
   const { workload, instance } = nameWorkload(flags, words, random)
+  const serviceAccount = checkedFlag(flags, 'serviceAccount', dnsSubdomain) ?? 'default'
+  const labels = { app: service ?? workload, ...parseLabels(flags.list('label')) }
+  const mesh = meshToJoin(flags, context)
   const namespace = flags.text('namespace') ?? mesh.namespace
   const config = proxyConfigOf(flags, mesh)
-  const labels = { app: service ?? workload, ...parseLabels(flags.list('label')) }
   return {
     mesh: { name: mesh.name, trustDomain: mesh.trustDomain },
     identity: {
@@ -237,7 +253,7 @@ export function planRun(input: CommandInput, random: Random): WorkloadPlan {
     instance,
     workload,
     namespace,
-    serviceAccount: flags.text('serviceAccount') ?? 'default',
+    serviceAccount,
     labels,
     group: undefined,
     service,
@@ -278,8 +294,9 @@ function proxyConfigOf(flags: FlagValues, { proxyConfig = {} }: MeshToJoin): Pro
 }
 
 function parseService(flags: FlagValues): Pick<WorkloadPlan, 'service' | 'ports'> {
-  const service = flags.text('service')
-  const ports = flags.list('port').map(parsePort)
+  const service = checkedFlag(flags, 'service', dnsSubdomain)
+  const protocol = flags.text('protocol') ?? 'http'
+  const ports = flags.list('port').map((text, index) => parsePort(text, index, protocol))
   if (service !== undefined && ports.length === 0) throw usageError('--service needs --port')
   if (service === undefined && ports.length > 0) throw usageError('--port needs --service')
   return { service, ports }
@@ -291,7 +308,7 @@ function nameWorkload(
   words: readonly string[],
   random: Random,
 ): Pick<WorkloadPlan, 'workload' | 'instance'> {
-  const given = flags.text('name')
+  const given = checkedFlag(flags, 'name', workloadName)
   if (given !== undefined) return { workload: given, instance: given }
   const workload = flags.text('service') ?? dnsLabel(basename(words[0] ?? ''))
   const draw = Math.floor(random() * 36 ** 5)
@@ -355,14 +372,36 @@ function meshToJoin(flags: FlagValues, context: CliContext): MeshToJoin {
   }
 }
 
-function parsePort(text: string, index: number): PlannedPort {
+/** What the control plane would refuse, as a mistake in the command. */
+function checkedFlag(flags: FlagValues, name: string, check: Check<string>): string | undefined {
+  const value = flags.text(name)
+  if (value !== undefined) requireGood(`--${kebabCase(name)}`, value, check)
+  return value
+}
+
+function requireGood(flag: string, value: string, check: Check<string>): void {
+  const problem = check(value)
+  if (problem !== undefined) throw usageError(`${flag}: ${problem.message}`, problem.remedy)
+}
+
+function kebabCase(name: string): string {
+  return name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)
+}
+
+/** The protocol is the beginning of a port's name, as in Kubernetes; of `auto` a name that says none. */
+function portNameOf(protocol: string, index: number, servicePort: number): string {
+  const name = protocol === 'auto' ? 'port' : protocol
+  return index === 0 ? name : `${name}-${servicePort}`
+}
+
+function parsePort(text: string, index: number, protocol: string): PlannedPort {
   const match = /^(\d{1,5})(?::(\d{1,5}))?$/.exec(text)
   const servicePort = Number(match?.[1])
   const appPort = Number(match?.[2] ?? match?.[1])
   if (match === null || servicePort < 1 || servicePort > 65_535 || appPort > 65_535) {
     throw usageError(`--port: expected PORT or PORT:APP, got ${text}`)
   }
-  return { name: index === 0 ? 'http' : `http-${servicePort}`, servicePort, appPort }
+  return { name: portNameOf(protocol, index, servicePort), servicePort, appPort }
 }
 
 function parseLabels(pairs: readonly string[]): Record<string, string> {
@@ -370,7 +409,11 @@ function parseLabels(pairs: readonly string[]): Record<string, string> {
     pairs.map((pair) => {
       const at = pair.indexOf('=')
       if (at < 1) throw usageError(`--label: expected key=value, got ${pair}`)
-      return [pair.slice(0, at), pair.slice(at + 1)]
+      const key = pair.slice(0, at)
+      const value = pair.slice(at + 1)
+      requireGood('--label', key, labelKey)
+      requireGood(`--label ${key}`, value, labelValue)
+      return [key, value]
     }),
   )
 }

@@ -41,7 +41,15 @@ export interface HostState {
 export async function readProxyResources(admin: string): Promise<ProxyResources> {
   const dump = await askJson(admin, '/config_dump?include_eds')
   const clusters = await askJson(admin, '/clusters?format=json')
-  return { ...parseConfigDump(dump), hosts: parseHosts(clusters) }
+  return {
+    ...parseConfigDump(dump, servingIn(clusters)),
+    hosts: parseHosts(clusters),
+  }
+}
+
+/** Names of clusters that serve. */
+function servingIn(clusters: unknown): ReadonlySet<string> {
+  return new Set(list(object(clusters)['cluster_statuses']).map((one) => text(one['name'])))
 }
 
 async function askJson(address: string, path: string): Promise<unknown> {
@@ -55,7 +63,11 @@ async function askJson(address: string, path: string): Promise<unknown> {
   return JSON.parse(text) as unknown
 }
 
-export function parseConfigDump(dump: unknown): ProxyResources {
+/** `serving`: clusters that requests are sent to; one that warms meanwhile is shown as it will be. */
+export function parseConfigDump(
+  dump: unknown,
+  serving: ReadonlySet<string> = new Set(),
+): ProxyResources {
   const sections = list(object(dump)['configs'])
   const items = (type: string, keys: readonly string[]) =>
     sections
@@ -86,7 +98,12 @@ export function parseConfigDump(dump: unknown): ProxyResources {
       }),
     ),
     routes: routes.map((item) => object(item['route_config'])),
-    clusters: clusters.map((item) => object(item['cluster'])),
+    clusters: [
+      ...clusters.map((item) => object(item['cluster'])),
+      ...items('ClustersConfigDump', ['dynamic_warming_clusters'])
+        .map((item) => object(item['cluster']))
+        .filter((cluster) => serving.has(text(cluster['name']))),
+    ],
     assignments: endpoints.map((item) => object(item['endpoint_config'])),
     secrets: dumpedSecrets(sections),
     hosts: undefined,
