@@ -14,6 +14,7 @@
  * | ADMIN_ADDRESS | `127.0.0.1:15000` or `unix:/path`, for `tulle proxy-config` on the same host |
  * | SYSTEM_ROOTS | file of the authorities that the host trusts (default /etc/ssl/certs/ca-certificates.crt) |
  * | ON_DEMAND | `auto`, `on` or `off`: it can fetch virtual hosts when it first calls them; absent: it cannot |
+ * | KEEP_STDOUT | `true`: its standard output is its application's, and an access log for `/dev/stdout` goes to standard error |
  * | ON_DEMAND_HOSTS | list of `http_proxy/<authority>`: what it called before it started |
  * | TAKE_OVER_EPOCH | how often a sidecar process has taken over from the one before; absent: never |
  * | BIND_ADDRESS | address that inbound listeners bind (default 127.0.0.1 in `tulle up`) |

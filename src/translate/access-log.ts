@@ -2,6 +2,7 @@
 import type { AccessLog } from '../xds/proto/generated/envoy/config/accesslog/v3/accesslog.ts'
 import { AccessLog as AccessLogCodec } from '../xds/proto/generated/envoy/config/accesslog/v3/accesslog.ts'
 import { FileAccessLog } from '../xds/proto/generated/envoy/extensions/access_loggers/file/v3/file.ts'
+import type { Client } from './client.ts'
 import type { MeshSettings } from './input.ts'
 import { packed } from './message.ts'
 
@@ -44,14 +45,19 @@ export const jsonFormat: Readonly<Record<string, string>> = {
 }
 
 /** Empty when the mesh logs nothing. */
-export function accessLogs(mesh: MeshSettings): AccessLog[] {
-  if (mesh.accessLogFile === '') return []
+export function accessLogs(
+  mesh: MeshSettings,
+  { keepsStdout }: Pick<Client, 'keepsStdout'>,
+): AccessLog[] {
+  const { accessLogFile } = mesh
+  if (accessLogFile === '') return []
+  const path = keepsStdout && accessLogFile === '/dev/stdout' ? '/dev/stderr' : accessLogFile
   const logger = AccessLogCodec.fromPartial({
     name: 'envoy.access_loggers.file',
     configType: {
       $case: 'typedConfig',
       value: packed(FileAccessLog, 'envoy.extensions.access_loggers.file.v3.FileAccessLog', {
-        path: mesh.accessLogFile,
+        path,
         accessLogFormat: { $case: 'logFormat', value: { format: formatOf(mesh) } },
       }),
     },

@@ -37,6 +37,8 @@ export interface Client {
   readonly idleTimeout: string | undefined
   /** Whether it takes HTTP/1.0 (ISTIO_META_HTTP10). */
   readonly takesHttp10: boolean
+  /** Its standard output is its application's: a log that is to go there goes to standard error. */
+  readonly keepsStdout: boolean
   /** File of the authorities that its host trusts. */
   readonly systemRoots: string
   /** Undefined: it cannot fetch what it first calls. */
@@ -86,6 +88,7 @@ function proxySettingsOf(metadata: StreamNode['metadata']) {
     proxyHeaders: proxyHeadersOf(metadata['PROXY_CONFIG']),
     idleTimeout: (parseDurationMs(idleTimeout ?? '') ?? -1) < 0 ? undefined : idleTimeout,
     takesHttp10: metadata['HTTP10'] === '1',
+    keepsStdout: metadata['KEEP_STDOUT'] === 'true',
   }
 }
 

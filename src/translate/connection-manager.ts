@@ -85,7 +85,7 @@ export function connectionManager(input: ManagerInput): Filter {
           { upgradeType: 'websocket' },
           ...(input.acceptsConnect ? [{ upgradeType: 'CONNECT' }] : []),
         ],
-        accessLog: accessLogs(mesh),
+        accessLog: accessLogs(mesh, client),
         httpFilters: httpFilters(input),
       }),
     },

@@ -31,7 +31,7 @@ export function tcpFilters({ target, statPrefix, reporter, client, mesh }: TcpIn
         ...(typeof target === 'string' ? clusterFields(target) : targetFields(target, client)),
         ...(statPrefix !== undefined && { statPrefix }),
         ...idleTimeoutOf(target, client),
-        accessLog: accessLogs(mesh),
+        accessLog: accessLogs(mesh, client),
       }),
     },
   }

@@ -244,6 +244,7 @@ export function planRun(input: CommandInput, random: Random): WorkloadPlan {
   const mesh = meshToJoin(flags, context)
   const namespace = flags.text('namespace') ?? mesh.namespace
   const config = proxyConfigOf(flags, mesh)
+  const planned = planProxy(config, { workload, namespace, labels })
   return {
     mesh: { name: mesh.name, trustDomain: mesh.trustDomain },
     identity: {
@@ -271,7 +272,9 @@ export function planRun(input: CommandInput, random: Random): WorkloadPlan {
       kind: flags.text('proxy') === 'envoy' ? 'envoy' : 'tulle',
       program: flags.text('envoy'),
       onDemand: onDemandWishes.find((wish) => wish === flags.text('onDemand')) ?? 'auto',
-      ...planProxy(config, { workload, namespace, labels }),
+      ...planned,
+      // The command's output is for whoever reads it.
+      metadata: { ...planned.metadata, KEEP_STDOUT: 'true' },
     },
     termination: planDrain(config, {
       deadlineMs: (flags.number('gracePeriodS', { low: 0, high: 86_400 }) ?? 10) * 1_000,
