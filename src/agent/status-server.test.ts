@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 
 import { FakeClock } from '../../test/support/fake-clock.ts'
-import { freePort } from '../../test/support/on-demand-scene.ts'
+import { freePort } from '../../test/support/free-port.ts'
 import { askAdmin } from './admin-client.ts'
 import type { IdentityStatus } from './identity/workload-identity.ts'
 import { openStatusPort, openStatusServer, type AgentStatus } from './status-server.ts'

@@ -12,13 +12,14 @@ import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 
 import { eventually } from '../support/eventually.ts'
+import { freePort } from '../support/free-port.ts'
 import { findEnvoy, skipUnless } from '../support/programs.ts'
 import {
   type EjectionStory,
   ejectionBootstrap,
   ejectionStories,
 } from './parity/ejection-stories.ts'
-import { type OpenProxy, openEnvoy, openTulle, refusedPort } from './parity/open-proxy.ts'
+import { type OpenProxy, openEnvoy, openTulle } from './parity/open-proxy.ts'
 import { type Upstream, openUpstream } from './parity/upstream.ts'
 import { sendBytes } from './parity/wire-client.ts'
 
@@ -45,7 +46,7 @@ describe(
     before(async () => {
       upstream = await openUpstream('a')
       const file = join(folder, 'bootstrap.yaml')
-      const refused = await refusedPort()
+      const refused = await freePort()
       const log = join(folder, 'events.log')
       writeFileSync(file, ejectionBootstrap({ answering: upstream.port, refused }, log))
       const names = new Map([

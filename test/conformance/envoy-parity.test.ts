@@ -13,6 +13,7 @@ import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 
 import { eventually } from '../support/eventually.ts'
+import { freePort } from '../support/free-port.ts'
 import { findEnvoy, skipUnless } from '../support/programs.ts'
 import {
   type Answer,
@@ -23,7 +24,7 @@ import {
   toAnswer,
 } from './parity/answer.ts'
 import { parityCases } from './parity/case-table.ts'
-import { type OpenProxy, openEnvoy, openTulle, refusedPort } from './parity/open-proxy.ts'
+import { type OpenProxy, openEnvoy, openTulle } from './parity/open-proxy.ts'
 import { type Upstream, openUpstream } from './parity/upstream.ts'
 import { type WireResponse, sendBytes } from './parity/wire-client.ts'
 
@@ -118,7 +119,7 @@ async function fillBootstrap(upstreams: readonly Upstream[], folder: string): Pr
   const values: Readonly<Record<string, string>> = {
     A: String(upstreams[0]?.port),
     B: String(upstreams[1]?.port),
-    REFUSED: String(await refusedPort()),
+    REFUSED: String(await freePort()),
     LOG: join(folder, 'access.log'),
   }
   return template.replaceAll(/\$\{([A-Z]+)\}/g, (whole, name: string) => values[name] ?? whole)

@@ -6,8 +6,9 @@ import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 
 import { eventually } from '../support/eventually.ts'
+import { freePort } from '../support/free-port.ts'
 import { findEnvoy, skipUnless } from '../support/programs.ts'
-import { type OpenProxy, openEnvoy, openTulle, refusedPort } from './parity/open-proxy.ts'
+import { type OpenProxy, openEnvoy, openTulle } from './parity/open-proxy.ts'
 import { type Upstream, openUpstream } from './parity/upstream.ts'
 import { sendBytes } from './parity/wire-client.ts'
 
@@ -64,7 +65,7 @@ describe(
 
     before(async () => {
       upstream = await openUpstream('a')
-      const refused = await refusedPort()
+      const refused = await freePort()
       for (const which of ['envoy', 'tulle'] as const) {
         const file = join(folder, `${which}.yaml`)
         const log = join(folder, `${which}.log`)

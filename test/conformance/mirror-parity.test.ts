@@ -10,8 +10,9 @@ import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 
 import { eventually } from '../support/eventually.ts'
+import { freePort } from '../support/free-port.ts'
 import { findEnvoy, skipUnless } from '../support/programs.ts'
-import { type OpenProxy, openEnvoy, openTulle, refusedPort } from './parity/open-proxy.ts'
+import { type OpenProxy, openEnvoy, openTulle } from './parity/open-proxy.ts'
 import { sendBytes } from './parity/wire-client.ts'
 
 const envoy = findEnvoy()
@@ -108,7 +109,7 @@ describe('copies of requests in Envoy and in Tulle', { skip: skipUnless(envoy, '
   const seen = new Map<string, Seen[]>()
 
   before(async () => {
-    const ports: Record<string, number> = { REFUSED: await refusedPort() }
+    const ports: Record<string, number> = { REFUSED: await freePort() }
     for (const name of ['a', 'r', 'h', 't']) ports[name.toUpperCase()] = await openRecorder(name)
     const template = readFileSync(new URL('parity/mirrors.yaml', import.meta.url), 'utf8')
     const file = join(folder, 'bootstrap.yaml')

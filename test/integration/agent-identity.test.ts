@@ -6,7 +6,6 @@ import assert from 'node:assert/strict'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { createServer as createTcp } from 'node:net'
 import { join } from 'node:path'
 import { test } from 'node:test'
 
@@ -22,6 +21,7 @@ import { silentLog } from '../../src/lib/log.ts'
 import { systemRandom } from '../../src/lib/random.ts'
 import { AuthorityServer } from '../support/authority-server.ts'
 import { eventually } from '../support/eventually.ts'
+import { freePort } from '../support/free-port.ts'
 import { findEnvoy, skipUnless } from '../support/programs.ts'
 import { httpGet } from '../support/sidecar-scene.ts'
 
@@ -66,14 +66,6 @@ function planOf(server: AuthorityServer, name: string, kind: Kind): WorkloadPlan
       isHeldUntilProxyStarts: true,
     },
   }
-}
-
-async function freePort(): Promise<number> {
-  const server = createTcp()
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const { port } = server.address() as AddressInfo
-  await new Promise((resolve) => server.close(resolve))
-  return port
 }
 
 const ns = 'type.googleapis.com/envoy.extensions'

@@ -14,16 +14,12 @@ import { silentLog } from '../../src/lib/log.ts'
 import { systemRandom } from '../../src/lib/random.ts'
 import { translateAll } from '../../src/translate/full.ts'
 import { type AdsServer, openAdsServer } from '../../src/xds/ads-server.ts'
-import {
-  type OpenProxy,
-  openEnvoy,
-  openTulle,
-  refusedPort,
-} from '../conformance/parity/open-proxy.ts'
+import { type OpenProxy, openEnvoy, openTulle } from '../conformance/parity/open-proxy.ts'
 import { type TcpBackend, openBackend } from '../conformance/parity/tcp-backend.ts'
 import { clientHello } from '../conformance/parity/tcp-cases.ts'
 import { TestSource } from '../support/ads-source.ts'
 import { eventually } from '../support/eventually.ts'
+import { freePort } from '../support/free-port.ts'
 import { findEnvoy, skipUnless } from '../support/programs.ts'
 import { bootstrapFor } from '../support/sidecar-scene.ts'
 import { readTranslationCase } from '../support/translation-case.ts'
@@ -149,7 +145,7 @@ for (const kind of ['envoy', 'tulle'] as const) {
     before(async () => {
       for (const name of ['a', 'b', 'c']) backends.push(await openBackend(name, 'echo'))
       backends.push(await openBackend('greeter', 'greet'))
-      const free = await Promise.all(Array.from({ length: 5 }, refusedPort))
+      const free = await Promise.all(Array.from({ length: 5 }, freePort))
       const [own = 0, tcp = 0, tls = 0, detected = 0, egress = 0] = free
       ports = { proxy: own, tcp, tls, detected, egress }
       const byName = new Map(backends.map(({ name, port }) => [name, port]))

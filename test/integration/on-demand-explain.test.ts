@@ -7,14 +7,9 @@ import { httpRequestThrough } from '../support/absolute-form.ts'
 import { runCli } from '../support/cli-context.ts'
 import { openControlPlaneScene, type ControlPlaneScene } from '../support/control-plane-scene.ts'
 import { eventually } from '../support/eventually.ts'
+import { freePort } from '../support/free-port.ts'
 import { runTulle, type RunningProxy } from '../support/mtls-scene.ts'
-import {
-  freePort,
-  hostname,
-  meshYaml,
-  onDemandBootstrap,
-  serviceYaml,
-} from '../support/on-demand-scene.ts'
+import { hostname, meshYaml, onDemandBootstrap, serviceYaml } from '../support/on-demand-scene.ts'
 import { openNamedUpstream, type NamedUpstream } from '../support/sidecar-scene.ts'
 
 suite('on demand, explained', () => {

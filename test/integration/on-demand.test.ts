@@ -5,14 +5,9 @@ import { after, before, describe, test } from 'node:test'
 import { httpRequestThrough } from '../support/absolute-form.ts'
 import { openControlPlaneScene, type ControlPlaneScene } from '../support/control-plane-scene.ts'
 import { eventually } from '../support/eventually.ts'
+import { freePort } from '../support/free-port.ts'
 import { runEnvoy, runTulle, type RunningProxy } from '../support/mtls-scene.ts'
-import {
-  freePort,
-  hostname,
-  meshYaml,
-  onDemandBootstrap,
-  serviceYaml,
-} from '../support/on-demand-scene.ts'
+import { hostname, meshYaml, onDemandBootstrap, serviceYaml } from '../support/on-demand-scene.ts'
 import { findEnvoy, skipUnless } from '../support/programs.ts'
 import { openNamedUpstream, type NamedUpstream } from '../support/sidecar-scene.ts'
 

@@ -3,13 +3,13 @@ import assert from 'node:assert/strict'
 import { type ChildProcess, execFile, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { chownSync, mkdtempSync, readFileSync, realpathSync, rmSync } from 'node:fs'
-import { createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { test } from 'node:test'
 import { promisify } from 'node:util'
 
 import { eventually } from '../support/eventually.ts'
+import { freePort } from '../support/free-port.ts'
 import { findProgram, skipUnless } from '../support/programs.ts'
 import { startSidecarHop } from '../support/sidecar-hop.ts'
 
@@ -18,16 +18,6 @@ const megabytes10 = 10 * 1024 * 1024
 
 interface TcpServer extends AsyncDisposable {
   readonly port: number
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve) => {
-    const server = createServer()
-    server.listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as AddressInfo
-      server.close(() => resolve(port))
-    })
-  })
 }
 
 /** A server that runs, once it answers; ended with its folder in any case. */

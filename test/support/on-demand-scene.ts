@@ -1,6 +1,4 @@
 /** A caller on demand: its bootstrap, a mesh and its services. */
-import { createServer } from 'node:net'
-
 export const hostname = (name: string): string => `${name}.default.svc.cluster.local`
 
 export function serviceYaml(name: string, port: number): string {
@@ -94,21 +92,5 @@ export function onDemandBootstrap(
         },
       ],
     },
-  })
-}
-
-/** One that the system gives to nobody by itself, so that it is still free when it is listened on again. */
-export async function freePort(): Promise<number> {
-  for (;;) {
-    const port = 10_000 + Math.floor(Math.random() * 9_000)
-    if (await isFree(port)) return port
-  }
-}
-
-function isFree(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const server = createServer().listen(port, '127.0.0.1')
-    server.once('listening', () => server.close(() => resolve(true)))
-    server.once('error', () => resolve(false))
   })
 }

@@ -2,7 +2,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { readFileSync, rmSync } from 'node:fs'
 import { request } from 'node:http'
-import { createServer } from 'node:net'
 import { join } from 'node:path'
 
 import { systemClock } from '../../../src/lib/clock.ts'
@@ -113,14 +112,4 @@ function get(admin: string, path: string): Promise<string> {
     sent.on('error', reject)
     sent.end()
   })
-}
-
-/** A port that was free a moment ago: nobody listens there. */
-export async function refusedPort(): Promise<number> {
-  const server = createServer()
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const address = server.address()
-  const port = typeof address === 'object' && address !== null ? address.port : 0
-  await new Promise((resolve) => server.close(resolve))
-  return port
 }

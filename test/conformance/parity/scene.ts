@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 
 import { eventually } from '../../support/eventually.ts'
+import { freePort } from '../../support/free-port.ts'
 import { findEnvoy, skipUnless } from '../../support/programs.ts'
 import {
   type Answer,
@@ -16,7 +17,7 @@ import {
   toAnswer,
 } from './answer.ts'
 import type { ParityCase } from './case-table.ts'
-import { type OpenProxy, openEnvoy, openTulle, refusedPort } from './open-proxy.ts'
+import { type OpenProxy, openEnvoy, openTulle } from './open-proxy.ts'
 import { type Upstream, openUpstream } from './upstream.ts'
 import { type WireResponse, sendBytes } from './wire-client.ts'
 
@@ -71,7 +72,7 @@ export function compareScene(scene: Scene, more?: (runs: SceneRuns) => void): vo
       const file = join(folder, 'bootstrap.yaml')
       const log = join(folder, 'access.log')
       const [a = 0, b = 0] = upstreams.map(({ port }) => port)
-      writeFileSync(file, scene.bootstrap({ a, b, refused: await refusedPort(), log }))
+      writeFileSync(file, scene.bootstrap({ a, b, refused: await freePort(), log }))
       const options = { file, folder, envoy: envoy ?? '', listeners: scene.listeners }
       const stage = { scene, log, upstreams }
       const ask = async (one: Stage): Promise<void> => {

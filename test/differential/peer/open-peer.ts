@@ -5,8 +5,8 @@ import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
-import { refusedPort } from '../../conformance/parity/open-proxy.ts'
 import { eventually } from '../../support/eventually.ts'
+import { freePort } from '../../support/free-port.ts'
 import { runEnvoy, runTulle } from '../../support/mtls-scene.ts'
 import { findEnvoy, findProgram } from '../../support/programs.ts'
 import type { Peer } from '../corpus.ts'
@@ -96,7 +96,7 @@ async function openProgram(
   const path = findProgram(name)
   if (path === undefined) return `${name} is not installed`
   const folder = mkdtempSync(join(tmpdir(), `tulle-${name}-`))
-  const port = await refusedPort()
+  const port = await freePort()
   const file = join(folder, `${name}.conf`)
   const program = programs[name]
   writeFileSync(file, program.configuration({ port, originPort, folder }))
