@@ -4,7 +4,7 @@ import type { RawClient } from '../../support/raw-http2.ts'
 import type { Serve } from './connection-ends.ts'
 import { sendAndWait } from './connection-router-stories.ts'
 import type { ConnectionStory, Stage } from './connection-story.ts'
-import { answerAt, get, named, overOf, requestFields, silent } from './story-parts.ts'
+import { answerAt, get, named, overOf, requestFields, sendAndStay, silent } from './story-parts.ts'
 
 const asking = { connection: 'upgrade', upgrade: 'websocket' }
 const switching =
@@ -131,13 +131,7 @@ const overHttp2: readonly ConnectionStory[] = [
       stream.respond({ ':status': 200 })
       stream.write('hello')
     },
-    async play({ open, pause }) {
-      const client = await open()
-      client.send(get('/two', asking))
-      await client.until('\r\n\r\n')
-      await pause(100)
-      client.reset()
-    },
+    play: sendAndStay(get('/two', asking)),
   },
   {
     name: 'CONNECT to an HTTP/2 origin that refuses it',
