@@ -118,7 +118,8 @@ export function usageError(message: string, remedy?: string): MeshError {
   return new MeshError('MESH_USAGE', message, remedy === undefined ? {} : { remedy })
 }
 
-function kebab(name: string): string {
+/** `gracePeriodS` is the flag `--grace-period-s`. */
+export function kebab(name: string): string {
   return name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)
 }
 

@@ -173,14 +173,13 @@ function requestLimits(scope: ExchangeScope, head: RequestHead, forward: Forward
 
 const noContent: Partial<LocalReply> = { status: 204, body: '' }
 
-/** A route adds to the listener's upgrades, and may take some away; the router is not asked then. */
+/** Of a tunnel: a route adds to the listener's upgrades, and may take some away; the router is not asked then. */
 export function isRefusedUpgrade(
   scope: ExchangeScope,
   head: RequestHead,
   matched: MatchedRoute | undefined,
 ): boolean {
-  if (matched === undefined || (head.method !== 'CONNECT' && head.upgrade === undefined))
-    return false
+  if (matched === undefined) return false
   const { action } = matched.route
   if (action.kind !== 'forward' && action.kind !== 'connect') return false
   return !allowsTunnel(scope, head, action.forward)

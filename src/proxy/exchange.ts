@@ -196,7 +196,7 @@ export class Exchange implements RequestEvents, AttemptOwner, FilterContext, Tim
   /** The router: what the route says. */
   #act(): void {
     const { route } = this
-    const isRefused = plans.isRefusedUpgrade(this.#scope, this.request, route)
+    const isRefused = this.#isTunnel && plans.isRefusedUpgrade(this.#scope, this.request, route)
     if (!isRefused) this.#scope.manager.stats.router.rqTotal.add(1)
     if (route === undefined || isRefused) {
       this.#fail(isRefused ? 'upgrade-refused' : 'no-route')

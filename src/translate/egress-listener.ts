@@ -84,11 +84,27 @@ function servicesOf(world: World, alone: Scope): Service[] {
   )
 }
 
+/** By what a client is alike in and the listener, made once for a world: it is both compared and sent. */
+const unregistered = new WeakMap<World, Map<string, readonly EncodedVirtualHost[]>>()
+
 function unregisteredHosts(
   world: World,
   alone: Scope,
+  bound: BoundListener,
+): readonly EncodedVirtualHost[] {
+  let known = unregistered.get(world)
+  if (known === undefined) unregistered.set(world, (known = new Map()))
+  const key = `${alone.key} ${bound.alone.key}`
+  let hosts = known.get(key)
+  if (hosts === undefined) known.set(key, (hosts = translateUnregisteredHosts(world, alone, bound)))
+  return hosts
+}
+
+function translateUnregisteredHosts(
+  world: World,
+  alone: Scope,
   { port, protocol }: BoundListener,
-): EncodedVirtualHost[] {
+): readonly EncodedVirtualHost[] {
   if (protocol === 'http-proxy' || !isHttp({ protocol })) return []
   const place = port === 0 ? {} : { listenerPort: port }
   return [...world.imports.virtualServices(alone).byHost.keys()]

@@ -96,8 +96,9 @@ export class ImportCache {
     const reachable = new Found()
     const named = new Found()
     for (const imports of sidecar.listeners) {
+      const isShared = sidecar.shared.includes(imports)
       for (const [service, ports] of this.#chosen(scope, imports)) {
-        if (sidecar.shared.includes(imports)) named.add(service, ports)
+        if (isShared) named.add(service, ports)
         reachable.add(service, ports)
       }
       // Where routes lead must be reachable, whatever the Sidecar names.

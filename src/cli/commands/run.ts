@@ -29,6 +29,7 @@ import {
 } from '../../model/schema/name-format.ts'
 import type { Check } from '../../model/schema/shape.ts'
 import {
+  kebab,
   meshFlags,
   namespaceFlag,
   usageError,
@@ -378,17 +379,13 @@ function meshToJoin(flags: FlagValues, context: CliContext): MeshToJoin {
 /** What the control plane would refuse, as a mistake in the command. */
 function checkedFlag(flags: FlagValues, name: string, check: Check<string>): string | undefined {
   const value = flags.text(name)
-  if (value !== undefined) requireGood(`--${kebabCase(name)}`, value, check)
+  if (value !== undefined) requireGood(`--${kebab(name)}`, value, check)
   return value
 }
 
 function requireGood(flag: string, value: string, check: Check<string>): void {
   const problem = check(value)
   if (problem !== undefined) throw usageError(`${flag}: ${problem.message}`, problem.remedy)
-}
-
-function kebabCase(name: string): string {
-  return name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)
 }
 
 /** The protocol is the beginning of a port's name, as in Kubernetes; of `auto` a name that says none. */

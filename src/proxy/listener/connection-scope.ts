@@ -50,7 +50,16 @@ export function isLeaving({ security }: Wire): boolean {
   return security?.isLeaving === true
 }
 
+const limitsOf = new WeakMap<HttpConnectionManager, ReturnType<typeof readLimits>>()
+
+/** The same for every connection of a manager. */
 export function connectionLimits(manager: HttpConnectionManager) {
+  let limits = limitsOf.get(manager)
+  if (limits === undefined) limitsOf.set(manager, (limits = readLimits(manager)))
+  return limits
+}
+
+function readLimits(manager: HttpConnectionManager) {
   const headLimit = headLimitOf(manager)
   return {
     idleTimeoutMs: manager.idleTimeoutMs,

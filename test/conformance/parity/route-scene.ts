@@ -8,22 +8,8 @@ import {
   listener,
 } from './bootstrap-parts.ts'
 import { routeStories } from './route-stories.ts'
-import { storyCases, storyHosts } from './route-story.ts'
+import { storyCases, storyFields, storyHosts } from './route-story.ts'
 import type { Scene } from './scene.ts'
-
-const fields = {
-  status: '%RESPONSE_CODE%',
-  flags: '%RESPONSE_FLAGS%',
-  details: '%RESPONSE_CODE_DETAILS%',
-  route: '%ROUTE_NAME%',
-  cluster: '%UPSTREAM_CLUSTER%',
-  attempts: '%UPSTREAM_REQUEST_ATTEMPT_COUNT%',
-  grpc: '%GRPC_STATUS_NUMBER%',
-  received: '%BYTES_RECEIVED%',
-  sent: '%BYTES_SENT%',
-  path: '%REQ(X-ENVOY-ORIGINAL-PATH?:PATH)%',
-  authority: '%REQ(:AUTHORITY)%',
-}
 
 export const routeScene: Scene = {
   title: 'routes in Envoy and in Tulle',
@@ -36,7 +22,7 @@ export const routeScene: Scene = {
           httpManager({
             stat_prefix: 'main',
             upgrade_configs: [{ upgrade_type: 'websocket' }],
-            access_log: [jsonLog(ports.log, fields)],
+            access_log: [jsonLog(ports.log, storyFields)],
             route_config: {
               name: 'table',
               validate_clusters: false,

@@ -12,6 +12,21 @@ export interface RouteStory {
 
 export type Ask = Partial<Omit<ParityCase, 'name'>> & { readonly name?: string }
 
+/** What the log of a scene of stories says of each request. */
+export const storyFields = {
+  status: '%RESPONSE_CODE%',
+  flags: '%RESPONSE_FLAGS%',
+  details: '%RESPONSE_CODE_DETAILS%',
+  route: '%ROUTE_NAME%',
+  cluster: '%UPSTREAM_CLUSTER%',
+  attempts: '%UPSTREAM_REQUEST_ATTEMPT_COUNT%',
+  grpc: '%GRPC_STATUS_NUMBER%',
+  received: '%BYTES_RECEIVED%',
+  sent: '%BYTES_SENT%',
+  path: '%REQ(X-ENVOY-ORIGINAL-PATH?:PATH)%',
+  authority: '%REQ(:AUTHORITY)%',
+}
+
 export const to = { cluster: 'a' }
 export const all = { prefix: '/' }
 

@@ -9,23 +9,9 @@ import {
   socketAddress,
 } from './bootstrap-parts.ts'
 import { limits } from './limit-stories.ts'
-import { inGroup, storyCases, storyHosts } from './route-story.ts'
+import { inGroup, storyCases, storyFields, storyHosts } from './route-story.ts'
 import { routerStories } from './router-stories.ts'
 import type { Scene } from './scene.ts'
-
-const fields = {
-  status: '%RESPONSE_CODE%',
-  flags: '%RESPONSE_FLAGS%',
-  details: '%RESPONSE_CODE_DETAILS%',
-  route: '%ROUTE_NAME%',
-  cluster: '%UPSTREAM_CLUSTER%',
-  attempts: '%UPSTREAM_REQUEST_ATTEMPT_COUNT%',
-  grpc: '%GRPC_STATUS_NUMBER%',
-  received: '%BYTES_RECEIVED%',
-  sent: '%BYTES_SENT%',
-  path: '%REQ(X-ENVOY-ORIGINAL-PATH?:PATH)%',
-  authority: '%REQ(:AUTHORITY)%',
-}
 
 function upstreamHttp(options: object): object {
   const type = 'envoy.extensions.upstreams.http.v3.HttpProtocolOptions'
@@ -57,7 +43,7 @@ export const routerScene: Scene = {
               cidr_ranges: [{ address_prefix: '127.0.0.0', prefix_len: 8 }],
             },
             upgrade_configs: [{ upgrade_type: 'websocket' }],
-            access_log: [jsonLog(ports.log, fields)],
+            access_log: [jsonLog(ports.log, storyFields)],
             route_config: {
               name: 'table',
               validate_clusters: false,
