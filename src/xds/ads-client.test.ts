@@ -338,6 +338,20 @@ describe('ADS client, delta', () => {
     assert.deepEqual(again.resourceNamesSubscribe, ['*'])
   })
 
+  test('what cannot be put in force after all is told without its version: it can still be taken back', async () => {
+    await using hand = await openHand('delta')
+    using scene = openClient(hand.address)
+    scene.client.subscribe(listener, '*')
+    await hand.next()
+    const resources = [{ name: 'a', version: '1', resource: anyOf(listener, 'a', 'x') }]
+    hand.respond({ typeUrl: listener, nonce: 'n1', resources })
+    await hand.next()
+    scene.client.reject(listener, { name: 'a', reason: 'its port is taken' })
+    assert.equal((await hand.next()).errorDetail?.message, 'a: its port is taken')
+    hand.streams[0]?.end({ code: 14, message: '' })
+    assert.deepEqual((await hand.next()).initialResourceVersions, { a: '' })
+  })
+
   test('a slow verdict holds the answers back, in order', async () => {
     await using hand = await openHand('delta')
     const verdicts: (() => void)[] = []
@@ -363,6 +377,47 @@ describe('ADS client, delta', () => {
     verdicts[1]?.()
     assert.equal((await hand.next()).responseNonce, 'n2')
     assert.deepEqual(seen, ['1', '2'])
+  })
+})
+
+describe('ADS client whose stream is lost while an answer is being worked on', () => {
+  async function loseWhileUndecided(refused: readonly RejectedResource[]) {
+    await using hand = await openHand('delta')
+    let decide: (() => void) | undefined
+    using scene = openClient(hand.address, {
+      events: {
+        onUpdate: async () => {
+          await new Promise<void>((resolve) => (decide = resolve))
+          return refused
+        },
+      },
+    })
+    scene.client.subscribe(cluster, '*')
+    await hand.next()
+    const resources = [{ name: 'a', version: '1', resource: anyOf(cluster, 'a', 'x') }]
+    hand.respond({ typeUrl: cluster, nonce: 'n1', resources })
+    await eventually(() => decide)
+    hand.streams[0]?.end({ code: 14, message: '' })
+    await eventually(() => hand.streams.length === 2)
+    // A wish changes meanwhile; it is said with the rest.
+    scene.client.subscribe(endpoint, ['b'])
+    assert.equal(hand.waiting, 0)
+    decide?.()
+    return [await hand.next(), await hand.next()] as const
+  }
+
+  test('the new stream says what was accepted of it, so that the server can take it back', async () => {
+    const [first, second] = await loseWhileUndecided([])
+    assert.deepEqual(first.initialResourceVersions, { a: '1' })
+    assert.deepEqual(first.resourceNamesSubscribe, ['*'])
+    assert.equal(first.responseNonce, '')
+    assert.equal(first.node?.id, node.id)
+    assert.deepEqual(second.resourceNamesSubscribe, ['b'])
+  })
+
+  test('and does not say what was refused', async () => {
+    const [first] = await loseWhileUndecided([{ name: 'a', reason: 'bad' }])
+    assert.deepEqual(first.initialResourceVersions, {})
   })
 })
 

@@ -116,6 +116,8 @@ export class AdsClient implements Disposable {
   #staleSinceMs: number | undefined
   #retry: Timer | undefined
   #isFirstRequest = true
+  /** Whose answer is being worked on. */
+  #undecided: GrpcStream | undefined
   #isWorking = false
   #isFlushing = false
   #isClosed = false
@@ -159,7 +161,8 @@ export class AdsClient implements Disposable {
   reject(typeUrl: string, failure: RejectedResource): void {
     const type = this.#types.get(typeUrl)
     if (type === undefined) return
-    type.accepted.delete(failure.name)
+    // Without a version it is sent again, and with its name it can still be taken back.
+    if (type.accepted.has(failure.name)) type.accepted.set(failure.name, '')
     type.isIncomplete = true
     if (this.#stream === undefined || type.nonce === '') return
     type.failed.push(failure)
@@ -252,9 +255,13 @@ export class AdsClient implements Disposable {
     this.#options.events.onConnection?.(connection)
   }
 
-  /** Sends what the server does not know yet of our wishes. */
+  /**
+   * Sends what the server does not know yet of our wishes. A new stream says what we have, so it waits for the verdict
+   * on an answer of the stream before: else the server would never take back what is accepted after that was said.
+   */
   #flush(): void {
     if (this.#stream === undefined) return
+    if (this.#undecided !== undefined && this.#undecided !== this.#stream) return
     const rank = (typeUrl: string) =>
       (pushOrder.indexOf(typeUrl) + pushOrder.length + 1) % (pushOrder.length + 1)
     const types = [...this.#types.values()].sort((a, b) => rank(a.typeUrl) - rank(b.typeUrl))
@@ -317,13 +324,24 @@ export class AdsClient implements Disposable {
     type.onReceived(update.resources, update.removed)
     const verdict = this.#options.events.onUpdate(update)
     const isLater = verdict instanceof Promise
-    if (isLater) stream.pause()
+    if (isLater) this.#hold(stream)
     const refused = [...faults, ...(isLater ? await verdict : verdict)]
-    if (isLater) stream.resume()
+    if (isLater) this.#release(stream)
     this.#accept(type, update, refused)
-    if (stream !== this.#stream) return
-    this.#answer(type, response.nonce, [...refused, ...type.failed.splice(0)])
+    if (stream === this.#stream) {
+      this.#answer(type, response.nonce, [...refused, ...type.failed.splice(0)])
+    }
     this.#flush()
+  }
+
+  #hold(stream: GrpcStream): void {
+    this.#undecided = stream
+    stream.pause()
+  }
+
+  #release(stream: GrpcStream): void {
+    this.#undecided = undefined
+    stream.resume()
   }
 
   #decode(message: Uint8Array): ReceivedResponse {

@@ -12,7 +12,7 @@ const url = 'http://my-go-service:8080/'
 const skip = process.platform === 'linux' ? false : 'finds its processes in /proc of Linux'
 
 /** Instead of 30 s. */
-const baseMs = 1_000
+const baseMs = 2_000
 /** How often ejected endpoints are looked at: an ejection lasts until the look after its time is over. */
 const intervalMs = 250
 
@@ -86,7 +86,7 @@ suite('ejection', { skip }, () => {
       )
       const endMs = fromMs + expectedMs - 100
       const meanwhile = load.since(quietMs).filter(({ atMs }) => atMs < endMs)
-      assert.ok(meanwhile.length > 20, `${meanwhile.length} answers`)
+      assert.ok(meanwhile.length > 8, `${meanwhile.length} answers`)
       assert.deepEqual(failuresOf(meanwhile), {}, `during ejection ${times}`)
     }
     // The fourth lasts long enough to be seen by the commands.
@@ -119,7 +119,7 @@ suite('ejection', { skip }, () => {
     const endMs = fromMs + baseMs / 2
     await eventually(() => load.since(endMs).length > 0)
     const meanwhile = load.since(fromMs + 100).filter(({ atMs }) => atMs < endMs)
-    assert.ok(meanwhile.length > 10, `${meanwhile.length} answers`)
+    assert.ok(meanwhile.length > 2, `${meanwhile.length} answers`)
     const failures = failuresOf(meanwhile)
     assert.deepEqual(Object.keys(failures), ['503 no healthy upstream'])
     await mesh.behave('my-go-service-v1', 'failRate=0')

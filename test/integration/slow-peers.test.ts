@@ -116,7 +116,7 @@ for (const wire of ['handles', 'net'] as const satisfies readonly WireKind[]) {
           assert.ok(buffered() <= bytesMax, `${buffered()} bytes, at most ${bytesMax} are theirs`)
           const startMs = performance.now()
           assert.match(await askAside(port('web')), /served$/)
-          assert.ok(performance.now() - startMs < 1_000)
+          assert.ok(performance.now() - startMs < 5_000)
         } finally {
           for (const socket of sockets) socket.destroy()
           // That a client has left is not seen behind more than is read on; its upstream says so.

@@ -10,7 +10,7 @@ export async function eventually<T>(
   condition: () => T | Promise<T>,
   options: EventuallyOptions = {},
 ): Promise<Exclude<T, false | undefined>> {
-  const deadline = performance.now() + (options.deadlineMs ?? 5_000)
+  const deadline = performance.now() + (options.deadlineMs ?? 15_000)
   let lastError: unknown
   for (;;) {
     try {

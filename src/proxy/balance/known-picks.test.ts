@@ -222,7 +222,8 @@ test('a schedule that begins at a late turn costs no more than its entries', () 
   const entries = Array.from({ length: 1000 }, (_, index) => index)
   const late = new EdfSchedule(entries, (index) => 1 + (index % 7), 400_000_000)
   assert.notEqual(late.pick(), undefined)
-  assert.ok(performance.now() - startMs < 100)
+  // 400 million turns take longer than that on any machine.
+  assert.ok(performance.now() - startMs < 2_000)
 })
 
 test('localities share as Envoy’s do while the first one loses hosts', () => {
