@@ -27,6 +27,8 @@ export interface FaultObject extends Omit<FaultWish, 'name' | 'namespace' | 'for
   /** RFC 3339. */
   readonly createdAt: string
   readonly endsAt: string
+  /** In the answer to a wish: what makes it likely that nobody will meet this fault. */
+  readonly warning?: string
 }
 
 export interface FaultList {

@@ -62,6 +62,8 @@ export interface CliContext {
   readonly env: Readonly<Record<string, string | undefined>>
   readonly cwd: string
   readonly terminal: Terminal
+  /** All of standard input, up to its end. Rejections: MESH_USAGE beyond `inputBytesMax`. */
+  readonly readInput: () => Promise<string>
   /** Program and arguments that start this CLI again. */
   readonly self: readonly string[]
   /** Calls back when this process is asked to end: SIGINT, SIGTERM, SIGHUP, or the end of its supervisor. */

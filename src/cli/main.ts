@@ -4,6 +4,7 @@ import type { CliContext, StopReason, Supervisor } from './command.ts'
 import { loadCommands } from './commands.ts'
 import { packageVersion } from './package-version.ts'
 import { runProgram } from './program.ts'
+import { readInput } from './read-input.ts'
 import { createTerminal } from './terminal.ts'
 
 export async function main(host: NodeJS.Process): Promise<number> {
@@ -12,6 +13,7 @@ export async function main(host: NodeJS.Process): Promise<number> {
     env,
     cwd: host.cwd(),
     terminal: createTerminal({ stdout, stderr, env }),
+    readInput: () => readInput(host.stdin),
     self: [host.execPath, ...host.execArgv, host.argv[1] ?? ''],
     onStop: (listener) => onStop(host, listener),
     supervisor: supervisorOf(host),

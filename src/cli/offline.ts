@@ -15,10 +15,12 @@ import { createMemoryRegistrationLog } from '../registry/registration-log.ts'
 import { openRegistry } from '../registry/registry.ts'
 import { openFileSource } from '../store/files/file-source.ts'
 import { createDocumentParser } from '../store/files/parse-documents.ts'
+import { createTextSource } from '../store/files/text-source.ts'
+import { mergeSources } from '../store/merge.ts'
 import type { SourceSnapshot } from '../store/source.ts'
 import { translateAll } from '../translate/full.ts'
 import { meshSettingsOfSpec, type TranslationInput } from '../translate/input.ts'
-import { usageError } from './command.ts'
+import { usageError, type CliContext } from './command.ts'
 import { isMesh } from './up/mesh-file.ts'
 import { planMesh } from './up/mesh-plan.ts'
 import { proxyConfigsIn } from './up/read-proxy-configs.ts'
@@ -39,22 +41,25 @@ export interface OfflineBootstrap {
 }
 
 export interface OfflineOptions {
+  /** `-` is standard input. */
   readonly paths: readonly string[]
   /** Namespace of resources that name none, when no mesh file says it. */
   readonly namespace: string | undefined
+  readonly readInput: CliContext['readInput']
 }
 
 export async function loadOffline(options: OfflineOptions): Promise<OfflineMesh> {
   // As they were given: messages repeat these paths.
   const { paths } = options
-  const first = await readOnce(paths, options.namespace ?? 'default')
+  const input = paths.includes('-') ? await options.readInput() : undefined
+  const first = await readOnce({ paths, input }, options.namespace ?? 'default')
   const mesh = meshOf(first.snapshot)
   const own = mesh?.spec.config ?? []
   const namespace = options.namespace ?? mesh?.metadata.namespace ?? 'default'
   const folder = mesh === undefined ? '.' : dirname(mesh.origin.file)
   const all = [...paths, ...own.map((path) => (isAbsolute(path) ? path : join(folder, path)))]
   const isComplete = own.length === 0 && namespace === 'default'
-  const { snapshot, texts } = isComplete ? first : await readOnce(all, namespace)
+  const { snapshot, texts } = isComplete ? first : await readOnce({ paths: all, input }, namespace)
   const bootstraps =
     mesh === undefined
       ? new Map<string, OfflineBootstrap>()
@@ -66,15 +71,23 @@ interface ReadFiles extends Pick<OfflineMesh, 'texts'> {
   readonly snapshot: SourceSnapshot
 }
 
-async function readOnce(paths: readonly string[], namespace: string): Promise<ReadFiles> {
+interface Texts {
+  readonly paths: readonly string[]
+  /** Of standard input, which is named `-` among the paths. */
+  readonly input: string | undefined
+}
+
+async function readOnce({ paths, input }: Texts, namespace: string): Promise<ReadFiles> {
   const texts = new Map<string, string>()
   const parseDocuments = createDocumentParser(namespace)
   const parse = (text: string, file: string) => {
     texts.set(file, text)
     return parseDocuments(text, file)
   }
-  await using source = await openFileSource({ paths, parse })
-  return { snapshot: source.list(), texts }
+  await using files = await openFileSource({ paths: paths.filter((path) => path !== '-'), parse })
+  if (input === undefined) return { snapshot: files.list(), texts }
+  using all = mergeSources([files, createTextSource({ name: '-', text: input }, parse)])
+  return { snapshot: all.list(), texts }
 }
 
 function meshOf(snapshot: SourceSnapshot): Resource<MeshSpec> | undefined {

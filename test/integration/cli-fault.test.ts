@@ -94,6 +94,18 @@ test('a fault is added, listed and removed, and no file is changed', async () =>
   assert.equal(readFileSync(join(scene.plane.folder, 'config.yaml'), 'utf8'), config)
 })
 
+test('a caller that nobody is gets a warning with those that there are', async () => {
+  await using scene = await Scene.open()
+  const added = await scene.run('fault', 'add', 'reviews', '--reset', '--from', 'wbe')
+  assert.equal(added.exitCode, 0)
+  assert.match(
+    added.out,
+    /\nwarning: no workload wbe, and none with the label app=wbe, is in the mesh now: there are none\n$/,
+  )
+  const json = await scene.run('fault', 'list', '-o', 'json')
+  assert.equal((JSON.parse(json.out) as { warning?: string }[])[0]?.warning, undefined)
+})
+
 test('a request may be cut off, and is not answered then', async () => {
   await using scene = await Scene.open()
   const added = await scene.run('fault', 'add', 'reviews', '--reset', '--percent', '5')

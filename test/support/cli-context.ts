@@ -14,6 +14,8 @@ export interface CliOptions {
   readonly env?: Readonly<Record<string, string>>
   readonly cwd?: string
   readonly width?: number
+  /** What stands on standard input. */
+  readonly input?: string
   /** Given the function that asks the command to end. */
   readonly onStart?: (stop: (reason: StopReason) => void) => void
 }
@@ -24,6 +26,7 @@ export async function runCli(words: readonly string[], options: CliOptions = {})
     env: options.env ?? {},
     cwd: options.cwd ?? process.cwd(),
     terminal,
+    readInput: () => Promise.resolve(options.input ?? ''),
     self: [],
     onStop: (listener) => {
       options.onStart?.(listener)

@@ -102,6 +102,21 @@ test('a path that is not there is an error that names it', async () => {
   assert.match(run.out, /\/no\/such\/folder/)
 })
 
+test('- is standard input, beside files or alone', async () => {
+  using mesh = scene({
+    'a.yaml':
+      'apiVersion: networking.istio.io/v1\nkind: DestinationRule\nmetadata: { name: d }\nspec: { host: x.example }\n',
+  })
+  const input =
+    'apiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: { name: x }\n' +
+    'spec: { hosts: [x.example], ports: [{ number: 80, name: http, protocol: HTTP }], resolution: DNS }\n'
+  const both = await runCli(['analyze', mesh.folder, '-'], { input })
+  assert.deepEqual([both.exitCode, both.out], [0, 'no problems in 2 resources\n'])
+  const alone = await runCli(['analyze', '-o', 'json', '-'], { input: 'kind: [' })
+  assert.equal(alone.exitCode, 1)
+  assert.equal((JSON.parse(alone.out) as { file: string }[])[0]?.file, '-')
+})
+
 test('nothing wrong is said in words', async () => {
   using mesh = scene({})
   const run = await runCli(['analyze', mesh.folder])

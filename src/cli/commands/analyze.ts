@@ -22,7 +22,7 @@ export const analyzeCommand: Command = {
     'its annotation galley.istio.io/analyze-suppress (codes, or *), or by -S. Exit code 0: nothing at or above the ' +
     'threshold; 1: something is; 2: misuse. ' +
     'As JSON it is a list of {code, severity, file, line, column, resource, path, message, remedy}.',
-  arguments: [{ name: '[path...]', summary: 'files and folders of YAML' }],
+  arguments: [{ name: '[path...]', summary: 'files and folders of YAML; - is standard input' }],
   flags: [
     {
       flags: '-o, --output <format>',
@@ -54,6 +54,7 @@ export const analyzeCommand: Command = {
   examples: [
     { command: 'tulle analyze mesh.yaml', does: 'a mesh file with all that it names' },
     { command: 'tulle analyze -o json config/', does: 'a folder, for a program' },
+    { command: 'tulle analyze - < rendered.yaml', does: 'what another program prints' },
     {
       command: "tulle analyze -S 'IST0118=Service *.default' --failure-threshold warning config/",
       does: 'for CI: warnings count, and one is accepted',
@@ -62,9 +63,10 @@ export const analyzeCommand: Command = {
   async run(input) {
     const { arguments: paths, flags } = input
     if (flags.isSet('listAnalyzers')) return listCodes()
-    if (paths.length === 0) throw usageError('which files?', 'name files or folders of YAML')
+    if (paths.length === 0)
+      throw usageError('which files?', 'name files or folders of YAML, or - for standard input')
     const isSuppressed = flags.list('suppress').map(parseSuppression)
-    const { issues, ...seen } = await findIssues(paths, flags.text('namespace'))
+    const { issues, ...seen } = await findIssues(input)
     const found = issues.filter((issue) => !isSuppressed.some((matches) => matches(issue)))
     const shown = sortIssues(
       found.filter(({ severity }) => isAtLeast(severity, input, 'outputThreshold')),
@@ -80,11 +82,13 @@ interface Seen {
   readonly services: number
 }
 
-async function findIssues(
-  paths: readonly string[],
-  namespace: string | undefined,
-): Promise<Seen & { readonly issues: readonly Issue[] }> {
-  const offline = await loadOffline({ paths, namespace })
+async function findIssues({
+  arguments: paths,
+  flags,
+  context: { readInput },
+}: CommandInput): Promise<Seen & { readonly issues: readonly Issue[] }> {
+  const namespace = flags.text('namespace')
+  const offline = await loadOffline({ paths, namespace, readInput })
   const { input } = offline
   const { workloads, namespaces } = readManifests(offline.texts, namespace ?? 'default')
   const found = analyze(input, { declared: workloads, namespaces })

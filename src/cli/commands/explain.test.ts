@@ -254,8 +254,9 @@ spec:
 test('a VirtualService that is refused is missed aloud', async () => {
   const broken = routes.replace('timeout: 10s', 'timeout: ten')
   using shop = scene({ 'mesh.yaml': mesh, 'routes.yaml': broken })
-  const { report } = await shop.report('GET', 'http://reviews:9080/health', ...from)
+  const { report, exitCode } = await shop.report('GET', 'http://reviews:9080/health', ...from)
   assert.equal(report.verdict.outcome, 'forwarded')
+  assert.equal(exitCode, 1)
   assert.deepEqual(
     report.issues.map(({ code, resource, path }) => [code, resource, path]),
     [['IST0106', 'VirtualService default/reviews', 'spec.http[5].timeout']],
@@ -264,7 +265,8 @@ test('a VirtualService that is refused is missed aloud', async () => {
 
 test('a file that cannot be read as YAML is missed aloud', async () => {
   using shop = scene({ 'mesh.yaml': mesh, 'routes.yaml': `${routes}---\nspec: [` })
-  const { report } = await shop.report('GET', 'http://reviews:9080/health', ...from)
+  const { report, exitCode } = await shop.report('GET', 'http://reviews:9080/health', ...from)
+  assert.equal(exitCode, 1)
   const broken = report.issues.filter(({ resource }) => resource === '')
   assert.deepEqual(
     broken.map(({ severity, code }) => [severity, code]),

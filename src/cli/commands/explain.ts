@@ -20,7 +20,7 @@ export const explainCommand: Command = {
     "the proxy's own matchers decide. Each rule that was tried is shown with its file and line and the first " +
     'conditions that it did not meet. A host that a sidecar on demand has not called yet is explained as ' +
     'its first call would find it. Exit code 0: the request is forwarded, answered or redirected; 1: no route, ' +
-    'or it would fail; 2: misuse.',
+    'it would fail, or with -f what could have had a say in it is refused; 2: misuse.',
   arguments: [
     { name: '<method>', summary: 'such as GET' },
     { name: '<url>', summary: 'as the application writes it: http://reviews:9080/path' },
@@ -35,7 +35,8 @@ export const explainCommand: Command = {
     },
     {
       flags: '-f, --file <path>',
-      summary: 'offline: from these files, a mesh file or folders of resources',
+      summary:
+        'offline: from these files, a mesh file or folders of resources; - is standard input',
       isRepeatable: true,
     },
     namespaceFlag,
@@ -57,18 +58,21 @@ export const explainCommand: Command = {
     const [method = '', url = ''] = words
     const request = { method, url, headers: flags.list('header').map(headerField) }
     const report = await explainReport(await sourceOf(input), request)
+    const isBroken = report.mode === 'offline' && report.refused.length > 0
     return {
-      exitCode: report.verdict.outcome === 'fails' ? 1 : 0,
+      exitCode: report.verdict.outcome === 'fails' || isBroken ? 1 : 0,
       output: { data: report, view: { kind: 'text', text: explainText(report, context) } },
     }
   },
 }
 
 function sourceOf(input: CommandInput) {
-  const { flags } = input
+  const { flags, context } = input
   const paths = flags.list('file')
   if (paths.length === 0) return openLive(input)
-  return openOffline(paths, { from: flags.text('from'), namespace: flags.text('namespace') })
+  const { readInput } = context
+  const namespace = flags.text('namespace')
+  return openOffline({ paths, namespace, readInput, from: flags.text('from') })
 }
 
 function headerField(text: string): HeaderField {

@@ -94,7 +94,8 @@ async function add(
   const client = identityClient(flags, context)
   const namespace = flags.text('namespace') ?? client.mesh.namespace
   const added = await client.call<FaultObject>('POST /faults', { ...wish, namespace })
-  const text = `${added.name}: ${describe(added)}, until ${added.endsAt}`
+  const warning = added.warning === undefined ? '' : `\nwarning: ${added.warning}`
+  const text = `${added.name}: ${describe(added)}, until ${added.endsAt}${warning}`
   return { exitCode: 0, output: { data: added, view: { kind: 'text', text } } }
 }
 

@@ -137,9 +137,13 @@ async function readLive(input: CommandInput): Promise<ProxyResources> {
   return readProxyResources(admin)
 }
 
-async function readOffline({ arguments: words, flags }: CommandInput): Promise<ProxyResources> {
+async function readOffline({
+  arguments: words,
+  flags,
+  context: { readInput },
+}: CommandInput): Promise<ProxyResources> {
   const namespace = flags.text('namespace')
-  const offline = await loadOffline({ paths: flags.list('file'), namespace })
+  const offline = await loadOffline({ paths: flags.list('file'), namespace, readInput })
   const { bootstrap } = pickWorkload(offline.bootstraps, words[1])
   const lists = resourceLists(viewOf(offline, nodeOf(bootstrap)))
   return {

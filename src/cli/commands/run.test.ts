@@ -12,6 +12,7 @@ function plan(flags: Readonly<Record<string, unknown>>, words: readonly string[]
     env: { TULLE_HOME: '/home' },
     cwd: '/here',
     terminal: recordingTerminal(),
+    readInput: () => Promise.resolve(''),
     self: [],
     onStop: () => ({ [Symbol.dispose]() {} }),
     supervisor: undefined,

@@ -20,7 +20,7 @@ export const testCommand: Command = {
     'cases: given a request, expect a destination, shares, a rewrite, a status, a redirect, headers, a time-out. ' +
     "The routes are translated as a mesh would, and the proxy's own matchers decide. Exit code 0: all pass; 1: one " +
     'fails, or the files have errors; 2: misuse, or no test.',
-  arguments: [{ name: '<path...>', summary: 'files and folders of YAML' }],
+  arguments: [{ name: '<path...>', summary: 'files and folders of YAML; - is standard input' }],
   flags: [
     {
       flags: '-o, --output <format>',
@@ -35,7 +35,11 @@ export const testCommand: Command = {
     { command: 'tulle test config/ -o junit > routes.xml', does: 'a report for CI' },
   ],
   async run({ arguments: paths, flags, context }) {
-    const run = await runRouteTests({ paths, namespace: flags.text('namespace') })
+    const run = await runRouteTests({
+      paths,
+      namespace: flags.text('namespace'),
+      readInput: context.readInput,
+    })
     const isGood =
       run.errors.length === 0 && run.results.every(({ mismatches }) => mismatches.length === 0)
     const report = reports[flags.text('output') ?? ''] ?? humanReport

@@ -41,6 +41,8 @@ export interface ExplainReport {
   readonly verdict: Verdict
   /** What is wrong with the resources that took part, and with those that cannot, because they are refused. */
   readonly issues: readonly Issue[]
+  /** Of those, the resources of which no version is in force; the empty name stands for what is no resource at all. */
+  readonly refused: readonly string[]
 }
 
 export interface ExplainedRule {
@@ -94,6 +96,7 @@ export async function explainReport(
     sources: rulesOf(action).flatMap((provenance) => sourceOf(provenance, resources) ?? []),
     verdict,
     issues,
+    refused: [...refused],
   }
 }
 

@@ -32,6 +32,7 @@ import {
   viewOf,
   type OfflineMesh,
   type OfflineNode,
+  type OfflineOptions,
 } from '../offline.ts'
 import { pickProxy } from '../proxy-config/admin-address.ts'
 import { readProxyResources, type HostState } from '../proxy-config/config-dump.ts'
@@ -67,14 +68,12 @@ export interface ExplainedClient {
   readonly labels: Readonly<Record<string, string>>
 }
 
-export async function openOffline(
-  paths: readonly string[],
-  {
-    from,
-    namespace,
-  }: { readonly from: string | undefined; readonly namespace: string | undefined },
-): Promise<ExplainSource> {
-  const offline = await loadOffline({ paths, namespace })
+export async function openOffline({
+  from,
+  ...files
+}: OfflineOptions & { readonly from: string | undefined }): Promise<ExplainSource> {
+  const { namespace } = files
+  const offline = await loadOffline(files)
   const node =
     offline.bootstraps.size === 0
       ? standInNode({ workload: from ?? 'client', namespace: namespace ?? 'default' })

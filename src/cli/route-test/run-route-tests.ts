@@ -11,6 +11,7 @@ import {
   pickWorkload,
   type OfflineMesh,
   type OfflineNode,
+  type OfflineOptions,
 } from '../offline.ts'
 import { compareCase } from './compare-case.ts'
 
@@ -32,13 +33,8 @@ export interface CaseResult {
   readonly report: ExplainReport | undefined
 }
 
-export interface RouteTestOptions {
-  readonly paths: readonly string[]
-  readonly namespace: string | undefined
-}
-
 /** Rejections: MESH_USAGE when the files have no RouteTest. */
-export async function runRouteTests(options: RouteTestOptions): Promise<RouteTestRun> {
+export async function runRouteTests(options: OfflineOptions): Promise<RouteTestRun> {
   const offline = await loadOffline(options)
   const errors = offline.issues.filter(({ severity }) => severity === 'error')
   const resources = [...offline.input.resources.values()].filter(isRouteTest).sort(byPlace)

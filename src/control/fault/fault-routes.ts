@@ -15,9 +15,11 @@ export function createFaultRoutes(
 ): Readonly<Record<string, AdminRoute>> {
   return {
     'GET /faults': () => ({ items: faults.list() }),
-    'POST /faults': ({ body }) => {
+    'POST /faults': async ({ body }) => {
       const wish = readWish(body)
-      return faults.add(wish, hostOf(wish, input()))
+      const host = hostOf(wish, input())
+      const warning = strangerWarning(wish, input())
+      return { ...(await faults.add(wish, host)), ...(warning !== undefined && { warning }) }
     },
     'DELETE /faults/:id': ({ id }) => faults.remove(id),
   }
@@ -35,6 +37,19 @@ function hostOf({ host, namespace }: FaultWish, input: TranslationInput): string
   }
   const names = [...known].sort().slice(0, 10).join(', ')
   return refuse(`no service or route is for the host ${full}`, `known are ${names || 'none'}`)
+}
+
+/** A caller that nobody is: it may come yet, or never, because its name is misspelt. */
+function strangerWarning({ from }: FaultWish, { registry }: TranslationInput): string | undefined {
+  if (from === undefined) return undefined
+  const workloads = [...registry.workloads.values()]
+  const isKnown = workloads.some(
+    ({ name, labels }) =>
+      name === from || labels['app'] === from || labels['service.istio.io/canonical-name'] === from,
+  )
+  if (isKnown) return undefined
+  const names = [...new Set(workloads.map(({ name }) => name))].sort().slice(0, 10).join(', ')
+  return `no workload ${from}, and none with the label app=${from}, is in the mesh now: there are ${names || 'none'}`
 }
 
 /** Where bytes are passed on as they are, nothing could be injected. */
