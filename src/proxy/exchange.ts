@@ -55,10 +55,8 @@ export class Exchange implements RequestEvents, AttemptOwner, FilterContext, Tim
   #attempt: Attempt | undefined
   #isTunnel: boolean
   #isAccepted = false
-  /** The reply that is being made is the router's, which counts its attempts. */
-  #isRouterReply = false
-  /** No attempt is under way whose cluster that reply could count for. */
-  #isBetweenAttempts = false
+  /** The reply that is being made is the router's, which counts its attempts; uncounted where none is under way. */
+  #routerReply: { readonly isUncounted: boolean } | undefined
   #isOver = false
   #trail: redirects.RedirectTrail | undefined
   /** Goes on with the request where a redirect was followed. */
@@ -497,10 +495,10 @@ export class Exchange implements RequestEvents, AttemptOwner, FilterContext, Tim
 
   onRouteTimeout(): void {
     // As Envoy: while a retry waits no attempt is to blame, and the cluster counts neither time-out nor answer.
-    this.#isBetweenAttempts = this.#attempt === undefined
-    if (!this.#isBetweenAttempts) records.countTimeout(this.record, this.#plan?.cluster)
+    const isUncounted = this.#attempt === undefined
+    if (!isUncounted) records.countTimeout(this.record, this.#plan?.cluster)
     this.#abort('timeout')
-    this.#failUpstream('upstream-timeout', this.#plan?.timeoutReply)
+    this.#failUpstream('upstream-timeout', this.#plan?.timeoutReply, isUncounted)
   }
 
   onTryTimeout(): void {
@@ -542,8 +540,8 @@ export class Exchange implements RequestEvents, AttemptOwner, FilterContext, Tim
   }
 
   /** What the router says of its last attempt. */
-  #failUpstream(failure: Failure, reply: Partial<LocalReply> = {}): void {
-    this.#isRouterReply = true
+  #failUpstream(failure: Failure, reply: Partial<LocalReply> = {}, isUncounted = false): void {
+    this.#routerReply = { isUncounted }
     this.#fail(failure, { ...replies.upstreamReply(failure, this.record), ...reply })
   }
 
@@ -563,9 +561,9 @@ export class Exchange implements RequestEvents, AttemptOwner, FilterContext, Tim
     record.details = built.details
     // As Envoy: a route that answers by itself edits its own answers only.
     if (this.#picked !== undefined) this.#editResponse(built.head)
-    if (this.#isRouterReply) {
-      const isUncounted = this.#isBetweenAttempts
-      plans.noteAnswer(built.head, this.#plan, { ...record, status: built.status, isUncounted })
+    if (this.#routerReply !== undefined) {
+      const answer = { ...record, status: built.status, ...this.#routerReply }
+      plans.noteAnswer(built.head, this.#plan, answer)
     }
     if (replies.endsConnection(built, failure, this.#scope)) this.#stream.closeAfterResponse()
     this.#respond(built)
@@ -585,6 +583,7 @@ export class Exchange implements RequestEvents, AttemptOwner, FilterContext, Tim
   #finish(hasSuccessor = false): void {
     if (this.#isOver) return
     this.#isOver = true
+    this.#scope.runtime.hiddenClasses.keep(this, this.#attempt)
     this.#retry?.close()
     this.#mirrors?.close()
     this.#answer.close()

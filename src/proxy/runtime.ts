@@ -8,6 +8,7 @@ import type { Clock } from '../lib/clock.ts'
 import type { Log } from '../lib/log.ts'
 import { describeError } from '../lib/mesh-error.ts'
 import type { Random } from '../lib/random.ts'
+import { HiddenClasses } from './hidden-classes.ts'
 import { InternalListeners } from './listener/internal-listener.ts'
 import { Overload, type OverloadGauges } from './listener/overload.ts'
 import { RefusalLog } from './tls/refusal-log.ts'
@@ -38,6 +39,7 @@ export interface ProxyRuntime {
   readonly turn: FlushTurn
   /** What accepted sockets read into; undefined gives each read its own memory. */
   readonly acceptBuffer: ReadBuffer | undefined
+  readonly hiddenClasses: HiddenClasses
   /** Takes connected sockets over; undefined leaves them to `net`. */
   readonly handles: HandleWires | undefined
   /** Unique within the process, from 1: `%CONNECTION_ID%`. */
@@ -93,6 +95,7 @@ export function createProxyRuntime(options: ProxyRuntimeOptions): ProxyRuntime {
     health: { isFailing: false },
     refusals,
     turn,
+    hiddenClasses: new HiddenClasses(),
     handles,
     acceptBuffer: options.sharesAcceptedReads === false ? undefined : readBuffer,
     nextConnectionId: () => ++connections,

@@ -119,37 +119,44 @@ function createTable(
   }
 }
 
-/** What the routes of a table are asked about a request. */
+/**
+ * What the routes of a table are asked about a request: one object, which holds until the next request is asked about. Matching
+ * ends where it begins, so nobody meets another's.
+ */
 export function createMatchInput(
   message: RouteConfiguration,
   options: RouteOptions,
 ): (head: RequestHead, security?: ConnectionSecurity) => MatchInput {
-  const { random } = options
-  if (!message.ignorePathParametersInPathMatching) {
-    return (head, security) => new RequestInput(head, pathOnly(head.path), { random, security })
+  const keepsParameters = !message.ignorePathParametersInPathMatching
+  let input: RequestInput | undefined
+  return (head, security) => {
+    const whole = pathOnly(head.path)
+    const path = keepsParameters ? whole : withoutParameters(whole)
+    if (input === undefined) input = new RequestInput(options.random, head, path)
+    else input.renew(head, path)
+    input.security = security
+    return input
   }
-  return (head, security) =>
-    new RequestInput(head, withoutParameters(pathOnly(head.path)), { random, security })
-}
-
-interface InputScope {
-  readonly random: RouteOptions['random']
-  readonly security: ConnectionSecurity | undefined
 }
 
 /** Draws when a route with a fraction is first met, and gives the same to all others. */
 class RequestInput implements MatchInput {
-  readonly head: RequestHead
-  readonly path: string
-  readonly security: ConnectionSecurity | undefined
   readonly #random: RouteOptions['random']
+  head: RequestHead
+  path: string
+  security: ConnectionSecurity | undefined
   #drawn = -1
 
-  constructor(head: RequestHead, path: string, scope: InputScope) {
+  constructor(random: RouteOptions['random'], head: RequestHead, path: string) {
+    this.#random = random
     this.head = head
     this.path = path
-    this.security = scope.security
-    this.#random = scope.random
+  }
+
+  renew(head: RequestHead, path: string): void {
+    this.head = head
+    this.path = path
+    this.#drawn = -1
   }
 
   draw(): number {

@@ -337,6 +337,7 @@ class TcpConnection implements OpenConnection {
     this.#openWires -= 1
     if (this.#openWires !== 0) return
     this.#isOver = true
+    this.#owner.runtime.hiddenClasses.tcpConnection = this
     this.#idle.close()
     this.#lifetime.close()
     const record = this.#record

@@ -31,6 +31,8 @@ export class FlushTurn {
   readonly held: HeldBytes
   #depth = 0
   #isFlushPending = false
+  /** The last one stays: V8 drops hidden classes without objects (hidden-classes.ts). */
+  immediate: NodeJS.Immediate | undefined
   /** This turn's readings; 0 where nobody has asked. */
   #nowMs = 0
   #monotonicMs = 0
@@ -98,7 +100,7 @@ export class FlushTurn {
     this.#dirtyCount += 1
     if (this.#isFlushPending) return
     this.#isFlushPending = true
-    setImmediate(this.#onLoopDone)
+    this.immediate = setImmediate(this.#onLoopDone)
   }
 
   reportBug(error: unknown): void {
