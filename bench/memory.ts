@@ -20,7 +20,7 @@ import { parseArgs } from 'node:util'
 
 import { allFeatures, type Scale } from './bootstrap.ts'
 import type { ManyMessage } from './many-sidecars.ts'
-import { MeasuredProcess, cores, freePort } from './process.ts'
+import { MeasuredProcess, cores, freePort, nodeFlags } from './process.ts'
 import { envoy, haproxy, nginx, nginxOrigin, tulle, type Subject } from './subjects.ts'
 import { printTable, type Row } from './table.ts'
 
@@ -173,7 +173,7 @@ async function furtherMegabytes(place: Place, { sidecars }: Settings): Promise<n
     return command[command.indexOf('-c') + 1] ?? ''
   })
   const child = fork(join(import.meta.dirname, 'many-sidecars.ts'), files, {
-    execArgv: ['--max-semi-space-size=8', '--disable-warning=ExperimentalWarning'],
+    execArgv: [...nodeFlags, '--disable-warning=ExperimentalWarning'],
   })
   try {
     const [{ firstMegabytes, allMegabytes }] = (await once(child, 'message')) as [ManyMessage]

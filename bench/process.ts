@@ -11,6 +11,9 @@ import { availableParallelism } from 'node:os'
 export const cores =
   availableParallelism() >= 2 ? { proxy: 1, load: 0 } : { proxy: undefined, load: undefined }
 
+/** As bin/tulle. */
+export const nodeFlags = ['--min-semi-space-size=4', '--max-semi-space-size=8'] as const
+
 export interface StartOptions {
   readonly name: string
   readonly command: readonly string[]

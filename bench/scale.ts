@@ -22,7 +22,7 @@ import { createLog } from '../src/lib/log.ts'
 import { systemRandom } from '../src/lib/random.ts'
 import { onDemandBootstrap } from '../test/support/on-demand-scene.ts'
 import type { ClientsMessage, StartClients } from './control-plane-clients.ts'
-import { MeasuredProcess } from './process.ts'
+import { MeasuredProcess, nodeFlags } from './process.ts'
 import { printTable, type Row } from './table.ts'
 
 const { values } = parseArgs({
@@ -181,7 +181,7 @@ async function sidecarMemory(controlPlane: ControlPlane, mode: 'on' | 'off'): Pr
     const more = { ON_DEMAND: mode, ADMIN_ADDRESS: `127.0.0.1:${adminPort}` }
     writeFileSync(file, onDemandBootstrap(controlPlane.plaintextXdsAddress, proxyPort, more))
     const entry = join(import.meta.dirname, '../bin/tulle.mjs')
-    const node = [process.execPath, '--max-semi-space-size=8'] // as bin/tulle
+    const node = [process.execPath, ...nodeFlags]
     await using sidecar = await MeasuredProcess.start({
       name: 'sidecar',
       command: [...node, entry, 'sidecar', '-c', file],

@@ -10,6 +10,7 @@ import { join } from 'node:path'
 
 import { findEnvoy, findProgram } from '../test/support/programs.ts'
 import { type Feature, type SubjectOptions, writeBootstrap } from './bootstrap.ts'
+import { nodeFlags } from './process.ts'
 
 export interface Subject {
   readonly name: string
@@ -170,7 +171,7 @@ export function tulle(
     name,
     command: [
       process.execPath,
-      '--max-semi-space-size=8', // as bin/tulle
+      ...nodeFlags,
       entry,
       'sidecar',
       '-c',

@@ -17,7 +17,8 @@ switch (job) {
     break
   case 'start':
     await follow(node, [
-      '--max-semi-space-size=8', // this and the next as bin/tulle
+      '--min-semi-space-size=4', // this and the next two as bin/tulle
+      '--max-semi-space-size=8',
       '--disable-warning=ExperimentalWarning',
       join(root, 'bin', 'tulle.mjs'),
       'up',
