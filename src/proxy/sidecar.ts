@@ -145,7 +145,10 @@ interface SidecarParts {
   readonly succession: Succession | undefined
 }
 
-function shownStats(stats: StatsView, { statsPolicy }: BootstrapConfig): StatsView {
+/** `own`, with what the sidecar before this one still counts, as the bootstrap wants them shown. */
+function shownStats(own: StatsView, { bootstrap, succession }: SidecarParts): StatsView {
+  const stats = succession?.joinStats(own) ?? own
+  const { statsPolicy } = bootstrap
   return statsPolicy === undefined ? stats : new ShownStats(stats, statsPolicy)
 }
 
@@ -184,6 +187,7 @@ class RunningSidecar implements Sidecar {
     createServerStats(this.#ownStats, {
       concurrency: options.concurrency ?? 1,
       epoch: succession?.epoch ?? 0,
+      parentStatsDropped: () => succession?.parentStatsDropped ?? 0,
       state: () => this.#state,
       hasStarted: () => this.#phase === 'LIVE',
       uptimeMs: () => clock.nowMs() - this.#startedMs,
@@ -201,7 +205,7 @@ class RunningSidecar implements Sidecar {
     if (duplicate !== undefined) {
       const group = this.#openWorkers(duplicate, events)
       this.#plane = group
-      this.stats = shownStats(group.stats, bootstrap)
+      this.stats = shownStats(group.stats, parts)
       this.#store = new ResourceStore(clock, [group])
       return
     }
@@ -223,7 +227,7 @@ class RunningSidecar implements Sidecar {
       events,
     })
     this.#plane = plane
-    this.stats = shownStats(this.#ownStats, bootstrap)
+    this.stats = shownStats(this.#ownStats, parts)
     this.#store = new ResourceStore(clock, [plane])
     this.#overload = new OverloadManager({
       overload: plane.runtime.overload,
@@ -407,6 +411,7 @@ class RunningSidecar implements Sidecar {
       descriptors: () => this.#descriptors(),
       release: () => this.#release(),
       onReleased: () => this.#onReplaced(),
+      stats: this.stats,
     })
   }
 

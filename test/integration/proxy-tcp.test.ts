@@ -106,6 +106,50 @@ test('bytes pass both ways, and each side ends on its own', async () => {
   assert.equal(run.scene.clusters.get('a')?.breaker.active('connections'), 0)
 })
 
+test('a connection that goes on is counted as it goes, and observers hear of it every five seconds', async () => {
+  await using server = await startServer((socket) => socket.pipe(socket))
+  const clock = new FakeClock()
+  const told: (readonly [number, number])[] = []
+  const observer = {
+    onOpen: () => {},
+    onProgress: (record: TcpRecord) => told.push([record.newBytesReceived, record.newBytesSent]),
+    onEnd: (record: TcpRecord) => told.push([record.newBytesReceived, record.newBytesSent]),
+  }
+  await using run = await startTcp([server.address], { observers: [observer] }, { clock })
+  const value = (name: string) =>
+    run.scene.registry
+      .list()
+      .find((stat) => stat.name === name)
+      ?.value()
+  const counts = () =>
+    ['tcp.tcp.downstream_cx_', 'cluster.a.upstream_cx_'].flatMap((scope) => [
+      value(`${scope}rx_bytes_total`),
+      value(`${scope}tx_bytes_total`),
+    ])
+  const socket = connect(run.port, '127.0.0.1')
+  let received = ''
+  socket.on('data', (chunk) => (received += chunk.toString()))
+  const say = async (text: string) => {
+    received = ''
+    socket.write(text)
+    await eventually(() => received === text)
+  }
+  await say('four')
+  assert.deepEqual(counts(), [4, 4, 4, 4])
+  clock.advance(4_999)
+  assert.deepEqual(told, [])
+  clock.advance(1)
+  assert.deepEqual(told, [[4, 4]])
+  // Nothing moves: nothing is told.
+  clock.advance(60_000)
+  assert.equal(told.length, 1)
+  await say('seven..')
+  socket.end()
+  await eventually(() => told.length === 2)
+  assert.deepEqual(told[1], [7, 7])
+  assert.deepEqual(counts(), [11, 11, 11, 11])
+})
+
 test('a server that speaks first is heard', async () => {
   await using server = await startServer((socket) => socket.end('220 welcome'))
   await using run = await startTcp([server.address])

@@ -223,6 +223,39 @@ suite('a sidecar that takes over', { skip: await reasonToSkip() }, () => {
     })
   }
 
+  for (const concurrency of ['1', '2']) {
+    test(`with ${concurrency} thread(s), what the old one counts while it drains stands in the statistics of the new one`, async () => {
+      const old = await startSidecar('--concurrency', concurrency, '--drain-time-s', '60')
+      const ports = await portsOf()
+      const conversation = connect(ports.echo, '127.0.0.1')
+      let heard = ''
+      conversation.on('data', (chunk: Buffer) => {
+        heard += chunk.toString()
+      })
+      const say = async (word: string): Promise<void> => {
+        conversation.write(word)
+        await eventually(() => heard.endsWith(word))
+      }
+      const statistic = async (name: string): Promise<number> =>
+        Number(new RegExp(`^tcp.echo.${name}: (\\d+)$`, 'm').exec(await admin('/stats'))?.[1] ?? 0)
+      await say('before')
+      const ended = once(old, 'exit')
+      const next = await startSidecar('--concurrency', concurrency, '--drain-time-s', '0')
+      await say('later')
+      await eventually(async () => (await statistic('downstream_cx_rx_bytes_total')) === 5)
+      assert.equal(await statistic('downstream_cx_active'), 1)
+      assert.equal(await statistic('downstream_cx_total'), 0)
+      conversation.end()
+      old.kill('SIGTERM')
+      await ended
+      await eventually(async () => (await statistic('downstream_cx_active')) === 0)
+      assert.equal(await statistic('downstream_cx_rx_bytes_total'), 5)
+      const nextEnded = once(next, 'exit')
+      next.kill('SIGTERM')
+      await nextEnded
+    })
+  }
+
   test('one that cannot start leaves the old one as it was', async () => {
     const old = await startSidecar()
     const ports = await portsOf()

@@ -85,6 +85,8 @@ export function tcpRecord(fields: Partial<TcpRecord> = {}): TcpRecord {
     durationMs: 1000,
     bytesReceived: 10,
     bytesSent: 20,
+    newBytesReceived: 10,
+    newBytesSent: 20,
     flags: '-',
     details: '',
     cluster: undefined,

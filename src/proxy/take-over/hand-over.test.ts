@@ -12,6 +12,8 @@ import { eventually } from '../../../test/support/eventually.ts'
 import { FakeClock } from '../../../test/support/fake-clock.ts'
 import { skipWithoutHandOver } from '../../../test/support/programs.ts'
 import { silentLog } from '../../lib/log.ts'
+import { createSlots } from '../telemetry/shared-slots.ts'
+import { StatsRegistry } from '../telemetry/stats-registry.ts'
 import { descriptorOf } from '../worker/duplicate-descriptor.ts'
 import { type HandOver, openHandOver } from './hand-over.ts'
 import { protocolVersion } from './message.ts'
@@ -20,6 +22,7 @@ suite('a hand-over', { skip: await skipWithoutHandOver() }, () => {
   const folder = mkdtempSync(join(tmpdir(), 'tulle-hand-over-'))
   const path = join(folder, 'next.sock')
   const clock = new FakeClock()
+  const stats = new StatsRegistry(createSlots())
   let listening: Server
   let offer: HandOver
   let releases = 0
@@ -37,6 +40,7 @@ suite('a hand-over', { skip: await skipWithoutHandOver() }, () => {
         releases += 1
       },
       onReleased: () => {},
+      stats,
     })
   })
   after(() => {
@@ -93,9 +97,24 @@ suite('a hand-over', { skip: await skipWithoutHandOver() }, () => {
     assert.equal(releases, 0)
     const next = await openTaker()
     assert.match(next.heard(), /"all"/)
+    const counter = stats.scope({ path: 'http.a', metric: 'envoy_http', labels: [] }).counter('rq')
+    counter.add(5)
     next.socket.write('ready\n')
-    await once(next.socket, 'close')
-    assert.match(next.heard(), /released/)
+    await eventually(() => next.heard().endsWith('released\n'))
     assert.equal(releases, 1)
+    const linesOf = () => next.heard().split('released\n')[1]?.split('\n').filter(Boolean) ?? []
+    await eventually(() => clock.pendingTimers === 1)
+    clock.advance(1_000)
+    counter.add(2)
+    clock.advance(1_000)
+    await eventually(() => linesOf().length === 1)
+    counter.add(3)
+    const ended = once(next.socket, 'end')
+    offer.close()
+    await ended
+    const told = linesOf().map((line) => JSON.parse(line) as unknown)
+    const named = { kind: 'counter', name: 'http.a.rq', metric: 'envoy_http_rq', labels: [] }
+    assert.deepEqual(told, [[{ ...named, value: 2 }], [{ ...named, value: 3 }]])
+    assert.equal(clock.pendingTimers, 0)
   })
 })

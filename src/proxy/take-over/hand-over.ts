@@ -12,8 +12,10 @@ import { createServer, type Server, type Socket } from 'node:net'
 import type { Clock, Timer } from '../../lib/clock.ts'
 import type { Log } from '../../lib/log.ts'
 import { MeshError, describeError } from '../../lib/mesh-error.ts'
+import type { StatsView } from '../telemetry/stats-registry.ts'
 import { descriptorOf, openDuplicate } from '../worker/duplicate-descriptor.ts'
 import { type FromOld, type Hello, protocolVersion, ready, released } from './message.ts'
+import { StatsTeller } from './parent-stats.ts'
 import {
   type DescriptorPassing,
   type PassedRecord,
@@ -33,6 +35,8 @@ export interface HandOverOptions {
   readonly release: () => Promise<void>
   /** It has been released, and the other process knows. */
   readonly onReleased: () => void
+  /** Of this process: what they count from then on, the other process shows. */
+  readonly stats: StatsView
 }
 
 export interface HandOver {
@@ -57,6 +61,13 @@ const patienceMs = 5_000
  */
 const startMsMax = 60_000
 
+/** From one line of statistics to the next. */
+const tellMs = 1_000
+/** So that no line is long. */
+const statsOfLineMax = 500
+/** A taker that reads nothing is told later. */
+const unreadBytesMax = 4 << 20
+
 /** A first line longer than this is no greeting. */
 const helloBytesMax = 4_096
 
@@ -65,6 +76,8 @@ class Offer implements HandOver {
   readonly #server: Server
   #taker: Socket | undefined
   #deadline: Timer | undefined
+  #teller: StatsTeller | undefined
+  #telling: Timer | undefined
   #isReleased = false
 
   constructor(options: HandOverOptions) {
@@ -93,7 +106,11 @@ class Offer implements HandOver {
 
   close(): void {
     this.#deadline?.cancel()
-    this.#taker?.destroy()
+    this.#telling?.cancel()
+    if (this.#isReleased) {
+      this.#tell()
+      this.#taker?.end()
+    } else this.#taker?.destroy()
     this.#server.close()
     // Closing unlinks the name that it was bound by, which it no longer has.
     if (!this.#isReleased) rmSync(this.#options.path, { force: true })
@@ -109,6 +126,7 @@ class Offer implements HandOver {
       if (this.#taker !== socket) return
       this.#taker = undefined
       this.#deadline?.cancel()
+      this.#telling?.cancel()
       if (!this.#isReleased) this.#options.log.warn({}, 'take-over: given up by the other side')
     })
     socket.on('data', (chunk: Buffer) => {
@@ -214,8 +232,27 @@ class Offer implements HandOver {
     }
     // The new one puts its own in the place.
     this.#server.close()
-    socket.end(released)
+    this.#teller = new StatsTeller(this.#options.stats)
+    socket.write(released)
     this.#options.onReleased()
+    this.#tellLater()
+  }
+
+  #tellLater(): void {
+    if (this.#taker === undefined) return
+    this.#telling = this.#options.clock.setTimer(tellMs, () => {
+      this.#tell()
+      this.#tellLater()
+    })
+  }
+
+  #tell(): void {
+    const socket = this.#taker
+    if (socket === undefined || socket.writableLength > unreadBytesMax) return
+    const stats = this.#teller?.next() ?? []
+    for (let start = 0; start < stats.length; start += statsOfLineMax) {
+      socket.write(`${JSON.stringify(stats.slice(start, start + statsOfLineMax))}\n`)
+    }
   }
 }
 

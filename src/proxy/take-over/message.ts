@@ -8,6 +8,7 @@
  * | old | `HandedAll`; or `Refused` | – |
  * | new | `ready`, once it serves on all of them | – |
  * | old | `released`, once it has closed its own and drains | – |
+ * | old | what it has counted since, each second and at its end: lines of `PassedStat`s (parent-stats.ts) | – |
  *
  * Until `ready` the old one goes on as if nothing had happened; an end of the connection before leaves it so. From then on
  * it accepts nothing more.

@@ -4,6 +4,7 @@
  */
 import type { Clock } from '../../lib/clock.ts'
 import type { Log } from '../../lib/log.ts'
+import type { StatsView } from '../telemetry/stats-registry.ts'
 import type { WireAddress } from '../wire/wire.ts'
 import { type HandOver, type HandOverOptions, openHandOver } from './hand-over.ts'
 import { adminKey } from './message.ts'
@@ -53,6 +54,16 @@ export class Succession {
     return this.#takeOver?.sockets
   }
 
+  /** `own`, with what the old one counts while it drains. */
+  joinStats(own: StatsView): StatsView {
+    return this.#takeOver?.stats.joinedTo(own) ?? own
+  }
+
+  /** Of those, names or lines that were too many, or could not be read. */
+  get parentStatsDropped(): number {
+    return this.#takeOver?.stats.dropped ?? 0
+  }
+
   /** The old one's admin interface, where it is at the same address. */
   takeAdmin(address: WireAddress): { readonly fd: number } | undefined {
     const key = adminKey(address)
@@ -80,7 +91,7 @@ export class Succession {
 
   /** The next one may come. */
   async offer(
-    options: Pick<HandOverOptions, 'descriptors' | 'release' | 'onReleased'>,
+    options: Pick<HandOverOptions, 'descriptors' | 'release' | 'onReleased' | 'stats'>,
   ): Promise<void> {
     if (this.#isClosed) return
     const { epoch } = this

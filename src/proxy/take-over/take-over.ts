@@ -1,9 +1,11 @@
 /** The new sidecar's side of a take-over: gets the sockets that the old one listens on, and tells it when to let go. */
 import { writeSync } from 'node:fs'
 import { Socket } from 'node:net'
+import { createInterface } from 'node:readline'
 
 import { MeshError } from '../../lib/mesh-error.ts'
 import { type FromOld, type Hello, protocolVersion, ready, released } from './message.ts'
+import { ParentStats } from './parent-stats.ts'
 import { type DescriptorPassing, openDescriptorPassing } from './pass-descriptor.ts'
 
 export interface TakeOver {
@@ -13,6 +15,8 @@ export interface TakeOver {
   readonly epoch: number
   /** Of the old one. */
   readonly pid: number
+  /** What it counts while it drains. */
+  readonly stats: ParentStats
   /**
    * This sidecar serves: the old one lets go. Resolves when it has, or has ended; rejects with MESH_TAKE_OVER_FAILED when
    * it has given this one up and goes on.
@@ -91,6 +95,7 @@ class RunningTakeOver implements TakeOver {
   readonly sockets: TakeOverParts['sockets']
   readonly epoch: number
   readonly pid: number
+  readonly stats = new ParentStats()
   readonly #passing: DescriptorPassing
   readonly #socket: Socket
   readonly #path: string
@@ -121,19 +126,27 @@ class RunningTakeOver implements TakeOver {
   /** False: the connection has ended first. */
   #askToLetGo(): Promise<boolean> {
     return new Promise((resolve) => {
-      const finish = (hasLetGo: boolean): void => {
-        this.#socket.destroy()
-        resolve(hasLetGo)
-      }
-      let text = ''
-      this.#socket.on('data', (chunk: Buffer) => {
-        text += chunk.toString()
-        if (text.includes(released)) finish(true)
+      let hasLetGo = false
+      createInterface({ input: this.#socket }).on('line', (line) => {
+        if (hasLetGo) this.stats.read(line)
+        else if (`${line}\n` === released) {
+          hasLetGo = true
+          // It says what it counts for as long as it drains.
+          this.#socket.setTimeout(0)
+          this.#socket.unref()
+          resolve(true)
+        }
       })
-      this.#socket.on('close', () => finish(false))
-      if (this.#socket.closed) finish(false)
+      this.#socket.on('close', () => {
+        this.stats.end()
+        resolve(false)
+      })
+      if (this.#socket.closed) resolve(false)
       // One that hangs holds its own descriptors, and nothing up here.
-      this.#socket.setTimeout(answerTimeoutMs, () => finish(true))
+      this.#socket.setTimeout(answerTimeoutMs, () => {
+        this.#socket.destroy()
+        resolve(true)
+      })
       this.#socket.write(ready)
     })
   }

@@ -5,6 +5,7 @@
  * The client is not read until the upstream connection stands, so nothing is buffered for a host that is not
  * there, and a failed connect can go to another host.
  */
+import type { Timer } from '../../lib/clock.ts'
 import { type Hash64, xxHash64 } from '../../lib/xx-hash.ts'
 import { failureReplies, type Failure } from '../failure.ts'
 import type { ConnectionHost, OpenConnection } from '../listener/connection.ts'
@@ -30,6 +31,9 @@ export function openTcpConnection(
   return connection
 }
 
+/** Istio's `tcp_reporting_duration`. */
+const reportMs = 5_000
+
 class TcpConnection implements OpenConnection {
   place = -1
   readonly #downstream: Wire
@@ -39,6 +43,8 @@ class TcpConnection implements OpenConnection {
   readonly #startMs: number
   readonly #idle: LazyTimer
   readonly #lifetime: LazyTimer
+  /** Runs while there are bytes that observers have not been told of. */
+  #report: Timer | undefined
   #upstream: Wire | undefined
   #cluster: Cluster | undefined
   readonly #tried: Host[] = []
@@ -65,6 +71,8 @@ class TcpConnection implements OpenConnection {
       durationMs: 0,
       bytesReceived: 0,
       bytesSent: 0,
+      newBytesReceived: 0,
+      newBytesSent: 0,
       flags: '-',
       details: '',
       cluster: undefined,
@@ -245,7 +253,7 @@ class TcpConnection implements OpenConnection {
     host.closers?.add(onHostFailed)
     upstream.listen({
       onData: (chunk) => {
-        this.#record.bytesSent += chunk.length
+        this.#noteSent(chunk.length, cluster)
         this.#touch()
         if (!this.#downstream.write(chunk)) upstream.pause()
       },
@@ -272,7 +280,7 @@ class TcpConnection implements OpenConnection {
   #downstreamEvents(): WireEvents {
     return {
       onData: (chunk) => {
-        this.#record.bytesReceived += chunk.length
+        this.#noteReceived(chunk.length)
         this.#touch()
         if (this.#upstream?.write(chunk) === false) this.#downstream.pause()
       },
@@ -288,6 +296,32 @@ class TcpConnection implements OpenConnection {
         this.#onWireClose()
       },
     }
+  }
+
+  #noteReceived(bytes: number): void {
+    this.#record.bytesReceived += bytes
+    this.#record.newBytesReceived += bytes
+    this.#config.stats.rxBytes.add(bytes)
+    this.#cluster?.stats.txBytes.add(bytes)
+    if (this.#report === undefined) this.#reportLater()
+  }
+
+  #noteSent(bytes: number, cluster: Cluster): void {
+    this.#record.bytesSent += bytes
+    this.#record.newBytesSent += bytes
+    this.#config.stats.txBytes.add(bytes)
+    cluster.stats.rxBytes.add(bytes)
+    if (this.#report === undefined) this.#reportLater()
+  }
+
+  /** As Istio's metrics: a connection that goes on for days is not silent until its end. */
+  #reportLater(): void {
+    this.#report = this.#owner.runtime.clock.setTimer(reportMs, () => {
+      this.#report = undefined
+      for (const observer of this.#config.observers) observer.onProgress?.(this.#record)
+      this.#record.newBytesReceived = 0
+      this.#record.newBytesSent = 0
+    })
   }
 
   #onIdle(): void {
@@ -340,15 +374,12 @@ class TcpConnection implements OpenConnection {
     this.#owner.runtime.hiddenClasses.tcpConnection = this
     this.#idle.close()
     this.#lifetime.close()
+    this.#report?.cancel()
     const record = this.#record
     const { stats, observers } = this.#config
     record.durationMs = this.#owner.runtime.clock.monotonicMs() - this.#startMs
     this.#announce()
     stats.cxActive.add(-1)
-    stats.rxBytes.add(record.bytesReceived)
-    stats.txBytes.add(record.bytesSent)
-    this.#cluster?.stats.rxBytes.add(record.bytesSent)
-    this.#cluster?.stats.txBytes.add(record.bytesReceived)
     for (const observer of observers) observer.onEnd(record)
     this.#owner.onConnectionClose(this)
   }

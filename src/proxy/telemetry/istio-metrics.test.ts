@@ -233,6 +233,15 @@ test('TCP has no codes, and counts openings, closings and bytes', () => {
   assert.match(lines('istio_tcp_received_bytes_total')[0] ?? '', / 10$/)
 })
 
+test('bytes of a TCP connection that goes on are counted once', () => {
+  const { metrics, lines } = scene()
+  metrics.tcp.onProgress?.(tcpRecord({ cluster, host, newBytesReceived: 4, newBytesSent: 6 }))
+  assert.match(lines('istio_tcp_sent_bytes_total')[0] ?? '', / 6$/)
+  metrics.tcp.onEnd(tcpRecord({ cluster, host, newBytesReceived: 6, newBytesSent: 14 }))
+  assert.match(lines('istio_tcp_sent_bytes_total')[0] ?? '', / 20$/)
+  assert.match(lines('istio_tcp_received_bytes_total')[0] ?? '', / 10$/)
+})
+
 test('closing forgets every series', () => {
   const { metrics, registry } = scene()
   metrics.http.onEnd(toService())

@@ -51,7 +51,12 @@ export function createIstioMetrics(options: IstioMetricsOptions): IstioMetrics {
     http: { onEnd: (record) => countRequest(series.forRequest(record), record) },
     tcp: {
       onOpen: (record) => series.forTcp(record).opened.add(1),
-      onEnd: (record) => countTcp(series.forTcp(record), record),
+      onProgress: (record) => countBytes(series.forTcp(record), record),
+      onEnd: (record) => {
+        const found = series.forTcp(record)
+        found.closed.add(1)
+        countBytes(found, record)
+      },
     },
     close: () => series.close(),
   }
@@ -83,10 +88,9 @@ function countRequest(series: RequestSeries, record: RequestRecord): void {
   series.messages.responses.add(record.messages?.sent ?? 0)
 }
 
-function countTcp(series: TcpSeries, record: TcpRecord): void {
-  series.closed.add(1)
-  series.sent.add(record.bytesSent)
-  series.received.add(record.bytesReceived)
+function countBytes(series: TcpSeries, record: TcpRecord): void {
+  series.sent.add(record.newBytesSent)
+  series.received.add(record.newBytesReceived)
 }
 
 /** What, beside the endpoint, makes two requests count in different series. */

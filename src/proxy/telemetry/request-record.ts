@@ -102,6 +102,9 @@ export interface TcpRecord {
   durationMs: number
   bytesReceived: number
   bytesSent: number
+  /** Of those, what observers have not been told of before. */
+  newBytesReceived: number
+  newBytesSent: number
   flags: string
   details: string
   cluster: Cluster | undefined
@@ -128,5 +131,7 @@ export interface TcpRecord {
 
 export interface TcpObserver {
   onOpen(record: TcpRecord): void
+  /** Bytes have moved, and the connection goes on. */
+  onProgress?(record: TcpRecord): void
   onEnd(record: TcpRecord): void
 }

@@ -20,6 +20,7 @@ for (const [state, number, live] of [
       epoch: 1,
       state: () => state,
       hasStarted: () => live === 1,
+      parentStatsDropped: () => 4,
       uptimeMs: () => 61_999,
       memory: () => ({ heapUsed: 1, heapTotal: 2, rss: 3 }),
     }
@@ -32,6 +33,7 @@ for (const [state, number, live] of [
       'server.memory_allocated: 1',
       'server.memory_heap_size: 2',
       'server.memory_physical_size: 3',
+      'server.parent_stats_dropped: 4',
       `server.state: ${number}`,
       'server.uptime: 61',
     ])

@@ -8,6 +8,8 @@ export interface ServerFacts {
   /** Listeners have begun to serve. */
   hasStarted(): boolean
   uptimeMs(): number
+  /** Statistics of the process before this one that were not taken over (take-over/parent-stats.ts). */
+  parentStatsDropped(): number
   memory(): { readonly heapUsed: number; readonly heapTotal: number; readonly rss: number }
 }
 
@@ -17,6 +19,7 @@ const states = { LIVE: 0, DRAINING: 1, PRE_INITIALIZING: 2, INITIALIZING: 3 } as
 export function createServerStats(registry: StatsRegistry, facts: ServerFacts): void {
   const server = registry.scope({ path: 'server', metric: 'envoy_server', labels: [] })
   server.gauge('hot_restart_epoch').set(facts.epoch)
+  server.computed('parent_stats_dropped', () => facts.parentStatsDropped())
   server.gauge('concurrency').set(facts.concurrency)
   server.computed('state', () => states[facts.state()])
   server.computed('live', () => (facts.state() === 'LIVE' ? 1 : 0))
