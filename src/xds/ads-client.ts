@@ -323,25 +323,29 @@ export class AdsClient implements Disposable {
     const { update, faults } = this.#sift(type, response)
     type.onReceived(update.resources, update.removed)
     const verdict = this.#options.events.onUpdate(update)
+    const settle = (decided: readonly RejectedResource[]) => {
+      const all = [...faults, ...decided]
+      this.#accept(type, update, all)
+      return all
+    }
     const isLater = verdict instanceof Promise
-    if (isLater) this.#hold(stream)
-    const refused = [...faults, ...(isLater ? await verdict : verdict)]
-    if (isLater) this.#release(stream)
-    this.#accept(type, update, refused)
+    const refused = isLater ? await this.#later(stream, verdict, settle) : settle(verdict)
     if (stream === this.#stream) {
       this.#answer(type, response.nonce, [...refused, ...type.failed.splice(0)])
     }
     this.#flush()
   }
 
-  #hold(stream: GrpcStream): void {
+  /** Nothing more is read until it is settled, and a stream that takes this one's place says nothing. */
+  async #later<T, R>(stream: GrpcStream, value: Promise<T>, settle: (value: T) => R): Promise<R> {
     this.#undecided = stream
     stream.pause()
-  }
-
-  #release(stream: GrpcStream): void {
-    this.#undecided = undefined
-    stream.resume()
+    try {
+      return settle(await value)
+    } finally {
+      this.#undecided = undefined
+      stream.resume()
+    }
   }
 
   #decode(message: Uint8Array): ReceivedResponse {
