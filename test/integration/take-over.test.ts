@@ -7,7 +7,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { Agent, createServer as createHttpServer, request, type Server } from 'node:http'
-import { connect, createServer, type Server as TcpServer } from 'node:net'
+import { connect, createServer, type Server as TcpServer, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, suite, test } from 'node:test'
@@ -113,6 +113,28 @@ class Workers {
   }
 }
 
+/** With the echo. */
+class Conversation {
+  readonly #socket: Socket
+  #heard = ''
+
+  constructor(port: number) {
+    this.#socket = connect(port, '127.0.0.1')
+    this.#socket.on('data', (chunk: Buffer) => {
+      this.#heard += chunk.toString()
+    })
+  }
+
+  async say(word: string): Promise<void> {
+    this.#socket.write(word)
+    await eventually(() => this.#heard.endsWith(word))
+  }
+
+  end(): void {
+    this.#socket.end()
+  }
+}
+
 suite('a sidecar that takes over', { skip: await reasonToSkip() }, () => {
   const folder = mkdtempSync(join(tmpdir(), 'tulle-take-over-'))
   const children = new Set<ChildProcess>()
@@ -183,16 +205,8 @@ suite('a sidecar that takes over', { skip: await reasonToSkip() }, () => {
         assert.equal(await get({ port: ports.web, path: '/', agent }), 'served')
         await new Promise((resolve) => setTimeout(resolve, 5))
       })
-      const conversation = connect(ports.echo, '127.0.0.1')
-      let heard = ''
-      conversation.on('data', (chunk: Buffer) => {
-        heard += chunk.toString()
-      })
-      const say = async (word: string): Promise<void> => {
-        conversation.write(word)
-        await eventually(() => heard.endsWith(word))
-      }
-      await say('before')
+      const conversation = new Conversation(ports.echo)
+      await conversation.say('before')
 
       const startEpoch = await epoch()
       for (let round = 1; round <= 3; round += 1) {
@@ -206,7 +220,7 @@ suite('a sidecar that takes over', { skip: await reasonToSkip() }, () => {
         const after = fresh.done
         await eventually(() => fresh.done > after + 300, { deadlineMs: 20_000 })
         if (round === 1) {
-          await say('the one that it was opened with still carries it')
+          await conversation.say('the one that it was opened with still carries it')
           conversation.end()
         }
         const [code] = await ended
@@ -227,21 +241,13 @@ suite('a sidecar that takes over', { skip: await reasonToSkip() }, () => {
     test(`with ${concurrency} thread(s), what the old one counts while it drains stands in the statistics of the new one`, async () => {
       const old = await startSidecar('--concurrency', concurrency, '--drain-time-s', '60')
       const ports = await portsOf()
-      const conversation = connect(ports.echo, '127.0.0.1')
-      let heard = ''
-      conversation.on('data', (chunk: Buffer) => {
-        heard += chunk.toString()
-      })
-      const say = async (word: string): Promise<void> => {
-        conversation.write(word)
-        await eventually(() => heard.endsWith(word))
-      }
+      const conversation = new Conversation(ports.echo)
       const statistic = async (name: string): Promise<number> =>
         Number(new RegExp(`^tcp.echo.${name}: (\\d+)$`, 'm').exec(await admin('/stats'))?.[1] ?? 0)
-      await say('before')
+      await conversation.say('before')
       const ended = once(old, 'exit')
       const next = await startSidecar('--concurrency', concurrency, '--drain-time-s', '0')
-      await say('later')
+      await conversation.say('later')
       await eventually(async () => (await statistic('downstream_cx_rx_bytes_total')) === 5)
       assert.equal(await statistic('downstream_cx_active'), 1)
       assert.equal(await statistic('downstream_cx_total'), 0)
