@@ -39,6 +39,7 @@ import type {
   WorkloadRelay,
   WorkloadSidecar,
 } from './sidecar.ts'
+import { requireSoleAgent } from './sole-agent.ts'
 import type { ApplicationPlan, WorkloadAddresses, WorkloadPlan } from './workload-plan.ts'
 
 export type WorkloadEvent =
@@ -134,6 +135,7 @@ export class RunningWorkload {
 
   async #open(): Promise<void> {
     const { plan, random, onEvent, clock } = this.#options
+    await requireSoleAgent(plan)
     mkdirSync(plan.stateFolder, { recursive: true, mode: 0o700 })
     this.#leases = new PortLeases({ folder: plan.portFolder, random, pid: process.pid })
     const addresses = await assignAddresses(plan, this.#leases)

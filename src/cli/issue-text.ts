@@ -43,7 +43,7 @@ function issueText(issue: Issue, { terminal, cwd }: IssueTextOptions): string {
     `${place}${severity} ${issue.code}: ${subject === '' ? '' : `${subject}: `}${issue.message}`,
     ...(issue.remedy === '' ? [] : [`  next: ${issue.remedy}`]),
   ]
-  return `${lines.join('\n')}\n`
+  return `${printable(lines.join('\n'))}\n`
 }
 
 function placeText({ file, line, column }: Issue, cwd: string): string {

@@ -26,7 +26,7 @@ export async function liveResource(
 ): Promise<Resource | undefined> {
   try {
     const path = objectPath(kindPath(kind), namespace, name)
-    return placed(await api.get<ConfigObject>(path))
+    return placed(await api.get<ConfigObject>(path), new DeclaredFiles())
   } catch (error) {
     // Removed since the sidecar got it.
     if (error instanceof MeshError && error.code === 'MESH_STORE_NOT_FOUND') return undefined
@@ -39,7 +39,8 @@ export async function liveVirtualServices(
 ): Promise<readonly Resource<VirtualServiceSpec>[]> {
   const path = objectPath(kindPath('virtualservices'), undefined)
   const { items } = await api.get<ObjectList<ConfigObject>>(path)
-  return items.flatMap((item) => placed(item) ?? []).filter(isVirtualService)
+  const files = new DeclaredFiles()
+  return items.flatMap((item) => placed(item, files) ?? []).filter(isVirtualService)
 }
 
 /** The mesh's own settings; undefined when it has no Mesh: the defaults stand. */
@@ -52,7 +53,7 @@ export async function liveMesh(api: ApiClient): Promise<MeshSpec | undefined> {
   return parsed?.ok === true ? (parsed.value as Resource<MeshSpec>).spec : undefined
 }
 
-function placed(object: ConfigObject): Resource | undefined {
+function placed(object: ConfigObject, files: DeclaredFiles): Resource | undefined {
   const parsed = validate(object)
   if (!parsed.ok) return undefined
   const resource = parsed.value
@@ -61,22 +62,36 @@ function placed(object: ConfigObject): Resource | undefined {
   if (file === '') return resource
   const position: SourcePosition = { file, line: Number(line), column: 1 }
   return (
-    inFile(file, resource) ?? {
+    files.find(file, resource) ?? {
       ...resource,
       origin: { ...position, positionOf: () => position },
     }
   )
 }
 
-function inFile(file: string, wanted: Resource): Resource | undefined {
-  const { namespace, name } = wanted.metadata
-  return parseFile(file, { namespace })
-    .flatMap(({ resource }) => resource ?? [])
-    .find(
+/** Files that resources were declared in, each read once: one may hold thousands. */
+class DeclaredFiles {
+  readonly #files = new Map<string, readonly Resource[]>()
+
+  /** The resource as the file has it, where that still says the same. */
+  find(file: string, wanted: Resource): Resource | undefined {
+    const { namespace, name } = wanted.metadata
+    return this.#read(file, namespace).find(
       ({ kind, metadata, spec }) =>
         kind === wanted.kind &&
         metadata.name === name &&
         metadata.namespace === namespace &&
         isDeepStrictEqual(spec, wanted.spec),
     )
+  }
+
+  #read(file: string, namespace: string): readonly Resource[] {
+    const key = `${namespace} ${file}`
+    let resources = this.#files.get(key)
+    if (resources === undefined) {
+      resources = parseFile(file, { namespace }).flatMap(({ resource }) => resource ?? [])
+      this.#files.set(key, resources)
+    }
+    return resources
+  }
 }

@@ -1,0 +1,29 @@
+/** A workload has one agent: whoever started a second one in its state folder would take its sockets away from the first. */
+import { connect } from 'node:net'
+
+import { MeshError } from '../lib/mesh-error.ts'
+import { agentSocketPath } from './socket-path.ts'
+import type { WorkloadPlan } from './workload-plan.ts'
+
+/** Rejections: MESH_USAGE when an agent listens there, whether it answers or not. */
+export async function requireSoleAgent({
+  instance,
+  stateFolder,
+}: Pick<WorkloadPlan, 'instance' | 'stateFolder'>): Promise<void> {
+  if (!(await isListening(agentSocketPath(stateFolder, 'agent.sock')))) return
+  throw new MeshError('MESH_USAGE', `a workload named ${instance} runs already on this host`, {
+    remedy: 'end it, or give this one another name (tulle run --name)',
+  })
+}
+
+function isListening(path: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(path)
+    socket.once('connect', () => {
+      socket.destroy()
+      resolve(true)
+    })
+    // No such file, or nobody behind it.
+    socket.once('error', () => resolve(false))
+  })
+}
