@@ -58,7 +58,7 @@ function reasonOf(resource: Resource<VirtualServiceSpec>, input: PassedOverInput
   }
   const [used] = input.used
   if (used === undefined) return 'the sidecar does not have it, or not yet'
-  return `${used} goes before it: it is older, or names the host more exactly; they are not merged`
+  return `${used} goes before it: it names the host more exactly, is older, or of the same age and first by name; they are not merged`
 }
 
 function hasRuleFor({ http }: VirtualServiceSpec, scope: MatchScope): boolean {

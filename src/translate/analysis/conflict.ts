@@ -27,7 +27,7 @@ export function* reportConflicts(all: readonly VirtualService[]): Steps<Issue[]>
       )
       return rival === undefined
         ? []
-        : claimed(virtualService, { host, rival, isOlder: ageOf(rival) < ageOf(virtualService) })
+        : claimed(virtualService, { host, rival, isFirst: ageOf(rival) < ageOf(virtualService) })
     })
     return issues.length > 0
       ? issues
@@ -38,11 +38,11 @@ export function* reportConflicts(all: readonly VirtualService[]): Steps<Issue[]>
 interface Rivalry {
   readonly host: string
   readonly rival: VirtualService
-  readonly isOlder: boolean
+  readonly isFirst: boolean
 }
 
-function claimed({ resource }: VirtualService, { host, rival, isOlder }: Rivalry): Issue {
-  const used = isOlder ? 'which is older and is used alone' : 'which is younger and is not used'
+function claimed({ resource }: VirtualService, { host, rival, isFirst }: Rivalry): Issue {
+  const used = isFirst ? 'which goes first and is used alone' : 'which comes later and is not used'
   return issueOf(resource, {
     code: 'IST0109',
     severity: 'error',
