@@ -12,6 +12,7 @@ import type { Log } from '../lib/log.ts'
 import type { MeshSpec } from '../model/mesh/mesh.ts'
 import type { Resource } from '../model/resource.ts'
 import { openFileSource, type FileSource } from '../store/files/file-source.ts'
+import { noLastGood, type LastGood } from '../store/files/last-good.ts'
 import { createDocumentParser } from '../store/files/parse-documents.ts'
 import { createMemoryStore } from '../store/memory.ts'
 import { guardOwned, mergeSources, type MergedSource } from '../store/merge.ts'
@@ -25,6 +26,8 @@ export interface ConfigSourceOptions {
   readonly namespace: string
   /** Undefined: the API is read-only. */
   readonly store: 'memory' | undefined
+  /** Remembers files over a restart; absent: nobody does. */
+  readonly lastGood?: LastGood | undefined
   readonly clock: Clock
   readonly log: Log
 }
@@ -109,7 +112,8 @@ class WatchedConfig implements ConfigSource {
 
   async #openFiles(paths: readonly string[], namespace: string): Promise<OpenedFiles> {
     const parse = createDocumentParser(namespace)
-    const files = await openFileSource({ paths, parse, clock: this.#options.clock })
+    const { clock, lastGood = noLastGood } = this.#options
+    const files = await openFileSource({ paths, parse, clock, lastGood })
     return { paths, namespace, files }
   }
 

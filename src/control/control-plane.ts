@@ -23,6 +23,7 @@ import {
   type RegistrationLog,
 } from '../registry/registration-log.ts'
 import { openRegistry, type Registry } from '../registry/registry.ts'
+import { openLastGood } from '../store/files/last-good.ts'
 import { withoutSuppressed } from '../translate/analysis/suppress.ts'
 import { createTranslation, type Translation } from '../translate/driver.ts'
 import { adsPaths, createDiscoveryService, type DiscoveryService } from '../xds/ads-server.ts'
@@ -191,13 +192,16 @@ async function openParts(
 }
 
 function openConfig(options: ControlPlaneOptions): Promise<ConfigSource> {
+  const { stateFolder, log } = options
   return openConfigSource({
+    lastGood:
+      stateFolder === undefined ? undefined : openLastGood(join(stateFolder, 'last-good'), log),
     meshFile: options.meshFile,
     configPaths: options.configPaths ?? [],
     namespace: options.namespace ?? 'default',
     store: options.store,
     clock: options.clock,
-    log: options.log,
+    log,
   })
 }
 

@@ -118,6 +118,8 @@ async function prepare(
   }
   // Nobody of a mesh before this one is still there. Its authority stays.
   rmSync(join(stateFolder, 'registrations.json'), { force: true })
+  // Nor is anything in force yet that its files could have broken.
+  rmSync(join(stateFolder, 'last-good'), { recursive: true, force: true })
   const files = ['--mesh-file', path, '--state-folder', stateFolder]
   const addresses = ['--api-address', api, '--xds-address', xds]
   const controlPlaneArguments = [...files, ...addresses, '--log-level', 'warn']

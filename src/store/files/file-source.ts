@@ -17,6 +17,7 @@ import { compareText } from '../identity.ts'
 import { SnapshotPublisher } from '../publisher.ts'
 import type { Source, SourceSnapshot, StoredResource } from '../source.ts'
 import { FolderWatch } from './folder-watch.ts'
+import { noLastGood, type LastGood } from './last-good.ts'
 import { declaredTwice, LoadedFile } from './loaded-file.ts'
 import type { ParseText, Prepared, SettleTimes } from './loaded-file.ts'
 import { createDocumentParser } from './parse-documents.ts'
@@ -31,6 +32,8 @@ export interface FileSourceOptions {
   readonly name?: string
   readonly clock?: Clock
   readonly limits?: Partial<ScanLimits>
+  /** What is broken at the start comes into force as it was last kept there. */
+  readonly lastGood?: LastGood
   readonly times?: Partial<FileSourceTimes>
 }
 
@@ -81,6 +84,7 @@ class WatchedFiles implements FileSource {
   readonly #parse: ParseText
   readonly #clock: Clock
   readonly #limits: ScanLimits
+  readonly #lastGood: LastGood
   readonly #times: FileSourceTimes
   readonly #files = new Map<string, LoadedFile>()
   /** What each file was when it was last read; a file whose fingerprint is the same is not read again. */
@@ -102,6 +106,7 @@ class WatchedFiles implements FileSource {
     this.name = options.name ?? options.paths.join(', ')
     this.#clock = options.clock ?? systemClock
     this.#limits = { ...defaultLimits, ...options.limits }
+    this.#lastGood = options.lastGood ?? noLastGood
     this.#times = { ...defaultTimes, ...options.times }
     this.#watch = new FolderWatch(() => this.#lookIn(this.#times.debounceMs))
   }
@@ -119,7 +124,7 @@ class WatchedFiles implements FileSource {
     this.#wasAskedWhileLooking = false
     await this.#observe()
     // Nothing is in force yet that a half-written file could break, so there is nothing to wait for.
-    for (const file of this.#files.values()) file.believe()
+    for (const file of this.#files.values()) this.#begin(file)
     this.#commit()
     this.#lookIn(this.#times.debounceMs)
   }
@@ -245,8 +250,20 @@ class WatchedFiles implements FileSource {
     return Math.max(1, Math.min(nextMs, this.#times.pollMs))
   }
 
+  #begin(file: LoadedFile): void {
+    const before = this.#lastGood.read(file.path)
+    if (before !== undefined && file.isBroken) file.restore(before)
+    file.believe()
+  }
+
   #commit(): void {
-    for (const [path, file] of this.#files) if (file.isGone) this.#files.delete(path)
+    for (const [path, file] of this.#files) {
+      const text = file.goodText
+      if (text !== undefined) this.#lastGood.keep(path, text)
+      if (!file.isGone) continue
+      this.#files.delete(path)
+      this.#lastGood.forget(path)
+    }
     const next = assemble([...this.#files.values()], this.#scanIssues)
     if (isSameSnapshot(this.list(), next)) return
     this.#commits += 1

@@ -95,6 +95,25 @@ export class LoadedFile {
     return this.#content.kind === 'missing' && this.#candidate === undefined
   }
 
+  /** What is in force is all that the file says, and nothing is wrong in it. */
+  get goodText(): string | undefined {
+    const isGood = this.#stale.size === 0 && !this.#issues.some(isError)
+    return isGood && this.#content.kind === 'text' ? this.#content.text : undefined
+  }
+
+  /** What it seems to have become has errors, or cannot be read. */
+  get isBroken(): boolean {
+    const found = this.#candidate
+    if (found === undefined) return false
+    return found.content.kind === 'unreadable' || found.parsed.issues.some(isError)
+  }
+
+  /** Before anything is believed: what was in force from the file when another process read it. */
+  restore(text: string): void {
+    const parsed = runToEnd(this.#parsed(text))
+    this.#load({ content: { kind: 'text', text }, parsed, revisions: noRevisions })
+  }
+
   /** When the candidate will have settled, if it does not change again; undefined without one. */
   get settlesAtMs(): number | undefined {
     return this.#candidate && this.#candidate.sinceMs + this.#candidate.settleMs
@@ -156,7 +175,7 @@ export class LoadedFile {
     const wasEmpty = this.#resources.size === 0
     if (content.text.trim() === '') return wasEmpty ? this.#times.stableMs : this.#times.emptyMs
     const isSuspect =
-      parsed.issues.some((issue) => issue.severity === 'error') ||
+      parsed.issues.some(isError) ||
       !content.text.endsWith('\n') ||
       (this.#content.kind === 'text' && this.#content.text.startsWith(content.text)) ||
       this.#loses(parsed)
@@ -199,6 +218,10 @@ export class LoadedFile {
       last.resource.origin.column === resource.origin.column
     return isSame ? last : { resource, revision }
   }
+}
+
+function isError({ severity }: Issue): boolean {
+  return severity === 'error'
 }
 
 const unprepared: Prepared = {
