@@ -15,6 +15,15 @@ export function checkHeaderText(text: string, report: FieldReport): void {
   }
 }
 
+const headerBytesMax = 16_384
+
+/** Envoy's ceiling of what a configuration adds. */
+export function checkHeaderLength(text: string, report: FieldReport): void {
+  if (text.length > headerBytesMax / 4 && Buffer.byteLength(text) > headerBytesMax) {
+    refuse(report, `value length must be at most ${headerBytesMax} bytes`)
+  }
+}
+
 const token = /^[!#$%&'*+\-.^_`|~0-9a-z]+$/
 
 /** A name that may be changed, in lower case. */

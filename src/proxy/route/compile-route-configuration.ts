@@ -15,6 +15,8 @@ import {
 } from '../../xds/proto/generated/envoy/config/route/v3/route_components.ts'
 import { type Compiled, compiled, refused } from '../config/compiled.ts'
 import { type FieldReport, at, checkFields, refuse } from '../config/field-rule.ts'
+import { checkHeaderText } from '../config/header-text.ts'
+import { checkEnum } from '../config/message-value.ts'
 import type { ConnectionSecurity } from '../connection-security.ts'
 import type { FilterConfigs } from '../filter/route-config.ts'
 import type { RequestHead } from '../http/message.ts'
@@ -179,6 +181,8 @@ function compileVirtualHost(
   if (host.name === '') refuse(at(report, 'name'), 'is required')
   if (host.domains.length === 0)
     refuse(at(report, 'domains'), 'value must contain at least 1 item(s)')
+  host.domains.forEach((domain, index) => checkHeaderText(domain, at(report, 'domains', index)))
+  checkEnum(host.requireTls, TlsRequirement, at(report, 'require_tls'))
   const { compiler } = table
   const context: HostContext = {
     table,
@@ -326,7 +330,8 @@ function compileDirect(
   }
   const body = compileBody(action, at(report, 'body'))
   const bytesMax = table.maxDirectResponseBodySizeBytes ?? directBodyMaxBytes
-  if (body.length > bytesMax) {
+  // As Envoy: 0 is no ceiling.
+  if (bytesMax > 0 && body.length > bytesMax) {
     refuse(at(report, 'body'), `has ${body.length} bytes, at most ${bytesMax} are allowed`)
   }
   return { kind: 'direct', status, body }
@@ -336,6 +341,7 @@ function compileBody(action: DirectResponseAction, report: FieldReport): Uint8Ar
   const specifier = action.body?.specifier
   switch (specifier?.$case) {
     case undefined:
+      if (action.body !== undefined) refuse(at(report, 'specifier'), 'is required')
       return new Uint8Array()
     case 'inlineString':
       return Buffer.from(specifier.value, 'utf8')

@@ -10,7 +10,7 @@ import { type Compiled, compiled, refused } from '../config/compiled.ts'
 import { endsLine } from '../config/header-text.ts'
 import type { HeaderList } from '../http/header-list.ts'
 import type { RequestHead } from '../http/message.ts'
-import { type TextMatch, compileRegex } from './regex.ts'
+import { type TextMatch, compileRegexMatcher } from './regex.ts'
 import { compileStringMatcher, lowerAscii } from './string-matcher.ts'
 
 /** The first value of a field, or undefined when it is absent. */
@@ -118,7 +118,7 @@ function compileValue(specifier: ValueSpecifier): Compiled<TextMatch> {
     case 'containsMatch':
       return compileDeprecated(specifier)
     case 'safeRegexMatch':
-      return compileRegex(specifier.value.regex)
+      return compileSafeRegex(specifier.value)
     case 'rangeMatch': {
       const start = boundOf(specifier.value.start)
       const end = boundOf(specifier.value.end)
@@ -134,6 +134,12 @@ function compileValue(specifier: ValueSpecifier): Compiled<TextMatch> {
     default:
       return refused('header_match_specifier: not implemented')
   }
+}
+
+function compileSafeRegex(matcher: { readonly regex: string }): Compiled<TextMatch> {
+  const inner = compileRegexMatcher(matcher)
+  if (inner.ok) return inner
+  return refused(...inner.reasons.map((reason) => `safe_regex_match.${reason}`))
 }
 
 function compileDeprecated(specifier: {

@@ -109,6 +109,7 @@ const pathChars = "a-zA-Z0-9-._~%!$&'()+,;:@="
 const literalForm = new RegExp(`^[${pathChars}]+$`)
 const pathGlob = `[${pathChars}*]+`
 const textGlob = `[${pathChars}*/]*`
+const templateLengthMax = 256
 const variablesMax = 5
 const variableLengthMax = 16
 
@@ -126,6 +127,9 @@ interface Reading {
 type Fault = string | undefined
 
 function patternOf(text: string): Compiled<string> {
+  if (text.length > templateLengthMax) {
+    return refused(`at most ${templateLengthMax} characters are possible`)
+  }
   if (!/^\/[\u0021-\u007e]*$/.test(text)) return refused('it must begin with / and be printable')
   const reading: Reading = { text, at: 1, regex: '/', variables: new Set(), hasTextGlob: false }
   while (reading.at < text.length) {

@@ -8,9 +8,14 @@ import { compileStringMatcher } from './string-matcher.ts'
 
 export type PathMatch = (path: string) => boolean
 
+const nameBytesMax = 1024
+
 export function compileQueryMatcher(matcher: QueryParameterMatcher): Compiled<PathMatch> {
   const { name, queryParameterMatchSpecifier: specifier } = matcher
   if (name === '') return refused('name: is required')
+  if (Buffer.byteLength(name) > nameBytesMax) {
+    return refused(`name: value length must be at most ${nameBytesMax} bytes`)
+  }
   if (specifier?.$case === 'presentMatch') {
     const wanted = specifier.value
     return compiled((path) => (queryParameter(path, name) !== undefined) === wanted)

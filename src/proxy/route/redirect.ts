@@ -5,6 +5,7 @@ import {
 } from '../../xds/proto/generated/envoy/config/route/v3/route_components.ts'
 import { type FieldReport, at } from '../config/field-rule.ts'
 import { checkHeaderText } from '../config/header-text.ts'
+import { checkEnum } from '../config/message-value.ts'
 import type { RequestHead } from '../http/message.ts'
 import { type PathRewrite, compilePathRewrite } from './path-rewrite.ts'
 import type { MatchedPart } from './route-matcher.ts'
@@ -23,7 +24,8 @@ export function compileRedirect(
   matched: MatchedPart,
   report: FieldReport,
 ): (head: RequestHead) => RedirectReply {
-  const status = statuses[action.responseCode] ?? 301
+  const status = statuses[action.responseCode]
+  checkEnum(action.responseCode, ResponseCode, at(report, 'response_code'))
   const { hostRedirect } = action
   checkHeaderText(hostRedirect, at(report, 'host_redirect'))
   const schemeOf = compileScheme(action)
@@ -34,7 +36,7 @@ export function compileRedirect(
     const host = hostRedirect === '' ? requestHost(head, scheme, port) : hostRedirect
     const path = pathOf(head.path)
     const slash = path.startsWith('/') ? '' : '/'
-    return { status, location: `${scheme}://${host}${port}${slash}${path}` }
+    return { status: status ?? 301, location: `${scheme}://${host}${port}${slash}${path}` }
   }
 }
 

@@ -34,6 +34,11 @@ export function compileRegex(pattern: string): Compiled<TextMatch> {
   })
 }
 
+/** Of a `RegexMatcher`, which needs a pattern: an empty one would match what is empty, and nobody means that. */
+export function compileRegexMatcher({ regex }: { readonly regex: string }): Compiled<TextMatch> {
+  return regex === '' ? refused('regex: is required') : compileRegex(regex)
+}
+
 /** `re2.testExact`, `re2.matcher`; the reason names the pattern and what RE2 says about it. */
 export function compileEngine(pattern: string): Compiled<RE2JS> {
   try {

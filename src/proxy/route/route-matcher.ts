@@ -12,7 +12,7 @@ import type { RequestHead } from '../http/message.ts'
 import { compileRequestMatcher } from './header-matcher.ts'
 import { type PathTemplate, compileTemplateMatch } from './path-template.ts'
 import { compileQueryMatcher } from './query-matcher.ts'
-import { certainStart, compileRegex } from './regex.ts'
+import { certainStart, compileRegexMatcher } from './regex.ts'
 import type { PathKey } from './route-index.ts'
 import { lowerAscii } from './string-matcher.ts'
 
@@ -116,7 +116,7 @@ function compilePath(match: RouteMatch, report: FieldReport): RouteMatcher {
         at(report, 'path_separated_prefix'),
       )
     case 'safeRegex': {
-      const test = accepted(compileRegex(specifier.value.regex), at(report, 'safe_regex'))
+      const test = accepted(compileRegexMatcher(specifier.value), at(report, 'safe_regex'))
       if (test === undefined) return nothing
       const start = certainStart(specifier.value.regex)
       return {

@@ -36,6 +36,7 @@ export function compileClusters(
       return () => picked
     }
     case 'clusterHeader':
+      if (specifier.value === '') refuse(at(report, 'cluster_header'), 'is required')
       checkHeaderText(specifier.value, at(report, 'cluster_header'))
       return pickByHeader(specifier.value)
     case 'weightedClusters':
