@@ -167,11 +167,12 @@ class RequestInput implements MatchInput {
   }
 }
 
-/** RFC 1808 parameters: all from the first semicolon. */
+/** Parameters of each segment (RFC 3986 §3.3): all from its first semicolon. */
 function withoutParameters(path: string): string {
-  const semicolon = path.indexOf(';')
-  return semicolon < 0 ? path : path.slice(0, semicolon)
+  return path.includes(';') ? path.replaceAll(parameters, '') : path
 }
+
+const parameters = /;[^/]*/g
 
 function compileVirtualHost(
   host: VirtualHost,

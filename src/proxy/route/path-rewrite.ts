@@ -8,6 +8,7 @@ import { compileTemplateRewrite } from './path-template.ts'
 import { pathOnly } from './query-matcher.ts'
 import { compileRegexRewrite } from './regex-rewrite.ts'
 import type { MatchedPart } from './route-matcher.ts'
+import { lowerAscii } from './string-matcher.ts'
 
 export interface PathRewriteFields {
   readonly prefixRewrite: string
@@ -15,7 +16,8 @@ export interface PathRewriteFields {
   readonly pathRewritePolicy?: TypedExtensionConfig | undefined
 }
 
-export type PathRewrite = (path: string) => string
+/** Undefined where there is nothing to replace: a filter has changed the path, or parameters stand in what was matched. */
+export type PathRewrite = (path: string) => string | undefined
 
 export function compilePathRewrite(
   fields: PathRewriteFields,
@@ -49,8 +51,14 @@ export function compilePathRewrite(
 
 function replaceMatched(replacement: string, matched: MatchedPart): PathRewrite {
   if (matched.kind === 'start') {
-    const { length } = matched
-    return (path) => replacement + path.slice(length)
+    const { text, ignoresCase } = matched
+    const { length } = text
+    if (!ignoresCase) {
+      return (path) => (path.startsWith(text) ? replacement + path.slice(length) : undefined)
+    }
+    const lower = lowerAscii(text)
+    return (path) =>
+      lowerAscii(path.slice(0, length)) === lower ? replacement + path.slice(length) : undefined
   }
   return (path) => replacement + path.slice(pathOnly(path).length)
 }

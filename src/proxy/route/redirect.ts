@@ -7,7 +7,7 @@ import { type FieldReport, at } from '../config/field-rule.ts'
 import { checkHeaderText } from '../config/header-text.ts'
 import { checkEnum } from '../config/message-value.ts'
 import type { RequestHead } from '../http/message.ts'
-import { type PathRewrite, compilePathRewrite } from './path-rewrite.ts'
+import { compilePathRewrite } from './path-rewrite.ts'
 import type { MatchedPart } from './route-matcher.ts'
 import type { RedirectReply } from './route-table.ts'
 
@@ -79,7 +79,7 @@ function compilePath(
   action: RedirectAction,
   matched: MatchedPart,
   report: FieldReport,
-): PathRewrite {
+): (path: string) => string {
   const { stripQuery, pathRewriteSpecifier: specifier } = action
   if (specifier?.$case === 'pathRedirect' && specifier.value !== '') {
     const target = specifier.value
@@ -95,7 +95,7 @@ function compilePath(
     matched,
     report,
   )
-  const whole: PathRewrite = rewrite ?? ((path) => path)
+  const whole = (path: string): string => rewrite?.(path) ?? path
   return stripQuery ? (path) => whole(path).split('?', 1)[0] ?? '' : whole
 }
 

@@ -31,7 +31,7 @@ export type MatchTest = (input: MatchInput) => boolean
 
 /** How the path of a route matched, for rewriting it. */
 export type MatchedPart =
-  | { readonly kind: 'start'; readonly length: number }
+  | { readonly kind: 'start'; readonly text: string; readonly ignoresCase: boolean }
   /** The whole path up to its query. */
   | { readonly kind: 'path' }
   | { readonly kind: 'template'; readonly template: PathTemplate }
@@ -151,7 +151,7 @@ function hasPath(input: MatchInput): boolean {
 }
 
 function compilePrefix(prefix: string, ignoreCase: boolean): RouteMatcher {
-  const matchedPart = { kind: 'start', length: prefix.length } as const
+  const matchedPart = { kind: 'start', text: prefix, ignoresCase: ignoreCase } as const
   if (ignoreCase) {
     const lower = lowerAscii(prefix)
     const matches: MatchTest = (input) => hasPath(input) && lowerAscii(input.path).startsWith(lower)
@@ -173,7 +173,7 @@ function compilePrefix(prefix: string, ignoreCase: boolean): RouteMatcher {
 }
 
 function compileExact(path: string, ignoreCase: boolean): RouteMatcher {
-  const matchedPart = { kind: 'start', length: path.length } as const
+  const matchedPart = { kind: 'start', text: path, ignoresCase: ignoreCase } as const
   if (ignoreCase) {
     const lower = lowerAscii(path)
     return {

@@ -1,0 +1,570 @@
+/** What Envoy's own tests of its route configuration ask, put to both. */
+import {
+  type Ask,
+  type RouteStory,
+  adds,
+  all,
+  forward,
+  grpc,
+  has,
+  header,
+  match,
+  path,
+  to,
+} from './route-story.ts'
+
+/** To another host than the story's own. */
+function host(name: string, method = 'GET'): Ask {
+  return { raw: `${method} / HTTP/1.1\r\nhost: ${name}\r\nx-case: $CASE\r\n\r\n` }
+}
+
+function domains(name: string, names: readonly string[], asked: readonly string[]): RouteStory {
+  const asks = asked.map((one) => host(one))
+  return { name, host: { domains: names }, routes: [{ name, match: all, route: to }], asks }
+}
+
+const rewrite = (regex: string, substitution: string): object => ({
+  ...to,
+  regex_rewrite: { pattern: { regex }, substitution },
+})
+
+const set = { append_action: 'OVERWRITE_IF_EXISTS_OR_ADD' }
+const absent = { append_action: 'ADD_IF_ABSENT' }
+
+const hosts: readonly RouteStory[] = [
+  domains(
+    'whole domains',
+    ['www.order.test', 'www.order.tt', 'wwww.order.test'],
+    ['www.order.test', 'wwww.order.test', 'www.order.tt'],
+  ),
+  domains('longest end', ['*w.order.test'], ['ww.order.test', 'xw.order.test']),
+  domains(
+    'longest beginning',
+    ['www.order.t*', 'ww.order.t*'],
+    ['www.order.te', 'ww.order.te', 'www.order.t', 'w.order.test'],
+  ),
+  domains(
+    'end with a dash',
+    ['*.dots.test', '*-bar.dashes.test'],
+    ['www.dots.test', 'foo-bar.dashes.test', '-bar.dashes.test', '.dots.test', 'dots.test'],
+  ),
+  domains('end with a dot', ['*.dashes.test'], ['bar.dashes.test', 'a.b.dashes.test']),
+  domains(
+    'addresses',
+    ['12.34.56.78', '[12:34:56:7890::]'],
+    ['12.34.56.78', '12.34.56.78:1234', '[12:34:56:7890::]', '[12:34:56:7890::]:8090'],
+  ),
+]
+
+const paths: readonly RouteStory[] = [
+  {
+    name: 'regular expressions',
+    routes: [
+      { name: 'clock', match: { safe_regex: { regex: '/t[io]c' } }, route: to },
+      { name: 'sheep', match: { safe_regex: { regex: '/baa+' } }, route: to },
+      {
+        name: 'three',
+        match: { safe_regex: { regex: '.*/\\d{3}$' } },
+        route: { ...to, prefix_rewrite: '/rewrote' },
+      },
+      {
+        name: 'four',
+        match: { safe_regex: { regex: '.*/\\d{4}$' } },
+        route: rewrite('(^.*)/(\\d{4})$', '/four/\\2/endpoint\\1'),
+      },
+      { name: 'rest', match: { safe_regex: { regex: '.*' } }, route: to },
+    ],
+    asks: [
+      '/tic',
+      '/toc',
+      '/tac',
+      '/tick',
+      '/tic/toc',
+      '/baa',
+      '/baaaaaaaaaaaa',
+      '/ba',
+      '/tic?tac=true',
+      '/tac?tic=true',
+      '/647',
+      '/970?foo=true',
+      '/foo/bar/238?bar=true',
+      '/xx/yy/6472',
+      '/xx/yy/6472?test=foo',
+    ].map(path),
+  },
+  {
+    name: 'regular expressions of new paths',
+    routes: [
+      {
+        match: { prefix: '/new1_' },
+        route: rewrite('^/new(.*?)_end(.*)$', '/\\1_rewritten_end\\2'),
+      },
+      { match: { prefix: '/new2_' }, route: rewrite('e', 'X') },
+      { match: { path: '/exact/path/for' }, route: rewrite('[aeiou]', 'V') },
+      { match: { prefix: '/group' }, route: rewrite('(a)?b', '[\\1]') },
+    ],
+    asks: [
+      '/new1_end/foo',
+      '/new2_end/tee?test=me',
+      '/exact/path/for',
+      '/exact/path/for?test=aeiou',
+      '/group/abb?b',
+    ].map(path),
+  },
+  {
+    name: 'case of paths',
+    routes: [
+      {
+        match: { path: '/api/locations', case_sensitive: false },
+        route: { ...to, prefix_rewrite: '/rewrote' },
+      },
+      { match: { path: '/foo' }, route: { ...to, prefix_rewrite: '/bar' } },
+      {
+        match: { path: '/tar', case_sensitive: false },
+        route: { ...to, prefix_rewrite: '/car' },
+      },
+      {
+        match: { path: '/FOOD', case_sensitive: false },
+        route: { ...to, prefix_rewrite: '/cAndy' },
+      },
+      { match: { path: '/ApplEs' }, route: { ...to, prefix_rewrite: '/oranGES' } },
+      {
+        match: { prefix: '/newhost', case_sensitive: false },
+        route: { ...to, host_rewrite_literal: 'new.test' },
+      },
+      { name: 'rest', match: all, route: to },
+    ],
+    asks: [
+      '/api/locations?works=true',
+      '/API/locations?works=true',
+      '/fooD',
+      '/FOO',
+      '/ApPles',
+      '/Tart',
+      '/NEWhost/me',
+    ].map(path),
+  },
+  {
+    name: 'case of separated prefixes',
+    routes: [
+      { name: 'first', match: { path_separated_prefix: '/rest/API' }, route: to },
+      { name: 'second', match: { path_separated_prefix: '/REST/api' }, route: to },
+      {
+        name: 'third',
+        match: { path_separated_prefix: '/rest/api', case_sensitive: false },
+        route: { ...to, prefix_rewrite: '/n' },
+      },
+      { name: 'rest', match: all, route: to },
+    ],
+    asks: [
+      '/rest/API',
+      '/rest/API?p',
+      '/rest/API/',
+      '/rest/API/thing?p',
+      '/REST/api',
+      '/REST/API',
+      '/REST/API/thing?p',
+      '/rest/apithing',
+    ].map(path),
+  },
+  {
+    name: 'prefixes of redirects',
+    routes: [
+      ['/prefix', '/new/prefix'],
+      ['/ignore-this/', '/'],
+      ['/ignore-this', '/'],
+      ['/ignore-substring', '/'],
+      ['/service-hello/', '/'],
+    ].map(([prefix, prefix_rewrite]) => ({ match: { prefix }, redirect: { prefix_rewrite } })),
+    asks: [
+      '/prefix/some/path/?lang=eng&con=US',
+      '/ignore-this',
+      '/ignore-this/',
+      '/ignore-this/however/use',
+      '/ignore-substringto/use/',
+      '/ignore-substring-to/use/',
+      '/service-hello/a/b/c',
+    ].map(path),
+  },
+  {
+    name: 'regular expressions of redirects',
+    routes: [false, true].map((strip_query) => ({
+      match: { prefix: strip_query ? '/strip' : '/keep' },
+      redirect: {
+        strip_query,
+        regex_rewrite: { pattern: { regex: '/foo/([0-9]{4})/(.*)' }, substitution: '/\\2/\\1/baz' },
+      },
+    })),
+    asks: [
+      '/keep/foo/9000/endpoint?lang=eng&con=US',
+      '/keep/foo/1984/bar/anything',
+      '/keep/other?a',
+      '/strip/foo/9000/endpoint?lang=eng',
+      '/strip/foo/1984/bar/anything',
+    ].map(path),
+  },
+  {
+    name: 'everything redirected',
+    routes: [
+      {
+        match: { prefix: '/all' },
+        redirect: {
+          host_redirect: 'new.test',
+          prefix_rewrite: '/new',
+          https_redirect: true,
+          strip_query: true,
+        },
+      },
+      { match: { prefix: '/ws' }, redirect: { scheme_redirect: 'ws' } },
+      {
+        match: { prefix: '/port' },
+        redirect: { scheme_redirect: 'ws', host_redirect: 'new.test', port_redirect: 8080 },
+      },
+      { match: { prefix: '/' }, redirect: { https_redirect: true, path_redirect: '/n?x#y' } },
+    ],
+    asks: [
+      path('/all/here/we/go?key=value'),
+      { ...path('/ws'), host: ':80' },
+      { ...path('/ws'), host: ':443' },
+      { ...path('/ws'), host: ':80', headers: { 'x-forwarded-proto': 'https' } },
+      { ...path('/ws'), host: ':443', headers: { 'x-forwarded-proto': 'https' } },
+      { ...path('/port'), host: ':443' },
+      { ...path('/x'), host: ':80' },
+      { ...path('/x'), host: ':443', headers: { 'x-forwarded-proto': 'https' } },
+    ],
+  },
+  {
+    name: 'address of IPv6 redirected',
+    host: { domains: ['[fe80::1]', '[fe80::1]:80', '[fe80::1]:443', '[fe80::1]:8080'] },
+    routes: [{ match: all, redirect: { https_redirect: true } }],
+    asks: [host('[fe80::1]'), host('[fe80::1]:80'), host('[fe80::1]:8080'), host('[fe80::1]:443')],
+  },
+  {
+    name: 'address of IPv6 with another port',
+    host: { domains: ['[fe80::3]', '[fe80::3]:8080'] },
+    routes: [{ match: all, redirect: { port_redirect: 8181 } }],
+    asks: [host('[fe80::3]'), host('[fe80::3]:8080')],
+  },
+]
+
+const bound = (start: string, end: string): object =>
+  header({ name: 'x', range_match: { start, end } })
+
+const conditions: readonly RouteStory[] = [
+  match('smallest numbers', bound('-9223372036854775808', '-10'), [
+    has({ x: '-9223372036854775808' }),
+    has({ x: '-10' }),
+    has({ x: '-9223372036854775809' }),
+  ]),
+  match('greatest numbers', bound('1', '9223372036854775807'), [
+    has({ x: '9223372036854775806' }),
+    has({ x: '9223372036854775807' }),
+    has({ x: '9223372036854775808' }),
+  ]),
+  match('a range of nothing', bound('0', '-10'), [has({ x: '-5' }), has({ x: '0' })]),
+  match(
+    'all conditions',
+    {
+      headers: [{ name: ':path', string_match: { prefix: '/foo' } }],
+      query_parameters: [{ name: 'param', string_match: { exact: 'test' } }],
+      grpc: {},
+    },
+    [
+      { ...path('/foo?param=test'), headers: grpc, method: 'POST' },
+      path('/foo?param=test'),
+      { ...path('/?param=test'), headers: grpc, method: 'POST' },
+      { ...path('/foo'), headers: grpc, method: 'POST' },
+    ],
+  ),
+  match(
+    'several parameters',
+    {
+      query_parameters: [
+        { name: 'id', string_match: { safe_regex: { regex: '\\d+[02468]' } } },
+        { name: 'debug' },
+      ],
+    },
+    ['/?param=test&debug&id=02', '/?debug=2&id=10', '/?id=02', '/?', '/?debug&id=01'].map(path),
+  ),
+  match(
+    'two values of a header',
+    header({ name: 'x', string_match: { safe_regex: { regex: '(a|b)' } } }),
+    [
+      { raw: 'GET / HTTP/1.1\r\nhost: $HOST\r\nx-case: $CASE\r\nx: c\r\nx: b\r\n\r\n' },
+      { raw: 'GET / HTTP/1.1\r\nhost: $HOST\r\nx-case: $CASE\r\nx: c\r\nx: d\r\n\r\n' },
+    ],
+  ),
+  {
+    name: 'an empty header is there',
+    routes: [
+      {
+        match: {
+          path_separated_prefix: '/rest/api',
+          headers: [{ name: 'x-there' }],
+          query_parameters: [{ name: 'p', string_match: { exact: 'test' } }],
+        },
+        route: to,
+      },
+    ],
+    asks: [
+      { ...path('/rest/api?p=test'), headers: { 'x-there': '' } },
+      { ...path('/rest/api?p=testing'), headers: { 'x-there': '' } },
+      path('/rest/api?p=test'),
+    ],
+  },
+]
+
+const names = ['table', 'host', 'route'] as const
+
+/** Each level changes what those below it have. */
+function levels(name: string, action: object): RouteStory {
+  const edits = (value: string): object => ({
+    request_headers_to_add: names.map((level) => adds(`x-of-${level}`, value, action)),
+    response_headers_to_add: names.map((level) => adds(`x-of-${level}`, value, action)),
+  })
+  return {
+    name,
+    host: edits('host'),
+    routes: [{ name: 'story', match: all, route: to, ...edits('route') }],
+    asks: [{}, has({ 'x-of-route': 'client' })],
+  }
+}
+
+const changes: readonly RouteStory[] = [
+  levels('levels append', {}),
+  levels('levels overwrite', set),
+  levels('levels add what is absent', absent),
+  {
+    name: 'removed before added',
+    routes: [
+      {
+        name: 'story',
+        match: all,
+        route: to,
+        request_headers_to_add: [adds('x-foo', 'bar')],
+        request_headers_to_remove: ['X-Foo'],
+        response_headers_to_add: [
+          adds('x-upstream', 'bar'),
+          adds('set-cookie', 'foo'),
+          adds('set-cookie', 'bar', { append: true }),
+        ],
+        response_headers_to_remove: ['X-Upstream'],
+      },
+    ],
+    asks: [has({ 'x-foo': 'foo' })],
+  },
+  {
+    name: 'values',
+    routes: [
+      {
+        name: 'story',
+        match: all,
+        route: to,
+        request_headers_to_add: [
+          '[%PROTOCOL%',
+          '%PROTOCOL%]',
+          '%%%PROTOCOL%',
+          '%PROTOCOL%%%',
+          '%%%PROTOCOL%%%',
+          '%%%%%%',
+          '%PROTOCOL%%PROTOCOL%',
+          '%PROTOCOL% from %DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%',
+          '%START_TIME(f)%',
+          '%REQ(x-none)%-%REQ(x-none?:method)%',
+          '%REQ(x-none)%',
+          '%UPSTREAM_METADATA(["ns", "key"])%',
+          '%UPSTREAM_METADATA( [ "ns" , "key" ] )%',
+          '[%UPSTREAM_METADATA(["ns", "key"])%]',
+          '%DYNAMIC_METADATA(["ns", "key"])%',
+          '%PER_REQUEST_STATE(none)%',
+          '[%FILTER_STATE(none:PLAIN)%]',
+          '%DOWNSTREAM_PEER_URI_SAN%',
+          '[%DOWNSTREAM_TLS_VERSION%]',
+          '[%RESPONSE_CODE%]',
+          '[%UPSTREAM_CLUSTER%]',
+          '[%REQUESTED_SERVER_NAME%]',
+          '[%RESPONSE_FLAGS%]',
+          '[%RESPONSE_CODE_DETAILS%]',
+          '[%BYTES_RECEIVED%]',
+          '[%TRACE_ID%]',
+          '[%GRPC_STATUS%]',
+          '[%RESP(x-upstream)%]',
+          '[%REQ(host)%]',
+          '[%REQ(:authority):3%]',
+          '[%VIRTUAL_CLUSTER_NAME%]',
+          '[%DOWNSTREAM_PEER_SUBJECT%]',
+          'a\tb',
+          ' a ',
+        ].map((value, index) => adds(`x-${index}`, value)),
+      },
+    ],
+    asks: [{}],
+  },
+  {
+    name: 'host of a path',
+    routes: [
+      {
+        match: { prefix: '/by-path' },
+        route: {
+          ...to,
+          host_rewrite_path_regex: { pattern: { regex: '^/.+/(.+)$' }, substitution: '\\1' },
+          append_x_forwarded_host: true,
+        },
+      },
+      {
+        match: { prefix: '/by-header' },
+        route: { ...to, host_rewrite_header: 'x-to', append_x_forwarded_host: true },
+        request_headers_to_add: [adds('x-to', 'rewrote')],
+      },
+      {
+        match: { prefix: '/by-none' },
+        route: { ...to, host_rewrite_header: 'x-to', append_x_forwarded_host: true },
+      },
+      {
+        match: { prefix: '/by-pseudo' },
+        route: { ...to, host_rewrite_header: ':path', append_x_forwarded_host: true },
+      },
+    ],
+    asks: [
+      '/by-path/envoyproxy.test',
+      '/by-path/envoyproxy.test?query=query',
+      '/by-path',
+      '/by-header',
+      '/by-none',
+      '/by-pseudo',
+    ].map(path),
+  },
+  forward('timeout of nothing', { timeout: '0s', idle_timeout: '0s' }, [{}]),
+  {
+    name: 'cluster by a header',
+    routes: [{ name: 'story', match: all, route: { cluster_header: 'X-Cluster', timeout: '0s' } }],
+    asks: [has({ 'x-cluster': 'a' }), has({ 'x-cluster': '' }), has({})],
+  },
+  {
+    name: 'a path that the edits do not see',
+    routes: [
+      {
+        name: 'story',
+        match: { prefix: '/a' },
+        route: { ...to, prefix_rewrite: '/b' },
+        request_headers_to_add: [
+          adds('x-path', '%REQ(:path)%'),
+          adds('x-old', '%REQ(x-envoy-original-path)%'),
+        ],
+        response_headers_to_add: [
+          adds('x-path', '%REQ(:path)%'),
+          adds('x-old', '%REQ(x-envoy-original-path)%'),
+        ],
+      },
+    ],
+    asks: [path('/a/c?d')],
+  },
+]
+
+const plain: readonly RouteStory[] = ['append', 'overwrite', 'absent'].map((action) => {
+  const more = { append: {}, overwrite: set, absent }[action] ?? {}
+  const story = levels(`levels ${action} the other way round`, more)
+  const part = {
+    name: 'a',
+    weight: 1,
+    request_headers_to_add: names.map((level) => adds(`x-of-${level}`, 'part', more)),
+    response_headers_to_add: names.map((level) => adds(`x-of-${level}`, 'part', more)),
+  }
+  const [route] = story.routes
+  return { ...story, routes: [{ ...route, route: { weighted_clusters: { clusters: [part] } } }] }
+})
+
+const ported: RouteStory = {
+  name: 'ports that play no part',
+  host: { domains: ['no-port.test', '*.no-port.test', '56.78.12.34', '[12:34::]'] },
+  routes: [{ name: 'found', match: all, route: to }],
+  asks: [
+    'no-port.test',
+    'no-port.test:8090',
+    'a.no-port.test:1',
+    '56.78.12.34:1234',
+    '[12:34::]:8090',
+    '[12:34::]',
+  ].map((one) => host(one)),
+}
+
+const parameters: RouteStory = {
+  name: 'parameters of paths',
+  routes: [
+    { name: 'deep', match: { path: '/deep/whole' }, route: to },
+    { name: 'part', match: { prefix: '/deep/part' }, route: { ...to, prefix_rewrite: '/new' } },
+    {
+      name: 'separated part',
+      match: { path_separated_prefix: '/apart/part' },
+      redirect: { prefix_rewrite: '/new' },
+    },
+    { name: 'whole', match: { path: '/whole' }, route: { ...to, prefix_rewrite: '/new' } },
+    { name: 'prefix', match: { prefix: '/prefix' }, route: { ...to, prefix_rewrite: '/new' } },
+    {
+      name: 'separated',
+      match: { path_separated_prefix: '/separated' },
+      route: { ...to, prefix_rewrite: '/new' },
+    },
+    {
+      name: 'regex',
+      match: { safe_regex: { regex: '/regex/[a-z]+' } },
+      route: { ...to, prefix_rewrite: '/new' },
+    },
+    { name: 'changed', match: { path: '/changed' }, route: rewrite('e', 'X') },
+    { name: 'redirected', match: { path: '/redirected' }, redirect: { prefix_rewrite: '/new' } },
+    { name: 'rest', match: { prefix: '' }, route: to },
+  ],
+  asks: [
+    '/whole;env=prod',
+    '/whole;env=prod;ver=3?a=b;c=d',
+    '/whole?a=b;c=d',
+    '/prefix/a;x/b?c',
+    '/separated;x=1/a?b',
+    '/separated/a;x=1?b',
+    '/regex/abc;x=e?e',
+    '/regex/abc;x/def',
+    '/changed;e=e?e',
+    '/redirected;a=b?c=d',
+    '/other;a',
+    '/whole;a/b',
+    '/whole;a/;b',
+    '/deep;a=1/whole',
+    '/deep;a/whole;b',
+    '/deep/whole;/',
+    '/deep/whole;b/c',
+    '/;a/deep/whole',
+    '/deep/;a/whole',
+    '/deep/whole;a=/x',
+    '/regex/;a',
+    '/deep/whole;a?b;c/d',
+    '/deep;a/part/x?y',
+    '/deep/part;a/x?y',
+    '/deep;a=1/part',
+    '/deep;aaaaaaaaaaa/part',
+    '/apart;a/part/x?y',
+    '/apart;a/part?y',
+    '/apart/part;a?y',
+  ].map(path),
+}
+
+/** For a table whose most specific edits win, and which ignores ports and path parameters. */
+export const otherRules: readonly RouteStory[] = [
+  ...plain,
+  ported,
+  parameters,
+  {
+    name: 'a route removes what the table adds',
+    routes: [
+      {
+        match: { prefix: '/cacheable' },
+        route: to,
+        response_headers_to_remove: ['x-order'],
+        request_headers_to_remove: ['x-order'],
+      },
+      { match: all, route: to },
+    ],
+    asks: [path('/cacheable'), path('/foo')],
+  },
+]
+
+export const rules: readonly RouteStory[] = [...hosts, ...paths, ...conditions, ...changes]
