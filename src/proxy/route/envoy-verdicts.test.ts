@@ -34,3 +34,14 @@ test('more additions than Envoy takes are refused', () => {
     'request_headers_to_add: value must contain no more than 1000 item(s)',
   ])
 })
+
+test('what an older copy of the messages did not know is refused over xDS too', () => {
+  const table = { virtual_hosts: [{ name: 'h', domains: ['*'], request_body_buffer_limit: '8' }] }
+  const bytes = RouteConfiguration.encode(
+    messageOf(typeUrls.route, RouteConfiguration, table),
+  ).finish()
+  const result = compileRouteConfiguration(RouteConfiguration.decode(bytes))
+  assert.deepEqual(result.ok ? [] : result.reasons, [
+    'virtual_hosts[0].request_body_buffer_limit: not implemented yet; use per_request_buffer_limit_bytes (value 8)',
+  ])
+})

@@ -206,6 +206,7 @@ function compileAuthority(action: RouteActionMessage, report: FieldReport): Auth
       if (replace === undefined) return none
       return { ...none, rewriteAuthorityFrom: (head) => replace(pathOnly(head.path)) || undefined }
     }
+    case 'hostRewrite': // The table of fields has refused it.
     default:
       return none
   }

@@ -84,7 +84,7 @@ function compileWeighted(
     refuse(at(report, 'clusters'), 'value must contain at least 1 item(s)')
   } else if (sum === 0) refuse(report, 'the sum of the weights must be greater than 0')
   if (sum > weightSumMax) refuse(report, `the sum of the weights must be at most ${weightSumMax}`)
-  checkHeaderText(split.randomValueSpecifier?.value ?? '', at(report, 'header_name'))
+  checkHeaderText(drawHeader(split), at(report, 'header_name'))
   const drawOf = compileDraw(split, sum)
   return (random, head) => {
     const draw = drawOf(random, head)
@@ -94,12 +94,17 @@ function compileWeighted(
   }
 }
 
+/** Empty where the split draws itself. */
+function drawHeader({ randomValueSpecifier: specifier }: WeightedCluster): string {
+  return specifier?.$case === 'headerName' ? specifier.value : ''
+}
+
 /** A header may hold the draw, so that several proxies on the way of a request choose alike. */
 function compileDraw(
   split: WeightedCluster,
   sum: number,
 ): (random: Random, head: RequestHead) => number {
-  const name = split.randomValueSpecifier?.value ?? ''
+  const name = drawHeader(split)
   if (name === '') return (random) => Math.floor(random() * sum)
   const lower = name.toLowerCase()
   return (random, head) => {

@@ -1,3 +1,4 @@
+/** What Envoy's own tests of its route configuration ask about conditions and edits, put to both. */
 import {
   type RouteStory,
   adds,
