@@ -6,7 +6,7 @@ import {
 } from '../../xds/proto/generated/envoy/config/route/v3/route_components.ts'
 import { accepted } from '../config/compiled.ts'
 import { type FieldReport, at, refuse } from '../config/field-rule.ts'
-import { checkHeaderText } from '../config/header-text.ts'
+import { checkHeaderText, octetsOf } from '../config/header-text.ts'
 import { checkEnum, durationMs } from '../config/message-value.ts'
 import type { FilterConfigs } from '../filter/route-config.ts'
 import type { RequestHead } from '../http/message.ts'
@@ -188,7 +188,7 @@ function compileAuthority(action: RouteActionMessage, report: FieldReport): Auth
       return none
     case 'hostRewriteLiteral':
       checkHeaderText(specifier.value, at(report, 'host_rewrite_literal'))
-      return { rewriteAuthority: specifier.value || undefined, appendForwardedHost }
+      return { rewriteAuthority: octetsOf(specifier.value) || undefined, appendForwardedHost }
     case 'autoHostRewrite':
       return { ...none, autoHostRewrite: specifier.value === true }
     case 'hostRewriteHeader': {

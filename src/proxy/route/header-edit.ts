@@ -9,7 +9,7 @@ import {
 } from '../../xds/proto/generated/envoy/config/core/v3/base.ts'
 import { accepted } from '../config/compiled.ts'
 import { type FieldReport, at, refuse } from '../config/field-rule.ts'
-import { checkHeaderLength, checkHeaderName } from '../config/header-text.ts'
+import { checkHeaderLength, checkHeaderName, octetsOf } from '../config/header-text.ts'
 import type { HeaderList } from '../http/header-list.ts'
 import { type LogText, compilePieces, joinPieces } from '../telemetry/log-format.ts'
 import type { LogSource } from '../telemetry/log-source.ts'
@@ -117,14 +117,15 @@ function compileAddition(
   const key = option.header?.key ?? ''
   const name = checkHeaderName(lowerAscii(key), 'changed', at(report, 'header', 'key'))
   const action = actionOf(option, report)
+  const given = option.header?.value ?? ''
   const raw = option.header?.rawValue
   const text =
-    option.header?.value || (raw === undefined ? '' : Buffer.from(raw).toString('latin1'))
+    given === '' && raw !== undefined ? Buffer.from(raw).toString('latin1') : octetsOf(given)
   if (hasControls(text)) {
     refuse(at(report, 'header', 'value'), 'control characters are not allowed in a header value')
   }
   checkHeaderLength(key, at(report, 'header', 'key'))
-  checkHeaderLength(text, at(report, 'header', 'value'))
+  checkHeaderLength(given, at(report, 'header', 'value'))
   const result = compilePieces(withoutOldForms(text), options)
   const pieces = accepted(result, at(report, 'header', 'value'))
   if (pieces === undefined) return undefined

@@ -3,7 +3,7 @@ import type { TypedExtensionConfig } from '../../xds/proto/generated/envoy/confi
 import type { RegexMatchAndSubstitute } from '../../xds/proto/generated/envoy/type/matcher/v3/regex.ts'
 import { accepted } from '../config/compiled.ts'
 import { type FieldReport, at, refuse } from '../config/field-rule.ts'
-import { checkHeaderText } from '../config/header-text.ts'
+import { checkHeaderText, octetsOf } from '../config/header-text.ts'
 import { compileTemplateRewrite } from './path-template.ts'
 import { pathOnly } from './query-matcher.ts'
 import { compileRegexRewrite } from './regex-rewrite.ts'
@@ -38,7 +38,7 @@ export function compilePathRewrite(
     if (matched.kind === 'template') {
       refuse(at(report, 'prefix_rewrite'), 'a route with a path_match_policy has no prefix')
     }
-    return replaceMatched(prefixRewrite, matched)
+    return replaceMatched(octetsOf(prefixRewrite), matched)
   }
   if (regexRewrite === undefined) return undefined
   const replace = accepted(compileRegexRewrite(regexRewrite), at(report, 'regex_rewrite'))

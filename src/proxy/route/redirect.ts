@@ -4,7 +4,7 @@ import {
   RedirectAction_RedirectResponseCode as ResponseCode,
 } from '../../xds/proto/generated/envoy/config/route/v3/route_components.ts'
 import { type FieldReport, at } from '../config/field-rule.ts'
-import { checkHeaderText } from '../config/header-text.ts'
+import { checkHeaderText, octetsOf } from '../config/header-text.ts'
 import { checkEnum } from '../config/message-value.ts'
 import type { RequestHead } from '../http/message.ts'
 import { compilePathRewrite } from './path-rewrite.ts'
@@ -26,8 +26,8 @@ export function compileRedirect(
 ): (head: RequestHead) => RedirectReply {
   const status = statuses[action.responseCode]
   checkEnum(action.responseCode, ResponseCode, at(report, 'response_code'))
-  const { hostRedirect } = action
-  checkHeaderText(hostRedirect, at(report, 'host_redirect'))
+  const hostRedirect = octetsOf(action.hostRedirect)
+  checkHeaderText(action.hostRedirect, at(report, 'host_redirect'))
   const schemeOf = compileScheme(action)
   const pathOf = compilePath(action, matched, report)
   const port = action.portRedirect === 0 ? '' : `:${action.portRedirect}`
@@ -82,7 +82,7 @@ function compilePath(
 ): (path: string) => string {
   const { stripQuery, pathRewriteSpecifier: specifier } = action
   if (specifier?.$case === 'pathRedirect' && specifier.value !== '') {
-    const target = specifier.value
+    const target = octetsOf(specifier.value)
     checkHeaderText(target, at(report, 'path_redirect'))
     if (target.includes('?') || stripQuery) return () => target
     return (path) => target + queryOf(path)

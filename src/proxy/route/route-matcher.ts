@@ -7,6 +7,7 @@ import {
 } from '../../xds/proto/generated/envoy/type/v3/percent.ts'
 import { accepted } from '../config/compiled.ts'
 import { type FieldReport, at, refuse } from '../config/field-rule.ts'
+import { octetsOf } from '../config/header-text.ts'
 import type { ConnectionSecurity } from '../connection-security.ts'
 import type { RequestHead } from '../http/message.ts'
 import { compileRequestMatcher } from './header-matcher.ts'
@@ -106,19 +107,20 @@ function compilePath(match: RouteMatch, report: FieldReport): RouteMatcher {
   }
   switch (specifier.$case) {
     case 'prefix':
-      return compilePrefix(specifier.value, ignoreCase)
+      return compilePrefix(octetsOf(specifier.value), ignoreCase)
     case 'path':
-      return compileExact(specifier.value, ignoreCase)
+      return compileExact(octetsOf(specifier.value), ignoreCase)
     case 'pathSeparatedPrefix':
       return compileSeparatedPrefix(
-        specifier.value,
+        octetsOf(specifier.value),
         ignoreCase,
         at(report, 'path_separated_prefix'),
       )
     case 'safeRegex': {
-      const test = accepted(compileRegexMatcher(specifier.value), at(report, 'safe_regex'))
+      const regex = octetsOf(specifier.value.regex)
+      const test = accepted(compileRegexMatcher({ regex }), at(report, 'safe_regex'))
       if (test === undefined) return nothing
-      const start = certainStart(specifier.value.regex)
+      const start = certainStart(regex)
       return {
         key: start === '' ? other : { kind: 'prefix', prefix: start },
         matches: (input) => hasPath(input) && test(input.path),

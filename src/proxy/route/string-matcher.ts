@@ -2,7 +2,32 @@
 import { unreachable } from '../../lib/assert.ts'
 import type { StringMatcher } from '../../xds/proto/generated/envoy/type/matcher/v3/string.ts'
 import { type Compiled, compiled, refused } from '../config/compiled.ts'
+import { octetsOf } from '../config/header-text.ts'
 import { type TextMatch, compileRegexMatcher } from './regex.ts'
+
+/** Over the octets of a head, where a configuration is UTF-8. */
+export function compileOctetMatcher(matcher: StringMatcher): Compiled<TextMatch> {
+  const { matchPattern: pattern } = matcher
+  switch (pattern?.$case) {
+    case undefined:
+    case 'custom':
+      return compileStringMatcher(matcher)
+    case 'safeRegex': {
+      const value = { ...pattern.value, regex: octetsOf(pattern.value.regex) }
+      return compileStringMatcher({ ...matcher, matchPattern: { $case: 'safeRegex', value } })
+    }
+    case 'exact':
+    case 'prefix':
+    case 'suffix':
+    case 'contains':
+      return compileStringMatcher({
+        ...matcher,
+        matchPattern: { $case: pattern.$case, value: octetsOf(pattern.value) },
+      })
+    default:
+      return unreachable(pattern)
+  }
+}
 
 export function compileStringMatcher(matcher: StringMatcher): Compiled<TextMatch> {
   const { matchPattern, ignoreCase } = matcher

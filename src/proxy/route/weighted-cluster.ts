@@ -6,7 +6,7 @@ import type {
   WeightedCluster_ClusterWeight as ClusterWeight,
 } from '../../xds/proto/generated/envoy/config/route/v3/route_components.ts'
 import { type FieldReport, at, refuse } from '../config/field-rule.ts'
-import { checkHeaderText } from '../config/header-text.ts'
+import { checkHeaderText, octetsOf } from '../config/header-text.ts'
 import type { FilterConfigs } from '../filter/route-config.ts'
 import type { RequestHead } from '../http/message.ts'
 import { requestReader } from './header-matcher.ts'
@@ -123,7 +123,7 @@ function compilePart(part: ClusterWeight, context: ClusterContext, report: Field
   const edits = compiler.edits(part, report)
   const own = compiler.filterConfigs(part.typedPerFilterConfig, report)
   const filterConfigs = own && mergeConfigs(context.filterConfigs, own)
-  const rewriteAuthority = part.hostRewriteSpecifier?.value ?? ''
+  const rewriteAuthority = octetsOf(part.hostRewriteSpecifier?.value ?? '')
   checkHeaderText(rewriteAuthority, at(report, 'host_rewrite_literal'))
   const rest = {
     ...edits,

@@ -1,5 +1,6 @@
 /** What Envoy's own tests of its route configuration ask about conditions and edits, put to both. */
 import {
+  type Ask,
   type RouteStory,
   adds,
   all,
@@ -82,6 +83,74 @@ const conditions: readonly RouteStory[] = [
       { ...path('/rest/api?p=testing'), headers: { 'x-there': '' } },
       path('/rest/api?p=test'),
     ],
+  },
+]
+
+/** Octets beyond ASCII, as they are on the wire. */
+function octets(value: string): Ask {
+  const text = Buffer.from(value, 'utf8').toString('latin1')
+  return { raw: `GET / HTTP/1.1\r\nhost: $HOST\r\nx-case: $CASE\r\nx: ${text}\r\n\r\n` }
+}
+
+const raw = (value: string): Ask => ({
+  raw: `GET / HTTP/1.1\r\nhost: $HOST\r\nx-case: $CASE\r\nx: ${value}\r\n\r\n`,
+})
+
+const patterns: readonly RouteStory[] = [
+  ['one character', '.'],
+  ['two characters', '..'],
+  ['a character by name', 'é'],
+  ['a character of a set', '[é]'],
+  ['a letter', '\\pL'],
+  ['a letter by its number', '\\xe9'],
+  ['an octet by its number', '\\xc3.'],
+  ['no letter of ASCII', '[^a]'],
+  ['a character twice', 'é{2}'],
+  ['anything', '.*'],
+  ['without case', '(?i)É'],
+].map(([name = '', regex]) =>
+  match(`pattern of ${name}`, header({ name: 'x', string_match: { safe_regex: { regex } } }), [
+    octets('é'),
+    octets('éé'),
+    octets('a'),
+    raw('\u00e9'),
+    raw('\u00ff\u00fe'),
+    octets('€'),
+  ]),
+)
+
+const wide: readonly RouteStory[] = [
+  match('a wide header', header({ name: 'x', string_match: { exact: 'é' } }), [
+    octets('é'),
+    raw('\u00e9'),
+  ]),
+  match('a wide end of a header', header({ name: 'x', suffix_match: 'é' }), [octets('aé')]),
+  match('a wide parameter', { query_parameters: [{ name: 'é', string_match: { exact: 'é' } }] }, [
+    path('/?%C3%A9=%C3%A9'),
+  ]),
+  forward('a wide path', { prefix_rewrite: '/é/' }, [path('/a')]),
+  forward('a wide path by pattern', rewrite('a', 'é'), [path('/aba')]),
+  {
+    name: 'wide redirects',
+    routes: [
+      { match: { prefix: '/path' }, redirect: { path_redirect: '/é' } },
+      { match: { prefix: '/start' }, redirect: { prefix_rewrite: '/é' } },
+      { match: { prefix: '/host' }, redirect: { host_redirect: 'é.test' } },
+    ],
+    asks: ['/path', '/start/a', '/host'].map(path),
+  },
+  {
+    name: 'wide values',
+    routes: [
+      {
+        name: 'story',
+        match: all,
+        route: { ...to, host_rewrite_literal: 'é.test' },
+        request_headers_to_add: [adds('x-wide', 'é'), adds('x-wide-too', '€ %PROTOCOL% é')],
+        response_headers_to_add: [adds('x-wide', 'é'), adds('x-of', '%REQ(x)%é')],
+      },
+    ],
+    asks: [octets('é')],
   },
 ]
 
@@ -342,6 +411,8 @@ export const rules: readonly RouteStory[] = [
   ...hostRules,
   ...pathRules,
   ...conditions,
+  ...patterns,
+  ...wide,
   ...changes,
   ...retryRules,
 ]
