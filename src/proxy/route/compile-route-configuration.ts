@@ -49,6 +49,9 @@ export function compileRouteConfiguration(
 ): Compiled<CompiledTable> {
   const report: FieldReport = { path: '', reasons: [] }
   checkFields(message, routeConfigurationRule, report)
+  if (message.vhds !== undefined && message.vhds.configSource === undefined) {
+    refuse(at(report, 'vhds', 'config_source'), 'is required')
+  }
   const compiler = createRouteCompiler(options)
   const context: TableContext = {
     compiler,

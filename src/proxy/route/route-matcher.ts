@@ -8,6 +8,7 @@ import {
 import { accepted } from '../config/compiled.ts'
 import { type FieldReport, at, refuse } from '../config/field-rule.ts'
 import { octetsOf } from '../config/header-text.ts'
+import { checkEnum } from '../config/message-value.ts'
 import type { ConnectionSecurity } from '../connection-security.ts'
 import type { RequestHead } from '../http/message.ts'
 import { compileRequestMatcher } from './header-matcher.ts'
@@ -260,6 +261,7 @@ function compileFraction(match: RouteMatch, report: FieldReport): readonly Match
     refuse(at(report, 'default_value'), 'is required')
     return []
   }
+  checkEnum(percent.denominator, Denominator, at(report, 'default_value', 'denominator'))
   const { numerator } = percent
   const denominator = denominatorOf(percent)
   const test: MatchTest = (input) => input.draw() % denominator < numerator

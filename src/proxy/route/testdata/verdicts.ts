@@ -62,7 +62,7 @@ function ofDomains(hosts: readonly (readonly string[])[]): object {
 
 /** By the name of a group: what a part of it is put into. */
 // oxlint-disable-next-line no-explicit-any
-export const places: Readonly<Record<string, (part: any) => object>> = {
+const places: Readonly<Record<string, (part: any) => object>> = {
   table: (part: object) => ({ ...tableOf({}), ...part }),
   host: tableOf,
   domains: ofDomains,
