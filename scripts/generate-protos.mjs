@@ -42,11 +42,65 @@ const droppedFiles = [
 /** Wanted although nothing of Envoy's imports them: configuration of extensions that the receiver may not know. */
 const extraFiles = ['udpa/type/v1/typed_struct.proto', 'xds/type/v3/typed_struct.proto']
 
+/** Fields that virtual hosts, routes and tables have alike, but for their numbers. */
+function bufferLimit(number) {
+  return `google.protobuf.UInt64Value request_body_buffer_limit = ${number};`
+}
+
+function routeSpecifiers(number) {
+  return `repeated core.v3.TypedExtensionConfig route_specifiers = ${number};`
+}
+
 /** Fields of Envoy 1.40 that the copies are too old to have, with the numbers that Envoy gives them: what stands after which line. */
 const laterFields = {
   'envoy/config/cluster/v3/circuit_breaker.proto': [
     ['import "envoy/type/v3/percent.proto";', 'import "google/protobuf/duration.proto";'],
     ['type.v3.Percent budget_percent = 1;', 'google.protobuf.Duration budget_interval = 3;'],
+  ],
+  'envoy/config/route/v3/route.proto': [
+    ['import "envoy/config/core/v3/base.proto";', 'import "envoy/config/core/v3/extension.proto";'],
+    [
+      'repeated RouteAction.RequestMirrorPolicy request_mirror_policies = 13;',
+      'string vhost_header = 18;',
+      routeSpecifiers(19),
+    ],
+  ],
+  'envoy/config/route/v3/route_components.proto': [
+    [
+      'import "envoy/config/core/v3/proxy_protocol.proto";',
+      'import "envoy/config/common/mutation_rules/v3/mutation_rules.proto";',
+      'import "envoy/config/core/v3/substitution_format_string.proto";',
+      'import "envoy/type/matcher/v3/filter_state.proto";',
+    ],
+    ['bool include_attempt_count_in_response = 19;', bufferLimit(25), routeSpecifiers(26)],
+    ['string stat_prefix = 19;', bufferLimit(20), routeSpecifiers(21)],
+    ['oneof random_value_specifier {', 'google.protobuf.BoolValue use_hash_policy = 5;'],
+    [
+      'repeated type.matcher.v3.MetadataMatcher dynamic_metadata = 13;',
+      'repeated type.matcher.v3.FilterStateMatcher filter_state = 16;',
+      'message CookieMatcher { string name = 1; type.matcher.v3.StringMatcher string_match = 2; bool invert_match = 3; }',
+      'repeated CookieMatcher cookies = 17;',
+    ],
+    [
+      'bool disable_shadow_host_suffix_append = 6;',
+      'repeated common.mutation_rules.v3.HeaderMutation request_headers_mutations = 7;',
+      'string host_rewrite_literal = 8;',
+    ],
+    [
+      'type.matcher.v3.RegexMatchAndSubstitute host_rewrite_path_regex = 35;',
+      'string host_rewrite = 44;',
+    ],
+    [
+      'MaxStreamDuration max_stream_duration = 36;',
+      'google.protobuf.Duration flush_timeout = 42;',
+      'string path_rewrite = 45;',
+    ],
+    [
+      'repeated core.v3.TypedExtensionConfig retry_options_predicates = 12;',
+      'bool refresh_cluster_on_retry = 14;',
+    ],
+    ['type.matcher.v3.RegexMatchAndSubstitute regex_rewrite = 9;', 'string path_rewrite = 10;'],
+    ['core.v3.DataSource body = 2;', 'core.v3.SubstitutionFormatString body_format = 3;'],
   ],
   'envoy/extensions/upstreams/http/v3/http_protocol_options.proto': [
     [

@@ -208,17 +208,25 @@ export function shapeUpstreamRequest(
   tellTimeout(head, plan, shape)
   picked.editRequest?.(headers, head, shape.record)
   shape.route.editRequest?.(headers, head, shape.record)
-  if (forward.rewritePath !== undefined) {
-    const before = head.path
-    head.path = forward.rewritePath(before)
-    if (!shape.suppressEnvoyHeaders) headers.set('x-envoy-original-path', before)
-  }
+  rewritePath(head, forward, shape.suppressEnvoyHeaders)
   // As Envoy: the part of a split says what the host is, and the route may rewrite that.
   if (picked.rewriteAuthority !== undefined) head.authority = picked.rewriteAuthority
   const authority = forward.rewriteAuthority ?? forward.rewriteAuthorityFrom?.(head)
   if (authority !== undefined) {
     rewriteAuthority(head, authority, { forward, suppressEnvoyHeaders: shape.suppressEnvoyHeaders })
   }
+}
+
+function rewritePath(
+  head: RequestHead,
+  forward: ForwardAction,
+  suppressEnvoyHeaders: boolean,
+): void {
+  const before = head.path
+  const path = forward.rewritePath?.(before)
+  if (path === undefined) return
+  head.path = path
+  if (!suppressEnvoyHeaders) head.headers.set('x-envoy-original-path', before)
 }
 
 type ShapePlan = Pick<

@@ -15,6 +15,25 @@ export function checkHeaderText(text: string, report: FieldReport): void {
   }
 }
 
+const nonAscii = /[\u0080-\uffff]/
+
+/**
+ * Text of a configuration as the heads of messages hold it: a character for each octet of its UTF-8 (latin1). As in Envoy,
+ * patterns are over octets too: `.` is one of them.
+ */
+export function octetsOf(text: string): string {
+  return nonAscii.test(text) ? Buffer.from(text, 'utf8').toString('latin1') : text
+}
+
+const headerBytesMax = 16_384
+
+/** Envoy's ceiling of what a configuration adds. */
+export function checkHeaderLength(text: string, report: FieldReport): void {
+  if (text.length > headerBytesMax / 4 && Buffer.byteLength(text) > headerBytesMax) {
+    refuse(report, `value length must be at most ${headerBytesMax} bytes`)
+  }
+}
+
 const token = /^[!#$%&'*+\-.^_`|~0-9a-z]+$/
 
 /** A name that may be changed, in lower case. */

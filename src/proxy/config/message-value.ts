@@ -18,6 +18,9 @@ export interface DurationRule {
   readonly least?: 'zero' | 'positive'
 }
 
+/** Envoy counts nanoseconds in 64 bits. */
+const secondsMax = 9_223_372_035
+
 /** Milliseconds of a duration; a fraction of a millisecond is kept. */
 export function durationMs(
   value: Duration | undefined,
@@ -25,6 +28,10 @@ export function durationMs(
   report: FieldReport,
 ): number {
   if (value === undefined) return rule.absentMs
+  if (value.seconds > secondsMax) {
+    refuse(report, `duration out of range, at most ${secondsMax}s is possible`)
+    return rule.absentMs
+  }
   const ms = value.seconds * 1000 + value.nanos / 1_000_000
   if (ms < 0 || (ms === 0 && rule.least === 'positive')) {
     refuse(
@@ -34,6 +41,17 @@ export function durationMs(
     return rule.absentMs
   }
   return ms
+}
+
+/** Refuses a number that the enum has no name for, as Envoy's validation does. */
+export function checkEnum(
+  value: number,
+  names: Readonly<Record<string, number>>,
+  report: FieldReport,
+): void {
+  if (!Object.values(names).includes(value)) {
+    refuse(report, `value must be one of the defined enum values, got ${value}`)
+  }
 }
 
 /** An address without a name to resolve: an IP, a pipe, or a listener in this process. */

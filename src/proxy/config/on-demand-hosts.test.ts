@@ -28,7 +28,10 @@ interface Scene {
   readonly answer: (...given: readonly GivenHost[]) => readonly string[]
 }
 
-const table = RouteConfiguration.fromPartial({ name: 'routes', vhds: {} })
+const table = RouteConfiguration.fromPartial({
+  name: 'routes',
+  vhds: { configSource: { configSourceSpecifier: { $case: 'ads', value: {} } } },
+})
 
 function scene(limits: Partial<OnDemandLimits> = {}): Scene {
   const clock = new FakeClock()

@@ -17,7 +17,7 @@ import {
 import { decodeTyped } from '../config/message-value.ts'
 import { runtimeFractionRule } from '../config/runtime-fields.ts'
 import type { TextMatch } from '../route/regex.ts'
-import { compileStringMatcher } from '../route/string-matcher.ts'
+import { compileOctetMatcher } from '../route/string-matcher.ts'
 import { type Fraction, always, fractionOf, never } from './fraction.ts'
 import type { RouteFilterConfig } from './route-config.ts'
 
@@ -114,7 +114,7 @@ function compileFraction(
 
 /** A matcher that takes `*` takes every origin, as in Envoy. */
 function compileOrigins(message: CorsPolicyMessage, report: FieldReport): TextMatch | undefined {
-  const matchers = acceptedEach(message.allowOriginStringMatch, compileStringMatcher, report)
+  const matchers = acceptedEach(message.allowOriginStringMatch, compileOctetMatcher, report)
   if (matchers.length === 0) return undefined
   if (matchers.some((matches) => matches('*'))) return () => true
   return (origin) => matchers.some((matches) => matches(origin))

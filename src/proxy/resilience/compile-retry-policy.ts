@@ -10,7 +10,8 @@ import {
 import { PreviousPrioritiesConfig } from '../../xds/proto/generated/envoy/extensions/retry/priority/previous_priorities/v3/previous_priorities_config.ts'
 import { acceptedEach } from '../config/compiled.ts'
 import { type FieldReport, at, refuse, showValue } from '../config/field-rule.ts'
-import { decodeTyped, durationMs } from '../config/message-value.ts'
+import { checkHeaderText } from '../config/header-text.ts'
+import { checkEnum, decodeTyped, durationMs } from '../config/message-value.ts'
 import { compileRequestMatcher, compileResponseMatcher } from '../route/header-matcher.ts'
 import {
   type RateLimitedBackoff,
@@ -22,7 +23,7 @@ import {
 const backoffBaseDefaultMs = 25
 /** Envoy raises a smaller base to this. */
 const backoffBaseMinMs = 1
-const previousHosts = 'envoy.retry_host_predicates.previous_hosts'
+const previousHosts = 'envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate'
 const previousPriorities =
   'envoy.extensions.retry.priority.previous_priorities.v3.PreviousPrioritiesConfig'
 
@@ -103,7 +104,10 @@ function compileBackoff(
     { absentMs: 10 * backoffBaseMs, least: 'positive' },
     at(here, 'max_interval'),
   )
-  if (backoffMaxMs < baseMs) refuse(here, 'max_interval must be at least base_interval')
+  // As Envoy, which counts whole milliseconds.
+  if (Math.max(backoffBaseMinMs, Math.floor(backoffMaxMs)) < Math.floor(backoffBaseMs)) {
+    refuse(here, 'max_interval must be at least base_interval')
+  }
   return { backoffBaseMs, backoffMaxMs: Math.max(backoffBaseMs, backoffMaxMs) }
 }
 
@@ -117,6 +121,12 @@ function compileRateLimited(
   if (backoff.resetHeaders.length === 0) {
     refuse(at(here, 'reset_headers'), 'value must contain at least 1 item(s)')
   }
+  backoff.resetHeaders.forEach(({ name, format }, index) => {
+    const header = at(here, 'reset_headers', index)
+    if (name === '') refuse(at(header, 'name'), 'value length must be at least 1 characters')
+    checkHeaderText(name, at(header, 'name'))
+    checkEnum(format, ResetFormat, at(header, 'format'))
+  })
   return {
     headers: backoff.resetHeaders.map(({ name, format }) => ({
       name: name.toLowerCase(),
@@ -152,8 +162,15 @@ function compilePriority(
 
 function avoidsPreviousHosts(message: RetryPolicyMessage, report: FieldReport): boolean {
   let avoids = false
-  message.retryHostPredicate.forEach(({ name }, index) => {
-    if (name === previousHosts) avoids = true
+  message.retryHostPredicate.forEach(({ name, configType }, index) => {
+    if (name === '') {
+      refuse(
+        at(report, 'retry_host_predicate', index, 'name'),
+        'value length must be at least 1 characters',
+      )
+    }
+    // As Envoy: the type of its configuration says what it is, whatever its name.
+    if (typeNameOf(configType?.value.typeUrl ?? '') === previousHosts) avoids = true
     else refuse(at(report, 'retry_host_predicate', index), `${showValue(name)} is not implemented`)
   })
   return avoids

@@ -14,6 +14,7 @@ export const retryPolicyRule: MessageRule = {
     ),
     retryHostPredicate: used(undefined, 'envoy.retry_host_predicates.previous_hosts'),
     retryOptionsPredicates: refusedField('no predicate is implemented'),
+    refreshClusterOnRetry: refusedField('not implemented yet'),
     hostSelectionRetryMaxAttempts: used(),
     retriableStatusCodes: used(),
     retryBackOff: used({

@@ -249,18 +249,34 @@ test('path parameters play no part where the table says so', () => {
     { match: { path: '/a' }, direct_response: { status: 201 } },
     { match: { prefix: '/' }, direct_response: { status: 202 } },
   ]
-  const statusOf = (ignore: boolean): number | undefined => {
+  const statusOf = (ignore: boolean, path = '/a;v=1?x'): number | undefined => {
     const table = must(
       compile({
         virtual_hosts: [{ name: 'h', domains: ['*'], routes }],
         ignore_path_parameters_in_path_matching: ignore,
       }),
     )
-    const action = table.match(headOf({ path: '/a;v=1?x' }))?.route.action
+    const action = table.match(headOf({ path }))?.route.action
     return action?.kind === 'direct' ? action.status : undefined
   }
   assert.equal(statusOf(true), 201)
   assert.equal(statusOf(false), 202)
+  assert.equal(statusOf(true, '/a;v=1/b'), 202, 'those of a segment end with it')
+})
+
+test('a path that no longer begins with what was matched is not rewritten', () => {
+  const rewriteOf = (match: Fields) => {
+    const table = must(compileRoutes([{ match, route: { cluster: 'c', prefix_rewrite: '/new' } }]))
+    const action = table.match(headOf({ path: '/Old/x' }))?.route.action
+    assert.equal(action?.kind, 'forward')
+    return action?.kind === 'forward' ? action.forward.rewritePath : undefined
+  }
+  const sensitive = rewriteOf({ prefix: '/Old' })
+  assert.equal(sensitive?.('/Old/x'), '/new/x')
+  assert.equal(sensitive?.('/old/x'), undefined)
+  const insensitive = rewriteOf({ prefix: '/olD', case_sensitive: false })
+  assert.equal(insensitive?.('/OLD/x'), '/new/x')
+  assert.equal(insensitive?.('/other/x'), undefined)
 })
 
 test("Istio's time-outs: a gRPC deadline that may not pass the route's", () => {

@@ -15,6 +15,8 @@ import {
 } from '../../xds/proto/generated/envoy/config/route/v3/route_components.ts'
 import { type Compiled, compiled, refused } from '../config/compiled.ts'
 import { type FieldReport, at, checkFields, refuse } from '../config/field-rule.ts'
+import { checkHeaderText } from '../config/header-text.ts'
+import { checkEnum } from '../config/message-value.ts'
 import type { ConnectionSecurity } from '../connection-security.ts'
 import type { FilterConfigs } from '../filter/route-config.ts'
 import type { RequestHead } from '../http/message.ts'
@@ -47,6 +49,9 @@ export function compileRouteConfiguration(
 ): Compiled<CompiledTable> {
   const report: FieldReport = { path: '', reasons: [] }
   checkFields(message, routeConfigurationRule, report)
+  if (message.vhds !== undefined && message.vhds.configSource === undefined) {
+    refuse(at(report, 'vhds', 'config_source'), 'is required')
+  }
   const compiler = createRouteCompiler(options)
   const context: TableContext = {
     compiler,
@@ -165,11 +170,12 @@ class RequestInput implements MatchInput {
   }
 }
 
-/** RFC 1808 parameters: all from the first semicolon. */
+/** Parameters of each segment (RFC 3986 §3.3): all from its first semicolon. */
 function withoutParameters(path: string): string {
-  const semicolon = path.indexOf(';')
-  return semicolon < 0 ? path : path.slice(0, semicolon)
+  return path.includes(';') ? path.replaceAll(parameters, '') : path
 }
+
+const parameters = /;[^/]*/g
 
 function compileVirtualHost(
   host: VirtualHost,
@@ -179,6 +185,8 @@ function compileVirtualHost(
   if (host.name === '') refuse(at(report, 'name'), 'is required')
   if (host.domains.length === 0)
     refuse(at(report, 'domains'), 'value must contain at least 1 item(s)')
+  host.domains.forEach((domain, index) => checkHeaderText(domain, at(report, 'domains', index)))
+  checkEnum(host.requireTls, TlsRequirement, at(report, 'require_tls'))
   const { compiler } = table
   const context: HostContext = {
     table,
@@ -326,7 +334,8 @@ function compileDirect(
   }
   const body = compileBody(action, at(report, 'body'))
   const bytesMax = table.maxDirectResponseBodySizeBytes ?? directBodyMaxBytes
-  if (body.length > bytesMax) {
+  // As Envoy: 0 is no ceiling.
+  if (bytesMax > 0 && body.length > bytesMax) {
     refuse(at(report, 'body'), `has ${body.length} bytes, at most ${bytesMax} are allowed`)
   }
   return { kind: 'direct', status, body }
@@ -336,6 +345,7 @@ function compileBody(action: DirectResponseAction, report: FieldReport): Uint8Ar
   const specifier = action.body?.specifier
   switch (specifier?.$case) {
     case undefined:
+      if (action.body !== undefined) refuse(at(report, 'specifier'), 'is required')
       return new Uint8Array()
     case 'inlineString':
       return Buffer.from(specifier.value, 'utf8')

@@ -6,8 +6,8 @@ import {
 } from '../../xds/proto/generated/envoy/config/route/v3/route_components.ts'
 import { accepted } from '../config/compiled.ts'
 import { type FieldReport, at, refuse } from '../config/field-rule.ts'
-import { checkHeaderText } from '../config/header-text.ts'
-import { durationMs } from '../config/message-value.ts'
+import { checkHeaderText, octetsOf } from '../config/header-text.ts'
+import { checkEnum, durationMs } from '../config/message-value.ts'
 import type { FilterConfigs } from '../filter/route-config.ts'
 import type { RequestHead } from '../http/message.ts'
 import { compileRetryPolicy } from '../resilience/compile-retry-policy.ts'
@@ -80,6 +80,11 @@ export function compileForward(
   const { host, requestBufferLimitBytes } = context
   const upgrades = compileUpgrades(action, report)
   const hashRequest = compileHashPolicies(action.hashPolicy, at(report, 'hash_policy'))
+  checkEnum(
+    action.clusterNotFoundResponseCode,
+    NotFoundCode,
+    at(report, 'cluster_not_found_response_code'),
+  )
   const retryPolicy =
     action.retryPolicy === undefined
       ? host.retryPolicy
@@ -183,7 +188,7 @@ function compileAuthority(action: RouteActionMessage, report: FieldReport): Auth
       return none
     case 'hostRewriteLiteral':
       checkHeaderText(specifier.value, at(report, 'host_rewrite_literal'))
-      return { rewriteAuthority: specifier.value || undefined, appendForwardedHost }
+      return { rewriteAuthority: octetsOf(specifier.value) || undefined, appendForwardedHost }
     case 'autoHostRewrite':
       return { ...none, autoHostRewrite: specifier.value === true }
     case 'hostRewriteHeader': {
@@ -201,6 +206,7 @@ function compileAuthority(action: RouteActionMessage, report: FieldReport): Auth
       if (replace === undefined) return none
       return { ...none, rewriteAuthorityFrom: (head) => replace(pathOnly(head.path)) || undefined }
     }
+    case 'hostRewrite': // The table of fields has refused it.
     default:
       return none
   }
@@ -221,6 +227,7 @@ function compileUpgrades(action: RouteActionMessage, report: FieldReport): Upgra
     const here = at(report, 'upgrade_configs', index)
     const type = config.upgradeType.toLowerCase()
     if (type === '') refuse(at(here, 'upgrade_type'), 'is required')
+    checkHeaderText(type, at(here, 'upgrade_type'))
     if (allowed.has(type) || refused.has(type)) {
       refuse(here, `duplicate upgrade ${JSON.stringify(config.upgradeType)}`)
     }

@@ -11,7 +11,7 @@ import type {
 } from '../../xds/proto/generated/envoy/config/route/v3/route_components.ts'
 import { accepted } from '../config/compiled.ts'
 import { type FieldReport, at, refuse } from '../config/field-rule.ts'
-import { checkHeaderText } from '../config/header-text.ts'
+import { checkHeaderLength, checkHeaderText } from '../config/header-text.ts'
 import { isIp } from '../config/message-value.ts'
 import type { HeaderList } from '../http/header-list.ts'
 import type { RequestHead } from '../http/message.ts'
@@ -132,6 +132,16 @@ function compileCookie(policy: CookiePolicy, report: FieldReport): HashRequest {
   if (ttl !== undefined && (ttl.seconds < 0 || ttl.nanos < 0)) {
     refuse(at(report, 'ttl'), 'value must be greater than or equal to 0s')
   }
+  checkHeaderText(name, at(report, 'name'))
+  checkHeaderText(policy.path, at(report, 'path'))
+  policy.attributes.forEach((attribute, index) => {
+    const here = at(report, 'attributes', index)
+    if (attribute.name === '') refuse(at(here, 'name'), required)
+    for (const field of ['name', 'value'] as const) {
+      checkHeaderText(attribute[field], at(here, field))
+      checkHeaderLength(attribute[field], at(here, field))
+    }
+  })
   const suffix = ttl === undefined ? undefined : cookieSuffix(policy, ttl.seconds)
   return (head, source) => {
     const value = cookieOf(head.headers, name)

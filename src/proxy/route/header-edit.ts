@@ -9,7 +9,7 @@ import {
 } from '../../xds/proto/generated/envoy/config/core/v3/base.ts'
 import { accepted } from '../config/compiled.ts'
 import { type FieldReport, at, refuse } from '../config/field-rule.ts'
-import { checkHeaderName } from '../config/header-text.ts'
+import { checkHeaderLength, checkHeaderName, octetsOf } from '../config/header-text.ts'
 import type { HeaderList } from '../http/header-list.ts'
 import { type LogText, compilePieces, joinPieces } from '../telemetry/log-format.ts'
 import type { LogSource } from '../telemetry/log-source.ts'
@@ -46,6 +46,9 @@ export function compileHeaderEdit(
   const removals = changes.remove.map((name, index) =>
     checkHeaderName(lowerAscii(name), 'removed', at(report, removeField, index)),
   )
+  if (changes.add.length > additionsMax) {
+    refuse(at(report, addField), `value must contain no more than ${additionsMax} item(s)`)
+  }
   const additions: Addition[] = []
   changes.add.forEach((option, index) => {
     const addition = compileAddition(option, options, at(report, addField, index))
@@ -114,17 +117,22 @@ function compileAddition(
   const key = option.header?.key ?? ''
   const name = checkHeaderName(lowerAscii(key), 'changed', at(report, 'header', 'key'))
   const action = actionOf(option, report)
+  const given = option.header?.value ?? ''
   const raw = option.header?.rawValue
   const text =
-    option.header?.value || (raw === undefined ? '' : Buffer.from(raw).toString('latin1'))
+    given === '' && raw !== undefined ? Buffer.from(raw).toString('latin1') : octetsOf(given)
   if (hasControls(text)) {
     refuse(at(report, 'header', 'value'), 'control characters are not allowed in a header value')
   }
+  checkHeaderLength(key, at(report, 'header', 'key'))
+  checkHeaderLength(given, at(report, 'header', 'value'))
   const result = compilePieces(withoutOldForms(text), options)
   const pieces = accepted(result, at(report, 'header', 'value'))
   if (pieces === undefined) return undefined
   return { name, value: joinPieces(pieces, ''), action, keepEmpty: option.keepEmptyValue }
 }
+
+const additionsMax = 1000
 
 /** Envoy's older spellings in headers: `%UPSTREAM_METADATA(["a", "b"])%` and `%PER_REQUEST_STATE(x)%`. */
 function withoutOldForms(text: string): string {

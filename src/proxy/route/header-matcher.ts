@@ -7,11 +7,11 @@
  */
 import { type HeaderMatcher } from '../../xds/proto/generated/envoy/config/route/v3/route_components.ts'
 import { type Compiled, compiled, refused } from '../config/compiled.ts'
-import { endsLine } from '../config/header-text.ts'
+import { endsLine, octetsOf } from '../config/header-text.ts'
 import type { HeaderList } from '../http/header-list.ts'
 import type { RequestHead } from '../http/message.ts'
-import { type TextMatch, compileRegex } from './regex.ts'
-import { compileStringMatcher, lowerAscii } from './string-matcher.ts'
+import { type TextMatch, compileRegexMatcher } from './regex.ts'
+import { compileOctetMatcher, lowerAscii } from './string-matcher.ts'
 
 /** The first value of a field, or undefined when it is absent. */
 export type FieldReader<Message> = (message: Message) => string | undefined
@@ -109,7 +109,7 @@ type ValueSpecifier = Exclude<
 function compileValue(specifier: ValueSpecifier): Compiled<TextMatch> {
   switch (specifier.$case) {
     case 'exactMatch': {
-      const wanted = specifier.value
+      const wanted = octetsOf(specifier.value)
       // The deprecated matcher with an empty value asks for presence only.
       return compiled((text) => wanted === '' || text === wanted)
     }
@@ -118,7 +118,7 @@ function compileValue(specifier: ValueSpecifier): Compiled<TextMatch> {
     case 'containsMatch':
       return compileDeprecated(specifier)
     case 'safeRegexMatch':
-      return compileRegex(specifier.value.regex)
+      return compileSafeRegex(specifier.value)
     case 'rangeMatch': {
       const start = boundOf(specifier.value.start)
       const end = boundOf(specifier.value.end)
@@ -128,7 +128,7 @@ function compileValue(specifier: ValueSpecifier): Compiled<TextMatch> {
       })
     }
     case 'stringMatch': {
-      const inner = compileStringMatcher(specifier.value)
+      const inner = compileOctetMatcher(specifier.value)
       return inner.ok ? inner : refused(...inner.reasons.map((reason) => `string_match.${reason}`))
     }
     default:
@@ -136,11 +136,17 @@ function compileValue(specifier: ValueSpecifier): Compiled<TextMatch> {
   }
 }
 
+function compileSafeRegex(matcher: { readonly regex: string }): Compiled<TextMatch> {
+  const inner = compileRegexMatcher({ regex: octetsOf(matcher.regex) })
+  if (inner.ok) return inner
+  return refused(...inner.reasons.map((reason) => `safe_regex_match.${reason}`))
+}
+
 function compileDeprecated(specifier: {
   readonly $case: 'prefixMatch' | 'suffixMatch' | 'containsMatch'
   readonly value: string
 }): Compiled<TextMatch> {
-  const { value } = specifier
+  const value = octetsOf(specifier.value)
   switch (specifier.$case) {
     case 'prefixMatch':
       return value === ''

@@ -9,6 +9,7 @@ import {
   at,
   ignored,
   refuse,
+  refusedField,
   used,
 } from '../config/field-rule.ts'
 import { checkHeaderText } from '../config/header-text.ts'
@@ -26,6 +27,8 @@ export const mirrorRule: MessageRule = {
     runtimeFraction: used(runtimeFractionRule),
     traceSampled: ignored('tracing is not implemented yet'),
     disableShadowHostSuffixAppend: used(),
+    requestHeadersMutations: refusedField('not implemented yet'),
+    hostRewriteLiteral: refusedField('not implemented yet'),
   },
 }
 

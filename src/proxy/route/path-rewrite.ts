@@ -3,11 +3,12 @@ import type { TypedExtensionConfig } from '../../xds/proto/generated/envoy/confi
 import type { RegexMatchAndSubstitute } from '../../xds/proto/generated/envoy/type/matcher/v3/regex.ts'
 import { accepted } from '../config/compiled.ts'
 import { type FieldReport, at, refuse } from '../config/field-rule.ts'
-import { checkHeaderText } from '../config/header-text.ts'
+import { checkHeaderText, octetsOf } from '../config/header-text.ts'
 import { compileTemplateRewrite } from './path-template.ts'
 import { pathOnly } from './query-matcher.ts'
 import { compileRegexRewrite } from './regex-rewrite.ts'
 import type { MatchedPart } from './route-matcher.ts'
+import { lowerAscii } from './string-matcher.ts'
 
 export interface PathRewriteFields {
   readonly prefixRewrite: string
@@ -15,7 +16,8 @@ export interface PathRewriteFields {
   readonly pathRewritePolicy?: TypedExtensionConfig | undefined
 }
 
-export type PathRewrite = (path: string) => string
+/** Undefined where there is nothing to replace: a filter has changed the path, or parameters stand in what was matched. */
+export type PathRewrite = (path: string) => string | undefined
 
 export function compilePathRewrite(
   fields: PathRewriteFields,
@@ -36,7 +38,7 @@ export function compilePathRewrite(
     if (matched.kind === 'template') {
       refuse(at(report, 'prefix_rewrite'), 'a route with a path_match_policy has no prefix')
     }
-    return replaceMatched(prefixRewrite, matched)
+    return replaceMatched(octetsOf(prefixRewrite), matched)
   }
   if (regexRewrite === undefined) return undefined
   const replace = accepted(compileRegexRewrite(regexRewrite), at(report, 'regex_rewrite'))
@@ -49,8 +51,14 @@ export function compilePathRewrite(
 
 function replaceMatched(replacement: string, matched: MatchedPart): PathRewrite {
   if (matched.kind === 'start') {
-    const { length } = matched
-    return (path) => replacement + path.slice(length)
+    const { text, ignoresCase } = matched
+    const { length } = text
+    if (!ignoresCase) {
+      return (path) => (path.startsWith(text) ? replacement + path.slice(length) : undefined)
+    }
+    const lower = lowerAscii(text)
+    return (path) =>
+      lowerAscii(path.slice(0, length)) === lower ? replacement + path.slice(length) : undefined
   }
   return (path) => replacement + path.slice(pathOnly(path).length)
 }

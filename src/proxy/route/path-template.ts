@@ -50,7 +50,7 @@ export function compileTemplateRewrite(
   extension: TypedExtensionConfig,
   template: PathTemplate | undefined,
   report: FieldReport,
-): ((path: string) => string) | undefined {
+): ((path: string) => string | undefined) | undefined {
   const any = checkedType(extension, rewriteType, report)
   const config = any && decodeTyped(any, UriTemplateRewriteConfig, at(report, 'typed_config'))
   if (config === undefined) return undefined
@@ -88,12 +88,12 @@ function checkedType(
   return undefined
 }
 
-function rewriteBy(engine: RE2JS, pieces: readonly Piece[]): (path: string) => string {
+function rewriteBy(engine: RE2JS, pieces: readonly Piece[]): (path: string) => string | undefined {
   return (path) => {
     const only = pathOnly(path)
     const matcher = engine.matcher(only)
     // A filter may have changed the path since it was matched.
-    if (!matcher.matches()) return path
+    if (!matcher.matches()) return undefined
     let result = ''
     for (const piece of pieces) {
       result += 'text' in piece ? piece.text : (matcher.group(piece.variable) ?? '')
@@ -109,6 +109,7 @@ const pathChars = "a-zA-Z0-9-._~%!$&'()+,;:@="
 const literalForm = new RegExp(`^[${pathChars}]+$`)
 const pathGlob = `[${pathChars}*]+`
 const textGlob = `[${pathChars}*/]*`
+const templateLengthMax = 256
 const variablesMax = 5
 const variableLengthMax = 16
 
@@ -126,6 +127,9 @@ interface Reading {
 type Fault = string | undefined
 
 function patternOf(text: string): Compiled<string> {
+  if (text.length > templateLengthMax) {
+    return refused(`at most ${templateLengthMax} characters are possible`)
+  }
   if (!/^\/[\u0021-\u007e]*$/.test(text)) return refused('it must begin with / and be printable')
   const reading: Reading = { text, at: 1, regex: '/', variables: new Set(), hasTextGlob: false }
   while (reading.at < text.length) {

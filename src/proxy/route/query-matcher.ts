@@ -4,19 +4,26 @@
  */
 import type { QueryParameterMatcher } from '../../xds/proto/generated/envoy/config/route/v3/route_components.ts'
 import { type Compiled, compiled, refused } from '../config/compiled.ts'
-import { compileStringMatcher } from './string-matcher.ts'
+import { octetsOf } from '../config/header-text.ts'
+import { compileOctetMatcher } from './string-matcher.ts'
 
 export type PathMatch = (path: string) => boolean
 
+const nameBytesMax = 1024
+
 export function compileQueryMatcher(matcher: QueryParameterMatcher): Compiled<PathMatch> {
-  const { name, queryParameterMatchSpecifier: specifier } = matcher
+  const { queryParameterMatchSpecifier: specifier } = matcher
+  const name = octetsOf(matcher.name)
   if (name === '') return refused('name: is required')
+  if (name.length > nameBytesMax) {
+    return refused(`name: value length must be at most ${nameBytesMax} bytes`)
+  }
   if (specifier?.$case === 'presentMatch') {
     const wanted = specifier.value
     return compiled((path) => (queryParameter(path, name) !== undefined) === wanted)
   }
   if (specifier === undefined) return compiled((path) => queryParameter(path, name) !== undefined)
-  const inner = compileStringMatcher(specifier.value)
+  const inner = compileOctetMatcher(specifier.value)
   if (!inner.ok) return refused(...inner.reasons.map((reason) => `string_match.${reason}`))
   const matches = inner.value
   return compiled((path) => {

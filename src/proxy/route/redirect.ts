@@ -4,9 +4,10 @@ import {
   RedirectAction_RedirectResponseCode as ResponseCode,
 } from '../../xds/proto/generated/envoy/config/route/v3/route_components.ts'
 import { type FieldReport, at } from '../config/field-rule.ts'
-import { checkHeaderText } from '../config/header-text.ts'
+import { checkHeaderText, octetsOf } from '../config/header-text.ts'
+import { checkEnum } from '../config/message-value.ts'
 import type { RequestHead } from '../http/message.ts'
-import { type PathRewrite, compilePathRewrite } from './path-rewrite.ts'
+import { compilePathRewrite } from './path-rewrite.ts'
 import type { MatchedPart } from './route-matcher.ts'
 import type { RedirectReply } from './route-table.ts'
 
@@ -23,9 +24,10 @@ export function compileRedirect(
   matched: MatchedPart,
   report: FieldReport,
 ): (head: RequestHead) => RedirectReply {
-  const status = statuses[action.responseCode] ?? 301
-  const { hostRedirect } = action
-  checkHeaderText(hostRedirect, at(report, 'host_redirect'))
+  const status = statuses[action.responseCode]
+  checkEnum(action.responseCode, ResponseCode, at(report, 'response_code'))
+  const hostRedirect = octetsOf(action.hostRedirect)
+  checkHeaderText(action.hostRedirect, at(report, 'host_redirect'))
   const schemeOf = compileScheme(action)
   const pathOf = compilePath(action, matched, report)
   const port = action.portRedirect === 0 ? '' : `:${action.portRedirect}`
@@ -34,7 +36,7 @@ export function compileRedirect(
     const host = hostRedirect === '' ? requestHost(head, scheme, port) : hostRedirect
     const path = pathOf(head.path)
     const slash = path.startsWith('/') ? '' : '/'
-    return { status, location: `${scheme}://${host}${port}${slash}${path}` }
+    return { status: status ?? 301, location: `${scheme}://${host}${port}${slash}${path}` }
   }
 }
 
@@ -77,10 +79,10 @@ function compilePath(
   action: RedirectAction,
   matched: MatchedPart,
   report: FieldReport,
-): PathRewrite {
+): (path: string) => string {
   const { stripQuery, pathRewriteSpecifier: specifier } = action
   if (specifier?.$case === 'pathRedirect' && specifier.value !== '') {
-    const target = specifier.value
+    const target = octetsOf(specifier.value)
     checkHeaderText(target, at(report, 'path_redirect'))
     if (target.includes('?') || stripQuery) return () => target
     return (path) => target + queryOf(path)
@@ -93,7 +95,7 @@ function compilePath(
     matched,
     report,
   )
-  const whole: PathRewrite = rewrite ?? ((path) => path)
+  const whole = (path: string): string => rewrite?.(path) ?? path
   return stripQuery ? (path) => whole(path).split('?', 1)[0] ?? '' : whole
 }
 

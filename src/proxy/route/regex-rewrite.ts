@@ -4,7 +4,7 @@
  */
 import type { RegexMatchAndSubstitute } from '../../xds/proto/generated/envoy/type/matcher/v3/regex.ts'
 import { type Compiled, compiled, refused } from '../config/compiled.ts'
-import { endsLine } from '../config/header-text.ts'
+import { endsLine, octetsOf } from '../config/header-text.ts'
 import { compileEngine } from './regex.ts'
 
 export type TextRewrite = (text: string) => string
@@ -14,13 +14,13 @@ type Piece = { readonly text: string } | { readonly group: number }
 export function compileRegexRewrite(rewrite: RegexMatchAndSubstitute): Compiled<TextRewrite> {
   const pattern = rewrite.pattern?.regex ?? ''
   if (pattern === '') return refused('pattern.regex is required')
-  const engine = compileEngine(pattern)
+  const engine = compileEngine(octetsOf(pattern))
   if (!engine.ok) return engine
   const re2 = engine.value
   if (endsLine(rewrite.substitution)) {
     return refused('substitution may hold no NUL, line feed or carriage return')
   }
-  const pieces = parseSubstitution(rewrite.substitution)
+  const pieces = parseSubstitution(octetsOf(rewrite.substitution))
   if (!pieces.ok) return pieces
   const groupMax = Math.max(0, ...pieces.value.map((piece) => ('group' in piece ? piece.group : 0)))
   if (groupMax > re2.groupCount()) {

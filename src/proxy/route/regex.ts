@@ -5,8 +5,6 @@
  * Two shortcuts keep the common patterns off the engine: the literal text that a pattern begins with is compared
  * first, and a pattern that is nothing but such a text with `.*` or `.+` behind it never reaches the engine.
  */
-import { isUtf8 } from 'node:buffer'
-
 import { RE2JS } from 're2js'
 
 import { type Compiled, compiled, refused } from '../config/compiled.ts'
@@ -27,11 +25,12 @@ export function compileRegex(pattern: string): Compiled<TextMatch> {
       (value) => value.length > text.length && value.startsWith(text) && isLine(value),
     )
   }
-  return compiled((value) => {
-    if (!value.startsWith(text)) return false
-    const decoded = decodeText(value)
-    return decoded !== undefined && re2.testExact(decoded)
-  })
+  return compiled((value) => value.startsWith(text) && re2.testExact(value))
+}
+
+/** Of a `RegexMatcher`, which needs a pattern: an empty one would match what is empty, and nobody means that. */
+export function compileRegexMatcher({ regex }: { readonly regex: string }): Compiled<TextMatch> {
+  return regex === '' ? refused('regex: is required') : compileRegex(regex)
 }
 
 /** `re2.testExact`, `re2.matcher`; the reason names the pattern and what RE2 says about it. */
@@ -44,21 +43,9 @@ export function compileEngine(pattern: string): Compiled<RE2JS> {
   }
 }
 
-const nonAscii = /[\u0080-\u00ff]/
-
-/**
- * Heads are latin1 strings of what is UTF-8 on the wire; RE2 counts characters, so `.` must see them whole.
- * Undefined for what is not UTF-8: a pattern never matches that.
- */
-export function decodeText(value: string): string | undefined {
-  if (!nonAscii.test(value)) return value
-  const bytes = Buffer.from(value, 'latin1')
-  return isUtf8(bytes) ? bytes.toString('utf8') : undefined
-}
-
 /** What `.*` matches: text without a newline. */
 function isLine(value: string): boolean {
-  return !value.includes('\n') && decodeText(value) !== undefined
+  return !value.includes('\n')
 }
 
 interface Literal {

@@ -17,6 +17,8 @@ import { mirrorRule } from './mirror-policy.ts'
 import { virtualClusterRule } from './virtual-cluster.ts'
 
 const notYet = 'not implemented yet'
+const useOlderLimit = 'not implemented yet; use per_request_buffer_limit_bytes'
+const noSpecifiers = 'route specifier plugins are not implemented'
 const mirrors = used(mirrorRule)
 const metadata = ignored('nothing here reads it')
 
@@ -46,6 +48,8 @@ const routeMatchRule: MessageRule = {
       fields: { presented: used(), validated: used() },
     }),
     dynamicMetadata: refusedField('dynamic metadata is not implemented'),
+    filterState: refusedField(notYet),
+    cookies: refusedField('not implemented yet; match the header `cookie`'),
   },
 }
 
@@ -112,6 +116,7 @@ const routeActionRule: MessageRule = {
         totalWeight: ignored('deprecated; the sum of the weights counts, as in Envoy'),
         runtimeKeyPrefix: ignored('there is no runtime; the weights count'),
         headerName: used(),
+        useHashPolicy: refusedField(notYet),
       },
     }),
     clusterSpecifierPlugin: refusedField('cluster specifier plugins are not implemented'),
@@ -121,13 +126,16 @@ const routeActionRule: MessageRule = {
     prefixRewrite: used(),
     regexRewrite: used(),
     pathRewritePolicy: used(undefined, 'URI templates'),
+    pathRewrite: refusedField(notYet),
     hostRewriteLiteral: used(),
     autoHostRewrite: used(),
     hostRewriteHeader: used(),
     hostRewritePathRegex: used(),
+    hostRewrite: refusedField(notYet),
     appendXForwardedHost: used(),
     timeout: used(),
     idleTimeout: used(),
+    flushTimeout: refusedField(notYet),
     earlyDataPolicy: refusedField('TLS early data is not implemented'),
     retryPolicy: used(retryPolicyRule),
     retryPolicyTypedConfig: refusedField(notYet),
@@ -165,13 +173,18 @@ const routeRule: MessageRule = {
         pathRedirect: used(),
         prefixRewrite: used(),
         regexRewrite: used(),
+        pathRewrite: refusedField(notYet),
         responseCode: used(),
         stripQuery: used(),
       },
     }),
     directResponse: used({
       type: 'envoy.config.route.v3.DirectResponseAction',
-      fields: { status: used(), body: used() },
+      fields: {
+        status: used(),
+        body: used(undefined, 'text, bytes or a file'),
+        bodyFormat: refusedField(notYet),
+      },
     }),
     filterAction: refusedField(notYet),
     nonForwardingAction: refusedField('only means something to gRPC servers'),
@@ -180,6 +193,8 @@ const routeRule: MessageRule = {
     typedPerFilterConfig: used(),
     tracing: ignored('tracing is not implemented yet'),
     perRequestBufferLimitBytes: used(),
+    requestBodyBufferLimit: refusedField(useOlderLimit),
+    routeSpecifiers: refusedField(noSpecifiers),
     statPrefix: used(undefined, 'of at most 1000 names'),
   },
 }
@@ -204,6 +219,8 @@ const virtualHostRule: MessageRule = {
     hedgePolicy: refusedField('hedging is not implemented'),
     includeIsTimeoutRetryHeader: used(),
     perRequestBufferLimitBytes: used(),
+    requestBodyBufferLimit: refusedField(useOlderLimit),
+    routeSpecifiers: refusedField(noSpecifiers),
     requestMirrorPolicies: mirrors,
     metadata,
   },
@@ -223,6 +240,8 @@ export const routeConfigurationRule: MessageRule = {
       'in a table of RDS, with ADS in its delta form',
     ),
     internalOnlyHeaders: refusedField(notYet),
+    vhostHeader: refusedField(notYet),
+    routeSpecifiers: refusedField(noSpecifiers),
     mostSpecificHeaderMutationsWins: used(),
     validateClusters: refusedField('a route to an unknown cluster answers 503 NC'),
     maxDirectResponseBodySizeBytes: used(),

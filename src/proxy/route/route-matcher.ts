@@ -7,12 +7,14 @@ import {
 } from '../../xds/proto/generated/envoy/type/v3/percent.ts'
 import { accepted } from '../config/compiled.ts'
 import { type FieldReport, at, refuse } from '../config/field-rule.ts'
+import { octetsOf } from '../config/header-text.ts'
+import { checkEnum } from '../config/message-value.ts'
 import type { ConnectionSecurity } from '../connection-security.ts'
 import type { RequestHead } from '../http/message.ts'
 import { compileRequestMatcher } from './header-matcher.ts'
 import { type PathTemplate, compileTemplateMatch } from './path-template.ts'
 import { compileQueryMatcher } from './query-matcher.ts'
-import { certainStart, compileRegex } from './regex.ts'
+import { certainStart, compileRegexMatcher } from './regex.ts'
 import type { PathKey } from './route-index.ts'
 import { lowerAscii } from './string-matcher.ts'
 
@@ -31,7 +33,7 @@ export type MatchTest = (input: MatchInput) => boolean
 
 /** How the path of a route matched, for rewriting it. */
 export type MatchedPart =
-  | { readonly kind: 'start'; readonly length: number }
+  | { readonly kind: 'start'; readonly text: string; readonly ignoresCase: boolean }
   /** The whole path up to its query. */
   | { readonly kind: 'path' }
   | { readonly kind: 'template'; readonly template: PathTemplate }
@@ -106,19 +108,20 @@ function compilePath(match: RouteMatch, report: FieldReport): RouteMatcher {
   }
   switch (specifier.$case) {
     case 'prefix':
-      return compilePrefix(specifier.value, ignoreCase)
+      return compilePrefix(octetsOf(specifier.value), ignoreCase)
     case 'path':
-      return compileExact(specifier.value, ignoreCase)
+      return compileExact(octetsOf(specifier.value), ignoreCase)
     case 'pathSeparatedPrefix':
       return compileSeparatedPrefix(
-        specifier.value,
+        octetsOf(specifier.value),
         ignoreCase,
         at(report, 'path_separated_prefix'),
       )
     case 'safeRegex': {
-      const test = accepted(compileRegex(specifier.value.regex), at(report, 'safe_regex'))
+      const regex = octetsOf(specifier.value.regex)
+      const test = accepted(compileRegexMatcher({ regex }), at(report, 'safe_regex'))
       if (test === undefined) return nothing
-      const start = certainStart(specifier.value.regex)
+      const start = certainStart(regex)
       return {
         key: start === '' ? other : { kind: 'prefix', prefix: start },
         matches: (input) => hasPath(input) && test(input.path),
@@ -151,7 +154,7 @@ function hasPath(input: MatchInput): boolean {
 }
 
 function compilePrefix(prefix: string, ignoreCase: boolean): RouteMatcher {
-  const matchedPart = { kind: 'start', length: prefix.length } as const
+  const matchedPart = { kind: 'start', text: prefix, ignoresCase: ignoreCase } as const
   if (ignoreCase) {
     const lower = lowerAscii(prefix)
     const matches: MatchTest = (input) => hasPath(input) && lowerAscii(input.path).startsWith(lower)
@@ -173,7 +176,7 @@ function compilePrefix(prefix: string, ignoreCase: boolean): RouteMatcher {
 }
 
 function compileExact(path: string, ignoreCase: boolean): RouteMatcher {
-  const matchedPart = { kind: 'start', length: path.length } as const
+  const matchedPart = { kind: 'start', text: path, ignoresCase: ignoreCase } as const
   if (ignoreCase) {
     const lower = lowerAscii(path)
     return {
@@ -258,6 +261,7 @@ function compileFraction(match: RouteMatch, report: FieldReport): readonly Match
     refuse(at(report, 'default_value'), 'is required')
     return []
   }
+  checkEnum(percent.denominator, Denominator, at(report, 'default_value', 'denominator'))
   const { numerator } = percent
   const denominator = denominatorOf(percent)
   const test: MatchTest = (input) => input.draw() % denominator < numerator

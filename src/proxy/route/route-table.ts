@@ -82,7 +82,7 @@ export interface ForwardAction {
   readonly idleTimeoutMs: number | undefined
   readonly retryPolicy: RetryPolicy | undefined
   /** New path for the upstream, or undefined to forward it as it is. Applied after the header edits. */
-  readonly rewritePath: ((path: string) => string) | undefined
+  readonly rewritePath: ((path: string) => string | undefined) | undefined
   readonly rewriteAuthority: string | undefined
   /** `host_rewrite_header` and `host_rewrite_path_regex`: the new authority, or undefined to leave it. */
   readonly rewriteAuthorityFrom?: (head: RequestHead) => string | undefined

@@ -2,22 +2,54 @@
 import { unreachable } from '../../lib/assert.ts'
 import type { StringMatcher } from '../../xds/proto/generated/envoy/type/matcher/v3/string.ts'
 import { type Compiled, compiled, refused } from '../config/compiled.ts'
-import { type TextMatch, compileRegex } from './regex.ts'
+import { octetsOf } from '../config/header-text.ts'
+import { type TextMatch, compileRegexMatcher } from './regex.ts'
+
+/** Over the octets of a head, where a configuration is UTF-8. */
+export function compileOctetMatcher(matcher: StringMatcher): Compiled<TextMatch> {
+  const { matchPattern: pattern } = matcher
+  switch (pattern?.$case) {
+    case undefined:
+    case 'custom':
+      return compileStringMatcher(matcher)
+    case 'safeRegex': {
+      const value = { ...pattern.value, regex: octetsOf(pattern.value.regex) }
+      return compileStringMatcher({ ...matcher, matchPattern: { $case: 'safeRegex', value } })
+    }
+    case 'exact':
+    case 'prefix':
+    case 'suffix':
+    case 'contains':
+      return compileStringMatcher({
+        ...matcher,
+        matchPattern: { $case: pattern.$case, value: octetsOf(pattern.value) },
+      })
+    default:
+      return unreachable(pattern)
+  }
+}
 
 export function compileStringMatcher(matcher: StringMatcher): Compiled<TextMatch> {
   const { matchPattern, ignoreCase } = matcher
   if (matchPattern === undefined) return refused('match_pattern: is required')
   if (matchPattern.$case === 'custom') return refused('custom: not implemented')
-  // Case is part of a regular expression; Envoy ignores the field there.
-  if (matchPattern.$case === 'safeRegex') {
-    if (matchPattern.value.regex === '') return refused('safe_regex.regex: is required')
-    return compileRegex(matchPattern.value.regex)
-  }
+  if (matchPattern.$case === 'safeRegex') return compileSafeRegex(matchPattern.value, ignoreCase)
   const { $case: kind, value } = matchPattern
   if (value === '' && kind !== 'exact') return refused(`${kind}: must not be empty`)
   const wanted = ignoreCase ? lowerAscii(value) : value
   const matches = plainMatch(kind, wanted)
   return compiled(ignoreCase ? (text) => matches(lowerAscii(text)) : matches)
+}
+
+/** Case is part of a regular expression. */
+function compileSafeRegex(
+  matcher: { readonly regex: string },
+  ignoreCase: boolean,
+): Compiled<TextMatch> {
+  // Envoy's own words.
+  if (ignoreCase) return refused('ignore_case has no effect for safe_regex')
+  const inner = compileRegexMatcher(matcher)
+  return inner.ok ? inner : refused(...inner.reasons.map((reason) => `safe_regex.${reason}`))
 }
 
 function plainMatch(kind: 'exact' | 'prefix' | 'suffix' | 'contains', wanted: string): TextMatch {

@@ -6,7 +6,7 @@ import type {
   WeightedCluster_ClusterWeight as ClusterWeight,
 } from '../../xds/proto/generated/envoy/config/route/v3/route_components.ts'
 import { type FieldReport, at, refuse } from '../config/field-rule.ts'
-import { checkHeaderText } from '../config/header-text.ts'
+import { checkHeaderText, octetsOf } from '../config/header-text.ts'
 import type { FilterConfigs } from '../filter/route-config.ts'
 import type { RequestHead } from '../http/message.ts'
 import { requestReader } from './header-matcher.ts'
@@ -36,6 +36,7 @@ export function compileClusters(
       return () => picked
     }
     case 'clusterHeader':
+      if (specifier.value === '') refuse(at(report, 'cluster_header'), 'is required')
       checkHeaderText(specifier.value, at(report, 'cluster_header'))
       return pickByHeader(specifier.value)
     case 'weightedClusters':
@@ -83,7 +84,7 @@ function compileWeighted(
     refuse(at(report, 'clusters'), 'value must contain at least 1 item(s)')
   } else if (sum === 0) refuse(report, 'the sum of the weights must be greater than 0')
   if (sum > weightSumMax) refuse(report, `the sum of the weights must be at most ${weightSumMax}`)
-  checkHeaderText(split.randomValueSpecifier?.value ?? '', at(report, 'header_name'))
+  checkHeaderText(drawHeader(split), at(report, 'header_name'))
   const drawOf = compileDraw(split, sum)
   return (random, head) => {
     const draw = drawOf(random, head)
@@ -93,12 +94,17 @@ function compileWeighted(
   }
 }
 
+/** Empty where the split draws itself. */
+function drawHeader({ randomValueSpecifier: specifier }: WeightedCluster): string {
+  return specifier?.$case === 'headerName' ? specifier.value : ''
+}
+
 /** A header may hold the draw, so that several proxies on the way of a request choose alike. */
 function compileDraw(
   split: WeightedCluster,
   sum: number,
 ): (random: Random, head: RequestHead) => number {
-  const name = split.randomValueSpecifier?.value ?? ''
+  const name = drawHeader(split)
   if (name === '') return (random) => Math.floor(random() * sum)
   const lower = name.toLowerCase()
   return (random, head) => {
@@ -117,7 +123,7 @@ function compilePart(part: ClusterWeight, context: ClusterContext, report: Field
   const edits = compiler.edits(part, report)
   const own = compiler.filterConfigs(part.typedPerFilterConfig, report)
   const filterConfigs = own && mergeConfigs(context.filterConfigs, own)
-  const rewriteAuthority = part.hostRewriteSpecifier?.value ?? ''
+  const rewriteAuthority = octetsOf(part.hostRewriteSpecifier?.value ?? '')
   checkHeaderText(rewriteAuthority, at(report, 'host_rewrite_literal'))
   const rest = {
     ...edits,

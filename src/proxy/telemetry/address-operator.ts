@@ -30,7 +30,8 @@ export function addressOperator(
   if (what === 'ADDRESS_WITHOUT_PORT' && argument !== undefined && argument !== '') {
     return maskedOperator(name, argument, of)
   }
-  if (argument !== undefined) return refused(`%${name}%: takes no argument, got (${argument})`)
+  if (argument !== undefined && argument !== '')
+    return refused(`%${name}%: takes no argument, got (${argument})`)
   return compiled(readers[what]?.(of) ?? of)
 }
 

@@ -43,7 +43,8 @@ function makeOperator(call: OperatorCall, context: OperatorContext): Compiled<Lo
   const { name, argument } = call
   const plain = plainOperators[name]
   if (plain !== undefined) {
-    if (argument !== undefined) return refused(`%${name}%: takes no argument, got (${argument})`)
+    if (argument !== undefined && argument !== '')
+      return refused(`%${name}%: takes no argument, got (${argument})`)
     if (call.lengthMax !== undefined) return refused(`%${name}%: takes no length`)
     return compiled(plain)
   }

@@ -3,6 +3,7 @@ import { limits } from './limit-stories.ts'
 import { matching } from './match-stories.ts'
 import { edits, redirects, rewrites, splits } from './redirect-stories.ts'
 import { type RouteStory, inGroup } from './route-story.ts'
+import { otherRules, rules } from './rule-stories.ts'
 import { templates } from './template-stories.ts'
 
 export const routeStories: readonly RouteStory[] = [
@@ -13,4 +14,8 @@ export const routeStories: readonly RouteStory[] = [
   ...inGroup('edit', edits),
   ...inGroup('limit', limits),
   ...inGroup('template', templates),
+  ...inGroup('rule', rules),
 ]
+
+/** In a table of their own, which says otherwise how its routes are found and edited. */
+export const otherStories: readonly RouteStory[] = inGroup('other', otherRules)
