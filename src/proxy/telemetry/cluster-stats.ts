@@ -346,5 +346,6 @@ export interface TcpStats {
   readonly rxBytes: Counter
   readonly txBytes: Counter
   readonly idleTimeout: Counter
+  readonly maxDuration: Counter
   close(): void
 }

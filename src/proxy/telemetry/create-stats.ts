@@ -438,6 +438,7 @@ export function createTcpStats(registry: StatsRegistry, statPrefix: string): Tcp
     rxBytes: scope.counter('downstream_cx_rx_bytes_total'),
     txBytes: scope.counter('downstream_cx_tx_bytes_total'),
     idleTimeout: scope.counter('idle_timeout'),
+    maxDuration: scope.counter('max_downstream_connection_duration'),
     close: () => scope.close(),
   }
 }
