@@ -30,6 +30,7 @@ describe('below HTTP in Envoy and in Tulle', { skip: skipUnless(envoy, 'envoy') 
   const folder = mkdtempSync(join(tmpdir(), 'tulle-tcp-parity-'))
   const log = join(folder, 'access.log')
   const answers = { envoy: new Map<string, Answer>(), tulle: new Map<string, Answer>() }
+  const stats = { envoy: [] as string[], tulle: [] as string[] }
   const logs = { envoy: [] as string[], tulle: [] as string[] }
   const backends: TcpBackend[] = []
 
@@ -42,8 +43,8 @@ describe('below HTTP in Envoy and in Tulle', { skip: skipUnless(envoy, 'envoy') 
     const ports = new Map(backends.map(({ name, port }) => [name, port]))
     writeFileSync(file, JSON.stringify(tcpBootstrap(ports, log)))
     const options = { file, folder, envoy: envoy ?? '', listeners: tcpListeners.length }
-    logs.envoy = await answerAll(() => openEnvoy(options), answers.envoy)
-    logs.tulle = await answerAll(() => openTulle(file), answers.tulle)
+    logs.envoy = await answerAll(() => openEnvoy(options), answers.envoy, stats.envoy)
+    logs.tulle = await answerAll(() => openTulle(file), answers.tulle, stats.tulle)
   })
 
   after(async () => {
@@ -54,12 +55,14 @@ describe('below HTTP in Envoy and in Tulle', { skip: skipUnless(envoy, 'envoy') 
   async function answerAll(
     open: () => Promise<OpenProxy>,
     into: Map<string, Answer>,
+    counted: string[],
   ): Promise<string[]> {
     writeFileSync(log, '')
     await using proxy = await open()
     await inParallel(tcpCases, async (one) => {
       into.set(one.name, await converse(proxy.ports.get(one.listener) ?? 0, one))
     })
+    counted.push(...(await listenerStats(proxy)))
     const logged = (): string[] =>
       readFileSync(log, 'utf8')
         .split('\n')
@@ -77,6 +80,11 @@ describe('below HTTP in Envoy and in Tulle', { skip: skipUnless(envoy, 'envoy') 
     })
   }
 
+  test('connections count where a chain is chosen', () => {
+    assert.deepEqual(stats.tulle, stats.envoy)
+    assert.ok(stats.tulle.some((line) => /proxy\.downstream_cx_total: [1-9]/.test(line)))
+  })
+
   test('the access log says the same of whose connections they were', () => {
     assert.deepEqual(logs.tulle, logs.envoy)
     assert.ok(logs.tulle.some((line) => line.includes('10.1.2.3:1000')))
@@ -85,6 +93,19 @@ describe('below HTTP in Envoy and in Tulle', { skip: skipUnless(envoy, 'envoy') 
 
 /** Cases on listeners with an access log that reach a chain. */
 const loggedCases = tcpCases.filter(({ isLogged }) => isLogged === true).length
+
+/** Of listeners with inspection, when nothing is open any more. */
+async function listenerStats(proxy: OpenProxy): Promise<readonly string[]> {
+  const counters = /\.(downstream_(cx_total|cx_destroy|.*_remote_close)|no_filter_.*): /
+  const lines = async (): Promise<readonly string[]> =>
+    (await proxy.admin('/stats'))
+      .split('\n')
+      .filter((line) => /^listener\.(sni|proxy[-\w]*)\.(downstream|no)_/.test(line))
+  const isOpen = (line: string): boolean => /\.downstream_(pre_)?cx_active: [1-9]/.test(line)
+  const still = async (): Promise<boolean> => !(await lines()).some(isOpen)
+  await eventually(still, { deadlineMs: 3_000 })
+  return (await lines()).filter((line) => counters.test(line)).sort()
+}
 
 /** How HTTP is answered is compared elsewhere. */
 function withoutHeaders(text: string): string {

@@ -40,6 +40,11 @@ async function assertFlood(scene: Http2Scene, stat: string, bytes: string): Prom
   assert.equal(await goawayCode(client), errorCodes.enhanceYourCalm)
   await client.closed()
   assert.equal(scene.http2Stat(stat), 1)
+  // As in Envoy, that counter is the only one.
+  const errors = scene.registry
+    .list()
+    .find(({ name }) => name === 'http.test.downstream_cx_protocol_error')
+  assert.equal(errors?.value(), 0)
   // Others are served as before.
   const other = new RawClient(scene.port)
   other.open()

@@ -397,6 +397,41 @@ test('a malformed response is 502 UPE for its own request', async () => {
   scene.runtime.pools.close()
 })
 
+/** `:status 100`, as a literal. */
+const continueHead = '\0\0\x05\x01\x04\0\0\0\x01\x08\x03100'
+const dataEnd = '\0\0\x02\0\x01\0\0\0\x01hi'
+
+const faultyAnswers: readonly [name: string, frames: string, endsConnection: boolean][] = [
+  ['DATA before a head', dataEnd, false],
+  ['an end before a head', '\0\0\0\0\x01\0\0\0\x01', false],
+  ['DATA behind an interim head', continueHead + dataEnd, false],
+  ['a header block that cannot be read', '\0\0\x01\x01\x05\0\0\0\x01\x80', true],
+  ['a frame that is too large', '\0\x50\0\0\0\0\0\0\x01', true],
+  ['a stream of its own', '\0\0\x01\x01\x05\0\0\0\x02\x88', true],
+  ['a promise to push', '\0\0\x04\x05\x04\0\0\0\x01\0\0\0\x02', true],
+  ['settings that are none', '\0\0\x06\x04\0\0\0\0\0\0\x04\x80\0\0\0', true],
+]
+
+for (const [name, frames, endsConnection] of faultyAnswers) {
+  test(`${name} from an upstream is 502 UPE, and nothing of it reaches the client`, async () => {
+    await using origin = await startRawOrigin((write) => write(settingsFrame([]) + frames))
+    await using scene = await startHttp2Scene({
+      clusters: [{ name: 'two', addresses: [origin.address], settings: http2 }],
+      routes: [forwardTo('two')],
+    })
+    await using session = client(scene.port)
+    const answer = await ask(session, { ':path': '/' })
+    assert.equal(answer.status, 502)
+    assert.match(String(answer.body), /reset reason: protocol error/)
+    assert.equal(scene.records[0]?.flags, 'UPE')
+    const stats = scene.clusters.get('two')?.stats
+    assert.equal(stats?.cxProtocolError.value(), endsConnection ? 1 : 0)
+    assert.equal(stats?.rqTxReset.value(), 1)
+    assert.equal(stats?.cxDestroyWithActiveRq.value(), 0)
+    scene.runtime.pools.close()
+  })
+}
+
 test('a request that the client gives up is given up at the upstream', async () => {
   let code = -1
   await using origin = await startHttp2Origin((stream) => {

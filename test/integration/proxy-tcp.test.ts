@@ -242,6 +242,9 @@ test('a connection that lasts too long is cut', async () => {
   clock.advance(1_000)
   await asking
   await eventually(() => run.ended[0]?.flags === 'DT')
+  const stats = run.scene.registry.list()
+  const counter = stats.find(({ name }) => name === 'tcp.tcp.max_downstream_connection_duration')
+  assert.equal(counter?.value(), 1)
 })
 
 test('an upstream that resets resets the client', async () => {

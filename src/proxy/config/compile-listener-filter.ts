@@ -4,6 +4,7 @@ import { ProxyProtocolConfig_Version as ProxyVersion } from '../../xds/proto/gen
 import type { Listener } from '../../xds/proto/generated/envoy/config/listener/v3/listener.ts'
 import type { ListenerFilter } from '../../xds/proto/generated/envoy/config/listener/v3/listener_components.ts'
 import { ProxyProtocol } from '../../xds/proto/generated/envoy/extensions/filters/listener/proxy_protocol/v3/proxy_protocol.ts'
+import { TlsInspector } from '../../xds/proto/generated/envoy/extensions/filters/listener/tls_inspector/v3/tls_inspector.ts'
 import type { ConnectionInspection } from '../listener/listener-config.ts'
 import type { ProxyProtocolSettings } from '../tls/inspect-socket.ts'
 import {
@@ -21,6 +22,14 @@ import { decodeTyped, durationMs } from './message-value.ts'
 
 const tlsInspector = 'envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector'
 const httpInspector = 'envoy.extensions.filters.listener.http_inspector.v3.HttpInspector'
+
+export const tlsInspectorRule: MessageRule = {
+  type: tlsInspector,
+  fields: {
+    enableJa3Fingerprinting: refusedField('fingerprints of clients are not implemented', false),
+    initialReadBufferSize: ignored('what has come is read at once'),
+  },
+}
 
 export const proxyProtocolRule: MessageRule = {
   type: 'envoy.extensions.filters.listener.proxy_protocol.v3.ProxyProtocol',
@@ -104,7 +113,14 @@ function checkFilter(filter: ListenerFilter, report: FieldReport): void {
     refuse(at(report, 'filter_disabled'), 'switching listener filters off is not implemented')
   }
   const name = filterType(filter)
-  if ([tlsInspector, httpInspector, proxyProtocolRule.type].includes(name)) return
+  if (name === tlsInspector) {
+    const any = filter.configType?.$case === 'typedConfig' ? filter.configType.value : undefined
+    const here = at(report, 'typed_config')
+    const config = any && decodeTyped(any, TlsInspector, here)
+    if (config !== undefined) checkFields(config, tlsInspectorRule, here)
+    return
+  }
+  if (name === httpInspector || name === proxyProtocolRule.type) return
   refuse(report, `listener filter ${filter.name} (${name || 'no typed_config'}) is not implemented`)
 }
 

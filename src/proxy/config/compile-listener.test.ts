@@ -315,12 +315,21 @@ const refusals: readonly (readonly [claim: string, text: string, reason: RegExp]
     tunnelBy('use_post: true, post_path: "/a b"'),
     /tunneling_config\.post_path: is no path, got "\/a b"/,
   ],
+  [
+    'TCP connections that may last no time',
+    tcpWith('max_downstream_connection_duration: 0s'),
+    /max_downstream_connection_duration: value must be greater than 0s, got 0s/,
+  ],
 ]
 
 function tunnelBy(settings: string): string {
+  return tcpWith(`tunneling_config: {hostname: "a:1", ${settings}}`)
+}
+
+function tcpWith(settings: string): string {
   const type = 'type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy'
   return listenerWith(
-    `{name: tcp, typed_config: {"@type": ${type}, stat_prefix: s, cluster: c, tunneling_config: {hostname: "a:1", ${settings}}}}`,
+    `{name: tcp, typed_config: {"@type": ${type}, stat_prefix: s, cluster: c, ${settings}}}`,
   )
 }
 

@@ -51,7 +51,7 @@ export function compileTcpProxy(
       tunnel: compileTunnel(proxy, report),
       maxDurationMs: durationMs(
         proxy.maxDownstreamConnectionDuration,
-        { absentMs: 0 },
+        { absentMs: 0, least: 'positive' },
         at(report, 'max_downstream_connection_duration'),
       ),
     },

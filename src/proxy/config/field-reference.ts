@@ -21,7 +21,7 @@ import { clusterRule, forwardProxyClusterRule, upstreamHttpRule } from './cluste
 import { networkStateRule } from './compile-filter-state.ts'
 import { connectionLimitRule, networkRateLimitRule } from './compile-gate.ts'
 import { filterFeatures, forwardProxyFilterRule } from './compile-http-filter.ts'
-import { proxyProtocolRule } from './compile-listener-filter.ts'
+import { proxyProtocolRule, tlsInspectorRule } from './compile-listener-filter.ts'
 import { assignmentRule } from './endpoint-fields.ts'
 import { type FieldRule, type MessageRule, snakeCase } from './field-rule.ts'
 import { connectionManagerRule, listenerRule, routerRule, tcpProxyRule } from './listener-fields.ts'
@@ -40,6 +40,7 @@ const sections: readonly Section[] = [
     rules: [
       listenerRule,
       proxyProtocolRule,
+      tlsInspectorRule,
       connectionLimitRule,
       networkRateLimitRule,
       networkStateRule,

@@ -132,6 +132,7 @@ export class HttpLink {
         onRoom: () => {},
         onGoaway: (_connection, code) =>
           this.#owner.onLinkGoaway(this, code !== errorCodes.noError),
+        onProtocolError: () => {},
         onConnectionClose: () => this.#gone(),
         onBytes: () => {},
       },

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
-import { hostOf, parseAuthority, portOf, stripAuthority } from './authority.ts'
+import { hostOf, isUrlAuthority, parseAuthority, portOf, stripAuthority } from './authority.ts'
 
 test('a host is read in lower case, with its port', () => {
   assert.equal(parseAuthority('Shop.Example:8080'), 'shop.example:8080')
@@ -49,3 +49,23 @@ test('ports and dots are stripped as the listener says', () => {
   assert.equal(strip('matching', 'a:81'), 'a:81')
   assert.equal(strip('any', 'a.:81'), 'a')
 })
+
+const urlAuthorities: readonly (readonly [authority: string, isUrl: boolean])[] = [
+  ['a', true],
+  ['a:0', true],
+  ['a:65535', true],
+  ['a:65536', false],
+  ['a:', false],
+  ['[::1]', true],
+  ['[::1]:80', true],
+  ['[::1]:', false],
+  ['[bad]', false],
+  ['[1.2.3.4]', false],
+  ['[fe80::1%25eth0]:80', true],
+]
+
+for (const [authority, isUrl] of urlAuthorities) {
+  test(`${authority} ${isUrl ? 'may' : 'may not'} stand in a URL`, () => {
+    assert.equal(isUrlAuthority(authority), isUrl)
+  })
+}

@@ -2,6 +2,7 @@
  * The host of a request: checked, in lower case, with its port kept or stripped (RFC 3986 §3.2.2, §3.2.3).
  * Policies and routes compare it, so it has one spelling from here on (CVE-2021-39155).
  */
+import { isIPv6 } from 'node:net'
 
 /** Lower-case form, or undefined when `value` is no host with an optional port. */
 export function parseAuthority(value: string): string | undefined {
@@ -13,6 +14,19 @@ export function parseAuthority(value: string): string | undefined {
 // decodes. No userinfo.
 const authorityForm =
   /^(?:\[[0-9a-f:.]+(?:%25[0-9a-z._~-]+)?\]|[0-9a-z._~!$&'()*+;=%-]+)(?::\d{0,5})?$/
+
+const portMax = 65_535
+
+/**
+ * Of a URL or a CONNECT more is asked than of a Host, as in Envoy: a port where there is a colon, one that can be, and
+ * an address between brackets.
+ */
+export function isUrlAuthority(authority: string): boolean {
+  const colon = portColon(authority)
+  if (colon === authority.length - 1) return false
+  if (colon !== -1 && Number(authority.slice(colon + 1)) > portMax) return false
+  return !authority.startsWith('[') || isIPv6(authority.slice(1, authority.indexOf(']')))
+}
 
 /** Where the port's colon is, or -1. */
 export function portColon(authority: string): number {

@@ -6,7 +6,7 @@
  * head that asks for an upgrade, until it is known whether bytes of HTTP or of another protocol follow.
  */
 import { unreachable } from '../../lib/assert.ts'
-import { parseAuthority } from '../http/authority.ts'
+import { isUrlAuthority, parseAuthority } from '../http/authority.ts'
 import { HeaderList } from '../http/header-list.ts'
 import type { RequestHead } from '../http/message.ts'
 import { BodyDecoder, type BodySink } from './body-decoder.ts'
@@ -237,6 +237,7 @@ export class RequestParser {
   #readAuthorityForm(head: RequestHead, target: string): Refusal | undefined {
     const authority = parseAuthority(target)
     if (authority === undefined || !connectTarget.test(authority)) return 'target'
+    if (!isUrlAuthority(authority)) return 'target'
     head.authority = authority
     this.#isAbsolute = true
     return undefined
@@ -250,7 +251,7 @@ export class RequestParser {
     const authority = parseAuthority(
       end === -1 ? target.slice(start) : target.slice(start, start + end),
     )
-    if (authority === undefined) return 'target'
+    if (authority === undefined || !isUrlAuthority(authority)) return 'target'
     const rest = end === -1 ? '' : target.slice(start + end)
     head.authority = authority
     head.path = rest.startsWith('/') ? rest : `/${rest}`

@@ -17,7 +17,7 @@ import type { CopyBuffers } from '../wire/copy-buffer.ts'
 import { endText, remoteText } from '../wire/end-text.ts'
 import type { Wire } from '../wire/wire.ts'
 import { ClientStream, type ClientStreamOwner } from './client-stream.ts'
-import { errorCodes, pingFrame, streamIdMax, type ErrorCode } from './frame.ts'
+import { errorCodes, pingFrame, streamIdMax } from './frame.ts'
 import type { FieldSink } from './hpack/decoder.ts'
 import { Keepalive } from './keepalive.ts'
 import { MessageFields, type FieldLimits } from './message-fields.ts'
@@ -46,6 +46,8 @@ export interface Http2ClientOwner {
   /** The upstream ends it. */
   /** `code`: RFC 9113 §7; 0 says goodbye in good order. */
   onGoaway(connection: Http2ClientConnection, code: number): void
+  /** The upstream broke a rule that concerns all its streams. */
+  onProtocolError(): void
   onConnectionClose(connection: Http2ClientConnection): void
   /** Bytes that crossed the wire for one request. */
   onBytes(received: number, sent: number): void
@@ -120,8 +122,9 @@ export class Http2ClientConnection implements SessionOwner, ClientStreamOwner {
   }
 
   /** Its streams are told first, and are gone then. */
-  onBeforeEnd(): void {
-    if (this.activeStreams !== 0) this.wasBusy = true
+  onBeforeEnd(by?: 'failure' | 'peer'): void {
+    // As Envoy: of one that broke a rule, the streams are reset before it ends.
+    if (by !== 'failure' && this.activeStreams !== 0) this.wasBusy = true
   }
 
   get activeStreams(): number {
@@ -276,7 +279,8 @@ export class Http2ClientConnection implements SessionOwner, ClientStreamOwner {
     this.#keepalive?.onActivity()
   }
 
-  onFailure(_code: ErrorCode, _reason: string): void {
+  onFailure(): void {
+    this.#options.owner.onProtocolError()
     if (!this.#isClosing) this.#noteEnd('local')
     this.#isClosing = true
     this.#wire.end()
@@ -307,6 +311,7 @@ export class Http2ClientConnection implements SessionOwner, ClientStreamOwner {
     const stream = session.openStream(id)
     this.#promised -= 1
     stream.events = one
+    stream.awaitsHead = true
     this.#clientStreams.add(id, one)
     session.sender.sendBlock(stream, encodeRequest(session.encoder, head), isEnd)
     one.onOpened(stream)
@@ -326,6 +331,7 @@ export class Http2ClientConnection implements SessionOwner, ClientStreamOwner {
       one.onInformational(head)
       return
     }
+    stream.awaitsHead = false
     one.isTunnel = head.status < 300 && isTunnel(request)
     if (one.isTunnel) acceptTunnel(head, request)
     else stream.bodyLeft = read.promisedBytes

@@ -163,7 +163,8 @@ export class ClientStream implements UpstreamStream, StreamEvents {
 
   onStreamReset({ by, code, message }: StreamReset): void {
     if (by === 'connection') this.fail('upstream-termination', message, true)
-    else if (by === 'us') this.fail('upstream-protocol-error', message, true)
+    else if (by === 'us' || by === 'connection-failure')
+      this.fail('upstream-protocol-error', message, true)
     else if (code === errorCodes.refusedStream) {
       this.fail('upstream-refused-stream', 'stream refused', false)
     } else if (code === errorCodes.protocolError) {

@@ -1,6 +1,10 @@
-/** What a frame must be whatever the state of its connection is (RFC 9113 §6): its size, and whether it names a stream. */
+/**
+ * What a frame must be whatever the state of its connection is (RFC 9113 §6): its size, and whether it names a stream. And
+ * where in its stream DATA may come (§8.1).
+ */
 import type { Frame } from './frame-reader.ts'
 import { errorCodes, frameFlags, frameTypes, type ErrorCode } from './frame.ts'
+import type { Http2Stream } from './stream.ts'
 
 export interface FrameProblem {
   readonly code: ErrorCode
@@ -57,4 +61,20 @@ export function frameProblem(frame: Frame, payload: Buffer): FrameProblem | unde
   return dependsOnItself
     ? { code: errorCodes.protocolError, reason: 'a stream that depends on itself' }
     : undefined
+}
+
+const behindEnd: FrameProblem = {
+  code: errorCodes.streamClosed,
+  reason: 'DATA behind the end of the stream',
+}
+const beforeHead: FrameProblem = {
+  code: errorCodes.protocolError,
+  reason: 'DATA before the head of the response',
+}
+
+export function dataProblem(
+  stream: Pick<Http2Stream, 'isRemoteEnded' | 'awaitsHead'>,
+): FrameProblem | undefined {
+  if (stream.isRemoteEnded) return behindEnd
+  return stream.awaitsHead ? beforeHead : undefined
 }

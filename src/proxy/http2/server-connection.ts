@@ -86,8 +86,6 @@ export class Http2ServerConnection implements SessionOwner, ServerStreamOwner {
   /** How it ended: by whom, and whether a request was on it. */
   endedBy: 'local' | 'remote' | undefined
   wasBusy = false
-  /** The client broke a rule. */
-  hasFailed = false
   #requests = 0
   #isClosed = false
 
@@ -222,15 +220,15 @@ export class Http2ServerConnection implements SessionOwner, ServerStreamOwner {
     this.#keepalive?.onActivity()
   }
 
-  onFailure(code: ErrorCode, _reason: string): void {
-    if (code !== errorCodes.noError) this.#options.owner.onProtocolError()
+  onFailure(code: ErrorCode, isFlood: boolean): void {
+    // As Envoy: floods have counters of their own.
+    if (code !== errorCodes.noError && !isFlood) this.#options.owner.onProtocolError()
     this.#noteConnectionEnd('local')
     this.#wire.end()
     this.#startClosing()
   }
 
   onBeforeEnd(by: 'failure' | 'peer'): void {
-    this.hasFailed = by === 'failure'
     this.#noteConnectionEnd(by === 'peer' ? 'remote' : 'local')
   }
 
@@ -365,7 +363,7 @@ export class Http2ServerConnection implements SessionOwner, ServerStreamOwner {
     const wasReset = one.wasReset && !one.isHeadSent
     if (this.#resets.onStreamEnd({ wasReset, livedMs })) return
     this.#options.owner.onTooManyResets()
-    this.session.fail(errorCodes.enhanceYourCalm, 'too_many_premature_resets')
+    this.session.fail(errorCodes.enhanceYourCalm, 'too_many_premature_resets', true)
   }
 
   // The end.

@@ -11,8 +11,6 @@ import { lastBytes, type Http2Stream, type StreamEvents, type StreamReset } from
 
 export interface ServerStreamOwner {
   readonly session: Http2Session
-  /** The connection is over, because the client broke a rule of HTTP/2. */
-  readonly hasFailed: boolean
   /** A response is about to begin. */
   onResponse(): void
   /** The whole answer is there, and the client does not take it yet. */
@@ -156,7 +154,7 @@ export class ServerStream implements DownstreamStream, StreamEvents {
   onStreamReset(reset: StreamReset): void {
     const exchange = this.#exchange
     this.#exchange = undefined
-    const isGone = reset.by === 'connection' && !this.#owner.hasFailed
+    const isGone = reset.by === 'connection'
     if (isGone) exchange?.onDownstreamClose()
     else {
       const failure = reset.by === 'peer' ? 'downstream-reset' : 'messaging-error'

@@ -14,7 +14,7 @@ import type { Wire, WireEvents } from '../wire/wire.ts'
 import { ClosedStreams } from './closed-streams.ts'
 import { FloodGuard, type Flood } from './flood-guard.ts'
 import { FrameReader, type Frame, type FrameSink } from './frame-reader.ts'
-import { frameProblem } from './frame-rules.ts'
+import { dataProblem, frameProblem } from './frame-rules.ts'
 import {
   defaultWindowBytes,
   errorCodes,
@@ -67,7 +67,7 @@ export interface SessionOwner {
   /** Its streams are about to be cut. */
   onBeforeEnd?(by: 'failure' | 'peer'): void
   /** The session has ended by an error of the peer; GOAWAY is written. */
-  onFailure(code: ErrorCode, reason: string): void
+  onFailure(code: ErrorCode, isFlood: boolean): void
   onPingAck(payload: string): void
   /** A header block has begun whose end has not come yet. */
   onOpenBlock(): void
@@ -197,13 +197,13 @@ export class Http2Session implements WireEvents, FrameSink, StreamOwner {
   }
 
   /** Breaks off: the peer learns why, streams hear that they are over. */
-  fail(code: ErrorCode, reason: string): void {
+  fail(code: ErrorCode, reason: string, isFlood = false): void {
     if (this.isOver || this.#isFailing) return
     this.#isFailing = true
     this.sender.sendControl(goawayFrame(this.lastPeerStreamId, code, reason))
     this.#options.stats.goawaySent.add(1)
-    this.#endAll(reason, 'failure')
-    this.#owner.onFailure(code, reason)
+    this.#endAll(reason, 'connection-failure')
+    this.#owner.onFailure(code, isFlood)
   }
 
   /** Ends without an error; what was written leaves. */
@@ -281,10 +281,8 @@ export class Http2Session implements WireEvents, FrameSink, StreamOwner {
     this.#dataStream = undefined
     const stream = this.streams.get(streamId)
     if (stream === undefined) return this.#onStrayFrame(streamId, 'DATA')
-    if (stream.isRemoteEnded) {
-      this.#cutStream(stream, errorCodes.streamClosed, 'DATA behind the end of the stream')
-      return true
-    }
+    const problem = dataProblem(stream)
+    if (problem !== undefined) return this.#cutStream(stream, problem.code, problem.reason)
     stream.receiveWindow -= bytes
     stream.wireBytesReceived += bytes + 9
     if (stream.receiveWindow < 0) {
@@ -545,11 +543,12 @@ export class Http2Session implements WireEvents, FrameSink, StreamOwner {
     }
   }
 
-  /** The peer broke a rule that concerns one stream only. */
-  #cutStream(stream: Http2Stream, code: ErrorCode, message: string): void {
+  /** The peer broke a rule that concerns one stream only: true, the connection goes on. */
+  #cutStream(stream: Http2Stream, code: ErrorCode, message: string): true {
     const { events } = stream
     this.resetStream(stream, code)
     events?.onStreamReset({ code, by: 'us', message })
+    return true
   }
 
   #closeStream(stream: Http2Stream, isReset: boolean): void {
@@ -567,20 +566,20 @@ export class Http2Session implements WireEvents, FrameSink, StreamOwner {
   }
 
   #onFlood(flood: Flood): false {
-    this.fail(errorCodes.enhanceYourCalm, flood)
+    this.fail(errorCodes.enhanceYourCalm, flood, true)
     return false
   }
 
-  #endAll(message: string, by: 'failure' | 'peer' = 'peer'): void {
+  #endAll(message: string, by: 'connection' | 'connection-failure' = 'connection'): void {
     if (this.isOver) return
     this.isOver = true
-    this.#owner.onBeforeEnd?.(by)
+    this.#owner.onBeforeEnd?.(by === 'connection' ? 'peer' : 'failure')
     this.#reader.stop()
     this.sender.stop()
     this.#settingsTimer.close()
     for (const { stream } of this.streams.list()) {
       this.#closeStream(stream, true)
-      stream.cut({ code: errorCodes.noError, by: 'connection', message })
+      stream.cut({ code: errorCodes.noError, by, message })
     }
   }
 }

@@ -21,8 +21,11 @@ export interface StreamEvents {
 export interface StreamReset {
   /** Of RST_STREAM; a peer may send any number. */
   readonly code: number
-  /** Who gave up: the peer, we for what the peer did on this stream, or the connection with all its streams. */
-  readonly by: 'peer' | 'us' | 'connection'
+  /**
+   * Who gave up: the peer, we for what the peer did on this stream, or the connection with all its streams, which
+   * ended, or failed because the peer broke a rule.
+   */
+  readonly by: 'peer' | 'us' | 'connection' | 'connection-failure'
   readonly message: string
 }
 
@@ -57,6 +60,8 @@ export class Http2Stream {
   consumedBytes = 0
   /** Held, and given back to the connection's window already. */
   lentBytes = 0
+  /** Whether DATA would be of no message: the head of the response has not come. */
+  awaitsHead = false
   /** END_STREAM has come, or the like of it. */
   isRemoteEnded = false
   /** END_STREAM has left. */

@@ -2,18 +2,21 @@
  * An accepted connection on its way to its filter chain: its first bytes are looked at where the listener asks for it, the
  * chain is chosen, and TLS is spoken where the chain has it. Nothing of what is inside has been read when it arrives.
  *
- * Until then it counts as a connection of the listener; what goes wrong is counted by its reason and ends it.
+ * It counts as a connection of the listener from when its chain is chosen; what goes wrong is counted by its reason and
+ * ends it.
  */
 import type { Socket } from 'node:net'
 
 import type { Placed } from '../../lib/roster.ts'
 import type { ProxyRuntime } from '../runtime.ts'
+import { helloBytesMax, type RefusedHello } from '../tls/client-hello.ts'
 import { countRefusal, countSuccess } from '../tls/count-tls.ts'
 import type { AcceptResult, DownstreamTls } from '../tls/downstream-tls.ts'
 import {
   type BadProxyHeader,
   type Inspection,
   inspectSocket,
+  type Silence,
   uninspected,
 } from '../tls/inspect-socket.ts'
 import type { TlsReason } from '../tls/tls-reason.ts'
@@ -25,12 +28,16 @@ import type { ConnectionInspection, FilterChain, ListenerConfig } from './listen
 export interface IncomingOwner {
   readonly runtime: ProxyRuntime
   readonly config: ListenerConfig
+  /** There is a chain, and perhaps a handshake to come. */
+  onChosen(): void
   /** Called once unless `destroy` was; a wire, or nothing where the connection came to nothing. */
   onIncoming(incoming: Incoming, arrived: ArrivedConnection | undefined): void
 }
 
 /** A connection without a filter chain yet. */
 export interface Incoming extends Placed {
+  /** Whether there is one, and TLS has still to be spoken. */
+  readonly isChosen: boolean
   destroy(): void
 }
 
@@ -41,6 +48,7 @@ export interface ArrivedConnection {
 
 export class IncomingConnection implements Incoming {
   place = -1
+  isChosen = false
   readonly #socket: Socket
   readonly #owner: IncomingOwner
   #stop: () => void = () => {}
@@ -56,10 +64,12 @@ export class IncomingConnection implements Incoming {
     const { timeoutMs, tls: needsTls, http: needsHttp, proxyProtocol } = inspection
     const options = { clock, timeoutMs, needsTls, needsHttp, proxyProtocol }
     this.#stop = inspectSocket(this.#socket, options, (outcome) => {
-      if (outcome === 'closed') this.#end(undefined)
-      else if (outcome === 'timeout') this.#onSilence(inspection)
-      else if ('kind' in outcome) this.#onBadHeader(outcome)
-      else this.#onInspected(outcome)
+      if (outcome === 'closed') this.#onLeft()
+      else if (outcome === 'header-timeout') this.#onHeaderSilence()
+      else if (typeof outcome === 'string') this.#refuse(...refusedHellos[outcome])
+      else if (!('kind' in outcome)) this.#onInspected(outcome)
+      else if (outcome.kind === 'timeout') this.#onSilence(inspection, outcome)
+      else this.#onBadHeader(outcome)
     })
   }
 
@@ -70,14 +80,25 @@ export class IncomingConnection implements Incoming {
     this.#socket.destroy()
   }
 
-  #onSilence(inspection: ConnectionInspection): void {
+  #onSilence(inspection: ConnectionInspection, { proxied }: Silence): void {
     const { stats } = this.#owner.config
     stats?.preCxTimeout.add(1)
     if (inspection.continuesOnTimeout) {
-      this.#onInspected(uninspected)
+      this.#onInspected({ ...uninspected, proxied })
       return
     }
     this.#refuse('handshake-timeout', `nothing was said within ${inspection.timeoutMs} ms`)
+  }
+
+  #onLeft(): void {
+    this.#owner.config.stats?.listenerFilterRemoteClose.add(1)
+    this.#end(undefined)
+  }
+
+  /** Who must say whose connection it is does not get in by saying nothing. */
+  #onHeaderSilence(): void {
+    this.#owner.config.stats?.preCxTimeout.add(1)
+    this.#end(undefined)
   }
 
   #onBadHeader({ message }: BadProxyHeader): void {
@@ -97,6 +118,8 @@ export class IncomingConnection implements Incoming {
       this.#refuse(...missingChain(seen, config))
       return
     }
+    this.isChosen = true
+    this.#owner.onChosen()
     if (chain.tls === undefined) this.#arrive(chain, seen)
     else if (seen.transportProtocol === 'tls') this.#handshake(chain, { tls: chain.tls, seen })
     else this.#refuse('plaintext-refused', 'plaintext where TLS is spoken')
@@ -167,6 +190,11 @@ export class IncomingConnection implements Incoming {
 
 interface ChosenChain extends Pick<Inspection, 'proxied'> {
   readonly chain: FilterChain
+}
+
+const refusedHellos: Readonly<Record<RefusedHello, [TlsReason, string]>> = {
+  'too-large': ['protocol-error', `a hello of more than ${helloBytesMax} octets`],
+  'bad-version': ['protocol-version', 'a hello of no version of TLS from 1.0 to 1.3'],
 }
 
 function missingChain(seen: Inspection, config: ListenerConfig): [TlsReason, string] {

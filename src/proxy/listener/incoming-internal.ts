@@ -19,6 +19,7 @@ const noBytes = Buffer.alloc(0)
 
 export class IncomingInternal {
   place = -1
+  isChosen = false
   readonly #wire: Wire
   readonly #owner: IncomingOwner
   #held: Buffer = noBytes
@@ -41,7 +42,8 @@ export class IncomingInternal {
       onData: (chunk) => {
         this.#held = Buffer.concat([this.#held, chunk])
         const found = inspectBytes(this.#held, inspection.http)
-        if (found !== 'more') this.#choose(found)
+        if (found === 'too-large' || found === 'bad-version') this.#end()
+        else if (found !== 'more') this.#choose(found)
         else if (this.#held.length > inspectedBytesMax) this.#choose(uninspected)
       },
       // Nothing more will come: what is there is all that can be known.
@@ -79,6 +81,8 @@ export class IncomingInternal {
       return
     }
     this.#isOver = true
+    this.isChosen = true
+    this.#owner.onChosen()
     this.#timer?.cancel()
     this.#wire.pause()
     const wire = new ReplayWire(this.#wire, {

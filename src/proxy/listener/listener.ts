@@ -107,8 +107,8 @@ class OpenedListener implements Listener, ConnectionHost {
   #drain: Drain | undefined
   #unwatch: () => void
   readonly #acceptInternal = (wire: Wire): void => {
-    const { chains, defaultChain, inspection } = this.config
-    if (inspection === undefined) this.#acceptWire(wire, chains[0] ?? defaultChain)
+    const { inspection } = this.config
+    if (inspection === undefined) this.#acceptUnseen(wire)
     else {
       const incoming = new IncomingInternal(wire, this)
       this.#addIncoming(incoming)
@@ -252,15 +252,21 @@ class OpenedListener implements Listener, ConnectionHost {
 
   onIncoming(incoming: Incoming, arrived: ArrivedConnection | undefined): void {
     if (!this.#incoming.delete(incoming)) return
-    this.#count(-1)
+    if (incoming.isChosen) this.#count(-1)
+    else this.#countIncoming(-1)
     if (arrived !== undefined) this.#acceptWire(arrived.wire, arrived.chain)
-    else this.config.acceptStats?.cxDestroy.add(1)
+    else if (incoming.isChosen) this.config.acceptStats?.cxDestroy.add(1)
+  }
+
+  onChosen(): void {
+    this.#countIncoming(-1)
+    this.config.acceptStats?.cxTotal.add(1)
+    this.#count(1)
   }
 
   /** Most connections: nothing to look at, nothing to wait for, and no socket. */
   #acceptHandle(handle: StreamHandle): boolean {
-    const { inspection, chains, defaultChain, acceptStats } = this.config
-    if (inspection !== undefined || this.#isStopped) return false
+    if (this.config.inspection !== undefined || this.#isStopped) return false
     // Asked once: the points of the overload manager count each time that they are.
     const refusal = this.#refusal()
     if (refusal !== undefined) {
@@ -274,8 +280,7 @@ class OpenedListener implements Listener, ConnectionHost {
       handle.close(() => {})
       return true
     }
-    acceptStats?.cxTotal.add(1)
-    this.#acceptWire(wire, chains[0] ?? defaultChain)
+    this.#acceptUnseen(wire)
     return true
   }
 
@@ -303,11 +308,10 @@ class OpenedListener implements Listener, ConnectionHost {
   }
 
   #serve(socket: Socket): void {
-    this.config.acceptStats?.cxTotal.add(1)
     // An adopted server may have been made with other options.
     socket.allowHalfOpen = true
     socket.setNoDelay(true)
-    const { inspection, chains, defaultChain } = this.config
+    const { inspection } = this.config
     if (inspection !== undefined) {
       const incoming = new IncomingConnection(socket, this)
       this.#addIncoming(incoming)
@@ -316,12 +320,18 @@ class OpenedListener implements Listener, ConnectionHost {
     }
     const { handles, turn, acceptBuffer: buffer } = this.runtime
     const wire = handles?.take(socket, this.#localEnd) ?? acceptWire(socket, { turn, buffer })
-    this.#acceptWire(wire, chains[0] ?? defaultChain)
+    this.#acceptUnseen(wire)
   }
 
   #addIncoming(incoming: Incoming): void {
     this.#incoming.add(incoming)
-    this.#count(1)
+    this.#countIncoming(1)
+  }
+
+  /** As in Envoy, what has no chain yet is no connection of the listener's, but one of the process. */
+  #countIncoming(amount: 1 | -1): void {
+    this.config.acceptStats?.preCxActive.add(amount)
+    if (this.#isCounted) this.runtime.overload.connectionsActive += amount
   }
 
   #count(amount: 1 | -1): void {
@@ -354,12 +364,19 @@ class OpenedListener implements Listener, ConnectionHost {
     return this.#isStopped || overload.rejectsConnections() ? 'overloadReject' : undefined
   }
 
-  #acceptWire(wire: Wire, chain: FilterChain | undefined): void {
+  /** The first chain takes every connection as it comes. */
+  #acceptUnseen(wire: Wire): void {
+    const { chains, defaultChain, acceptStats } = this.config
+    const chain = chains[0] ?? defaultChain
     if (chain === undefined) {
-      this.config.acceptStats?.cxDestroy.add(1)
       wire.destroy()
       return
     }
+    acceptStats?.cxTotal.add(1)
+    this.#acceptWire(wire, chain)
+  }
+
+  #acceptWire(wire: Wire, chain: FilterChain): void {
     const { network, gates } = chain
     const refusedMs = gates && refuseAt(gates)
     if (refusedMs !== undefined) {

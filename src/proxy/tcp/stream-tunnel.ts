@@ -123,6 +123,7 @@ class StreamTunnel implements Wire, ResponseEvents {
           if (this.#isRequestEnded) connection.drain()
         },
         onGoaway() {},
+        onProtocolError: () => cluster.stats.cxProtocolError.add(1),
         onConnectionClose: () => this.#onConnectionClose(),
         onBytes() {},
       },

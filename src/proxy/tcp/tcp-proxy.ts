@@ -64,7 +64,7 @@ class TcpConnection implements OpenConnection {
     this.#config = config
     this.#startMs = runtime.clock.monotonicMs()
     this.#idle = new LazyTimer(runtime.clock, () => this.#onIdle())
-    this.#lifetime = new LazyTimer(runtime.clock, () => this.#end('DT', 'max_connection_duration'))
+    this.#lifetime = new LazyTimer(runtime.clock, () => this.#onTooOld())
     const { direct } = wire
     this.#record = {
       startMs: runtime.clock.nowMs(),
@@ -328,6 +328,11 @@ class TcpConnection implements OpenConnection {
     this.#config.stats.idleTimeout.add(1)
     // As Envoy, which has no flag for it: its counter tells.
     this.#end('-', 'idle_timeout')
+  }
+
+  #onTooOld(): void {
+    this.#config.stats.maxDuration.add(1)
+    this.#end('DT', 'max_connection_duration')
   }
 
   #touch(): void {

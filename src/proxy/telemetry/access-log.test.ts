@@ -135,6 +135,12 @@ const operators: readonly (readonly [format: string, expected: string, Partial<R
     ['%UPSTREAM_HOSTS_ATTEMPTED%', '10.0.0.1:8080', { hostReached: host }],
     ['%UPSTREAM_PROTOCOL% %UPSTREAM_WIRE_BYTES_SENT%', 'HTTP/1.1 120'],
     ['%PATH(NQ:ORIG)% %QUERY_PARAM(q)% %QUERY_PARAMS%', '/asked 1 q=1'],
+    [
+      '%REQUESTED_SERVER_NAME%',
+      'outbound_.80_._.a-b.c',
+      { requestedServerName: 'outbound_.80_._.a-b.c' },
+    ],
+    ['%REQUESTED_SERVER_NAME%', 'invalid:_.a_b', { requestedServerName: '*.a b' }],
     ['%REQUESTED_SERVER_NAME(SNI_FIRST:HOST)%', 'my-go-service:8080'],
     ['%TRAILER(X-END)%', 'yes', { responseTrailers: headerList({ 'x-end': 'yes' }) }],
     ['%RESPONSE_HEADERS_BYTES%', '32'],

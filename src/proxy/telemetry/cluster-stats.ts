@@ -294,6 +294,8 @@ export interface Http2Stats {
 export interface AcceptStats {
   readonly cxTotal: Counter
   readonly cxActive: Gauge
+  /** Connections whose first bytes are waited for. */
+  readonly preCxActive: Gauge
   readonly cxDestroy: Counter
   /** Above the listener's own ceiling. */
   readonly overflow: Counter
@@ -309,6 +311,8 @@ export interface ListenerStats {
   readonly noFilterChainMatch: Counter
   /** Connections that said nothing while their first bytes were waited for. */
   readonly preCxTimeout: Counter
+  /** Clients that left meanwhile. */
+  readonly listenerFilterRemoteClose: Counter
   /** Connections whose PROXY header was missing or broken. */
   readonly proxyHeaderError: Counter
   close(): void
@@ -342,5 +346,6 @@ export interface TcpStats {
   readonly rxBytes: Counter
   readonly txBytes: Counter
   readonly idleTimeout: Counter
+  readonly maxDuration: Counter
   close(): void
 }

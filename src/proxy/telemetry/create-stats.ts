@@ -386,6 +386,7 @@ export function createAcceptStats(registry: StatsRegistry, address: string): Acc
   return {
     cxTotal: scope.counter('downstream_cx_total'),
     cxActive: scope.gauge('downstream_cx_active'),
+    preCxActive: scope.gauge('downstream_pre_cx_active'),
     cxDestroy: scope.counter('downstream_cx_destroy'),
     overflow: scope.counter('downstream_cx_overflow'),
     globalOverflow: scope.counter('downstream_global_cx_overflow'),
@@ -418,6 +419,7 @@ export function createListenerStats(registry: StatsRegistry, address: string): L
     tls: createTlsStats(scope, 'downstream'),
     noFilterChainMatch: scope.counter('no_filter_chain_match'),
     preCxTimeout: scope.counter('downstream_pre_cx_timeout'),
+    listenerFilterRemoteClose: scope.counter('downstream_listener_filter_remote_close'),
     proxyHeaderError: scope.counter('downstream_cx_proxy_proto_error'),
     close: () => scope.close(),
   }
@@ -436,6 +438,7 @@ export function createTcpStats(registry: StatsRegistry, statPrefix: string): Tcp
     rxBytes: scope.counter('downstream_cx_rx_bytes_total'),
     txBytes: scope.counter('downstream_cx_tx_bytes_total'),
     idleTimeout: scope.counter('idle_timeout'),
+    maxDuration: scope.counter('max_downstream_connection_duration'),
     close: () => scope.close(),
   }
 }

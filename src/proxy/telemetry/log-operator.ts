@@ -128,7 +128,7 @@ function timeOperator(
 function serverNameOperator(argument: string): Compiled<LogOperator> {
   const [order = '', which = ''] = argument.split(':')
   const here = `%REQUESTED_SERVER_NAME(${argument})%`
-  const name: LogOperator = (source) => textOf(source.requestedServerName)
+  const name: LogOperator = (source) => serverNameText(source.requestedServerName)
   if (!['', 'SNI_ONLY', 'SNI_FIRST', 'HOST_FIRST'].includes(order)) {
     return refused(`${here}: SNI_ONLY, SNI_FIRST or HOST_FIRST expected`)
   }
@@ -141,6 +141,15 @@ function serverNameOperator(argument: string): Compiled<LogOperator> {
     ? compiled((source) => name(source) ?? host(source))
     : compiled((source) => host(source) ?? name(source))
 }
+
+/** A name that is none is marked, and nothing of it can be taken for anything else in the log (as Envoy). */
+function serverNameText(name: string | undefined): string | undefined {
+  if (name === undefined || name === '') return undefined
+  return notInNames.test(name) ? `invalid:${name.replaceAll(allNotInNames, '_')}` : name
+}
+
+const notInNames = /[^\w.-]/
+const allNotInNames = /[^\w.-]/g
 
 function hostOperator(which: string): LogOperator {
   const original: LogOperator = ({ request }) => request?.headers.get('x-envoy-original-host')

@@ -2,7 +2,8 @@
  * The few facts of a ClientHello that choose a filter chain, read from the first bytes of a connection before any of them
  * is used up: server name (SNI) and application protocols (ALPN). RFC 8446 §4.1.2, RFC 6066 §3, RFC 7301.
  *
- * Bounds: a hello of at most `helloBytesMax` octets (Envoy `max_client_hello_size`); whatever does not parse is no TLS.
+ * Bounds: a hello of at most `helloBytesMax` octets (Envoy `max_client_hello_size`). What does not parse is no TLS: an
+ * extension that comes twice, a server name that another reader could take for another one.
  */
 export interface ClientHello {
   readonly serverName: string | undefined
@@ -16,14 +17,17 @@ const messageClientHello = 1
 const extensionServerName = 0
 const extensionAlpn = 16
 
+/** A hello, and one that nobody is to answer: it is neither read on nor taken for plaintext. */
+export type RefusedHello = 'too-large' | 'bad-version'
+
 /** `more`: the bytes so far may become a hello. `none`: they never will. */
-export function parseClientHello(bytes: Buffer): ClientHello | 'more' | 'none' {
+export function parseClientHello(bytes: Buffer): ClientHello | RefusedHello | 'more' | 'none' {
   const message = handshakeBytes(bytes)
   if (message === 'none') return 'none'
   if (message.length > 0 && message[0] !== messageClientHello) return 'none'
   if (message.length < 4) return 'more'
   const length = message.readUIntBE(1, 3)
-  if (length > helloBytesMax) return 'none'
+  if (length > helloBytesMax) return 'too-large'
   if (message.length < 4 + length) return 'more'
   return parseBody(new Reader(message.subarray(4, 4 + length)))
 }
@@ -55,41 +59,64 @@ function isWhole(parts: readonly Buffer[]): boolean {
   return total >= 4 + first.readUIntBE(1, 3)
 }
 
-function parseBody(reader: Reader): ClientHello | 'none' {
-  reader.skip(2 + 32)
+/** Of TLS 1.0 and 1.3: what came before and may come after is spoken by nobody. */
+const versionMin = 0x0301
+const versionMax = 0x0304
+
+function parseBody(reader: Reader): ClientHello | 'bad-version' | 'none' {
+  const version = reader.number(2)
+  reader.skip(32)
   reader.skip(reader.number(1))
   reader.skip(reader.number(2))
   reader.skip(reader.number(1))
   if (reader.isBroken) return 'none'
+  const hello = parseExtensions(reader.isAtEnd ? reader : reader.inner(2))
+  const isKnown = version >= versionMin && version <= versionMax
+  return hello === 'none' || isKnown ? hello : 'bad-version'
+}
+
+function parseExtensions(extensions: Reader): ClientHello | 'none' {
   let serverName: string | undefined
   let applicationProtocols: readonly string[] = []
-  const extensions = reader.isAtEnd ? reader : reader.inner(2)
+  const types = new Set<number>()
   while (!extensions.isAtEnd && !extensions.isBroken) {
     const type = extensions.number(2)
     const content = extensions.inner(2)
-    if (type === extensionServerName) serverName = parseServerName(content)
+    if (content.isBroken || types.has(type)) return 'none'
+    types.add(type)
+    if (type === extensionServerName) serverName = parseServerName(content) ?? ''
     else if (type === extensionAlpn) applicationProtocols = parseProtocols(content)
-    if (content.isBroken) return 'none'
   }
-  return extensions.isBroken ? 'none' : { serverName, applicationProtocols }
+  return extensions.isBroken || serverName === '' ? 'none' : { serverName, applicationProtocols }
 }
 
+const serverNameLengthMax = 255
+
+/** The one host_name of the list; undefined where it is anything else, as other types of names are not defined. */
 function parseServerName(content: Reader): string | undefined {
   const list = content.inner(2)
-  while (!list.isAtEnd && !list.isBroken) {
-    const type = list.number(1)
-    const name = list.inner(2).text()
-    // Names of another type than host_name are not defined. Names are compared without case.
-    if (type === 0 && name !== '') return name.toLowerCase()
-  }
-  return undefined
+  const type = list.number(1)
+  const name = list.inner(2).text()
+  const isWhole = !list.isBroken && list.isAtEnd && content.isAtEnd
+  if (!isWhole || type !== 0 || name === '' || name.length > serverNameLengthMax) return undefined
+  // Names are compared without case.
+  return name.includes('\0') ? undefined : lowerAscii(name)
 }
 
+/** Octets beyond ASCII stay: they are of no character set that is known here. */
+function lowerAscii(name: string): string {
+  return name.replace(/[A-Z]+/g, (upper) => upper.toLowerCase())
+}
+
+/** None, where the list is broken: the handshake is where that is said. */
 function parseProtocols(content: Reader): readonly string[] {
   const list = content.inner(2)
   const protocols: string[] = []
-  while (!list.isAtEnd && !list.isBroken) protocols.push(list.inner(1).text())
-  return protocols
+  while (!list.isAtEnd) {
+    protocols.push(list.inner(1).text())
+    if (list.isBroken) return []
+  }
+  return list.isBroken ? [] : protocols
 }
 
 /** Reads past nothing: beyond the end it is broken, and gives zeros. */

@@ -10,8 +10,13 @@ import type { Socket } from 'node:net'
 
 import { unreachable } from '../../lib/assert.ts'
 import type { Clock } from '../../lib/clock.ts'
-import { parseProxyHeader, type ProxyAddresses, type ProxyVersion } from '../wire/proxy-protocol.ts'
-import { helloBytesMax, parseClientHello } from './client-hello.ts'
+import {
+  parseProxyHeader,
+  type ProxyAddresses,
+  proxyHeaderVersion,
+  type ProxyVersion,
+} from '../wire/proxy-protocol.ts'
+import { helloBytesMax, parseClientHello, type RefusedHello } from './client-hello.ts'
 
 export interface Inspection {
   readonly transportProtocol: 'tls' | 'raw_buffer'
@@ -50,7 +55,13 @@ export interface BadProxyHeader {
   readonly message: string
 }
 
-type Outcome = Inspection | 'timeout' | 'closed' | BadProxyHeader
+/** `header-timeout`: the PROXY header that is needed did not come. */
+type Outcome = Inspection | Silence | 'header-timeout' | 'closed' | RefusedHello | BadProxyHeader
+
+/** Whose connection it is may be known by then. */
+export interface Silence extends Pick<Inspection, 'proxied'> {
+  readonly kind: 'timeout'
+}
 
 export type InspectDone = (outcome: Outcome) => void
 
@@ -78,14 +89,11 @@ export function inspectSocket(
     if (held !== undefined && held.length > 0 && outcome !== 'closed') socket.unshift(held)
     done(outcome)
   }
-  const found = (seen: Inspection): void =>
-    finish(proxied === undefined ? seen : { ...seen, proxied })
+  const found = (seen: Inspection | RefusedHello): void =>
+    finish(proxied === undefined || typeof seen === 'string' ? seen : { ...seen, proxied })
   const onSilence = (): void => {
-    // Who must say whose connection it is does not get in by saying nothing.
-    if (awaitsHeader && options.proxyProtocol?.isOptional === false) {
-      finish(badHeader(undefined, 'no PROXY header in time'))
-    } else if (proxied === undefined) finish('timeout')
-    else found(uninspected)
+    if (awaitsHeader && options.proxyProtocol?.isOptional === false) finish('header-timeout')
+    else finish({ kind: 'timeout', proxied })
   }
   const onClose = (): void => finish('closed')
   const onReadable = (): void => {
@@ -122,14 +130,21 @@ interface TakenHeader {
   readonly addresses: ProxyAddresses | undefined
 }
 
-/** What of the bytes is a PROXY header. A version that is not allowed is no header where none is needed. */
+/**
+ * What of the bytes is a PROXY header. A version that is not allowed is no header where none is needed, and is not read
+ * beyond its signature.
+ */
 function takeHeader(
   bytes: Buffer,
   settings: ProxyProtocolSettings | undefined,
 ): TakenHeader | 'more' | BadProxyHeader {
-  const header = parseProxyHeader(bytes)
   const without: TakenHeader = { length: 0, addresses: undefined }
   const isOptional = settings?.isOptional === true
+  const version = proxyHeaderVersion(bytes)
+  if (version !== undefined && settings?.versions.has(version) === false) {
+    return isOptional ? without : badHeader(version, `version ${version} is not allowed`)
+  }
+  const header = parseProxyHeader(bytes)
   switch (header.kind) {
     case 'more':
       return 'more'
@@ -138,11 +153,7 @@ function takeHeader(
     case 'bad':
       return badHeader(header.version, header.message)
     case 'header':
-      if (settings?.versions.has(header.version) === true) {
-        return { length: header.length, addresses: header.addresses }
-      }
-      if (isOptional) return without
-      return badHeader(header.version, `version ${header.version} is not allowed`)
+      return { length: header.length, addresses: header.addresses }
     default:
       return unreachable(header)
   }
@@ -154,9 +165,12 @@ function badHeader(version: ProxyVersion | undefined, message: string): BadProxy
 
 export const inspectedBytesMax = helloBytesMax + 1024
 
-export function inspectBytes(bytes: Buffer, needsHttp: boolean): Inspection | 'more' {
+export function inspectBytes(
+  bytes: Buffer,
+  needsHttp: boolean,
+): Inspection | RefusedHello | 'more' {
   const hello = parseClientHello(bytes)
-  if (hello === 'more') return 'more'
+  if (hello === 'more' || hello === 'too-large' || hello === 'bad-version') return hello
   if (hello !== 'none') return { transportProtocol: 'tls', ...hello }
   if (!needsHttp) return uninspected
   const protocol = httpProtocol(bytes)
@@ -168,8 +182,8 @@ const preface = 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'
 // More lenient than the codec, as Envoy's is: the codec of the chain answers a bad line with 400, where a chain of plain
 // TCP would pass it on.
 const requestLine =
-  /^([!#$%&'*+.^_`|~0-9A-Za-z-]{1,32})[ \t]+([!-~]+)(?:[ \t]+HTTP\/(\d\.\d))?[ \t]*\r?$/
-const mayBeRequest = /^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,32}(?:[ \t]|$)/
+  /^([!#$%&'*+.^_`|~0-9A-Za-z-]+)[ \t]+([^ \t\r\u0080-\u00ff]+)(?:[ \t]+HTTP\/(\d\.\d))?[ \t]*\r?$/
+const mayBeRequest = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+(?:[ \t]|$)/
 const mayBeTarget = /^(?:[/*]|[A-Za-z]+:\/\/)/
 
 /** Of a request line, as Envoy's http_inspector names it: whatever is HTTP and not 1.1 is 1.0. */

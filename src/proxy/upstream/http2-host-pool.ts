@@ -120,6 +120,10 @@ export class Http2HostPool implements HostPool, Http2ClientOwner {
     this.#cluster.stats.cxCloseNotify.add(1)
   }
 
+  onProtocolError(): void {
+    this.#cluster.stats.cxProtocolError.add(1)
+  }
+
   onConnectionClose(connection: Http2ClientConnection): void {
     const pooled = this.#connections.get(connection)
     if (pooled === undefined) return

@@ -109,14 +109,32 @@ const cases: readonly Case[] = [
     expected: { addresses: addressesV6 },
   },
   {
-    name: 'version 2 with a TLV: skipped by the header’s length',
+    name: 'version 2 with a TLV: not looked into',
     sent: binary(`21110010${blockV4}02000141`),
     expected: { addresses: addressesV4, length: 32 },
   },
   {
-    name: 'version 2 with a TLV that is longer than the header: never looked into (CVE-2026-47692)',
+    name: 'version 2 with a TLV that is longer than the header (CVE-2026-47692)',
     sent: binary(`2111000f${blockV4}02ffff`),
-    expected: { addresses: addressesV4, length: 31 },
+    expected: 'bad',
+  },
+  {
+    name: 'version 2 with half of a TLV',
+    sent: binary(`2111000e${blockV4}0200`),
+    expected: 'bad',
+  },
+  {
+    name: 'version 2, IPv4 addresses as IPv6',
+    sent: binary(
+      '2121002400000000000000000000ffff0a01020300000000000000000000ffff0a00000103e801bb',
+    ),
+    expected: {
+      addresses: {
+        ...addressesV4,
+        remoteAddress: '::ffff:10.1.2.3',
+        localAddress: '::ffff:10.0.0.1',
+      },
+    },
   },
   {
     name: 'LOCAL without addresses (CVE-2024-23327)',

@@ -4,7 +4,7 @@
  *
  * Reading is strict: exact spelling, one space, canonical ports, addresses of the family that was named, unicast only. A
  * LOCAL header and `PROXY UNKNOWN` say nothing about addresses, whatever bytes they carry (a forged address block must
- * not be believed). TLVs are skipped by the length in the header, and never looked into.
+ * not be believed). TLVs must fill what the header's length leaves for them, and are not looked into.
  *
  * Bounds: 107 octets for version 1, 16 + 65 535 for version 2, both the protocol's own.
  */
@@ -43,6 +43,12 @@ export function parseProxyHeader(bytes: Buffer): ProxyHeader {
   if (isPrefix(bytes, signatureV1)) return parseV1(bytes)
   if (isPrefix(bytes, signatureV2)) return parseV2(bytes)
   return { kind: 'none' }
+}
+
+/** By its signature, whatever follows; undefined as long as that is not whole. */
+export function proxyHeaderVersion(bytes: Buffer): ProxyVersion | undefined {
+  if (bytes.length >= signatureV1.length && isPrefix(bytes, signatureV1)) return 1
+  return bytes.length >= signatureV2.length && isPrefix(bytes, signatureV2) ? 2 : undefined
 }
 
 /** Whether the two agree as far as both go. */
@@ -114,6 +120,9 @@ function parseV2(bytes: Buffer): ProxyHeader {
   const length = headBytesV2 + bytes.readUInt16BE(14)
   if (bytes.length < length) return more
   if (command === commandLocal) return { kind: 'header', version: 2, length, addresses: undefined }
+  if (!isFilledWithTlvs(bytes.subarray(headBytesV2 + (addressBytes[family] ?? 0), length))) {
+    return bad(2, 'TLVs that do not fit')
+  }
   const addresses = addressesV2(bytes.subarray(headBytesV2), family)
   return typeof addresses === 'string'
     ? bad(2, addresses)
@@ -135,6 +144,13 @@ function headProblem(bytes: Buffer): string | undefined {
   return rest < needed ? `${rest} octets of addresses, ${needed} needed` : undefined
 }
 
+/** Type, length of two octets, value, and so on until the end. */
+function isFilledWithTlvs(block: Buffer): boolean {
+  let position = 0
+  while (position + 3 <= block.length) position += 3 + block.readUInt16BE(position + 1)
+  return position === block.length
+}
+
 function addressesV2(block: Buffer, family: number): ProxyAddresses | string {
   const size = family === 1 ? 4 : 16
   const read = family === 1 ? addressV4 : addressV6
@@ -150,8 +166,11 @@ function addressV4(bytes: Buffer): string {
   return [...bytes].join('.')
 }
 
-/** RFC 5952: the longest run of zeros is left out. */
+const mappedPrefix = Buffer.from('00000000000000000000ffff', 'hex')
+
+/** RFC 5952: the longest run of zeros is left out, and an IPv4 address inside is written as one. */
 function addressV6(bytes: Buffer): string {
+  if (isPrefix(bytes, mappedPrefix)) return `::ffff:${addressV4(bytes.subarray(12))}`
   const groups = Array.from({ length: 8 }, (_, index) =>
     bytes.readUInt16BE(index * 2).toString(16),
   ).join(':')

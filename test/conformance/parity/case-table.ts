@@ -264,6 +264,14 @@ export const parityCases: readonly ParityCase[] = [
     raw: 'POST /x HTTP/1.1\r\nhost: app.test\r\ntransfer-encoding: chunked\r\n\r\nzz\r\nhello\r\n0\r\n\r\n',
   },
   { name: 'no HTTP at all', raw: 'hello\r\n\r\n' },
+  ...['app.test:65536', 'app.test:', '[bad]', '[::1]:', 'app.test:x'].map((authority) => ({
+    name: `${authority} in a URL`,
+    raw: `GET http://${authority}/x HTTP/1.1\r\nhost: app.test\r\n\r\n`,
+  })),
+  {
+    name: 'CONNECT to a port beyond all',
+    raw: 'CONNECT app.test:65536 HTTP/1.1\r\nhost: app.test\r\n\r\n',
+  },
   { name: 'a space in the target', raw: 'GET /a b HTTP/1.1\r\nhost: app.test\r\n\r\n' },
   {
     differs: { log: 'Envoy logs no header of a head that it refused' },

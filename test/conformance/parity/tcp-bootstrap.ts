@@ -30,6 +30,7 @@ export const tcpListeners = [
   'proxy',
   'proxy-optional',
   'proxy-v2-only',
+  'proxy-v2-optional',
   'to-proxy-v1',
   'to-proxy-v2',
   'http-to-proxy',
@@ -129,6 +130,12 @@ export function tcpBootstrap(ports: ReadonlyMap<string, number>, log: string): o
       listener_filters: [proxyProtocol({ disallowed_versions: ['V1'] })],
       filter_chains: [{ filters: restored('a') }],
     },
+    'proxy-v2-optional': {
+      listener_filters: [
+        proxyProtocol({ disallowed_versions: ['V1'], allow_requests_without_proxy_protocol: true }),
+      ],
+      filter_chains: [{ filters: tcp('a') }],
+    },
     'to-proxy-v1': {
       filter_chains: [{ filters: tcp('told-v1') }],
       listener_filters: [proxyProtocol()],
@@ -171,6 +178,7 @@ export function tcpBootstrap(ports: ReadonlyMap<string, number>, log: string): o
       listeners: [
         ...Object.entries(listeners).map(([name, listener]) => ({
           name,
+          stat_prefix: name,
           address: socketAddress(0),
           ...listener,
         })),

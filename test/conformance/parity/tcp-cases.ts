@@ -2,6 +2,13 @@
 import { type AddressInfo, createServer } from 'node:net'
 import { connect } from 'node:tls'
 
+import {
+  clientHelloBytes,
+  type HelloSketch,
+  padding,
+  protocols,
+  serverNames,
+} from '../../support/client-hello.ts'
 import type { TcpListener } from './tcp-bootstrap.ts'
 
 export interface TcpCase {
@@ -68,6 +75,20 @@ function tunnelCases(
   })
 }
 
+const nameA = serverNames([0, 'a.example.com'])
+
+/** To the listener where server names choose. */
+function helloCases(
+  rows: readonly (readonly [name: string, sketch: HelloSketch, answer: RegExp])[],
+): readonly TcpCase[] {
+  return rows.map(([name, sketch, answer]) => ({
+    name: `a hello ${name}`,
+    listener: 'sni',
+    sent: [clientHelloBytes(sketch)],
+    answer,
+  }))
+}
+
 export const tcpCases: readonly TcpCase[] = [
   { name: 'a server name chooses', listener: 'sni', sent: [helloA], answer: /^a: / },
   { name: 'a hello in single octets', listener: 'sni', sent: torn(helloA, 300), answer: /^a: / },
@@ -90,6 +111,21 @@ export const tcpCases: readonly TcpCase[] = [
     sent: [bytes('hello')],
     answer: /^c: hello/,
   },
+  ...helloCases([
+    ['without extensions', { extensions: [] }, /^c: /],
+    ['with a name', { extensions: [nameA] }, /^a: /],
+    ['with two names', { extensions: [serverNames([0, 'a.example.com'], [0, 'x'])] }, /^c: /],
+    ['with its name twice', { extensions: [nameA, nameA] }, /^c: /],
+    ['with an octet behind its name', { extensions: [`00000013${nameA.slice(8)}00`] }, /^c: /],
+    ['with a NUL in its name', { extensions: [serverNames([0, 'a.example.com\0'])] }, /^c: /],
+    ['with a broken list of protocols', { extensions: ['0010000500ff026832', nameA] }, /^a: /],
+    ['with protocols', { extensions: [protocols('h2', 'x'), nameA] }, /^a: /],
+    ['of 16 000 octets', { extensions: [nameA, padding(16_000)] }, /^a: /],
+    ['that is too large', { extensions: [nameA, padding(16_400)] }, /^$/],
+    ['of SSL 3', { extensions: [nameA], version: 0x0300 }, /^$/],
+    ['of TLS 1.0', { extensions: [nameA], version: 0x0301 }, /^a: /],
+    ['of a TLS to come', { extensions: [nameA], version: 0x0305 }, /^$/],
+  ]),
   { name: 'HTTP is seen', listener: 'sniff', sent: [request], answer: /it is HTTP/ },
   { name: 'HTTP in single octets', listener: 'sniff', sent: torn(request), answer: /it is HTTP/ },
   {
@@ -198,6 +234,46 @@ export const tcpCases: readonly TcpCase[] = [
     listener: 'proxy',
     sent: [v2('213100d800'.repeat(216))],
     answer: /^$/,
+  },
+  {
+    name: 'PROXY v2 with a TLV that does not fit',
+    listener: 'proxy',
+    sent: [v2('2111000f0a0102030a00000103e801bb02ffff'), bytes('hello')],
+    answer: /^$/,
+  },
+  {
+    name: 'PROXY v2, IPv4 addresses as IPv6',
+    listener: 'proxy-v2-only',
+    sent: [
+      v2('2121002400000000000000000000ffff0a01020300000000000000000000ffff0a00000103e801bb'),
+      bytes('hello'),
+    ],
+    answer: /^a: hello/,
+    isLogged: true,
+  },
+  {
+    name: 'a PROXY header and silence',
+    listener: 'proxy',
+    sent: [bytes('PROXY TCP4 10.1.2.3 10.0.0.1 1000 443\r\n')],
+    answer: /^$/,
+  },
+  {
+    name: 'an optional PROXY header of a version that is not allowed',
+    listener: 'proxy-v2-optional',
+    sent: [bytes('PROXY TCP4 10.1.2.3 10.0.0.1 1000 443\r\nhello')],
+    answer: /^a: PROXY/,
+  },
+  {
+    name: 'the first octets of one',
+    listener: 'proxy-v2-optional',
+    sent: [bytes('PROXY ')],
+    answer: /^a: PROXY /,
+  },
+  {
+    name: 'a broken one',
+    listener: 'proxy-v2-optional',
+    sent: [bytes('PROXY x\r\n')],
+    answer: /^a: PROXY x/,
   },
   { name: 'silence where a PROXY header is needed', listener: 'proxy', sent: [], answer: /^$/ },
   {
