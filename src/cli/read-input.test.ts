@@ -13,6 +13,13 @@ test('a character that stands in two pieces is one', async () => {
   )
 })
 
+test('bytes that are no text are misuse', async () => {
+  await assert.rejects(readInput(Readable.from([Buffer.from([0x6b, 0xff])])), {
+    code: 'MESH_USAGE',
+    message: 'standard input is not UTF-8',
+  })
+})
+
 test('more than a file may have is misuse', async () => {
   const pieces = [Buffer.alloc(inputBytesMax), Buffer.alloc(1)]
   await assert.rejects(readInput(Readable.from(pieces)), { code: 'MESH_USAGE' })

@@ -4,7 +4,7 @@ import { usageError } from './command.ts'
 /** Bytes; as much as a file may have. */
 export const inputBytesMax = 4 << 20
 
-/** Resolves at the end of the stream. Rejections: MESH_USAGE beyond `inputBytesMax`. */
+/** Resolves at the end of the stream. Rejections: MESH_USAGE beyond `inputBytesMax`, and of what is no UTF-8. */
 export async function readInput(input: AsyncIterable<Buffer>): Promise<string> {
   const chunks: Buffer[] = []
   let bytes = 0
@@ -15,5 +15,13 @@ export async function readInput(input: AsyncIterable<Buffer>): Promise<string> {
     }
     chunks.push(chunk)
   }
-  return Buffer.concat(chunks).toString('utf8')
+  return decoded(Buffer.concat(chunks))
+}
+
+function decoded(bytes: Buffer): string {
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes)
+  } catch {
+    throw usageError('standard input is not UTF-8', 'write it as UTF-8 text')
+  }
 }
