@@ -1,7 +1,7 @@
 /** Istio's StringMatch: exact, prefix or regex; where it may be empty depends on what it matches. */
 import { regex } from '../schema/http-format.ts'
 import { atMostOne } from '../schema/rule.ts'
-import { named, object, text } from '../schema/shape.ts'
+import { named, object, text, wrongType } from '../schema/shape.ts'
 import type { Check, Reading, Rule, Shape } from '../schema/shape.ts'
 import { fieldPath } from '../schema/source-node.ts'
 import type { StringMatch } from './virtual-service.ts'
@@ -15,7 +15,7 @@ export interface StringMatchOptions {
 }
 
 export function stringMatch(options: StringMatchOptions = {}): Shape<StringMatch> {
-  return named(
+  const shape = named(
     'string match',
     object<StringMatch>(
       {
@@ -27,7 +27,18 @@ export function stringMatch(options: StringMatchOptions = {}): Shape<StringMatch
       reportEmpty(options),
     ),
   )
+  return {
+    ...shape,
+    read(node, path, reading) {
+      if (node.type !== 'scalar') return shape.read(node, path, reading)
+      reading.report(path, { ...wrongType('an object', node), remedy: howToMatch })
+      return undefined
+    },
+  }
 }
+
+/** A text alone is the commonest slip: `uri: /a`. */
+const howToMatch = 'Write { exact: … }, { prefix: … } or { regex: … } instead of the text alone.'
 
 /** `*` is no regular expression; Istio reads it as "is present". */
 const regexOrStar: Check<string> = (value) => (value === '*' ? undefined : regex(value))
