@@ -74,6 +74,31 @@ suite('explain', { skip }, () => {
     await mesh.behave('my-go-service-v2-1', 'failRate=0')
   })
 
+  test('shows a name that the sidecar cannot resolve, and that the request would fail', async () => {
+    const file = join(mesh.folder, 'config/nowhere.yaml')
+    writeFileSync(
+      file,
+      `apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: { name: nowhere }
+spec:
+  hosts: [nowhere.invalid]
+  ports: [{ number: 80, name: http, protocol: HTTP }]
+  resolution: DNS
+`,
+    )
+    await eventually(async () => {
+      const { report, code } = await explain('GET', 'http://nowhere.invalid/', '--from', 'load')
+      const { action, verdict } = report
+      if (action?.kind !== 'forward') return false
+      const [endpoint] = action.destinations.flatMap(({ endpoints }) => endpoints)
+      if (endpoint === undefined) return false
+      assert.deepEqual([endpoint.health, verdict.outcome, code], ['not resolved', 'fails', 1])
+      return true
+    })
+    rmSync(file)
+  })
+
   test('what analyze finds, the running mesh shows, until it is suppressed', async () => {
     const file = join(mesh.folder, 'config/extra.yaml')
     const write = (annotations: string) =>

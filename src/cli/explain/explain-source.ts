@@ -2,6 +2,8 @@
  * Where an explanation's facts come from: files, translated here as the control plane would; or a running mesh, whose
  * sidecar is asked for its configuration and whose control plane is asked for the resources behind it.
  */
+import { isIP } from 'node:net'
+
 import type { ObjectList } from '../../api/object.ts'
 import {
   firstCallPath,
@@ -16,6 +18,7 @@ import type { VirtualServiceSpec } from '../../model/istio/virtual-service.ts'
 import { kinds } from '../../model/kinds.ts'
 import { resourceKey, type Resource } from '../../model/resource.ts'
 import { messagesOfJson, messagesOfView } from '../../proxy/explain/config-messages.ts'
+import { unresolved } from '../../proxy/explain/explain-cluster.ts'
 import { createExplainer, type ExplainOptions } from '../../proxy/explain/explain-request.ts'
 import type { ProxyExplanation } from '../../proxy/explain/explanation.ts'
 import { requestTarget, type RequestLine } from '../../proxy/explain/request-target.ts'
@@ -167,11 +170,22 @@ export async function openLive(input: CommandInput): Promise<ExplainSource> {
   }
 }
 
+/** `name:port`, of which the sidecar has hosts by the addresses that it found. */
+function isName(address: string): boolean {
+  const colon = address.lastIndexOf(':')
+  return colon > 0 && !address.startsWith('[') && isIP(address.slice(0, colon)) === 0
+}
+
 function healthLookup(hosts: readonly HostState[]) {
   const known = new Map(
     hosts.map(({ cluster, address, health }) => [`${cluster} ${address}`, health]),
   )
-  return (cluster: string, address: string) => known.get(`${cluster} ${address}`)
+  const resolved = new Set(hosts.map(({ cluster }) => cluster))
+  return (cluster: string, address: string) => {
+    const health = known.get(`${cluster} ${address}`)
+    if (health !== undefined || resolved.has(cluster)) return health
+    return isName(address) ? unresolved : undefined
+  }
 }
 
 async function liveIssues(api: ApiClient): Promise<readonly Issue[]> {

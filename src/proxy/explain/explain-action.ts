@@ -14,6 +14,7 @@ import {
   clusterSettings,
   explainEndpoints,
   type HealthLookup,
+  unresolved,
 } from './explain-cluster.ts'
 import { explainFilters } from './explain-filters.ts'
 import type {
@@ -186,7 +187,9 @@ export function explainTarget(
     cluster === undefined ? [] : explainEndpoints(cluster, assignmentOf(messages, name), healthOf)
   const settings = cluster && clusterSettings(cluster)
   const isResolved = settings !== undefined && isNameResolved(settings.discovery)
-  const isServed = isResolved || endpoints.some(({ health }) => health === 'healthy')
+  const isUnknown = endpoints.length > 0 && endpoints.every(({ health }) => health === unresolved)
+  const isServed =
+    (isResolved && !isUnknown) || endpoints.some(({ health }) => health === 'healthy')
   return {
     ...clusterReference(name),
     share,

@@ -19,6 +19,9 @@ import { provenanceOf } from './provenance.ts'
 import { clusterSecurity, endpointSecurity } from './security.ts'
 
 /** Health as a running sidecar sees it; undefined where only the control plane's word is known. */
+/** Health of a name for which a running sidecar has found no address. */
+export const unresolved = 'not resolved'
+
 export type HealthLookup = (cluster: string, address: string) => string | undefined
 
 export function clusterReference(cluster: string): ClusterReference {
