@@ -2,7 +2,7 @@
 import { relative } from 'node:path'
 
 import type { Issue } from '../model/issue.ts'
-import { printable, type Colour, type Terminal } from './terminal.ts'
+import { printable, printableColoured, type Colour, type Terminal } from './terminal.ts'
 
 const colours: Readonly<Record<Issue['severity'], Colour>> = {
   error: 'red',
@@ -43,7 +43,7 @@ function issueText(issue: Issue, { terminal, cwd }: IssueTextOptions): string {
     `${place}${severity} ${issue.code}: ${subject === '' ? '' : `${subject}: `}${issue.message}`,
     ...(issue.remedy === '' ? [] : [`  next: ${issue.remedy}`]),
   ]
-  return `${printable(lines.join('\n'))}\n`
+  return `${printableColoured(lines.join('\n'))}\n`
 }
 
 function placeText({ file, line, column }: Issue, cwd: string): string {

@@ -30,15 +30,18 @@ export function createTerminal({ stdout, stderr, env }: TerminalStreams): Termin
   }
 }
 
-/**
- * Control characters of text that comes from elsewhere must not steer the reader's terminal. The colours above stay: a line
- * may have been coloured before, and all that somebody else could do with them is to colour.
- */
+/** Control characters of text that comes from elsewhere must not steer the reader's terminal. */
 export function printable(text: string): string {
-  return text.replaceAll(unprintable, (found) => (found.length === 1 ? '\ufffd' : found))
+  return text.replaceAll(control, '\ufffd')
 }
 
+/** The same of a text that was coloured before: colours stay, and all that somebody else could do with them is to colour. */
+export function printableColoured(text: string): string {
+  return text.replaceAll(colourOrControl, (found) => (found.length === 1 ? '\ufffd' : found))
+}
+
+/* oxlint-disable no-control-regex -- finding control characters is the point */
+const control = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g
 /** What `colour` writes, or one control character. */
-const unprintable =
-  // oxlint-disable-next-line no-control-regex -- finding control characters is the point
-  /\u001b\[(?:1|22|3[1-6]|39|90)m|[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g
+const colourOrControl = /\u001b\[(?:1|22|3[1-6]|39|90)m|[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g
+/* oxlint-enable no-control-regex */

@@ -14,7 +14,7 @@ import type {
   ExplainedRetries,
 } from '../../proxy/explain/explanation.ts'
 import { issuesText } from '../issue-text.ts'
-import { printable, type Colour, type Terminal } from '../terminal.ts'
+import { printableColoured, type Colour, type Terminal } from '../terminal.ts'
 import type { ExplainedRule, ExplainReport, RuleSource } from './explain-report.ts'
 import { headerLines, securityText, timeText } from './explain-words.ts'
 
@@ -39,7 +39,7 @@ export function explainText(report: ExplainReport, options: TextOptions): string
     field('verdict', verdictText(report, terminal)),
     ...(report.issues.length === 0 ? [] : ['', issuesText(report.issues, options).trimEnd()]),
   ]
-  return `${lines.map(printable).join('\n')}\n`
+  return `${lines.map(printableColoured).join('\n')}\n`
 }
 
 const labelWidth = 10

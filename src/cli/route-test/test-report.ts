@@ -5,7 +5,7 @@ import { stringify } from 'yaml'
 
 import type { Issue } from '../../model/issue.ts'
 import { issuesText } from '../issue-text.ts'
-import { printable, type Terminal } from '../terminal.ts'
+import { printable, printableColoured, type Terminal } from '../terminal.ts'
 import type { CaseResult, RouteTestRun } from './run-route-tests.ts'
 
 export interface ReportOptions {
@@ -33,7 +33,7 @@ export function humanReport({ results, errors }: RouteTestRun, options: ReportOp
   ]
   const issues = errors.length === 0 ? '' : `${issuesText(errors, options)}\n`
   const summary = terminal.colour(failed + errors.length === 0 ? 'green' : 'red', counts.join(', '))
-  return `${issues}${[...lines.map(printable), summary].join('\n')}\n`
+  return `${issues}${[...lines.map(printableColoured), summary].join('\n')}\n`
 }
 
 /** What differs, and which rule decided. */

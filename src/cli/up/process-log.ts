@@ -2,7 +2,7 @@
  * The log of a mesh's processes on one terminal: each line with its process's name, in its own colour, or as one
  * JSON object. Our own processes log JSON (lib/log.ts); for people it is turned into words.
  */
-import { printable, type Colour, type Terminal } from '../terminal.ts'
+import { printableColoured, type Colour, type Terminal } from '../terminal.ts'
 
 const colours: readonly Colour[] = ['cyan', 'magenta', 'green', 'yellow', 'blue']
 
@@ -25,7 +25,7 @@ export function createTextLog(terminal: Terminal, names: readonly string[]): Pro
     const prefix = `${name.padEnd(width)} |`
     const colour = colourOf.get(name) ?? 'bold'
     for (const line of text.split('\n')) {
-      terminal.write(`${terminal.colour(colour, prefix)} ${printable(line)}\n`)
+      terminal.write(`${terminal.colour(colour, prefix)} ${printableColoured(line)}\n`)
     }
   }
   return {
