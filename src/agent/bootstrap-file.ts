@@ -5,9 +5,10 @@
  * and `sds-grpc`; both lead to the agent, which relays the one to the control plane and gives the secrets itself.
  * `local_cluster` is whom zone-aware routing compares the destination with; the control plane fills it.
  */
-import { mkdirSync, renameSync, writeFileSync } from 'node:fs'
+import { mkdirSync } from 'node:fs'
 import { dirname } from 'node:path'
 
+import { replaceFile } from '../lib/replace-file.ts'
 import type { Json } from './bootstrap-json.ts'
 import { statsConfig } from './bootstrap-stats.ts'
 import type { ProxyPlan, WorkloadAddresses, WorkloadPlan } from './workload-plan.ts'
@@ -61,9 +62,7 @@ export function createBootstrap(options: BootstrapOptions): Record<string, Json>
 /** In one step, so that a reader never sees half a file. */
 export function writeBootstrap(path: string, bootstrap: Record<string, unknown>): void {
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
-  const draft = `${path}.draft`
-  writeFileSync(draft, `${JSON.stringify(bootstrap, undefined, 2)}\n`, { mode: 0o600 })
-  renameSync(draft, path)
+  replaceFile(path, `${JSON.stringify(bootstrap, undefined, 2)}\n`)
 }
 
 function nodeMetadata(plan: WorkloadPlan, addresses: WorkloadAddresses): Record<string, Json> {

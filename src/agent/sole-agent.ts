@@ -1,7 +1,6 @@
 /** A workload has one agent: whoever started a second one in its state folder would take its sockets away from the first. */
-import { connect } from 'node:net'
-
 import { MeshError } from '../lib/mesh-error.ts'
+import { isListening } from '../lib/unix-socket.ts'
 import { agentSocketPath } from './socket-path.ts'
 import type { WorkloadPlan } from './workload-plan.ts'
 
@@ -13,17 +12,5 @@ export async function requireSoleAgent({
   if (!(await isListening(agentSocketPath(stateFolder, 'agent.sock')))) return
   throw new MeshError('MESH_USAGE', `a workload named ${instance} runs already on this host`, {
     remedy: 'end it, or give this one another name (tulle run --name)',
-  })
-}
-
-function isListening(path: string): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect(path)
-    socket.once('connect', () => {
-      socket.destroy()
-      resolve(true)
-    })
-    // No such file, or nobody behind it.
-    socket.once('error', () => resolve(false))
   })
 }

@@ -5,20 +5,31 @@
  * Of several for the same request the newest counts. One with conditions on headers stands before the route that it is
  * laid over, so that all other requests meet what the route says.
  */
+import type { Workload } from '../registry/service.ts'
 import { resetMark } from '../xds/own-metadata.ts'
 import { Route } from '../xds/proto/generated/envoy/config/route/v3/route_components.ts'
 import { HTTPFault } from '../xds/proto/generated/envoy/extensions/filters/http/fault/v3/fault.ts'
 import type { InjectedFault } from './input.ts'
 import { packed } from './message.ts'
 import { faultFields, faultFilterName, faultTypeName } from './route-filter.ts'
-import { isSelected, workloadKey, type Scope } from './scope.ts'
+import { isSelected, isSubset, workloadKey, type Scope } from './scope.ts'
 
 type Labels = Readonly<Record<string, string>>
 
 /** What a client may be called by; one of them has to fit. */
-export function sourceSelectors({ from }: InjectedFault): readonly Labels[] {
+export function sourceSelectors({ from }: Pick<InjectedFault, 'from'>): readonly Labels[] {
   if (from === undefined) return []
   return [{ [workloadKey]: from }, { app: from }, { 'service.istio.io/canonical-name': from }]
+}
+
+/** Whether a workload is among the clients that a fault is for. */
+export function isSource(
+  fault: Pick<InjectedFault, 'from'>,
+  { name, labels }: Pick<Workload, 'name' | 'labels'>,
+): boolean {
+  const own = { ...labels, [workloadKey]: name }
+  const selectors = sourceSelectors(fault)
+  return selectors.length === 0 || selectors.some((wanted) => isSubset(wanted, own))
 }
 
 /** Those for a host that the clients of a scope meet, newest first as in the input. */

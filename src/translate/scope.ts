@@ -156,6 +156,6 @@ function selectorKey(labels: Labels): string {
   return JSON.stringify(Object.entries(labels).sort(([left], [right]) => compareText(left, right)))
 }
 
-function isSubset(labels: Labels, of: Labels): boolean {
+export function isSubset(labels: Labels, of: Labels): boolean {
   return Object.entries(labels).every(([key, value]) => of[key] === value)
 }

@@ -41,6 +41,7 @@ import { pickProxy } from '../proxy-config/admin-address.ts'
 import { readProxyResources, type HostState } from '../proxy-config/config-dump.ts'
 import { isOnDemand, withFirstCall } from '../proxy-config/on-demand.ts'
 import {
+  DeclaredFiles,
   liveMesh,
   liveResource,
   liveVirtualServices,
@@ -146,6 +147,7 @@ export async function openLive(input: CommandInput): Promise<ExplainSource> {
   const resources = await readProxyResources(adminAddress)
   const mesh = await liveMesh(api)
   const healthOf = healthLookup(resources.hosts ?? [])
+  const files = new DeclaredFiles()
   const explain = createExplainer(messagesOfJson(resources), { healthOf })
   return {
     mode: 'live',
@@ -163,9 +165,9 @@ export async function openLive(input: CommandInput): Promise<ExplainSource> {
       const messages = messagesOfJson(withFirstCall(resources, given))
       return createExplainer(messages, { healthOf })(request)
     },
-    resource: (reference) => liveResource(api, reference),
+    resource: (reference) => liveResource(api, reference, files),
     issues: () => liveIssues(api),
-    virtualServices: () => liveVirtualServices(api),
+    virtualServices: () => liveVirtualServices(api, files),
     exportTo: meshSettingsOfSpec(mesh).virtualServiceExportTo,
   }
 }

@@ -23,10 +23,11 @@ export interface ResourceReference {
 export async function liveResource(
   api: ApiClient,
   { kind, namespace, name }: ResourceReference,
+  files: DeclaredFiles,
 ): Promise<Resource | undefined> {
   try {
     const path = objectPath(kindPath(kind), namespace, name)
-    return placed(await api.get<ConfigObject>(path), new DeclaredFiles())
+    return placed(await api.get<ConfigObject>(path), files)
   } catch (error) {
     // Removed since the sidecar got it.
     if (error instanceof MeshError && error.code === 'MESH_STORE_NOT_FOUND') return undefined
@@ -36,10 +37,10 @@ export async function liveResource(
 
 export async function liveVirtualServices(
   api: ApiClient,
+  files: DeclaredFiles,
 ): Promise<readonly Resource<VirtualServiceSpec>[]> {
   const path = objectPath(kindPath('virtualservices'), undefined)
   const { items } = await api.get<ObjectList<ConfigObject>>(path)
-  const files = new DeclaredFiles()
   return items.flatMap((item) => placed(item, files) ?? []).filter(isVirtualService)
 }
 
@@ -69,8 +70,8 @@ function placed(object: ConfigObject, files: DeclaredFiles): Resource | undefine
   )
 }
 
-/** Files that resources were declared in, each read once: one may hold thousands. */
-class DeclaredFiles {
+/** Files that resources were declared in, each read once for an explanation: one may hold thousands. */
+export class DeclaredFiles {
   readonly #files = new Map<string, readonly Resource[]>()
 
   /** The resource as the file has it, where that still says the same. */

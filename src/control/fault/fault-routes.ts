@@ -3,6 +3,7 @@ import type { FaultWish } from '../../api/fault.ts'
 import type { VirtualServiceSpec } from '../../model/istio/virtual-service.ts'
 import { servicesOf } from '../../registry/service.ts'
 import { resolveHost } from '../../translate/host-name.ts'
+import { isSource } from '../../translate/injected-fault.ts'
 import type { TranslationInput } from '../../translate/input.ts'
 import { isHttp } from '../../translate/virtual-host.ts'
 import type { AdminRoute } from '../identity/admin-server.ts'
@@ -17,8 +18,9 @@ export function createFaultRoutes(
     'GET /faults': () => ({ items: faults.list() }),
     'POST /faults': async ({ body }) => {
       const wish = readWish(body)
-      const host = hostOf(wish, input())
-      const warning = strangerWarning(wish, input())
+      const now = input()
+      const host = hostOf(wish, now)
+      const warning = strangerWarning(wish, now)
       return { ...(await faults.add(wish, host)), ...(warning !== undefined && { warning }) }
     },
     'DELETE /faults/:id': ({ id }) => faults.remove(id),
@@ -43,11 +45,7 @@ function hostOf({ host, namespace }: FaultWish, input: TranslationInput): string
 function strangerWarning({ from }: FaultWish, { registry }: TranslationInput): string | undefined {
   if (from === undefined) return undefined
   const workloads = [...registry.workloads.values()]
-  const isKnown = workloads.some(
-    ({ name, labels }) =>
-      name === from || labels['app'] === from || labels['service.istio.io/canonical-name'] === from,
-  )
-  if (isKnown) return undefined
+  if (workloads.some((workload) => isSource({ from }, workload))) return undefined
   const names = [...new Set(workloads.map(({ name }) => name))].sort().slice(0, 10).join(', ')
   return `no workload ${from}, and none with the label app=${from}, is in the mesh now: there are ${names || 'none'}`
 }

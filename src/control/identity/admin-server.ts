@@ -9,13 +9,13 @@
 import { createHash } from 'node:crypto'
 import { chmodSync, mkdirSync, rmSync } from 'node:fs'
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
-import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 
 import type { Log } from '../../lib/log.ts'
 import { describeError, MeshError } from '../../lib/mesh-error.ts'
 import { createServer } from '../../lib/node-http.ts'
+import { isListening } from '../../lib/unix-socket.ts'
 
 export interface AdminRequest {
   /** `POST /roots/:id/use`, as the table of routes has it. */
@@ -54,7 +54,7 @@ export async function openAdminServer(options: AdminServerOptions): Promise<Asyn
   mkdirSync(folder, { recursive: true, mode: 0o700 })
   // Nobody else may connect in the moment before the socket has its own rights.
   chmodSync(folder, 0o700)
-  if (await isAlive(path)) {
+  if (await isListening(path)) {
     throw new MeshError('MESH_LISTEN_FAILED', `another control plane uses ${folder}`, {
       remedy: 'end it, or give this one another --state-folder',
     })
@@ -74,18 +74,6 @@ export async function openAdminServer(options: AdminServerOptions): Promise<Asyn
         server.closeAllConnections()
       }),
   }
-}
-
-function isAlive(path: string): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect(path)
-    const finish = (result: boolean) => {
-      socket.destroy()
-      resolve(result)
-    }
-    socket.once('connect', () => finish(true))
-    socket.once('error', () => finish(false))
-  })
 }
 
 function listen(server: Server, path: string): Promise<void> {

@@ -1,5 +1,5 @@
 /** Names of virtual hosts on demand, as Envoy makes them: `<route configuration>/<authority>`. */
-import { lowerAscii } from '../route/string-matcher.ts'
+import { lowerAscii } from '../../lib/lower-ascii.ts'
 
 export function hostAlias(routes: string, authority: string): string {
   return `${routes}/${lowerAscii(authority)}`

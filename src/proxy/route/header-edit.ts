@@ -3,6 +3,7 @@
  * one function. Removal comes first; all values are formatted before any is written, so that one addition does not see
  * another; overwriting comes before appending. Envoy's header_parser.cc.
  */
+import { lowerAscii } from '../../lib/lower-ascii.ts'
 import {
   type HeaderValueOption,
   HeaderValueOption_HeaderAppendAction as AppendAction,
@@ -14,7 +15,6 @@ import type { HeaderList } from '../http/header-list.ts'
 import { type LogText, compilePieces, joinPieces } from '../telemetry/log-format.ts'
 import type { LogSource } from '../telemetry/log-source.ts'
 import type { HeaderEdit } from './route-table.ts'
-import { lowerAscii } from './string-matcher.ts'
 
 export interface HeaderChanges {
   readonly add: readonly HeaderValueOption[]

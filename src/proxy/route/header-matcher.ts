@@ -5,13 +5,14 @@
  * joined by commas, and a second value could then slip past a rule.) A field that is absent matches nothing, inverted
  * or not, unless `treat_missing_header_as_empty` is set; only `present_match` can ask for absence.
  */
+import { lowerAscii } from '../../lib/lower-ascii.ts'
 import { type HeaderMatcher } from '../../xds/proto/generated/envoy/config/route/v3/route_components.ts'
 import { type Compiled, compiled, refused } from '../config/compiled.ts'
 import { endsLine, octetsOf } from '../config/header-text.ts'
 import type { HeaderList } from '../http/header-list.ts'
 import type { RequestHead } from '../http/message.ts'
 import { type TextMatch, compileRegexMatcher } from './regex.ts'
-import { compileOctetMatcher, lowerAscii } from './string-matcher.ts'
+import { compileOctetMatcher } from './string-matcher.ts'
 
 /** The first value of a field, or undefined when it is absent. */
 export type FieldReader<Message> = (message: Message) => string | undefined

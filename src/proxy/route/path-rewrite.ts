@@ -1,4 +1,5 @@
 /** New paths: the matched part replaced, or a regular expression over the path. The query always stays. */
+import { lowerAscii } from '../../lib/lower-ascii.ts'
 import type { TypedExtensionConfig } from '../../xds/proto/generated/envoy/config/core/v3/extension.ts'
 import type { RegexMatchAndSubstitute } from '../../xds/proto/generated/envoy/type/matcher/v3/regex.ts'
 import { accepted } from '../config/compiled.ts'
@@ -8,7 +9,6 @@ import { compileTemplateRewrite } from './path-template.ts'
 import { pathOnly } from './query-matcher.ts'
 import { compileRegexRewrite } from './regex-rewrite.ts'
 import type { MatchedPart } from './route-matcher.ts'
-import { lowerAscii } from './string-matcher.ts'
 
 export interface PathRewriteFields {
   readonly prefixRewrite: string

@@ -1,5 +1,6 @@
-/** Envoy's `RouteMatch`, compiled: a test over one request, and what the index may use of its path. */
 import { unreachable } from '../../lib/assert.ts'
+/** Envoy's `RouteMatch`, compiled: a test over one request, and what the index may use of its path. */
+import { lowerAscii } from '../../lib/lower-ascii.ts'
 import type { RouteMatch } from '../../xds/proto/generated/envoy/config/route/v3/route_components.ts'
 import {
   FractionalPercent_DenominatorType as Denominator,
@@ -16,7 +17,6 @@ import { type PathTemplate, compileTemplateMatch } from './path-template.ts'
 import { compileQueryMatcher } from './query-matcher.ts'
 import { certainStart, compileRegexMatcher } from './regex.ts'
 import type { PathKey } from './route-index.ts'
-import { lowerAscii } from './string-matcher.ts'
 
 /** What every route of a table is asked about one request. */
 export interface MatchInput {

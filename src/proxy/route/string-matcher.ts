@@ -1,40 +1,32 @@
 /** Envoy's `type.matcher.v3.StringMatcher`: exact, prefix, suffix, contains or RE2, with or without case. */
 import { unreachable } from '../../lib/assert.ts'
+import { lowerAscii } from '../../lib/lower-ascii.ts'
 import type { StringMatcher } from '../../xds/proto/generated/envoy/type/matcher/v3/string.ts'
 import { type Compiled, compiled, refused } from '../config/compiled.ts'
 import { octetsOf } from '../config/header-text.ts'
 import { type TextMatch, compileRegexMatcher } from './regex.ts'
 
-/** Over the octets of a head, where a configuration is UTF-8. */
-export function compileOctetMatcher(matcher: StringMatcher): Compiled<TextMatch> {
-  const { matchPattern: pattern } = matcher
-  switch (pattern?.$case) {
-    case undefined:
-    case 'custom':
-      return compileStringMatcher(matcher)
-    case 'safeRegex': {
-      const value = { ...pattern.value, regex: octetsOf(pattern.value.regex) }
-      return compileStringMatcher({ ...matcher, matchPattern: { $case: 'safeRegex', value } })
-    }
-    case 'exact':
-    case 'prefix':
-    case 'suffix':
-    case 'contains':
-      return compileStringMatcher({
-        ...matcher,
-        matchPattern: { $case: pattern.$case, value: octetsOf(pattern.value) },
-      })
-    default:
-      return unreachable(pattern)
-  }
+export function compileStringMatcher(matcher: StringMatcher): Compiled<TextMatch> {
+  return compileSpelled(matcher, (text) => text)
 }
 
-export function compileStringMatcher(matcher: StringMatcher): Compiled<TextMatch> {
-  const { matchPattern, ignoreCase } = matcher
+/** Over the octets of a head, where a configuration is UTF-8. */
+export function compileOctetMatcher(matcher: StringMatcher): Compiled<TextMatch> {
+  return compileSpelled(matcher, octetsOf)
+}
+
+/** `spelled`: the text of a configuration as what is matched spells it. */
+function compileSpelled(
+  { matchPattern, ignoreCase }: StringMatcher,
+  spelled: (text: string) => string,
+): Compiled<TextMatch> {
   if (matchPattern === undefined) return refused('match_pattern: is required')
   if (matchPattern.$case === 'custom') return refused('custom: not implemented')
-  if (matchPattern.$case === 'safeRegex') return compileSafeRegex(matchPattern.value, ignoreCase)
-  const { $case: kind, value } = matchPattern
+  if (matchPattern.$case === 'safeRegex') {
+    return compileSafeRegex({ regex: spelled(matchPattern.value.regex) }, ignoreCase)
+  }
+  const { $case: kind } = matchPattern
+  const value = spelled(matchPattern.value)
   if (value === '' && kind !== 'exact') return refused(`${kind}: must not be empty`)
   const wanted = ignoreCase ? lowerAscii(value) : value
   const matches = plainMatch(kind, wanted)
@@ -65,13 +57,4 @@ function plainMatch(kind: 'exact' | 'prefix' | 'suffix' | 'contains', wanted: st
     default:
       return unreachable(kind)
   }
-}
-
-const upperCase = /[A-Z]+/g
-const nonAscii = /[\u0080-\uffff]/
-
-/** Lower case for ASCII letters only, as absl's functions do: other bytes are no letters to a protocol. */
-export function lowerAscii(text: string): string {
-  if (!nonAscii.test(text)) return text.toLowerCase()
-  return text.replaceAll(upperCase, (letters) => letters.toLowerCase())
 }

@@ -4,7 +4,7 @@
  *
  * Authorities are compared as text, ports included, unless the table ignores ports.
  */
-import { lowerAscii } from './string-matcher.ts'
+import { lowerAscii } from '../../lib/lower-ascii.ts'
 
 export interface DomainEntry<T> {
   readonly domain: string

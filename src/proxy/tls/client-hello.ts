@@ -5,6 +5,8 @@
  * Bounds: a hello of at most `helloBytesMax` octets (Envoy `max_client_hello_size`). What does not parse is no TLS: an
  * extension that comes twice, a server name that another reader could take for another one.
  */
+import { lowerAscii } from '../../lib/lower-ascii.ts'
+
 export interface ClientHello {
   readonly serverName: string | undefined
   readonly applicationProtocols: readonly string[]
@@ -101,11 +103,6 @@ function parseServerName(content: Reader): string | undefined {
   if (!isWhole || type !== 0 || name === '' || name.length > serverNameLengthMax) return undefined
   // Names are compared without case.
   return name.includes('\0') ? undefined : lowerAscii(name)
-}
-
-/** Octets beyond ASCII stay: they are of no character set that is known here. */
-function lowerAscii(name: string): string {
-  return name.replace(/[A-Z]+/g, (upper) => upper.toLowerCase())
 }
 
 /** None, where the list is broken: the handshake is where that is said. */

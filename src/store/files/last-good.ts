@@ -6,19 +6,12 @@
  * that are gone is deleted at the start. Without the folder (a disk that is full) nothing is kept, and the mesh goes on.
  */
 import { createHash } from 'node:crypto'
-import {
-  existsSync,
-  mkdirSync,
-  readFileSync,
-  readdirSync,
-  renameSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 
 import type { Log } from '../../lib/log.ts'
 import { describeError } from '../../lib/mesh-error.ts'
+import { replaceFile } from '../../lib/replace-file.ts'
 
 export interface LastGood {
   /** Undefined: none is known. */
@@ -57,10 +50,7 @@ class Folder implements LastGood {
     const whole = resolve(path)
     if (this.#known.get(whole) === text) return
     this.#try(`keep ${path}`, () => {
-      const kept = this.#placeOf(whole)
-      const staged = `${kept}.new`
-      writeFileSync(staged, `${whole}\n${text}`, { mode: 0o600 })
-      renameSync(staged, kept)
+      replaceFile(this.#placeOf(whole), `${whole}\n${text}`)
       this.#known.set(whole, text)
     })
   }

@@ -5,12 +5,13 @@
  * Bounds: `bytesMax` for all types together; beyond it nothing is written, and the log says so.
  */
 import { createHash } from 'node:crypto'
-import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 
 import type { Clock, Timer } from '../../lib/clock.ts'
 import type { Log } from '../../lib/log.ts'
 import { describeError } from '../../lib/mesh-error.ts'
+import { replaceFile } from '../../lib/replace-file.ts'
 import { decodeDeltaResponse, type ReceivedResource } from '../client/received.ts'
 import { encodedResource } from '../encode.ts'
 import type { EncodedResource, ResourceView } from '../resource-set.ts'
@@ -93,8 +94,7 @@ export class RelayCache {
     const bytes = new ResponseFactory(new ResourceDiffs(), '').respond(content, 0).message
     const path = join(this.#options.folder, fileName(typeUrl))
     try {
-      writeFileSync(`${path}.draft`, bytes, { mode: 0o600 })
-      renameSync(`${path}.draft`, path)
+      replaceFile(path, bytes)
     } catch (error) {
       this.#options.log.warn(
         { path, error: describeError(error) },
