@@ -1,9 +1,9 @@
+/** Deprecated header matchers and the reasons to refuse one; the rest is compared with Envoy's answers. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
 import { messageOf } from '../../../test/support/envoy-message.ts'
 import { headerList, requestRecord } from '../../../test/support/request-record.ts'
-/** Deprecated header matchers and the reasons to refuse one; the rest is compared with Envoy's answers. */
 import { lowerAscii } from '../../lib/lower-ascii.ts'
 import { HeaderMatcher } from '../../xds/proto/generated/envoy/config/route/v3/route_components.ts'
 import { StringMatcher } from '../../xds/proto/generated/envoy/type/matcher/v3/string.ts'

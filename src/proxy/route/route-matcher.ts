@@ -1,5 +1,5 @@
-import { unreachable } from '../../lib/assert.ts'
 /** Envoy's `RouteMatch`, compiled: a test over one request, and what the index may use of its path. */
+import { unreachable } from '../../lib/assert.ts'
 import { lowerAscii } from '../../lib/lower-ascii.ts'
 import type { RouteMatch } from '../../xds/proto/generated/envoy/config/route/v3/route_components.ts'
 import {
